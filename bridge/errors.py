@@ -1,0 +1,36 @@
+"""The tree of what can go wrong, with a class only for what somebody catches.
+
+    BridgeError
+     ├── ConfigError           the settings are wrong                     exit 2
+     ├── BadInput              a user's object asks for what can't be      told on that object
+     │                         (message: what is wrong, accepted forms, what to do)
+     └── Unreachable           Slurm or Kubernetes does not answer         retried; exit 3 at start
+
+`bridge.slurm` and `bridge.kube` hang their own trees below these at their own edges, so that
+nothing above them sees httpx or aiohttp. Every message says what was tried, on what object,
+what came back and what to do about it.
+"""
+
+
+class BridgeError(Exception):
+    """The root: anything this project raises on purpose."""
+
+
+class ConfigError(BridgeError):
+    """The settings can't be used; the message names file, line and key."""
+
+
+class BadInput(BridgeError):
+    """A user's object asks for something that can't be done.
+
+    `field` is the path of the offending field (`metadata.annotations[...]`, `spec...`), so that
+    the message can be shown where the user looks.
+    """
+
+    def __init__(self, message: str, *, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
+
+
+class Unreachable(BridgeError):
+    """A service that we need does not answer; the same request may succeed later."""

@@ -1,0 +1,12 @@
+"""Ids that must not be mixed up, each its own type."""
+
+from typing import NewType
+
+PodUid = NewType("PodUid", str)
+GangId = NewType("GangId", str)
+"""uid of the object that holds the gang together; of the pod itself for a gang of one."""
+SlurmJobId = NewType("SlurmJobId", int)
+NodeName = NewType("NodeName", str)
+"""Name of a Kubernetes node."""
+SlurmNodeName = NewType("SlurmNodeName", str)
+"""NodeName in Slurm; may differ (label slinky.slurm.net/slurm-nodename)."""

@@ -1,0 +1,83 @@
+"""What we ask of Slurm for a gang, and what Slurm gives."""
+
+from dataclasses import dataclass, field
+
+from bridge.model.ids import SlurmJobId, SlurmNodeName
+
+
+@dataclass(frozen=True, slots=True)
+class JobIdentity:
+    """What stands in a job's admin_comment: the only proof that a job is ours."""
+
+    cluster: str
+    """uid of the kube-system namespace."""
+    gang: str
+    generation: int
+    owner: str
+    """Kind/namespace/name, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """One placeholder job, in Slurm's terms and units but free of any REST version.
+
+    None means "not sent": Slurm's or the partition's own default holds. `memory_mib_per_node` is
+    used where the gang is one task (exact), `memory_mib_per_cpu` where several tasks share nodes.
+    """
+
+    identity: JobIdentity
+    name: str
+    tasks: int
+    cpus_per_task: int
+    partition: str
+    memory_mib_per_node: int | None = None
+    memory_mib_per_cpu: int | None = None
+    gres_per_task: str = ""
+    """TRES string: "gres/gpu:2" or "gres/gpu:h100:2,gres/efa:4"."""
+    tres_per_node: str = ""
+    exclusive: bool = False
+    one_task_per_node: bool = False
+    min_nodes: int | None = None
+    max_nodes: int | None = None
+    constraints: str = ""
+    excluded_nodes: tuple[SlurmNodeName, ...] = ()
+    required_nodes: tuple[SlurmNodeName, ...] = ()
+    account: str = ""
+    qos: str = ""
+    reservation: str = ""
+    licenses: str = ""
+    wckey: str = ""
+    mcs_label: str = ""
+    comment: str = ""
+    priority: int | None = None
+    time_limit_min: int | None = None
+    user: str = ""
+    """Name or number; "" means the token's own user."""
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gres:
+    """So many of one generic resource; `type` "" means any."""
+
+    name: str
+    type: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGrant:
+    """What one node gives to a job."""
+
+    node: SlurmNodeName
+    cpus: int
+    memory_mib: int
+    gres: tuple[Gres, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """What a running job holds, node by node."""
+
+    job_id: SlurmJobId
+    nodes: tuple[NodeGrant, ...]

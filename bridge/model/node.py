@@ -1,0 +1,44 @@
+"""A Kubernetes node, as far as the bridge cares."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge import names
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.resources import Resources
+from bridge.model.scheduling import Taint
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One node; `allocatable` is what pods may use in all, `max_pods` their count."""
+
+    name: NodeName
+    uid: str
+    resource_version: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Only keys of our domain."""
+    taints: tuple[Taint, ...] = ()
+    unschedulable: bool = False
+    ready: bool = True
+    allocatable: Resources = Resources()
+    max_pods: int = 110
+    internal_ip: str = ""
+    deleting: bool = False
+
+    @property
+    def slurm_name(self) -> SlurmNodeName:
+        """Its NodeName in Slurm."""
+        return SlurmNodeName(self.labels.get(names.SLURM_NODE_NAME_LABEL) or self.name)
+
+    @property
+    def external(self) -> bool:
+        """Whether its admin wants it registered in Slurm by us."""
+        return names.EXTERNAL_NODE_LABEL in self.labels
+
+    @property
+    def external_partitions(self) -> tuple[str, ...]:
+        """Partitions (as node features) that its admin named."""
+        text = self.annotations.get(names.EXTERNAL_NODE_PARTITIONS_ANNOTATION, "")
+        return tuple(part for part in (piece.strip() for piece in text.split(",")) if part)

@@ -1,0 +1,89 @@
+"""A pod, as far as the bridge cares: a slotted row of a few hundred bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge import names
+from bridge.model.ids import NodeName, PodUid, SlurmJobId
+from bridge.model.scheduling import PodShape
+
+PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerReference:
+    """The controlling owner of an object."""
+
+    api_version: str
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """A condition in an object's status; `status` is "True", "False" or "Unknown"."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod. `labels` and `annotations` hold only keys of our domain (OUR_DOMAIN) and the
+    few of Kubernetes that we read; label values of users are not kept.
+    """
+
+    uid: PodUid
+    namespace: str
+    name: str
+    resource_version: str
+    scheduler_name: str
+    node_name: NodeName
+    """"" while unbound."""
+    phase: PodPhase
+    shape: PodShape
+    gates: tuple[str, ...] = ()
+    deleting: bool = False
+    owner: OwnerReference | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    completion_index: int | None = None
+    created_s: float = 0.0
+    """metadata.creationTimestamp, seconds since the epoch."""
+    allocated: Condition | None = None
+    """Our condition as the API server has it."""
+    status_reason: str = ""
+    """status.reason: OutOfcpu, UnexpectedAdmissionError, Evicted …"""
+    grace_s: int = 30
+    active_deadline_s: int | None = None
+    subdomain: str = ""
+
+    @property
+    def key(self) -> str:
+        """namespace/name, as users read it."""
+        return f"{self.namespace}/{self.name}"
+
+    @property
+    def ended(self) -> bool:
+        """Terminal: its containers hold nothing any more."""
+        return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def gated_by_us(self) -> bool:
+        """Whether it still waits for our allocation."""
+        return names.ALLOCATION_GATE in self.gates
+
+    @property
+    def foreign_gates(self) -> tuple[str, ...]:
+        """Gates of others: while one is there the pod cannot run, so it does not queue."""
+        return tuple(gate for gate in self.gates if gate != names.ALLOCATION_GATE)
+
+    @property
+    def job_id(self) -> SlurmJobId | None:
+        """The Slurm job it is pinned under, from its label; None if absent or not a number."""
+        text = self.labels.get(names.JOB_ID_LABEL, "")
+        return SlurmJobId(int(text)) if text.isascii() and text.isdigit() else None

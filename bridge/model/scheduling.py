@@ -1,0 +1,82 @@
+"""What Kubernetes' own scheduler reads of a pod: selectors, taints, tolerations, the shape."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.model.resources import Resources
+
+Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+@dataclass(frozen=True, slots=True)
+class Taint:
+    """A node's taint."""
+
+    key: str
+    value: str
+    effect: TaintEffect
+
+
+@dataclass(frozen=True, slots=True)
+class Toleration:
+    """A pod's toleration; empty `key` with Exists tolerates all, empty `effect` all effects."""
+
+    key: str = ""
+    operator: Literal["Equal", "Exists", "Lt", "Gt"] = "Equal"
+    value: str = ""
+    effect: TaintEffect | Literal[""] = ""
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Kubernetes' rule (v1 `ToleratesTaint`)."""
+        if self.effect and self.effect != taint.effect:
+            return False
+        if self.key and self.key != taint.key:
+            return False
+        if self.operator == "Exists":
+            return True
+        return self.operator == "Equal" and bool(self.key) and self.value == taint.value
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One expression of a node selector term."""
+
+    key: str
+    operator: Operator
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSelectorTerm:
+    """All of its expressions (on labels) and fields (only metadata.name) must match.
+
+    A term with neither matches no node (Kubernetes' rule).
+    """
+
+    expressions: tuple[Requirement, ...] = ()
+    fields: tuple[Requirement, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A port of the node that a pod takes; `host_ip` "" and "0.0.0.0" mean every address."""
+
+    port: int
+    protocol: str = "TCP"
+    host_ip: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PodShape:
+    """All of a pod that decides where it may run; equal for pods of one template.
+
+    Hashable, so that what is computed for a shape is computed once. `affinity_terms` are the
+    required node affinity terms, ORed; None means no requirement (an empty tuple matches no node).
+    """
+
+    requests: Resources = Resources()
+    node_selector: tuple[tuple[str, str], ...] = ()
+    affinity_terms: tuple[NodeSelectorTerm, ...] | None = None
+    tolerations: tuple[Toleration, ...] = ()
+    host_ports: tuple[HostPort, ...] = field(default=())

@@ -1,0 +1,63 @@
+"""Every name that is interface: labels, annotations, gates, taints, conditions, paths.
+
+They are read by users' manifests, by admins' node provisioning and by other bridges that ran
+in the cluster before, so a change here is a change of contract. Nothing but constants, so that
+every layer may import it.
+"""
+
+from typing import Final
+
+SCHEDULER_NAME: Final = "slurm-bridge-scheduler"
+"""Default of `schedulerName`; configurable, so code reads it from the settings."""
+
+# Prefixes
+JOB_PREFIX: Final = "slurmjob.slinky.slurm.net/"
+"""The user's job parameters, on a pod or its owners."""
+OUR_DOMAIN: Final = "slinky.slurm.net"
+"""All of our labels and annotations end their prefix with it."""
+
+# Pods
+JOB_ID_LABEL: Final = "scheduler.slinky.slurm.net/slurm-jobid"
+NODE_ANNOTATION: Final = "slinky.slurm.net/slurm-node"
+ALLOCATION_GATE: Final = "scheduler.slinky.slurm.net/allocation"
+ALLOCATED_CONDITION: Final = "scheduler.slinky.slurm.net/Allocated"
+GANG_ANNOTATION: Final = JOB_PREFIX + "gang"
+GANG_SIZE_ANNOTATION: Final = JOB_PREFIX + "gang-size"
+GO_BRIDGE_FINALIZER: Final = "scheduler.slinky.slurm.net/finalizer"
+"""What the Go bridge leaves on pods. Ours sets none: a pod must end without us."""
+
+# Nodes
+EXTERNAL_NODE_LABEL: Final = "scheduler.slinky.slurm.net/external-node"
+EXTERNAL_NODE_PARTITIONS_ANNOTATION: Final = (
+    "scheduler.slinky.slurm.net/external-node-partitions"
+)
+SLURM_NODE_NAME_LABEL: Final = "slinky.slurm.net/slurm-nodename"
+TOPOLOGY_ANNOTATION: Final = "topology.slinky.slurm.net/spec"
+MANAGED_NODE_TAINT: Final = "slinky.slurm.net/managed-node"
+"""Key; the value is the scheduler's name, the effect NoExecute."""
+
+# Namespaces: who the pods run as in Slurm
+NAMESPACE_USER: Final = JOB_PREFIX + "user"
+NAMESPACE_ACCOUNTS: Final = JOB_PREFIX + "accounts"
+NAMESPACE_PARTITIONS: Final = JOB_PREFIX + "partitions"
+NAMESPACE_QOS: Final = JOB_PREFIX + "qos"
+
+# Slurm
+ADMIN_COMMENT_KEY: Final = "slurm-bridge"
+"""The one key of the JSON object in a job's admin_comment that makes the job ours."""
+CLASS_FEATURE_PREFIX: Final = "class-"
+
+# Kubernetes' own
+COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"
+HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
+MIRROR_POD_ANNOTATION: Final = "kubernetes.io/config.mirror"
+DISRUPTION_TARGET: Final = "DisruptionTarget"
+AWS_NETWORK_LAYER_PREFIX: Final = "topology.k8s.aws/network-node-layer-"
+
+# Paths of our HTTPS server
+MUTATE_PATH: Final = "/mutate--v1-pod"
+VALIDATE_PATH: Final = "/validate--v1-pod"
+EXTENDER_PREFIX: Final = "/scheduler"
+FILTER_PATH: Final = EXTENDER_PREFIX + "/filter"
+PRIORITIZE_PATH: Final = EXTENDER_PREFIX + "/prioritize"
+BIND_PATH: Final = EXTENDER_PREFIX + "/bind"

@@ -81,3 +81,38 @@ class Allocation:
 
     job_id: SlurmJobId
     nodes: tuple[NodeGrant, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """What Slurm says of one of our jobs, as far as the gang's life depends on it.
+
+    `state` is Slurm's base state (PENDING, RUNNING, SUSPENDED, CANCELLED, TIMEOUT …).
+    `allocation` is there when the job runs and its nodes are known.
+    """
+
+    job_id: SlurmJobId
+    state: str
+    identity: JobIdentity | None
+    reason: str = ""
+    """Slurm's state_reason: Priority, Resources, PartitionDown …"""
+    description: str = ""
+    partition: str = ""
+    expected_start_s: float | None = None
+    """Epoch seconds, when backfill has looked at the job."""
+    allocation: Allocation | None = None
+
+    @property
+    def waits(self) -> bool:
+        """In the queue, holding nothing."""
+        return self.state == "PENDING"
+
+    @property
+    def suspended(self) -> bool:
+        """Held in memory by Slurm while others may use its resources."""
+        return self.state == "SUSPENDED"
+
+    @property
+    def ended(self) -> bool:
+        """Over for good."""
+        return self.state not in ("PENDING", "RUNNING", "SUSPENDED", "CONFIGURING", "RESIZING")

@@ -10,7 +10,9 @@ from math import ceil
 
 from bridge.errors import BadInput
 
-_FORM = re.compile(r"^([+-]?)(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d{1,3})|(m|u|n|k|M|G|T|P|E|[KMGTPE]i))?$")
+_FORM = re.compile(
+    r"^([+-]?)(\d+\.?\d*|\.\d+)(?:([eE][+-]?\d{1,3})|(m|u|n|k|M|G|T|P|E|[KMGTPE]i))?$"
+)
 _SUFFIX = {
     "n": Fraction(1, 10**9), "u": Fraction(1, 10**6), "m": Fraction(1, 1000), "": Fraction(1),
     "k": Fraction(10**3), "M": Fraction(10**6), "G": Fraction(10**9),

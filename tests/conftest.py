@@ -1,0 +1,64 @@
+"""What every test runs under, whatever it tests.
+
+A scheduler that blocks its event loop, or forgets a task, works in every small test and fails in
+a cluster. So here a blocking call inside the loop, a task that outlives its test, and an
+exception that only the loop saw are failures of the test that caused them.
+"""
+
+import asyncio
+import inspect
+import os
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import blockbuster
+import hypothesis
+import pytest
+import structlog
+
+hypothesis.settings.register_profile(
+    "bridge",
+    deadline=None,  # machines are noisy; the test's own timeout holds
+    derandomize=bool(os.environ.get("CI")),  # a clone is judged by the same examples each time
+    print_blob=True,
+)
+hypothesis.settings.load_profile("bridge")
+
+
+def pytest_report_header() -> str:
+    """Shown above the run, so that a failure that hangs on the order of a set can be repeated."""
+    return f"PYTHONHASHSEED: {os.environ.get('PYTHONHASHSEED', 'random')}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_blocking_calls() -> Iterator[None]:
+    """A call from `bridge` that blocks the running loop raises BlockingError."""
+    with blockbuster.blockbuster_ctx("bridge"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _strict_loop(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Coroutine tests run in a watched loop; the others get no loop at all."""
+    if inspect.iscoroutinefunction(getattr(request, "function", None)):
+        request.getfixturevalue("_watched_loop")
+    yield
+    structlog.reset_defaults()  # the one setting that is global by its library's design
+
+
+@pytest.fixture
+async def _watched_loop() -> AsyncIterator[None]:
+    """Fails the test that leaves a task behind or an exception that nobody awaited."""
+    loop = asyncio.get_running_loop()
+    unseen: list[dict[str, Any]] = []
+    loop.set_exception_handler(lambda _, context: unseen.append(context))
+    before = asyncio.all_tasks()
+    yield
+    await asyncio.sleep(0)  # what was cancelled at the test's last line may end now
+    mine = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() - before if task is not mine]
+    loop.set_exception_handler(None)
+    if left:
+        pytest.fail("the test left tasks behind:\n" + "\n".join(f"  {task!r}" for task in left))
+    if unseen:
+        pytest.fail("only the loop saw:\n" + "\n".join(f"  {context}" for context in unseen))

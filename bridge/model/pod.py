@@ -61,6 +61,12 @@ class Pod:
     grace_s: int = 30
     active_deadline_s: int | None = None
     subdomain: str = ""
+    pod_group: str = ""
+    """spec.schedulingGroup.podGroupName: the built-in PodGroup it belongs to."""
+    volume_claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims it mounts, generic ephemeral volumes included."""
+    resource_claims: tuple[str, ...] = ()
+    """Names of its entries in spec.resourceClaims (DRA)."""
 
     @property
     def key(self) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from bridge.model.pod import OwnerReference
 from bridge.model.scheduling import PodShape

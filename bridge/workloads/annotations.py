@@ -72,7 +72,7 @@ def gang_size(annotations: Mapping[str, str]) -> int | None:
 
 
 def unknown(annotations: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Keys with our prefix that mean nothing, each with the known key nearest to it ("" if none)."""
+    """Keys with our prefix that mean nothing, each with the nearest known key ("" if none)."""
     known = [*_READERS, "gang", "gang-size", "user", "accounts", "partitions"]
     found = []
     for key in annotations:

@@ -1,0 +1,121 @@
+"""What can happen to a gang: the machine's input."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bridge.model.gang import Assignment, Gang, Shortfall
+from bridge.model.ids import PodUid, SlurmJobId
+from bridge.model.job import JobFacts, JobSpec
+from bridge.model.pod import Pod
+
+OwnerWill = Literal["creates", "suspended", "over"]
+"""Whether the gang's owner still makes pods: `over` when it is finished, deleted or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class MembersSeen:
+    """The pods of the gang that exist now, and what they and their owner ask for together."""
+
+    gang: Gang | None
+    """None when what they ask for can't be understood; `problem` says why."""
+    pods: tuple[Pod, ...]
+    owner: OwnerWill = "creates"
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """Slurm took the job."""
+
+    job_id: SlurmJobId
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitFailed:
+    """Slurm did not take the job. `lasting`: the same job would be refused again."""
+
+    message: str
+    lasting: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """After a restart: this job in Slurm is the gang's."""
+
+    job_id: SlurmJobId
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobSeen:
+    """Slurm's present view of the gang's job."""
+
+    facts: JobFacts
+
+
+@dataclass(frozen=True, slots=True)
+class JobVanished:
+    """Slurm, healthy, knows no such job (any more), or the id is another's job by now."""
+
+    job_id: SlurmJobId
+
+
+@dataclass(frozen=True, slots=True)
+class Wished:
+    """What the job should look like in Slurm by now (classes or wishes changed)."""
+
+    spec: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """Each slot has its node."""
+
+    job_id: SlurmJobId
+    assignment: Assignment
+
+
+@dataclass(frozen=True, slots=True)
+class NotPlaced:
+    """The granted nodes can't take the gang."""
+
+    job_id: SlurmJobId
+    shortfall: Shortfall
+
+
+@dataclass(frozen=True, slots=True)
+class PinEnded:
+    """The patch of one pod was made (`error` is "") or refused."""
+
+    pod: PodUid
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """A pinned pod's node cannot take it any more; seen before the pod was bound."""
+
+    pod: PodUid
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed; or something that a waiting gang should look at again."""
+
+
+Event = (
+    MembersSeen
+    | Submitted
+    | SubmitFailed
+    | Adopted
+    | JobSeen
+    | JobVanished
+    | Wished
+    | Placed
+    | NotPlaced
+    | PinEnded
+    | NodeLost
+    | Tick
+)

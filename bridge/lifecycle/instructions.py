@@ -1,0 +1,108 @@
+"""What the machine wants done: its output. Data only; the runner performs it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.model.gang import Gang
+from bridge.model.ids import NodeName, SlurmJobId
+from bridge.model.job import Allocation, JobSpec
+from bridge.model.pod import Condition, Pod
+
+
+@dataclass(frozen=True, slots=True)
+class SubmitJob:
+    """Build the job and submit it; answer with Submitted or SubmitFailed."""
+
+    gang: Gang
+    generation: int
+    excluded: tuple[NodeName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateJob:
+    """Change a waiting job from `old` (None: unknown) to `new`."""
+
+    job_id: SlurmJobId
+    old: JobSpec | None
+    new: JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJob:
+    """End the job in Slurm; `why` goes to the log."""
+
+    job_id: SlurmJobId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceGang:
+    """Map slots to granted nodes; answer with Placed or NotPlaced."""
+
+    gang: Gang
+    allocation: Allocation
+    taken: Mapping[int, NodeName] = field(default_factory=dict)
+    """Slots that run or are pinned already, with their node."""
+
+
+@dataclass(frozen=True, slots=True)
+class PinPod:
+    """The one PATCH: job id, node, affinity, and our gate off. Answer with PinEnded."""
+
+    pod: Pod
+    node: NodeName
+    job_id: SlurmJobId
+
+
+@dataclass(frozen=True, slots=True)
+class EndPods:
+    """Tell the pods (DisruptionTarget) and delete them with their grace."""
+
+    pods: tuple[Pod, ...]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetCondition:
+    """Write the pod's `Allocated` condition."""
+
+    pod: Pod
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class EmitEvent:
+    """Tell on a pod what happened."""
+
+    pod: Pod
+    type: Literal["Normal", "Warning"]
+    reason: str
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """Send a Tick after so many seconds; a later Wake replaces an earlier one."""
+
+    after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """The gang is over and leaves nothing behind: drop the machine."""
+
+
+Instruction = (
+    SubmitJob
+    | UpdateJob
+    | CancelJob
+    | PlaceGang
+    | PinPod
+    | EndPods
+    | SetCondition
+    | EmitEvent
+    | Wake
+    | Forget
+)

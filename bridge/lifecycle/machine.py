@@ -1,0 +1,519 @@
+"""The gang's state machine: every decision in its life, and nothing else.
+
+Events only update facts; one function, `_decide`, then derives from the facts what is to be done
+now. So the order in which events arrive cannot lead to a state that no code expects, and a
+restart is nothing special: facts come in again and the same decisions follow.
+
+Nothing is asked for twice while it is under way (`_submitting`, `_pinning`, `_placing`), and
+what fails is tried again after a back-off, by Wake.
+
+    Known → Submitting → Queued → Allocated → Placing → Running → Ending → Done
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle import sentences
+from bridge.lifecycle.slots import Slots
+from bridge.model.gang import Gang, Shortfall
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.job import JobFacts, JobSpec
+from bridge.model.pod import Condition, Pod
+
+
+class State(Enum):
+    """Where the gang stands; derived from the facts, kept for people."""
+
+    KNOWN = "Known"
+    SUBMITTING = "Submitting"
+    QUEUED = "Queued"
+    ALLOCATED = "Allocated"
+    PLACING = "Placing"
+    RUNNING = "Running"
+    ENDING = "Ending"
+    DONE = "Done"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times that the machine waits, in seconds."""
+
+    condition_interval_s: float = 10.0
+    """Between two writes of one pod's condition while it waits."""
+    first_condition_s: float = 0.5
+    """A job that starts within this time gets no `waits` condition at all."""
+    retry_first_s: float = 0.5
+    retry_most_s: float = 30.0
+    refused_retry_s: float = 15.0
+    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
+    room_retry_s: float = 1.0
+    exclude_s: float = 300.0
+    """How long a node is excluded after its grant could not be used."""
+    replacement_s: float = 300.0
+    """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
+    end_again_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a gang's story."""
+
+    at_s: float
+    state: State
+    cause: str
+
+
+class GangMachine:
+    """One gang. All times are monotonic seconds, handed in."""
+
+    def __init__(self, gang_id: GangId, *, single: bool, tuning: Tuning) -> None:
+        self.id = gang_id
+        self.single = single
+        """A gang of one whose id is its pod's: nobody is ever replaced in it."""
+        self.gang: Gang | None = None
+        self.pods: dict[PodUid, Pod] = {}
+        self.generation = 0
+        self.job_id: SlurmJobId | None = None
+        self.facts: JobFacts | None = None
+        self.spec: JobSpec | None = None
+        """What Slurm was last told; None when not known (after a restart)."""
+        self.slots = Slots(1)
+        self.state = State.KNOWN
+        self.story: deque[Step] = deque(maxlen=20)
+        self._tuning = tuning
+        self._problem = ""
+        self._trouble = ""
+        self._owner: ev.OwnerWill = "creates"
+        self._held = True
+        self._submitting = False
+        self._placing = False
+        self._pinning: set[PodUid] = set()
+        self._ended_pods: dict[PodUid, float] = {}
+        self._excluded: dict[NodeName, float] = {}
+        self._room: Shortfall | None = None
+        self._look_again_s = 0.0
+        self._retry_at_s = 0.0
+        self._failures = 0
+        self._cancel_at_s: float | None = None
+        self._submitted_at_s = 0.0
+        self._empty_since_s: float | None = None
+        self._written: dict[PodUid, tuple[Condition, float]] = {}
+        self._updated_to: JobSpec | None = None
+        self._wakes: list[float] = []
+
+    # -- input ---------------------------------------------------------------------------------
+
+    def release(self) -> None:
+        """After a start: it is known whether the gang has a job, so it may decide from now on."""
+        self._held = False
+
+    def handle(self, event: ev.Event, now_s: float) -> list[do.Instruction]:
+        """Take one event in; what is to be done now comes out."""
+        out: list[do.Instruction] = []
+        self._wakes = []
+        self._take(event, now_s, out)
+        if not self._held:
+            self._decide(now_s, out)
+        self._turn(now_s, event)
+        if self._wakes and self.state is not State.DONE:
+            out.append(do.Wake(max(0.0, min(self._wakes) - now_s)))
+        return out
+
+    def _take(self, event: ev.Event, now_s: float, out: list[do.Instruction]) -> None:
+        match event:
+            case ev.MembersSeen():
+                self._take_members(event, out)
+            case ev.Submitted():
+                self._submitting, self._failures, self._trouble = False, 0, ""
+                self.job_id, self.spec, self._updated_to = event.job_id, event.spec, None
+                self._submitted_at_s = now_s
+            case ev.SubmitFailed():
+                self._submitting = False
+                self._trouble = event.message
+                self._back_off(now_s, self._tuning.refused_retry_s if event.lasting else None)
+            case ev.Adopted():
+                self.job_id, self.generation = event.job_id, event.generation
+                self._submitted_at_s = now_s
+            case ev.JobSeen(facts) if facts.job_id == self.job_id:
+                self.facts = facts
+                if facts.allocation is not None:
+                    self._failures = 0
+            case ev.JobVanished(job_id) if job_id == self.job_id:
+                self.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
+            case ev.Wished(spec) if self.job_id is not None:
+                self._take_wish(spec, out)
+            case ev.Placed(job_id, assignment) if job_id == self.job_id:
+                self._placing, self._room = False, None
+                if len(assignment.nodes) == len(self.slots):
+                    self.slots.assign(assignment)
+            case ev.NotPlaced(job_id, shortfall) if job_id == self.job_id:
+                self._placing = False
+                self._take_shortfall(shortfall, now_s, out)
+            case ev.PinEnded(pod, error):
+                self._pinning.discard(pod)
+                if error:
+                    self.slots.unplace(pod)
+                    self._back_off(now_s)
+            case ev.NodeLost(pod, reason):
+                self._end_pods(
+                    [row for row in [self.pods.get(pod)] if row is not None],
+                    "NodeLost",
+                    reason,
+                    now_s,
+                    out,
+                )
+            case ev.Tick():
+                self._look_again_s = 0.0
+            case _:
+                pass  # news of a job that is not ours any more
+
+    def _take_members(self, event: ev.MembersSeen, out: list[do.Instruction]) -> None:
+        self.pods = {pod.uid: pod for pod in event.pods}
+        self._owner = event.owner
+        if event.problem and event.problem != self._problem:
+            for pod in event.pods[:1]:
+                out.append(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
+        self._problem = event.problem
+        if event.gang is not None:
+            self._take_gang(event.gang, out)
+        for uid in self._written.keys() - self.pods.keys():
+            del self._written[uid]
+        for uid in self._ended_pods.keys() - self.pods.keys():
+            del self._ended_pods[uid]
+        self._pinning &= self.pods.keys()
+        self._seat()
+
+    def _take_gang(self, gang: Gang, out: list[do.Instruction]) -> None:
+        """What a job that runs was given stays as it is; before that the newest wish counts."""
+        holds = self.facts is not None and not self.facts.waits
+        if self.gang is not None and (holds or self._submitting):
+            return
+        resized = self.gang is None or gang.size != self.gang.size
+        self.gang = gang
+        if not resized:
+            return
+        self.slots = Slots(gang.size)
+        if self.facts is not None:
+            self._give_up_job(f"its size is {gang.size} now", out)
+
+    def _seat(self) -> None:
+        outgoing = {pod.uid for pod in self._outgoing()}
+        self.slots.seat(
+            {uid: pod for uid, pod in self.pods.items() if uid not in outgoing}, self.job_id
+        )
+
+    def _take_wish(self, spec: JobSpec, out: list[do.Instruction]) -> None:
+        if self.facts is None or not self.facts.waits or spec in (self.spec, self._updated_to):
+            return
+        assert self.job_id is not None
+        self._updated_to = spec
+        out.append(do.UpdateJob(self.job_id, self.spec, spec))
+        self.spec = spec
+
+    def _take_shortfall(
+        self, shortfall: Shortfall, now_s: float, out: list[do.Instruction]
+    ) -> None:
+        assert self.job_id is not None
+        self._room = shortfall
+        if shortfall.for_now:
+            self._look_again_s = now_s + self._tuning.room_retry_s
+            return
+        for node in shortfall.nodes:
+            self._excluded[node] = now_s + self._tuning.exclude_s
+        for pod in self._waiting()[:1]:
+            note = f"Slurm job {self.job_id} was given back: {shortfall.reason}"
+            out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
+        self._give_up_job(shortfall.reason, out)
+        self._back_off(now_s)
+
+    # -- the decision --------------------------------------------------------------------------
+
+    def _decide(self, now_s: float, out: list[do.Instruction]) -> None:
+        if self.facts is not None and (self.facts.ended or self.facts.suspended):
+            self._job_is_over(self.facts, now_s, out)
+        self._end_outgoing(now_s, out)
+        if self._over(now_s):
+            self._finish(now_s, out)
+            return
+        if self.job_id is None:
+            self._submit(now_s, out)
+        elif self.facts is not None and self.facts.allocation is not None:
+            self._place_and_pin(now_s, out)
+        self._tell(now_s, out)
+
+    def _job_is_over(self, facts: JobFacts, now_s: float, out: list[do.Instruction]) -> None:
+        """Slurm took the resources away, or we gave them back."""
+        reason, message = _what_ended(facts)
+        cancelled = facts.state == "CANCELLED" and self._cancel_at_s is None
+        pods = [pod for pod in self._live() if cancelled or pod.job_id == facts.job_id]
+        self._end_pods(pods, reason, message, now_s, out)
+        if facts.suspended:
+            out.append(do.CancelJob(facts.job_id, "suspended: its resources may be given away"))
+        if not cancelled and self._waiting():
+            self._back_off(now_s)
+        self._drop_job()
+
+    def _end_outgoing(self, now_s: float, out: list[do.Instruction]) -> None:
+        """Pods that still run under a job that is over are told again until they are gone."""
+        stale = [
+            pod
+            for pod in self._outgoing()
+            if not pod.deleting
+            and now_s - self._ended_pods.get(pod.uid, float("-inf")) >= self._tuning.end_again_s
+        ]
+        if stale:
+            self._end_pods(
+                stale, "SlurmJobEnded", f"Slurm job {stale[0].job_id} is over.", now_s, out
+            )
+        if self._outgoing():
+            self._wake_at(now_s + self._tuning.end_again_s)
+
+    def _over(self, now_s: float) -> bool:
+        if any(_holds(pod) for pod in self.pods.values()):
+            self._empty_since_s = None
+            return False
+        if self.single or self._owner != "creates" or self.slots.all_done:
+            return True
+        if self.job_id is None:
+            return False  # nothing is held; the owner may still create members
+        if self._empty_since_s is None:
+            self._empty_since_s = now_s
+        end_s = self._empty_since_s + self._tuning.replacement_s
+        self._wake_at(end_s)
+        return now_s >= end_s
+
+    def _finish(self, now_s: float, out: list[do.Instruction]) -> None:
+        if self._submitting:
+            return  # its answer is still to come, and then to be cancelled
+        if self.job_id is None or (self.facts is not None and self.facts.ended):
+            self._drop_job()
+            if self.single or self._owner == "over":
+                out.append(do.Forget())
+            return
+        if self._cancel_at_s is None or now_s >= self._cancel_at_s:
+            out.append(do.CancelJob(self.job_id, "its pods have ended"))
+            self._cancel_at_s = now_s + self._tuning.end_again_s
+        self._wake_at(self._cancel_at_s)
+
+    def _submit(self, now_s: float, out: list[do.Instruction]) -> None:
+        waiting = self._waiting()
+        if self._submitting or self.gang is None or not waiting or self._owner != "creates":
+            return
+        if any(pod.foreign_gates for pod in waiting):
+            return
+        if now_s < self._retry_at_s:
+            self._wake_at(self._retry_at_s)
+            return
+        self._excluded = {node: end for node, end in self._excluded.items() if end > now_s}
+        self._submitting = True
+        out.append(do.SubmitJob(self.gang, self.generation, tuple(sorted(self._excluded))))
+
+    def _place_and_pin(self, now_s: float, out: list[do.Instruction]) -> None:
+        assert self.job_id is not None
+        assert self.facts is not None
+        if now_s < self._retry_at_s:
+            self._wake_at(self._retry_at_s)
+            return
+        newcomers = [pod for pod in self._waiting() if pod.uid not in self._pinning]
+        if not newcomers or self.gang is None:
+            return
+        if not self.slots.placed:
+            if now_s < self._look_again_s:
+                self._wake_at(self._look_again_s)
+                return
+            if not self._placing and self.facts.allocation is not None:
+                self._placing = True
+                taken = self.slots.taken(self.pods, self.job_id)
+                out.append(do.PlaceGang(self.gang, self.facts.allocation, taken))
+            return
+        for pod in newcomers:
+            node = self.slots.node_of(pod.uid)
+            if node is None or pod.foreign_gates:
+                continue
+            self._pinning.add(pod.uid)
+            out.append(do.PinPod(pod, node, self.job_id))
+
+    # -- telling -------------------------------------------------------------------------------
+
+    def _tell(self, now_s: float, out: list[do.Instruction]) -> None:
+        for pod in self._live():
+            condition = self._condition_for(pod, now_s)
+            if condition is None or pod.deleting:
+                continue
+            written, at_s = self._written.get(pod.uid, (pod.allocated, float("-inf")))
+            if condition == written:
+                continue
+            due_s = at_s + self._tuning.condition_interval_s
+            if condition.status != "True" and now_s < due_s:
+                self._wake_at(due_s)
+                continue
+            self._written[pod.uid] = (condition, now_s)
+            out.append(do.SetCondition(pod, condition))
+
+    def _condition_for(self, pod: Pod, now_s: float) -> Condition | None:
+        if pod.job_id is not None and pod.job_id == self.job_id:
+            node = self.slots.node_of(pod.uid)
+            return sentences.allocated(pod.job_id, node) if node is not None else None
+        if self._problem:
+            return sentences.waits("InvalidRequest", self._problem)
+        if pod.foreign_gates:
+            gates = ", ".join(pod.foreign_gates)
+            return sentences.waits(
+                "OtherGates", f"Not yet in Slurm's queue: it waits for scheduling gate {gates}."
+            )
+        if self.job_id is None:
+            return sentences.waits("NotSubmitted", self._trouble) if self._trouble else None
+        if self.facts is not None and self.facts.waits:
+            if now_s < self._submitted_at_s + self._tuning.first_condition_s:
+                self._wake_at(self._submitted_at_s + self._tuning.first_condition_s)
+                return None
+            return sentences.queued(self.facts)
+        if self._room is not None:
+            return sentences.waits_for_room(self.job_id, self._room.reason)
+        if self.slots.of(pod.uid) is None and self.slots.placed:
+            return sentences.waits(
+                "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
+            )
+        return None
+
+    # -- facts ---------------------------------------------------------------------------------
+
+    def _live(self) -> list[Pod]:
+        return [pod for pod in self.pods.values() if not pod.ended]
+
+    def _outgoing(self) -> list[Pod]:
+        """Pods that were placed under a job which is not the gang's any more."""
+        return [
+            pod
+            for pod in self.pods.values()
+            if not pod.ended and pod.job_id is not None and pod.job_id != self.job_id
+        ]
+
+    def _waiting(self) -> list[Pod]:
+        """Pods without a place yet, in slot order."""
+        pods = [
+            pod
+            for pod in self._live()
+            if pod.job_id is None
+            and not pod.deleting
+            and not pod.node_name
+            and pod.uid not in self._ended_pods
+        ]
+        last = len(self.slots)
+        return sorted(pods, key=lambda pod: _slot_or(self.slots.of(pod.uid), last))
+
+    def verdict_for(self, pod: PodUid) -> tuple[NodeName | None, str]:
+        """(the pod's node, or None; the sentence for the user while there is none)."""
+        row = self.pods.get(pod)
+        alive = self.facts is not None and self.facts.allocation is not None
+        if row is not None and row.job_id is not None and row.job_id == self.job_id and alive:
+            return self.slots.node_of(pod), ""
+        if self._problem or self._trouble:
+            return None, self._problem or self._trouble
+        if self.facts is not None and self.facts.waits:
+            return None, sentences.queued(self.facts).message
+        if self._room is not None and self.job_id is not None:
+            return None, sentences.waits_for_room(self.job_id, self._room.reason).message
+        return None, f"is {self.state.value.lower()} in slurm-bridge"
+
+    # -- changes of facts that several events share ----------------------------------------------
+
+    def _end_pods(
+        self,
+        pods: Iterable[Pod],
+        reason: str,
+        message: str,
+        now_s: float,
+        out: list[do.Instruction],
+    ) -> None:
+        ending = tuple(pod for pod in pods if not pod.deleting)
+        for pod in ending:
+            self._ended_pods[pod.uid] = now_s
+        if ending:
+            out.append(do.EndPods(ending, reason, message))
+
+    def _give_up_job(self, why: str, out: list[do.Instruction]) -> None:
+        assert self.job_id is not None
+        out.append(do.CancelJob(self.job_id, why))
+        self._drop_job()
+
+    def _drop_job(self) -> None:
+        if self.job_id is None:
+            return
+        self.job_id = self.facts = self.spec = self._room = None
+        self._updated_to = self._cancel_at_s = self._empty_since_s = None
+        self._placing = False
+        self._pinning.clear()
+        self.generation += 1
+        self.slots = Slots(self.gang.size if self.gang is not None else 1)
+        self._seat()
+
+    def _back_off(self, now_s: float, delay_s: float | None = None) -> None:
+        self._failures += 1
+        self._retry_at_s = now_s + (delay_s if delay_s is not None else self._delay())
+        self._wake_at(self._retry_at_s)
+
+    def _delay(self) -> float:
+        first, most = self._tuning.retry_first_s, self._tuning.retry_most_s
+        return float(min(most, first * 2 ** min(self._failures, 16)))
+
+    def _wake_at(self, at_s: float) -> None:
+        self._wakes.append(at_s)
+
+    # -- for people and for tests ----------------------------------------------------------------
+
+    def _turn(self, now_s: float, cause: ev.Event) -> None:
+        state = self._state_now()
+        if state is not self.state:
+            self.state = state
+            self.story.append(Step(now_s, state, type(cause).__name__))
+
+    def _state_now(self) -> State:
+        if not any(_holds(pod) for pod in self.pods.values()):
+            return State.DONE if self.job_id is None and not self._submitting else State.ENDING
+        if self._submitting:
+            return State.SUBMITTING
+        if self.job_id is None:
+            return State.KNOWN
+        if self.facts is None or self.facts.allocation is None:
+            return State.QUEUED
+        if not self.slots.placed:
+            return State.ALLOCATED
+        return State.PLACING if self._waiting() else State.RUNNING
+
+    def validate(self) -> None:
+        """Assert what must hold between any two events (property tests call it)."""
+        assert not (self._submitting and self.job_id is not None), "a second job under way"
+        assert self.facts is None or self.facts.job_id == self.job_id, "facts of another job"
+        seats = [self.slots.of(uid) for uid in self.pods]
+        taken = [seat for seat in seats if seat is not None]
+        assert len(taken) == len(set(taken)), "two pods in one slot"
+        assert self._pinning <= self.pods.keys(), "pinning a pod that is gone"
+
+
+def _holds(pod: Pod) -> bool:
+    """Whether the pod uses resources or may still: a pod deleted before it was bound does not."""
+    return not pod.ended and (bool(pod.node_name) or not pod.deleting)
+
+
+def _slot_or(slot: int | None, last: int) -> int:
+    return last if slot is None else slot
+
+
+def _what_ended(facts: JobFacts) -> tuple[str, str]:
+    """(reason, sentence) for the DisruptionTarget condition of the pods."""
+    words = {
+        "CANCELLED": ("CancelledInSlurm", "was cancelled in Slurm"),
+        "TIMEOUT": ("TimeLimit", "reached its time limit"),
+        "DEADLINE": ("Deadline", "reached its deadline"),
+        "NODE_FAIL": ("NodeFail", "lost a node"),
+        "PREEMPTED": ("PreemptedInSlurm", "was preempted by a job of higher priority"),
+        "SUSPENDED": ("SuspendedInSlurm", "was suspended in Slurm"),
+        "UNKNOWN": ("UnknownToSlurm", "is not known to Slurm any more"),
+    }
+    reason, words_for = words.get(facts.state, ("EndedInSlurm", f"ended as {facts.state}"))
+    return reason, f"Slurm job {facts.job_id} {words_for}."

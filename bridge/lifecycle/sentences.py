@@ -1,0 +1,53 @@
+"""What a waiting pod's owner reads: the `Allocated` condition in all its forms."""
+
+import re
+from datetime import UTC, datetime
+
+from bridge import names
+from bridge.model.ids import NodeName, SlurmJobId
+from bridge.model.job import JobFacts
+from bridge.model.pod import Condition
+
+_JOB_ID = re.compile(r"^Slurm job (\d+) ")
+
+
+def waits(reason: str, message: str) -> Condition:
+    """Not allocated, and why."""
+    return Condition(names.ALLOCATED_CONDITION, "False", _camel(reason), message)
+
+
+def queued(facts: JobFacts) -> Condition:
+    """In Slurm's queue: Slurm's own reason, and when it expects to start."""
+    reason = facts.reason if facts.reason not in ("", "None") else "Queued"
+    message = f"Slurm job {facts.job_id} waits in partition {facts.partition}: {reason}"
+    if facts.description:
+        message += f" ({facts.description})"
+    if facts.expected_start_s:
+        start = datetime.fromtimestamp(facts.expected_start_s, UTC)
+        message += f"; expected to start at {start:%Y-%m-%dT%H:%M:%SZ}"
+    return waits(reason, message + ".")
+
+
+def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
+    """Slurm gave nodes that Kubernetes can't use yet."""
+    return waits("WaitingForRoom", f"Slurm job {job_id} holds its nodes, but {reason}.")
+
+
+def allocated(job_id: SlurmJobId, node: NodeName) -> Condition:
+    """It has its place."""
+    return Condition(
+        names.ALLOCATED_CONDITION, "True", "Allocated", f"Slurm job {job_id} gives it node {node}."
+    )
+
+
+def job_id_of(condition: Condition | None) -> SlurmJobId | None:
+    """The job id that a condition written by us names: how a restart finds a queued gang's job."""
+    match = _JOB_ID.match(condition.message) if condition is not None else None
+    return SlurmJobId(int(match[1])) if match else None
+
+
+def _camel(reason: str) -> str:
+    """As Kubernetes wants a condition's reason: letters and digits, CamelCase."""
+    words = re.findall(r"[A-Za-z0-9]+", reason.split(",")[0])
+    joined = "".join(word[:1].upper() + word[1:] for word in words)
+    return joined if joined[:1].isalpha() else "Waiting"

@@ -1,0 +1,125 @@
+"""Who sits where in a gang: slot i is rank i.
+
+A slot outlives its pod: a failed pod's replacement takes over the slot and, where it can, the
+node. A pod's completion index names its slot, because its peers address it by that index.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bridge import names
+from bridge.model.gang import Assignment
+from bridge.model.ids import NodeName, PodUid, SlurmJobId
+from bridge.model.pod import Pod
+
+
+@dataclass(slots=True)
+class Slot:
+    """One rank. `done`: nobody will sit here again."""
+
+    node: NodeName | None = None
+    pod: PodUid | None = None
+    done: bool = False
+
+
+class Slots:
+    """The slots of one gang under one Slurm job."""
+
+    def __init__(self, size: int) -> None:
+        self._slots = [Slot() for _ in range(size)]
+        self._by_pod: dict[PodUid, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def of(self, pod: PodUid) -> int | None:
+        """The slot of `pod`, None when it has none."""
+        return self._by_pod.get(pod)
+
+    def node_of(self, pod: PodUid) -> NodeName | None:
+        """The node that the slot of `pod` was given."""
+        index = self._by_pod.get(pod)
+        return None if index is None else self._slots[index].node
+
+    @property
+    def placed(self) -> bool:
+        """Every slot that may still be used has its node."""
+        return all(slot.node is not None or slot.done for slot in self._slots)
+
+    @property
+    def all_done(self) -> bool:
+        """Nobody will use any slot again."""
+        return all(slot.done for slot in self._slots)
+
+    def seat(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId | None) -> None:
+        """Free the slots whose pod is gone or ended, then give free slots to pods without one.
+
+        A pod that is pinned already under `job_id` (after a restart) brings its node along.
+        """
+        for index, slot in enumerate(self._slots):
+            if slot.pod is None:
+                continue
+            pod = pods.get(slot.pod)
+            if pod is None or pod.ended or not _holds(pod):
+                slot.done = slot.done or (pod is not None and pod.phase == "Succeeded")
+                del self._by_pod[slot.pod]
+                slot.pod = None
+        # Ended pods seen only after a restart: their slots need nobody again.
+        for pod in pods.values():
+            rank = pod.completion_index
+            if pod.phase == "Succeeded" and rank is not None and rank < len(self._slots):
+                self._slots[rank].done = True
+        for pod in _in_rank_order(pods.values()):
+            if pod.uid in self._by_pod or pod.ended or not _holds(pod):
+                continue
+            self._sit(pod, job_id)
+
+    def _sit(self, pod: Pod, job_id: SlurmJobId | None) -> None:
+        wanted = pod.completion_index
+        free = [i for i, slot in enumerate(self._slots) if slot.pod is None and not slot.done]
+        if not free:
+            return
+        index = wanted if wanted is not None and wanted in free else free[0]
+        slot = self._slots[index]
+        slot.pod = pod.uid
+        self._by_pod[pod.uid] = index
+        if job_id is not None and pod.job_id == job_id:
+            node = pod.annotations.get(names.NODE_ANNOTATION)
+            if node:
+                slot.node = NodeName(node)
+
+    def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:
+        """Slots whose pod is pinned or bound under this job, with their node."""
+        found = {}
+        for index, slot in enumerate(self._slots):
+            pod = pods.get(slot.pod) if slot.pod is not None else None
+            if pod is not None and pod.job_id == job_id and slot.node is not None:
+                found[index] = slot.node
+        return found
+
+    def assign(self, assignment: Assignment) -> None:
+        """Every slot gets its node."""
+        for slot, node in zip(self._slots, assignment.nodes, strict=True):
+            slot.node = node
+
+    def unplace(self, pod: PodUid) -> None:
+        """The slot of `pod` needs a new look before anybody is pinned to it."""
+        index = self._by_pod.get(pod)
+        if index is not None:
+            self._slots[index].node = None
+
+
+def _holds(pod: Pod) -> bool:
+    """Whether the pod uses its node or will: a pod deleted before it was bound never does."""
+    return bool(pod.node_name) or not pod.deleting
+
+
+def _in_rank_order(pods: Iterable[Pod]) -> list[Pod]:
+    return sorted(
+        pods,
+        key=lambda pod: (
+            pod.completion_index if pod.completion_index is not None else 1 << 31,
+            pod.created_s,
+            pod.name,
+        ),
+    )

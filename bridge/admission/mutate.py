@@ -1,0 +1,84 @@
+"""What a pod gets on creation, as a JSON patch (RFC 6902).
+
+Only additions, and each only where it is missing: a second call on the result adds nothing, so
+that reinvocation (another webhook changed the pod after us) and dry runs are safe, and no field
+of the user's is ever lost.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bridge import names
+from bridge.admission import scope, wire
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation of a JSON patch."""
+
+    op: Literal["add", "replace"]
+    path: str
+    value: Any
+
+
+def operations(pod: wire.Pod, *, pods: scope.Scope, managed: bool) -> tuple[Operation, ...]:
+    """What makes the pod ours; nothing for a pod that is not to be ours.
+
+    A pod that names its node gets nothing either: with a gate the API server would refuse it
+    for a reason its author can't understand, so it reaches `validate`, which tells the true one.
+    """
+    if not pods.takes(pod, managed=managed) or pod.spec.node_name:
+        return ()
+    return (
+        *_scheduler(pod, pods.scheduler_name),
+        *_gate(pod),
+        *_toleration(pod, pods.scheduler_name),
+    )
+
+
+def managed_node_toleration(scheduler_name: str) -> dict[str, str]:
+    """Lets a pod onto the nodes that are taken over for Slurm."""
+    return {
+        "key": names.MANAGED_NODE_TAINT,
+        "operator": "Equal",
+        "value": scheduler_name,
+        "effect": "NoExecute",
+    }
+
+
+def _scheduler(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
+    if pod.spec.scheduler_name == scheduler_name:
+        return ()
+    return (Operation("add", "/spec/schedulerName", scheduler_name),)
+
+
+def _gate(pod: wire.Pod) -> tuple[Operation, ...]:
+    gates = pod.spec.scheduling_gates
+    if gates and any(gate.name == names.ALLOCATION_GATE for gate in gates):
+        return ()
+    gate = {"name": names.ALLOCATION_GATE}
+    return (_append("/spec/schedulingGates", gate, exists=gates is not None),)
+
+
+def _toleration(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
+    tolerations = pod.spec.tolerations
+    if any(_is_ours(toleration, scheduler_name) for toleration in tolerations or ()):
+        return ()
+    ours = managed_node_toleration(scheduler_name)
+    return (_append("/spec/tolerations", ours, exists=tolerations is not None),)
+
+
+def _is_ours(toleration: wire.Toleration, scheduler_name: str) -> bool:
+    """An empty operator means Equal, an empty effect every effect; with a limit in seconds the
+    pod would be evicted after them."""
+    return (
+        toleration.key == names.MANAGED_NODE_TAINT
+        and toleration.operator in ("", "Equal")
+        and toleration.value == scheduler_name
+        and toleration.effect in ("", "NoExecute")
+        and toleration.toleration_seconds is None
+    )
+
+
+def _append(path: str, value: Any, *, exists: bool) -> Operation:
+    return Operation("add", f"{path}/-", value) if exists else Operation("add", path, [value])

@@ -1,0 +1,162 @@
+"""What a new pod of ours must not ask for, each with what to do instead.
+
+A refusal now is one line in the author's terminal; the same found by the scheduler is a pod that
+pends for a reason nobody reads. So everything that can be told from the pod alone is told here.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bridge import names
+from bridge.admission import scope, wire
+from bridge.errors import BadInput
+from bridge.workloads import annotations
+
+_DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
+"""Prefix of the extended resources that stand for a DRA DeviceClass."""
+_DRA_CPU = _DEVICE_CLASS + "dra.cpu"
+_DEVICE_CLASSES = ("dra.cpu", "gpu.example.com", "gpu.nvidia.com")
+"""Those whose drivers' devices can be named after a Slurm allocation, as in the Go bridge."""
+_CPU_PER_TASK = names.JOB_PREFIX + "cpu-per-task"
+_GRES = names.JOB_PREFIX + "gres"
+_LONGEST_VALUE = 4096
+"""Characters; no field of a Slurm job is meant for more, and parsers must not chew megabytes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a pod can't be taken: the field at fault, and a sentence that says what to change."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}"
+
+
+def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
+    """All that is wrong with a pod that is being created and is to be ours."""
+    return (
+        *_placed_already(pod),
+        *_unsupported(pod),
+        *_devices(pod),
+        *malformed(pod.metadata.annotations),
+    )
+
+
+def warnings(pod: wire.Pod) -> tuple[str, ...]:
+    """What has no effect, probably against its author's intent. A short line each: kubectl
+    shows them, the API server cuts them at 256 characters."""
+    return (*_unknown_parameters(pod.metadata.annotations), *_old_prefix(pod.metadata.annotations))
+
+
+def malformed(values: Mapping[str, str]) -> Iterator[Refusal]:
+    """Every parameter (`slurmjob.slinky.slurm.net/*`) whose value can't be read; all at once, so
+    that nobody corrects them one by one."""
+    for key in sorted(key for key in values if key.startswith(names.JOB_PREFIX)):
+        field = f"metadata.annotations[{key}]"
+        if len(values[key]) > _LONGEST_VALUE:
+            yield Refusal(field, f"has {len(values[key])} characters; at most {_LONGEST_VALUE}")
+            continue
+        one = {key: values[key]}
+        try:
+            annotations.parse(one)
+            annotations.gang_wish(one)
+            annotations.gang_size(one)
+        except BadInput as error:
+            yield Refusal(field, str(error).removeprefix(f"annotation {key}: "))
+
+
+def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
+    if pod.spec.node_name:
+        yield Refusal(
+            "spec.nodeName",
+            f"is {pod.spec.node_name!r}, but Slurm chooses the nodes of this pod. Remove it; to "
+            "ask for certain nodes use spec.nodeSelector, node affinity or the annotation "
+            f"{names.JOB_PREFIX}constraints",
+        )
+    for field, key, values in (
+        ("labels", names.JOB_ID_LABEL, pod.metadata.labels),
+        ("annotations", names.NODE_ANNOTATION, pod.metadata.annotations),
+    ):
+        if values.get(key):
+            yield Refusal(
+                f"metadata.{field}[{key}]",
+                "is written by slurm-bridge once Slurm has granted nodes; a new pod must not "
+                "carry it. Remove it (the manifest of a running pod has it)",
+            )
+
+
+def _unsupported(pod: wire.Pod) -> Iterator[Refusal]:
+    if pod.spec.resource_claims:
+        yield Refusal(
+            "spec.resourceClaims",
+            "claims choose devices that Slurm would not know of. Ask for devices in a "
+            "container's resources instead (nvidia.com/gpu, or a DeviceClass as "
+            f"{_DEVICE_CLASS}<class>)",
+        )
+    if pod.spec.topology_spread_constraints:
+        yield Refusal(
+            "spec.topologySpreadConstraints",
+            "Slurm places the pods and does not know them. Remove them; to spread pods use the "
+            f"annotations {names.JOB_PREFIX}min-nodes or {names.JOB_PREFIX}exclusive",
+        )
+
+
+def _devices(pod: wire.Pod) -> Iterator[Refusal]:
+    asked = {resource for _, container in pod.containers() for resource in container.resource_names}
+    classes = {resource for resource in asked if resource.startswith(_DEVICE_CLASS)}
+    yield from _unknown_classes(pod)
+    if _DRA_CPU in classes and "cpu" in asked | _pod_level(pod):
+        yield Refusal(
+            "spec.containers",
+            f"ask for CPUs twice, as cpu and as {_DRA_CPU}. Keep one of the two in every "
+            "container (requests and limits) and in spec.resources",
+        )
+    if _DRA_CPU in classes and _CPU_PER_TASK in pod.metadata.annotations:
+        yield Refusal(
+            f"metadata.annotations[{_CPU_PER_TASK}]",
+            f"and {_DRA_CPU} both say how many CPUs; remove one of them",
+        )
+    if classes - {_DRA_CPU} and _GRES in pod.metadata.annotations:
+        yield Refusal(
+            f"metadata.annotations[{_GRES}]",
+            f"and {min(classes - {_DRA_CPU})} both say which devices; remove one of them",
+        )
+
+
+def _unknown_classes(pod: wire.Pod) -> Iterator[Refusal]:
+    for path, container in pod.containers():
+        for resource in sorted(container.resource_names):
+            name = resource.removeprefix(_DEVICE_CLASS)
+            if name != resource and name not in _DEVICE_CLASSES:
+                yield Refusal(
+                    f"{path}.resources",
+                    f"container {container.name!r} asks for devices of class {name!r}, which "
+                    f"slurm-bridge can't place; it knows {', '.join(_DEVICE_CLASSES)}",
+                )
+
+
+def _pod_level(pod: wire.Pod) -> frozenset[str]:
+    return pod.spec.resources.named if pod.spec.resources else frozenset()
+
+
+def _unknown_parameters(values: Mapping[str, str]) -> Iterator[str]:
+    for key, nearest in annotations.unknown(values):
+        advice = f"; did you mean {nearest}?" if nearest else ""
+        yield f"annotation {key[:100]} is not known to slurm-bridge and has no effect{advice}"
+
+
+def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:
+    """Before 1.0 the Go bridge read `slinky.slurm.net/job-name`; manifests still carry it."""
+    for key in values:
+        suffix = key.removeprefix(names.OUR_DOMAIN + "/")
+        if suffix == key or key == names.NODE_ANNOTATION:
+            continue
+        if not annotations.unknown({names.JOB_PREFIX + suffix: ""}):
+            yield f"annotation {key} has no effect any more; write {names.JOB_PREFIX}{suffix}"
+
+
+def owned_by_us(pod: wire.Pod, pods: scope.Scope) -> bool:
+    """Whether an existing pod is ours. `schedulerName` is immutable, so it alone tells."""
+    return pods.names_us(pod) and not scope.exempt(pod)

@@ -1,0 +1,28 @@
+"""The settings tree and how it is read: file, environment, flags, and the reference of it all.
+
+May import: `bridge.names`, `bridge.errors`. Reads the one file it is given and nothing else; the
+environment is handed in.
+"""
+
+from bridge.config.settings import (
+    Defaults,
+    KubernetesSettings,
+    NodeSettings,
+    Section,
+    ServerSettings,
+    Settings,
+    SlurmSettings,
+)
+from bridge.config.sources import Loaded, load
+
+__all__ = [
+    "Settings",
+    "SlurmSettings",
+    "KubernetesSettings",
+    "ServerSettings",
+    "NodeSettings",
+    "Defaults",
+    "Section",
+    "Loaded",
+    "load",
+]

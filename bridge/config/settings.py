@@ -1,0 +1,222 @@
+"""The settings: one frozen tree, read once at the start, handed to whoever needs a part of it.
+
+Keys are camelCase in the file, as in the Go bridge's file, whose keys are accepted as they are.
+The docstring under a field is what the reference says of it, so it says what the value does, its
+unit, and what its empty value means.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
+from pydantic.alias_generators import to_camel
+
+from bridge import names
+
+_QUANTITY = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
+_LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
+
+
+class Section(BaseModel):
+    """A part of the tree: frozen, unknown keys refused, camelCase outside."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        loc_by_alias=False,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+
+def _url(text: str) -> str:
+    if re.match(r"^https?://[^/\s]+", text) is None:
+        raise ValueError("not a URL; write it like http://slurm-restapi.slurm:6820")
+    return text.rstrip("/")
+
+
+def _url_or_none(text: str) -> str:
+    return _url(text) if text else ""
+
+
+def _address(text: str) -> str:
+    host, colon, port = text.rpartition(":")
+    bracketed = host.startswith("[") and host.endswith("]")
+    if not colon or not port.isdigit() or int(port) > 65535 or (":" in host and not bracketed):
+        raise ValueError("not host:port; write it like [::]:9443, 127.0.0.1:9443 or :9443")
+    return text
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Url = Annotated[str, AfterValidator(_url)]
+Address = Annotated[str, AfterValidator(_address)]
+
+
+class SlurmSettings(Section):
+    """How to reach and use Slurm."""
+
+    endpoints: tuple[Url, ...] = ()
+    """URLs of slurmrestd, tried in order."""
+    token_file: str = ""
+    """File with the JWT, read again when it changes. SLURM_JWT_FILE in the environment sets it
+    too; "" sends no token (a slurmrestd that trusts its socket)."""
+    user: str = ""
+    """User name sent with the token (X-SLURM-USER-NAME); "" sends none: the token names it."""
+    request_timeout_s: float = Field(default=10.0, gt=0)
+    """Longest time for one request, in seconds."""
+    poll_interval_s: float = Field(default=0.5, ge=0.02)
+    """Longest time between two looks at the jobs' states while something is expected, in
+    seconds."""
+    poll_quick_s: float = Field(default=0.05, ge=0.01)
+    """Time to the first look after a submit or a change of our own, in seconds."""
+    detail_gets_per_s: float = Field(default=20.0, gt=0)
+    """Budget, per second, of the reads that follow what changes without a change of state (a
+    pending job's reason, its expected start)."""
+
+
+class KubernetesSettings(Section):
+    """How to reach the API server."""
+
+    kubeconfig: str = ""
+    """Path of the kubeconfig; "" takes $KUBECONFIG, then ~/.kube/config, then the pod's own
+    service account."""
+    context: str = ""
+    """Context of the kubeconfig; "" takes its current one."""
+    qps: float = Field(default=200.0, gt=0)
+    """Requests per second to the API server, in the long run."""
+    burst: int = Field(default=400, gt=0)
+    """Requests that may go out at once before `qps` holds."""
+
+
+class ServerSettings(Section):
+    """Our HTTPS server: webhook and extender; and the plain one for probes and metrics."""
+
+    listen: Address = "[::]:9443"
+    """host:port of HTTPS (webhook, extender); [::] takes IPv4 too."""
+    metrics_listen: Address = "[::]:8080"
+    """host:port of /livez, /readyz and /metrics (plain HTTP)."""
+    certificate_dir: str = ""
+    """Folder with tls.crt, tls.key and ca.crt, read again when they change; "" has the bridge
+    make its own."""
+    client_ca_file: str = ""
+    """CA whose client certificates may call the extender; "" lets in whoever reaches the port."""
+
+
+class NodeSettings(Section):
+    """How Kubernetes nodes become Slurm nodes."""
+
+    address: str = ""
+    """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
+    topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
+    """Name of Slurm's topology and its root switch, `name:root`, under which the nodes' switches
+    are made from their network-node-layer labels; "" leaves nodes without a path."""
+    cpu_headroom_milli: int = Field(default=0, ge=0)
+    """CPU kept from Slurm on each node for pods that Slurm does not place, in thousandths."""
+    memory_headroom_mib: int = Field(default=0, ge=0)
+    """Memory kept from Slurm on each node for pods that Slurm does not place, in MiB."""
+    gpu_type_label: str = "nvidia.com/gpu.product"
+    """Node label whose value becomes the GPU's type in Slurm."""
+    class_ignore_keys: tuple[str, ...] = (
+        names.HOSTNAME_LABEL,
+        "topology.k8s.aws/instance-id",
+        "eks.amazonaws.com/instance-id",
+        "alpha.eksctl.io/instance-id",
+        "csi.volume.kubernetes.io/nodeid",
+        "node.kubernetes.io/instance-id",
+        "topology.ebs.csi.aws.com/zone-id",
+    )
+    """Labels that are different on each node and so never make a node class."""
+
+
+class Defaults(Section):
+    """What pods get that do not say it."""
+
+    memory: str = Field(default="1Gi", pattern=_QUANTITY)
+    """Memory of a pod that asks for none, where the partition has no DefMem* either; a
+    Kubernetes quantity."""
+    exclusive: bool = False
+    """true gives every pod a whole node, as the Go bridge does."""
+
+
+class Settings(Section):
+    """The whole tree."""
+
+    scheduler_name: str = Field(default=names.SCHEDULER_NAME, min_length=1)
+    """`spec.schedulerName` of the pods that the bridge cares for."""
+    slurm_rest_api: Annotated[str, AfterValidator(_url_or_none)] = ""
+    """URL of slurmrestd, the Go bridge's key: taken as `slurm.endpoints` where that is not
+    given."""
+    managed_namespaces: tuple[str, ...] = ()
+    """Namespaces whose pods all go through Slurm."""
+    managed_namespace_selector: dict[str, object] | None = None
+    """A Kubernetes label selector for those namespaces (`matchLabels`, `matchExpressions`); when
+    set, `managedNamespaces` is ignored. `{}` is every namespace."""
+    mcs_label: str = ""
+    """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
+    none."""
+    partition: str = "slurm-bridge"
+    """Partition of the jobs whose pods name none; "" leaves it to Slurm's default partition."""
+    slurm: SlurmSettings = SlurmSettings()
+    kubernetes: KubernetesSettings = KubernetesSettings()
+    server: ServerSettings = ServerSettings()
+    nodes: NodeSettings = NodeSettings()
+    defaults: Defaults = Defaults()
+    resource_map: dict[str, str] = {
+        "nvidia.com/gpu": "gpu",
+        "amd.com/gpu": "gpu",
+        "vpc.amazonaws.com/efa": "efa",
+    }
+    """Kubernetes extended resource → Slurm GRES name; given, it replaces the whole default.
+    Resources that are not named are counted by the bridge alone."""
+    condition_interval_s: float = Field(default=10.0, gt=0)
+    """A waiting pod's `Allocated` condition is written at most once in this time, in seconds."""
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+        "info"
+    )
+    """Least severity that is logged."""
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
+    """One JSON object a line, or text for a terminal."""
+
+    @field_validator("managed_namespace_selector")
+    @classmethod
+    def _is_label_selector(cls, value: dict[str, object] | None) -> dict[str, object] | None:
+        if value is not None:
+            _check_label_selector(value)
+        return value
+
+
+def _check_label_selector(selector: Mapping[str, object]) -> None:
+    """Kubernetes' LabelSelector, with the API server's rules for each operator's values."""
+    if unknown := selector.keys() - {"matchLabels", "matchExpressions"}:
+        given = ", ".join(sorted(map(str, unknown)))
+        raise ValueError(f"a label selector has matchLabels and matchExpressions, not {given}")
+    labels = selector.get("matchLabels", {})
+    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
+        raise ValueError('matchLabels takes label: "value" pairs; quote true, false and numbers')
+    expressions = selector.get("matchExpressions", [])
+    if not isinstance(expressions, list):
+        raise ValueError("matchExpressions is a list of {key, operator, values}")
+    for expression in expressions:
+        _check_expression(expression)
+
+
+def _check_expression(expression: object) -> None:
+    if not isinstance(expression, dict) or not isinstance(expression.get("key"), str):
+        raise ValueError("each of matchExpressions needs a key")
+    if unknown := expression.keys() - {"key", "operator", "values"}:
+        raise ValueError(
+            f"matchExpressions has key, operator, values, not {', '.join(map(str, unknown))}"
+        )
+    operator, values = expression.get("operator"), expression.get("values", [])
+    if operator not in _LABEL_OPERATORS:
+        raise ValueError(f"operator {operator!r} is none of {', '.join(_LABEL_OPERATORS)}")
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError("values is a list of strings; quote true, false and numbers")
+    if bool(values) != (operator in ("In", "NotIn")):
+        raise ValueError("In and NotIn need values, Exists and DoesNotExist take none")

@@ -1,0 +1,137 @@
+"""The last look before a pod starts: does Slurm still run the job that placed it?
+
+Between filter and bind the job may have been cancelled. The poller's word counts while it is
+fresh; after that Slurm itself is asked, once for all pods of a job. No answer, no binding:
+kube-scheduler tries again, and nothing ever starts on nodes that Slurm gave to somebody else.
+"""
+
+import asyncio
+from typing import Final
+
+from bridge.clock import Clock
+from bridge.errors import Unreachable
+from bridge.extender import filter as filtering
+from bridge.extender import wire
+from bridge.extender.contracts import Binder, Verdicts
+from bridge.kube import errors as kube_errors
+from bridge.model.ids import SlurmJobId
+from bridge.model.verdict import Verdict
+
+FRESH_S: Final = 2.0
+"""How long it counts that a job was seen running."""
+
+
+class Binding:
+    """Binds pods for kube-scheduler. `timeout_s` bounds the question to Slurm, below
+    kube-scheduler's own 5 s: an answer that nobody waits for helps nobody."""
+
+    def __init__(
+        self, *, verdicts: Verdicts, binder: Binder, clock: Clock, timeout_s: float = 3.0
+    ) -> None:
+        self._verdicts = verdicts
+        self._binder = binder
+        self._clock = clock
+        self._timeout_s = timeout_s
+        self._asking: dict[SlurmJobId | None, asyncio.Task[bool]] = {}
+        self._confirmed_s: dict[SlurmJobId | None, float] = {}
+
+    async def bind(self, call: wire.BindCall) -> str:
+        """Bind, or say in a sentence why not ("" when bound)."""
+        verdict = self._verdicts.verdict(call.uid)
+        reason = _not_here(call, verdict)
+        if reason or verdict is None:
+            return reason
+        reason = await self._not_running(verdict)
+        if reason:
+            return reason
+        now = self._verdicts.verdict(call.uid)
+        if now is None or (now.node, now.job_id) != (verdict.node, verdict.job_id):
+            return (
+                f"pod {call.namespace}/{call.name} was about to be bound to {call.node} when "
+                f"its allocation changed ({filtering.job(verdict)}); tried again by itself"
+            )
+        return await self._post(call)
+
+    async def _not_running(self, verdict: Verdict) -> str:
+        """ "" when the job was seen running just now; else why the pod can't be bound."""
+        now_s = self._clock.monotonic()
+        seen_s = max(verdict.running_seen_s, self._confirmed_s.get(verdict.job_id, float("-inf")))
+        if now_s - seen_s <= FRESH_S:
+            return ""
+        job = filtering.job(verdict)
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                running = await self._ask(verdict)
+        except TimeoutError:
+            return (
+                f"Slurm did not say within {self._timeout_s:g} s whether {job} still runs; not "
+                "bound without its word, tried again by itself"
+            )
+        except Unreachable as error:
+            return (
+                f"can't ask Slurm whether {job} still runs: {error}; not bound without its "
+                "word, tried again by itself"
+            )
+        if not running:
+            return f"{job} does not run any more; the pod waits for its next allocation"
+        self._remember(verdict.job_id, now_s)
+        return ""
+
+    async def _ask(self, verdict: Verdict) -> bool:
+        """One question per job at a time, however many of its pods are bound at once."""
+        asking = self._asking.get(verdict.job_id)
+        if asking is None:
+            asking = asyncio.ensure_future(self._verdicts.confirm(verdict))
+            self._asking[verdict.job_id] = asking
+            asking.add_done_callback(lambda done: self._answered(verdict.job_id, done))
+        return await asyncio.shield(asking)
+
+    def _answered(self, job_id: SlurmJobId | None, asking: asyncio.Task[bool]) -> None:
+        self._asking.pop(job_id, None)
+        if not asking.cancelled():
+            asking.exception()  # read, also when everybody who asked has given up
+
+    def _remember(self, job_id: SlurmJobId | None, now_s: float) -> None:
+        old = [job for job, seen_s in self._confirmed_s.items() if now_s - seen_s > FRESH_S]
+        for job in old:
+            del self._confirmed_s[job]
+        self._confirmed_s[job_id] = now_s
+
+    async def _post(self, call: wire.BindCall) -> str:
+        what = f"binding pod {call.namespace}/{call.name} to node {call.node}"
+        try:
+            await self._binder.bind(
+                namespace=call.namespace, name=call.name, uid=call.uid, node=call.node
+            )
+        except kube_errors.Conflict as error:
+            return await self._bound_already(call, what, error)
+        except (kube_errors.KubeError, Unreachable) as error:
+            return f"{what}: {error}; tried again by itself"
+        return ""
+
+    async def _bound_already(
+        self, call: wire.BindCall, what: str, conflict: kube_errors.Conflict
+    ) -> str:
+        """A 409 is success when an earlier try of ours was done after all."""
+        try:
+            node = await self._binder.node_of(
+                namespace=call.namespace, name=call.name, uid=call.uid
+            )
+        except (kube_errors.KubeError, Unreachable) as error:
+            return f"{what}: {conflict}; and reading it again: {error}; tried again by itself"
+        if node == call.node:
+            return ""
+        where = f"it is bound to {node}" if node else "it is another pod by now, or still gated"
+        return f"{what}: {where} ({conflict})"
+
+
+def _not_here(call: wire.BindCall, verdict: Verdict | None) -> str:
+    """ "" when the verdict gives the pod this node; else why it must not be bound to it."""
+    if verdict is None or verdict.node is None:
+        return filtering.waiting(verdict)
+    if verdict.node != call.node:
+        return (
+            f"{filtering.job(verdict)} holds node {verdict.node} for this pod, not {call.node}; "
+            "not bound, tried again by itself"
+        )
+    return ""

@@ -1,0 +1,59 @@
+"""Which of the candidates pass: the one node that the pod's live allocation gives it.
+
+No pass at all is answered as an error, not as a refusal of every node, whatever the cause: a
+refused pod is marked Unschedulable, for which autoscalers buy nodes, while this one only waits in
+a queue or has its node already (docs/decisions/010-extender-errors.md).
+"""
+
+from itertools import islice
+
+from bridge.extender import wire
+from bridge.model.verdict import Verdict
+
+LISTED = 64
+"""Refused nodes that are named in an answer. A node in neither list is held by kube-scheduler to
+be unresolvable too (`NewDefaultNodeToStatus`), so naming 15,000 would say nothing more."""
+
+
+def answer(call: wire.FilterCall, verdict: Verdict | None) -> bytes:
+    """ExtenderFilterResult for one call."""
+    if verdict is None or verdict.node is None:
+        return wire.error(waiting(verdict))
+    granted = verdict.node
+    if granted not in call.candidates:
+        return wire.error(
+            f"{job(verdict)} holds node {granted} for this pod, but kube-scheduler finds it "
+            f"unfit for the pod or does not offer it (candidates: {len(call.candidates)}); "
+            "the bridge gives the node back if it stays so"
+        )
+    why = f"Slurm granted node {granted} to this pod ({job(verdict)}), not this one"
+    # One more than is listed: the granted node may be among the first.
+    others = (name for name in islice(call.candidates, LISTED + 1) if name != granted)
+    return wire.filter_result(
+        passed=(granted,),
+        objects=_of_name(call, granted),
+        refused={} if len(call.candidates) == 1 else dict.fromkeys(islice(others, LISTED), why),
+    )
+
+
+def waiting(verdict: Verdict | None) -> str:
+    """Why a pod without a node has none, for its event and its condition."""
+    if verdict is None:
+        return (
+            "waiting for Slurm: no job of this pod is known here yet (it is just being "
+            "submitted, or the bridge's controller is not reachable); tried again by itself"
+        )
+    reason = verdict.waits_for or "the job has no nodes yet"
+    place = f" ({job(verdict)})" if verdict.job_id is not None else ""
+    return f"waiting in Slurm{place}: {reason}"
+
+
+def job(verdict: Verdict) -> str:
+    """The job as people name it."""
+    return f"Slurm job {verdict.job_id}" if verdict.job_id is not None else "its Slurm job"
+
+
+def _of_name(call: wire.FilterCall, name: str) -> list[dict[str, object]] | None:
+    if call.objects is None:
+        return None
+    return [node for node in call.objects if node["metadata"]["name"] == name]

@@ -1,0 +1,62 @@
+"""The edge: the body of kube-scheduler's call in, the body of our answer out."""
+
+import json
+
+from bridge.clock import Clock
+from bridge.errors import BadInput
+from bridge.extender import bind, filter, prioritize, wire  # noqa: A004 - the verbs' own names
+from bridge.extender.contracts import Binder, Scores, Verdicts
+
+Reply = tuple[int, bytes]
+"""HTTP status and JSON body."""
+
+
+class Extender:
+    """Answers the three verbs. A body that can't be read gets 400, which kube-scheduler treats
+    as an error of the extender: the pod is tried again, nothing is bound."""
+
+    def __init__(
+        self,
+        *,
+        verdicts: Verdicts,
+        binder: Binder,
+        clock: Clock,
+        scores: Scores | None = None,
+    ) -> None:
+        self._verdicts = verdicts
+        self._binding = bind.Binding(verdicts=verdicts, binder=binder, clock=clock)
+        self._scores = scores
+
+    async def filter(self, body: bytes) -> Reply:
+        """Answers `filter`: only the node that the pod's allocation gives it passes."""
+        try:
+            call = wire.filter_call(body)
+        except BadInput as error:
+            return _bad_request(error)
+        return 200, filter.answer(call, self._verdicts.verdict(call.uid))
+
+    async def prioritize(self, body: bytes) -> Reply:
+        """Answers `prioritize`, with the scores handed in."""
+        try:
+            call = wire.filter_call(body)
+        except BadInput as error:
+            return _bad_request(error)
+        candidates = tuple(call.candidates)
+        if self._scores is not None:
+            return 200, prioritize.answer(candidates, self._scores(call.uid, candidates))
+        verdict = self._verdicts.verdict(call.uid)
+        granted = verdict.node if verdict else None
+        return 200, prioritize.answer(candidates, prioritize.by_grant(candidates, granted))
+
+    async def bind(self, body: bytes) -> Reply:
+        """Answers `bind`."""
+        try:
+            call = wire.bind_call(body)
+        except BadInput as error:
+            return _bad_request(error)
+        reason = await self._binding.bind(call)
+        return 200, wire.error(reason) if reason else wire.bound()
+
+
+def _bad_request(error: BadInput) -> Reply:
+    return 400, json.dumps({"Error": str(error)}).encode()

@@ -1,0 +1,66 @@
+"""The Kubernetes programs: given by KUBEBUILDER_ASSETS, or built from `tests/e2e/controlplane`."""
+
+import os
+import pathlib
+import re
+import shutil
+from collections import abc
+
+from tests.e2e.stack import cache, errors, host, layout
+
+PROGRAMS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubectl",
+    "kwok",
+)
+_SOURCE = layout.REPOSITORY / "tests" / "e2e" / "controlplane"
+_GO = (1, 26)
+
+
+def link(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
+    """Fill the folder `components` with a link per program, building what is not there yet."""
+    where.components.mkdir(exist_ok=True)
+    assets = pathlib.Path(os.environ.get("KUBEBUILDER_ASSETS") or "/nonexistent")
+    given = {name: assets / name for name in PROGRAMS if (assets / name).exists()}
+    built = None if set(PROGRAMS) <= set(given) else _built(say)
+    for name in PROGRAMS:
+        path = where.components / name
+        path.unlink(missing_ok=True)
+        path.symlink_to(given.get(name) or built or "")
+
+
+def _built(say: abc.Callable[[str], None]) -> pathlib.Path:
+    go = _go()
+    sources = sorted([*_SOURCE.glob("*.go"), _SOURCE / "go.mod", _SOURCE / "go.sum"])
+    key = cache.key(go, *(part for path in sources for part in (path.name, path.read_bytes())))
+    version = _kubernetes_version()
+
+    def make(path: pathlib.Path) -> None:
+        say(f"building the Kubernetes {version} programs, about 8 minutes the first time …")
+        # kubectl and kwok refuse a server whose version they can't parse.
+        flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
+        command = ["go", "build", "-ldflags", flags, "-o", str(path), "."]
+        host.run(command, directory=_SOURCE)
+        say("building the Kubernetes programs: done")
+
+    return cache.get(f"controlplane-{key}", make)
+
+
+def _go() -> str:
+    wanted = ".".join(str(part) for part in _GO)
+    if shutil.which("go") is None:
+        raise errors.MissingTool(f"Go ≥ {wanted} is missing: it builds the Kubernetes programs")
+    version = host.run(["go", "env", "GOVERSION"], directory=_SOURCE).strip()
+    match = re.match(r"go(\d+)\.(\d+)", version)
+    if match is None or (int(match[1]), int(match[2])) < _GO:
+        raise errors.MissingTool(f"Go ≥ {wanted} is needed to build the stack, this is {version}")
+    return version
+
+
+def _kubernetes_version() -> str:
+    match = re.search(r"^\s*k8s\.io/kubernetes (v\S+)", (_SOURCE / "go.mod").read_text(), re.M)
+    assert match is not None
+    return match[1]

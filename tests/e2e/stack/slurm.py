@@ -1,0 +1,131 @@
+"""The Slurm side: what runs, and how it is spoken to.
+
+Every program runs inside the Slurm root (`chroot`), so its id, log and end are those of any other
+process. Accounting (slurmdbd and its database) is not started: `AccountingStorageType` is unset.
+"""
+
+import json
+import socket
+import subprocess
+import urllib.error
+import urllib.request
+from collections import abc
+from typing import Any
+
+from tests.e2e.stack import components, errors, host, layout, slurmroot
+
+VERSION = "v0.0.45"
+"""Of slurmrestd's API, for our own probes."""
+
+Answer = dict[str, Any]
+"""A decoded answer of slurmrestd; `Any` because it is the wire, looked into by probes only."""
+
+COMMANDS = ("squeue", "sinfo", "scontrol", "scancel", "sbatch", "srun", "salloc", "sdiag", "sprio")
+"""Slurm's commands that get a wrapper in `bin/`."""
+
+_TOKEN_LIFE_S = 10 * 365 * 24 * 3600
+_NOBODY = "65534"
+
+
+class Slurm:
+    """The Slurm cluster of one stack."""
+
+    def __init__(self, where: layout.Layout) -> None:
+        self._where = where
+
+    @property
+    def url(self) -> str:
+        """The address of slurmrestd."""
+        return f"http://127.0.0.1:{self._where.port(layout.Port.SLURMRESTD)}"
+
+    def prepare(self, say: abc.Callable[[str], None]) -> None:
+        """Lay the root and write the configuration."""
+        slurmroot.lay(self._where, say)
+        slurmroot.configure(
+            self._where,
+            {
+                "hostname": socket.gethostname().partition(".")[0],
+                "slurmctld_port": self._where.port(layout.Port.SLURMCTLD),
+                "slurmd_port": self._where.port(layout.Port.SLURMD),
+            },
+        )
+
+    def enter(self, *command: str, user: str = "") -> list[str]:
+        """Give the command line that runs a command inside the root, as root or another user."""
+        as_user = [f"--userspec={user}:{user}"] if user else []
+        return ["chroot", *as_user, str(self._where.slurm_root), *command]
+
+    def run(self, *command: str, user: str = "", stdin: str | None = None) -> str:
+        """Run a command inside the root and give its output. Raises CommandFailed."""
+        return host.run(self.enter(*command, user=user), stdin=stdin)
+
+    def slurmctld(self) -> components.Component:
+        """The controller."""
+        argv = self.enter("/usr/sbin/slurmctld", "-D")
+        return components.Component("slurmctld", tuple(argv), ready=self._controller_is_up)
+
+    def slurmrestd(self) -> components.Component:
+        """The REST server; it refuses to run as root or SlurmUser."""
+        port = self._where.port(layout.Port.SLURMRESTD)
+        argv = self.enter("/usr/sbin/slurmrestd", "-a", "rest_auth/jwt", "-s", "slurmctld,util")
+        argv += ["-u", _NOBODY, "-g", _NOBODY, f"127.0.0.1:{port}"]
+        return components.Component(
+            "slurmrestd", tuple(argv), ready=self._rest_answers, environment={"SLURM_JWT": "daemon"}
+        )
+
+    def parts(self) -> list[components.Component]:
+        """All of Slurm, in order of start."""
+        return [self.slurmctld(), self.slurmrestd()]
+
+    def token(self, user: str = "slurm", *, life_s: int = _TOKEN_LIFE_S) -> str:
+        """Have slurmctld make a JWT for a user."""
+        text = self.run("scontrol", "token", f"username={user}", f"lifespan={life_s}")
+        return text.strip().partition("=")[2]
+
+    def call(self, method: str, path: str, body: object = None) -> Answer:
+        """Speak to slurmrestd as SlurmUser, `path` below the version; for probes and tests.
+
+        Raises CommandFailed with what was answered unless that is a 200.
+        """
+        request = urllib.request.Request(
+            f"{self.url}/slurm/{VERSION}/{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={
+                "X-SLURM-USER-TOKEN": self._where.slurm_token.read_text().strip(),
+                "Content-Type": "application/json",
+            },
+        )
+        direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            with direct.open(request, timeout=30) as response:
+                answer: Answer = json.load(response)
+        except urllib.error.HTTPError as error:
+            text = error.read().decode(errors="replace")
+            message = f"{method} {path}: slurmrestd answered {error.code}: {text}"
+            raise errors.CommandFailed(message) from error
+        return answer
+
+    def write_wrappers(self) -> None:
+        """Write `bin/squeue` and so on, which enter the root."""
+        for name in COMMANDS:
+            path = self._where.bin / name
+            path.write_text(f'#!/bin/sh\nexec chroot "{self._where.slurm_root}" {name} "$@"\n')
+            path.chmod(0o755)
+
+    def _controller_is_up(self) -> bool:
+        command = self.enter("scontrol", "ping")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if "is UP" not in done.stdout:
+            return False
+        if not self._where.slurm_token.exists():
+            self._where.slurm_token.touch(mode=0o600)
+            self._where.slurm_token.write_text(self.token() + "\n")
+        return True
+
+    def _rest_answers(self) -> bool:
+        try:
+            self.call("GET", "ping/")
+        except (OSError, errors.CommandFailed):
+            return False
+        return True

@@ -140,6 +140,8 @@ class GangMachine:
                 self._submitted_at_s = now_s
             case ev.JobSeen(facts) if facts.job_id == self.job_id:
                 self.facts = facts
+                if facts.identity is not None:
+                    self.generation = max(self.generation, facts.identity.generation)
                 if facts.allocation is not None:
                     self._failures = 0
             case ev.JobVanished(job_id) if job_id == self.job_id:
@@ -421,6 +423,16 @@ class GangMachine:
         return None, f"is {self.state.value.lower()} in slurm-bridge"
 
     # -- changes of facts that several events share ----------------------------------------------
+
+    @property
+    def submitting(self) -> bool:
+        """A submit is under way: its job may be in Slurm before we hear of it."""
+        return self._submitting
+
+    @property
+    def waits_for_room(self) -> bool:
+        """Slurm gave nodes, something on them is in the way."""
+        return self._room is not None
 
     def _end_pods(
         self,

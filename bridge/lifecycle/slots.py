@@ -56,7 +56,7 @@ class Slots:
 
         A pod that is pinned already under `job_id` (after a restart) brings its node along.
         """
-        for index, slot in enumerate(self._slots):
+        for slot in self._slots:
             if slot.pod is None:
                 continue
             pod = pods.get(slot.pod)

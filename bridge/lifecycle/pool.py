@@ -1,0 +1,50 @@
+"""A bounded number of workers that perform requests, the urgent ones first."""
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+Work = Callable[[], Awaitable[None]]
+
+
+class Pool:
+    """Requests wait here in the order of their urgency (0 first), then of their arrival.
+
+    A request handles its own errors; what escapes is a bug, logged, and stops nobody else.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._queue: asyncio.PriorityQueue[tuple[int, int, Work]] = asyncio.PriorityQueue()
+        self._order = itertools.count()
+        self._busy = 0
+
+    def add(self, work: Work, *, urgency: int) -> None:
+        """Queue one request."""
+        self._queue.put_nowait((urgency, next(self._order), work))
+
+    @property
+    def idle(self) -> bool:
+        """Nothing queued and nothing in flight."""
+        return self._queue.empty() and not self._busy
+
+    async def run(self) -> None:
+        """Work until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(self._workers):
+                group.create_task(self._work())
+
+    async def _work(self) -> None:
+        while True:
+            _, _, work = await self._queue.get()
+            self._busy += 1
+            try:
+                await work()
+            except Exception:
+                log.exception("work.failed_unexpectedly")
+            finally:
+                self._busy -= 1

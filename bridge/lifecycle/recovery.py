@@ -1,0 +1,99 @@
+"""Which Slurm job belongs to which gang, found again: after a start, and for lost answers.
+
+A pinned pod names its job in its label, a queued one in its `Allocated` condition. Jobs that no
+pod explains are read one by one and recognised by their admin_comment; the ids of other people's
+jobs are remembered, so each is read once. `/jobs/` as a whole is never read.
+
+A job of this cluster whose gang is gone is a leak and is cancelled. The sweep goes on after the
+start, for what was lost later: an answer to a submit, a crash between submit and label.
+"""
+
+import structlog
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.lifecycle import describe, sentences
+from bridge.lifecycle.runner import Runner
+from bridge.model.ids import GangId, SlurmJobId
+from bridge.model.job import JobFacts
+
+log = structlog.get_logger(__name__)
+
+
+class Recovery:
+    """Finds the jobs of gangs, and gangless jobs."""
+
+    def __init__(self, runner: Runner, *, clock: Clock, interval_s: float = 5.0) -> None:
+        self._runner = runner
+        self._clock = clock
+        self._interval_s = interval_s
+        self._foreign: set[SlurmJobId] = set()
+
+    async def run(self) -> None:
+        """Once all reflectors and the watcher have synced: recover, then sweep until cancelled."""
+        runner = self._runner
+        for gang_id in list(runner.cluster.members):
+            runner.look(gang_id)
+        for gang_id, job_id in self._named_by_pods().items():
+            runner.adopt(gang_id, job_id, 0)
+        while True:
+            try:
+                await self.sweep()
+                break
+            except BridgeError as error:
+                log.warning("recovery.waits_for_slurm", error=str(error))
+                await self._clock.sleep(1.0)
+        runner.recovery_done()
+        log.info("recovery.finished", gangs=len(runner.machines))
+        while True:
+            await self._clock.sleep(self._interval_s)
+            try:
+                await self.sweep()
+            except BridgeError as error:
+                log.debug("sweep.failed", error=str(error))
+
+    def _named_by_pods(self) -> dict[GangId, SlurmJobId]:
+        """A label (the pod was pinned) counts more than a condition (it was queued)."""
+        found: dict[GangId, SlurmJobId] = {}
+        for gang_id in self._runner.cluster.members:
+            pods = [pod for pod in self._runner.cluster.pods_of(gang_id) if not pod.ended]
+            pinned = [pod.job_id for pod in pods if pod.job_id is not None]
+            queued = [sentences.job_id_of(pod.allocated) for pod in pods]
+            for job_id in (*sorted(pinned, reverse=True), *queued):
+                if job_id is not None:
+                    found[gang_id] = job_id
+                    break
+        return found
+
+    async def sweep(self) -> None:
+        """Read every job that nothing explains, once. Raises Unreachable."""
+        states = self._runner.watcher.states
+        self._foreign &= states.keys()
+        for job_id in sorted(states.keys() - self._foreign):
+            if self._runner.has_job(job_id):
+                continue
+            try:
+                facts = describe.facts(await self._runner.client.get_job(job_id))
+            except slurm.NotFound:
+                continue
+            self._judge(facts)
+
+    def _judge(self, facts: JobFacts) -> None:
+        runner, identity = self._runner, facts.identity
+        if identity is None or identity.cluster != runner.cluster_uid or facts.ended:
+            self._foreign.add(facts.job_id)
+            return
+        if runner.has_job(facts.job_id):
+            return  # its submit was answered while we read
+        gang_id = GangId(identity.gang)
+        machine = runner.machines.get(gang_id)
+        if machine is None:
+            log.warning("job.leaked", slurm_job=facts.job_id, owner=identity.owner)
+            runner.cancel_leak(facts.job_id)
+        elif machine.job_id is not None:
+            log.warning("job.superfluous", slurm_job=facts.job_id, kept=machine.job_id)
+            runner.cancel_leak(facts.job_id)
+        elif not machine.submitting:
+            log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
+            runner.adopt(gang_id, facts.job_id, identity.generation)

@@ -1,0 +1,501 @@
+"""Performs what the machines decide, and tells them what came of it.
+
+All machines are driven from one loop, so nothing here needs a lock: reflectors and the watcher
+call `touch`, `job_seen` and `room_changed`, requests run in two pools (API server, slurmrestd),
+and each request ends in exactly one event to its machine, whatever happened to it.
+"""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+
+from bridge import names, slurm
+from bridge.clock import Clock
+from bridge.errors import BadInput, BridgeError
+from bridge.kube import events as kube_events
+from bridge.kube import pods as kube_pods
+from bridge.kube.client import KubeClient
+from bridge.kube.errors import Conflict, NotFound
+from bridge.lifecycle import describe
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.machine import GangMachine, State, Tuning
+from bridge.lifecycle.pool import Pool
+from bridge.model.gang import Gang, Shortfall
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.pod import Pod
+from bridge.model.scheduling import Taint
+from bridge.model.verdict import Verdict
+from bridge.placement import assign, feasible, feasible_classes
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads import jobspec
+
+log = structlog.get_logger(__name__)
+
+_PIN, _END, _TELL = 0, 1, 5
+_CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
+
+
+class Runner:
+    """Drives every gang of this bridge."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        slurm_side: SlurmSide,
+        client: slurm.SlurmClient,
+        watcher: slurm.JobWatcher,
+        kube: KubeClient,
+        recorder: kube_events.EventRecorder,
+        cluster_uid: str,
+        scheduler_name: str,
+        rules: jobspec.Rules,
+        tuning: Tuning,
+        clock: Clock,
+    ) -> None:
+        self.cluster = cluster
+        self.machines: dict[GangId, GangMachine] = {}
+        self.cluster_uid = cluster_uid
+        self.watcher = watcher
+        self.client = client
+        self._side = slurm_side
+        self._kube = kube
+        self._recorder = recorder
+        self._scheduler_name = scheduler_name
+        self._rules = rules
+        self._tuning = tuning
+        self._clock = clock
+        self._dirty: dict[GangId, None] = {}
+        self._work = asyncio.Event()
+        self._gang_of_job: dict[SlurmJobId, GangId] = {}
+        self._timers: dict[GangId, asyncio.TimerHandle] = {}
+        self._for_kube = Pool(workers=24)
+        self._for_slurm = Pool(workers=8)
+        self._cancelling: set[SlurmJobId] = set()
+        self._recovered = False
+        watcher.subscribe(self.job_seen)
+
+    # -- what others tell us -------------------------------------------------------------------
+
+    def touch(self, gang_ids: Iterable[GangId]) -> None:
+        """These gangs' pods or owners have changed."""
+        for gang_id in gang_ids:
+            self._dirty[gang_id] = None
+        self._work.set()
+
+    def room_changed(self) -> None:
+        """Some node has more room than before: gangs that wait for room look again."""
+        for gang_id, machine in self.machines.items():
+            if machine.waits_for_room:
+                self._handle(gang_id, ev.Tick())
+
+    def classes_changed(self) -> None:
+        """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
+        for gang_id, machine in list(self.machines.items()):
+            if machine.gang is None or machine.facts is None or not machine.facts.waits:
+                if machine.job_id is None:
+                    self._handle(gang_id, ev.Tick())
+                continue
+            try:
+                spec = self._spec(machine.gang, machine.generation, ())
+            except BadInput:
+                continue  # nothing better to say to Slurm: the job keeps what it has
+            self._handle(gang_id, ev.Wished(spec))
+
+    def job_seen(self, event: object) -> None:
+        """News from the watcher."""
+        match event:
+            case slurm.JobSeen(job=job):
+                gang_id = self._gang_of_job.get(job.id)
+                if gang_id is None:
+                    return
+                facts = describe.facts(job)
+                if self._is_mine(facts.identity, gang_id):
+                    self._handle(gang_id, ev.JobSeen(facts))
+                else:
+                    self._handle(gang_id, ev.JobVanished(job.id))
+                if job.ended:
+                    self._let_go(job.id)
+            case slurm.JobGone(job_id=job_id):
+                gang_id = self._gang_of_job.get(job_id)
+                if gang_id is not None:
+                    self._handle(gang_id, ev.JobVanished(job_id))
+                self._let_go(job_id)
+
+    def _let_go(self, job_id: SlurmJobId) -> None:
+        """The job is over: nothing more is to be heard of it."""
+        self._gang_of_job.pop(job_id, None)
+        self._cancelling.discard(job_id)
+        self.watcher.untrack(job_id)
+
+    def _is_mine(self, identity: JobIdentity | None, gang_id: GangId) -> bool:
+        return (
+            identity is not None
+            and identity.cluster == self.cluster_uid
+            and identity.gang == gang_id
+        )
+
+    # -- recovery's hooks ------------------------------------------------------------------------
+
+    def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
+        """This job is the gang's: follow it."""
+        self._gang_of_job[job_id] = gang_id
+        self.watcher.track(job_id)
+        self._handle(gang_id, ev.Adopted(job_id, generation))
+
+    def has_job(self, job_id: SlurmJobId) -> bool:
+        """Whether some gang follows this job already, or it is being cancelled."""
+        return job_id in self._gang_of_job or job_id in self._cancelling
+
+    def cancel_leak(self, job_id: SlurmJobId) -> None:
+        """A job of this cluster that no gang needs."""
+        self._cancel(do.CancelJob(job_id, "no gang needs it"))
+
+    def recovery_done(self) -> None:
+        """From now on machines decide."""
+        self._recovered = True
+        for gang_id, machine in list(self.machines.items()):
+            machine.release()
+            self._handle(gang_id, ev.Tick())
+
+    def look(self, gang_id: GangId) -> None:
+        """Bring one gang's machine up to date with its pods and owner."""
+        machine = self.machines.get(gang_id)
+        pods = self.cluster.pods_of(gang_id)
+        if machine is None:
+            if not pods:
+                self.cluster.forget(gang_id)
+                return
+            single = self.cluster.is_single(gang_id)
+            machine = GangMachine(gang_id, single=single, tuning=self._tuning)
+            self.machines[gang_id] = machine
+            if self._recovered:
+                machine.release()
+        gang, problem = None, ""
+        try:
+            gang = self.cluster.gang(gang_id)
+        except BadInput as error:
+            problem = str(error)
+        self._handle(gang_id, ev.MembersSeen(gang, pods, self._owner_will(gang_id), problem))
+
+    def _owner_will(self, gang_id: GangId) -> ev.OwnerWill:
+        if self.cluster.is_single(gang_id):
+            return "creates"
+        job = self.cluster.job_of(gang_id)
+        if job is None or job.finished or job.deleting:
+            return "over"
+        return "suspended" if job.suspended else "creates"
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Drive the gangs until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._for_kube.run())
+            group.create_task(self._for_slurm.run())
+            group.create_task(self._drive())
+
+    async def _drive(self) -> None:
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            dirty, self._dirty = self._dirty, {}
+            for gang_id in dirty:
+                self.look(gang_id)
+
+    def _handle(self, gang_id: GangId, event: ev.Event) -> None:
+        machine = self.machines.get(gang_id)
+        if machine is None:
+            return
+        before = machine.state
+        instructions = machine.handle(event, self._clock.monotonic())
+        if machine.state is not before:
+            log.info(
+                "gang.moved",
+                gang=gang_id,
+                owner=machine.gang.owner if machine.gang else None,
+                state=machine.state.value,
+                cause=type(event).__name__,
+                slurm_job=machine.job_id,
+            )
+        for instruction in instructions:
+            self._perform(machine, instruction)
+
+    def _perform(self, machine: GangMachine, instruction: do.Instruction) -> None:
+        match instruction:
+            case do.SubmitJob():
+                self._for_slurm.add(lambda: self._submit(machine.id, instruction), urgency=_SUBMIT)
+            case do.UpdateJob():
+                self._for_slurm.add(lambda: self._update(instruction), urgency=_UPDATE)
+            case do.CancelJob():
+                self._cancel(instruction)
+            case do.PlaceGang():
+                self._place(machine, instruction)
+            case do.PinPod(pod, node):
+                self.cluster.table.occupy(pod.uid, node, pod.shape)
+                self._for_kube.add(lambda: self._pin(machine.id, instruction), urgency=_PIN)
+            case do.EndPods():
+                self._for_kube.add(lambda: self._end_pods(machine.id, instruction), urgency=_END)
+            case do.SetCondition():
+                self._for_kube.add(lambda: self._set_condition(instruction), urgency=_TELL)
+            case do.EmitEvent(pod, kind, reason, note):
+                self._recorder.emit(
+                    regarding=_reference(pod), type=kind, reason=reason, note=note, action="Wait"
+                )
+            case do.Wake(after_s):
+                self._wake(machine.id, after_s)
+            case do.Forget():
+                self._forget(machine)
+
+    def _wake(self, gang_id: GangId, after_s: float) -> None:
+        """A Tick no later than `after_s`: an earlier one that is set stays."""
+        loop = asyncio.get_running_loop()
+        timer = self._timers.get(gang_id)
+        at_s = loop.time() + after_s
+        if timer is not None and not timer.cancelled() and timer.when() <= at_s:
+            return
+        if timer is not None:
+            timer.cancel()
+        self._timers[gang_id] = loop.call_at(at_s, self._ring, gang_id)
+
+    def _ring(self, gang_id: GangId) -> None:
+        self._timers.pop(gang_id, None)
+        self._handle(gang_id, ev.Tick())
+
+    def _forget(self, machine: GangMachine) -> None:
+        self.machines.pop(machine.id, None)
+        timer = self._timers.pop(machine.id, None)
+        if timer is not None:
+            timer.cancel()
+        if not self.cluster.pods_of(machine.id):
+            self.cluster.forget(machine.id)
+
+    # -- Slurm ---------------------------------------------------------------------------------
+
+    async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
+        event: ev.Event
+        try:
+            spec = self._spec(instruction.gang, instruction.generation, instruction.excluded)
+            job_id = await self.client.submit(describe.description(spec))
+        except BadInput as error:
+            event = ev.SubmitFailed(str(error), lasting=True)
+        except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
+            event = ev.SubmitFailed(self._refusal(instruction.gang, error), lasting=True)
+        except BridgeError as error:
+            log.warning("job.submit_failed", gang=gang_id, error=str(error))
+            event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
+        else:
+            self._gang_of_job[job_id] = gang_id
+            self.watcher.track(job_id)
+            self.watcher.poke()
+            event = ev.Submitted(job_id, spec)
+            if gang_id not in self.machines:
+                self.cancel_leak(job_id)
+        self._handle(gang_id, event)
+
+    def _refusal(self, gang: Gang, error: Exception) -> str:
+        """Slurm's refusal, with what Kubernetes' nodes have to say to it."""
+        found = feasible(self.cluster.table.snapshot(), gang.shape, now=False)
+        text = f"Slurm refused the job: {error}"
+        return text if found.mask.any() else f"{text} No node can take the pod: {found.summary()}"
+
+    def _spec(self, gang: Gang, generation: int, excluded: tuple[NodeName, ...]) -> JobSpec:
+        snapshot = self.cluster.table.snapshot()
+        classes, required = feasible_classes(snapshot, gang.shape)
+        known = tuple(name for name in classes if name in self._side.features)
+        if not known and not required:
+            found = feasible(snapshot, gang.shape, now=False)
+            raise BadInput(
+                "no node that Slurm knows can take this pod: "
+                + (found.summary() or "no node is registered in Slurm yet")
+            )
+        nodes = self.cluster.nodes
+        spec = jobspec.build(
+            gang,
+            identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
+            rules=self._rules,
+            partitions=self._side.partitions,
+            where=jobspec.Where(
+                classes=known,
+                excluded=tuple(nodes[name].slurm_name for name in excluded if name in nodes),
+                required=tuple(nodes[name].slurm_name for name in required if name in nodes),
+            ),
+        )
+        return spec
+
+    async def _update(self, instruction: do.UpdateJob) -> None:
+        try:
+            await self.client.update_job(
+                instruction.job_id, describe.changes(instruction.old, instruction.new)
+            )
+        except BridgeError as error:
+            log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
+
+    def _cancel(self, instruction: do.CancelJob) -> None:
+        if instruction.job_id in self._cancelling:
+            return
+        self._cancelling.add(instruction.job_id)
+        self._for_slurm.add(lambda: self._cancel_surely(instruction), urgency=_CANCEL)
+
+    async def _cancel_surely(self, instruction: do.CancelJob) -> None:
+        """Until Slurm has answered: a job that nobody needs must not stay."""
+        try:
+            await self.client.cancel_job(instruction.job_id)
+        except BridgeError as error:
+            log.warning("job.cancel_failed", slurm_job=instruction.job_id, error=str(error))
+            loop = asyncio.get_running_loop()
+            loop.call_later(
+                1.0,
+                lambda: self._for_slurm.add(
+                    lambda: self._cancel_surely(instruction), urgency=_CANCEL
+                ),
+            )
+            return
+        log.info("job.cancelled", slurm_job=instruction.job_id, why=instruction.why)
+        self.watcher.poke()
+
+    # -- placement -----------------------------------------------------------------------------
+
+    def _place(self, machine: GangMachine, instruction: do.PlaceGang) -> None:
+        result = assign(
+            self.cluster.table.snapshot(),
+            instruction.allocation,
+            instruction.gang,
+            by_slurm_name=self.cluster.by_slurm_name,
+            resource_map=self._rules.resource_map,
+            taken=instruction.taken,
+            holding=frozenset(
+                pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
+            ),
+        )
+        job_id = instruction.allocation.job_id
+        if isinstance(result, Shortfall):
+            self._handle(machine.id, ev.NotPlaced(job_id, result))
+        else:
+            self._handle(machine.id, ev.Placed(job_id, result))
+
+    # -- pods ----------------------------------------------------------------------------------
+
+    async def _pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
+        pod, error = instruction.pod, ""
+        for _ in range(4):
+            try:
+                if not self._tolerates_managed_nodes(pod):
+                    pod = await kube_pods.add_toleration(self._kube, pod, self._scheduler_name)
+                pinned = await kube_pods.pin(
+                    self._kube, pod, node=instruction.node, job_id=instruction.job_id
+                )
+            except Conflict:
+                newest = await self._read(pod)
+                if newest is None:
+                    error = "it is gone"
+                    break
+                pod = newest
+            except NotFound:
+                error = "it is gone"
+                break
+            except BridgeError as failure:
+                error = str(failure)
+                break
+            else:
+                self.cluster.upsert_pod(pinned)
+                self.look(gang_id)
+                break
+        else:
+            error = "it changed at every attempt"
+        if error:
+            log.warning("pod.pin_failed", pod=pod.key, error=error)
+            self.cluster.table.vacate(pod.uid)
+        self._handle(gang_id, ev.PinEnded(pod.uid, error))
+
+    def _tolerates_managed_nodes(self, pod: Pod) -> bool:
+        taint = Taint(names.MANAGED_NODE_TAINT, self._scheduler_name, "NoExecute")
+        return any(toleration.tolerates(taint) for toleration in pod.shape.tolerations)
+
+    async def _read(self, pod: Pod) -> Pod | None:
+        """The pod as the API server has it now; None when it is gone (or another by that name)."""
+        try:
+            raw = await self._kube.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+        except BridgeError:
+            return None
+        newest = kube_pods.parse(raw)
+        return newest if newest.uid == pod.uid else None
+
+    async def _end_pods(self, gang_id: GangId, instruction: do.EndPods) -> None:
+        for pod in instruction.pods:
+            self._for_kube.add(lambda pod=pod: self._end_pod(pod, instruction), urgency=_END)  # type: ignore[misc]
+
+    async def _end_pod(self, pod: Pod, instruction: do.EndPods) -> None:
+        log.info("pod.ended_by_slurm", pod=pod.key, reason=instruction.reason)
+        self._recorder.emit(
+            regarding=_reference(pod),
+            type="Warning",
+            reason=instruction.reason,
+            note=instruction.message,
+            action="Delete",
+        )
+        try:
+            await kube_pods.mark_disrupted(
+                self._kube, pod, reason=instruction.reason, message=instruction.message
+            )
+            await kube_pods.delete(self._kube, pod)
+        except NotFound:
+            return
+        except BridgeError as error:
+            log.warning("pod.delete_failed", pod=pod.key, error=str(error))
+
+    async def _set_condition(self, instruction: do.SetCondition) -> None:
+        try:
+            row = await kube_pods.set_condition(self._kube, instruction.pod, instruction.condition)
+            self.touch(self.cluster.upsert_pod(row))
+        except NotFound:
+            return
+        except BridgeError as error:
+            log.warning("pod.condition_failed", pod=instruction.pod.key, error=str(error))
+
+    # -- the extender asks -----------------------------------------------------------------------
+
+    def verdict(self, uid: PodUid) -> Verdict | None:
+        """What is known of the pod's place; None for a pod that we do not know."""
+        gang_id = self.cluster.gang_of(uid)
+        machine = self.machines.get(gang_id) if gang_id is not None else None
+        if machine is None:
+            return None
+        node, waits_for = machine.verdict_for(uid)
+        watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
+        running = watched is not None and watched.job.running
+        return Verdict(
+            pod=uid,
+            node=node,
+            job_id=machine.job_id,
+            waits_for=waits_for,
+            running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
+        )
+
+    async def confirm(self, verdict: Verdict) -> bool:
+        """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""
+        gang_id = self.cluster.gang_of(verdict.pod)
+        if verdict.job_id is None or gang_id is None:
+            return False
+        try:
+            job = await self.client.get_job(verdict.job_id)
+        except slurm.NotFound:
+            return False
+        return job.running and self._is_mine(describe.facts(job).identity, gang_id)
+
+    def counts(self) -> dict[State, int]:
+        """How many gangs are in each state."""
+        found = dict.fromkeys(State, 0)
+        for machine in self.machines.values():
+            found[machine.state] += 1
+        return found
+
+
+def _reference(pod: Pod) -> kube_events.ObjectRef:
+    return kube_events.ObjectRef(
+        kind="Pod", api_version="v1", namespace=pod.namespace, name=pod.name, uid=pod.uid
+    )

@@ -1,0 +1,183 @@
+"""Performs the plan for the nodes: one pass after each change, and one now and then.
+
+A pass reads Slurm's nodes and partitions once, so it also refreshes what the builders of jobs
+need to know (features, partitions with a memory default).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.kube import events as kube_events
+from bridge.kube import nodes as kube_nodes
+from bridge.kube.client import KubeClient
+from bridge.model.ids import NodeName
+from bridge.model.resources import Resources
+from bridge.nodes import definition
+from bridge.nodes import plan as planning
+from bridge.placement import classes
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads.jobspec import PartitionFacts
+
+log = structlog.get_logger(__name__)
+
+_AT_ONCE = 8
+
+
+class NodeController:
+    """Keeps Slurm's nodes equal to Kubernetes'."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        slurm_side: SlurmSide,
+        client: slurm.SlurmClient,
+        kube: KubeClient,
+        recorder: kube_events.EventRecorder,
+        rules: definition.Rules,
+        scheduler_name: str,
+        interval_s: float,
+        changed: Callable[[], None],
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._side = slurm_side
+        self._client = client
+        self._kube = kube
+        self._recorder = recorder
+        self._rules = rules
+        self._scheduler_name = scheduler_name
+        self._interval_s = interval_s
+        self._changed = changed
+        self._clock = clock
+        self._dirty = asyncio.Event()
+        self._refused: dict[NodeName, str] = {}
+
+    def touch(self) -> None:
+        """Some node changed: look soon."""
+        self._dirty.set()
+
+    async def run(self) -> None:
+        """Pass after pass until cancelled; a failing Slurm only delays the next one."""
+        failures = 0
+        while True:
+            self._dirty.clear()
+            try:
+                again = await self.reconcile()
+                failures = 0
+            except BridgeError as error:
+                failures += 1
+                again = False
+                log.warning("nodes.pass_failed", error=str(error))
+            wait_s = 0.05 if again else min(30.0, self._interval_s * (1 + failures))
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._dirty.wait()
+                await self._clock.sleep(0.1)  # nodes come in bursts: one pass for many
+            except TimeoutError:
+                pass
+
+    async def reconcile(self) -> bool:
+        """One pass. True when something was done that a further pass must look at."""
+        slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
+        self._learn(slurm_nodes.values(), await self._client.list_partitions())
+        snapshot = self._cluster.table.snapshot()
+        class_of = {name: key for key, members in classes(snapshot).items() for name in members}
+        actions = planning.plan(
+            nodes=self._cluster.nodes,
+            slurm_nodes=slurm_nodes,
+            classes=class_of,
+            others=self._others(),
+            rules=self._rules,
+            scheduler_name=self._scheduler_name,
+        )
+        gate = asyncio.Semaphore(_AT_ONCE)
+
+        async def one(action: planning.Action) -> None:
+            async with gate:
+                await self._perform(action)
+
+        async with asyncio.TaskGroup() as group:
+            for action in actions:
+                group.create_task(one(action))
+        return any(isinstance(action, planning.Register | planning.Delete) for action in actions)
+
+    def _learn(
+        self, nodes: Iterable[slurm.SlurmNode], partitions: Iterable[slurm.Partition]
+    ) -> None:
+        partitions = tuple(partitions)
+        features = frozenset(
+            feature for node in nodes for feature in (*node.features, *node.active_features)
+        )
+        facts = PartitionFacts(
+            with_memory_default=frozenset(
+                part.name
+                for part in partitions
+                if part.def_mem_per_cpu_mib or part.def_mem_per_node_mib
+            ),
+            known=frozenset(part.name for part in partitions),
+        )
+        news = features != self._side.features or facts != self._side.partitions
+        self._side.features, self._side.partitions = features, facts
+        if news:
+            self._changed()
+
+    def _others(self) -> dict[NodeName, Resources]:
+        """What pods of other schedulers ask for, by node: not Slurm's to give."""
+        found: dict[NodeName, Resources] = defaultdict(Resources)
+        for node, shape in self._cluster.others():
+            found[node] = found[node] + shape.requests
+        return found
+
+    async def _perform(self, action: planning.Action) -> None:
+        try:
+            match action:
+                case planning.Register(node, wanted):
+                    await self._client.create_node(wanted)
+                    log.info("node.registered", node=node, slurm_node=wanted.name)
+                    self._refused.pop(node, None)
+                case planning.Delete(name, why):
+                    await self._client.delete_node(name)
+                    log.info("node.deleted", slurm_node=name, why=why)
+                case planning.Drain(name, reason):
+                    await self._client.update_node(name, state="DRAIN", reason=reason)
+                    log.info("node.drained", slurm_node=name, why=reason)
+                case planning.SetFeatures(name, features):
+                    await self._client.update_node(name, features=features)
+                case planning.AddTaint(node):
+                    await kube_nodes.add_taint(
+                        self._kube, self._cluster.nodes[node], scheduler_name=self._scheduler_name
+                    )
+                case planning.RemoveTaint(node):
+                    await kube_nodes.remove_taint(
+                        self._kube, self._cluster.nodes[node], scheduler_name=self._scheduler_name
+                    )
+                case planning.Refuse(node, message):
+                    self._refuse(node, message)
+        except BridgeError as error:
+            log.warning("node.action_failed", action=type(action).__name__, error=str(error))
+            if isinstance(action, planning.Register):
+                self._refuse(action.node, f"Slurm refused node {action.node}: {error}")
+
+    def _refuse(self, name: NodeName, message: str) -> None:
+        node = self._cluster.nodes.get(name)
+        if node is None or self._refused.get(name) == message:
+            return
+        self._refused[name] = message
+        log.warning("node.refused", node=name, error=message)
+        self._recorder.emit(
+            regarding=kube_events.ObjectRef(
+                kind="Node", api_version="v1", namespace="", name=name, uid=node.uid
+            ),
+            type="Warning",
+            reason="NotRegisteredInSlurm",
+            note=message,
+            action="Register",
+        )

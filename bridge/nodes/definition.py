@@ -1,0 +1,104 @@
+"""One Kubernetes node as Slurm shall know it.
+
+- `Sockets=1 CoresPerSocket=N ThreadsPerCore=1`, N the whole CPUs that pods may use: with real
+  threads Slurm rounds every job up to a core, and silently registers more CPUs than told.
+- NodeAddr is always given: without it each allocation waits for DNS.
+- What pods of others use (DaemonSets above all) is not Slurm's to give.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.model.job import Gres
+from bridge.model.node import Node
+from bridge.model.resources import Resources
+from bridge.slurm import NodeDefinition
+
+_MIB = 1 << 20
+_MODEL = re.compile(r"^(gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi\d+\w*)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The part of the settings that makes a node's definition."""
+
+    cluster: str
+    """uid of the Kubernetes cluster."""
+    address: str = ""
+    topology: str = ""
+    cpu_headroom_milli: int = 0
+    memory_headroom_mib: int = 0
+    gpu_type_label: str = ""
+    resource_map: Mapping[str, str] = field(default_factory=dict)
+
+
+def cluster_feature(cluster: str) -> str:
+    """The Slurm feature that marks nodes registered by this Kubernetes cluster."""
+    return f"k8s-{cluster[:8]}"
+
+
+def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> NodeDefinition:
+    """How `node` is to be registered. Raises BadInput when it has nothing to give."""
+    free = node.allocatable - others
+    cpus = (free.cpu_milli - rules.cpu_headroom_milli) // 1000
+    memory_mib = free.memory_bytes // _MIB - rules.memory_headroom_mib
+    if cpus < 1 or memory_mib < 1:
+        raise BadInput(
+            f"node {node.name} can't be registered in Slurm: it has {max(cpus, 0)} whole CPUs and "
+            f"{max(memory_mib, 0)} MiB of memory left for pods; look at status.allocatable and at "
+            "what other pods use there",
+            field="status.allocatable",
+        )
+    address = rules.address or node.internal_ip
+    if not address:
+        raise BadInput(
+            f"node {node.name} can't be registered in Slurm: it has no InternalIP in "
+            "status.addresses; set nodes.address if all nodes shall share one",
+            field="status.addresses",
+        )
+    return NodeDefinition(
+        name=node.slurm_name,
+        address=address,
+        sockets=1,
+        cores_per_socket=cpus,
+        threads_per_core=1,
+        cpus=cpus,
+        memory_mib=memory_mib,
+        features=(node_class, cluster_feature(rules.cluster), *node.external_partitions),
+        topology=topology_of(node, rules.topology),
+        gres=gres_of(node, rules),
+    )
+
+
+def gres_of(node: Node, rules: Rules) -> tuple[Gres, ...]:
+    """Its devices under Slurm's names; GPUs with the type that their label tells."""
+    found = []
+    for resource, count in node.allocatable.extended:
+        name = rules.resource_map.get(resource)
+        if name is not None and count > 0:
+            kind = gpu_type(node.labels.get(rules.gpu_type_label, "")) if name == "gpu" else ""
+            found.append(Gres(name, kind, count))
+    return tuple(found)
+
+
+def gpu_type(product: str) -> str:
+    """`NVIDIA-H100-80GB-HBM3` → `h100`; a product we do not know keeps its whole name."""
+    words = [word for word in re.split(r"[^a-z0-9]+", product.lower()) if word]
+    for word in words:
+        if _MODEL.match(word):
+            return word
+    return "_".join(words)
+
+
+def topology_of(node: Node, root: str) -> str:
+    """`name:root:layer-1:…:layer-N` below `root` ("name:root"); the node's annotation wins."""
+    spec = node.annotations.get(names.TOPOLOGY_ANNOTATION, "")
+    if spec or not root:
+        return spec
+    layers = []
+    while label := node.labels.get(f"{names.AWS_NETWORK_LAYER_PREFIX}{len(layers) + 1}"):
+        layers.append(label)
+    return ":".join([root, *layers]) if layers else ""

@@ -13,7 +13,7 @@ from bridge.config.settings import (
     Settings,
     SlurmSettings,
 )
-from bridge.config.sources import Loaded, load
+from bridge.config.sources import FILE_VARIABLE, Loaded, load
 
 __all__ = [
     "Settings",
@@ -25,4 +25,5 @@ __all__ = [
     "Section",
     "Loaded",
     "load",
+    "FILE_VARIABLE",
 ]

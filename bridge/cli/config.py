@@ -1,0 +1,39 @@
+"""`slurm-bridge config …`: look at the settings without starting anything."""
+
+import typer
+
+from bridge.cli.invocation import Invocation
+from bridge.config import reference
+
+
+def commands() -> typer.Typer:
+    """The group."""
+    group = typer.Typer(name="config", help="Look at the settings.")
+    group.command("show")(show)
+    group.command("validate")(validate)
+    group.command("reference")(reference_)
+    return group
+
+
+def show(context: typer.Context) -> None:
+    """Print the settings in force and where each comes from."""
+    print(reference.show(_invocation(context).load()), end="")
+
+
+def validate(context: typer.Context) -> None:
+    """Check file, environment and flags; exit code 2 tells of a mistake."""
+    invocation = _invocation(context)
+    loaded = invocation.load()
+    where = invocation.settings_file or "no file"
+    print(f"{where}: ok ({len(loaded.sources)} settings given)")
+
+
+def reference_() -> None:
+    """Print the reference of all settings (docs/configuration.md)."""
+    print(reference.reference(), end="")
+
+
+def _invocation(context: typer.Context) -> Invocation:
+    invocation = context.obj
+    assert isinstance(invocation, Invocation)
+    return invocation

@@ -32,7 +32,7 @@ class Binding:
         self._binder = binder
         self._clock = clock
         self._timeout_s = timeout_s
-        self._asking: dict[SlurmJobId | None, asyncio.Task[bool]] = {}
+        self._asking: dict[SlurmJobId | None, asyncio.Future[bool]] = {}
         self._confirmed_s: dict[SlurmJobId | None, float] = {}
 
     async def bind(self, call: wire.BindCall) -> str:
@@ -60,8 +60,7 @@ class Binding:
             return ""
         job = filtering.job(verdict)
         try:
-            async with asyncio.timeout(self._timeout_s):
-                running = await self._ask(verdict)
+            running = await self._ask(verdict)
         except TimeoutError:
             return (
                 f"Slurm did not say within {self._timeout_s:g} s whether {job} still runs; not "
@@ -78,18 +77,26 @@ class Binding:
         return ""
 
     async def _ask(self, verdict: Verdict) -> bool:
-        """One question per job at a time, however many of its pods are bound at once."""
-        asking = self._asking.get(verdict.job_id)
-        if asking is None:
-            asking = asyncio.ensure_future(self._verdicts.confirm(verdict))
-            self._asking[verdict.job_id] = asking
-            asking.add_done_callback(lambda done: self._answered(verdict.job_id, done))
-        return await asyncio.shield(asking)
-
-    def _answered(self, job_id: SlurmJobId | None, asking: asyncio.Task[bool]) -> None:
-        self._asking.pop(job_id, None)
-        if not asking.cancelled():
-            asking.exception()  # read, also when everybody who asked has given up
+        """One question per job at a time, however many of its pods are bound at once: the first
+        asks, the others wait for its answer (or its error)."""
+        asked = self._asking.get(verdict.job_id)
+        if asked is not None:
+            return await asyncio.shield(asked)
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._asking[verdict.job_id] = answer
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                running = await self._verdicts.confirm(verdict)
+        except BaseException as error:
+            shared = isinstance(error, Exception)
+            answer.set_exception(error if shared else Unreachable("the question was given up"))
+            answer.exception()  # read, also when nobody else waits for it
+            raise
+        else:
+            answer.set_result(running)
+            return running
+        finally:
+            del self._asking[verdict.job_id]
 
     def _remember(self, job_id: SlurmJobId | None, now_s: float) -> None:
         old = [job for job, seen_s in self._confirmed_s.items() if now_s - seen_s > FRESH_S]

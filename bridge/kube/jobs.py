@@ -1,0 +1,47 @@
+"""batch/v1 Job → row."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.kube import metadata, templates, wire
+from bridge.model.owner import BatchJob
+
+PATH = "/apis/batch/v1/jobs"
+"""List and watch, all namespaces."""
+
+_SCHEMA = wire.Schema(wire.JobWire, kind="Job")
+_FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
+"""The last two come first: the Job controller only ends pods from then on."""
+
+
+def parse(raw: Mapping[str, Any]) -> BatchJob:
+    """The row of a Job as the API server defaulted it. Raises BadInput with the field.
+
+    A Job with neither completions nor parallelism is one pod; with parallelism only it is a work
+    queue (completions stay None).
+    """
+    job = _SCHEMA.read(raw)
+    meta: wire.Meta = job.get("metadata") or {}
+    spec: wire.JobSpecWire = job.get("spec") or {}
+    conditions = (job.get("status") or {}).get("conditions") or ()
+    parallelism, completions = spec.get("parallelism"), spec.get("completions")
+    if parallelism is None and completions is None:
+        completions = 1
+    return BatchJob(
+        uid=meta.get("uid", ""),
+        namespace=meta.get("namespace", ""),
+        name=meta.get("name", ""),
+        resource_version=meta.get("resourceVersion", ""),
+        parallelism=1 if parallelism is None else parallelism,
+        completions=completions,
+        indexed=spec.get("completionMode") == "Indexed",
+        suspended=bool(spec.get("suspend")),
+        finished=any(
+            one.get("type") in _FINISHED and one.get("status") == "True" for one in conditions
+        ),
+        deleting=bool(meta.get("deletionTimestamp")),
+        active_deadline_s=spec.get("activeDeadlineSeconds"),
+        annotations=metadata.annotations(meta),
+        template=templates.row(spec.get("template") or {}),
+        owner=metadata.controller(meta),
+    )

@@ -1,0 +1,269 @@
+"""Everything of one kind, kept in step with the API server: list, then watch, for ever.
+
+The contract: after `Replaced` and each change that follows, the sink knows what the API server
+had at some resource version that only grows; nothing is lost. Whatever goes wrong (dropped, silent,
+garbled watches, 410, 429, an API server that is away) ends in one of two ways: watch again from the
+last version seen, or list again. It never ends in giving up, and one object that can't be read
+does not stop the others.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from pydantic_core import from_json
+
+from bridge.clock import Clock
+from bridge.errors import BadInput
+from bridge.kube import errors, lines
+from bridge.kube.client import KubeClient
+from bridge.kube.throttle import Backoff
+
+Row = TypeVar("Row")
+
+_log = structlog.get_logger()
+
+_REMEMBERED_REFUSALS = 10_000
+_GARBLED_WATCHES = 3
+_ROWS_PER_TURN = 100
+_SHORT_WATCH_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replaced(Generic[Row]):
+    """All there is, after a list: what is not in `rows` is gone. The sink finds the differences."""
+
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Upserted(Generic[Row]):
+    """An object is new or has changed."""
+
+    row: Row
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted(Generic[Row]):
+    """An object is gone; `row` is its last state."""
+
+    row: Row
+
+
+Change = Replaced[Row] | Upserted[Row] | Deleted[Row]
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient a reflector is. Times in seconds.
+
+    `silence_s`: a watch that brings not a byte for so long (bookmarks come every minute) is dead,
+    whatever TCP says. `watch_s`: the server is asked to end a watch after 1 to 2 times this, so
+    that a thousand watches do not end together.
+    """
+
+    page: int = 500
+    watch_s: float = 300.0
+    silence_s: float = 150.0
+    longest_line: int = lines.LONGEST_LINE
+    backoff: Callable[[], Backoff] = lambda: Backoff(cap_s=8.0)
+    draw: Callable[[], float] = random.random
+
+
+class Reflector(Generic[Row]):
+    """Lists and watches `path`, and hands every change to `sink` in order.
+
+    `parse` makes a row or raises BadInput: the object is then reported once (log, and `refused`)
+    and left out. `sink` is called in the event loop and must not block.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        *,
+        path: str,
+        parse: Callable[[Mapping[str, Any]], Row],
+        key: Callable[[Row], str],
+        sink: Callable[[Change[Row]], None],
+        clock: Clock,
+        name: str,
+        params: Mapping[str, str] | None = None,
+        refused: Callable[[Mapping[str, Any], BadInput], None] | None = None,
+        pace: Pace | None = None,
+    ) -> None:
+        self.name = name
+        self._client = client
+        self._path = path
+        self._params = dict(params or {})
+        self._parse = parse
+        self._key = key
+        self._sink = sink
+        self._clock = clock
+        self._refused = refused
+        self._pace = pace or Pace()
+        self._backoff = self._pace.backoff()
+        self._version = ""
+        self._garbled = 0
+        self._reported: dict[str, None] = {}
+        self._in_sync = asyncio.Event()
+        self._heard_at = float("-inf")
+
+    @property
+    def synced(self) -> bool:
+        """Whether the sink has had a complete list, once."""
+        return self._in_sync.is_set()
+
+    async def wait_for_sync(self) -> None:
+        """Wait until the sink has had a complete list."""
+        await self._in_sync.wait()
+
+    @property
+    def last_contact_s(self) -> float:
+        """Seconds since the API server last said anything to us; inf before it ever did."""
+        return self._clock.monotonic() - self._heard_at
+
+    async def run(self) -> None:
+        """List and watch until cancelled."""
+        while True:
+            try:
+                if not self._version:
+                    await self._list()
+                await self._watch()
+            except errors.Garbled as error:
+                self._garbled += 1
+                await self._pause(error, relist=self._garbled >= _GARBLED_WATCHES)
+            except errors.Unavailable as error:
+                await self._pause(error, relist=False)
+            except errors.KubeError as error:  # 410, and whatever else a list may heal
+                await self._pause(error, relist=True)
+            except Exception as error:  # a sink that is broken must be seen, and must not end us
+                _log.exception("reflector.sink_failed", name=self.name)
+                await self._pause(error, relist=True)
+
+    async def _list(self) -> None:
+        """All pages, then one Replaced. A page token that expired means from the start."""
+        rows: list[Row] = []
+        params = {**self._params, "limit": str(self._pace.page)}
+        while True:
+            page = await self._client.get(self._path, params, urgent=True)
+            self._heard()
+            for count, raw in enumerate(_items(page)):
+                row = self._read(raw)
+                if row is not None:
+                    rows.append(row)
+                if count % _ROWS_PER_TURN == _ROWS_PER_TURN - 1:
+                    await asyncio.sleep(0)  # a page of 500 pods takes 20 ms; others wait, too
+            meta = page.get("metadata") or {}
+            if not meta.get("continue"):
+                break
+            params["continue"] = str(meta["continue"])
+        self._sink(Replaced(tuple(rows)))
+        self._version = str(meta.get("resourceVersion") or "")
+        self._in_sync.set()
+        _log.debug("reflector.listed", name=self.name, rows=len(rows), version=self._version)
+
+    async def _watch(self) -> None:
+        """One watch, from the last version to its end."""
+        lasts_s = self._pace.watch_s * (1.0 + self._pace.draw())
+        params = {
+            **self._params,
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(max(1, round(lasts_s))),
+        }
+        silence_s = self._pace.silence_s
+        began, events = self._clock.monotonic(), 0
+        async with self._client.stream(self._path, params, silence_s=silence_s) as chunks:
+            self._heard()
+            async for line in lines.split(self._listen(chunks), longest=self._pace.longest_line):
+                if line.strip():
+                    self._take(line)
+                    events += 1
+                    if events % _ROWS_PER_TURN == 0:
+                        await asyncio.sleep(0)
+        if not events and self._clock.monotonic() - began < _SHORT_WATCH_S:
+            raise errors.Unavailable(f"watch {self._path}: ended at once, without an event")
+
+    async def _listen(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        async for chunk in chunks:
+            self._heard()
+            yield chunk
+
+    def _take(self, line: bytes) -> None:
+        """One event of the watch."""
+        try:
+            event = from_json(line)
+            kind, raw = event["type"], event["object"]
+            version = "" if kind == "ERROR" else str(raw["metadata"]["resourceVersion"])
+        except (ValueError, KeyError, TypeError, IndexError) as error:
+            raise errors.Garbled(
+                f"watch {self._path}: not an event ({error}): {line[:80]!r}"
+            ) from None
+        if kind == "ERROR":
+            raise errors.from_status(f"watch {self._path}", raw)
+        if kind in ("ADDED", "MODIFIED"):
+            row = self._read(raw)
+            if row is not None:
+                self._sink(Upserted(row))
+        elif kind == "DELETED":
+            row = self._read(raw)
+            if row is None:
+                raise errors.Gone(f"watch {self._path}: a deleted object can't be read; listing")
+            self._sink(Deleted(row))
+        self._version = version
+        self._garbled = 0
+        self._backoff.reset()
+
+    def _read(self, raw: Mapping[str, Any]) -> Row | None:
+        try:
+            return self._parse(raw)
+        except BadInput as error:
+            self._report(raw, error)
+        except Exception as error:  # our own mistake with one object must not cost the others
+            self._report(raw, BadInput(f"{type(error).__name__}: {error}"))
+        return None
+
+    def _report(self, raw: Mapping[str, Any], error: BadInput) -> None:
+        """Once for each object and complaint."""
+        meta = raw.get("metadata")
+        uid = meta.get("uid") if isinstance(meta, Mapping) else None
+        key = f"{uid} {error}"
+        if key in self._reported:
+            return
+        if len(self._reported) >= _REMEMBERED_REFUSALS:
+            self._reported.pop(next(iter(self._reported)))
+        self._reported[key] = None
+        _log.warning("object.refused", name=self.name, field=error.field, error=str(error))
+        if self._refused is not None:
+            self._refused(raw, error)
+
+    async def _pause(self, error: Exception, *, relist: bool) -> None:
+        if relist:
+            self._version = ""
+            self._garbled = 0
+        asked_s = error.retry_after_s if isinstance(error, errors.Throttled) else 0.0
+        wait_s = self._backoff.next_s(at_least_s=asked_s)
+        _log.info(
+            "reflector.retrying",
+            name=self.name,
+            relist=relist,
+            wait_s=round(wait_s, 3),
+            error=str(error),
+        )
+        await self._clock.sleep(wait_s)
+
+    def _heard(self) -> None:
+        self._heard_at = self._clock.monotonic()
+
+
+def _items(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    items = page.get("items")
+    if items is None:
+        return []
+    if not isinstance(items, list):
+        raise errors.Garbled(f"a list whose items are a {type(items).__name__}")
+    return items

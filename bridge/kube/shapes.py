@@ -1,0 +1,131 @@
+"""A pod's spec → its shape, computed once per template.
+
+Pods of one owner differ in their names only. The parts of the spec that decide where a pod may
+run are written out as text, and the text is the key: equal pods get the *same* shape, and 10,000
+pods of a Job cost one computation.
+"""
+
+import json
+import sys
+from functools import lru_cache
+from typing import Any
+
+from bridge.errors import BadInput
+from bridge.kube import requests, wire
+from bridge.model.scheduling import (
+    HostPort,
+    NodeSelectorTerm,
+    PodShape,
+    Requirement,
+    Toleration,
+)
+
+_DECIDING = (
+    "nodeSelector",
+    "affinity",
+    "tolerations",
+    "containers",
+    "initContainers",
+    "resources",
+    "overhead",
+    "hostNetwork",
+)
+_RESIZING = ("containerStatuses", "initContainerStatuses", "resources", "allocatedResources")
+
+
+def of(spec: wire.PodSpec, status: wire.PodStatus | None = None) -> PodShape:
+    """The shape of a pod or of a template's pods; `status` only for pods on a node.
+
+    Raises BadInput with the offending field.
+    """
+    parts = _picked(dict(spec), _DECIDING)
+    actual = _picked(dict(status), _RESIZING) if status else {}
+    if actual and status:
+        actual["conditions"] = [one for one in status.get("conditions") or () if _resize(one)]
+    return _shape(json.dumps([parts, actual], separators=(",", ":"), default=str))
+
+
+def _picked(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: values[key] for key in keys if values.get(key)}
+
+
+def _resize(condition: wire.ConditionWire) -> bool:
+    return condition.get("type") == requests.RESIZE_PENDING
+
+
+@lru_cache(maxsize=8192)
+def _shape(text: str) -> PodShape:
+    spec, status = json.loads(text)
+    shape = PodShape(
+        requests=requests.of(spec, status or None),
+        node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+        affinity_terms=_terms(spec.get("affinity")),
+        tolerations=tuple(_toleration(one) for one in spec.get("tolerations") or ()),
+        host_ports=_host_ports(spec),
+    )
+    return _first_equal(shape)
+
+
+@lru_cache(maxsize=8192)
+def _first_equal(shape: PodShape) -> PodShape:
+    """The same object for equal shapes: a pod's text changes when it starts, its shape doesn't."""
+    return shape
+
+
+def _terms(affinity: wire.Affinity | None) -> tuple[NodeSelectorTerm, ...] | None:
+    required = ((affinity or {}).get("nodeAffinity") or {}).get(
+        "requiredDuringSchedulingIgnoredDuringExecution"
+    )
+    if required is None:
+        return None
+    return tuple(
+        NodeSelectorTerm(
+            expressions=tuple(_requirement(one) for one in term.get("matchExpressions") or ()),
+            fields=tuple(_requirement(one) for one in term.get("matchFields") or ()),
+        )
+        for term in required.get("nodeSelectorTerms") or ()
+    )
+
+
+def _requirement(expression: wire.Expression) -> Requirement:
+    try:
+        key, operator = expression["key"], expression["operator"]
+    except KeyError as missing:
+        field = "spec.affinity.nodeAffinity"
+        raise BadInput(f"{field}: an expression without {missing}", field=field) from None
+    values = tuple(sys.intern(value) for value in expression.get("values") or ())
+    return Requirement(key=sys.intern(key), operator=operator, values=values)
+
+
+def _toleration(toleration: wire.TolerationWire) -> Toleration:
+    return Toleration(
+        key=toleration.get("key") or "",
+        operator=toleration.get("operator") or "Equal",
+        value=toleration.get("value") or "",
+        effect=toleration.get("effect") or "",
+    )
+
+
+def _host_ports(spec: wire.PodSpec) -> tuple[HostPort, ...]:
+    """Ports of the node that the pod holds while it runs: of containers and sidecars.
+
+    With hostNetwork each container port is the node's (the API server fills in hostPort).
+    """
+    sidecars = [
+        one for one in spec.get("initContainers") or () if one.get("restartPolicy") == "Always"
+    ]
+    ports = []
+    for container in [*sidecars, *(spec.get("containers") or ())]:
+        for port in container.get("ports") or ():
+            number = port.get("hostPort") or 0
+            if not number and spec.get("hostNetwork"):
+                number = port.get("containerPort", 0)
+            if number > 0:
+                ports.append(
+                    HostPort(
+                        port=number,
+                        protocol=port.get("protocol") or "TCP",
+                        host_ip=port.get("hostIP") or "",
+                    )
+                )
+    return tuple(ports)

@@ -1,0 +1,29 @@
+"""A pod template → PodTemplate: what is known of pods before they exist."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.kube import metadata, shapes, wire
+from bridge.model.owner import PodTemplate
+
+_SCHEMA = wire.Schema(wire.TemplateWire, kind="pod template")
+
+
+def parse(raw: Mapping[str, Any]) -> PodTemplate:
+    """From the `template` of a Job, a JobSet's replicated job, a LeaderWorkerSet …
+
+    Raises BadInput with the offending field.
+    """
+    return row(_SCHEMA.read(raw))
+
+
+def row(template: wire.TemplateWire) -> PodTemplate:
+    """From a template that is checked already."""
+    meta: wire.Meta = template.get("metadata") or {}
+    spec: wire.PodSpec = template.get("spec") or {}
+    return PodTemplate(
+        shape=shapes.of(spec),
+        annotations=metadata.annotations(meta),
+        subdomain=spec.get("subdomain") or "",
+        active_deadline_s=spec.get("activeDeadlineSeconds"),
+    )

@@ -1,0 +1,107 @@
+"""Whatever happens in whatever order: no second job, no leak, nobody off their allocation."""
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from bridge import names
+from tests.unit.lifecycle.world import World
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """Hypothesis plays Kubernetes, Slurm, failures, restarts and time."""
+
+    world: World
+
+    @initialize(single=st.booleans())
+    def begin(self, single: bool) -> None:
+        self.world = World(single=single, size=1 if single else 3)
+        self.world.machine.release()
+
+    @rule()
+    @precondition(lambda self: len(self.world.pods) < self.world.size and not self.over)
+    def create(self) -> None:
+        if not (self.world.single and self.world.born):
+            self.world.create()
+
+    @property
+    def over(self) -> bool:
+        return self.world.forgotten
+
+    @rule(data=st.data(), fail=st.booleans())
+    @precondition(lambda self: self.world.todo)
+    def perform(self, data: st.DataObject, fail: bool) -> None:
+        self.world.perform(data.draw(st.integers(0, len(self.world.todo) - 1)), fail=fail)
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(job.waits for job in self.world.jobs.values()))
+    def start(self, data: st.DataObject) -> None:
+        waiting = [job.job_id for job in self.world.jobs.values() if job.waits]
+        self.world.start(data.draw(st.sampled_from(waiting)))
+
+    @rule(
+        data=st.data(),
+        state=st.sampled_from(["CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "VANISHED"]),
+    )
+    @precondition(lambda self: self.world.live_jobs)
+    def end(self, data: st.DataObject, state: str) -> None:
+        job = data.draw(st.sampled_from(self.world.live_jobs))
+        if state == "VANISHED":
+            self.world.vanish(job.job_id)
+        else:
+            self.world.end(job.job_id, state)
+
+    @rule(
+        data=st.data(),
+        to=st.sampled_from(["bound", "Succeeded", "Failed", "deleting", "gone"]),
+    )
+    @precondition(lambda self: self.world.pods)
+    def pod_moves(self, data: st.DataObject, to: str) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.world.pods)))
+        pod = self.world.pods[uid]
+        if to == "gone" and (pod.deleting or not pod.node_name or pod.ended):
+            self.world.remove(uid)
+        elif to == "deleting":
+            self.world.change(uid, deleting=True)
+        elif to == "bound" and pod.job_id is not None and not pod.deleting and not pod.ended:
+            node = pod.annotations[names.NODE_ANNOTATION]
+            self.world.change(uid, node_name=node, phase="Running")
+        elif to in ("Succeeded", "Failed") and pod.node_name:
+            self.world.change(uid, phase=to)
+
+    @rule(owner=st.sampled_from(["creates", "suspended", "over"]))
+    @precondition(lambda self: not self.world.single)
+    def owner_changes(self, owner: str) -> None:
+        self.world.owner = owner  # type: ignore[assignment]
+        self.world.see()
+
+    @rule(seconds=st.sampled_from([0.1, 1.0, 12.0, 400.0]))
+    def time_passes(self, seconds: float) -> None:
+        self.world.pass_time(seconds)
+
+    @rule()
+    def the_bridge_restarts(self) -> None:
+        self.world.restart()
+
+    @invariant()
+    def one_job_at_most(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        doomed = {getattr(step, "job_id", None) for step in self.world.todo}
+        free = [job for job in self.world.live_jobs if job.job_id not in doomed]
+        mine = [job for job in free if job.job_id == self.world.machine.job_id]
+        assert free == mine, "a job that no gang follows"
+
+    def teardown(self) -> None:
+        """In the end all pods go, and nothing may be left in Slurm."""
+        if not hasattr(self, "world"):
+            return
+        self.world.owner = "over"
+        for uid in list(self.world.pods):
+            self.world.remove(uid)
+        self.world.settle()
+        assert not self.world.live_jobs, "leaked"
+
+
+AnyOrder.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+TestAnyOrder = AnyOrder.TestCase

@@ -1,0 +1,261 @@
+"""The gang's life, decision by decision."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge import names
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.machine import State
+from bridge.model.gang import Shortfall
+from bridge.model.ids import NodeName, SlurmJobId
+from tests.unit.lifecycle.world import World
+
+
+def released(**fields: object) -> World:
+    world = World(**fields)  # type: ignore[arg-type]
+    world.machine.release()
+    return world
+
+
+def running(**fields: object) -> World:
+    """A gang whose pods run on the nodes of job 1."""
+    world = released(**fields)
+    for _ in range(1 if world.single else world.size):
+        world.create()
+    while world.todo:
+        world.perform()
+    world.start(SlurmJobId(1))
+    while world.todo:
+        world.perform()
+    for uid, pod in list(world.pods.items()):
+        world.change(uid, node_name=pod.annotations[names.NODE_ANNOTATION], phase="Running")
+    return world
+
+
+def test_a_pod_goes_from_gated_to_pinned_and_its_job_ends_with_it() -> None:
+    """The main road of a bare pod."""
+    world = running(single=True)
+    (pod,) = world.pods.values()
+    assert (pod.job_id, pod.node_name) == (1, "n1-0")
+    assert world.state is State.RUNNING
+    world.change(pod.uid, phase="Succeeded")
+    assert world.todo == [do.CancelJob(SlurmJobId(1), "its pods have ended")]
+    world.perform()
+    assert world.forgotten
+    assert not world.live_jobs
+
+
+def test_one_pod_is_enough_to_queue_the_whole_gang_and_ranks_keep_their_order() -> None:
+    """The job is as large as the owner's spec says; rank i sits on the i-th node."""
+    world = released(size=3)
+    world.create(2)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    assert submit.gang.size == 3
+    world.perform()
+    world.start(SlurmJobId(1))
+    world.create(0)
+    world.create(1)
+    world.settle()
+    ranks = {pod.completion_index: pod.annotations[names.NODE_ANNOTATION]
+             for pod in world.pods.values()}  # fmt: skip
+    assert ranks == {0: "n1-0", 1: "n1-1", 2: "n1-2"}
+
+
+def test_nothing_is_decided_before_recovery_has_told_what_there_is() -> None:
+    """A held machine submits nothing: the gang's job may be in Slurm already."""
+    world = World(single=True)
+    world.create()
+    assert not world.todo
+    world.tell(ev.Adopted(SlurmJobId(7), 2))
+    world.machine.release()
+    world.pass_time(1)
+    assert not world.todo
+    assert world.machine.generation == 2
+
+
+def test_foreign_gates_keep_a_pod_out_of_the_queue() -> None:
+    """It could not run, so it holds no place; it says what it waits for."""
+    world = released(single=True)
+    pod = world.create()
+    world.todo.clear()
+    world = released(single=True)
+    world.pods[pod.uid] = replace(pod, gates=(*pod.gates, "example.com/quota"))
+    world.see()
+    assert not world.todo
+    assert "example.com/quota" in world.conditions[-1].condition.message
+
+
+def test_a_waiting_pod_shows_slurms_reason_once_in_ten_seconds() -> None:
+    """At most one write in the interval; a job that starts at once has none."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    assert not world.conditions
+    world.pass_time(1)
+    (first,) = world.conditions
+    assert first.condition.reason == "Priority"
+    assert first.condition.message.startswith("Slurm job 1 waits in partition slurm-bridge")
+    for count in range(30):
+        seen = replace(world.jobs[SlurmJobId(1)], reason=f"Other{count}")
+        world.tell(ev.JobSeen(seen))
+        world.now_s += 0.25
+    assert len(world.conditions) == 1
+    world.pass_time(3)
+    assert [told.condition.reason for told in world.conditions] == ["Priority", "Other29"]
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "SUSPENDED"])
+def test_when_slurm_takes_the_resources_the_pods_are_told_and_deleted(state: str) -> None:
+    """Whatever the way Slurm ended it, and once only."""
+    world = running(size=2)
+    world.end(SlurmJobId(1), state)
+    ended = [step for step in world.todo if isinstance(step, do.EndPods)]
+    assert len(ended) == 1
+    assert {pod.uid for pod in ended[0].pods} == world.pods.keys()
+    assert "Slurm job 1" in ended[0].message
+
+
+def test_scancel_of_a_waiting_job_deletes_its_gated_pods() -> None:
+    """An admin's scancel is obeyed, not undone by a new job."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.end(SlurmJobId(1), "CANCELLED")
+    assert [type(step) for step in world.todo] == [do.EndPods]
+
+
+@pytest.mark.parametrize("state", ["NODE_FAIL", "PREEMPTED"])
+def test_a_job_lost_before_its_pods_were_pinned_is_queued_again(state: str) -> None:
+    """Gated pods have lost nothing but time."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.end(SlurmJobId(1), state)
+    world.settle()
+    assert [job.job_id for job in world.live_jobs] == [2]
+    assert world.machine.generation == 1
+
+
+def test_the_new_owner_of_a_node_waits_until_the_old_pod_is_gone() -> None:
+    """Slurm hands nodes on at once; pods take their grace."""
+    world = released(single=True)
+    world.busy_nodes = {"n1-0"}
+    world.create()
+    world.perform()
+    world.start(SlurmJobId(1))
+    world.pass_time(5)
+    assert not world.todo
+    assert world.conditions[-1].condition.reason == "WaitingForRoom"
+    world.busy_nodes.clear()
+    world.pass_time(0)
+    assert [type(step) for step in world.todo] == [do.PinPod]
+
+
+def test_a_grant_that_can_never_be_used_is_given_back_and_its_node_excluded() -> None:
+    """The user is told which predicate failed; the next job avoids the node for a while."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.machine.handle(
+        ev.NotPlaced(
+            SlurmJobId(1), Shortfall("taint x=y:NoSchedule", False, (NodeName("bad"),))
+        ),
+        world.now_s,
+    )
+    world.pass_time(5)
+    submits = [step for step in world.todo if isinstance(step, do.SubmitJob)]
+    assert submits[0].excluded == ("bad",)
+    world.todo.clear()
+
+
+def test_a_failed_member_is_replaced_in_its_slot_and_on_its_node() -> None:
+    """The running job keeps its nodes; the other members are not touched."""
+    world = running(size=3)
+    victim = next(pod for pod in world.pods.values() if pod.completion_index == 1)
+    world.change(victim.uid, phase="Failed")
+    assert not world.todo
+    world.create(1)
+    (pin,) = world.todo
+    assert isinstance(pin, do.PinPod)
+    assert pin.node == victim.node_name
+    assert len(world.jobs) == 1
+
+
+def test_a_gang_ends_with_its_last_slot() -> None:
+    """All ranks succeeded: nobody will sit there again."""
+    world = running(size=2)
+    first, second = world.pods
+    world.change(first, phase="Succeeded")
+    assert not world.todo
+    world.change(second, phase="Succeeded")
+    assert [type(step) for step in world.todo] == [do.CancelJob]
+
+
+def test_nodes_are_not_kept_for_ever_for_a_replacement_that_never_comes() -> None:
+    """After the configured time the job is given back."""
+    world = running(size=2)
+    for uid in list(world.pods):
+        world.change(uid, phase="Failed")
+    world.pass_time(299)
+    assert not world.todo
+    world.pass_time(2)
+    assert [type(step) for step in world.todo] == [do.CancelJob]
+
+
+@pytest.mark.parametrize("owner", ["over", "suspended"])
+def test_a_gang_whose_owner_makes_no_more_pods_leaves_the_queue(owner: ev.OwnerWill) -> None:
+    """Deleted, finished or suspended: the waiting job is cancelled."""
+    world = released(size=2)
+    pod = world.create()
+    world.perform()
+    world.owner = owner
+    world.remove(pod.uid)
+    assert [type(step) for step in world.todo] == [do.CancelJob]
+
+
+def test_pods_deleted_while_the_submit_is_under_way_leave_no_job() -> None:
+    """The answer comes for nobody: it is cancelled."""
+    world = released(single=True)
+    pod = world.create()
+    world.remove(pod.uid)
+    assert not world.forgotten
+    world.settle()
+    assert world.forgotten
+    assert not world.live_jobs
+
+
+def test_a_resized_gang_is_queued_anew_with_its_new_size() -> None:
+    """While it waits; a running one keeps what it has."""
+    world = released(size=2)
+    world.create()
+    world.perform()
+    world.size = 4
+    world.job = replace(world.job, parallelism=4, completions=4)
+    world.create()
+    world.settle()
+    assert world.machine.gang is not None
+    assert world.machine.gang.size == 4
+    assert [job.job_id for job in world.live_jobs] == [2]
+
+
+def test_a_job_unknown_to_a_healthy_slurm_is_over() -> None:
+    """Pods that run under it are ended: what they use may be given to others."""
+    world = running(size=2)
+    world.vanish(SlurmJobId(1))
+    (ending,) = world.todo
+    assert isinstance(ending, do.EndPods)
+
+
+def test_a_refused_job_is_tried_again_and_the_pod_says_why() -> None:
+    """The cause may go away without anyone touching the pod."""
+    world = released(single=True)
+    world.create()
+    world.todo.clear()
+    world.tell(ev.SubmitFailed("Slurm has no partition 'x'", lasting=True))
+    assert "no partition" in world.conditions[-1].condition.message
+    assert not world.todo
+    world.pass_time(16)
+    assert [type(step) for step in world.todo] == [do.SubmitJob]

@@ -1,0 +1,260 @@
+"""A toy world around one machine: it performs instructions when told to, in any order.
+
+Nothing here decides: jobs start, end and vanish, pods come and go as the test says. What the
+world asserts is what must never happen, whatever the order.
+"""
+
+from dataclasses import dataclass, field, replace
+
+from bridge import names
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.machine import GangMachine, State, Tuning
+from bridge.model.gang import Assignment, Gang, Shortfall
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.job import JobFacts, JobIdentity, JobSpec
+from bridge.model.pod import Pod
+from bridge.workloads import gangs
+from tests.builders import a_gang_job, a_pod, facts
+
+TUNING = Tuning()
+
+
+@dataclass
+class World:
+    """One gang of `size` pods owned by a Job (or one bare pod)."""
+
+    size: int = 3
+    single: bool = False
+    now_s: float = 100.0
+    owner: ev.OwnerWill = "creates"
+    jobs: dict[SlurmJobId, JobFacts] = field(default_factory=dict)
+    pods: dict[PodUid, Pod] = field(default_factory=dict)
+    todo: list[do.Instruction] = field(default_factory=list)
+    """Requests that were asked for and not answered yet."""
+    forgotten: bool = False
+    next_job: int = 1
+    born: int = 0
+    busy_nodes: set[str] = field(default_factory=set)
+    told: list[do.EmitEvent] = field(default_factory=list)
+    conditions: list[do.SetCondition] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.job = a_gang_job(size=self.size)
+        self.gang_id = GangId("uid-web" if self.single else self.job.uid)
+        self.machine = self._machine()
+
+    def _machine(self) -> GangMachine:
+        return GangMachine(self.gang_id, single=self.single, tuning=TUNING)
+
+    # -- what happens outside ------------------------------------------------------------------
+
+    def create(self, index: int | None = None) -> Pod:
+        """The owner makes a pod (or the user the bare one)."""
+        self.born += 1
+        if self.single:
+            pod = a_pod("web").build()
+        else:
+            taken = {p.completion_index for p in self.pods.values() if not p.ended}
+            free = [i for i in range(self.size) if i not in taken]
+            rank = index if index is not None else (free[0] if free else None)
+            pod = a_pod(f"train-{self.born}").of(self.job, rank).build()
+        self.pods[pod.uid] = pod
+        self.see()
+        return pod
+
+    def change(self, uid: PodUid, **changes: object) -> None:
+        """A pod's row changes at the API server, and the watch says so."""
+        self.pods[uid] = replace(self.pods[uid], **changes)  # type: ignore[arg-type]
+        self.see()
+
+    def remove(self, uid: PodUid) -> None:
+        """The pod is gone from the API server."""
+        self.pods.pop(uid, None)
+        self.see()
+
+    def see(self) -> None:
+        """Tell the machine of its pods, as the runner does."""
+        pods = tuple(self.pods.values())
+        self.tell(ev.MembersSeen(self._gang(), pods, self.owner))
+
+    def _gang(self) -> Gang | None:
+        pods = list(self.pods.values())
+        if not pods:
+            return None
+        return replace(
+            gangs.gang_of(pods, None if self.single else self.job), id=self.gang_id
+        )
+
+    def start(self, job_id: SlurmJobId) -> None:
+        """Slurm gives the job its nodes, one per slot."""
+        nodes = tuple(f"n{job_id}-{i}" for i in range(1 if self.single else self.size))
+        self._job(facts(job_id, "RUNNING", gang=self.gang_id, nodes=nodes))
+
+    def end(self, job_id: SlurmJobId, state: str) -> None:
+        """Slurm ends the job."""
+        self._job(facts(job_id, state, gang=self.gang_id))
+
+    def vanish(self, job_id: SlurmJobId) -> None:
+        """Slurm has lost the job."""
+        self.jobs.pop(job_id)
+        self.tell(ev.JobVanished(job_id))
+
+    def _job(self, seen: JobFacts) -> None:
+        self.jobs[seen.job_id] = seen
+        self.tell(ev.JobSeen(seen))
+
+    def pass_time(self, seconds: float) -> None:
+        """Time passes, and the timer rings."""
+        self.now_s += seconds
+        self.tell(ev.Tick())
+
+    def restart(self) -> None:
+        """The bridge dies and comes again: all that was asked for and not done is lost."""
+        self.todo.clear()
+        self.machine = self._machine()
+        self.forgotten = False
+        self.see()
+        labels = [pod.job_id for pod in self.pods.values() if pod.job_id and not pod.ended]
+        live = [job_id for job_id, job in self.jobs.items() if not job.ended]
+        if labels or live:
+            self.tell(ev.Adopted(max([*labels] or live), 0))
+        adopted = self.machine.job_id
+        for job_id in live:
+            if job_id != adopted:
+                self.jobs[job_id] = facts(job_id, "CANCELLED", gang=self.gang_id)
+        self.machine.release()
+        self.tell(ev.Tick())
+        if adopted is not None:
+            self.poll(adopted)
+
+    def poll(self, job_id: SlurmJobId) -> None:
+        """The watcher tells of a job."""
+        if job_id in self.jobs:
+            self.tell(ev.JobSeen(self.jobs[job_id]))
+        else:
+            self.tell(ev.JobVanished(job_id))
+
+    # -- the machine and its requests ------------------------------------------------------------
+
+    def tell(self, event: ev.Event) -> None:
+        """One event in; its instructions wait in `todo`, to be performed when the test says."""
+        for instruction in self.machine.handle(event, self.now_s):
+            match instruction:
+                case do.Wake():
+                    pass
+                case do.Forget():
+                    self.forgotten = True
+                case do.EmitEvent():
+                    self.told.append(instruction)
+                case do.SetCondition():
+                    self.conditions.append(instruction)
+                case do.PlaceGang():
+                    self._place(instruction)
+                case _:
+                    self.todo.append(instruction)
+        self.machine.validate()
+
+    def _place(self, instruction: do.PlaceGang) -> None:
+        granted = [grant.node for grant in instruction.allocation.nodes]
+        job_id = instruction.allocation.job_id
+        in_way = [node for node in granted if node in self.busy_nodes]
+        if in_way:
+            why = Shortfall("a pod is still ending there", for_now=True)
+            self.tell(ev.NotPlaced(job_id, why))
+            return
+        left = [NodeName(n) for n in granted if n not in instruction.taken.values()]
+        nodes = tuple(
+            instruction.taken.get(slot) or left.pop(0) for slot in range(instruction.gang.size)
+        )
+        self.tell(ev.Placed(job_id, Assignment(nodes)))
+
+    def perform(self, at: int = 0, *, fail: bool = False) -> None:
+        """Do one of the requests."""
+        instruction = self.todo.pop(at)
+        match instruction:
+            case do.SubmitJob():
+                self._submit(instruction, fail=fail)
+            case do.CancelJob(job_id):
+                if job_id in self.jobs and not self.jobs[job_id].ended:
+                    self.end(job_id, "CANCELLED")
+            case do.PinPod(pod, node, job_id):
+                self._pin(pod, node, job_id, fail=fail)
+            case do.EndPods(pods):
+                for pod in pods:
+                    if pod.uid in self.pods and not self.pods[pod.uid].ended:
+                        self.change(pod.uid, deleting=True)
+            case do.UpdateJob():
+                pass
+            case _:
+                raise AssertionError(instruction)
+
+    def _submit(self, instruction: do.SubmitJob, *, fail: bool) -> None:
+        if fail:
+            self.tell(ev.SubmitFailed("Slurm is down", lasting=False))
+            return
+        live = [job for job in self.jobs.values() if not job.ended]
+        doomed = {i.job_id for i in self.todo if isinstance(i, do.CancelJob)}
+        assert all(job.job_id in doomed for job in live), "a second job for one gang"
+        job_id = SlurmJobId(self.next_job)
+        self.next_job += 1
+        self.jobs[job_id] = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
+        spec = JobSpec(
+            identity=JobIdentity("cluster", self.gang_id, instruction.generation, "o"),
+            name="x",
+            tasks=instruction.gang.size,
+            cpus_per_task=1,
+            partition="p",
+        )
+        self.tell(ev.Submitted(job_id, spec))
+        self.poll(job_id)
+
+    def _pin(self, pod: Pod, node: NodeName, job_id: SlurmJobId, *, fail: bool) -> None:
+        now = self.pods.get(pod.uid)
+        if fail or now is None or now.deleting:
+            self.tell(ev.PinEnded(pod.uid, "it is gone"))
+            return
+        assert now.job_id is None, "pinned twice"
+        held = self.jobs[job_id].allocation if job_id in self.jobs else None
+        if held is not None:
+            assert node in {grant.node for grant in held.nodes}, "pinned off its allocation"
+        others = [
+            row
+            for row in self.pods.values()
+            if row.job_id == job_id and not row.ended and row.uid != pod.uid
+        ]
+        assert node not in [row.annotations[names.NODE_ANNOTATION] for row in others], (
+            "two ranks on the node of one"
+        )
+        pinned = {
+            "labels": {names.JOB_ID_LABEL: str(job_id)},
+            "annotations": {**now.annotations, names.NODE_ANNOTATION: node},
+            "gates": (),
+        }
+        self.change(pod.uid, **pinned)
+        self.tell(ev.PinEnded(pod.uid))
+
+    def settle(self) -> None:
+        """Perform everything, and let what is to be tried again be tried, until nothing moves."""
+        for _ in range(60):
+            while self.todo:
+                self.perform()
+            for uid in [u for u, p in self.pods.items() if p.deleting]:
+                self.remove(uid)
+            for job_id, job in list(self.jobs.items()):
+                if job_id == self.machine.job_id and job is not self.machine.facts:
+                    self.poll(job_id)
+            self.pass_time(31.0)
+            if not self.todo:
+                return
+        raise AssertionError("does not come to rest")
+
+    @property
+    def live_jobs(self) -> list[JobFacts]:
+        """Jobs that hold or want something in Slurm."""
+        return [job for job in self.jobs.values() if not job.ended]
+
+    @property
+    def state(self) -> State:
+        """Where the gang stands."""
+        return self.machine.state

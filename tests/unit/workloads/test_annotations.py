@@ -1,0 +1,86 @@
+"""The user's job parameters."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.workloads import annotations
+
+
+def keyed(**suffixes: str) -> dict[str, str]:
+    return {names.JOB_PREFIX + key.replace("_", "-"): text for key, text in suffixes.items()}
+
+
+@pytest.mark.parametrize(
+    ("given_as", "field", "value"),
+    [
+        (keyed(cpu_per_task="200m"), "cpu_per_task", 1),
+        (keyed(cpu_per_task="3.5"), "cpu_per_task", 4),
+        (keyed(mem_per_node="1Gi"), "mem_per_node_mib", 1024),
+        (keyed(mem_per_node="1"), "mem_per_node_mib", 1),
+        (keyed(timelimit="90"), "timelimit_min", 90),
+        (keyed(timelimit="1:30"), "timelimit_min", 2),
+        (keyed(timelimit="1:00:00"), "timelimit_min", 60),
+        (keyed(timelimit="1-12"), "timelimit_min", 36 * 60),
+        (keyed(timelimit="2-1:30"), "timelimit_min", 49 * 60 + 30),
+        (keyed(timelimit="1-00:00:01"), "timelimit_min", 24 * 60 + 1),
+        (keyed(timelimit="unlimited"), "timelimit_min", annotations.UNLIMITED_MIN),
+        (keyed(exclusive=" False "), "exclusive", False),
+        (keyed(exclusive="yes"), "exclusive", True),
+        (keyed(priority="0"), "priority", 0),
+        (keyed(min_nodes="2"), "min_nodes", 2),
+        (keyed(partition="gpu"), "partition", "gpu"),
+        (keyed(user_id="1000"), "user_id", "1000"),
+    ],
+)
+def test_each_parameter_is_read_in_its_accepted_forms(
+    given_as: dict[str, str], field: str, value: object
+) -> None:
+    """Every form that the table of parameters accepts gives its value."""
+    assert getattr(annotations.parse(given_as), field) == value
+
+
+@pytest.mark.parametrize(
+    ("given_as", "says"),
+    [
+        (keyed(timelimit="soon"), "days-hours"),
+        (keyed(timelimit="0"), "least is one minute"),
+        (keyed(timelimit="-5"), "not a time limit"),
+        (keyed(cpu_per_task="many"), "not a quantity"),
+        (keyed(cpu_per_task="0"), "between 1 and"),
+        (keyed(mem_per_node="0"), "is no memory"),
+        (keyed(max_nodes="two"), "not a whole number"),
+        (keyed(min_nodes="٢"), "not a whole number"),
+        (keyed(priority="-1"), "not a whole number"),
+        (keyed(partition=""), "is empty"),
+        (keyed(account="a\nb"), "unprintable"),
+    ],
+)
+def test_a_malformed_value_is_refused_with_its_key_and_the_accepted_forms(
+    given_as: dict[str, str], says: str
+) -> None:
+    """The refusal names the annotation and what would be accepted."""
+    with pytest.raises(BadInput, match=says) as refusal:
+        annotations.parse(given_as)
+    assert next(iter(given_as)) in str(refusal.value)
+    assert refusal.value.field == f"metadata.annotations[{next(iter(given_as))}]"
+
+
+@given(st.dictionaries(st.sampled_from(sorted(annotations._READERS)), st.text(max_size=20)))
+def test_any_text_is_parsed_or_refused(values: dict[str, str]) -> None:
+    """No value leads to anything but parameters or BadInput."""
+    try:
+        annotations.parse({names.JOB_PREFIX + key: text for key, text in values.items()})
+    except BadInput as refusal:
+        assert refusal.field
+
+
+def test_an_unknown_suffix_is_named_with_its_nearest() -> None:
+    """A typing mistake is found, foreign annotations are not touched."""
+    found = annotations.unknown({**keyed(time_limit="5", qqqqqqq="x", qos="a"), "other/key": "b"})
+    assert found == (
+        (names.JOB_PREFIX + "time-limit", names.JOB_PREFIX + "timelimit"),
+        (names.JOB_PREFIX + "qqqqqqq", ""),
+    )

@@ -1,0 +1,119 @@
+"""The translation of a gang to one Slurm job."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.errors import BadInput
+from bridge.model.gang import Gang
+from bridge.model.job import JobIdentity, JobSpec
+from bridge.workloads import annotations, gangs, jobspec
+from tests.builders import PodBuilder, a_gang_job, a_pod
+
+RULES = jobspec.Rules(
+    partition="slurm-bridge",
+    default_memory_mib=1024,
+    resource_map={"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"},
+)
+PARTITIONS = jobspec.PartitionFacts(
+    with_memory_default=frozenset({"easy"}), known=frozenset({"slurm-bridge", "easy"})
+)
+
+
+def built(gang: Gang, *, classes: tuple[str, ...] = ("class-a",)) -> JobSpec:
+    return jobspec.build(
+        gang,
+        identity=JobIdentity("c", gang.id, 0, gang.owner),
+        rules=RULES,
+        partitions=PARTITIONS,
+        where=jobspec.Where(classes=classes),
+    )
+
+
+def one(pod: PodBuilder) -> Gang:
+    return gangs.gang_of([pod.build()], None)
+
+
+def test_cpus_are_rounded_up_once_and_memory_is_exact() -> None:
+    """2.3 CPUs are three cores; a MiB asked is a MiB given."""
+    spec = built(one(a_pod().asking(cpu=2.3, memory_gi=1.5)))
+    assert (spec.cpus_per_task, spec.memory_mib_per_node) == (3, 1536)
+    assert spec.memory_mib_per_cpu is None
+
+
+def test_a_pod_that_asks_for_nothing_gets_one_cpu_and_the_default_memory() -> None:
+    """Never the whole node, which is Slurm's own default."""
+    spec = built(one(a_pod()))
+    assert (spec.cpus_per_task, spec.memory_mib_per_node) == (1, 1024)
+
+
+def test_a_partition_with_a_memory_default_keeps_it() -> None:
+    """Nothing is sent, so that the partition's DefMem* holds."""
+    spec = built(one(a_pod().annotated(partition="easy")))
+    assert (spec.memory_mib_per_node, spec.memory_mib_per_cpu) == (None, None)
+
+
+def test_several_tasks_get_memory_per_cpu_rounded_up() -> None:
+    """They may share nodes, and Slurm has no memory per task."""
+    job = a_gang_job(size=4)
+    gang = gangs.gang_of([a_pod("p").of(job, 0).asking(cpu=3, memory_gi=1).build()], job)
+    spec = built(gang)
+    assert (spec.tasks, spec.memory_mib_per_cpu, spec.memory_mib_per_node) == (4, 342, None)
+
+
+def test_gpus_are_asked_per_task_with_the_type_from_the_annotation() -> None:
+    """The annotation names the type and may raise the count, never lower it."""
+    assert built(one(a_pod().asking(gpu=2))).gres_per_task == "gres/gpu:2"
+    typed = one(a_pod().asking(gpu=8).annotated(gres="gpu:h100:1"))
+    assert built(typed).gres_per_task == "gres/gpu:h100:8"
+    more = built(one(a_pod().asking(gpu=1).annotated(gres="gpu:4,efa:2")))
+    assert (more.gres_per_task, more.tres_per_node) == ("gres/gpu:4", "gres/efa:2")
+    with pytest.raises(BadInput, match="name\\[:type\\]"):
+        built(one(a_pod().annotated(gres="gpu::x:1")))
+
+
+def test_exclusive_gives_each_pod_a_node() -> None:
+    """One task a node, and memory exact per node again."""
+    job = a_gang_job(size=2)
+    pod = a_pod("p").of(job, 0).asking(memory_gi=1).annotated(exclusive="true").build()
+    spec = built(gangs.gang_of([pod], job))
+    assert spec.exclusive
+    assert spec.one_task_per_node
+    assert spec.memory_mib_per_node == 1024
+
+
+@pytest.mark.parametrize(
+    ("classes", "wish", "expression"),
+    [
+        (("class-a", "class-b"), "", "class-a|class-b"),
+        (("class-a", "class-b"), "x", "(class-a|class-b)&x"),
+        (("class-a",), "x|y", "class-a&(x|y)"),
+        (("class-a", "class-b"), "[x|y]", "(class-a|class-b)&[x|y]"),
+        ((), "x&y", "x&y"),
+    ],
+)
+def test_constraints_are_the_classes_and_the_users_own(
+    classes: tuple[str, ...], wish: str, expression: str
+) -> None:
+    """ORed classes, ANDed with the wish, in forms that Slurm takes."""
+    gang = one(a_pod())
+    gang = replace(gang, parameters=replace(gang.parameters, constraints=wish))
+    assert built(gang, classes=classes).constraints == expression
+
+
+def test_an_unknown_partition_is_refused_with_those_that_exist() -> None:
+    """Before Slurm is asked, with the annotation to change."""
+    with pytest.raises(BadInput, match="it has easy, slurm-bridge"):
+        built(one(a_pod().annotated(partition="nope")))
+
+
+def test_squeue_shows_whose_job_it_is() -> None:
+    """Namespace and name are the job's name unless the user names it."""
+    assert built(one(a_pod("web"))).name == "team/web"
+    assert built(one(a_pod("web").annotated(job_name="mine"))).name == "mine"
+
+
+def test_unlimited_time_is_slurms_infinite() -> None:
+    """UNLIMITED is passed on as Slurm writes it."""
+    spec = built(one(a_pod().annotated(timelimit="UNLIMITED")))
+    assert spec.time_limit_min == annotations.UNLIMITED_MIN

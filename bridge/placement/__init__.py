@@ -1,0 +1,12 @@
+"""Where pods may run, where best, and which pod on which granted node. Pure numpy.
+
+May import: `bridge.model`, `bridge.names`, `bridge.errors`. No I/O, no asyncio, no clock, no
+logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
+`snapshot.Snapshot`, which never changes.
+
+    predicates  which nodes can take a shape, ever or now, and why the others can't
+    classes     nodes that are alike to the scheduler, and the classes a shape may go to
+    topology    the fabric's tree: order and distance
+    assign      a gang's slots onto the nodes that Slurm granted
+    score       which of several nodes is best
+"""

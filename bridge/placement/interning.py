@@ -1,0 +1,113 @@
+"""Equal values become one small number, so that a rule is evaluated once per distinct value.
+
+15,000 nodes have a few dozen distinct label sets, taint sets and switch paths. Numbers are
+counted and given back, because labels may churn for months.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+T = TypeVar("T", bound=Hashable)
+
+Bools = npt.NDArray[np.bool_]
+
+REMEMBERED = 512
+"""Answers kept per generation of a vocabulary; shapes beyond that are computed again."""
+
+
+class Vocabulary(Generic[T]):
+    """The distinct values of one generation, by number; None where a number is unused. Never
+    empty, so that numbers of rows without a node (-1) may index it and be masked afterwards.
+
+    `remember` keeps what was computed for this generation: nothing in it ever goes stale.
+    """
+
+    __slots__ = ("_answers", "values")
+
+    def __init__(self, values: tuple[T | None, ...]) -> None:
+        self.values = values
+        self._answers: dict[Hashable, npt.NDArray[np.generic]] = {}
+
+    def verdicts(self, question: Hashable, holds: Callable[[T], bool]) -> Bools:
+        """(values,) bool: `holds` of each value, False where unused; computed once."""
+        answer = self.remember(
+            question,
+            lambda: np.fromiter(
+                (value is not None and holds(value) for value in self.values),
+                dtype=np.bool_,
+                count=len(self.values),
+            ),
+        )
+        return answer.view(np.bool_)
+
+    def remember(
+        self, question: Hashable, compute: Callable[[], npt.NDArray[np.generic]]
+    ) -> npt.NDArray[np.generic]:
+        """The answer to `question`, computed at most once per generation."""
+        answer = self._answers.get(question)
+        if answer is None:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            answer = self._answers[question] = compute()
+        return answer
+
+
+class Interner(Generic[T]):
+    """The writer's side: values in, numbers out, counted."""
+
+    __slots__ = ("_counts", "_free", "_numbers", "_values", "_vocabulary")
+
+    def __init__(self) -> None:
+        self._numbers: dict[T, int] = {}
+        self._values: list[T | None] = []
+        self._counts: list[int] = []
+        self._free: list[int] = []
+        self._vocabulary: Vocabulary[T] | None = None
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def number(self, value: T) -> int:
+        """The value's number, counted once more."""
+        number = self._numbers.get(value)
+        if number is None:
+            number = self._new(value)
+        self._counts[number] += 1
+        return number
+
+    def value(self, number: int) -> T:
+        """The value of a number in use."""
+        value = self._values[number]
+        if value is None:
+            raise LookupError(f"number {number} is not in use")
+        return value
+
+    def release(self, number: int) -> None:
+        """Count once less; the last one gives the number back."""
+        self._counts[number] -= 1
+        if not self._counts[number]:
+            del self._numbers[self.value(number)]
+            self._values[number] = None
+            self._free.append(number)
+            self._vocabulary = None
+
+    def vocabulary(self) -> Vocabulary[T]:
+        """All values by number; the same object until a value comes or goes."""
+        if self._vocabulary is None:
+            self._vocabulary = Vocabulary(tuple(self._values) or (None,))
+        return self._vocabulary
+
+    def _new(self, value: T) -> int:
+        self._vocabulary = None
+        if self._free:
+            number = self._free.pop()
+            self._values[number] = value
+        else:
+            number = len(self._values)
+            self._values.append(value)
+            self._counts.append(0)
+        self._numbers[value] = number
+        return number

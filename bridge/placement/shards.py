@@ -1,0 +1,82 @@
+"""A mapping that can be frozen at any time for the price of what changes afterwards.
+
+A snapshot needs "which node is this name" and "what does this pod hold" as they were. Copying
+100,000 entries for each snapshot would cost milliseconds; here a frozen view shares all shards,
+and a later write copies only the one shard that it hits (a few hundred entries).
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+SHARDS = 256
+
+
+class FrozenShards(Mapping[K, V]):
+    """A mapping as it was when it was frozen."""
+
+    __slots__ = ("_length", "_shards")
+
+    def __init__(self, shards: tuple[dict[K, V], ...], length: int) -> None:
+        self._shards = shards
+        self._length = length
+
+    def __getitem__(self, key: K) -> V:
+        return self._shards[hash(key) % SHARDS][key]
+
+    def find(self, key: K, default: V) -> V:
+        """Like `get`, without an exception for what is not there."""
+        return self._shards[hash(key) % SHARDS].get(key, default)
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[K]:
+        for shard in self._shards:
+            yield from shard
+
+
+class Shards(Generic[K, V]):
+    """The writer's side. Order of iteration is not defined."""
+
+    __slots__ = ("_frozen", "_length", "_owned", "_shards")
+
+    def __init__(self) -> None:
+        self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
+        self._owned = [True] * SHARDS
+        self._length = 0
+        self._frozen: FrozenShards[K, V] | None = None
+
+    def get(self, key: K) -> V | None:
+        """The value, or None."""
+        return self._shards[hash(key) % SHARDS].get(key)
+
+    def put(self, key: K, value: V) -> None:
+        """Insert or replace."""
+        shard = self._own(key)
+        self._length += key not in shard
+        shard[key] = value
+
+    def drop(self, key: K) -> V | None:
+        """Take out and return the value; None if it was not there."""
+        if self.get(key) is None:
+            return None
+        self._length -= 1
+        return self._own(key).pop(key)
+
+    def freeze(self) -> FrozenShards[K, V]:
+        """The mapping as it is now; the same object until the next write."""
+        if self._frozen is None:
+            self._frozen = FrozenShards(tuple(self._shards), self._length)
+            self._owned = [False] * SHARDS
+        return self._frozen
+
+    def _own(self, key: K) -> dict[K, V]:
+        index = hash(key) % SHARDS
+        self._frozen = None
+        if not self._owned[index]:
+            self._shards[index] = dict(self._shards[index])
+            self._owned[index] = True
+        return self._shards[index]

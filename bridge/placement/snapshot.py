@@ -1,0 +1,143 @@
+"""All nodes and what is used of them, at one moment. Immutable; readers share it freely.
+
+Two parts with different lives: the `Layout` (which nodes there are, labels, taints, state,
+switches) changes now and then and carries what was computed from it; amounts change with every
+pod. Row numbers are stable while a node exists; rows between may be empty.
+"""
+
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.placement.interning import Vocabulary
+from bridge.placement.labels import Labels
+from bridge.placement.shards import FrozenShards
+from bridge.placement.taints import TaintSet
+
+CPU: Final = 0
+MEMORY: Final = 1
+EPHEMERAL: Final = 2
+PODS: Final = 3
+FIXED: Final[Mapping[str, int]] = {
+    "cpu": CPU,
+    "memory": MEMORY,
+    "ephemeral-storage": EPHEMERAL,
+    "pods": PODS,
+}
+"""Lines of the amounts that every cluster has: CPU in thousandths, bytes, bytes, pieces."""
+
+NO_ROW: Final = -1
+
+MOST: Final = 2**55
+"""Amounts are cut here, so that sums over a node's pods cannot overflow 64 bits."""
+
+REMEMBERED = 128
+"""Masks kept per layout."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a pod holds: row of its node, and its shape. `lasting` pods (of DaemonSets, of the
+    kubelet itself) come back when they go, so their share never gets free.
+    """
+
+    row: int
+    shape: PodShape
+    lasting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Nodes without amounts. Arrays are (n,), by row; n is the snapshot's size."""
+
+    generation: int
+    names: npt.NDArray[np.object_]
+    """str; "" in rows that no node has."""
+    row_of: FrozenShards[NodeName, int]
+    """Also of names that only pods have named (their node is gone or not seen yet)."""
+    alive: npt.NDArray[np.bool_]
+    """Kubernetes knows the node."""
+    ready: npt.NDArray[np.bool_]
+    cordoned: npt.NDArray[np.bool_]
+    deleting: npt.NDArray[np.bool_]
+    labels: Labels
+    taint_set: npt.NDArray[np.int32]
+    taints: Vocabulary[TaintSet]
+    path: npt.NDArray[np.int32]
+    paths: Vocabulary[tuple[str, ...]]
+    scheduler_name: str
+    memory: dict[Hashable, npt.NDArray[np.generic]] = field(default_factory=dict, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The layout plus amounts; `allocatable`, `used`, `lasting` are (resources, n) int64.
+
+    Lines are found by `resources` (name → line): CPU in thousandths, memory and ephemeral
+    storage in bytes, everything else (pods, extended resources) in pieces. `used` contains
+    `lasting`: what pods hold that come back when they go.
+    """
+
+    generation: int
+    layout: Layout
+    resources: Mapping[str, int]
+    allocatable: npt.NDArray[np.int64]
+    used: npt.NDArray[np.int64]
+    lasting: npt.NDArray[np.int64]
+    ports: Mapping[tuple[str, int], Mapping[str, npt.NDArray[np.intp]]]
+    """(protocol, port) → host address ("" for all) → rows where a pod has it."""
+    pods: FrozenShards[PodUid, Holding]
+
+    @property
+    def size(self) -> int:
+        """Rows, empty ones included."""
+        return len(self.layout.names)
+
+    @property
+    def names(self) -> npt.NDArray[np.object_]:
+        """(n,) names by row; "" in empty rows."""
+        return self.layout.names
+
+    def row(self, node: NodeName) -> int:
+        """The node's row, NO_ROW if Kubernetes does not know it."""
+        row = self.layout.row_of.find(node, NO_ROW)
+        return row if row != NO_ROW and self.layout.alive[row] else NO_ROW
+
+    def rows(self, nodes: Iterable[NodeName]) -> npt.NDArray[np.intp]:
+        """(nodes,) rows, NO_ROW for those that Kubernetes does not know."""
+        find = self.layout.row_of.find
+        rows = np.array([find(node, NO_ROW) for node in nodes], dtype=np.intp)
+        if len(rows) and len(self.layout.alive):
+            rows[~self.layout.alive[rows]] = NO_ROW
+        return rows
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """One resource that a shape asks for: its line (NO_ROW if no node has such) and amount."""
+
+    name: str
+    line: int
+    amount: int
+
+
+def asks(resources: Mapping[str, int], requests: Resources) -> tuple[Ask, ...]:
+    """What of which line is asked, without zeros; a pod's slot is the first."""
+    amounts = (
+        ("pods", 1),
+        ("cpu", requests.cpu_milli),
+        ("memory", requests.memory_bytes),
+        ("ephemeral-storage", requests.ephemeral_bytes),
+        *requests.extended,
+    )
+    return tuple(
+        Ask(name, resources.get(name, NO_ROW), min(amount, MOST))
+        for name, amount in amounts
+        if amount > 0
+    )

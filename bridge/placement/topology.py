@@ -1,0 +1,163 @@
+"""The fabric's tree: where a node hangs in it, the order of nodes along it, and distances.
+
+A node's path names its switches from the top down. It comes from, in this order:
+1. the annotation `topology.slinky.slurm.net/spec`, Slurm's own form `name:switch[:switch…]`,
+   comma separated for several named topologies: the first is the one we place by. The name is
+   the path's first element, so nodes of different topologies are far from each other;
+2. the labels `topology.k8s.aws/network-node-layer-1…N` (1 is the top).
+A label that names an NVLink domain (UltraServer, clique) is appended as the innermost level:
+nodes in one domain are closer to each other than to the rest of their leaf.
+
+Distance of two nodes is the number of edges between them: 0 for a node and itself, 2 below one
+switch, 4 one level up; nodes without a common switch (or without any path) are as far as the
+deepest tree allows, plus 2.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge import names
+from bridge.model.ids import NodeName
+from bridge.model.node import Node
+from bridge.placement.interning import Vocabulary
+from bridge.placement.snapshot import Snapshot
+
+Path = tuple[str, ...]
+"""Switches from the top down; () when nothing is known."""
+
+NVLINK_DOMAIN_LABELS = (
+    "nvidia.com/gpu.clique",
+    "network.topology.nvidia.com/accelerator",
+    "accelerator.topograph.run/domain",
+    "topology.k8s.aws/capacity-block-id",
+)
+"""The first that a node has names its NVLink domain, the most exact first: one capacity block
+can span several cliques."""
+
+NOWHERE = np.iinfo(np.int32).max
+"""Rank of nodes without a path: after all others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """The distinct paths of one generation.
+
+    `rank` (paths,) int32: position in depth-first order, siblings by name. `ancestors`
+    (paths, depth) int32: number of the path's prefix of length 1…depth, -1 beyond its end.
+    """
+
+    rank: npt.NDArray[np.int32]
+    ancestors: npt.NDArray[np.int32]
+
+    @property
+    def depth(self) -> int:
+        """Levels of switches in the deepest path."""
+        return int(self.ancestors.shape[1])
+
+
+def path_of(node: Node) -> Path:
+    """The node's switches from the top down."""
+    fabric = _from_spec(node.annotations.get(names.TOPOLOGY_ANNOTATION, "")) or _from_layers(node)
+    for label in NVLINK_DOMAIN_LABELS:
+        domain = node.labels.get(label)
+        if domain:
+            return (*fabric, domain)
+    return fabric
+
+
+def natural(name: str) -> tuple[str | int, ...]:
+    """A sort key in which node-2 comes before node-10: text and numbers take turns."""
+    return tuple(int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(name)))
+
+
+def order(snapshot: Snapshot, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
+    """(nodes,) positions of `nodes` in the order of the tree: neighbours next to each other.
+
+    Within one switch by name in natural order; nodes without a path last; nodes that the
+    snapshot does not know after those.
+    """
+    by_name = np.array(
+        sorted(range(len(nodes)), key=list(map(natural, nodes)).__getitem__), dtype=np.intp
+    )
+    rank = ranks(snapshot, snapshot.rows(nodes))
+    return by_name[np.argsort(rank[by_name], kind="stable")]
+
+
+def ranks(snapshot: Snapshot, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
+    """(rows,) int32: each node's switch in depth-first order; NOWHERE for rows of -1."""
+    if not len(rows):
+        return np.zeros(0, dtype=np.int32)
+    known = tree(snapshot.layout.paths).rank[snapshot.layout.path[rows]]
+    return np.where(rows < 0, NOWHERE, known).astype(np.int32)
+
+
+def distances(
+    snapshot: Snapshot, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]
+) -> npt.NDArray[np.int32]:
+    """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast)."""
+    the_tree = tree(snapshot.layout.paths)
+    path = snapshot.layout.path
+    between = path_distances(the_tree, path[one], path[other])
+    return np.where(one == other, 0, between).astype(np.int32)
+
+
+def path_distances(
+    the_tree: Tree, one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]
+) -> npt.NDArray[np.int32]:
+    """Edges between two different nodes that hang at these paths (broadcast)."""
+    mine, theirs = the_tree.ancestors[one], the_tree.ancestors[other]
+    common = np.count_nonzero(np.logical_and(mine == theirs, mine >= 0), axis=-1)
+    lengths = np.count_nonzero(mine >= 0, axis=-1) + np.count_nonzero(theirs >= 0, axis=-1)
+    return np.where(common > 0, lengths - 2 * common + 2, furthest(the_tree)).astype(np.int32)
+
+
+def furthest(the_tree: Tree) -> int:
+    """The distance of nodes that share no switch."""
+    return 2 * the_tree.depth + 2
+
+
+def tree(paths: Vocabulary[Path]) -> Tree:
+    """The tree of these paths, built once per generation of them."""
+    rank = paths.remember("rank", lambda: _rank(paths.values))
+    ancestors = paths.remember("ancestors", lambda: _ancestors(paths.values))
+    return Tree(rank=rank.view(np.int32), ancestors=ancestors.view(np.int32))
+
+
+def _rank(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
+    rank = np.full(len(paths), NOWHERE, dtype=np.int32)
+    known = [number for number, path in enumerate(paths) if path]
+    known.sort(key=lambda number: [natural(switch) for switch in paths[number] or ()])
+    rank[known] = np.arange(len(known), dtype=np.int32)
+    return rank
+
+
+def _ancestors(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
+    depth = max((len(path) for path in paths if path), default=0)
+    ancestors = np.full((len(paths), max(depth, 1)), -1, dtype=np.int32)
+    prefixes: dict[Path, int] = {}
+    for number, path in enumerate(paths):
+        for level in range(len(path or ())):
+            prefix = (path or ())[: level + 1]
+            ancestors[number, level] = prefixes.setdefault(prefix, len(prefixes))
+    return ancestors
+
+
+def _from_spec(spec: str) -> Path:
+    first = spec.split(",")[0].strip()
+    return tuple(part for part in first.split(":") if part)
+
+
+def _from_layers(node: Node) -> Path:
+    layers = []
+    for key, value in node.labels.items():
+        level = key.removeprefix(names.AWS_NETWORK_LAYER_PREFIX)
+        if level != key and level.isascii() and level.isdigit() and value:
+            layers.append((int(level), value))
+    return tuple(value for _, value in sorted(layers))
+
+
+_DIGITS = re.compile(r"(\d+)", re.ASCII)

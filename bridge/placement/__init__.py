@@ -10,3 +10,27 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
     assign      a gang's slots onto the nodes that Slurm granted
     score       which of several nodes is best
 """
+
+from bridge.placement.assign import assign
+from bridge.placement.classes import class_of, classes, feasible_classes
+from bridge.placement.predicates import Feasibility, check_node, feasible
+from bridge.placement.score import ScoreWeights, score
+from bridge.placement.snapshot import Snapshot
+from bridge.placement.table import NodeTable
+from bridge.placement.topology import order, path_of
+
+__all__ = [
+    "NodeTable",
+    "Snapshot",
+    "feasible",
+    "Feasibility",
+    "check_node",
+    "classes",
+    "class_of",
+    "feasible_classes",
+    "order",
+    "path_of",
+    "assign",
+    "score",
+    "ScoreWeights",
+]

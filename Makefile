@@ -39,6 +39,10 @@ fix: $(READY) ## let ruff repair and format
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
 
+.PHONY: docs
+docs: $(READY) ## write the pages that come from the code
+	$(PY) -m bridge config reference > docs/configuration.md
+
 .PHONY: test
 test: check unit wheel ## check, unit and flow tests, and the wheel in an empty environment
 

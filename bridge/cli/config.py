@@ -25,7 +25,8 @@ def validate(context: typer.Context) -> None:
     invocation = _invocation(context)
     loaded = invocation.load()
     where = invocation.settings_file or "no file"
-    print(f"{where}: ok ({len(loaded.sources)} settings given)")
+    count = len(loaded.sources)
+    print(f"{where}: ok ({count} {'setting' if count == 1 else 'settings'} given)")
 
 
 def reference_() -> None:

@@ -29,7 +29,7 @@ FLAGS: Mapping[str, str] = {
 }
 """Settings with a flag of their own; the others are said by `--set KEY=VALUE`."""
 
-_SERVICE_LINK = re.compile(
+SERVICE_LINK = re.compile(
     r"_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)$"
 )
 """What kubelet puts into every container for a Service whose name begins with slurm-bridge."""
@@ -85,7 +85,7 @@ def load(
     _read_flags(overrides, reading)
     settings = _validated(reading)
     if settings is None or reading.problems:
-        raise ConfigError("\n".join(sorted(reading.problems, key=_line_in_file)))
+        raise ConfigError("\n".join(_in_order(reading.problems, path)))
     if settings.slurm_rest_api and not settings.slurm.endpoints:
         slurm = settings.slurm.model_copy(update={"endpoints": (settings.slurm_rest_api,)})
         settings = settings.model_copy(update={"slurm": slurm})
@@ -120,7 +120,7 @@ def _read_environment(environ: Mapping[str, str], reading: _Reading) -> None:
         place = f"environment {variable}"
         if setting := by_variable.get(variable):
             _say_text(setting, environ[variable], place, reading)
-        elif not _SERVICE_LINK.search(variable):
+        elif not SERVICE_LINK.search(variable):
             reading.problems.append(f"{place}: {_no_such('variable', variable, by_variable)}")
 
 
@@ -158,10 +158,14 @@ def _say_text(setting: tree.Setting, text: str, place: str, reading: _Reading) -
     reading.say(setting.path, value, {setting.path: place})
 
 
-def _line_in_file(problem: str) -> float:
-    """Problems of the file come first, in its order; the others keep theirs."""
-    match = re.match(r"\S+?:(\d+): ", problem)
-    return int(match[1]) if match else float("inf")
+def _in_order(problems: list[str], path: Path | None) -> list[str]:
+    """Problems of the file first, by line; the others keep their order."""
+
+    def line(problem: str) -> float:
+        match = re.match(r"(\d+): ", problem.removeprefix(f"{path}:"))
+        return int(match[1]) if match else float("inf")
+
+    return sorted(problems, key=line)
 
 
 def _validated(reading: _Reading) -> Settings | None:

@@ -1,0 +1,89 @@
+"""The tree itself: what values it takes."""
+
+import pytest
+from pydantic import ValidationError
+
+from bridge import config
+from bridge.config import tree
+
+
+def test_every_setting_says_what_it_does() -> None:
+    """The docstring under a field is the reference, so none may lack it."""
+    assert [setting.key for setting in tree.settings() if not setting.info.description] == []
+
+
+def test_settings_are_frozen() -> None:
+    """What was read at the start holds until the end."""
+    with pytest.raises(ValidationError, match="frozen"):
+        config.Settings().partition = "other"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("good", ["[::]:9443", "0.0.0.0:80", "localhost:1", ":8080", "[::1]:0"])
+def test_listen_addresses(good: str) -> None:
+    """host:port, IPv6 in brackets, an empty host for all."""
+    assert config.ServerSettings(listen=good).listen == good
+
+
+@pytest.mark.parametrize("bad", ["9443", "::1:9443", "host", "host:", "host:70000", "host:https"])
+def test_listen_addresses_refused(bad: str) -> None:
+    """What is ambiguous or no port is refused with an example."""
+    with pytest.raises(ValidationError, match="write it like"):
+        config.ServerSettings(listen=bad)
+
+
+@pytest.mark.parametrize(
+    ("selector", "complaint"),
+    [
+        ({"matchLabel": {"a": "b"}}, "not matchLabel"),
+        ({"matchLabels": {"a": True}}, "quote"),
+        ({"matchExpressions": {"key": "a"}}, "is a list"),
+        ({"matchExpressions": [{"operator": "Exists"}]}, "needs a key"),
+        ({"matchExpressions": [{"key": "a", "operator": "in"}]}, "none of In"),
+        ({"matchExpressions": [{"key": "a", "operator": "In"}]}, "need values"),
+        ({"matchExpressions": [{"key": "a", "operator": "Exists", "values": ["b"]}]}, "take none"),
+        ({"matchExpressions": [{"key": "a", "operator": "In", "values": [1]}]}, "strings"),
+        ({"matchExpressions": [{"key": "a", "value": ["b"]}]}, "not value"),
+    ],
+)
+def test_namespace_selector_that_kubernetes_would_refuse(
+    selector: dict[str, object], complaint: str
+) -> None:
+    """The API server's rules for label selectors hold at the start, not at the first pod."""
+    with pytest.raises(ValidationError, match=complaint):
+        config.Settings(managed_namespace_selector=selector)
+
+
+@pytest.mark.parametrize(
+    "selector",
+    [
+        {},
+        {"matchLabels": {"team": "ml"}},
+        {"matchExpressions": [{"key": "a", "operator": "NotIn", "values": ["b"]}]},
+        {"matchExpressions": [{"key": "a", "operator": "DoesNotExist"}]},
+    ],
+)
+def test_namespace_selector(selector: dict[str, object]) -> None:
+    """A right selector is kept as it was written."""
+    assert config.Settings(managed_namespace_selector=selector).managed_namespace_selector == (
+        selector
+    )
+
+
+@pytest.mark.parametrize("good", ["1Gi", "512Mi", "1.5G", "1000000000"])
+def test_default_memory(good: str) -> None:
+    """The default memory is a Kubernetes quantity."""
+    assert config.Defaults(memory=good).memory == good
+
+
+@pytest.mark.parametrize("bad", ["1GB", "-1Gi", "lots", "", "1 Gi"])
+def test_default_memory_refused(bad: str) -> None:
+    """What Kubernetes would not read is refused here."""
+    with pytest.raises(ValidationError):
+        config.Defaults(memory=bad)
+
+
+def test_topology_names_its_root() -> None:
+    """`name:root`, or nothing."""
+    assert config.NodeSettings(topology="topo:root").topology == "topo:root"
+    with pytest.raises(ValidationError):
+        config.NodeSettings(topology="topo")

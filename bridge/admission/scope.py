@@ -78,27 +78,30 @@ def _parse_expression(index: int, expression: Any) -> Requirement:
 class Scope:
     """The settings' answer to: is this pod ours?
 
-    With a selector the list of names is ignored, as in the Go bridge. An empty selector counts
-    as none: to Kubernetes it would mean every namespace of the cluster.
+    With a selector the list of names is ignored, as in the Go bridge. A selector without
+    requirements is every namespace, as to Kubernetes; None is no selector.
     """
 
     scheduler_name: str = names.SCHEDULER_NAME
     managed_namespaces: frozenset[str] = frozenset()
-    selector: tuple[Requirement, ...] = ()
+    selector: tuple[Requirement, ...] | None = None
 
     @classmethod
     def from_settings(cls, settings: config.Settings) -> "Scope":
         """Raises ConfigError when the selector is not one."""
+        selector = settings.managed_namespace_selector
         return cls(
             scheduler_name=settings.scheduler_name,
             managed_namespaces=frozenset(settings.managed_namespaces),
-            selector=parse_selector(settings.managed_namespace_selector or {}),
+            selector=None if selector is None else parse_selector(selector),
         )
 
     def manages(self, namespace: str, namespaces: Namespaces) -> bool | None:
         """Whether the namespace is managed; None when that can't be told (yet)."""
-        if not self.selector:
+        if self.selector is None:
             return namespace in self.managed_namespaces
+        if not self.selector:
+            return True
         labels = namespaces.labels(namespace)
         if labels is None:
             return None

@@ -118,7 +118,7 @@ def _creations(calls: Calls) -> list[_Webhook]:
         namespaces={"matchExpressions": [*_elsewhere(calls), *_excluded(calls)]},
         conditions=(_not_of_its_node(), _names_us(calls)),
     )
-    if not calls.selector and not calls.managed_namespaces:
+    if calls.selector is None and not calls.managed_namespaces:
         return [by_name]
     managed = _Webhook(
         name=WEBHOOK,
@@ -141,7 +141,7 @@ def _changes(calls: Calls) -> _Webhook:
 
 
 def _managed(calls: Calls) -> Manifest:
-    if not calls.selector:
+    if calls.selector is None:
         wanted = _named("In", calls.managed_namespaces)
         return {"matchExpressions": [wanted, *_excluded(calls)]}
     expressions = [*(calls.selector.get("matchExpressions") or ()), *_excluded(calls)]
@@ -151,7 +151,7 @@ def _managed(calls: Calls) -> Manifest:
 def _elsewhere(calls: Calls) -> list[Expression]:
     """Outside the managed namespaces, where that can be said: a selector has no opposite, there
     a pod that names us is asked about twice, which changes nothing."""
-    if calls.selector or not calls.managed_namespaces:
+    if calls.selector is not None or not calls.managed_namespaces:
         return []
     return [_named("NotIn", calls.managed_namespaces)]
 

@@ -43,9 +43,7 @@ def waiting(verdict: Verdict | None) -> str:
             "waiting for Slurm: no job of this pod is known here yet (it is just being "
             "submitted, or the bridge's controller is not reachable); tried again by itself"
         )
-    reason = verdict.waits_for or "the job has no nodes yet"
-    place = f" ({job(verdict)})" if verdict.job_id is not None else ""
-    return f"waiting in Slurm{place}: {reason}"
+    return f"waiting in Slurm: {verdict.waits_for or f'{job(verdict)} has no nodes yet'}"
 
 
 def job(verdict: Verdict) -> str:

@@ -22,7 +22,7 @@ from aiohttp import web
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
 from bridge.server import addresses
-from bridge.server.metrics import OTHER, RequestMetrics
+from bridge.server.metrics import OTHER, ServerMetrics
 from bridge.server.tls import Tls
 
 Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
@@ -59,7 +59,7 @@ class HttpsServer:
         address: addresses.Address,
         routes: Iterable[Route],
         tls: Tls | None,
-        metrics: RequestMetrics,
+        metrics: ServerMetrics,
         clock: Clock | None = None,
         read_timeout_s: float = 10.0,
         shutdown_timeout_s: float = 10.0,

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-import structlog
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
+from bridge import telemetry
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
 from bridge.server import addresses
@@ -31,8 +31,6 @@ Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 _KEEPALIVE_S = 180.0
 """Longer than Go's clients keep an idle connection (90 s): the side that sends closes first."""
 _RELOAD_S = 10.0
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +59,7 @@ class HttpsServer:
         tls: Tls | None,
         metrics: ServerMetrics,
         clock: Clock | None = None,
+        log: telemetry.Logger | None = None,
         read_timeout_s: float = 10.0,
         shutdown_timeout_s: float = 10.0,
     ) -> None:
@@ -69,6 +68,7 @@ class HttpsServer:
         self._tls = tls
         self._metrics = metrics
         self._clock = clock or SystemClock()
+        self._log = log or telemetry.logger(component="server")
         self._read_timeout_s = read_timeout_s
         self._shutdown_timeout_s = shutdown_timeout_s
         self._runner: web.ServerRunner | None = None
@@ -96,7 +96,7 @@ class HttpsServer:
         for one in sockets:
             await web.SockSite(self._runner, one, ssl_context=context, backlog=1024).start()
         self.port = sockets[0].getsockname()[1]
-        log.info("server.started", address=str(self._address), port=self.port)
+        self._log.info("server.started", address=str(self._address), port=self.port)
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
         """Stop as described above; `drain_s` is how long Services may take to notice."""
@@ -106,7 +106,7 @@ class HttpsServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
-            log.info("server.stopped", address=str(self._address), port=self.port)
+            self._log.info("server.stopped", address=str(self._address), port=self.port)
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -141,11 +141,11 @@ class HttpsServer:
             changed = await asyncio.to_thread(self._tls.reload)
         except ConfigError as error:
             self._metrics.reload_failures.inc()
-            log.error("certificate.reload_failed", error=str(error))
+            self._log.error("certificate.reload_failed", error=str(error))
             return False
         if changed:
             self._metrics.certificate_ends.set(self._tls.not_after_s)
-            log.info("certificate.reloaded", not_after_s=self._tls.not_after_s)
+            self._log.info("certificate.reloaded", not_after_s=self._tls.not_after_s)
         return changed
 
     async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -175,22 +175,23 @@ class HttpsServer:
                 body = await _read(request, route.max_body_bytes)
         except TimeoutError:
             return _refused(408, f"the body did not arrive within {self._read_timeout_s:g} s")
+        except (ClientPayloadError, ConnectionError) as error:
+            return _refused(400, f"the body broke off: {error}")
         if body is None:
             return _refused(
                 413,
                 f"the body is larger than {route.max_body_bytes} bytes (an extender configuration "
                 "without nodeCacheCapable: true sends every Node object)",
             )
-        return await _handled(route, body)
+        return await self._handled(route, body)
 
-
-async def _handled(route: Route, body: bytes) -> web.Response:
-    try:
-        status, answer = await route.handler(body)
-    except Exception:  # a bug in a handler: its caller gets an answer, the server lives on
-        log.exception("request.failed", path=route.path)
-        return _refused(500, f"{route.path} failed inside slurm-bridge; its log says how")
-    return web.Response(status=status, body=answer, content_type="application/json")
+    async def _handled(self, route: Route, body: bytes) -> web.Response:
+        try:
+            status, answer = await route.handler(body)
+        except Exception:  # a bug in a handler: its caller gets an answer, the server lives on
+            self._log.exception("request.failed", path=route.path)
+            return _refused(500, f"{route.path} failed inside slurm-bridge; its log says how")
+        return web.Response(status=status, body=answer, content_type="application/json")
 
 
 async def _read(request: web.BaseRequest, most: int) -> bytes | None:
@@ -215,6 +216,6 @@ def _refused(status: int, sentence: str, *, allow: str = "") -> web.Response:
     response = web.Response(status=status, text=sentence + "\n")
     if allow:
         response.headers["Allow"] = allow
-    if status in (408, 413):
-        response.force_close()  # its body is still on the way
+    if status in (400, 408, 413):
+        response.force_close()  # its body may still be on the way
     return response

@@ -1,0 +1,20 @@
+"""The embedded Kubernetes: real REST paths on a loopback socket, in one asyncio process.
+
+Problem: the demo, the flow tests and the what-if simulator need a Kubernetes that gates, admits,
+schedules, binds, runs and deletes pods as the real one does, on a machine that has nothing but
+Python. So the parts that the bridge meets are played here, each by its own module:
+
+    apiserver/    REST, watch, patches, validation, admission webhooks (called over HTTPS)
+    controllers/  Job, garbage collection, pod GC, namespaces, taints
+    kubelet       runs what is bound, ends what is deleted
+    scheduler/    a kube-scheduler stand-in that speaks the extender protocol
+    embedded      EmbeddedKubernetes: all of them, started and stopped together
+
+The controllers here call the API server's core in process (no socket between them), everybody
+else goes over HTTP: the bridge, its webhook, its extender, kubectl.
+
+What it deliberately lacks: RBAC, server-side apply, protobuf, CEL (matchConditions of webhooks
+are not evaluated), managedFields, quotas, volumes, DRA, preemption.
+
+May import: `bridge.model`, `bridge.names`, `bridge.errors`, `bridge.clock`.
+"""

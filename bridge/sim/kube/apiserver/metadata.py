@@ -1,0 +1,125 @@
+"""metadata: what the server sets, what a request may not change, what deletion leaves there."""
+
+import random
+
+from bridge.sim.kube.apiserver import failure
+from bridge.sim.kube.apiserver.failure import Cause
+from bridge.sim.kube.apiserver.kinds import Kind
+from bridge.sim.kube.apiserver.objects import Object, generated_name, new_uid
+from bridge.sim.kube.apiserver.rules import syntax
+
+_SERVER_SET = (
+    "uid",
+    "creationTimestamp",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+    "generation",
+    "selfLink",
+    "managedFields",
+)
+_IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+
+
+def check_type(obj: object, kind: Kind) -> None:
+    """Refuse (400) a body that is not an object of `kind`; fill in what it left out."""
+    if not isinstance(obj, dict):
+        raise failure.bad_request("the body of the request is not a JSON object")
+    version = obj.setdefault("apiVersion", kind.api_version)
+    if version != kind.api_version:
+        raise failure.bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({kind.api_version})"
+        )
+    if obj.setdefault("kind", kind.kind) != kind.kind:
+        raise failure.bad_request(
+            f"{obj['kind']} in version {version!r} cannot be handled as a {kind.kind}"
+        )
+    if not isinstance(obj.setdefault("metadata", {}), dict):
+        raise syntax.cannot_decode(obj, obj["metadata"], f"{kind.kind}.metadata", "ObjectMeta")
+    syntax.check_maps(obj)
+
+
+def check_place(obj: Object, kind: Kind, namespace: str) -> None:
+    """Refuse (400) an object whose namespace is not that of the path; fill it in."""
+    metadata = obj["metadata"]
+    if not kind.namespaced:
+        metadata.pop("namespace", None)
+    elif metadata.setdefault("namespace", namespace) != namespace:
+        raise failure.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
+
+
+def begin(obj: Object, *, now: str, rng: random.Random) -> None:
+    """A new object's own: uid and creation time; a name where only a prefix was given."""
+    metadata = obj["metadata"]
+    if metadata.pop("resourceVersion", ""):
+        raise failure.bad_request("resourceVersion should not be set on objects to be created")
+    for name in _SERVER_SET:
+        metadata.pop(name, None)
+    metadata["uid"] = new_uid(rng)
+    metadata["creationTimestamp"] = now
+    if not metadata.get("name") and metadata.get("generateName"):
+        metadata["name"] = generated_name(metadata["generateName"], rng)
+
+
+def validate(obj: Object, kind: Kind) -> list[Cause]:
+    """What is wrong with the metadata of a new object."""
+    name = obj["metadata"].get("name")
+    if not name:
+        return [failure.required_value("metadata.name", "name or generateName is required")]
+    form = syntax.dns_label if kind.kind == "Namespace" else syntax.dns_subdomain
+    return form("metadata.name", name) + syntax.metadata(obj)
+
+
+def keep(new: Object, old: Object) -> None:
+    """Put what the server set back where an update left it out."""
+    before, after = old["metadata"], new["metadata"]
+    for name in _IMMUTABLE:
+        if name in before and after.get(name) is None:
+            after[name] = before[name]
+    after.pop("managedFields", None)
+    after.pop("generation", None)
+    if "generation" in before:
+        after["generation"] = before["generation"]
+
+
+def validate_update(new: Object, old: Object) -> list[Cause]:
+    """What is wrong with a change of metadata."""
+    before, after = old["metadata"], new["metadata"]
+    causes = [
+        failure.invalid_value(f"metadata.{name}", after.get(name), "field is immutable")
+        for name in _IMMUTABLE
+        if before.get(name) != after.get(name)
+    ]
+    if before.get("deletionTimestamp"):
+        added = [
+            finalizer
+            for finalizer in after.get("finalizers") or ()
+            if finalizer not in (before.get("finalizers") or ())
+        ]
+        if added:
+            causes.append(
+                failure.forbidden_value(
+                    "metadata.finalizers",
+                    "no new finalizers can be added if the object is being deleted, found new "
+                    f"finalizers {added!r}",
+                )
+            )
+    return causes + syntax.metadata(new)
+
+
+def bump_generation(obj: Object) -> None:
+    """One more change of what is wanted."""
+    if "generation" in obj["metadata"]:
+        obj["metadata"]["generation"] += 1
+
+
+def may_go(obj: Object) -> bool:
+    """Whether a deleted object has nothing left to wait for: no finalizer, no grace."""
+    metadata = obj["metadata"]
+    return (
+        bool(metadata.get("deletionTimestamp"))
+        and not metadata.get("finalizers")
+        and not metadata.get("deletionGracePeriodSeconds")
+    )

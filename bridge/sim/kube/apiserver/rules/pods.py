@@ -1,0 +1,105 @@
+"""Pods: defaults, what a new one must be, grace. What a change may do is in `pod_updates`."""
+
+from typing import Any, Final
+
+from bridge.sim.kube.apiserver.failure import Cause, forbidden_value
+from bridge.sim.kube.apiserver.objects import Object, with_condition
+from bridge.sim.kube.apiserver.rules import pod_spec, pod_updates
+from bridge.sim.kube.apiserver.rules.base import Rules
+
+_MIRROR: Final = "kubernetes.io/config.mirror"
+
+
+class PodRules(Rules):
+    """core/v1 Pod."""
+
+    metadata_by_status = True
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        pod_spec.check_decodable(obj, spec)
+        pod_spec.default(spec)
+        _default_requests(spec)
+        spec.setdefault("enableServiceLinks", True)
+
+    def prepare_create(self, obj: Object, *, now: str) -> None:
+        obj["status"] = {"phase": "Pending", "qosClass": pod_spec.qos_class(obj["spec"])}
+        if obj["spec"].get("schedulingGates"):
+            obj["status"]["conditions"] = with_condition(
+                [],
+                {
+                    "type": "PodScheduled",
+                    "status": "False",
+                    "lastProbeTime": None,
+                    "reason": "SchedulingGated",
+                    "message": "Scheduling is blocked due to non-empty scheduling gates",
+                },
+                now=now,
+            )
+
+    def validate(self, obj: Object) -> list[Cause]:
+        spec = obj["spec"]
+        causes = pod_spec.validate(spec, "spec")
+        if spec.get("nodeName") and spec.get("schedulingGates"):
+            causes.append(
+                forbidden_value(
+                    "spec.nodeName", "cannot be set until all schedulingGates have been cleared"
+                )
+            )
+        return causes
+
+    def validate_update(self, new: Object, old: Object) -> list[Cause]:
+        causes = pod_spec.validate(new["spec"], "spec")
+        before = (old["metadata"].get("annotations") or {}).get(_MIRROR)
+        after = (new["metadata"].get("annotations") or {}).get(_MIRROR)
+        if before != after:
+            causes.append(
+                forbidden_value(
+                    f"metadata.annotations[{_MIRROR}]",
+                    "may not remove or update mirror pod annotation"
+                    if before is not None
+                    else "may not add mirror pod annotation",
+                )
+            )
+        return causes + pod_updates.validate(new["spec"], old["spec"])
+
+    def validate_status(self, new: Object, old: Object) -> list[Cause]:
+        nominated = (new.get("status") or {}).get("nominatedNodeName") or ""
+        before = (old.get("status") or {}).get("nominatedNodeName") or ""
+        if old["spec"].get("nodeName") and nominated and nominated != before:
+            return [
+                forbidden_value(
+                    "status.nominatedNodeName",
+                    "may not be set on pods that are already bound to a node",
+                )
+            ]
+        return []
+
+    def grace_period(self, obj: Object, asked: int | None) -> int | None:
+        spec, phase = obj["spec"], (obj.get("status") or {}).get("phase")
+        if not spec.get("nodeName") or phase in ("Succeeded", "Failed"):
+            return 0
+        period = spec.get("terminationGracePeriodSeconds", 0) if asked is None else asked
+        return 1 if period < 0 else int(period)
+
+    def fields(self, obj: Object) -> dict[str, str]:
+        spec: dict[str, Any] = obj.get("spec") or {}
+        status: dict[str, Any] = obj.get("status") or {}
+        return {
+            "spec.nodeName": spec.get("nodeName") or "",
+            "spec.restartPolicy": spec.get("restartPolicy") or "",
+            "spec.schedulerName": spec.get("schedulerName") or "",
+            "spec.serviceAccountName": spec.get("serviceAccountName") or "",
+            "spec.hostNetwork": "true" if spec.get("hostNetwork") else "false",
+            "status.phase": status.get("phase") or "",
+            "status.podIP": status.get("podIP") or "",
+            "status.nominatedNodeName": status.get("nominatedNodeName") or "",
+        }
+
+
+def _default_requests(spec: Object) -> None:
+    """A limit without a request is the request too."""
+    for container in [*(spec.get("containers") or ()), *(spec.get("initContainers") or ())]:
+        resources = container["resources"]
+        if resources.get("limits"):
+            resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}

@@ -1,0 +1,117 @@
+"""Names, label values, quantities: the forms that fields must have."""
+
+import re
+from typing import Any, Final
+
+from bridge.errors import BadInput
+from bridge.model import quantity
+from bridge.sim.kube.apiserver.failure import (
+    ApiFailure,
+    Cause,
+    bad_request,
+    invalid_value,
+    required_value,
+)
+from bridge.sim.kube.apiserver.objects import Object
+
+_LABEL = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
+_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+_NAME_PART = re.compile(r"^([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]$")
+_LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
+_SUBDOMAIN_RULE: Final = (
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or "
+    "'.', and must start and end with an alphanumeric character"
+)
+_LABEL_VALUE_RULE: Final = (
+    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or "
+    "'.', and must start and end with an alphanumeric character"
+)
+_QUALIFIED_RULE: Final = (
+    "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end "
+    "with an alphanumeric character"
+)
+_QUANTITY_RULE: Final = (
+    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+)
+
+
+def dns_subdomain(field: str, value: str) -> list[Cause]:
+    """RFC 1123 subdomain, at most 253 characters."""
+    if len(value) > 253:
+        return [invalid_value(field, value, "must be no more than 253 characters")]
+    return [] if _SUBDOMAIN.match(value) else [invalid_value(field, value, _SUBDOMAIN_RULE)]
+
+
+def dns_label(field: str, value: str) -> list[Cause]:
+    """RFC 1123 label, at most 63 characters."""
+    if len(value) <= 63 and _LABEL.match(value):
+        return []
+    rule = _SUBDOMAIN_RULE.replace("subdomain", "label").replace("'-' or '.'", "'-'")
+    return [invalid_value(field, value, rule)]
+
+
+def label_value(field: str, value: str) -> list[Cause]:
+    """What may stand on the right of a label, at most 63 characters."""
+    if len(value) > 63:
+        return [invalid_value(field, value, "must be no more than 63 bytes")]
+    return [] if _LABEL_VALUE.match(value) else [invalid_value(field, value, _LABEL_VALUE_RULE)]
+
+
+def qualified_name(field: str, value: str) -> list[Cause]:
+    """`name` or `domain/name`."""
+    prefix, slash, name = value.rpartition("/")
+    good = len(name) <= 63 and _NAME_PART.match(name)
+    if not good or (slash and not _SUBDOMAIN.match(prefix)):
+        return [invalid_value(field, value, _QUALIFIED_RULE)]
+    return []
+
+
+def metadata(obj: Object) -> list[Cause]:
+    """Labels, annotations, finalizers and owner references of any object."""
+    causes: list[Cause] = []
+    fields = obj["metadata"]
+    for key, value in (fields.get("labels") or {}).items():
+        causes += qualified_name("metadata.labels", key)
+        causes += label_value("metadata.labels", value)
+    for key in fields.get("annotations") or {}:
+        causes += qualified_name("metadata.annotations", key.lower())
+    for reference in fields.get("ownerReferences") or ():
+        causes += [
+            required_value(f"metadata.ownerReferences.{name}")
+            for name in ("apiVersion", "kind", "name", "uid")
+            if not reference.get(name)
+        ]
+    return causes
+
+
+def check_maps(obj: Object) -> None:
+    """Refuse (400) labels and annotations whose values are no strings, as decoding does."""
+    metadata_ = obj.get("metadata") or {}
+    for name in ("labels", "annotations"):
+        for value in (metadata_.get(name) or {}).values():
+            if not isinstance(value, str):
+                raise cannot_decode(obj, value, f"ObjectMeta.metadata.{name}", "string")
+
+
+def cannot_decode(obj: Object, value: Any, path: str, wanted: str) -> ApiFailure:
+    """400: a JSON value of the wrong type."""
+    kinds = {bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
+    found = kinds.get(type(value), "string")
+    kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
+    return bad_request(
+        f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal '
+        f"{found} into Go struct field {path} of type {wanted}"
+    )
+
+
+def check_quantities(obj: Object, amounts: Object | None) -> None:
+    """Refuse (400) resource amounts that are no quantities, as decoding does."""
+    for value in (amounts or {}).values():
+        try:
+            quantity.parse(value)
+        except BadInput:
+            kind = obj.get("kind", "")
+            version = str(obj.get("apiVersion", "")).rpartition("/")[2]
+            raise bad_request(
+                f'{kind} in version "{version}" cannot be handled as a {kind}: {_QUANTITY_RULE}'
+            ) from None

@@ -2,22 +2,24 @@
 """Where the API server is and who we are there, and staying who we are.
 
 The `kubernetes` package reads kubeconfigs, runs exec plugins (EKS, GKE, AKS) and finds the service
-account in a pod. It reads files and may run a program for seconds, so it does that in a thread of
-its own. Bound tokens last an hour, exec tokens fifteen minutes, certificates a day: what was loaded
-is loaded anew before it ends, and at once when the API server says 401.
+account in a pod. It reads files and may run a program for seconds, so its blocking half is used,
+in a thread. Bound tokens last an hour, exec tokens fifteen minutes, certificates a day: what was
+loaded is loaded anew before it ends, and at once when the API server says 401.
 """
 
 import asyncio
+import base64
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
-from kubernetes.aio import config
 from kubernetes.aio.client import ApiClient, Configuration
-from kubernetes.aio.config.exec_provider import ExecProvider
-from kubernetes.aio.config.incluster_config import InClusterConfigLoader
-from kubernetes.aio.config.kube_config import KubeConfigLoader
+from kubernetes.config.exec_provider import ExecProvider
+from kubernetes.config.incluster_config import InClusterConfigLoader
+from kubernetes.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
 
 from bridge.config import KubernetesSettings
 from bridge.errors import BridgeError, ConfigError
@@ -56,20 +58,21 @@ async def load(settings: KubernetesSettings, *, places: Places, now_s: float) ->
 
     Raises ConfigError when there is nothing to be found or it can't be used, with what to do.
     """
-    return await asyncio.to_thread(_load, settings, places, now_s)
+    try:
+        async with asyncio.timeout(_PLUGIN_LIMIT_S):
+            return await asyncio.to_thread(_load, settings, places, now_s)
+    except TimeoutError:
+        raise ConfigError(
+            f"Kubernetes: no credentials after {_PLUGIN_LIMIT_S:g} s; does the kubeconfig's exec "
+            "plugin wait for input?"
+        ) from None
 
 
 def _load(settings: KubernetesSettings, places: Places, now_s: float) -> Access:
     files = _kubeconfig(settings, places)
     try:
         if files:
-            if not any(Path(one).expanduser().is_file() for one in files.split(os.pathsep)):
-                raise ConfigError(
-                    f"Kubernetes: no kubeconfig at {files}; set kubernetes.kubeconfig or "
-                    "$KUBECONFIG"
-                )
-            with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
-                return runner.run(_from_kubeconfig(files, settings.context, now_s))
+            return _from_kubeconfig(files, settings.context, now_s)
         return _in_cluster(places)
     except BridgeError:
         raise
@@ -92,28 +95,51 @@ def _kubeconfig(settings: KubernetesSettings, places: Places) -> str:
     return str(at_home) if at_home.exists() else ""
 
 
-async def _from_kubeconfig(files: str, context: str, now_s: float) -> Access:
-    configuration = Configuration()
-    async with asyncio.timeout(_PLUGIN_LIMIT_S):
-        loader: KubeConfigLoader = await config.load_kube_config(
-            config_file=files,
-            context=context or None,
-            client_configuration=configuration,
-            persist_config=False,
+def _from_kubeconfig(files: str, context: str, now_s: float) -> Access:
+    if not any(Path(one).expanduser().is_file() for one in files.split(os.pathsep)):
+        raise ConfigError(
+            f"Kubernetes: no kubeconfig at {files}; set kubernetes.kubeconfig or $KUBECONFIG"
         )
-    user = loader._user or {}
-    by_plugin = "exec" in user
+    merged = KubeConfigMerger(files).config
+    name = context or merged["current-context"]
+    lasts_s = _ask_plugin(merged, name, now_s)
+    configuration = Configuration()
+    loader = KubeConfigLoader(config_dict=merged, active_context=name)
+    loader.load_and_set(configuration)
     token = configuration.api_key.get("BearerToken", "")
-    if by_plugin and not token and not configuration.cert_file:
-        await ExecProvider(user["exec"]).run()  # the loader only logs why; ask again and raise it
-        raise ConfigError(f"Kubernetes: the exec plugin of {files} gave no credentials")
-    lasts_s = _FILES_LAST_S
-    if by_plugin:
-        expiry = getattr(loader, "exec_plugin_expiry", None)
-        left_s = expiry.timestamp() - now_s - _BEFORE_EXPIRY_S if expiry else float("inf")
-        lasts_s = max(left_s, _BEFORE_EXPIRY_S / 2)
-    name = loader.current_context["name"]
     return _access(f"context {name}", configuration, token, lasts_s)
+
+
+def _ask_plugin(merged: ConfigNode, context: str, now_s: float) -> float:
+    """Run the context's exec plugin, if it has one, and write its answer where static
+    credentials stand; how long the credentials last.
+
+    The package would run it, too, but tells neither why it failed nor when its token expires.
+    """
+    entry = merged["contexts"].get_with_name(context)["context"]
+    user = _user(merged, entry.safe_get("user"))
+    if user is None or "exec" not in user or "token" in user:
+        return _FILES_LAST_S
+    cluster = merged["clusters"].get_with_name(entry["cluster"])["cluster"]
+    folder = str(Path(user.path).parent) if user.path else None
+    answer: Mapping[str, Any] = ExecProvider(user["exec"], folder, cluster).run()
+    credentials: dict[str, str] = user.value
+    del credentials["exec"]
+    if "token" in answer:
+        credentials["token"] = answer["token"]
+    if "clientCertificateData" in answer:
+        certificate, key = answer["clientCertificateData"], answer["clientKeyData"]
+        credentials["client-certificate-data"] = base64.b64encode(certificate.encode()).decode()
+        credentials["client-key-data"] = base64.b64encode(key.encode()).decode()
+    if not answer.get("expirationTimestamp"):
+        return float("inf")
+    ends_s = datetime.fromisoformat(answer["expirationTimestamp"]).timestamp()
+    return max(ends_s - now_s - _BEFORE_EXPIRY_S, _BEFORE_EXPIRY_S / 2)
+
+
+def _user(merged: ConfigNode, name: str | None) -> ConfigNode | None:
+    found = merged["users"].get_with_name(name, safe=True) if name else None
+    return found["user"] if found is not None and found.safe_get("user") else None
 
 
 def _in_cluster(places: Places) -> Access:

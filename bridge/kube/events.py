@@ -95,7 +95,13 @@ class EventRecorder:
         self._numbers = itertools.count()
 
     def emit(
-        self, *, regarding: ObjectRef, type: EventType, reason: str, note: str, action: str
+        self,
+        *,
+        regarding: ObjectRef,
+        type: EventType,  # noqa: A002  (the field's own name)
+        reason: str,
+        note: str,
+        action: str,
     ) -> None:
         """Say it. `reason` and `action` are single CamelCase words, `note` is for people."""
         note = _cut(note)

@@ -2,7 +2,6 @@
 
 import typer
 
-from bridge import telemetry
 from bridge.cli.invocation import Invocation
 
 
@@ -11,5 +10,4 @@ def run(context: typer.Context) -> None:
     invocation = context.obj
     assert isinstance(invocation, Invocation)
     settings = invocation.load().settings
-    telemetry.configure(level=settings.log_level, log_format=settings.log_format)
     raise typer.Exit(invocation.start(settings))

@@ -120,6 +120,9 @@ class NodeSettings(Section):
     """CPU kept from Slurm on each node for pods that Slurm does not place, in thousandths."""
     memory_headroom_mib: int = Field(default=0, ge=0)
     """Memory kept from Slurm on each node for pods that Slurm does not place, in MiB."""
+    interval_s: float = Field(default=30.0, ge=0.1)
+    """Longest time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to
+    one at once."""
     gpu_type_label: str = "nvidia.com/gpu.product"
     """Node label whose value becomes the GPU's type in Slurm."""
     class_ignore_keys: tuple[str, ...] = (

@@ -1,14 +1,11 @@
 #!/bin/sh
 # Makes the virtual environment that every make target runs in: tools/env.sh FOLDER
+# tools/env.sh --which only says which interpreter it would take.
 #
 # The interpreter is $PYTHON when that is set, else the first on PATH that is new enough AND can
 # make environments: shims of version managers and Debian's split packages both give names that
 # exist and do not work. Needs nothing but a Python and a package index.
 set -eu
-
-venv=$1
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
 
 usable() {
     "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 || return 1
@@ -26,6 +23,15 @@ find_python() {
         "Install one (Debian, Ubuntu: apt install python3-venv) or set PYTHON=/path/to/python" >&2
     return 1
 }
+
+if [ "$1" = --which ]; then
+    find_python
+    exit
+fi
+
+venv=$1
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 
 quietly() { # the output only when it failed
     if ! "$@" >"$log" 2>&1; then

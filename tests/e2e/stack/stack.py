@@ -56,7 +56,12 @@ class Stack:
                 say("cleaning what is left of an earlier stack")
                 stack._clean()
             stack = cls(where)
-            stack._start(say)
+            try:
+                stack._start(say)
+            except BaseException:
+                say("ending what was started; the logs stay until `down` or the next `up`")
+                stack._end()
+                raise
         return stack
 
     @classmethod
@@ -221,12 +226,17 @@ class Stack:
         self._complete.touch()
         say("the stack is up")
 
-    def _clean(self) -> None:
+    def _end(self) -> None:
+        """End all processes and unmount everything."""
         root = self.layout.root
         known = [one for name in self._runner.names() if (one := self._runner.running(name))]
         processes.end(known, grace_s=5.0)
         processes.end(processes.strays(root), grace_s=2.0)
         mounts.unmount_below(root)
+
+    def _clean(self) -> None:
+        self._end()
+        root = self.layout.root
         # The mark goes last: a clean-up that is killed can be done again.
         for path in sorted(root.iterdir(), key=lambda path: path == self.layout.mark):
             mounts.remove(path)

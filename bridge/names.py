@@ -28,9 +28,7 @@ GO_BRIDGE_FINALIZER: Final = "scheduler.slinky.slurm.net/finalizer"
 
 # Nodes
 EXTERNAL_NODE_LABEL: Final = "scheduler.slinky.slurm.net/external-node"
-EXTERNAL_NODE_PARTITIONS_ANNOTATION: Final = (
-    "scheduler.slinky.slurm.net/external-node-partitions"
-)
+EXTERNAL_NODE_PARTITIONS_ANNOTATION: Final = "scheduler.slinky.slurm.net/external-node-partitions"
 SLURM_NODE_NAME_LABEL: Final = "slinky.slurm.net/slurm-nodename"
 TOPOLOGY_ANNOTATION: Final = "topology.slinky.slurm.net/spec"
 MANAGED_NODE_TAINT: Final = "slinky.slurm.net/managed-node"

@@ -62,3 +62,13 @@ async def _watched_loop() -> AsyncIterator[None]:
         pytest.fail("the test left tasks behind:\n" + "\n".join(f"  {task!r}" for task in left))
     if unseen:
         pytest.fail("only the loop saw:\n" + "\n".join(f"  {context}" for context in unseen))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The stories of tests/flows run on either stack."""
+    parser.addoption(
+        "--stack",
+        choices=("embedded", "real"),
+        default="embedded",
+        help="the stack that tests/flows runs on (real: needs root, see `make e2e`)",
+    )

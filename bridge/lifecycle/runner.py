@@ -28,7 +28,9 @@ from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.pod import Pod
 from bridge.model.scheduling import Taint
 from bridge.model.verdict import Verdict
-from bridge.placement import assign, feasible, feasible_classes
+from bridge.placement.assign import assign
+from bridge.placement.classes import feasible_classes
+from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.workloads import jobspec
@@ -161,6 +163,11 @@ class Runner:
         for gang_id, machine in list(self.machines.items()):
             machine.release()
             self._handle(gang_id, ev.Tick())
+
+    @property
+    def recovered(self) -> bool:
+        """Whether the gangs decide yet."""
+        return self._recovered
 
     def look(self, gang_id: GangId) -> None:
         """Bring one gang's machine up to date with its pods and owner."""
@@ -314,7 +321,7 @@ class Runner:
                 + (found.summary() or "no node is registered in Slurm yet")
             )
         nodes = self.cluster.nodes
-        spec = jobspec.build(
+        return jobspec.build(
             gang,
             identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
             rules=self._rules,
@@ -325,7 +332,6 @@ class Runner:
                 required=tuple(nodes[name].slurm_name for name in required if name in nodes),
             ),
         )
-        return spec
 
     async def _update(self, instruction: do.UpdateJob) -> None:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from bridge import slurm
+from bridge import names, slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError
 from bridge.kube import events as kube_events
@@ -18,9 +18,10 @@ from bridge.kube import nodes as kube_nodes
 from bridge.kube.client import KubeClient
 from bridge.model.ids import NodeName
 from bridge.model.resources import Resources
+from bridge.model.scheduling import Taint
 from bridge.nodes import definition
 from bridge.nodes import plan as planning
-from bridge.placement import classes
+from bridge.placement.classes import classes
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.workloads.jobspec import PartitionFacts
@@ -57,6 +58,7 @@ class NodeController:
         self._interval_s = interval_s
         self._changed = changed
         self._clock = clock
+        self._taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
 
@@ -152,13 +154,9 @@ class NodeController:
                 case planning.SetFeatures(name, features):
                     await self._client.update_node(name, features=features)
                 case planning.AddTaint(node):
-                    await kube_nodes.add_taint(
-                        self._kube, self._cluster.nodes[node], scheduler_name=self._scheduler_name
-                    )
+                    await kube_nodes.add_taint(self._kube, node, self._taint)
                 case planning.RemoveTaint(node):
-                    await kube_nodes.remove_taint(
-                        self._kube, self._cluster.nodes[node], scheduler_name=self._scheduler_name
-                    )
+                    await kube_nodes.remove_taint(self._kube, node, self._taint)
                 case planning.Refuse(node, message):
                     self._refuse(node, message)
         except BridgeError as error:

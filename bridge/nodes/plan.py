@@ -145,10 +145,14 @@ def _keep(
     return []
 
 
-def _lost_gres(known: SlurmNode, wanted: NodeDefinition) -> bool:
-    """Compared by name and count: Slurm may spell a type otherwise."""
+def _lost(known: SlurmNode, wanted: NodeDefinition) -> bool:
+    """Whether Slurm would give more than there is. Types are left out: Slurm may spell them so."""
     has = {item.name: item.count for item in wanted.gres}
-    return any(item.count > has.get(item.name, 0) for item in known.gres)
+    return (
+        known.cpus > wanted.cpus
+        or known.memory_mib > wanted.memory_mib
+        or any(item.count > has.get(item.name, 0) for item in known.gres)
+    )
 
 
 def _retire(known: SlurmNode, why: str) -> list[Action]:

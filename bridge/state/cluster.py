@@ -15,7 +15,7 @@ from bridge.model.node import Node
 from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
-from bridge.placement import NodeTable
+from bridge.placement.table import NodeTable
 from bridge.workloads import gangs
 
 

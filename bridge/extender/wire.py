@@ -42,7 +42,9 @@ class RawNames:
         return self.raw.count(b'"') // 2
 
     def __contains__(self, name: object) -> bool:
-        return isinstance(name, str) and f'"{name}"'.encode() in self.raw
+        if not isinstance(name, str) or '"' in name:
+            return False
+        return f'"{name}"'.encode() in self.raw
 
     def __iter__(self) -> Iterator[NodeName]:
         for name in self.raw[1:-1].split(b'","') if self.raw else ():

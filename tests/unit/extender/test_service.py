@@ -1,0 +1,85 @@
+"""The edge: kube-scheduler's body in, our answer out."""
+
+import json
+from collections.abc import Sequence
+
+from bridge.extender.service import Extender
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.verdict import Verdict
+from tests.unit.extender.calls import (
+    UID,
+    KnownVerdicts,
+    ManualClock,
+    RecordingBinder,
+    a_verdict,
+    bind_body,
+    filter_body,
+)
+
+
+def extender(*verdicts: Verdict, binder: RecordingBinder | None = None) -> Extender:
+    return Extender(
+        verdicts=KnownVerdicts(*verdicts),
+        binder=binder or RecordingBinder(),
+        clock=ManualClock(),
+    )
+
+
+async def test_filter() -> None:
+    """The verdict of the pod's uid decides."""
+    status, body = await extender(a_verdict("n2")).filter(filter_body(["n1", "n2"]))
+    assert (status, json.loads(body)["NodeNames"]) == (200, ["n2"])
+
+
+async def test_a_new_pod_under_an_old_name() -> None:
+    """The same name with another uid is another pod: it has no verdict."""
+    status, body = await extender(a_verdict("n2")).filter(filter_body(["n2"], uid="uid-new"))
+    assert (status, set(json.loads(body))) == (200, {"Error"})
+
+
+async def test_prioritize_with_scores() -> None:
+    """Scores handed in are used, for this pod and these nodes."""
+
+    def scores(uid: PodUid, names: Sequence[NodeName], /) -> list[int]:
+        assert (uid, names) == (UID, ("n1", "n2"))
+        return [2, 5]
+
+    scored = Extender(
+        verdicts=KnownVerdicts(),
+        binder=RecordingBinder(),
+        clock=ManualClock(),
+        scores=scores,
+    )
+    status, body = await scored.prioritize(filter_body(["n1", "n2"]))
+    assert status == 200
+    assert [one["Score"] for one in json.loads(body)] == [2, 5]
+
+
+async def test_prioritize_without_scores() -> None:
+    """Without scores the granted node is best; an unknown pod's nodes are alike."""
+    _, body = await extender(a_verdict("n2")).prioritize(filter_body(["n1", "n2"]))
+    assert [one["Score"] for one in json.loads(body)] == [0, 10]
+    _, body = await extender().prioritize(filter_body(["n1", "n2"]))
+    assert [one["Score"] for one in json.loads(body)] == [0, 0]
+
+
+async def test_bind() -> None:
+    """A binding is made and answered with an empty error; a refusal is a sentence."""
+    binder = RecordingBinder()
+    assert await extender(a_verdict("n1"), binder=binder).bind(bind_body(node="n1")) == (
+        200,
+        b'{"Error":""}',
+    )
+    assert len(binder.bound) == 1
+    status, body = await extender(a_verdict("n1")).bind(bind_body(node="n2"))
+    assert status == 200
+    assert "not n2" in json.loads(body)["Error"]
+
+
+async def test_a_body_that_can_not_be_read() -> None:
+    """Every verb answers 400 with the reason."""
+    at = extender()
+    for call in (at.filter, at.prioritize, at.bind):
+        status, body = await call(b"{}")
+        assert status == 400
+        assert "extender API v1" in json.loads(body)["Error"]

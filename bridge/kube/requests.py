@@ -6,13 +6,12 @@ sum of containers and all sidecars. Pod-level requests replace both for cpu, mem
 Overhead comes on top. A limit without a request counts as a request: the API server fills that in
 for pods, not for templates.
 
-Exact until the end: 100m of three containers is 300m, and half bytes add up before they round.
+Counted in thousandths, to which the API server rounds each quantity up; the sum of memory is
+rounded up once more, to bytes, at the end.
 """
 
 from collections.abc import Mapping
-from fractions import Fraction
 from functools import lru_cache
-from math import ceil
 from typing import Any, Literal
 
 from bridge.errors import BadInput
@@ -20,7 +19,8 @@ from bridge.kube import wire
 from bridge.model import quantity
 from bridge.model.resources import Resources
 
-Exact = dict[str, Fraction]
+Milli = dict[str, int]
+"""A resource list in thousandths."""
 
 RESIZE_PENDING = "PodResizePending"
 """Condition of a pod whose resize in place waits, or (reason Infeasible) can't be done."""
@@ -33,38 +33,35 @@ def of(spec: wire.PodSpec, status: wire.PodStatus | None = None) -> Resources:
     allocated and in force until it is over. Raises BadInput with the field of a bad quantity.
     """
     total = _containers(spec, "requests", status or {})
-    pod_level = _pod_level(spec, total)
+    pod_level = _pod_level(spec)
     actual = (status or {}).get("resources")
     if status and actual is not None:
-        pod_level = {
-            name: value
-            for name, value in _in_force(
-                pod_level,
-                _exact(actual.get("requests"), "status.resources.requests"),
-                _exact(status.get("allocatedResources"), "status.allocatedResources"),
-                status,
-            ).items()
-            if name in pod_level
-        }
+        in_force = _in_force(
+            pod_level,
+            _milli(actual.get("requests"), "status.resources.requests"),
+            _milli(status.get("allocatedResources"), "status.allocatedResources"),
+            status,
+        )
+        pod_level = {name: in_force.get(name, 0) for name in pod_level}
     total.update({name: value for name, value in pod_level.items() if _is_pod_level(name)})
-    _add(total, _exact(spec.get("overhead"), "spec.overhead"))
+    _add(total, _milli(spec.get("overhead"), "spec.overhead"))
     return _rounded(total)
 
 
 def amounts(values: Mapping[str, Any] | None, field: str) -> Resources:
     """A plain resource list (a node's allocatable) as Resources; `pods` is left out."""
-    return _rounded(_exact(values, field))
+    return _rounded(_milli(values, field))
 
 
 def _containers(
     spec: wire.PodSpec, which: Literal["requests", "limits"], status: wire.PodStatus
-) -> Exact:
+) -> Milli:
     """Containers summed, or the largest moment of the init containers where that is more."""
-    total: Exact = {}
+    total: Milli = {}
     for index, container in enumerate(spec.get("containers") or ()):
         _add(total, _container(container, which, status, f"spec.containers[{index}]"))
-    sidecars: Exact = {}
-    moments: Exact = {}
+    sidecars: Milli = {}
+    moments: Milli = {}
     for index, container in enumerate(spec.get("initContainers") or ()):
         field = f"spec.initContainers[{index}]"
         if container.get("restartPolicy") == "Always":
@@ -84,25 +81,25 @@ def _container(
     which: Literal["requests", "limits"],
     pod: wire.PodStatus,
     field: str,
-) -> Exact:
+) -> Milli:
     resources = container.get("resources") or {}
-    limits = _exact(resources.get("limits"), f"{field}.resources.limits")
+    limits = _milli(resources.get("limits"), f"{field}.resources.limits")
     if which == "limits":
         return limits
-    own = {**limits, **_exact(resources.get("requests"), f"{field}.resources.requests")}
+    own = {**limits, **_milli(resources.get("requests"), f"{field}.resources.requests")}
     status = _status(pod, container)
     actual = (status or {}).get("resources")
     if status is None or actual is None:
         return own
     return _in_force(
         own,
-        _exact(actual.get("requests"), "status.containerStatuses.resources.requests"),
-        _exact(status.get("allocatedResources"), "status.containerStatuses.allocatedResources"),
+        _milli(actual.get("requests"), "status.containerStatuses.resources.requests"),
+        _milli(status.get("allocatedResources"), "status.containerStatuses.allocatedResources"),
         pod,
     )
 
 
-def _in_force(wished: Exact, actual: Exact, allocated: Exact, status: wire.PodStatus) -> Exact:
+def _in_force(wished: Milli, actual: Milli, allocated: Milli, status: wire.PodStatus) -> Milli:
     """What a resize in place holds; a wish that can't be fulfilled doesn't count."""
     for condition in status.get("conditions") or ():
         if condition.get("type") == RESIZE_PENDING and condition.get("reason") == "Infeasible":
@@ -110,7 +107,7 @@ def _in_force(wished: Exact, actual: Exact, allocated: Exact, status: wire.PodSt
     return _largest(wished, actual, allocated)
 
 
-def _pod_level(spec: wire.PodSpec, containers: Exact) -> Exact:
+def _pod_level(spec: wire.PodSpec) -> Milli:
     """spec.resources.requests, completed as the API server completes it.
 
     Requests that are missing come from the containers (not huge pages: those can't be
@@ -119,14 +116,14 @@ def _pod_level(spec: wire.PodSpec, containers: Exact) -> Exact:
     resources = spec.get("resources")
     if not resources:
         return {}
-    requests = _exact(resources.get("requests"), "spec.resources.requests")
-    limits = _exact(resources.get("limits"), "spec.resources.limits")
+    requests = _milli(resources.get("requests"), "spec.resources.requests")
+    limits = _milli(resources.get("limits"), "spec.resources.limits")
     if limits or requests:
         for name, value in _containers(spec, "limits", {}).items():
             if name.startswith("hugepages-") and name not in requests:
                 limits.setdefault(name, value)
     if limits:
-        for name, value in containers.items():
+        for name, value in _containers(spec, "requests", {}).items():
             if _is_pod_level(name) and not name.startswith("hugepages-"):
                 requests.setdefault(name, value)
         for name, value in limits.items():
@@ -147,31 +144,31 @@ def _status(pod: wire.PodStatus, container: wire.Container) -> wire.ContainerSta
     return None
 
 
-def _exact(values: Mapping[str, Any] | None, field: str) -> Exact:
-    exact: Exact = {}
+def _milli(values: Mapping[str, Any] | None, field: str) -> Milli:
+    milli: Milli = {}
     for name, value in (values or {}).items():
         where = f"{field}[{name}]" if "." in name or "/" in name else f"{field}.{name}"
         try:
-            exact[name] = _quantity(str(value))
+            milli[name] = _quantity(str(value))
         except BadInput as error:
             raise BadInput(f"{where}: {error}", field=where) from None
-        if exact[name] < 0:
+        if milli[name] < 0:
             raise BadInput(f"{where}: {value} is below zero; ask for 0 or more", field=where)
-    return exact
+    return milli
 
 
 @lru_cache(maxsize=4096)
-def _quantity(text: str) -> Fraction:
-    return quantity.parse(text)
+def _quantity(text: str) -> int:
+    return quantity.milli(text)
 
 
-def _add(total: Exact, more: Exact) -> None:
+def _add(total: Milli, more: Milli) -> None:
     for name, value in more.items():
-        total[name] = total.get(name, Fraction(0)) + value
+        total[name] = total.get(name, 0) + value
 
 
-def _largest(*lists: Exact) -> Exact:
-    largest: Exact = {}
+def _largest(*lists: Milli) -> Milli:
+    largest: Milli = {}
     for one in lists:
         for name, value in one.items():
             if name not in largest or value > largest[name]:
@@ -179,13 +176,14 @@ def _largest(*lists: Exact) -> Exact:
     return largest
 
 
-def _rounded(total: Exact) -> Resources:
-    """Rounded up once, at the end, as the scheduler does."""
+def _rounded(total: Milli) -> Resources:
     own = ("cpu", "memory", "ephemeral-storage", "pods")
-    extended = {name: ceil(value) for name, value in total.items() if name not in own}
+    whole = {name: -(-milli // 1000) for name, milli in total.items()}
     return Resources(
-        cpu_milli=ceil(total.get("cpu", Fraction(0)) * 1000),
-        memory_bytes=ceil(total.get("memory", Fraction(0))),
-        ephemeral_bytes=ceil(total.get("ephemeral-storage", Fraction(0))),
-        extended=tuple(sorted((name, amount) for name, amount in extended.items() if amount)),
+        cpu_milli=total.get("cpu", 0),
+        memory_bytes=whole.get("memory", 0),
+        ephemeral_bytes=whole.get("ephemeral-storage", 0),
+        extended=tuple(
+            sorted((name, count) for name, count in whole.items() if count and name not in own)
+        ),
     )

@@ -46,7 +46,7 @@ def of(spec: wire.PodSpec, status: wire.PodStatus | None = None) -> PodShape:
 
 
 def _picked(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
-    return {key: values[key] for key in keys if values.get(key)}
+    return {key: values[key] for key in keys if values.get(key) is not None}
 
 
 def _resize(condition: wire.ConditionWire) -> bool:

@@ -1,0 +1,1 @@
+"""Kubernetes itself, asked beforehand: pods and what it makes of them."""

@@ -29,11 +29,14 @@ $(READY): pyproject.toml tools/env.sh
 	@touch $@
 
 .PHONY: check
-check: $(READY) ## lint, format, types, layers; never rewrites
-	$(PY) -m ruff check
-	$(PY) -m ruff format --check
-	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
+check: $(READY) ## lint, format, types, layers; never rewrites, tells all that is wrong
+	@failed=; \
+	for command in "python -m ruff check" "python -m ruff format --check" "python -m mypy" \
+			"lint-imports"; do \
+		echo "$(VENV)/bin/$$command"; \
+		$(VENV)/bin/$$command || failed="$$failed [$$command]"; \
+	done; \
+	if [ -n "$$failed" ]; then echo "make check found faults:$$failed" >&2; exit 1; fi
 
 .PHONY: fix
 fix: $(READY) ## let ruff repair and format

@@ -9,7 +9,6 @@
 | 130 | interrupted |
 """
 
-import importlib
 import os
 import sys
 import traceback
@@ -170,6 +169,6 @@ _API_VERSIONS = ("v0.0.44", "v0.0.45")
 
 
 def _start(settings: config.Settings) -> int:
-    app = importlib.import_module("bridge.app")  # here, so that --help does not load the world
-    code: int = app.run(settings)
-    return code
+    from bridge import app  # here, so that --help does not load the world
+
+    return app.run(settings)

@@ -60,9 +60,9 @@ class Kubernetes:
         if answer.status_code != 404:
             self._answer(answer)
 
-    def pods(self, namespace: str, **labels: str) -> list[Object]:
-        """All pods of a namespace, by name."""
-        selector = ",".join(f"{key}={value}" for key, value in labels.items())
+    def pods(self, namespace: str, *, of_job: str = "") -> list[Object]:
+        """All pods of a namespace (and a Job), by name."""
+        selector = f"job-name={of_job}" if of_job else ""
         found = self.get(f"/api/v1/namespaces/{namespace}/pods", labelSelector=selector)
         return sorted(found["items"], key=lambda pod: pod["metadata"]["name"])
 
@@ -190,7 +190,7 @@ def _collection(manifest: Mapping[str, Any]) -> str:
     version, kind = manifest["apiVersion"], manifest["kind"].lower()
     plural = kind + ("es" if kind.endswith("s") else "s")
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    if kind in ("node", "namespace") or "webhookconfiguration" in kind:
+    if kind in ("node", "namespace", "priorityclass") or "webhookconfiguration" in kind:
         return f"{prefix}/{plural}"
     return f"{prefix}/namespaces/{manifest['metadata']['namespace']}/{plural}"
 

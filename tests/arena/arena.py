@@ -1,6 +1,6 @@
 """What a story gets: both sides, the bridge between them, and nodes made to order."""
 
-import itertools
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -41,7 +41,6 @@ class Arena(ABC):
     bridge: Bridge
 
     def __init__(self) -> None:
-        self._names = itertools.count(1)
         self.observer: Observer | None = None
 
     # -- what differs between the stacks -----------------------------------------------------------
@@ -57,6 +56,14 @@ class Arena(ABC):
     @abstractmethod
     def start_scheduler(self) -> None:
         """The kube-scheduler with our profile, calling the bridge's extender."""
+
+    @abstractmethod
+    def stop_slurm(self) -> None:
+        """Take slurmrestd away."""
+
+    @abstractmethod
+    def start_slurm(self) -> None:
+        """Bring it back."""
 
     # -- what stories do ---------------------------------------------------------------------------
 
@@ -173,12 +180,12 @@ class Arena(ABC):
         *,
         namespace: str = NAMESPACE,
         seconds: float = 30.0,
-        **labels: str,
+        of_job: str = "",
     ) -> list[Object]:
         """Until `count` pods pass `test`; they."""
 
         def found() -> list[Object] | None:
-            pods = [pod for pod in self.kubernetes.pods(namespace, **labels) if test(pod)]
+            pods = [pod for pod in self.kubernetes.pods(namespace, of_job=of_job) if test(pod)]
             return pods if len(pods) == count else None
 
         pods: list[Object] = wait_for(f"{count} pods {what}", found, seconds=seconds)
@@ -187,6 +194,20 @@ class Arena(ABC):
     def job_of(self, pod: Object) -> Object:
         """The Slurm job that a pinned pod names."""
         return self.slurm.job(int(pod["metadata"]["labels"][names.JOB_ID_LABEL]))
+
+    def hold_for(self, seconds: float, holds: Callable[[], Any]) -> None:
+        """Look for so long that something stays as it is (the one wait that has to last)."""
+        end_s = time.monotonic() + seconds
+        while time.monotonic() < end_s:
+            assert holds(), "it did not stay so"
+            time.sleep(0.1)
+
+    def without_webhooks(self) -> None:
+        """As in a cluster where the admin installed none; the next story has them again."""
+        for kind in ("mutating", "validating"):
+            self.kubernetes.delete(
+                f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations/slurm-bridge"
+            )
 
     def wait_idle(self, *, seconds: float = 20.0) -> None:
         """Until Slurm has no live job."""

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bridge import names
 from bridge.admission import webhook_config
-from tests.arena.api import Kubernetes, Slurm, wait_for
+from tests.arena.api import Kubernetes, Slurm
 from tests.arena.arena import NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.e2e.stack import layout, stack
@@ -87,12 +88,18 @@ class RealArena(Arena):
         if self.stack.status().get("bridge-scheduler") is None:
             self.stack.start_bridge_scheduler()
 
+    def stop_slurm(self) -> None:
+        self.stack.stop("slurmrestd")
+
+    def start_slurm(self) -> None:
+        self.stack.start("slurmrestd")
+
     def _configure_webhooks(self, ca: bytes, scheduler_name: str) -> None:
         url = f"https://127.0.0.1:{self.stack.extender_port}"
         target = webhook_config.Target(url=url, ca=ca)
         calls = webhook_config.Calls(
             managed_namespaces=(NAMESPACE,),
-            **({"scheduler_name": scheduler_name} if scheduler_name else {}),
+            scheduler_name=scheduler_name or names.SCHEDULER_NAME,
         )
         for manifest in (
             webhook_config.mutating(calls, target),
@@ -101,7 +108,6 @@ class RealArena(Arena):
             plural = manifest["kind"].lower() + "s"
             path = f"/apis/admissionregistration.k8s.io/v1/{plural}/slurm-bridge"
             self.kubernetes.delete(path)
-            wait_for("it is gone", lambda path=path: self.kubernetes.find(path) is None)
             self.kubernetes.create(manifest)
 
 

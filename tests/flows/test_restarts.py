@@ -1,0 +1,83 @@
+"""The bridge killed at any moment: each pod bound once, each gang one Slurm job, nothing lost."""
+
+import json
+import random
+import threading
+import time
+from collections import Counter
+
+from bridge import names
+from tests.arena import manifests
+from tests.arena.api import Kubernetes, Slurm, wait_for
+from tests.arena.arena import NAMESPACE, Arena, Nodes
+from tests.flows.conftest import Begin
+
+JOBS, SEED, KILLS = 50, 20, 10
+
+
+class Witness:
+    """Counts, from outside, what was bound and which jobs were consumed for whom."""
+
+    def __init__(self, kubernetes: Kubernetes, slurm: Slurm) -> None:
+        self.bound: dict[str, set[str]] = {}
+        """pod uid → nodes it was seen on."""
+        self.started: dict[str, set[int]] = {}
+        """gang → Slurm jobs of it that were seen running."""
+        self._kubernetes, self._slurm = kubernetes, slurm
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.error: BaseException | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(0.05):
+                self._look()
+        except BaseException as error:  # told by stop()
+            self.error = error
+
+    def _look(self) -> None:
+        for pod in self._kubernetes.pods(NAMESPACE):
+            if pod["spec"].get("nodeName"):
+                self.bound.setdefault(pod["metadata"]["uid"], set()).add(pod["spec"]["nodeName"])
+        for job in self._slurm.jobs():
+            comment = json.loads(job["admin_comment"] or "{}").get(names.ADMIN_COMMENT_KEY)
+            if comment and (job["nodes"] or job["start_time"]["number"] < time.time()):
+                if job["job_state"][0] == "PENDING" or not job["nodes"]:
+                    continue
+                self.started.setdefault(comment["gang"], set()).add(int(job["job_id"]))
+
+
+def test_killed_at_ten_moments_amid_fifty_waiting_jobs(arena: Arena, begin: Begin) -> None:
+    """Seeded SIGKILLs; in the end every gang ran exactly once, in exactly one Slurm job."""
+    begin(Nodes(count=4))
+    witness = Witness(arena.kubernetes, arena.slurm)
+    witness.start()
+    chance = random.Random(SEED)
+    for number in range(JOBS):
+        arena.create(manifests.job(f"job-{number:02}", NAMESPACE, gpus=8, cpu="1", run_s=1))
+    for _ in range(KILLS):
+        time.sleep(chance.uniform(0.1, 1.5))
+        arena.bridge.kill()
+        arena.bridge.start(wait=False)
+    arena.bridge.wait_ready()
+
+    def complete() -> bool:
+        jobs = arena.kubernetes.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")["items"]
+        return sum(job["status"].get("succeeded", 0) for job in jobs) == JOBS
+
+    wait_for("all Jobs are complete", complete, seconds=120)
+    arena.wait_idle()
+    witness.stop()
+    assert len(witness.bound) == JOBS
+    assert set(Counter(map(len, witness.bound.values()))) == {1}, "a pod on two nodes"
+    assert len(witness.started) == JOBS
+    assert set(Counter(map(len, witness.started.values()))) == {1}, "two jobs for one gang"

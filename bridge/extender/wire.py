@@ -34,7 +34,7 @@ class Candidates(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RawNames:
-    """Names as they stand in the body: `"a","b"`. No name holds a quote or a backslash."""
+    """Names as they stand in the body: `"a","b"`. ASCII, no name holds a quote or a backslash."""
 
     raw: bytes
 
@@ -155,7 +155,7 @@ def _plain_strings(names: bytes) -> bool:
     """Whether these bytes are strings between commas, with nothing escaped in them."""
     if not names:
         return True
-    if b"\\" in names or b"]" in names or b"{" in names:
+    if not names.isascii() or b"\\" in names or b"]" in names or b"{" in names:
         return False
     between = names.count(b'","')
     return names[:1] == names[-1:] == b'"' and names.count(b'"') == 2 * between + 2

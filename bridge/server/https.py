@@ -49,7 +49,12 @@ class Route:
 
 class HttpsServer:
     """Serves `routes` on `address`. `tls` None serves plain HTTP, for tests and benches on the
-    loopback only."""
+    loopback only.
+
+    A body must arrive within `read_timeout_s`; the rest of one that was refused unread is taken
+    for `linger_s`, so that its sender sees the answer; a call in flight at the stop is given
+    `shutdown_timeout_s`.
+    """
 
     def __init__(
         self,
@@ -62,6 +67,7 @@ class HttpsServer:
         log: telemetry.Logger | None = None,
         read_timeout_s: float = 10.0,
         shutdown_timeout_s: float = 10.0,
+        linger_s: float = 1.0,
     ) -> None:
         self._address = address
         self._routes = {route.path: route for route in routes}
@@ -71,6 +77,7 @@ class HttpsServer:
         self._log = log or telemetry.logger(component="server")
         self._read_timeout_s = read_timeout_s
         self._shutdown_timeout_s = shutdown_timeout_s
+        self._linger_s = linger_s
         self._runner: web.ServerRunner | None = None
         self._stopping = False
         self.port = 0
@@ -89,7 +96,12 @@ class HttpsServer:
             self._metrics.certificate_ends.set(self._tls.not_after_s)
         self._metrics.expect(self._routes)
         sockets = await asyncio.to_thread(addresses.listen, self._address)
-        server = web.Server(self._serve, access_log=None, keepalive_timeout=_KEEPALIVE_S)
+        server = web.Server(
+            self._serve,
+            access_log=None,
+            keepalive_timeout=_KEEPALIVE_S,
+            lingering_time=self._linger_s,
+        )
         self._runner = web.ServerRunner(server, shutdown_timeout=self._shutdown_timeout_s)
         await self._runner.setup()
         context = self._tls.context if self._tls else None

@@ -42,13 +42,7 @@ CURABLE = [
         "a node selector that no node matches",
         manifests.pod("picky", NAMESPACE, nodeSelector={"example.com/zone": "moon"}),
         "example.com/zone",
-        lambda arena: (
-            arena.kubernetes.patch(
-                f"/api/v1/nodes/{next(iter(arena.slurm.nodes()))}",
-                {"metadata": {"labels": {"example.com/zone": "moon"}}},
-            )
-            and None
-        ),
+        label_a_node,
     ),
 ]
 

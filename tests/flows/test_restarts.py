@@ -72,7 +72,7 @@ def test_killed_at_ten_moments_amid_fifty_waiting_jobs(arena: Arena, begin: Begi
 
     def complete() -> bool:
         jobs = arena.kubernetes.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")["items"]
-        return sum(job["status"].get("succeeded", 0) for job in jobs) == JOBS
+        return bool(sum(job["status"].get("succeeded", 0) for job in jobs) == JOBS)
 
     wait_for("all Jobs are complete", complete, seconds=120)
     arena.wait_idle()

@@ -178,6 +178,7 @@ class App:
             scheduler_name=settings.scheduler_name,
             interval_s=settings.nodes.interval_s,
             changed=self.runner.classes_changed,
+            classes_in_use=self.runner.classes_in_use,
             clock=clock,
         )
         self._reflectors = self._build_reflectors()

@@ -65,6 +65,7 @@ def facts(job: Job) -> JobFacts:
         reason=job.reason,
         description=job.description,
         partition=job.partition,
+        constraints=job.constraints,
         expected_start_s=job.start_s if job.pending else None,
         allocation=Allocation(job.id, job.grants) if holds else None,
     )

@@ -211,6 +211,9 @@ class GangMachine:
     def _take_wish(self, spec: JobSpec, out: list[do.Instruction]) -> None:
         if self.facts is None or not self.facts.waits or spec in (self.spec, self._updated_to):
             return
+        if self.spec is None and self.facts.constraints == spec.constraints:
+            self.spec = spec  # after a restart: Slurm has it already
+            return
         assert self.job_id is not None
         self._updated_to = spec
         out.append(do.UpdateJob(self.job_id, self.spec, spec))

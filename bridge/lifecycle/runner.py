@@ -6,6 +6,7 @@ and each request ends in exactly one event to its machine, whatever happened to 
 """
 
 import asyncio
+import re
 from collections.abc import Iterable
 
 import structlog
@@ -26,10 +27,10 @@ from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.pod import Pod
-from bridge.model.scheduling import Taint
+from bridge.model.scheduling import PodShape, Taint
 from bridge.model.verdict import Verdict
 from bridge.placement.assign import assign
-from bridge.placement.classes import feasible_classes
+from bridge.placement.classes import class_of, classes, feasible_classes
 from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
@@ -37,6 +38,7 @@ from bridge.workloads import jobspec
 
 log = structlog.get_logger(__name__)
 
+_CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
 
@@ -108,6 +110,15 @@ class Runner:
                 continue  # nothing better to say to Slurm: the job keeps what it has
             self._handle(gang_id, ev.Wished(spec))
 
+    def classes_in_use(self) -> frozenset[str]:
+        """Node classes that waiting jobs name: no node may lose such a feature."""
+        found: set[str] = set()
+        for machine in self.machines.values():
+            if machine.facts is not None and machine.facts.waits:
+                told = machine.spec.constraints if machine.spec else machine.facts.constraints
+                found.update(_CLASS.findall(told))
+        return frozenset(found)
+
     def job_seen(self, event: object) -> None:
         """News from the watcher."""
         match event:
@@ -163,6 +174,7 @@ class Runner:
         for gang_id, machine in list(self.machines.items()):
             machine.release()
             self._handle(gang_id, ev.Tick())
+        self.classes_changed()
 
     @property
     def recovered(self) -> bool:
@@ -311,26 +323,39 @@ class Runner:
         return text if found.mask.any() else f"{text} No node can take the pod: {found.summary()}"
 
     def _spec(self, gang: Gang, generation: int, excluded: tuple[NodeName, ...]) -> JobSpec:
-        snapshot = self.cluster.table.snapshot()
-        classes, required = feasible_classes(snapshot, gang.shape)
-        known = tuple(name for name in classes if name in self._side.features)
-        if not known and not required:
-            found = feasible(snapshot, gang.shape, now=False)
-            raise BadInput(
-                "no node that Slurm knows can take this pod: "
-                + (found.summary() or "no node is registered in Slurm yet")
-            )
-        nodes = self.cluster.nodes
         return jobspec.build(
             gang,
             identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
             rules=self._rules,
             partitions=self._side.partitions,
-            where=jobspec.Where(
-                classes=known,
-                excluded=tuple(nodes[name].slurm_name for name in excluded if name in nodes),
-                required=tuple(nodes[name].slurm_name for name in required if name in nodes),
-            ),
+            where=self._where(gang.shape, excluded),
+        )
+
+    def _where(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
+        """Node classes for Slurm; single nodes only where the selector names them.
+
+        Slurm has no "one of these nodes": several named ones are said as their classes without
+        the other nodes of these. Raises BadInput when no node that Slurm knows is left.
+        """
+        snapshot = self.cluster.table.snapshot()
+        chosen, named = feasible_classes(snapshot, shape)
+        wanted, left_out, required = set(chosen), set(excluded), tuple(named)
+        if len(named) > 1 or (named and chosen):
+            members = classes(snapshot)
+            for name in {key for node in named if (key := class_of(snapshot, node))}:
+                wanted.add(name)
+                left_out |= set(members[name]) - set(named)
+            required = ()
+        known = sorted(wanted & self._side.features)
+        if not known and not required:
+            found = feasible(snapshot, shape, now=False)
+            reason = found.summary() if not found.mask.any() else "none is registered in Slurm yet"
+            raise BadInput(f"no node that Slurm knows can take this pod: {reason}")
+        nodes = self.cluster.nodes
+        return jobspec.Where(
+            classes=known,
+            excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
+            required=tuple(nodes[name].slurm_name for name in required if name in nodes),
         )
 
     async def _update(self, instruction: do.UpdateJob) -> None:

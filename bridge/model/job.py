@@ -98,6 +98,8 @@ class JobFacts:
     """Slurm's state_reason: Priority, Resources, PartitionDown …"""
     description: str = ""
     partition: str = ""
+    constraints: str = ""
+    """The feature expression that Slurm holds it to."""
     expected_start_s: float | None = None
     """Epoch seconds, when backfill has looked at the job."""
     allocation: Allocation | None = None

@@ -46,6 +46,7 @@ class NodeController:
         scheduler_name: str,
         interval_s: float,
         changed: Callable[[], None],
+        classes_in_use: Callable[[], frozenset[str]],
         clock: Clock,
     ) -> None:
         self._cluster = cluster
@@ -57,6 +58,7 @@ class NodeController:
         self._scheduler_name = scheduler_name
         self._interval_s = interval_s
         self._changed = changed
+        self._classes_in_use = classes_in_use
         self._clock = clock
         self._taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
         self._dirty = asyncio.Event()
@@ -99,6 +101,7 @@ class NodeController:
             others=self._others(),
             rules=self._rules,
             scheduler_name=self._scheduler_name,
+            classes_in_use=self._classes_in_use(),
         )
         gate = asyncio.Semaphore(_AT_ONCE)
 

@@ -1,0 +1,82 @@
+"""One Kubernetes node as Slurm shall know it."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.model.job import Gres
+from bridge.model.resources import Resources
+from bridge.nodes import definition
+from tests.builders import GI, a_node
+
+RULES = definition.Rules(
+    cluster="0123456789abcdef",
+    topology="fabric:root",
+    gpu_type_label="nvidia.com/gpu.product",
+    resource_map={"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"},
+)
+LAYERS = {f"{names.AWS_NETWORK_LAYER_PREFIX}{i}": f"nn-{i}" for i in (1, 2, 3)}
+
+
+def test_a_node_gives_what_pods_of_others_leave_in_whole_cpus() -> None:
+    """One thread a core, so that a Kubernetes CPU is a Slurm core; nothing rounded up."""
+    others = Resources(cpu_milli=300, memory_bytes=GI + 1)
+    found = definition.define(a_node(), node_class="class-x", others=others, rules=RULES)
+    assert (found.cpus, found.cores_per_socket, found.threads_per_core) == (63, 63, 1)
+    assert found.memory_mib == 511 * 1024 - 1
+    assert found.gres == (Gres("gpu", "h100", 8),)
+    assert found.address == "10.0.0.1"
+    assert found.features == ("class-x", "k8s-01234567", "slurm-bridge")
+
+
+def test_the_headroom_and_a_common_address_are_the_admins() -> None:
+    """Both from the settings."""
+    rules = replace(RULES, cpu_headroom_milli=1500, memory_headroom_mib=1024, address="sink")
+    found = definition.define(a_node(), node_class="c", others=Resources(), rules=rules)
+    assert (found.cpus, found.memory_mib, found.address) == (62, 511 * 1024, "sink")
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "topology"),
+    [
+        ({}, {}, ""),
+        (LAYERS, {}, "fabric:root:nn-1:nn-2:nn-3"),
+        ({k: v for k, v in LAYERS.items() if not k.endswith("2")}, {}, "fabric:root:nn-1"),
+        (LAYERS, {names.TOPOLOGY_ANNOTATION: "mine:a:b"}, "mine:a:b"),
+    ],
+)
+def test_the_fabrics_layers_become_the_topology_path(
+    labels: dict[str, str], annotations: dict[str, str], topology: str
+) -> None:
+    """Layer 1 is the top; the admin's annotation wins."""
+    node = a_node(labels=labels, annotations=annotations)
+    assert definition.topology_of(node, "fabric:root") == topology
+
+
+@pytest.mark.parametrize(
+    ("product", "kind"),
+    [
+        ("NVIDIA-H100-80GB-HBM3", "h100"),
+        ("NVIDIA-A10G", "a10g"),
+        ("Tesla-T4", "t4"),
+        ("NVIDIA-GB200", "gb200"),
+        ("Quadro RTX 6000", "quadro_rtx_6000"),
+        ("", ""),
+    ],
+)
+def test_the_gpus_type_is_its_model(product: str, kind: str) -> None:
+    """As people write it after `gpu:`; an unknown product keeps its name."""
+    assert definition.gpu_type(product) == kind
+
+
+def test_a_node_with_nothing_to_give_is_refused_with_what_to_look_at() -> None:
+    """No memory, no whole CPU or no address: said on the node."""
+    for node, says in (
+        (a_node(memory_gi=0), "0 MiB of memory"),
+        (a_node(cpu=0), "0 whole CPUs"),
+        (replace(a_node(), internal_ip=""), "no InternalIP"),
+    ):
+        with pytest.raises(BadInput, match=says):
+            definition.define(node, node_class="c", others=Resources(), rules=RULES)

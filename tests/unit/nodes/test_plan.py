@@ -1,0 +1,120 @@
+"""What must be done so that Slurm knows the Kubernetes nodes as they are."""
+
+from dataclasses import replace
+from typing import Any
+
+from bridge import names
+from bridge.model.ids import SlurmNodeName
+from bridge.model.job import Gres
+from bridge.model.node import Node
+from bridge.model.scheduling import Taint
+from bridge.nodes import definition, plan
+from bridge.slurm import SlurmNode
+from tests.builders import SCHEDULER, a_node
+
+RULES = definition.Rules(
+    cluster="0123456789abcdef",
+    gpu_type_label="nvidia.com/gpu.product",
+    resource_map={"nvidia.com/gpu": "gpu"},
+)
+TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
+
+
+def in_slurm(name: str = "node-1", *flags: str, **fields: Any) -> SlurmNode:
+    """As a registration of `a_node` leaves it."""
+    return replace(
+        SlurmNode(
+            name=SlurmNodeName(name),
+            states=frozenset({"IDLE", "EXTERNAL", *flags}),
+            cpus=64,
+            memory_mib=512 * 1024,
+            gres=(Gres("gpu", "h100", 8),),
+            features=("class-x", "k8s-01234567", "slurm-bridge"),
+        ),
+        **fields,
+    )
+
+
+def planned(
+    nodes: list[Node], slurm_nodes: list[SlurmNode], *, in_use: tuple[str, ...] = ()
+) -> list[plan.Action]:
+    return plan.plan(
+        nodes={node.name: node for node in nodes},
+        slurm_nodes={node.name: node for node in slurm_nodes},
+        classes={node.name: "class-x" for node in nodes},
+        others={},
+        rules=RULES,
+        scheduler_name=SCHEDULER,
+        classes_in_use=in_use,
+    )
+
+
+def test_a_labelled_node_is_registered_then_tainted_then_left_alone() -> None:
+    """The taint follows the registration, never the other way round."""
+    node = a_node()
+    (first,) = planned([node], [])
+    assert isinstance(first, plan.Register)
+    assert planned([node], [in_slurm()]) == [plan.AddTaint(node.name)]
+    assert planned([replace(node, taints=(TAINT,))], [in_slurm()]) == []
+
+
+def test_a_node_without_the_label_is_not_registered_but_tainted_if_slurm_has_it() -> None:
+    """Hybrid nodes run slurmd themselves."""
+    node = replace(a_node(), labels={})
+    assert planned([node], []) == []
+    native = in_slurm(states=frozenset({"IDLE"}), features=())
+    assert planned([node], [native]) == [plan.AddTaint(node.name)]
+
+
+def test_a_node_that_slurm_lost_is_made_anew_only_when_idle() -> None:
+    """NOT_RESPONDING external nodes never recover by themselves."""
+    node = replace(a_node(), taints=(TAINT,))
+    (healed,) = planned([node], [in_slurm("node-1", "NOT_RESPONDING")])
+    assert isinstance(healed, plan.Delete)
+    busy = in_slurm("node-1", "NOT_RESPONDING", allocated_cpus=4)
+    assert planned([node], [busy]) == []
+
+
+def test_a_node_that_lost_capacity_is_drained_and_made_anew_when_idle() -> None:
+    """Slurm can't be told that a registered node has less."""
+    node = replace(a_node(gpu=7), taints=(TAINT,))
+    (drain,) = planned([node], [in_slurm(allocated_cpus=4)])
+    assert isinstance(drain, plan.Drain)
+    assert drain.reason.startswith("slurm-bridge: ")
+    assert planned([node], [in_slurm("node-1", "DRAIN", allocated_cpus=4)]) == []
+    (delete,) = planned([node], [in_slurm()])
+    assert isinstance(delete, plan.Delete)
+
+
+def test_a_node_that_is_gone_leaves_slurm_and_loses_its_taint() -> None:
+    """Deleted, or its label taken off; while busy it is only drained."""
+    assert [type(step) for step in planned([], [in_slurm()])] == [plan.Delete]
+    assert [type(step) for step in planned([], [in_slurm(allocated_cpus=1)])] == [plan.Drain]
+    unlabelled = replace(a_node(), labels={}, taints=(TAINT,))
+    assert [type(step) for step in planned([unlabelled], [in_slurm()])] == [plan.Delete]
+    assert planned([unlabelled], []) == [plan.RemoveTaint(unlabelled.name)]
+
+
+def test_nodes_of_others_are_never_touched() -> None:
+    """Native nodes, and external ones of another Kubernetes cluster."""
+    native = in_slurm(states=frozenset({"IDLE"}))
+    other = in_slurm("node-2", features=("class-x", "k8s-ffffffff"))
+    assert planned([], [native, other]) == []
+
+
+def test_a_new_class_is_added_and_an_old_one_kept_while_jobs_name_it() -> None:
+    """So that no waiting job ever names a feature that no node has."""
+    node = replace(a_node(), taints=(TAINT,))
+    old = in_slurm(features=("class-old", "k8s-01234567", "slurm-bridge"))
+    (step,) = planned([node], [old], in_use=("class-old",))
+    assert isinstance(step, plan.SetFeatures)
+    assert set(step.features) == {"class-x", "class-old", "k8s-01234567", "slurm-bridge"}
+    (step,) = planned([node], [old])
+    assert isinstance(step, plan.SetFeatures)
+    assert "class-old" not in step.features
+
+
+def test_a_node_that_cannot_be_registered_is_told_and_the_others_are_served() -> None:
+    """One admin's mistake is nobody else's trouble."""
+    steps = planned([a_node("bad", memory_gi=0), a_node("good")], [])
+    assert [type(step) for step in steps] == [plan.Refuse, plan.Register]

@@ -71,7 +71,7 @@ stack-down: $(READY) ## end the real stack; leaves no process, mount or file
 	@$(PY) -m tests.e2e.stack down $(ARGS)
 
 .PHONY: e2e
-e2e: $(READY) ## the stories on the real stack, started for them unless it is up; ARGS="-k name"
+e2e: $(READY) ## the stories on the real stack, started for them and ended; ARGS="-k name"
 	@bash tools/e2e.sh $(abspath $(PY)) $(ARGS)
 
 bench-%: $(READY) ## run bench/<name>.py: a table, bench/out/<name>.json, non-zero when a floor is missed

@@ -20,7 +20,10 @@ def parse(raw: Mapping[str, Any]) -> BatchJob:
     A Job with neither completions nor parallelism is one pod; with parallelism only it is a work
     queue (completions stay None).
     """
-    job = _SCHEMA.read(raw)
+    return _SCHEMA.parse(raw, _row)
+
+
+def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
     spec: wire.JobSpecWire = job.get("spec") or {}
     conditions = (job.get("status") or {}).get("conditions") or ()
@@ -42,6 +45,6 @@ def parse(raw: Mapping[str, Any]) -> BatchJob:
         deleting=bool(meta.get("deletionTimestamp")),
         active_deadline_s=spec.get("activeDeadlineSeconds"),
         annotations=metadata.annotations(meta),
-        template=templates.row(spec.get("template") or {}),
+        template=templates.row(spec.get("template") or {}, namespace=meta.get("namespace", "")),
         owner=metadata.controller(meta),
     )

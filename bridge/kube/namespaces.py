@@ -14,7 +14,11 @@ _SCHEMA = wire.Schema(wire.NamespaceWire, kind="namespace")
 
 def parse(raw: Mapping[str, Any]) -> Namespace:
     """The row of a namespace. Raises BadInput with the field."""
-    meta: wire.Meta = _SCHEMA.read(raw).get("metadata") or {}
+    return _SCHEMA.parse(raw, _row)
+
+
+def _row(namespace: wire.NamespaceWire) -> Namespace:
+    meta: wire.Meta = namespace.get("metadata") or {}
     return Namespace(
         name=meta.get("name", ""),
         uid=meta.get("uid", ""),

@@ -25,7 +25,10 @@ def parse(raw: Mapping[str, Any]) -> Node:
 
     Without status.allocatable its capacity counts, as in the API server's defaults.
     """
-    node = _SCHEMA.read(raw)
+    return _SCHEMA.parse(raw, _row)
+
+
+def _row(node: wire.NodeWire) -> Node:
     meta: wire.Meta = node.get("metadata") or {}
     spec: wire.NodeSpec = node.get("spec") or {}
     status: wire.NodeStatus = node.get("status") or {}

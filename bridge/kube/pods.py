@@ -29,7 +29,10 @@ def parse(raw: Mapping[str, Any]) -> Pod:
     Requests are computed as Kubernetes does (`bridge.kube.requests`); equal shapes, owners, label
     sets are the same objects.
     """
-    pod = _SCHEMA.read(raw)
+    return _SCHEMA.parse(raw, _row)
+
+
+def _row(pod: wire.PodWire) -> Pod:
     meta: wire.Meta = pod.get("metadata") or {}
     spec: wire.PodSpec = pod.get("spec") or {}
     status: wire.PodStatus = pod.get("status") or {}
@@ -45,7 +48,7 @@ def parse(raw: Mapping[str, Any]) -> Pod:
         scheduler_name=sys.intern(spec.get("schedulerName") or "default-scheduler"),
         node_name=NodeName(sys.intern(node_name)),
         phase=status.get("phase") or "Pending",
-        shape=shapes.of(spec, status if node_name else None),
+        shape=shapes.of(spec, meta, status=status if node_name else None),
         gates=_gates(tuple(one.get("name", "") for one in spec.get("schedulingGates") or ())),
         deleting=bool(meta.get("deletionTimestamp")),
         owner=metadata.controller(meta),

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 from bridge.errors import BadInput
-from bridge.kube import requests, wire
+from bridge.kube import requests, siblings, wire
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
@@ -22,7 +22,6 @@ from bridge.model.scheduling import (
 
 _DECIDING = (
     "nodeSelector",
-    "affinity",
     "tolerations",
     "containers",
     "initContainers",
@@ -33,16 +32,34 @@ _DECIDING = (
 _RESIZING = ("containerStatuses", "initContainerStatuses", "resources", "allocatedResources")
 
 
-def of(spec: wire.PodSpec, status: wire.PodStatus | None = None) -> PodShape:
+def of(
+    spec: wire.PodSpec, meta: wire.Meta | None = None, *, status: wire.PodStatus | None = None
+) -> PodShape:
     """The shape of a pod or of a template's pods; `status` only for pods on a node.
 
-    Raises BadInput with the offending field.
+    `meta` decides whether a pod (anti-)affinity is about the pod's own kind. Raises BadInput with
+    the offending field.
     """
     parts = _picked(dict(spec), _DECIDING)
+    affinity = spec.get("affinity") or {}
     actual = _picked(dict(status), _RESIZING) if status else {}
     if actual and status:
         actual["conditions"] = [one for one in status.get("conditions") or () if _resize(one)]
-    return _shape(json.dumps([parts, actual], separators=(",", ":"), default=str))
+    apart = _own(affinity.get("podAntiAffinity"), meta)
+    together = _own(affinity.get("podAffinity"), meta)
+    parts["affinity"] = affinity.get("nodeAffinity")
+    everything = [parts, actual, apart, together]
+    return _shape(json.dumps(everything, separators=(",", ":"), default=str))
+
+
+def _own(affinity: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
+    if not affinity or not meta:
+        return ()
+    return siblings.topology_keys(
+        affinity.get("requiredDuringSchedulingIgnoredDuringExecution"),
+        meta.get("labels") or {},
+        meta.get("namespace", ""),
+    )
 
 
 def _picked(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
@@ -55,13 +72,15 @@ def _resize(condition: wire.ConditionWire) -> bool:
 
 @lru_cache(maxsize=8192)
 def _shape(text: str) -> PodShape:
-    spec, status = json.loads(text)
+    spec, status, apart, together = json.loads(text)
     shape = PodShape(
         requests=requests.of(spec, status or None),
         node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
         affinity_terms=_terms(spec.get("affinity")),
         tolerations=tuple(_toleration(one) for one in spec.get("tolerations") or ()),
         host_ports=_host_ports(spec),
+        apart=tuple(apart),
+        together=tuple(together),
     )
     return _first_equal(shape)
 
@@ -72,10 +91,8 @@ def _first_equal(shape: PodShape) -> PodShape:
     return shape
 
 
-def _terms(affinity: wire.Affinity | None) -> tuple[NodeSelectorTerm, ...] | None:
-    required = ((affinity or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
+def _terms(affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
+    required = (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return None
     return tuple(

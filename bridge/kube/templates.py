@@ -9,20 +9,20 @@ from bridge.model.owner import PodTemplate
 _SCHEMA = wire.Schema(wire.TemplateWire, kind="pod template")
 
 
-def parse(raw: Mapping[str, Any]) -> PodTemplate:
+def parse(raw: Mapping[str, Any], *, namespace: str = "") -> PodTemplate:
     """From the `template` of a Job, a JobSet's replicated job, a LeaderWorkerSet …
 
     Raises BadInput with the offending field.
     """
-    return row(_SCHEMA.read(raw))
+    return _SCHEMA.parse(raw, lambda template: row(template, namespace=namespace))
 
 
-def row(template: wire.TemplateWire) -> PodTemplate:
-    """From a template that is checked already."""
-    meta: wire.Meta = template.get("metadata") or {}
+def row(template: wire.TemplateWire, *, namespace: str = "") -> PodTemplate:
+    """From a template that is checked already; `namespace` is where its pods will be."""
+    meta: wire.Meta = {**(template.get("metadata") or {}), "namespace": namespace}
     spec: wire.PodSpec = template.get("spec") or {}
     return PodTemplate(
-        shape=shapes.of(spec),
+        shape=shapes.of(spec, meta),
         annotations=metadata.annotations(meta),
         subdomain=spec.get("subdomain") or "",
         active_deadline_s=spec.get("activeDeadlineSeconds"),

@@ -6,7 +6,7 @@ objects behind. Strict: "3" is not a number here, as it isn't for the API server
 as they are; `bridge.model.quantity` reads them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -96,10 +96,43 @@ class NodeAffinity(TypedDict, total=False):
     requiredDuringSchedulingIgnoredDuringExecution: NodeSelector | None
 
 
+class LabelExpression(TypedDict, total=False):
+    """One requirement of a label selector"""
+
+    key: str
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    values: list[str] | None
+
+
+class LabelSelector(TypedDict, total=False):
+    """metav1.LabelSelector"""
+
+    matchLabels: dict[str, str] | None
+    matchExpressions: list[LabelExpression] | None
+
+
+class PodTerm(TypedDict, total=False):
+    """One required term of a pod (anti-)affinity"""
+
+    labelSelector: LabelSelector | None
+    namespaces: list[str] | None
+    namespaceSelector: LabelSelector | None
+    topologyKey: str
+    mismatchLabelKeys: list[str] | None
+
+
+class PodAffinity(TypedDict, total=False):
+    """spec.affinity.podAffinity, spec.affinity.podAntiAffinity"""
+
+    requiredDuringSchedulingIgnoredDuringExecution: list[PodTerm] | None
+
+
 class Affinity(TypedDict, total=False):
     """spec.affinity"""
 
     nodeAffinity: NodeAffinity | None
+    podAffinity: PodAffinity | None
+    podAntiAffinity: PodAffinity | None
 
 
 class TolerationWire(TypedDict, total=False):
@@ -274,6 +307,7 @@ class NamespaceWire(TypedDict, total=False):
 
 
 Wire = TypeVar("Wire")
+Row = TypeVar("Row")
 
 
 class Schema(Generic[Wire]):
@@ -283,16 +317,20 @@ class Schema(Generic[Wire]):
         self._adapter: TypeAdapter[Wire] = TypeAdapter(shape)
         self._kind = kind
 
-    def read(self, raw: Mapping[str, Any]) -> Wire:
-        """The parts of `raw` that we know. Raises BadInput with the first offending field."""
+    def parse(self, raw: Mapping[str, Any], row: Callable[[Wire], Row]) -> Row:
+        """The row that `row` makes of the parts of `raw` that we know.
+
+        Raises BadInput, and nothing else, with the object's name and the first offending field.
+        """
         try:
-            return self._adapter.validate_python(raw, strict=True)
+            return row(self._adapter.validate_python(raw, strict=True))
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False, include_context=False)[0]
             field = path(first["loc"])
-            raise BadInput(
-                f"{self._kind} {_name(raw)}: {field or 'the object'}: {first['msg']}", field=field
-            ) from None
+            said = f"{field or 'the object'}: {first['msg']}"
+        except BadInput as error:
+            field, said = error.field, str(error)
+        raise BadInput(f"{self._kind} {_name(raw)}: {said}", field=field)
 
 
 def path(location: tuple[int | str, ...]) -> str:

@@ -86,7 +86,7 @@ def test_rules(spec: dict[str, Any], cpu_milli: int) -> None:
 
 
 def test_templates_get_limits_too() -> None:
-    """A template's limits count as requests, although the API server fills them in only for pods."""
+    """A template's limits count as requests, too: the API server fills them in only for pods."""
     container = {"resources": {"limits": {"nvidia.com/gpu": 8}, "requests": {"cpu": 2}}}
     template = templates.parse({"spec": {"containers": [container]}})
     assert template.shape.requests == Resources(cpu_milli=2000, extended=(("nvidia.com/gpu", 8),))

@@ -245,7 +245,7 @@ class ApiServer:
 
     def _write(self, kind: Kind, obj: Object) -> Stored:
         """Store a change; the last finalizer gone from a deleted object removes it."""
-        if metadata.may_go(obj):
+        if metadata.may_go(obj, kind):
             return self._remove(kind, obj)
         return self.store.put(kind.table, obj)
 

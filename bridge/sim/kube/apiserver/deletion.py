@@ -74,9 +74,10 @@ def decide(obj: Object, kind: Kind, options: Object, *, now_s: float) -> Decisio
     finalizers = _finalizers(changed, kind, options)
     if finalizers != (changed["metadata"].get("finalizers") or []):
         changed = _with(changed, finalizers=finalizers)
-    if finalizers and not graceful:
+    held = bool(finalizers) or kind.rules.holds(changed)
+    if held and not graceful:
         changed = _marked(changed, now_s=now_s)
-    waits = bool(finalizers) or (graceful and changed["metadata"]["deletionGracePeriodSeconds"] > 0)
+    waits = held or (graceful and changed["metadata"]["deletionGracePeriodSeconds"] > 0)
     return Decision(changed, remove=not waits, warnings=warnings)
 
 

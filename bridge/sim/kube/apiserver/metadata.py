@@ -115,11 +115,12 @@ def bump_generation(obj: Object) -> None:
         obj["metadata"]["generation"] += 1
 
 
-def may_go(obj: Object) -> bool:
+def may_go(obj: Object, kind: Kind) -> bool:
     """Whether a deleted object has nothing left to wait for: no finalizer, no grace."""
     metadata = obj["metadata"]
     return (
         bool(metadata.get("deletionTimestamp"))
         and not metadata.get("finalizers")
         and not metadata.get("deletionGracePeriodSeconds")
+        and not kind.rules.holds(obj)
     )

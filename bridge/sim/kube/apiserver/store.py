@@ -51,6 +51,7 @@ class Change:
     """One change of one object; `previous` is what it was (None when it is new)."""
 
     type: EventType
+    table: str
     version: int
     current: Stored
     previous: Object | None
@@ -106,6 +107,7 @@ class Store:
     def __init__(self, *, history: int = 20_000) -> None:
         self._tables: dict[str, _Table] = {}
         self._history = history
+        self._everything: list[Subscription] = []
         self.version = 1
 
     def get(self, table: str, key: Key) -> Stored | None:
@@ -142,6 +144,7 @@ class Store:
             entries,
             Change(
                 "MODIFIED" if before else "ADDED",
+                table,
                 self.version,
                 stored,
                 before.object if before else None,
@@ -159,7 +162,7 @@ class Store:
             "metadata": {**before.object["metadata"], "resourceVersion": str(self.version)},
         }
         stored = Stored(last, self.version)
-        self._publish(entries, Change("DELETED", self.version, stored, before.object))
+        self._publish(entries, Change("DELETED", table, self.version, stored, before.object))
         return stored
 
     def subscribe(self, table: str, *, since: int | None = None) -> Subscription:
@@ -179,6 +182,21 @@ class Store:
         entries = self._table(table)
         entries.subscriptions = [one for one in entries.subscriptions if one is not subscription]
 
+    def subscribe_everything(self) -> Subscription:
+        """Changes in all tables, also those that are still to come, from now on."""
+        subscription = Subscription(deque())
+        self._everything.append(subscription)
+        return subscription
+
+    def unsubscribe_everything(self, subscription: Subscription) -> None:
+        """No more changes for this one."""
+        self._everything = [one for one in self._everything if one is not subscription]
+
+    @property
+    def tables(self) -> list[str]:
+        """The tables that have (had) objects."""
+        return list(self._tables)
+
     def compact(self) -> None:
         """Forget all history, as etcd's compaction does: every older version is now expired."""
         for entries in self._tables.values():
@@ -189,7 +207,7 @@ class Store:
         entries.history.append(change)
         if len(entries.history) > self._history:
             entries.forgotten = entries.history.popleft().version
-        for subscription in entries.subscriptions:
+        for subscription in (*entries.subscriptions, *self._everything):
             subscription.put(change)
 
     def _table(self, table: str) -> _Table:

@@ -56,6 +56,11 @@ class Rules:
         del obj, asked
         return None
 
+    def holds(self, obj: Object) -> bool:
+        """Whether something besides finalizers keeps a deleted object (a namespace's content)."""
+        del obj
+        return False
+
     def fields(self, obj: Object) -> dict[str, str]:
         """What field selectors may name, besides metadata.name and metadata.namespace."""
         del obj

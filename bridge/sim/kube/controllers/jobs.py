@@ -1,0 +1,393 @@
+"""The Job controller: makes a Job's pods, counts how they end, says when the Job is over.
+
+As the real one: each pod carries a tracking finalizer until its end is counted; failures are
+replaced after a growing back-off; a Job is Complete or Failed only when its last pod is gone.
+Not done: backoffLimitPerIndex, successPolicy, managedBy, restarts of containers.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Final
+
+from bridge.sim.kube.apiserver import kinds
+from bridge.sim.kube.apiserver.core import ApiServer, Target
+from bridge.sim.kube.apiserver.failure import ApiFailure
+from bridge.sim.kube.apiserver.objects import (
+    Key,
+    Object,
+    condition_is_true,
+    controller_of,
+    copy,
+    key_of,
+    owner_reference,
+    seconds,
+    with_condition,
+)
+from bridge.sim.kube.apiserver.request import JOB_CONTROLLER
+from bridge.sim.kube.apiserver.store import Change
+from bridge.sim.kube.controllers import indexes, job_state
+from bridge.sim.kube.controllers.events import Recorder
+from bridge.sim.kube.controllers.job_state import INDEX, TRACKING, Tally
+from bridge.sim.kube.controllers.queue import WorkQueue
+
+_MOST_AT_ONCE: Final = 500
+_LONGEST_BACKOFF_S: Final = 600.0
+
+
+class JobController:
+    """One for the whole cluster."""
+
+    def __init__(self, api: ApiServer, *, backoff_s: float = 10.0, batch_s: float = 0.05) -> None:
+        """`backoff_s` after a first failure; changes of pods are gathered for `batch_s` (the real
+        one: 1 s), so that a Job of 1,000 pods isn't counted 1,000 times.
+        """
+        self._api = api
+        self._backoff_s = backoff_s
+        self._batch_s = batch_s
+        self._queue: WorkQueue[Key] = WorkQueue(api.clock)
+        self._jobs = api.store.subscribe(kinds.JOBS.table, since=0)
+        self._pods = api.store.subscribe(kinds.PODS.table, since=0)
+        self._pods_of: dict[str, dict[Key, Object]] = {}
+        """By the uid of the Job that owns them."""
+        self._uids_at: dict[Key, set[str]] = {}
+        """Uids of the Jobs, there or gone, that own pods, by namespace and name."""
+        self._failures: dict[str, tuple[int, float]] = {}
+        """By the Job's uid: failures since the last success, and when the last one was."""
+        self._events = Recorder(api, "job-controller")
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._follow_jobs())
+            tasks.create_task(self._follow_pods())
+            tasks.create_task(self._queue.work(self._sync))
+
+    async def _follow_jobs(self) -> None:
+        while True:
+            for change in await self._jobs.take():
+                self._queue.add(key_of(change.current.object))
+
+    async def _follow_pods(self) -> None:
+        while True:
+            await self._pods.arrival()
+            self._learn()
+            await asyncio.sleep(0)
+
+    def _learn(self) -> None:
+        """Bring the index of pods up to what the store has now."""
+        for change in self._pods.take_now():
+            self._note(change)
+
+    def _note(self, change: Change) -> None:
+        pod = change.current.object
+        owner = controller_of(pod)
+        if owner is None or owner["kind"] != "Job":
+            return
+        key = (pod["metadata"]["namespace"], owner["name"])
+        siblings = self._pods_of.setdefault(owner["uid"], {})
+        self._uids_at.setdefault(key, set()).add(owner["uid"])
+        if change.type == "DELETED":
+            siblings.pop(key_of(pod), None)
+            if not siblings:
+                del self._pods_of[owner["uid"]]
+                self._uids_at[key].discard(owner["uid"])
+        else:
+            siblings[key_of(pod)] = pod
+        self._queue.add_after(key, self._batch_s)
+
+    async def _sync(self, key: Key) -> None:
+        """Bring one Job and its pods together.
+
+        1. Pods whose Job is gone only lose their finalizer; a finished Job needs nothing more.
+        2. Count; note when the Job started.
+        3. A Job that is decided ends its pods; any other gets the pods it lacks or loses those
+           that are too many.
+        4. Write the status, then take the finalizers off what has been counted.
+        """
+        self._learn()
+        stored = self._api.store.get(kinds.JOBS.table, key)
+        job = stored.object if stored else None
+        await self._release_orphans(key, job)
+        if job is None:
+            return
+        pods = list(self._pods_of.get(job["metadata"]["uid"], {}).values())
+        if job_state.is_finished(job):
+            await self._release(pods)
+            await self._expire(key, job)
+            return
+        counts = job_state.tally(job, pods, now_s=self._api.clock.time())
+        self._remember_failures(job, counts)
+        if counts.outcome is not None:
+            await self._delete(counts.active)
+        elif not job["metadata"].get("deletionTimestamp"):
+            excess = job_state.surplus(job, counts)
+            if excess:
+                await self._release(excess)
+                await self._delete(excess)
+            else:
+                await self._create_missing(key, job, counts)
+        await self._report(key, counts)
+        await self._release(counts.uncounted)
+        self._come_back(key, job)
+
+    async def _create_missing(self, key: Key, job: Object, counts: Tally) -> None:
+        lacking = job_state.missing(job, counts)[:_MOST_AT_ONCE]
+        if not lacking:
+            return
+        wait_s = self._backoff_left(job)
+        if wait_s > 0:
+            self._queue.add_after(key, wait_s)
+            return
+        size = 1
+        while lacking:
+            batch, lacking = lacking[:size], lacking[size:]
+            results = await asyncio.gather(
+                *(self._create_pod(job, index) for index in batch), return_exceptions=True
+            )
+            for result in results:
+                if isinstance(result, BaseException):
+                    if isinstance(result, ApiFailure):
+                        await self._events.warning(
+                            job, "FailedCreate", f"Error creating: {result.message}"
+                        )
+                    raise result
+            size *= 2
+
+    async def _create_pod(self, job: Object, index: int) -> None:
+        template = copy(job["spec"]["template"])
+        metadata: Object = {
+            **(template.get("metadata") or {}),
+            "generateName": _pod_prefix(job["metadata"]["name"], index),
+            "namespace": job["metadata"]["namespace"],
+            "finalizers": [TRACKING],
+            "ownerReferences": [owner_reference(job)],
+        }
+        spec = template["spec"]
+        if index >= 0:
+            metadata["annotations"] = {**(metadata.get("annotations") or {}), INDEX: str(index)}
+            metadata["labels"] = {**(metadata.get("labels") or {}), INDEX: str(index)}
+            spec["hostname"] = f"{job['metadata']['name']}-{index}"
+            _add_index_variable(spec)
+        answer = await self._api.create(
+            Target(kinds.PODS, job["metadata"]["namespace"], user=JOB_CONTROLLER),
+            {"kind": "Pod", "apiVersion": "v1", "metadata": metadata, "spec": spec},
+        )
+        name = answer.object["metadata"]["name"]
+        await self._events.normal(job, "SuccessfulCreate", f"Created pod: {name}")
+
+    async def _report(self, key: Key, counts: Tally) -> None:
+        """Write the Job's status. Pods created or deleted just now are in it already."""
+        self._learn()
+        stored = self._api.store.get(kinds.JOBS.table, key)
+        if stored is None:
+            return
+        pods = list(self._pods_of.get(stored.object["metadata"]["uid"], {}).values())
+        active = [pod for pod in pods if job_state.is_active(pod)]
+        waiting = {pod["metadata"]["uid"] for pod in counts.uncounted}
+        terminating = sum(
+            1
+            for pod in pods
+            if not job_state.is_active(pod)
+            and pod["status"].get("phase") not in ("Succeeded", "Failed")
+        )
+        over = counts.outcome is not None and not active and not terminating
+        untracked = all(
+            TRACKING not in (pod["metadata"].get("finalizers") or ())
+            or pod["metadata"]["uid"] in waiting
+            for pod in pods
+        )
+
+        def updated(job: Object) -> Object:
+            status = {
+                **(job.get("status") or {}),
+                "active": len(active),
+                "ready": sum(condition_is_true(pod, "Ready") for pod in active),
+                "terminating": terminating,
+                "succeeded": counts.succeeded,
+                "failed": counts.failed,
+                "uncountedTerminatedPods": {},
+            }
+            if job_state.is_indexed(job):
+                status["completedIndexes"] = indexes.text(counts.completed)
+            for name in ("active", "succeeded", "failed"):
+                if not status[name]:
+                    del status[name]
+            if not status.get("completedIndexes"):
+                status.pop("completedIndexes", None)
+            self._set_conditions(job, status, counts, over=over and untracked)
+            return {**job, "status": status}
+
+        before = stored.object
+        target = Target(kinds.JOBS, key[0], key[1], "status", user=JOB_CONTROLLER)
+        answer = await self._api.patch(target, updated)
+        await self._announce(before, answer.object)
+
+    def _set_conditions(self, job: Object, status: Object, counts: Tally, *, over: bool) -> None:
+        now = self._api.now()
+        known = status.get("conditions")
+        suspended = bool(job["spec"].get("suspend"))
+        was_suspended = condition_is_true(job, "Suspended")
+        if not suspended and not status.get("startTime"):
+            status["startTime"] = now
+        if counts.outcome is None and suspended != was_suspended and (suspended or known):
+            known = with_condition(
+                known,
+                _condition(
+                    "Suspended",
+                    "JobSuspended" if suspended else "JobResumed",
+                    "Job suspended" if suspended else "Job resumed",
+                    now,
+                    holds=suspended,
+                ),
+                now=now,
+            )
+            status.pop("startTime", None)
+            if not suspended:
+                status["startTime"] = now
+        if counts.outcome is not None:
+            end = counts.outcome
+            if not condition_is_true(job, end.interim):
+                known = with_condition(
+                    known, _condition(end.interim, end.reason, end.message, now), now=now
+                )
+            if over:
+                known = with_condition(
+                    known, _condition(end.final, end.reason, end.message, now), now=now
+                )
+                if end.final == "Complete":
+                    status["completionTime"] = now
+        if known:
+            status["conditions"] = known
+
+    async def _announce(self, before: Object, after: Object) -> None:
+        for kind, reason, message in (
+            ("Complete", "Completed", "Job completed"),
+            ("Suspended", "Suspended", "Job suspended"),
+        ):
+            if condition_is_true(after, kind) and not condition_is_true(before, kind):
+                await self._events.normal(after, reason, message)
+        if condition_is_true(before, "Suspended") and not condition_is_true(after, "Suspended"):
+            await self._events.normal(after, "Resumed", "Job resumed")
+        if condition_is_true(after, "Failed") and not condition_is_true(before, "Failed"):
+            for one in after["status"]["conditions"]:
+                if one["type"] == "Failed":
+                    await self._events.warning(after, one["reason"], one["message"])
+
+    async def _release_orphans(self, key: Key, job: Object | None) -> None:
+        """Let go of pods whose Job is gone, or was replaced by one of the same name."""
+        uid = job["metadata"]["uid"] if job else None
+        for owner in self._uids_at.get(key, set()) - {uid}:
+            await self._release(list(self._pods_of.get(owner, {}).values()))
+
+    async def _release(self, pods: Sequence[Object]) -> None:
+        for pod in pods:
+            if TRACKING not in (pod["metadata"].get("finalizers") or ()):
+                continue
+            namespace, name = key_of(pod)
+            try:
+                await self._api.patch(
+                    Target(kinds.PODS, namespace, name, user=JOB_CONTROLLER), _untracked
+                )
+            except ApiFailure as problem:
+                if problem.code != 404:
+                    raise
+
+    async def _delete(self, pods: Sequence[Object]) -> None:
+        for pod in pods:
+            namespace, name = key_of(pod)
+            options = {
+                "preconditions": {"uid": pod["metadata"]["uid"]},
+                "propagationPolicy": "Background",
+            }
+            try:
+                await self._api.delete(
+                    Target(kinds.PODS, namespace, name, user=JOB_CONTROLLER), options
+                )
+            except ApiFailure as problem:
+                if problem.code not in (404, 409):
+                    raise
+
+    def _remember_failures(self, job: Object, counts: Tally) -> None:
+        uid = job["metadata"]["uid"]
+        won = [pod for pod in counts.uncounted if pod["status"].get("phase") == "Succeeded"]
+        lost = [pod for pod in counts.uncounted if pod["status"].get("phase") != "Succeeded"]
+        if won:
+            self._failures.pop(uid, None)
+        elif lost:
+            count, _ = self._failures.get(uid, (0, 0.0))
+            last = max(job_state.finished_s(pod) for pod in lost)
+            self._failures[uid] = (count + len(lost), last)
+
+    def _backoff_left(self, job: Object) -> float:
+        count, last = self._failures.get(job["metadata"]["uid"], (0, 0.0))
+        if not count:
+            return 0.0
+        pause = min(self._backoff_s * float(2 ** min(count - 1, 10)), _LONGEST_BACKOFF_S)
+        return max(0.0, last + pause - self._api.clock.time())
+
+    def _come_back(self, key: Key, job: Object) -> None:
+        """Look again when the active deadline has passed."""
+        stored = self._api.store.get(kinds.JOBS.table, key)
+        deadline = job["spec"].get("activeDeadlineSeconds")
+        if stored is None or deadline is None:
+            return
+        started = (stored.object.get("status") or {}).get("startTime")
+        if started and not job["spec"].get("suspend") and not job_state.is_finished(stored.object):
+            left = seconds(started) + deadline - self._api.clock.time()
+            self._queue.add_after(key, max(left, 0.001))
+
+    async def _expire(self, key: Key, job: Object) -> None:
+        """ttlSecondsAfterFinished: delete the Job once it has been over for so long."""
+        self._failures.pop(job["metadata"]["uid"], None)
+        ttl = job["spec"].get("ttlSecondsAfterFinished")
+        if ttl is None or job["metadata"].get("deletionTimestamp"):
+            return
+        ended = max(
+            seconds(one["lastTransitionTime"])
+            for one in job["status"]["conditions"]
+            if one["type"] in ("Complete", "Failed")
+        )
+        left = ended + ttl - self._api.clock.time()
+        if left > 0:
+            self._queue.add_after(key, left)
+            return
+        options = {
+            "preconditions": {"uid": job["metadata"]["uid"]},
+            "propagationPolicy": "Foreground",
+        }
+        await self._api.delete(Target(kinds.JOBS, key[0], key[1], user=JOB_CONTROLLER), options)
+
+
+def _pod_prefix(job: str, index: int) -> str:
+    prefix = f"{job}-{index}-" if index >= 0 else f"{job}-"
+    if len(prefix) > 58:
+        tail = f"-{index}-" if index >= 0 else "-"
+        prefix = job[: 58 - len(tail)] + tail
+    return prefix
+
+
+def _add_index_variable(spec: Object) -> None:
+    source = {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.labels['{INDEX}']"}}
+    for container in [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]:
+        known = container.setdefault("env", [])
+        if not any(one.get("name") == "JOB_COMPLETION_INDEX" for one in known):
+            known.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
+
+
+def _condition(kind: str, reason: str, message: str, now: str, *, holds: bool = True) -> Object:
+    return {
+        "type": kind,
+        "status": "True" if holds else "False",
+        "lastProbeTime": now,
+        "lastTransitionTime": now,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _untracked(pod: Object) -> Object:
+    kept = [one for one in pod["metadata"].get("finalizers") or () if one != TRACKING]
+    fields = {key: value for key, value in pod["metadata"].items() if key != "finalizers"}
+    if kept:
+        fields["finalizers"] = kept
+    return {**pod, "metadata": fields}

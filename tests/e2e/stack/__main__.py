@@ -27,7 +27,7 @@ def main(arguments: abc.Sequence[str] | None = None) -> int:
 
 def _up(options: argparse.Namespace) -> int:
     settings = layout.Settings(options.name, options.dir, options.port_base)
-    real = stack.Stack.up(settings, say=progress.Progress().say)
+    real = stack.Stack.up(settings, say=progress.lines())
     print(f"state folder   {real.layout.root}")
     print(f"KUBECONFIG     {real.kubeconfig}")
     print(f"Slurm REST     {real.slurm_url}  (token in {real.slurm_token_file})")

@@ -7,10 +7,11 @@ stacks that start at once wait for one another instead of building twice.
 import contextlib
 import fcntl
 import hashlib
+import os
 import pathlib
 from collections import abc
 
-from tests.e2e.stack import layout, mounts
+from tests.e2e.stack import host, layout, mounts, processes
 
 
 def key(*parts: bytes | str) -> str:
@@ -22,30 +23,49 @@ def key(*parts: bytes | str) -> str:
     return digest.hexdigest()[:16]
 
 
-def get(name: str, make: abc.Callable[[pathlib.Path], None]) -> pathlib.Path:
-    """Give the cached part of that name; `make(path)` creates it if there is none."""
+def get(
+    name: str,
+    command: abc.Callable[[pathlib.Path], abc.Sequence[str]],
+    *,
+    stack: pathlib.Path,
+    announce: abc.Callable[[], None],
+    directory: pathlib.Path | None = None,
+) -> pathlib.Path:
+    """Give the cached part of that name, a file or a folder.
+
+    If there is none, it is announced, and `command(path)`, run in `directory`, has to create it.
+    The builder carries the mark of the stack, so that `down` ends it if `up` was killed.
+    Raises CommandFailed.
+    """
     folder = layout.cache_directory()
     folder.mkdir(parents=True, exist_ok=True)
     final = folder / name
     if final.exists():
         return final
-    with _locked(folder / f"{name}.lock"):
+    with _locked(folder / f".{name}.lock") as lock:
         if not final.exists():
-            unfinished = folder / f"{name}.unfinished"
-            _discard(unfinished)
-            make(unfinished)
+            announce()
+            unfinished = folder / f".{name}.unfinished"
+            mounts.unmount_below(unfinished)
+            mounts.remove(unfinished)
+            host.run(
+                command(unfinished),
+                environment={**os.environ, processes.MARK: str(stack)},
+                directory=directory,
+                # The builder holds the lock as well: should we be killed, nobody else begins
+                # before it has ended.
+                keep=(lock,),
+            )
             unfinished.rename(final)
     return final
 
 
 @contextlib.contextmanager
-def _locked(path: pathlib.Path) -> abc.Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-        path.unlink(missing_ok=True)
-
-
-def _discard(path: pathlib.Path) -> None:
-    mounts.unmount_below(path)
-    mounts.remove(path)
+def _locked(path: pathlib.Path) -> abc.Iterator[int]:
+    """Hold the lock file; it stays, since removing it would let two others each have one."""
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)

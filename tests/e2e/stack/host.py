@@ -10,7 +10,7 @@ from collections import abc
 
 from tests.e2e.stack import errors, layout
 
-_PACKAGES = {"mmdebstrap": "mmdebstrap", "mount": "mount", "chroot": "coreutils"}
+_PACKAGES = {"mmdebstrap": "mmdebstrap", "mount": "mount"}
 """Program → the Debian package that has it."""
 
 
@@ -46,8 +46,9 @@ def run(
     environment: abc.Mapping[str, str] | None = None,
     directory: pathlib.Path | None = None,
     stdin: str | None = None,
+    keep: abc.Collection[int] = (),
 ) -> str:
-    """Run a command to its end and give its output.
+    """Run a command to its end and give its output. It inherits the descriptors in `keep`.
 
     Raises CommandFailed with the end of what it printed.
     """
@@ -60,6 +61,7 @@ def run(
         capture_output=True,
         text=True,
         check=False,
+        pass_fds=keep,
     )
     if done.returncode != 0:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])

@@ -7,14 +7,13 @@ elected, and no client is slowed by a rate limit that would be the thing measure
 import http.client
 import pathlib
 import shutil
-import ssl
 import urllib.error
 import urllib.request
 from collections import abc
 
 import yaml
 
-from tests.e2e.stack import components, host, layout, mounts, pki
+from tests.e2e.stack import access, components, layout, mounts, pki
 
 _SERVICE_RANGE = "10.96.0.0/16"
 _API_HOSTS = (
@@ -28,6 +27,15 @@ _LEASE_S = 200
 """kwok renews a node's lease every quarter of it: 10 requests a second for 500 nodes."""
 _GRACE_S = _LEASE_S + 40
 """After that without a lease a node is not ready. Tests that kill a kubelet say so themselves."""
+
+BRIDGE_SCHEDULER = "bridge-scheduler"
+"""Name of the component that `Stack.start_bridge_scheduler` starts."""
+
+_STOCK_SCHEDULER = {
+    "apiVersion": "kubescheduler.config.k8s.io/v1",
+    "kind": "KubeSchedulerConfiguration",
+    "leaderElection": {"leaderElect": False},
+}
 
 USERS: dict[str, tuple[str, tuple[str, ...]]] = {
     "admin": ("kubernetes-admin", ("system:masters",)),
@@ -43,53 +51,23 @@ class Kubernetes:
 
     def __init__(self, where: layout.Layout) -> None:
         self._where = where
-        self.authority = pki.Authority(where.pki)
-
-    @property
-    def url(self) -> str:
-        """The address of the API server."""
-        return f"https://127.0.0.1:{self._where.port(layout.Port.APISERVER)}"
+        self.api = access.Access(where)
 
     def prepare(self) -> None:
         """Make certificates, kubeconfigs and configuration files."""
-        self.authority.create()
-        self.authority.issue("kube-apiserver", common_name="kube-apiserver", hosts=_API_HOSTS)
-        self.authority.issue("bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK)
-        self.authority.issue("component", common_name="component", hosts=pki.LOOPBACK)
-        self.authority.create_key_pair("service-account")
+        self.api.authority.create()
+        self.api.authority.issue("kube-apiserver", common_name="kube-apiserver", hosts=_API_HOSTS)
+        self.api.authority.issue("bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK)
+        self.api.authority.issue("component", common_name="component", hosts=pki.LOOPBACK)
+        self.api.authority.create_key_pair("service-account")
         self._where.etc.mkdir()
         for name, (user, groups) in USERS.items():
             path = self._where.kubeconfig if name == "admin" else self._etc(name, "kubeconfig")
-            self.write_kubeconfig(path, certificate=name, user=user, groups=groups)
-        shutil.copyfile(layout.FILES / "stages.yaml", self._where.etc / "stages.yaml")
+            self.api.write_kubeconfig(path, certificate=name, user=user, groups=groups)
+        shutil.copyfile(layout.FILES / "kwok.yaml", self._where.etc / "kwok.yaml")
+        self._write_scheduler_config("kube-scheduler", _STOCK_SCHEDULER)
         self._where.etcd.mkdir()
         mounts.mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", str(self._where.etcd))
-
-    def write_kubeconfig(
-        self,
-        path: pathlib.Path,
-        *,
-        certificate: str,
-        user: str,
-        groups: abc.Sequence[str] = (),
-    ) -> None:
-        """Issue a client certificate for a user in groups and write a kubeconfig that uses it."""
-        crt, key = self.authority.issue(certificate, common_name=user, organizations=groups)
-        cluster = {"server": self.url, "certificate-authority": str(self.authority.certificate)}
-        content = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": self._where.name,
-            "clusters": [{"name": self._where.name, "cluster": cluster}],
-            "users": [
-                {"name": user, "user": {"client-certificate": str(crt), "client-key": str(key)}}
-            ],
-            "contexts": [
-                {"name": self._where.name, "context": {"cluster": self._where.name, "user": user}}
-            ],
-        }
-        path.touch(mode=0o600)
-        path.write_text(yaml.safe_dump(content))
 
     def parts(self) -> list[components.Component]:
         """All of Kubernetes, in order of start."""
@@ -130,17 +108,23 @@ class Kubernetes:
             "--endpoint-reconciler-type=none",
             f"--secure-port={self._where.port(layout.Port.APISERVER)}",
             *self._serving("kube-apiserver"),
-            f"--client-ca-file={self.authority.certificate}",
+            f"--client-ca-file={self.api.authority.certificate}",
             "--authorization-mode=Node,RBAC",
             f"--service-cluster-ip-range={_SERVICE_RANGE}",
             "--service-account-issuer=https://kubernetes.default.svc",
             f"--service-account-key-file={self._where.pki / 'service-account.pub'}",
             f"--service-account-signing-key-file={self._where.pki / 'service-account.key'}",
+            # Asked for by the schedulers and controllers, which else complain twice a second.
+            f"--requestheader-client-ca-file={self.api.authority.certificate}",
+            "--requestheader-allowed-names=front-proxy",
+            "--requestheader-username-headers=X-Remote-User",
+            "--requestheader-group-headers=X-Remote-Group",
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--allow-privileged=true",
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1500",
             "--profiling=false",
-            ready=lambda: self.get("/readyz") == "ok",
+            ready=lambda: self.api.get("/readyz") == "ok",
         )
 
     def controller_manager(self) -> components.Component:
@@ -156,7 +140,7 @@ class Kubernetes:
             "--leader-elect=false",
             "--use-service-account-credentials=true",
             f"--service-account-private-key-file={self._where.pki / 'service-account.key'}",
-            f"--root-ca-file={self.authority.certificate}",
+            f"--root-ca-file={self.api.authority.certificate}",
             "--kube-api-qps=2000",
             "--kube-api-burst=4000",
             "--concurrent-job-syncs=20",
@@ -168,8 +152,7 @@ class Kubernetes:
 
     def scheduler(self) -> components.Component:
         """The cluster's own scheduler, for pods that are not ours and to compare with."""
-        port = self._where.port(layout.Port.SCHEDULER)
-        return self._scheduler("kube-scheduler", port, {"leaderElection": {"leaderElect": False}})
+        return self._scheduler("kube-scheduler", layout.Port.SCHEDULER)
 
     def bridge_scheduler(
         self,
@@ -189,13 +172,16 @@ class Kubernetes:
         extender = config["extenders"][0]
         extender["urlPrefix"] = extender_url or f"https://127.0.0.1:{port}/scheduler"
         extender["tlsConfig"] = {
-            "caFile": str(ca or self.authority.certificate),
+            "caFile": str(ca or self.api.authority.certificate),
             "certFile": str(certificate or self._where.pki / "kube-scheduler.crt"),
             "keyFile": str(key or self._where.pki / "kube-scheduler.key"),
         }
-        return self._scheduler(
-            "bridge-scheduler", self._where.port(layout.Port.BRIDGE_SCHEDULER), config
-        )
+        self._write_scheduler_config(BRIDGE_SCHEDULER, config)
+        return self.bridge_scheduler_again()
+
+    def bridge_scheduler_again(self) -> components.Component:
+        """The second scheduler with the configuration it had last."""
+        return self._scheduler(BRIDGE_SCHEDULER, layout.Port.BRIDGE_SCHEDULER)
 
     def kwok(self) -> components.Component:
         """The kubelets of all nodes labelled type=kwok."""
@@ -203,7 +189,7 @@ class Kubernetes:
         return self._component(
             "kwok",
             f"--kubeconfig={self._etc('kwok', 'kubeconfig')}",
-            f"--config={self._where.etc / 'stages.yaml'}",
+            f"--config={self._where.etc / 'kwok.yaml'}",
             "--manage-nodes-with-label-selector=type=kwok",
             "--cidr=10.0.0.0/8",
             f"--node-lease-duration-seconds={_LEASE_S}",
@@ -212,33 +198,6 @@ class Kubernetes:
             # Else a kwok.yaml in the user's home would be read as well.
             environment={"HOME": str(self._where.etc)},
         )
-
-    def kubectl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run kubectl as admin and give its output. Raises CommandFailed."""
-        program = str(self._where.components / "kubectl")
-        command = [program, f"--kubeconfig={self._where.kubeconfig}", *arguments]
-        return host.run(command, stdin=stdin)
-
-    def get(self, path: str) -> str:
-        """GET a path of the API server as admin; empty if it does not answer with 200."""
-        request = urllib.request.Request(f"{self.url}{path}")
-        try:
-            with self._opener().open(request, timeout=10) as response:
-                return str(response.read().decode())
-        except (OSError, http.client.HTTPException):
-            return ""
-
-    def connect(self) -> http.client.HTTPSConnection:
-        """Open a connection to the API server as admin."""
-        port = self._where.port(layout.Port.APISERVER)
-        return http.client.HTTPSConnection("127.0.0.1", port, context=self._tls(), timeout=30)
-
-    def write_wrapper(self) -> None:
-        """Write `bin/kubectl`."""
-        path = self._where.bin / "kubectl"
-        program = self._where.components / "kubectl"
-        path.write_text(f'#!/bin/sh\nKUBECONFIG="{self._where.kubeconfig}" exec "{program}" "$@"\n')
-        path.chmod(0o755)
 
     def _component(
         self,
@@ -251,28 +210,23 @@ class Kubernetes:
         argv = (str(self._where.components / (program or name)), *flags)
         return components.Component(name, argv, ready=ready, environment=environment or {})
 
-    def _scheduler(self, name: str, port: int, config: dict[str, object]) -> components.Component:
-        path = self._etc(name, "yaml")
-        config = {
-            "apiVersion": "kubescheduler.config.k8s.io/v1",
-            "kind": "KubeSchedulerConfiguration",
-            **config,
-            "clientConnection": {
-                "kubeconfig": str(self._etc("kube-scheduler", "kubeconfig")),
-                "qps": 1000,
-                "burst": 2000,
-            },
-        }
-        path.write_text(yaml.safe_dump(config))
+    def _write_scheduler_config(self, name: str, config: abc.Mapping[str, object]) -> None:
+        kubeconfig = str(self._etc("kube-scheduler", "kubeconfig"))
+        connection = {"kubeconfig": kubeconfig, "qps": 1000, "burst": 2000}
+        text = yaml.safe_dump({**config, "clientConnection": connection})
+        self._etc(name, "yaml").write_text(text)
+
+    def _scheduler(self, name: str, port: layout.Port) -> components.Component:
+        number = self._where.port(port)
         return self._component(
             name,
-            f"--config={path}",
+            f"--config={self._etc(name, 'yaml')}",
             "--bind-address=127.0.0.1",
-            f"--secure-port={port}",
+            f"--secure-port={number}",
             *self._serving("component"),
             f"--authentication-kubeconfig={self._etc('kube-scheduler', 'kubeconfig')}",
             f"--authorization-kubeconfig={self._etc('kube-scheduler', 'kubeconfig')}",
-            ready=lambda: self._answers_tls(port),
+            ready=lambda: self._answers_tls(number),
             program="kube-scheduler",
         )
 
@@ -283,21 +237,12 @@ class Kubernetes:
         crt, key = self._where.pki / f"{name}.crt", self._where.pki / f"{name}.key"
         return f"--tls-cert-file={crt}", f"--tls-private-key-file={key}"
 
-    def _tls(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=str(self.authority.certificate))
-        context.load_cert_chain(self._where.pki / "admin.crt", self._where.pki / "admin.key")
-        return context
-
-    def _opener(self) -> urllib.request.OpenerDirector:
-        https = urllib.request.HTTPSHandler(context=self._tls())
-        return urllib.request.build_opener(urllib.request.ProxyHandler({}), https)
-
     def _answers_tls(self, port: int) -> bool:
-        return _answers(f"https://127.0.0.1:{port}/healthz", self._opener())
+        return _answers(f"https://127.0.0.1:{port}/healthz", self.api.opener())
 
     def _default_account_exists(self) -> bool:
         """Without it no pod can be created in the namespace."""
-        return bool(self.get("/api/v1/namespaces/default/serviceaccounts/default"))
+        return bool(self.api.get("/api/v1/namespaces/default/serviceaccounts/default"))
 
 
 def _answers(url: str, opener: urllib.request.OpenerDirector | None = None) -> bool:

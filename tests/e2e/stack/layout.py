@@ -52,14 +52,14 @@ class Settings:
 
 def default_directory(name: str) -> pathlib.Path:
     """Give the state folder of the stack of that name when none is chosen."""
-    home = pathlib.Path(os.environ.get("HOME", "/root"))
+    home = pathlib.Path.home()
     state = pathlib.Path(os.environ.get("XDG_STATE_HOME") or home / ".local" / "state")
     return state / "slurm-bridge" / f"stack-{name}"
 
 
 def cache_directory() -> pathlib.Path:
     """Give the folder of built parts, shared by all stacks of this user."""
-    home = pathlib.Path(os.environ.get("HOME", "/root"))
+    home = pathlib.Path.home()
     cache = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
     return cache / "slurm-bridge"
 

@@ -13,7 +13,7 @@ import random
 import time
 from collections import abc
 
-from tests.e2e.stack import errors, kubernetes
+from tests.e2e.stack import access, errors
 
 EXTERNAL_NODE_LABEL = "scheduler.slinky.slurm.net/external-node"
 PARTITIONS_ANNOTATION = "scheduler.slinky.slurm.net/external-node-partitions"
@@ -134,7 +134,7 @@ class Pool:
         }
 
 
-def create(cluster: kubernetes.Kubernetes, pool: Pool, *, timeout_s: float = 60.0) -> list[str]:
+def create(cluster: access.Access, pool: Pool, *, timeout_s: float = 60.0) -> list[str]:
     """Create the pool's nodes, wait until each is ready, give their names.
 
     Nodes that exist are left as they are. Raises CommandFailed if the API server refuses one,
@@ -155,7 +155,7 @@ def create(cluster: kubernetes.Kubernetes, pool: Pool, *, timeout_s: float = 60.
     return pool.names()
 
 
-def ready(cluster: kubernetes.Kubernetes) -> set[str]:
+def ready(cluster: access.Access) -> set[str]:
     """Give the names of nodes that are Ready and no longer tainted as not ready."""
     found = set()
     for node in json.loads(cluster.get("/api/v1/nodes?resourceVersion=0") or '{"items": []}')[
@@ -168,7 +168,7 @@ def ready(cluster: kubernetes.Kubernetes) -> set[str]:
     return found
 
 
-def kill_kubelet(cluster: kubernetes.Kubernetes, name: str) -> None:
+def kill_kubelet(cluster: access.Access, name: str) -> None:
     """Have the node's kubelet die: nobody plays its pods any more, Ready becomes Unknown at once.
 
     The node lifecycle controller then taints it as unreachable, as after a real grace period.
@@ -179,12 +179,12 @@ def kill_kubelet(cluster: kubernetes.Kubernetes, name: str) -> None:
     cluster.kubectl("patch", "node", name, "--subresource=status", "--type=strategic", "-p", patch)
 
 
-def revive_kubelet(cluster: kubernetes.Kubernetes, name: str) -> None:
+def revive_kubelet(cluster: access.Access, name: str) -> None:
     """Undo kill_kubelet."""
     cluster.kubectl("label", "node", name, "type=kwok")
 
 
-def _post(cluster: kubernetes.Kubernetes, bodies: abc.Iterable[str]) -> None:
+def _post(cluster: access.Access, bodies: abc.Iterable[str]) -> None:
     connection = cluster.connect()
     try:
         for body in bodies:

@@ -33,25 +33,29 @@ _SLURM_ID = 64030
 """Debian's fixed uid and gid of the user slurm."""
 
 
-def cached(say: abc.Callable[[str], None]) -> pathlib.Path:
+def cached(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path:
     """Give the cached root, making it if this package list was never made here."""
 
-    def make(path: pathlib.Path) -> None:
-        mirror = host.debian_mirror()
-        say(f"making the Slurm root (Debian {_SUITE}), about 40 seconds …")
-        command = ["mmdebstrap", "--quiet", "--variant=minbase", "--mode=root"]
+    def command(path: pathlib.Path) -> list[str]:
+        host.install(("mmdebstrap",), say)
+        options = ["--quiet", "--variant=minbase", "--mode=root", "--format=directory"]
         # The machine's clock may be far from the archive's.
-        command += ["--aptopt=Acquire::Check-Valid-Until false"]
-        command += [f"--include={','.join(_PACKAGES)}", _SUITE, str(path)]
-        host.run([*command, f"deb {mirror} {_SUITE} main"])
-        say("making the Slurm root: done")
+        options += ["--aptopt=Acquire::Check-Valid-Until false"]
+        options += [f"--include={','.join(_PACKAGES)}"]
+        source = f"deb {host.debian_mirror()} {_SUITE} main"
+        return ["mmdebstrap", *options, _SUITE, str(path), source]
 
-    return cache.get(f"slurm-root-{cache.key(_SUITE, *_PACKAGES)}", make)
+    return cache.get(
+        f"slurm-root-{cache.key(_SUITE, *_PACKAGES)}",
+        command,
+        stack=where.root,
+        announce=lambda: say(f"making the Slurm root (Debian {_SUITE}), about 40 seconds …"),
+    )
 
 
 def lay(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
     """Make `slurm/root` of this stack: a writable view of the cached root, with /proc and /dev."""
-    base = cached(say)
+    base = cached(where, say)
     root = where.slurm_root
     root.mkdir(parents=True)
     if not _overlay(where, base):  # refused inside some containers

@@ -74,7 +74,7 @@ class Stack:
 
     def down(self) -> None:
         """End every process, unmount everything, remove the folder. Does nothing twice."""
-        if not self.layout.root.exists():
+        if not self.layout.root.exists():  # twice is no mistake
             return
         with _locked(self.layout.root):
             self._clean()
@@ -139,7 +139,7 @@ class Stack:
 
     def run_kubectl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run kubectl as admin and give its output. Raises CommandFailed."""
-        return self.kubernetes.kubectl(*arguments, stdin=stdin)
+        return self.kubernetes.api.kubectl(*arguments, stdin=stdin)
 
     def slurm(self, *command: str, user: str = "", stdin: str | None = None) -> str:
         """Run a Slurm command (`slurm("squeue", "-h")`) as root or one of slurmroot.USERS."""
@@ -147,7 +147,7 @@ class Stack:
 
     def create_nodes(self, pool: nodes.Pool) -> list[str]:
         """Create a pool of kwok nodes, wait until they are ready, give their names."""
-        return nodes.create(self.kubernetes, pool)
+        return nodes.create(self.kubernetes.api, pool)
 
     def start_bridge_scheduler(
         self,
@@ -162,7 +162,7 @@ class Stack:
         It presents the certificate and key to the extender at `extender_url`
         (`https://127.0.0.1:<extender_port>/scheduler` if empty) and trusts `ca`.
         """
-        self._runner.stop("bridge-scheduler")
+        self._runner.stop(kubernetes.BRIDGE_SCHEDULER)
         component = self.kubernetes.bridge_scheduler(
             extender_url=extender_url, ca=ca, certificate=certificate, key=key
         )
@@ -175,6 +175,8 @@ class Stack:
     def start(self, component: str) -> None:
         """Bring a stopped component back and wait until it is ready."""
         every = self._components()
+        if component == kubernetes.BRIDGE_SCHEDULER and component in self._runner.names():
+            every[component] = self.kubernetes.bridge_scheduler_again()
         if component not in every:
             known = ", ".join(every)
             raise errors.StackError(f"no component {component!r}; there are {known}")
@@ -203,14 +205,14 @@ class Stack:
         where = self.layout
         host.require_free_ports(where)
         where.save()
-        host.install(("mmdebstrap", "mount", "chroot"), say)
+        host.install(("mount",), say)
         for folder in (where.log, where.run, where.bin):
             folder.mkdir()
         programs.link(where, say)
         say("preparing certificates and the Slurm root")
         self.kubernetes.prepare()
         self.slurm_cluster.prepare(say)
-        self.kubernetes.write_wrapper()
+        self.kubernetes.api.write_wrapper()
         self.slurm_cluster.write_wrappers()
         _write_env(self)
         say("starting etcd, kube-apiserver, slurmctld")
@@ -268,10 +270,16 @@ def _locked(root: pathlib.Path) -> abc.Iterator[None]:
     """Hold the folder itself as a lock: it leaves no file behind. Raises StackError if taken."""
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise errors.StackError(f"another command is at work on {root}: wait for it") from None
-    else:
+        if not _lock(handle, root):
+            raise errors.StackError(f"another command is at work on {root}: wait for it")
         yield
     finally:
         os.close(handle)
+
+
+def _lock(handle: int, root: pathlib.Path) -> bool:
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Who has removed the folder meanwhile had the lock of that one, not of a new one.
+        return os.path.samestat(os.fstat(handle), root.stat())
+    return False

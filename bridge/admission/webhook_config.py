@@ -81,9 +81,9 @@ def mutating(
     calls: Calls, target: Target, *, name: str = "slurm-bridge", timeout_s: int = 10
 ) -> Manifest:
     """The MutatingWebhookConfiguration."""
-    config = target.client_config(names.MUTATE_PATH)
     webhooks = [
-        _webhook(webhook, config, timeout_s) | {"reinvocationPolicy": "IfNeeded"}
+        _webhook(webhook, target.client_config(names.MUTATE_PATH), timeout_s)
+        | {"reinvocationPolicy": "IfNeeded"}
         for webhook in _creations(calls)
     ]
     return _configuration("MutatingWebhookConfiguration", name, target, webhooks)
@@ -93,9 +93,9 @@ def validating(
     calls: Calls, target: Target, *, name: str = "slurm-bridge", timeout_s: int = 10
 ) -> Manifest:
     """The ValidatingWebhookConfiguration."""
-    config = target.client_config(names.VALIDATE_PATH)
     webhooks = [
-        _webhook(webhook, config, timeout_s) for webhook in (*_creations(calls), _changes(calls))
+        _webhook(webhook, target.client_config(names.VALIDATE_PATH), timeout_s)
+        for webhook in (*_creations(calls), _changes(calls))
     ]
     return _configuration("ValidatingWebhookConfiguration", name, target, webhooks)
 
@@ -136,7 +136,13 @@ def _changes(calls: Calls) -> _Webhook:
         operation="UPDATE",
         resources=("pods", "pods/resize"),
         namespaces={"matchExpressions": _excluded(calls)},
-        conditions=(_not_of_its_node(), _names_us(calls), *_not_by_bridge(calls), _touches()),
+        # The old pod: an update must not get past us by adding a DaemonSet as owner.
+        conditions=(
+            _not_of_its_node("oldObject"),
+            _names_us(calls),
+            *_not_by_bridge(calls),
+            _touches(),
+        ),
     )
 
 
@@ -168,21 +174,22 @@ def _named(operator: str, namespaces: Sequence[str]) -> Expression:
     }
 
 
-def _not_of_its_node() -> tuple[str, str]:
+def _not_of_its_node(pod: str = "object") -> tuple[str, str]:
     """`scope.exempt`, in CEL."""
     return (
         "not-of-its-node",
-        "(!has(object.metadata.ownerReferences) || !object.metadata.ownerReferences.exists("
-        "owner, owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) && "
-        "(!has(object.metadata.annotations) || "
-        f"!('{names.MIRROR_POD_ANNOTATION}' in object.metadata.annotations))",
+        f"(!has({pod}.metadata.ownerReferences) ||\n"
+        f" !{pod}.metadata.ownerReferences.exists(owner,\n"
+        "  owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) &&\n"
+        f"(!has({pod}.metadata.annotations) ||\n "
+        f"!('{names.MIRROR_POD_ANNOTATION}' in {pod}.metadata.annotations))",
     )
 
 
 def _names_us(calls: Calls) -> tuple[str, str]:
     return (
         "names-slurm-bridge",
-        "has(object.spec.schedulerName) && "
+        "has(object.spec.schedulerName) &&\n"
         f"object.spec.schedulerName == {_literal(calls.scheduler_name)}",
     )
 
@@ -191,7 +198,7 @@ def _not_given_away(calls: Calls) -> tuple[str, str]:
     ours = ", ".join(map(_literal, ("", scope.DEFAULT_SCHEDULER, calls.scheduler_name)))
     return (
         "not-given-to-another-scheduler",
-        f"!has(object.spec.schedulerName) || object.spec.schedulerName in [{ours}]",
+        f"!has(object.spec.schedulerName) ||\nobject.spec.schedulerName in [{ours}]",
     )
 
 
@@ -206,9 +213,9 @@ def _touches() -> tuple[str, str]:
     """Only updates that change one of the guarded fields, and every resize."""
     return (
         "touches-what-is-guarded",
-        "(has(request.subResource) && request.subResource == 'resize') || "
-        + " || ".join(
-            f"(has(object.{path}) ? object.{path} : {none}) != "
+        "(has(request.subResource) && request.subResource == 'resize') ||\n"
+        + " ||\n".join(
+            f"(has(object.{path}) ? object.{path} : {none}) !=\n "
             f"(has(oldObject.{path}) ? oldObject.{path} : {none})"
             for path, none in (
                 ("metadata.labels", "{}"),

@@ -109,6 +109,9 @@ def test_creation_and_updates_are_separate() -> None:
     assert "object.spec.schedulerName == 'slurm-bridge-scheduler'" in said["names-slurm-bridge"]
     assert r"['bridge', 'o\'hara']" in said["not-by-slurm-bridge"]
     assert "oldObject.spec.schedulingGates" in said["touches-what-is-guarded"]
+    # An update must not get past us by adding a DaemonSet as owner.
+    assert "oldObject.metadata.ownerReferences" in said["not-of-its-node"]
+    assert " object." not in said["not-of-its-node"]
 
 
 def test_without_bridge_users_no_user_is_excepted() -> None:

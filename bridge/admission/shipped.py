@@ -1,0 +1,111 @@
+"""`deploy/webhook.yaml`, made from `webhook_config`, so that what is shipped is what is tested.
+
+    python -m bridge.admission.shipped > deploy/webhook.yaml
+
+writes it anew. It is a template for `envsubst`: which namespaces are managed is the site's choice.
+"""
+
+import sys
+from typing import Any
+
+import yaml
+
+from bridge.admission import webhook_config
+
+_HEAD = """\
+# The admission webhook's Service, certificate and configuration. Written by
+#   python -m bridge.admission.shipped > deploy/webhook.yaml
+# which is what the tests compare it with: change bridge/admission/webhook_config.py instead.
+#
+# A template; fill it in with
+#   NAMESPACE=slurm-bridge MANAGED_NAMESPACE=research \\
+#   BRIDGE_USER=system:serviceaccount:slurm-bridge:slurm-bridge \\
+#     envsubst <deploy/webhook.yaml | kubectl apply -f -
+# NAMESPACE          where the bridge runs; it is never asked about its own pods
+# MANAGED_NAMESPACE  as managedNamespaces in the settings; more of them: more list entries. With
+#                    managedNamespaceSelector, put that in the place of the In expression, and
+#                    take the NotIn expression on MANAGED_NAMESPACE out
+# BRIDGE_USER        the name that the controller has at the API server
+# Needs cert-manager. Without it: put the base64 of the CA's PEM (ca.crt in the bridge's
+# certificate folder) into each clientConfig as caBundle and leave Issuer and Certificate out.
+"""
+_NAMESPACE = "${NAMESPACE}"
+_SERVICE = "slurm-bridge-webhook"
+_LABELS = {"app.kubernetes.io/name": "slurm-bridge"}
+
+
+def text() -> str:
+    """The file's whole content."""
+    documents = [_issuer(), _certificate(), _service(), *_configurations()]
+    return _HEAD + "".join(
+        "---\n" + yaml.dump(document, Dumper=_Readable, sort_keys=False, width=100)
+        for document in documents
+    )
+
+
+class _Readable(yaml.SafeDumper):
+    """Expressions keep their lines."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        style = "|" if "\n" in text else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Readable.add_representer(str, _Readable.represent_text)
+
+
+def _configurations() -> list[dict[str, Any]]:
+    calls = webhook_config.Calls(
+        managed_namespaces=("${MANAGED_NAMESPACE}",),
+        excluded=("kube-system", _NAMESPACE),
+        bridge_users=("${BRIDGE_USER}",),
+    )
+    target = webhook_config.Target(
+        service=_SERVICE, namespace=_NAMESPACE, inject_ca_from=f"{_NAMESPACE}/{_SERVICE}"
+    )
+    return [webhook_config.mutating(calls, target), webhook_config.validating(calls, target)]
+
+
+def _service() -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": _metadata(_SERVICE),
+        "spec": {
+            "selector": _LABELS,
+            "ports": [{"name": "https", "port": 443, "targetPort": 9443, "protocol": "TCP"}],
+        },
+    }
+
+
+def _issuer() -> dict[str, Any]:
+    return {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Issuer",
+        "metadata": _metadata(_SERVICE),
+        "spec": {"selfSigned": {}},
+    }
+
+
+def _certificate() -> dict[str, Any]:
+    host = f"{_SERVICE}.{_NAMESPACE}.svc"
+    return {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": _metadata(_SERVICE),
+        "spec": {
+            "secretName": f"{_SERVICE}-tls",
+            "dnsNames": [host, f"{host}.cluster.local"],
+            "usages": ["digital signature", "key encipherment", "server auth"],
+            "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
+            "issuerRef": {"kind": "Issuer", "name": _SERVICE},
+        },
+    }
+
+
+def _metadata(name: str) -> dict[str, Any]:
+    return {"name": name, "namespace": _NAMESPACE, "labels": dict(_LABELS)}
+
+
+if __name__ == "__main__":
+    sys.stdout.write(text())

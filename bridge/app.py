@@ -235,30 +235,30 @@ class App:
     def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[BatchJob]
                                         | Reflector[Namespace]]:  # fmt: skip
         ours = self.settings.scheduler_name
-        common = {"clock": self._clock}
+        clock = self._clock
         return [
             Reflector(
                 self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
-                key=lambda node: node.name, sink=self._on_node, **common,
+                key=lambda node: node.name, sink=self._on_node, clock=clock,
             ),
             Reflector(
                 self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
-                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **common,
+                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, clock=clock,
             ),
             Reflector(
                 self._kube, path="/apis/batch/v1/jobs", parse=kube_jobs.parse, name="jobs",
-                key=lambda job: job.uid, sink=self._on_job, **common,
+                key=lambda job: job.uid, sink=self._on_job, clock=clock,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="pods",
                 key=lambda pod: pod.uid, sink=self._on_pod,
                 params={"fieldSelector": f"spec.schedulerName={ours}"},
-                refused=self._on_refused_pod, **common,
+                refused=self._on_refused_pod, clock=clock,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="other-pods",
                 key=lambda pod: pod.uid, sink=self._on_other_pod,
-                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, **common,
+                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, clock=clock,
             ),
         ]  # fmt: skip
 

@@ -98,7 +98,7 @@ def topology_of(node: Node, root: str) -> str:
     spec = node.annotations.get(names.TOPOLOGY_ANNOTATION, "")
     if spec or not root:
         return spec
-    layers = []
+    layers: list[str] = []
     while label := node.labels.get(f"{names.AWS_NETWORK_LAYER_PREFIX}{len(layers) + 1}"):
         layers.append(label)
     return ":".join([root, *layers]) if layers else ""

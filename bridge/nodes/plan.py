@@ -128,11 +128,7 @@ def _keep(
 ) -> list[Action]:
     if known.not_responding and known.idle:
         return [Delete(known.name, "it is NOT_RESPONDING and idle: made anew")]
-    if (
-        known.cpus > wanted.cpus
-        or known.memory_mib > wanted.memory_mib
-        or _lost_gres(known, wanted)
-    ):
+    if _lost(known, wanted):
         return _retire(known, "it has less to give than Slurm knows: made anew")
     kept = {
         feature

@@ -6,6 +6,7 @@ the sentences that both put into status and events.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from bridge.errors import BadInput
@@ -182,8 +183,14 @@ def _requirements(entries: list[Object] | None) -> tuple[Requirement, ...]:
 
 
 def _resources(amounts: Object | None) -> Resources:
+    return _parsed(tuple((amounts or {}).items()))
+
+
+@lru_cache(maxsize=4096)
+def _parsed(amounts: tuple[tuple[str, str | int | float], ...]) -> Resources:
+    """The pods of a Job all ask for the same, and nodes come in few sizes: read each once."""
     try:
-        return Resources.parse(amounts or {})
+        return Resources.parse(dict(amounts))
     except BadInput:
         return Resources()
 

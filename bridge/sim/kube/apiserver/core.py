@@ -218,7 +218,8 @@ class ApiServer:
         else:
             if kind.has_status and "status" in old:
                 new["status"] = old["status"]
-            kind.rules.default(new)
+            if _wanted(new) != _wanted(old):
+                kind.rules.default(new)
             kind.rules.prepare_update(new, old)
         metadata.keep(new, old)
         new["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]

@@ -20,7 +20,7 @@ _POINTERS: Final = frozenset(
 
 def same(left: Any, right: Any) -> bool:
     """Kubernetes' semantic equality: absent, null and empty are one, quantities are numbers."""
-    return bool(_normal(left) == _normal(right))
+    return bool(left == right) or bool(_normal(left) == _normal(right))
 
 
 def _normal(value: Any, *, amounts: bool = False) -> Any:

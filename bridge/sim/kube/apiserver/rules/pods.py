@@ -49,7 +49,8 @@ class PodRules(Rules):
         return causes
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
-        causes = pod_spec.validate(new["spec"], "spec")
+        same = new["spec"] == old["spec"]
+        causes = [] if same else pod_spec.validate(new["spec"], "spec")
         before = (old["metadata"].get("annotations") or {}).get(_MIRROR)
         after = (new["metadata"].get("annotations") or {}).get(_MIRROR)
         if before != after:
@@ -61,7 +62,7 @@ class PodRules(Rules):
                     else "may not add mirror pod annotation",
                 )
             )
-        return causes + pod_updates.validate(new["spec"], old["spec"])
+        return causes if same else causes + pod_updates.validate(new["spec"], old["spec"])
 
     def validate_status(self, new: Object, old: Object) -> list[Cause]:
         nominated = (new.get("status") or {}).get("nominatedNodeName") or ""

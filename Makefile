@@ -24,9 +24,13 @@ help: ## list the targets
 .PHONY: env
 env: $(READY) ## make the environment (.venv); the other targets do it when needed
 
-$(READY): pyproject.toml tools/env.sh
+# Made anew too when its interpreter is gone (a Python upgraded or removed).
+$(READY): pyproject.toml tools/env.sh $(shell test -x $(PY) || echo again)
 	@sh tools/env.sh $(VENV)
 	@touch $@
+
+.PHONY: again
+again:
 
 .PHONY: check
 check: $(READY) ## lint, format, types, layers; never rewrites, tells all that is wrong

@@ -1,0 +1,77 @@
+"""Slurm over REST: an async client, a watcher of jobs, and Slurm's small languages.
+
+The only package that speaks to slurmrestd, and usable alone: it needs of the bridge only its
+nouns (`bridge.model`), the root of the error tree and the clock.
+
+    async with SlurmClient(
+        endpoints=["http://127.0.0.1:6820"],
+        token=TokenSource.from_file("/run/secrets/slurm.jwt"),
+        clock=SystemClock(),
+    ) as client:
+        job_id = await client.submit(
+            JobDescription(name="train", partition="gpu", tasks=2, tres_per_task="gres/gpu:4",
+                           memory_per_cpu_mib=4000, admin_comment="train-2026-04-01")
+        )
+        print((await client.get_job(job_id)).reason)
+
+`errors` opens with the tree of what can be raised.
+"""
+
+from bridge.slurm import gres, hostlist, identity, memory, timelimit
+from bridge.slurm.auth import TokenSource
+from bridge.slurm.client import SlurmClient
+from bridge.slurm.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    JobEnded,
+    JobNotFound,
+    MalformedAnswer,
+    NodeBusy,
+    NotAuthorised,
+    NotFound,
+    RateLimited,
+    RejectedByPolicy,
+    ServerTooOld,
+    SlurmError,
+    Unavailable,
+)
+from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription
+from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.partitions import Partition
+from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
+
+__all__ = [
+    "SlurmClient",
+    "TokenSource",
+    "Job",
+    "JobDescription",
+    "JobChanges",
+    "EXTERNAL_JOB",
+    "SlurmNode",
+    "NodeDefinition",
+    "Partition",
+    "JobWatcher",
+    "Watched",
+    "JobSeen",
+    "JobGone",
+    "Outage",
+    "Recovered",
+    "SlurmError",
+    "NotFound",
+    "JobNotFound",
+    "InvalidRequest",
+    "AlreadyExists",
+    "RejectedByPolicy",
+    "NotAuthorised",
+    "NodeBusy",
+    "JobEnded",
+    "ServerTooOld",
+    "Unavailable",
+    "RateLimited",
+    "MalformedAnswer",
+    "gres",
+    "hostlist",
+    "identity",
+    "memory",
+    "timelimit",
+]

@@ -1,0 +1,307 @@
+"""What slurmrestd's answer means: pure, from bytes to "all is well" or one of our errors.
+
+The HTTP status is used only where Slurm gives no number of its own. A warning that a field was
+ignored is an error: it was asked for and did not happen.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import pydantic_core
+from pydantic import BaseModel, TypeAdapter, ValidationError
+
+from bridge.slurm import errno
+from bridge.slurm.errno import Kind
+from bridge.slurm.errors import (
+    AlreadyExists,
+    InvalidRequest,
+    JobEnded,
+    JobNotFound,
+    MalformedAnswer,
+    NodeBusy,
+    NotAuthorised,
+    NotFound,
+    RateLimited,
+    RejectedByPolicy,
+    ServerTooOld,
+    SlurmError,
+    Unavailable,
+)
+from bridge.slurm.http import Answer
+
+T = TypeVar("T")
+_UNKNOWN_URL = b"Unable to find requested URL endpoint"
+_IGNORED = "Ignoring unknown field"
+_SHOWN = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What was tried, as far as it changes what an answer means."""
+
+    tried: str
+    """For messages: `submitting job "train"`."""
+    about: str = ""
+    """job, node, partition."""
+    safe: bool = True
+    """Doing it twice is doing it once: it may be sent again when an answer is lost."""
+    unspecified: Kind = Kind.UNAVAILABLE
+    """What error -1 means here: slurmctld away, but for a node's definition a mistake in it."""
+
+
+class _Entry(BaseModel):
+    error_number: int | None = 0
+    error: str | None = ""
+    description: str | None = ""
+    source: str | None = ""
+
+    @property
+    def number(self) -> int:
+        return self.error_number or 0
+
+    def __str__(self) -> str:
+        name = errno.name_of(self.number)
+        what = ": ".join(dict.fromkeys(filter(None, (self.description, self.error))))
+        number = f"Slurm error {self.number}{f' {name}' if name else ''}" if self.number else ""
+        where = ", ".join(filter(None, (number, self.source)))
+        return f"{what} ({where})" if where else what
+
+
+class _KillError(BaseModel):
+    code: int = 0
+    string: str = ""
+    message: str = ""
+
+
+class _KillStatus(BaseModel):
+    error: _KillError = _KillError()
+
+
+class Envelope(BaseModel):
+    """What every answer has beside its content."""
+
+    errors: list[_Entry] = []
+    warnings: list[_Entry] = []
+    status: list[_KillStatus] = []
+    job_id: int | None = None
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The warnings as text."""
+        return tuple(str(warning) for warning in self.warnings)
+
+
+_ENVELOPE = TypeAdapter(Envelope)
+
+
+def is_unknown_path(answer: Answer) -> bool:
+    """This slurmrestd lacks the path: it has another version, or lacks a plugin."""
+    return (
+        answer.status == 404 and answer.content_type == "text/plain" and _UNKNOWN_URL in answer.body
+    )
+
+
+def envelope(answer: Answer, operation: Operation) -> Envelope:
+    """The answer's errors and warnings, unjudged. Raises when it is not slurmrestd's JSON."""
+    if answer.content_type != "application/json":
+        raise _foreign(answer, operation)
+    try:
+        return _ENVELOPE.validate_json(answer.body)
+    except ValidationError as error:
+        raise malformed(answer, operation, error) from error
+
+
+def check(answer: Answer, operation: Operation) -> Envelope:
+    """The envelope of an answer that is well. Raises what else it is."""
+    found = envelope(answer, operation)
+    problem = judge(found, answer, operation)
+    if problem is not None:
+        raise problem
+    return found
+
+
+def judge(found: Envelope, answer: Answer, operation: Operation) -> SlurmError | None:
+    """The error that an envelope tells of; None when all is well."""
+    if found.errors:
+        entry = next((one for one in found.errors if one.number), found.errors[0])
+        kind = _kind(entry, answer, operation)
+        text = "; ".join(dict.fromkeys(str(one) for one in found.errors))
+        return _make(
+            kind, operation, text, entry.number, entry.source or "", found.words, answer.url
+        )
+    for warning in found.warnings:
+        if _IGNORED in (warning.description or ""):
+            return InvalidRequest(
+                f"{operation.tried}: {warning}; this Slurm can't set it, leave it out",
+                source=warning.source or "",
+                warnings=found.words,
+            )
+    if answer.status >= 400:
+        return _make(
+            _kind_of_status(answer.status), operation, f"HTTP status {answer.status}", 0, "",
+            found.words, answer.url,
+        )  # fmt: skip
+    return None
+
+
+def killed(found: Envelope, answer: Answer, operation: Operation) -> SlurmError | None:
+    """The error inside the `status` of a cancel's answer, which is 200 all the same."""
+    for status in found.status:
+        if status.error.code:
+            entry = _Entry(
+                error_number=status.error.code, error=status.error.string or status.error.message
+            )
+            kind = _kind(entry, answer, operation)
+            return _make(kind, operation, str(entry), entry.number, "", found.words, answer.url)
+    return None
+
+
+def read(answer: Answer, operation: Operation, how: Callable[[bytes], T]) -> T:
+    """`how` applied to the body; what it can't read is a MalformedAnswer."""
+    try:
+        return how(answer.body)
+    except (ValueError, RecursionError, TypeError, KeyError, AttributeError) as error:
+        raise malformed(answer, operation, error) from error
+
+
+def parsed(body: bytes) -> dict[str, Any]:
+    """The JSON object. Raises ValueError, also for NaN and for nesting without end."""
+    found = pydantic_core.from_json(body, allow_inf_nan=False)
+    if not isinstance(found, dict):
+        raise ValueError(f"it is not a JSON object but a {type(found).__name__}")
+    return found
+
+
+def malformed(answer: Answer, operation: Operation, error: Exception) -> MalformedAnswer:
+    """The error for an answer that can't be read."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        why = f"{where}: {first['msg']}" if where else first["msg"]
+    else:
+        why = str(error)
+    return MalformedAnswer(
+        f"{operation.tried}: the answer of {answer.url} can't be understood ({why[:_SHOWN]}; "
+        f"status {answer.status}, {len(answer.body)} bytes, it begins "
+        f"{_beginning(answer.body)}); look whether a proxy stands between"
+    )
+
+
+def _foreign(answer: Answer, operation: Operation) -> SlurmError:
+    """slurmrestd's own plain-text answers, or something that isn't slurmrestd."""
+    begins = _beginning(answer.body)
+    if is_unknown_path(answer):
+        return ServerTooOld(
+            f"{operation.tried}: this slurmrestd has no {answer.url}; use Slurm 25.11 or later and "
+            "start slurmrestd with the slurmctld plugin (-s slurmctld)"
+        )
+    if answer.status in (401, 403, 407, 511):
+        return _make(
+            Kind.NOT_AUTHORISED, operation, f"{begins} (HTTP status {answer.status})", 0, "", (),
+            answer.url,
+        )  # fmt: skip
+    if answer.status == 429:
+        return RateLimited(
+            f"{operation.tried}: {answer.url} wants fewer requests (HTTP status 429)",
+            nothing_done=True,
+        )
+    if answer.content_type == "text/plain" and answer.status in (400, 413, 415):
+        return InvalidRequest(
+            f"{operation.tried}: slurmrestd can't read the request: {begins} "
+            f"(HTTP status {answer.status})"
+        )
+    return MalformedAnswer(
+        f"{operation.tried}: what answers at {answer.url} is not slurmrestd: HTTP status "
+        f"{answer.status}, content type {answer.content_type or 'none'}, it begins {begins}; look "
+        "at the endpoint's address and for a proxy between"
+    )
+
+
+def _kind(entry: _Entry, answer: Answer, operation: Operation) -> Kind:
+    number = entry.number
+    if number == errno.UNSPECIFIED:
+        return operation.unspecified
+    if number == errno.PERMISSION and (entry.source or "").startswith("slurm_kill_jobs"):
+        return Kind.UNAVAILABLE  # what a cancel gets when slurmctld is away or hangs
+    if number == errno.INVALID_NODE_NAME and operation.about == "node":
+        return Kind.NOT_FOUND
+    kind = errno.kind_of(number)
+    if kind is not None:
+        return kind
+    if number == 0 and operation.about in ("node", "partition") and operation.safe:
+        return Kind.NOT_FOUND  # "Failure to query node", without a number
+    return _kind_of_status(answer.status)
+
+
+def _kind_of_status(status: int) -> Kind:
+    if status in (401, 403, 407, 511):
+        return Kind.NOT_AUTHORISED
+    if status == 404:
+        return Kind.NOT_FOUND
+    if status == 429:
+        return Kind.RATE_LIMITED
+    if status in (400, 405, 409, 413, 415, 422) or status < 400:
+        return Kind.INVALID
+    return Kind.UNAVAILABLE
+
+
+_CLASSES = {
+    Kind.INVALID: InvalidRequest,
+    Kind.EXISTS: AlreadyExists,
+    Kind.POLICY: RejectedByPolicy,
+    Kind.NOT_AUTHORISED: NotAuthorised,
+    Kind.NODE_BUSY: NodeBusy,
+    Kind.JOB_ENDED: JobEnded,
+}
+_REMEDY = {
+    Kind.NOT_AUTHORISED: "look whether the token is valid (not expired, made with this cluster's "
+    "key) and its user a Slurm operator",
+    Kind.UNAVAILABLE: "look whether slurmctld runs and answers (scontrol ping)",
+    Kind.RATE_LIMITED: "slow down, or raise Slurm's limit (rl_enable, MaxJobCount)",
+    Kind.POLICY: "look at the user's associations, QOS and limits, and the partition's access",
+}
+_REMEDY_FOR = {
+    2000: "name a partition that sinfo shows",
+    2014: "no node of the partition has that much or that kind; ask for less, or look at sinfo -N",
+    2018: "name nodes that sinfo -N shows",
+    2029: "name features that sinfo -o %f shows, joined by | or &",
+    2053: "name a reservation that scontrol show reservation shows",
+    2072: "name a resource of GresTypes, written like gpu:2 or gpu:h100:2",
+    2115: "write it like gres/gpu:2",
+    2164: "name a group that slurmctld's host knows, or a number",
+    2166: "name a user that slurmctld's host knows, or a number",
+    2178: "name a topology and a root switch that topology.yaml has",
+}
+
+
+def _make(
+    kind: Kind,
+    operation: Operation,
+    text: str,
+    number: int,
+    source: str,
+    warnings: Sequence[str],
+    url: str,
+) -> SlurmError:
+    remedy = _REMEDY_FOR.get(number) or _REMEDY.get(kind, "")
+    message = f"{operation.tried}: {text}{f'; {remedy}' if remedy else ''}"
+    if kind in (Kind.UNAVAILABLE, Kind.RATE_LIMITED):
+        made = RateLimited if kind is Kind.RATE_LIMITED else Unavailable
+        return made(
+            f"{message} [{url}]",
+            number=number,
+            source=source,
+            warnings=warnings,
+            nothing_done=number == errno.CONNECT_FAILED or kind is Kind.RATE_LIMITED,
+            by_slurm=True,
+        )
+    if kind is Kind.NOT_FOUND:
+        found = JobNotFound if operation.about == "job" else NotFound
+        return found(message, number=number, source=source, warnings=warnings)
+    return _CLASSES[kind](message, number=number, source=source, warnings=warnings)
+
+
+def _beginning(body: bytes) -> str:
+    text = body[:_SHOWN].decode("utf-8", errors="replace")
+    return repr(" ".join(text.split())[:80])

@@ -1,0 +1,341 @@
+"""Watches jobs: everyone else gets changes pushed.
+
+Slurm has no watch. `/jobs/state/` is cheap (80 bytes a job) and tells which jobs changed state;
+those are read in full at once. What changes without a state change (reason, expected start,
+preemption's grace, node list after a shrink) is re-read round robin, oldest first, under a budget.
+An answer that equals the last one to the byte isn't even parsed.
+
+A job is gone only when a healthy list lacks it and reading it says the same. A Slurm that doesn't
+answer changes nothing of what is known.
+"""
+
+import asyncio
+import random
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.errors import BridgeError
+from bridge.model.ids import SlurmJobId
+from bridge.slurm.errors import JobNotFound, SlurmError
+from bridge.slurm.jobs import Job
+from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched
+from bridge.slurm.pace import BackOff, Pace
+
+log = structlog.get_logger(__name__)
+
+__all__ = ["JobWatcher", "Watched", "JobSeen", "JobGone", "Outage", "Recovered", "Source"]
+
+_REREAD_TICK_S = 0.25
+_REREAD_AFTER_S = 2.0
+_BUSY_S = 10.0
+"""For so long after a change of state the whole budget is used; later a fifth of it."""
+_REST_SHARE = 0.2
+
+
+class Source(Protocol):
+    """What is watched: a SlurmClient."""
+
+    async def job_states_if_changed(
+        self, before: bytes
+    ) -> tuple[dict[SlurmJobId, frozenset[str]] | None, bytes]: ...
+
+    async def get_job(self, job_id: SlurmJobId) -> Job: ...
+
+
+class JobWatcher:
+    """The jobs of one cluster that somebody tracks."""
+
+    def __init__(
+        self,
+        client: Source,
+        *,
+        clock: Clock,
+        poll_quick_s: float = 0.05,
+        poll_interval_s: float = 0.5,
+        max_interval_s: float = 5.0,
+        detail_gets_per_s: float = 20.0,
+        concurrency: int = 8,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._quick_s = poll_quick_s
+        self._gets_per_s = detail_gets_per_s
+        self._concurrency = concurrency
+        self._jitter = jitter
+        self._pace = Pace(
+            quick_s=poll_quick_s, interval_s=poll_interval_s, longest_s=max_interval_s
+        )
+        self._back_off = BackOff(longest_s=max_interval_s)
+        self._pulse = Pulse()
+        self._body = b""
+        self._states: Mapping[SlurmJobId, frozenset[str]] = {}
+        self._jobs: dict[SlurmJobId, Watched] = {}
+        self._tracked: dict[SlurmJobId, float] = {}
+        self._by_age: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._urgent: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._later: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._unsettled: set[SlurmJobId] = set()
+        self._asked_for: dict[SlurmJobId, frozenset[str] | None] = {}
+        self._subscribers: list[Callable[[News], None]] = []
+        self._poked = asyncio.Event()
+        self._work = asyncio.Event()
+        self._synced = asyncio.Event()
+        self._healthy = False
+        self._failures = 0
+        self._failing_since_s = 0.0
+        self._changed_s = float("-inf")
+
+    # -- what callers see ----------------------------------------------------------------------
+
+    @property
+    def jobs(self) -> Mapping[SlurmJobId, Watched]:
+        """The tracked jobs that have been read, with their age."""
+        return self._jobs
+
+    @property
+    def states(self) -> Mapping[SlurmJobId, frozenset[str]]:
+        """States of all jobs of the cluster, as Slurm last listed them."""
+        return self._states
+
+    @property
+    def seen_s(self) -> float:
+        """Monotonic time at which that list was asked for; minus infinity before the first."""
+        return self._pulse.seen_s
+
+    @property
+    def healthy(self) -> bool:
+        """Whether the last look succeeded."""
+        return self._healthy
+
+    @property
+    def poll_cost_s(self) -> float:
+        """What a look takes, smoothed."""
+        return self._pace.cost_s
+
+    @property
+    def oldest_details_s(self) -> float | None:
+        """Monotonic time of the oldest reading among the jobs that are still re-read."""
+        first = next(iter(self._by_age), None)
+        return None if first is None else self._jobs[first].fetched_s
+
+    def track(self, job_id: SlurmJobId) -> None:
+        """Follow this job: it is read now and after each change."""
+        if job_id not in self._tracked:
+            self._tracked[job_id] = self._clock.monotonic()
+            self._ask_for(job_id)
+
+    def untrack(self, job_id: SlurmJobId) -> None:
+        """Forget this job; nothing more is told of it."""
+        self._tracked.pop(job_id, None)
+        self._jobs.pop(job_id, None)
+        self._asked_for.pop(job_id, None)
+        self._unsettled.discard(job_id)
+        for queue in (self._by_age, self._urgent, self._later):
+            queue.pop(job_id, None)
+
+    def poke(self) -> None:
+        """Something was done in Slurm: look soon."""
+        self._pace.hurry()
+        self._poked.set()
+
+    def subscribe(self, callback: Callable[[News], None]) -> None:
+        """`callback` is called for all news, in the event loop; it must not block or raise."""
+        self._subscribers.append(callback)
+
+    async def wait_for_sync(self) -> None:
+        """Until Slurm has listed its jobs once."""
+        await self._synced.wait()
+
+    async def run(self) -> None:
+        """Watch until cancelled; no error ends it."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._look_forever())
+            group.create_task(self._reread_forever())
+            for _ in range(self._concurrency):
+                group.create_task(self._read_forever())
+
+    # -- the list of states --------------------------------------------------------------------
+
+    async def _look_forever(self) -> None:
+        while True:
+            try:
+                await self._look()
+            except SlurmError as error:
+                pause_s = self._failed(error)
+            except Exception as error:  # a bug must not blind the bridge
+                log.exception("watcher.look_crashed")
+                pause_s = self._failed(SlurmError(f"listing the states of jobs: {error!r}"))
+            else:
+                pause_s = self._pace.pause_s(watching=bool(self._tracked))
+            await self._pause(pause_s)
+
+    async def _look(self) -> None:
+        started_s = self._clock.monotonic()
+        states, self._body = await self._client.job_states_if_changed(self._body)
+        took_s = self._clock.monotonic() - started_s
+        changed = False
+        if states is not None:
+            self._states = states
+            changed = self._compare()
+        self._pulse.seen_s = started_s
+        if changed:
+            self._changed_s = started_s
+        self._pace.looked(took_s=took_s, changed=changed)
+        self._succeeded()
+        unsettled, self._unsettled = self._unsettled, set()
+        for job_id in unsettled:
+            self._ask_for(job_id)
+            self._pace.hurry()
+
+    def _compare(self) -> bool:
+        """Ask for the tracked jobs whose states the new list has otherwise. Whether any has."""
+        changed = False
+        for job_id in self._tracked:
+            listed = self._states.get(job_id)
+            watched = self._jobs.get(job_id)
+            if watched is not None and watched.job.states == listed:
+                watched.in_step = True
+                continue
+            if watched is not None:
+                watched.fall_behind()
+            # Once per state: should reading it say something else for good, it is not asked again.
+            if listed is None or self._asked_for.get(job_id) != listed:
+                self._asked_for[job_id] = listed
+                self._ask_for(job_id)
+                changed = True
+        return changed
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait; a poke ends it early, unless Slurm is away."""
+        if self._failures:
+            await self._clock.sleep(seconds)
+            return
+        waits = [
+            asyncio.ensure_future(self._clock.sleep(seconds)),
+            asyncio.ensure_future(self._poked.wait()),
+        ]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+        if self._poked.is_set():
+            self._poked.clear()
+            await self._clock.sleep(self._quick_s)
+
+    # -- outages -------------------------------------------------------------------------------
+
+    def _failed(self, error: SlurmError) -> float:
+        """Note a failure; the pause before the next try."""
+        self._failures += 1
+        if self._failures == 1:
+            self._healthy = False
+            self._failing_since_s = self._clock.monotonic()
+            self._tell(Outage(error))
+        return self._back_off.pause_s(self._failures, self._jitter())
+
+    def _succeeded(self) -> None:
+        failures, self._failures = self._failures, 0
+        self._healthy = True
+        self._synced.set()
+        self._work.set()
+        if failures:
+            after_s = self._clock.monotonic() - self._failing_since_s
+            self._tell(Recovered(after_s=after_s, failures=failures))
+
+    # -- whole jobs ----------------------------------------------------------------------------
+
+    def _ask_for(self, job_id: SlurmJobId) -> None:
+        self._urgent[job_id] = None
+        self._later.pop(job_id, None)
+        self._work.set()
+
+    async def _read_forever(self) -> None:
+        while True:
+            while self._failures or not (self._urgent or self._later):
+                self._work.clear()
+                await self._work.wait()
+            queue = self._urgent or self._later
+            job_id, _ = queue.popitem(last=False)
+            try:
+                await self._read(job_id)
+            except Exception:  # a bug must not end the reading of all jobs
+                log.exception("watcher.read_crashed", slurm_job=job_id)
+                self._unsettled.add(job_id)
+
+    async def _read(self, job_id: SlurmJobId) -> None:
+        started_s = self._clock.monotonic()
+        try:
+            job = await self._client.get_job(job_id)
+        except JobNotFound:
+            self._missing(job_id)
+        except BridgeError as error:
+            # Whether Slurm is away, the next look will tell.
+            log.debug("watcher.read_failed", slurm_job=job_id, error=str(error))
+            if job_id in self._tracked:
+                self._unsettled.add(job_id)
+        else:
+            if job_id in self._tracked:
+                self._keep(replace(job, raw={}), started_s)
+
+    def _keep(self, job: Job, fetched_s: float) -> None:
+        before = self._jobs.get(job.id)
+        if before is not None and before.fetched_s > fetched_s:
+            return  # two readings crossed: the later one counts
+        self._jobs[job.id] = Watched(
+            job,
+            fetched_s=fetched_s,
+            in_step=self._states.get(job.id) == job.states,
+            pulse=self._pulse,
+        )
+        self._by_age.pop(job.id, None)
+        if not job.ended:
+            self._by_age[job.id] = None
+        if job.state == "RUNNING" and not job.grants:
+            self._unsettled.add(job.id)  # started a moment ago: its nodes follow
+            self.poke()
+        if before is None or before.job != job:
+            self._tell(JobSeen(job))
+
+    def _missing(self, job_id: SlurmJobId) -> None:
+        """Reading says that there is no such job; the list must have said so too."""
+        tracked_s = self._tracked.get(job_id)
+        if tracked_s is None:
+            return
+        if job_id in self._states or self.seen_s < tracked_s:
+            self._unsettled.add(job_id)
+            return
+        watched = self._jobs.get(job_id)
+        self.untrack(job_id)
+        self._tell(JobGone(job_id, None if watched is None else watched.job))
+
+    async def _reread_forever(self) -> None:
+        allowance = 0.0
+        while True:
+            await self._clock.sleep(_REREAD_TICK_S)
+            now_s = self._clock.monotonic()
+            busy = now_s - self._changed_s < _BUSY_S
+            rate = self._gets_per_s * (1.0 if busy else _REST_SHARE)
+            allowance = min(allowance + rate * _REREAD_TICK_S, max(rate, 1.0))
+            while allowance >= 1.0 and not self._failures and not self._urgent:
+                job_id = next(iter(self._by_age), None)
+                if job_id is None or now_s - self._jobs[job_id].fetched_s < _REREAD_AFTER_S:
+                    break
+                self._by_age.move_to_end(job_id)
+                self._later[job_id] = None
+                self._work.set()
+                allowance -= 1.0
+
+    def _tell(self, news: News) -> None:
+        for subscriber in self._subscribers:
+            try:
+                subscriber(news)
+            except Exception:  # one subscriber's mistake is not the others'
+                log.exception("watcher.subscriber_failed", news=type(news).__name__)

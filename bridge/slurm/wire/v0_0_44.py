@@ -1,0 +1,428 @@
+"""REST v0.0.44 (Slurm 25.11; also offered by 26.05)."""
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pydantic_core
+from pydantic import BaseModel, Field, TypeAdapter
+
+from bridge.errors import BadInput
+from bridge.model.ids import SlurmJobId, SlurmNodeName
+from bridge.model.job import NodeGrant
+from bridge.slurm import gres, hostlist
+from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields
+from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.partitions import Partition
+from bridge.slurm.wire.numbers import Number, minutes, number
+
+_JOB_NUMBER = re.compile(r"^(\d{1,10})(?![0-9])")
+_HOLDS = frozenset({"RUNNING", "SUSPENDED"})
+
+
+class _Model(BaseModel):
+    """Partial: fields that aren't named are skipped."""
+
+
+class _StateRow(_Model):
+    job_id: str | int
+    state: frozenset[str]
+
+
+class _States(_Model):
+    jobs: list[_StateRow]
+
+
+class _Cpus(_Model):
+    count: int = 0
+
+
+class _Memory(_Model):
+    allocated: int = 0
+
+
+class _AllocatedNode(_Model):
+    name: str
+    cpus: _Cpus = _Cpus()
+    memory: _Memory = _Memory()
+
+
+class _JobResourceNodes(_Model):
+    allocation: list[_AllocatedNode] = []
+
+
+class _JobResources(_Model):
+    nodes: _JobResourceNodes | None = None
+
+
+class _Job(_Model):
+    job_id: int
+    name: str = ""
+    job_state: frozenset[str] = Field(min_length=1)
+    state_reason: str = ""
+    state_description: str = ""
+    partition: str = ""
+    priority: Number = None
+    user_name: str = ""
+    user_id: int = 0
+    account: str = ""
+    qos: str = ""
+    admin_comment: str = ""
+    comment: str = ""
+    features: str = ""
+    excluded_nodes: str = ""
+    required_nodes: str = ""
+    submit_time: Number = None
+    start_time: Number = None
+    end_time: Number = None
+    time_limit: Number = None
+    preempt_time: Number = None
+    hold: bool = False
+    scheduled_nodes: str = ""
+    nodes: str = ""
+    job_resources: _JobResources | None = None
+    gres_detail: list[str] = []
+    tasks: Number = None
+    cpus_per_task: Number = None
+    het_job_id: Number = None
+    flags: frozenset[str] = frozenset()
+
+
+class _Node(_Model):
+    name: str = Field(min_length=1)
+    state: frozenset[str]
+    address: str = ""
+    hostname: str = ""
+    cpus: int = 0
+    real_memory: int = 0
+    gres: str = ""
+    gres_used: str = ""
+    features: list[str] = []
+    active_features: list[str] = []
+    topology: str = ""
+    reason: str = ""
+    comment: str = ""
+    extra: str = ""
+    partitions: list[str] = []
+    reservation: str = ""
+    weight: int = 1
+    alloc_cpus: int = 0
+    alloc_memory: int = 0
+
+
+class _Nodes(_Model):
+    nodes: list[_Node]
+
+
+class _PartitionNodes(_Model):
+    configured: str = ""
+    total: int = 0
+
+
+class _PartitionCpus(_Model):
+    total: int = 0
+
+
+class _Allowed(_Model):
+    allowed: str = ""
+    deny: str = ""
+
+
+class _Defaults(_Model):
+    partition_memory_per_cpu: Number = None
+    partition_memory_per_node: Number = None
+    time: Number = None
+
+
+class _Maximums(_Model):
+    partition_memory_per_cpu: Number = None
+    partition_memory_per_node: Number = None
+    time: Number = None
+    nodes: Number = None
+
+
+class _Priority(_Model):
+    tier: int = 1
+
+
+class _PartitionSelf(_Model):
+    state: list[str] = []
+    oversubscribe: str | None = None
+    exclusive: str | None = None
+
+
+class _Partition(_Model):
+    name: str = Field(min_length=1)
+    nodes: _PartitionNodes = _PartitionNodes()
+    node_sets: str = ""
+    cpus: _PartitionCpus = _PartitionCpus()
+    accounts: _Allowed = _Allowed()
+    qos: _Allowed = _Allowed()
+    defaults: _Defaults = _Defaults()
+    maximums: _Maximums = _Maximums()
+    priority: _Priority = _Priority()
+    partition: _PartitionSelf = _PartitionSelf()
+    grace_time: int = 0
+    flags: frozenset[str] | None = None
+    preempt_mode: frozenset[str] | None = None
+
+
+_STATES = TypeAdapter(_States)
+_NODES = TypeAdapter(_Nodes)
+
+
+class Wire44:
+    """What is said in this version, both ways. No state."""
+
+    version = "v0.0.44"
+
+    # -- what we send --------------------------------------------------------------------------
+
+    def submission(self, job: JobDescription) -> dict[str, Any]:
+        """Body of `POST /job/submit`."""
+        fields = {
+            key: value for key, value in self._fields(job).items() if value not in ("", [], [""])
+        }
+        fields["current_working_directory"] = job.working_directory
+        fields["environment"] = list(job.environment)
+        if job.script:
+            return {"script": job.script, "job": {**fields, **job.others}}
+        return {"job": {**fields, **job.others}}
+
+    def changes(self, changes: JobChanges) -> dict[str, Any]:
+        """Body of `POST /job/{id}`."""
+        return {**self._fields(changes), **changes.others}
+
+    def _fields(self, job: JobFields) -> dict[str, Any]:
+        shared = ["none"] if job.exclusive else _list(job.shared)
+        said: dict[str, Any] = {
+            "name": job.name,
+            "partition": job.partition,
+            "account": job.account,
+            "qos": job.qos,
+            "tasks": job.tasks,
+            "tasks_per_node": job.tasks_per_node,
+            "cpus_per_task": job.cpus_per_task,
+            "memory_per_cpu": _number(job.memory_per_cpu_mib),
+            "memory_per_node": _number(job.memory_per_node_mib),
+            "tres_per_task": job.tres_per_task,
+            "tres_per_node": job.tres_per_node,
+            "tres_per_job": job.tres_per_job,
+            "nodes": job.nodes,
+            "minimum_nodes": job.min_nodes,
+            "maximum_nodes": job.max_nodes,
+            "constraints": job.constraints,
+            "prefer": job.prefer,
+            # An empty list changes nothing, a list of an empty name clears.
+            "excluded_nodes": _list(job.excluded_nodes, empty=[""]),
+            "required_nodes": _list(job.required_nodes, empty=[""]),
+            "shared": shared,
+            "mcs_label": job.mcs_label,
+            "flags": _list(job.flags),
+            "admin_comment": job.admin_comment,
+            "comment": job.comment,
+            "extra": job.extra,
+            "priority": _number(job.priority),
+            "nice": job.nice,
+            "hold": job.hold,
+            "time_limit": None if job.time_limit_min is None else minutes(job.time_limit_min),
+            "time_minimum": _number(job.time_minimum_min),
+            "begin_time": _number(job.begin_s),
+            "deadline": job.deadline_s,
+            "dependency": job.dependency,
+            "reservation": job.reservation,
+            "licenses": job.licenses,
+            "wckey": job.wckey,
+            "requeue": job.requeue,
+            "user_id": job.user_id,
+            "group_id": job.group_id,
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
+    def new_node(self, node: NodeDefinition) -> dict[str, Any]:
+        """Body of `POST /new/node/`. Raises BadInput."""
+        return {"node_conf": node.node_conf()}
+
+    def node_changes(
+        self,
+        *,
+        features: Sequence[str] | None,
+        state: str | None,
+        reason: str | None,
+        comment: str | None,
+        weight: int | None,
+        topology: str | None,
+    ) -> dict[str, Any]:
+        """Body of `POST /node/{name}`; active features follow the available ones."""
+        said: dict[str, Any] = {
+            "features": None if features is None else list(features) or [""],
+            "features_act": None if features is None else list(features) or [""],
+            "state": None if state is None else [state],
+            "reason": reason,
+            "comment": comment,
+            "weight": _number(weight),
+            "topology_str": topology,
+        }
+        return {key: value for key, value in said.items() if value is not None}
+
+    # -- what we get -----------------------------------------------------------------------------
+
+    def states(self, body: bytes) -> dict[SlurmJobId, frozenset[str]]:
+        """`GET /jobs/state/`. Tasks of an array are one entry with the states of all."""
+        found: dict[SlurmJobId, frozenset[str]] = {}
+        for row in _STATES.validate_json(body).jobs:
+            job_id = _job_number(row.job_id)
+            before = found.get(job_id)
+            found[job_id] = row.state if before is None else before | row.state
+        return found
+
+    def job(self, answer: Mapping[str, Any], job_id: SlurmJobId) -> Job:
+        """`GET /job/{id}`: that job among those that came (the tasks of an array come too)."""
+        rows = answer.get("jobs")
+        if not isinstance(rows, list):
+            raise ValueError("there is no list of jobs in it")
+        for row in rows:
+            if isinstance(row, Mapping) and row.get("job_id") == job_id:
+                return _job(_Job.model_validate(row), row)
+        raise ValueError(f"job {job_id} is not among the {len(rows)} jobs in it")
+
+    def nodes(self, body: bytes, *, raw: bool) -> tuple[SlurmNode, ...]:
+        """`GET /nodes/` and `GET /node/{name}`."""
+        if not raw:
+            return tuple(_node(node, {}) for node in _NODES.validate_json(body).nodes)
+        answer = pydantic_core.from_json(body)
+        rows = _NODES.validate_python(answer).nodes
+        return tuple(_node(node, row) for node, row in zip(rows, answer["nodes"], strict=True))
+
+    def partitions(self, answer: Mapping[str, Any]) -> tuple[Partition, ...]:
+        """`GET /partitions/`."""
+        rows = answer.get("partitions")
+        if not isinstance(rows, list):
+            raise ValueError("there is no list of partitions in it")
+        return tuple(self._partition(_Partition.model_validate(row), row) for row in rows)
+
+    def _partition(self, found: _Partition, raw: Mapping[str, Any]) -> Partition:
+        """This version tells neither flags, preemption mode nor over-subscription."""
+        return Partition(
+            name=found.name,
+            state=found.partition.state[0] if found.partition.state else "UNKNOWN",
+            tier=found.priority.tier,
+            def_mem_per_cpu_mib=found.defaults.partition_memory_per_cpu,
+            def_mem_per_node_mib=found.defaults.partition_memory_per_node,
+            max_mem_per_cpu_mib=found.maximums.partition_memory_per_cpu,
+            max_mem_per_node_mib=found.maximums.partition_memory_per_node,
+            default_time_min=found.defaults.time,
+            max_time_min=found.maximums.time,
+            max_nodes=found.maximums.nodes,
+            grace_s=found.grace_time,
+            nodes=found.nodes.configured,
+            node_sets=found.node_sets,
+            total_nodes=found.nodes.total,
+            total_cpus=found.cpus.total,
+            allow_accounts=found.accounts.allowed,
+            deny_accounts=found.accounts.deny,
+            allow_qos=found.qos.allowed,
+            raw=raw,
+        )
+
+
+def _job(found: _Job, raw: Mapping[str, Any]) -> Job:
+    try:
+        names = hostlist.expand(found.nodes)
+        grants = _grants(found) if found.job_state & _HOLDS else ()
+    except BadInput as error:
+        raise ValueError(str(error)) from error
+    return Job(
+        id=SlurmJobId(found.job_id),
+        name=found.name,
+        states=found.job_state,
+        reason="" if found.state_reason == "None" else found.state_reason,
+        description=found.state_description,
+        partition=found.partition,
+        priority=found.priority,
+        user=found.user_name or str(found.user_id),
+        account=found.account,
+        qos=found.qos,
+        admin_comment=found.admin_comment,
+        comment=found.comment,
+        constraints=found.features,
+        excluded_nodes=found.excluded_nodes,
+        required_nodes=found.required_nodes,
+        submit_s=found.submit_time or None,
+        start_s=found.start_time or None,
+        end_s=found.end_time or None,
+        time_limit_min=found.time_limit,
+        preempt_s=found.preempt_time or None,
+        hold=found.hold,
+        scheduled_nodes=found.scheduled_nodes,
+        nodes=tuple(SlurmNodeName(name) for name in names),
+        grants=grants,
+        tasks=found.tasks,
+        cpus_per_task=found.cpus_per_task,
+        het_job_id=SlurmJobId(found.het_job_id) if found.het_job_id else None,
+        flags=found.flags,
+        raw=raw,
+    )
+
+
+def _grants(found: _Job) -> tuple[NodeGrant, ...]:
+    """Node by node; `gres_detail` has one string per node in the same order, or none at all."""
+    resources = found.job_resources
+    allocation = resources.nodes.allocation if resources and resources.nodes else []
+    details = found.gres_detail or [""] * len(allocation)
+    if len(details) != len(allocation):
+        raise ValueError(f"gres_detail tells of {len(details)} nodes, not {len(allocation)}")
+    return tuple(
+        NodeGrant(
+            node=SlurmNodeName(node.name),
+            cpus=node.cpus.count,
+            memory_mib=node.memory.allocated,
+            gres=tuple(one for one in gres.parse(detail) if one.count),
+        )
+        for node, detail in zip(allocation, details, strict=True)
+    )
+
+
+def _node(found: _Node, raw: Mapping[str, Any]) -> SlurmNode:
+    try:
+        has, used = gres.parse(found.gres), gres.parse(found.gres_used)
+    except BadInput as error:
+        raise ValueError(f"node {found.name}: {error}") from error
+    return SlurmNode(
+        name=SlurmNodeName(found.name),
+        states=found.state,
+        address=found.address,
+        hostname=found.hostname,
+        cpus=found.cpus,
+        memory_mib=found.real_memory,
+        gres=has,
+        gres_used=used,
+        features=tuple(found.features),
+        active_features=tuple(found.active_features),
+        topology=found.topology,
+        reason=found.reason,
+        comment=found.comment,
+        extra=found.extra,
+        partitions=tuple(found.partitions),
+        reservation=found.reservation,
+        weight=found.weight,
+        allocated_cpus=found.alloc_cpus,
+        allocated_memory_mib=found.alloc_memory,
+        raw=raw,
+    )
+
+
+def _job_number(job_id: str | int) -> SlurmJobId:
+    """Of `12`, `"12"`, `"12+0"` (het component), `"12_3"` and `"12_[4-9]"` (array): 12."""
+    match = _JOB_NUMBER.match(str(job_id))
+    if match is None:
+        raise ValueError(f"{str(job_id)[:40]!r} is no job id")
+    return SlurmJobId(int(match[1]))
+
+
+def _list(values: Sequence[str] | None, *, empty: list[str] | None = None) -> list[str] | None:
+    return None if values is None else list(values) or (empty or [])
+
+
+def _number(value: int | None) -> dict[str, Any] | None:
+    return None if value is None else number(value)

@@ -1,13 +1,13 @@
 """Which slot of a gang runs on which of the nodes that Slurm granted.
 
 All slots have one shape, so what a node can take is a number of slots: the lesser of what the
-grant there holds (Slurm's side) and of what is free there (Kubernetes' side: other pods,
-terminating ones, the count of pods, host ports). Slurm says nothing about which task goes where,
-so any distribution within these numbers is right, and the gang fits exactly if they add up.
-Slots are then dealt in rank order along the topology (`ranks`).
+grant there holds (Slurm's side, `grants`) and of what is free there (Kubernetes' side: other
+pods, terminating ones, the count of pods, host ports). Slurm says nothing about which task goes
+where, so any distribution within these numbers is right, and the gang fits exactly if they add
+up. Slots are then dealt in rank order along the topology (`ranks`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,11 @@ import numpy.typing as npt
 from bridge.model.gang import Assignment, Gang, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import Allocation, NodeGrant
-from bridge.model.scheduling import PodShape
-from bridge.placement import grants, predicates, ranks
+from bridge.model.scheduling import PodShape, Requirement
+from bridge.placement import failures, grants, members, ranks, reasons
 from bridge.placement import snapshot as views
-from bridge.placement.predicates import Predicate
-from bridge.placement.snapshot import NO_ROW, Snapshot
+from bridge.placement.failures import Predicate
+from bridge.placement.snapshot import Snapshot
 
 Counts = npt.NDArray[np.int64]
 """(granted nodes,) slots."""
@@ -39,7 +39,7 @@ class _Room:
 
     nodes: list[NodeName]
     rows: npt.NDArray[np.intp]
-    codes: predicates.Codes
+    codes: failures.Codes
     granted: Counts
     ever: Counts
     now: Counts
@@ -53,33 +53,37 @@ def assign(
     by_slurm_name: Mapping[SlurmNodeName, NodeName],
     resource_map: Mapping[str, str],
     taken: Mapping[int, NodeName] | None = None,
-    holding: frozenset[PodUid] = frozenset(),
+    holding: frozenset[PodUid] | None = None,
     prefer: Mapping[int, NodeName] | None = None,
     one_per_node: bool | None = None,
+    also: Sequence[Requirement] = (),
 ) -> Assignment | Shortfall:
     """A node for each slot, or why not.
 
     `by_slurm_name` maps granted nodes to Kubernetes' names. `resource_map` maps extended
     resources to GRES ("gpu", "gpu:h100"); others are Kubernetes' side alone. `taken` are slots
-    that have their node (their pods' holdings are in the table; `holding` are those pods: what
-    they hold does not go away). `prefer` are nodes that slots had before. `one_per_node` keeps
-    slots apart; None: what the gang's own `exclusive` says.
+    that have their node; their pods' holdings should be in the table. `holding` are the gang's
+    pods that are: where fewer of them hold a node than slots have taken it, room is kept for the
+    rest. `prefer` are nodes that slots had before. `one_per_node` keeps slots apart; None: what
+    the gang's own `exclusive` says. `also` are requirements that other pods' places make
+    (`domains`). A Shortfall names nodes that Kubernetes does not know by their Slurm name.
     """
     taken = taken or {}
-    open_slots = [slot for slot in range(gang.size) if slot not in taken]
-    if not open_slots:
+    needed = gang.size - sum(1 for slot in taken if 0 <= slot < gang.size)
+    if not needed:
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
     apart = bool(gang.parameters.exclusive) if one_per_node is None else one_per_node
     by_node, unknown = _by_node(allocation, by_slurm_name)
-    room = _room(
-        snapshot, gang.shape, by_node, resource_map, taken=taken, holding=holding, apart=apart
+    room = _room(snapshot, gang.shape, by_node, resource_map, taken, holding, also, apart=apart)
+    fitting = _fitting_groups(snapshot, gang.shape, room, room.now, taken, needed)
+    if not fitting:
+        for_now = bool(_fitting_groups(snapshot, gang.shape, room, room.ever, taken, needed))
+        return _shortfall(snapshot, gang.shape, room, unknown, needed, for_now=for_now)
+    return Assignment(
+        ranks.deal_best(
+            snapshot, room.nodes, fitting, size=gang.size, taken=taken, prefer=prefer or {}
+        )
     )
-    if int(room.now.sum()) < len(open_slots):
-        return _shortfall(snapshot, gang.shape, room, unknown, len(open_slots))
-    order = ranks.deal(
-        snapshot, room.nodes, room.now, size=gang.size, taken=taken, prefer=prefer or {}
-    )
-    return Assignment(tuple(order))
 
 
 def _by_node(
@@ -102,37 +106,54 @@ def _room(
     shape: PodShape,
     by_node: Mapping[NodeName, list[NodeGrant]],
     resource_map: Mapping[str, str],
-    *,
     taken: Mapping[int, NodeName],
-    holding: frozenset[PodUid],
+    holding: frozenset[PodUid] | None,
+    also: Sequence[Requirement],
+    *,
     apart: bool,
 ) -> _Room:
     nodes = list(by_node)
     rows = snapshot.rows(nodes)
-    codes = predicates.failures(snapshot, shape, rows, now=True)
-    here = _count(nodes, taken)
-    most = 1 if apart else len(taken) + grants.UNBOUNDED
-    granted = np.minimum(grants.slots(list(by_node.values()), shape, resource_map), most) - here
+    codes = failures.failures(snapshot, shape, rows, now=True, also=also)
+    granted = grants.slots(list(by_node.values()), shape, resource_map)
+    if apart:
+        granted = np.minimum(granted, 1)
     requests = views.asks(snapshot.resources, shape.requests)
-    free, whole = (
-        _fitting(snapshot, requests, rows, held) for held in (snapshot.used, snapshot.lasting)
-    )
+    free = _fitting(snapshot, requests, rows, snapshot.used)
+    whole = _fitting(snapshot, requests, rows, snapshot.lasting)
     if shape.host_ports:
-        port_taken = predicates.ports_taken(snapshot, shape)[rows]
-        free, whole = np.minimum(free, 1 - port_taken), np.minimum(whole, 1)
-    whole = np.minimum(whole - here, _beside(snapshot, requests, rows, holding))
-    fit_for = np.isin(codes, (Predicate.FITS, *predicates.PASSING))
-    ready = np.isin(codes, (Predicate.FITS, Predicate.FREE, Predicate.PORTS))
-    ever = np.where(fit_for, np.clip(np.minimum(granted, whole), 0, None), 0)
-    now = np.where(ready, np.clip(np.minimum(granted, free), 0, None), 0)
+        free = np.minimum(free, 1 - failures.ports_taken(snapshot, shape, rows))
+        whole = np.minimum(whole, 1)
+    if taken:
+        here = _per_node(nodes, list(taken.values()))
+        granted = granted - here
+        whole = whole - here
+        if holding is not None:
+            free = free - np.maximum(here - _holders(snapshot, rows, holding), 0)
+    usable = np.isin(codes, _USABLE_NOW)
+    possible = np.isin(codes, _USABLE_EVER)
+    now = np.where(usable, np.clip(np.minimum(granted, free), 0, None), 0)
+    ever = np.where(possible, np.clip(np.minimum(granted, whole), 0, None), 0)
     return _Room(nodes, rows, codes, np.clip(granted, 0, None), np.maximum(ever, now), now)
 
 
-def _count(nodes: list[NodeName], taken: Mapping[int, NodeName]) -> Counts:
-    """(nodes,) taken slots on each."""
+_USABLE_NOW = (Predicate.FITS, Predicate.FREE, Predicate.PORTS)
+"""What these are about is counted in slots (FREE and PORTS then give none)."""
+_USABLE_EVER = (Predicate.FITS, *failures.PASSING)
+
+
+def _per_node(nodes: list[NodeName], places: Sequence[NodeName]) -> Counts:
+    """(nodes,) how often each is in `places`."""
     position = {node: index for index, node in enumerate(nodes)}
-    places = [position[node] for node in taken.values() if node in position]
-    return np.bincount(np.array(places, dtype=np.intp), minlength=len(nodes))
+    found = [position[node] for node in places if node in position]
+    return np.bincount(np.array(found, dtype=np.intp), minlength=len(nodes))
+
+
+def _holders(snapshot: Snapshot, rows: npt.NDArray[np.intp], pods: frozenset[PodUid]) -> Counts:
+    """(rows,) how many of the pods hold something there."""
+    held = [holding.row for pod in pods if (holding := snapshot.pods.get(pod)) is not None]
+    counts = np.bincount(np.array(held, dtype=np.intp), minlength=snapshot.size)
+    return counts[rows]
 
 
 def _fitting(
@@ -144,63 +165,72 @@ def _fitting(
     """(rows,) pods of these requests that fit beside what is held."""
     fitting = np.full(len(rows), grants.UNBOUNDED, dtype=np.int64)
     for ask in requests:
-        fitting = np.minimum(fitting, predicates.room(snapshot, ask, rows, held) // ask.amount)
+        fitting = np.minimum(fitting, failures.room(snapshot, ask, rows, held) // ask.amount)
     return fitting
 
 
-def _beside(
+def _fitting_groups(
     snapshot: Snapshot,
-    requests: tuple[views.Ask, ...],
-    rows: npt.NDArray[np.intp],
-    holding: frozenset[PodUid],
-) -> Counts:
-    """(rows,) pods that fit beside lasting pods and those of `holding`."""
-    held = snapshot.lasting[:, rows].copy()
-    position = {row: index for index, row in enumerate(rows.tolist())}
-    for pod in holding:
-        its = snapshot.pods.get(pod)
-        if its is not None and not its.lasting and its.row in position:
-            for ask in views.asks(snapshot.resources, its.shape.requests):
-                held[ask.line, position[its.row]] += ask.amount
-    fitting = np.full(len(rows), grants.UNBOUNDED, dtype=np.int64)
-    for ask in requests:
-        if ask.line == NO_ROW:
-            return np.zeros(len(rows), dtype=np.int64)
-        left = snapshot.allocatable[ask.line, rows] - held[ask.line]
-        fitting = np.minimum(fitting, left // ask.amount)
+    shape: PodShape,
+    room: _Room,
+    counts: Counts,
+    taken: Mapping[int, NodeName],
+    needed: int,
+) -> list[Counts]:
+    """Room by node, within each group of nodes that can take all the slots together."""
+    if not shape.together and not shape.apart:
+        return [counts] if int(counts.sum()) >= needed else []
+    places = snapshot.rows(list(taken.values()))
+    places = places[places >= 0]
+    by_rank = ranks.in_order(snapshot, room.nodes)
+    fitting = []
+    for mask in members.groups(snapshot, room.rows, shape.together, places):
+        cut = members.apart(
+            snapshot, room.rows, np.where(mask, counts, 0), shape.apart, places, first=by_rank
+        )
+        if int(cut.sum()) >= needed:
+            fitting.append(cut)
     return fitting
 
 
 def _shortfall(
-    snapshot: Snapshot, shape: PodShape, room: _Room, unknown: list[SlurmNodeName], needed: int
+    snapshot: Snapshot,
+    shape: PodShape,
+    room: _Room,
+    unknown: list[SlurmNodeName],
+    needed: int,
+    *,
+    for_now: bool,
 ) -> Shortfall:
     """Who is in the way, and whether waiting helps."""
-    for_now = int(room.ever.sum()) >= needed
-    wanted = room.ever if for_now else room.granted
-    have = room.now if for_now else room.ever
+    wanted, have = (room.ever, room.now) if for_now else (room.granted, room.ever)
     at_fault = np.flatnonzero(have < wanted)
-    told = [
-        f"{room.nodes[index]}: {_why(snapshot, shape, room, index)}" for index in at_fault[:_NAMED]
-    ]
+    blamed = [(room.nodes[index], _why(snapshot, shape, room, int(index))) for index in at_fault]
     if not for_now:
-        told += [f"{node}: Slurm knows it, Kubernetes does not" for node in unknown[:_NAMED]]
-    more = len(at_fault) + (0 if for_now else len(unknown)) - len(told)
-    told += [f"and {more} more"] if more > 0 else []
-    fits = int(room.now.sum())
+        blamed += [(NodeName(node), "Slurm has it, Kubernetes does not") for node in unknown]
+    told = [f"{node}: {why}" for node, why in blamed[:_NAMED]]
+    if len(blamed) > _NAMED:
+        told.append(f"and {len(blamed) - _NAMED} more nodes")
     if not told:
-        told = [f"the grant holds {int(room.granted.sum())} of them"]
+        told = [_of_grant(shape, room)]
+    fits = min(int(room.now.sum()), needed)
     return Shortfall(
         reason=f"{fits} of {needed} pods fit now; " + "; ".join(told),
         for_now=for_now,
-        nodes=tuple(room.nodes[index] for index in at_fault),
+        nodes=tuple(node for node, _ in blamed),
     )
 
 
 def _why(snapshot: Snapshot, shape: PodShape, room: _Room, index: int) -> str:
     code = Predicate(int(room.codes[index]))
-    row = int(room.rows[index])
-    if code == Predicate.ABSENT:
-        return "not known to Kubernetes"
     if code != Predicate.FITS:
-        return predicates.reason(snapshot, shape, row, code)
+        return reasons.reason(snapshot, shape, int(room.rows[index]), code)
     return f"takes {room.now[index]} of the {room.granted[index]} that Slurm granted there"
+
+
+def _of_grant(shape: PodShape, room: _Room) -> str:
+    holds = int(room.granted.sum())
+    keys = ", ".join((*shape.together, *shape.apart))
+    if keys:
+        return f"the grant holds {holds} of them, but not with their pod (anti-)affinity by {keys}"
+    return f"the grant holds {holds} of them"

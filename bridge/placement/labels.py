@@ -95,8 +95,9 @@ class _WideValues:
 class LabelStore:
     """The writer's side; rows are the table's."""
 
-    def __init__(self, capacity: int, *, wide: Collection[str]) -> None:
+    def __init__(self, capacity: int, *, wide: Collection[str], most_values: int) -> None:
         self._always_wide = PER_NODE_KEYS | frozenset(wide)
+        self._most_values = most_values
         self._section = Section(capacity)
         self._section.define(_SET, np.int32, fill=ABSENT)
         self._sets: Interner[LabelSet] = Interner()
@@ -194,13 +195,13 @@ class LabelStore:
 
     def _settle(self, keys: Iterable[str]) -> None:
         """Move keys that crossed the limit, for all rows: rare, and never on a query's path."""
-        widen = [key for key in keys if len(self._narrow.get(key, ())) > MOST_VALUES]
+        widen = [key for key in keys if len(self._narrow.get(key, ())) > self._most_values]
         narrow = [
             key
             for key in keys
             if key in self._wide
             and not self._by_meaning_wide(key)
-            and len(self._wide[key]) <= MOST_VALUES
+            and len(self._wide[key]) <= self._most_values
         ]
         if not widen and not narrow:
             return

@@ -2,12 +2,13 @@
 
 Neighbouring ranks talk most, so they should share a node, else a leaf, else a spine. The measure
 is the rank distance: the sum of tree distances from each rank to the next. The greedy rule (ranks
-in order onto nodes in topology order, the next node when one is full) is the yardstick; where the
-granted nodes have more room than needed we look for the stretch of them with the least distance,
-which never is worse, since the greedy's own stretch is among those looked at.
+in order onto nodes in topology order, the next node when one is full) is the yardstick. Two
+things can beat it, and are taken only where they do: where the granted nodes have more room than
+needed, the stretch of them with the least distance end to end; where some slots have their node
+already, the places nearest to the neighbours in rank.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -17,51 +18,138 @@ from bridge.placement import topology
 from bridge.placement.snapshot import Snapshot
 
 Indices = npt.NDArray[np.intp]
+Counts = npt.NDArray[np.int64]
+
+_OPEN = -1
+"""Place of a slot that has none yet."""
+
+_MOST_RUNS = 64
+"""Beyond so many gaps between slots that have their node, the greedy rule alone decides."""
+
+
+def deal_best(
+    snapshot: Snapshot,
+    nodes: list[NodeName],
+    rooms: Sequence[Counts],
+    *,
+    size: int,
+    taken: Mapping[int, NodeName],
+    prefer: Mapping[int, NodeName],
+) -> tuple[NodeName, ...]:
+    """The dealing with the least rank distance among several ways to have room."""
+    dealt = [deal(snapshot, nodes, room, size=size, taken=taken, prefer=prefer) for room in rooms]
+    return min(dealt, key=lambda one: rank_distance(snapshot, one)) if dealt[1:] else dealt[0]
 
 
 def deal(
     snapshot: Snapshot,
     nodes: list[NodeName],
-    room: npt.NDArray[np.int64],
+    room: Counts,
     *,
     size: int,
     taken: Mapping[int, NodeName],
     prefer: Mapping[int, NodeName],
-) -> list[NodeName]:
+) -> tuple[NodeName, ...]:
     """A node for each of `size` slots; `taken` stay, preferred nodes are given while they have
     room. `room` (nodes,): slots that each node can take beyond the taken; it must suffice.
     """
     if len(nodes) == 1 and not taken:
-        return [nodes[0]] * size
-    order = topology.order(snapshot, nodes)
-    left = room[order].copy()
-    fixed = dict(taken)
-    position = {nodes[index]: place for place, index in enumerate(order.tolist())}
-    for slot, node in prefer.items():
-        place = position.get(node)
-        if slot not in fixed and 0 <= slot < size and place is not None and left[place] > 0:
+        return (nodes[0],) * size
+    order = in_order(snapshot, nodes)
+    left = room[order]
+    along = [nodes[index] for index in order]
+    rows = snapshot.rows(along)
+    if not taken and not prefer:
+        return tuple(along[place] for place in _stretch(snapshot, rows, left, size))
+    everywhere = list(dict.fromkeys((*along, *taken.values())))
+    position = {node: place for place, node in enumerate(everywhere)}
+    places = np.full(size, _OPEN, dtype=np.intp)
+    for slot, node in taken.items():
+        if 0 <= slot < size:
+            places[slot] = position[node]
+    _keep(places, prefer, position, left)
+    rows = snapshot.rows(everywhere)
+    left = np.pad(left, (0, len(everywhere) - len(along)))
+    fillings = _fillings(snapshot, rows, left, places)
+    best = min(fillings, key=lambda one: _length(snapshot, rows[one]))
+    return tuple(everywhere[place] for place in best)
+
+
+def in_order(snapshot: Snapshot, nodes: Sequence[NodeName]) -> Indices:
+    """(nodes,) positions of the nodes along the topology."""
+    return topology.order(snapshot, nodes)
+
+
+def rank_distance(snapshot: Snapshot, nodes: Sequence[NodeName]) -> int:
+    """Sum of the tree distances from each slot's node to the next one's."""
+    return _length(snapshot, snapshot.rows(nodes))
+
+
+def _length(snapshot: Snapshot, rows: Indices) -> int:
+    return int(topology.distances(snapshot, rows[:-1], rows[1:]).sum())
+
+
+def _keep(
+    places: Indices, prefer: Mapping[int, NodeName], position: Mapping[NodeName, int], left: Counts
+) -> None:
+    """Give open slots the nodes that they had before, where these have room; uses it up."""
+    for slot, node in sorted(prefer.items()):
+        place = position.get(node, len(left))
+        if 0 <= slot < len(places) and places[slot] == _OPEN and place < len(left) and left[place]:
+            places[slot] = place
             left[place] -= 1
-            fixed[slot] = node
-    open_slots = [slot for slot in range(size) if slot not in fixed]
-    places = _stretch(snapshot, [nodes[index] for index in order], left, len(open_slots))
-    for slot, place in zip(open_slots, places.tolist(), strict=True):
-        fixed[slot] = nodes[order[place]]
-    return [fixed[slot] for slot in range(size)]
 
 
-def _stretch(
-    snapshot: Snapshot, nodes: list[NodeName], room: npt.NDArray[np.int64], needed: int
-) -> Indices:
-    """(needed,) positions in `nodes` (which are in topology order), ascending, from the stretch
-    of nodes with the least distance from end to end; the first of equal ones.
+def _stretch(snapshot: Snapshot, rows: Indices, room: Counts, needed: int) -> Indices:
+    """(needed,) ascending places of nodes (`rows`, in topology order), from the stretch of them
+    with the least distance from end to end; the first of equal ones.
     """
     usable = np.flatnonzero(room > 0)
     held = room[usable]
-    rows = snapshot.rows([nodes[place] for place in usable])
-    along = np.concatenate(([0], np.cumsum(topology.distances(snapshot, rows[:-1], rows[1:]))))
+    hops = topology.distances(snapshot, rows[usable[:-1]], rows[usable[1:]])
+    along = np.concatenate(([0], np.cumsum(hops)))
     upto = np.cumsum(held)
     ends = np.searchsorted(upto, upto - held + needed)
     starts = np.flatnonzero(ends < len(usable))
-    start = int(starts[np.argmin(along[ends[starts]] - along[starts])]) if needed else 0
-    filled = np.clip(needed - (upto[start:] - held[start:] - (upto[start] - held[start])), 0, None)
-    return np.repeat(usable[start:], np.minimum(held[start:], filled))
+    start = int(starts[np.argmin(along[ends[starts]] - along[starts])])
+    return _in_turn(usable[start:], held[start:], needed)
+
+
+def _in_turn(places: Indices, room: Counts, needed: int) -> Indices:
+    """(needed,) each place as often as it has room, in the order given."""
+    before = np.cumsum(room) - room
+    return np.repeat(places, np.clip(needed - before, 0, room))
+
+
+def _fillings(
+    snapshot: Snapshot, rows: Indices, room: Counts, places: Indices
+) -> Iterator[Indices]:
+    """Ways to place the open slots: the greedy one, and each gap by its neighbours."""
+    open_slots = np.flatnonzero(places == _OPEN)
+    greedy = places.copy()
+    greedy[open_slots] = _in_turn(np.arange(len(rows)), room, len(open_slots))
+    yield greedy
+    runs = np.split(open_slots, np.flatnonzero(np.diff(open_slots) > 1) + 1)
+    if len(open_slots) and len(runs) <= _MOST_RUNS:
+        near, left = places.copy(), room.copy()
+        for run in runs:
+            near[run] = _beside_neighbours(snapshot, rows, left, near, run)
+            left -= np.bincount(near[run], minlength=len(rows))
+        yield near
+
+
+def _beside_neighbours(
+    snapshot: Snapshot, rows: Indices, room: Counts, places: Indices, run: Indices
+) -> Indices:
+    """(run,) places for consecutive open slots: the nodes nearest to the slots before and after,
+    those nearer to the one before first.
+    """
+    before, after = (np.zeros(len(rows), dtype=np.int64) for _ in range(2))
+    if run[0] > 0:
+        before += topology.distances(snapshot, rows, rows[places[run[0] - 1]])
+    if run[-1] + 1 < len(places):
+        after += topology.distances(snapshot, rows, rows[places[run[-1] + 1]])
+    nearest = np.argsort(before + after, kind="stable")
+    chosen, counts = np.unique(_in_turn(nearest, room[nearest], len(run)), return_counts=True)
+    turns = np.lexsort((chosen, before[chosen] - after[chosen]))
+    return np.repeat(chosen[turns], counts[turns])

@@ -6,7 +6,7 @@ missing key satisfies NotIn and DoesNotExist, Gt and Lt compare 64-bit integers 
 anything else, fields know only `metadata.name` with exactly one value.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -27,12 +27,12 @@ def matches(
     labels: Labels, row_of: FrozenShards[NodeName, int], shape: PodShape, rows: Rows
 ) -> Bools:
     """(rows,) bool: whether the shape's node selector and required affinity accept the node."""
-    accepted = _all_of(labels, _selector(shape), rows)
-    if shape.affinity_terms is not None:
+    accepted = all_of(labels, _selector(shape), rows)
+    for terms in _alternatives(shape):
         any_term = np.zeros_like(accepted)
-        for term in shape.affinity_terms:
+        for term in terms:
             if term.expressions or term.fields:
-                one = _all_of(labels, term.expressions, rows)
+                one = all_of(labels, term.expressions, rows)
                 for requirement in term.fields:
                     one &= _name_matches(row_of, requirement, rows, len(labels.set_numbers))
                 any_term |= one
@@ -40,9 +40,27 @@ def matches(
     return accepted
 
 
+def all_of(labels: Labels, requirements: Iterable[Requirement], rows: Rows) -> Bools:
+    """(rows,) bool: whether the node's labels meet each of the requirements."""
+    numbers = labels.set_numbers[rows]
+    accepted = np.ones(numbers.shape, dtype=np.bool_)
+    for requirement in requirements:
+        wide = labels.wide.get(requirement.key)
+        if wide is not None:
+            accepted &= _wide_matches(wide, requirement, rows)
+        else:
+            accepted &= _set_verdicts(labels, requirement)[numbers]
+    return accepted
+
+
+def question(shape: PodShape) -> tuple[Hashable, ...]:
+    """The part of the shape that selectors are made of: equal questions have equal answers."""
+    return (shape.node_selector, shape.affinity_terms, shape.volume_terms)
+
+
 def wide_keys(labels: Labels, shape: PodShape) -> tuple[str, ...]:
     """Keys in the shape's selectors that classes of nodes say nothing about, in their order."""
-    terms = shape.affinity_terms or ()
+    terms = [term for terms in _alternatives(shape) for term in terms]
     used = [requirement.key for requirement in _selector(shape)]
     used += [requirement.key for term in terms for requirement in term.expressions]
     used = [key for key in used if key in labels.wide]
@@ -58,12 +76,12 @@ def without_wide(labels: Labels, shape: PodShape, rows: Rows) -> Bools:
     selector = _selector(shape)
     if any(requirement.key in labels.wide for requirement in selector):
         return np.zeros_like(labels.set_numbers[rows], dtype=np.bool_)
-    accepted = _all_of(labels, selector, rows)
-    if shape.affinity_terms is not None:
+    accepted = all_of(labels, selector, rows)
+    for terms in _alternatives(shape):
         any_term = np.zeros_like(accepted)
-        for term in shape.affinity_terms:
+        for term in terms:
             if _is_narrow(labels, term):
-                any_term |= _all_of(labels, term.expressions, rows)
+                any_term |= all_of(labels, term.expressions, rows)
         accepted &= any_term
     return accepted
 
@@ -87,24 +105,19 @@ def _selector(shape: PodShape) -> tuple[Requirement, ...]:
     return tuple(Requirement(key, "In", (value,)) for key, value in shape.node_selector)
 
 
+def _alternatives(shape: PodShape) -> Iterator[tuple[NodeSelectorTerm, ...]]:
+    """Lists of terms; of each list one term must match: the affinity's, and each volume's."""
+    if shape.affinity_terms is not None:
+        yield shape.affinity_terms
+    yield from shape.volume_terms
+
+
 def _is_narrow(labels: Labels, term: NodeSelectorTerm) -> bool:
     return (
         bool(term.expressions)
         and not term.fields
         and all(requirement.key not in labels.wide for requirement in term.expressions)
     )
-
-
-def _all_of(labels: Labels, requirements: Iterable[Requirement], rows: Rows) -> Bools:
-    numbers = labels.set_numbers[rows]
-    accepted = np.ones(numbers.shape, dtype=np.bool_)
-    for requirement in requirements:
-        wide = labels.wide.get(requirement.key)
-        if wide is not None:
-            accepted &= _wide_matches(wide, requirement, rows)
-        else:
-            accepted &= _set_verdicts(labels, requirement)[numbers]
-    return accepted
 
 
 def _set_verdicts(labels: Labels, requirement: Requirement) -> Bools:

@@ -5,9 +5,9 @@ switches) changes now and then and carries what was computed from it; amounts ch
 pod. Row numbers are stable while a node exists; rows between may be empty.
 """
 
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +38,9 @@ MOST: Final = 2**55
 """Amounts are cut here, so that sums over a node's pods cannot overflow 64 bits."""
 
 REMEMBERED = 128
-"""Masks kept per layout."""
+"""Answers kept per layout."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,17 @@ class Layout:
     path: npt.NDArray[np.int32]
     paths: Vocabulary[tuple[str, ...]]
     scheduler_name: str
-    memory: dict[Hashable, npt.NDArray[np.generic]] = field(default_factory=dict, compare=False)
+    memory: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was computed from this layout; it never goes stale, since a layout never changes."""
+
+    def remember(self, question: Hashable, compute: Callable[[], T]) -> T:
+        """The answer to `question`, computed at most once while it is remembered."""
+        if question not in self.memory:
+            if len(self.memory) >= REMEMBERED:
+                self.memory.clear()
+            self.memory[question] = compute()
+        answer: T = self.memory[question]
+        return answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,11 @@ from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
+from bridge.placement import labels, taints
 from bridge.placement import snapshot as views
-from bridge.placement import taints, topology
+from bridge.placement import topology as fabric
 from bridge.placement.columns import Section
 from bridge.placement.interning import Interner
-from bridge.placement.labels import LabelStore
 from bridge.placement.ports import PortStore
 from bridge.placement.shards import Shards
 from bridge.placement.snapshot import Holding, Layout, Snapshot
@@ -32,21 +32,34 @@ _NONE = -1
 
 
 class NodeTable:
-    """The writer's side. `class_ignore_keys` are labels that never make a node class;
-    `scheduler_name` says which managed-node taint is ours.
+    """The writer's side.
+
+    `class_ignore_keys` are labels that never make a node class, as labels of more than
+    `class_most_values` values don't; `scheduler_name` says which managed-node taint is ours;
+    `topology` which of several named topologies we place by ("": the first that a node names).
     """
 
-    def __init__(self, *, class_ignore_keys: Collection[str] = (), scheduler_name: str) -> None:
+    def __init__(
+        self,
+        *,
+        class_ignore_keys: Collection[str] = (),
+        scheduler_name: str,
+        class_most_values: int = labels.MOST_VALUES,
+        topology: str = "",
+    ) -> None:
         self._scheduler_name = scheduler_name
+        self._topology = topology
         self._capacity = _FIRST_CAPACITY
         self._size = 0
         self._free: list[int] = []
         self._row_of: Shards[NodeName, int] = Shards()
         self._pods: Shards[PodUid, Holding] = Shards()
         self._lines: Mapping[str, int] = dict(views.FIXED)
-        self._labels = LabelStore(self._capacity, wide=class_ignore_keys)
+        self._labels = labels.LabelStore(
+            self._capacity, wide=class_ignore_keys, most_values=class_most_values
+        )
         self._taints: Interner[taints.TaintSet] = Interner()
-        self._paths: Interner[topology.Path] = Interner()
+        self._paths: Interner[fabric.Path] = Interner()
         self._nodes = Section(self._capacity)
         self._nodes.define("name", np.object_, fill="")
         for flag in ("alive", "ready", "cordoned", "deleting"):
@@ -74,7 +87,9 @@ class NodeTable:
         row = self._row(node.name)
         changed = self._labels.set(row, node.labels)
         changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.taints))
-        changed |= self._set_number(row, "path", self._paths, topology.path_of(node))
+        changed |= self._set_number(
+            row, "path", self._paths, fabric.path_of(node, topology=self._topology)
+        )
         changed |= self._set_flags(
             row, alive=True, ready=node.ready, cordoned=node.unschedulable, deleting=node.deleting
         )
@@ -133,22 +148,27 @@ class NodeTable:
         if self._snapshot is None:
             self._generation += 1
             layout = self._current_layout()
-            capacities = self._capacities.publish(self._size)
+            capacities = self._capacities.publish(self._rows)
             self._snapshot = Snapshot(
                 generation=self._generation,
                 layout=layout,
                 resources=self._lines,
                 allocatable=capacities["allocatable"],
                 lasting=capacities["lasting"],
-                used=self._uses.publish(self._size)["used"],
+                used=self._uses.publish(self._rows)["used"],
                 ports=self._ports.publish(),
                 pods=self._pods.freeze(),
             )
         return self._snapshot
 
+    @property
+    def _rows(self) -> int:
+        """Rows of a snapshot: at least one (empty), so that row -1 can be looked up and masked."""
+        return max(1, self._size)
+
     def _current_layout(self) -> Layout:
         if self._layout is None:
-            nodes = self._nodes.publish(self._size)
+            nodes = self._nodes.publish(self._rows)
             self._layout = Layout(
                 generation=self._generation,
                 names=nodes["name"],
@@ -157,7 +177,7 @@ class NodeTable:
                 ready=nodes["ready"],
                 cordoned=nodes["cordoned"],
                 deleting=nodes["deleting"],
-                labels=self._labels.publish(self._size),
+                labels=self._labels.publish(self._rows),
                 taint_set=nodes["taints"],
                 taints=self._taints.vocabulary(),
                 path=nodes["path"],

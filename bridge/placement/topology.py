@@ -2,8 +2,8 @@
 
 A node's path names its switches from the top down. It comes from, in this order:
 1. the annotation `topology.slinky.slurm.net/spec`, Slurm's own form `name:switch[:switch…]`,
-   comma separated for several named topologies: the first is the one we place by. The name is
-   the path's first element, so nodes of different topologies are far from each other;
+   comma separated for several named topologies, of which one is placed by. Its name is the
+   path's first element, so nodes of different topologies are far from each other;
 2. the labels `topology.k8s.aws/network-node-layer-1…N` (1 is the top).
 A label that names an NVLink domain (UltraServer, clique) is appended as the innermost level:
 nodes in one domain are closer to each other than to the rest of their leaf.
@@ -59,9 +59,12 @@ class Tree:
         return int(self.ancestors.shape[1])
 
 
-def path_of(node: Node) -> Path:
-    """The node's switches from the top down."""
-    fabric = _from_spec(node.annotations.get(names.TOPOLOGY_ANNOTATION, "")) or _from_layers(node)
+def path_of(node: Node, *, topology: str = "") -> Path:
+    """The node's switches from the top down; `topology` is the named one to go by ("": the
+    first that the annotation names).
+    """
+    spec = node.annotations.get(names.TOPOLOGY_ANNOTATION, "")
+    fabric = _from_spec(spec, topology) or _from_layers(node)
     for label in NVLINK_DOMAIN_LABELS:
         domain = node.labels.get(label)
         if domain:
@@ -98,10 +101,13 @@ def ranks(snapshot: Snapshot, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int3
 def distances(
     snapshot: Snapshot, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.int32]:
-    """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast)."""
+    """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast);
+    rows of -1 are as far from all others as can be.
+    """
     the_tree = tree(snapshot.layout.paths)
     path = snapshot.layout.path
     between = path_distances(the_tree, path[one], path[other])
+    between[np.logical_or(one < 0, other < 0)] = furthest(the_tree)
     return np.where(one == other, 0, between).astype(np.int32)
 
 
@@ -146,9 +152,10 @@ def _ancestors(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
     return ancestors
 
 
-def _from_spec(spec: str) -> Path:
-    first = spec.split(",")[0].strip()
-    return tuple(part for part in first.split(":") if part)
+def _from_spec(spec: str, topology: str) -> Path:
+    paths = [tuple(filter(None, one.strip().split(":"))) for one in spec.split(",")]
+    named = [path for path in paths if path and (not topology or path[0] == topology)]
+    return named[0] if named else ()
 
 
 def _from_layers(node: Node) -> Path:

@@ -1,0 +1,167 @@
+"""Hypothesis strategies: small clusters in which everything collides, and the table of one."""
+
+from hypothesis import strategies as st
+
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.node import Node
+from bridge.model.resources import Resources
+from bridge.model.scheduling import (
+    HostPort,
+    NodeSelectorTerm,
+    PodShape,
+    Requirement,
+    Taint,
+    Toleration,
+)
+from bridge.placement import NodeTable
+from tests.unit.placement.oracle import OURS, Cluster
+
+MOST_VALUES = 2
+"""Labels of more values than this are wide in test tables, so that small clusters have some."""
+
+IGNORED = "instance-id"
+KEYS = ("zone", "kind", "rank", IGNORED, "kubernetes.io/hostname")
+VALUES = ("a", "b", "c", "1", "2", "10", "-3", "+4", "0x1", "")
+GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
+
+names = st.sampled_from([NodeName(f"node-{number}") for number in (1, 2, 3, 10, 11, 20)])
+pods = st.sampled_from([PodUid(f"pod-{number}") for number in range(12)])
+
+taints = st.builds(
+    Taint,
+    st.sampled_from(
+        ("x", "y", "node.kubernetes.io/not-ready", "karpenter.sh/disrupted",
+         "slinky.slurm.net/managed-node")
+    ),
+    st.sampled_from(("", "v", OURS)),
+    st.sampled_from(("NoSchedule", "NoExecute", "PreferNoSchedule")),
+)  # fmt: skip
+
+tolerations = st.builds(
+    Toleration,
+    st.sampled_from(("", "x", "y", "node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable")),
+    st.sampled_from(("Equal", "Exists")),
+    st.sampled_from(("", "v")),
+    st.sampled_from(("", "NoSchedule", "NoExecute")),
+)  # fmt: skip
+
+
+def resources(most: int) -> st.SearchStrategy[Resources]:
+    """Amounts so small that nodes fill up."""
+    pieces = st.integers(0, most)
+    return st.builds(
+        lambda cpu, memory, disk, gpu, efa: Resources(
+            cpu * 500, memory << 30, disk << 30,
+            tuple((key, count) for key, count in ((GPU, gpu), (EFA, efa)) if count),
+        ),
+        pieces, pieces, pieces, pieces, pieces,
+    )  # fmt: skip
+
+
+requirements = st.builds(
+    Requirement,
+    st.sampled_from((*KEYS, "missing")),
+    st.sampled_from(("In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt")),
+    st.lists(st.sampled_from((*VALUES, "node-1")), max_size=2).map(tuple),
+)
+name_fields = st.builds(
+    Requirement,
+    st.just("metadata.name"),
+    st.sampled_from(("In", "NotIn")),
+    st.lists(names, min_size=1, max_size=1).map(tuple),
+)
+terms = st.builds(
+    NodeSelectorTerm,
+    st.lists(requirements, max_size=2).map(tuple),
+    st.lists(name_fields, max_size=1).map(tuple),
+)
+host_ports = st.builds(
+    HostPort, st.sampled_from((80, 81)), st.sampled_from(("TCP", "UDP")),
+    st.sampled_from(("", "0.0.0.0", "10.0.0.1", "10.0.0.2")),
+)  # fmt: skip
+
+shapes = st.builds(
+    PodShape,
+    requests=resources(3),
+    node_selector=st.dictionaries(st.sampled_from(KEYS), st.sampled_from(VALUES), max_size=1).map(
+        lambda wanted: tuple(sorted(wanted.items()))
+    ),
+    affinity_terms=st.none() | st.lists(terms, max_size=2).map(tuple),
+    tolerations=st.lists(tolerations, max_size=2).map(tuple),
+    host_ports=st.lists(host_ports, max_size=1).map(tuple),
+    volume_terms=st.lists(st.lists(terms, max_size=2).map(tuple), max_size=1).map(tuple),
+)
+plain_shapes = st.builds(PodShape, requests=resources(3))
+
+
+@st.composite
+def nodes(draw: st.DrawFn, name: NodeName | None = None) -> Node:
+    """A node in any state; mostly in a good one."""
+    name = name or draw(names)
+    labels = draw(st.dictionaries(st.sampled_from(KEYS[:4]), st.sampled_from(VALUES), max_size=4))
+    if draw(st.booleans()):
+        labels["kubernetes.io/hostname"] = name
+    for layer in range(1, draw(st.integers(0, 3)) + 1):
+        labels[f"topology.k8s.aws/network-node-layer-{layer}"] = draw(st.sampled_from(("s1", "s2")))
+    return Node(
+        name=name,
+        uid=f"uid-{name}",
+        resource_version="1",
+        labels=labels,
+        taints=tuple(draw(st.lists(taints, max_size=2))),
+        unschedulable=draw(st.integers(0, 9)) == 0,
+        ready=draw(st.integers(0, 9)) > 0,
+        deleting=draw(st.integers(0, 19)) == 0,
+        allocatable=draw(resources(8)),
+        max_pods=draw(st.integers(0, 4)),
+    )
+
+
+def good_nodes(most: int = 8) -> st.SearchStrategy[Node]:
+    """Nodes that only amounts can make unfit."""
+
+    @st.composite
+    def one(draw: st.DrawFn) -> Node:
+        name = draw(names)
+        labels = {
+            f"topology.k8s.aws/network-node-layer-{layer}": draw(st.sampled_from(("s1", "s2")))
+            for layer in range(1, 3)
+        }
+        return Node(
+            name=name, uid=name, resource_version="1", labels=labels,
+            allocatable=draw(resources(most)), max_pods=draw(st.integers(1, 6)),
+        )  # fmt: skip
+
+    return one()
+
+
+def a_table() -> NodeTable:
+    """An empty table as all tests use it."""
+    return NodeTable(
+        class_ignore_keys=(IGNORED,), scheduler_name=OURS, class_most_values=MOST_VALUES
+    )
+
+
+def table_of(cluster: Cluster) -> NodeTable:
+    """The cluster, as the core keeps it."""
+    table = a_table()
+    for node in cluster.nodes.values():
+        table.upsert(node)
+    for pod, (name, shape, lasting) in cluster.pods.items():
+        table.occupy(pod, name, shape, lasting=lasting)
+    return table
+
+
+@st.composite
+def clusters(
+    draw: st.DrawFn,
+    node: st.SearchStrategy[Node] | None = None,
+    shape: st.SearchStrategy[PodShape] = shapes,
+) -> Cluster:
+    """A few nodes with a few pods on them, some on nodes that are not there."""
+    cluster = Cluster()
+    for one in draw(st.lists(node or nodes(), max_size=6)):
+        cluster.nodes[one.name] = one
+    for pod in draw(st.lists(pods, max_size=6, unique=True)):
+        cluster.pods[pod] = (draw(names), draw(shape), draw(st.booleans()))
+    return cluster

@@ -160,15 +160,15 @@ def _root(
 
 def _say_version(*, wanted: bool) -> None:
     if wanted:
-        package = Path(bridge.__file__).parent
-        print(version.describe(slurm_api_versions=_API_VERSIONS, commit=version.commit(package)))
+        from bridge.slurm import wire  # here, so that --help does not load the world
+
+        versions = sorted(one.version for one in wire.VERSIONS)
+        here = Path(bridge.__file__).parent
+        print(version.describe(slurm_api_versions=versions, commit=version.commit(here)))
         raise typer.Exit
 
 
-_API_VERSIONS = ("v0.0.44", "v0.0.45")
-
-
 def _start(settings: config.Settings) -> int:
-    from bridge import app  # here, so that --help does not load the world
+    from bridge import app  # here too
 
     return app.run(settings)

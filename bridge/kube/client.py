@@ -99,13 +99,19 @@ class KubeClient:
         self, path: str, params: Mapping[str, str] | None = None, *, urgent: bool = False
     ) -> Mapping[str, Any]:
         """The object or list at `path`."""
+        return _object(f"GET {path}", await self.read(path, params, urgent=urgent))
+
+    async def read(
+        self, path: str, params: Mapping[str, str] | None = None, *, urgent: bool = False
+    ) -> bytes:
+        """What is at `path`, as it came; for lists, which are read straight into rows."""
         return await self._do("GET", path, params=params, urgent=urgent)
 
     async def create(
         self, path: str, body: Mapping[str, Any], *, urgent: bool = False
     ) -> Mapping[str, Any]:
         """POST `body` to `path`; the object as it was stored."""
-        return await self._do("POST", path, body=body, urgent=urgent)
+        return _object(f"POST {path}", await self._do("POST", path, body=body, urgent=urgent))
 
     async def patch(
         self,
@@ -116,9 +122,10 @@ class KubeClient:
         urgent: bool = False,
     ) -> Mapping[str, Any]:
         """PATCH the object at `path`; the object as it is then."""
-        return await self._do(
+        data = await self._do(
             "PATCH", path, body=body, content_type=_CONTENT_TYPE[kind], urgent=urgent
         )
+        return _object(f"PATCH {path}", data)
 
     async def delete(
         self, path: str, *, uid: str | None = None, grace_s: int | None = None
@@ -174,7 +181,7 @@ class KubeClient:
         body: object = None,
         content_type: str = "application/json",
         urgent: bool = False,
-    ) -> Mapping[str, Any]:
+    ) -> bytes:
         for attempt in range(1, _TRIES + 1):
             try:
                 if urgent:
@@ -195,24 +202,14 @@ class KubeClient:
         params: Mapping[str, str] | None,
         body: object,
         content_type: str,
-    ) -> Mapping[str, Any]:
+    ) -> bytes:
         request = f"{method} {path}"
         timeout = aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=10.0)
         response = await self._send(method, path, params, body, content_type, timeout)
         async with response:
             if response.status >= 400:
                 raise await _refused(request, response)
-            data = await _read(request, response)
-        try:
-            answer = from_json(data)
-        except ValueError as error:
-            raise errors.Garbled(
-                f"{request}: {response.status} but not JSON ({error}): {data[:80]!r}",
-                status=response.status,
-            ) from None
-        if not isinstance(answer, dict):
-            raise errors.Garbled(f"{request}: a JSON {type(answer).__name__}, not an object")
-        return answer
+            return await _read(request, response)
 
     async def _send(
         self,
@@ -296,6 +293,18 @@ async def _request(
         raise _unreachable(f"{method} {path}", access, error) from error
     response: aiohttp.ClientResponse = answer.response
     return response
+
+
+def _object(request: str, data: bytes) -> Mapping[str, Any]:
+    try:
+        answer = from_json(data)
+    except ValueError as error:
+        raise errors.Garbled(
+            f"{request}: the answer is not JSON ({error}): {data[:80]!r}"
+        ) from None
+    if not isinstance(answer, dict):
+        raise errors.Garbled(f"{request}: a JSON {type(answer).__name__}, not an object")
+    return answer
 
 
 async def _read(request: str, response: aiohttp.ClientResponse) -> bytes:

@@ -1,26 +1,13 @@
 """batch/v1 Job → row."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from bridge.kube import metadata, templates, wire
+from bridge.kube import decode, metadata, templates, wire
 from bridge.model.owner import BatchJob
 
 PATH = "/apis/batch/v1/jobs"
 """List and watch, all namespaces."""
 
-_SCHEMA = wire.Schema(wire.JobWire, kind="Job")
 _FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 """The last two come first: the Job controller only ends pods from then on."""
-
-
-def parse(raw: Mapping[str, Any]) -> BatchJob:
-    """The row of a Job as the API server defaulted it. Raises BadInput with the field.
-
-    A Job with neither completions nor parallelism is one pod; with parallelism only it is a work
-    queue (completions stay None).
-    """
-    return _SCHEMA.parse(raw, _row)
 
 
 def _row(job: wire.JobWire) -> BatchJob:
@@ -48,3 +35,11 @@ def _row(job: wire.JobWire) -> BatchJob:
         template=templates.row(spec.get("template") or {}, namespace=meta.get("namespace", "")),
         owner=metadata.controller(meta),
     )
+
+
+parse = decode.Parser(wire.JobWire, _row, kind="Job")
+"""The row of a Job as the API server defaulted it. Raises BadInput with the field.
+
+A Job with neither completions nor parallelism is one pod; with parallelism only it is a work
+queue (completions stay None).
+"""

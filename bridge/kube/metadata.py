@@ -46,6 +46,7 @@ _ANNOTATIONS = frozenset(
 )
 
 
+@lru_cache(maxsize=4096)
 def is_ours(key: str) -> bool:
     """Whether the prefix of a label's or annotation's key is our domain or below it."""
     prefix, slash, _ = key.partition("/")
@@ -103,7 +104,7 @@ def _seconds(text: str) -> float:
 def _kept(values: Mapping[str, str] | None, also: frozenset[str]) -> Mapping[str, str]:
     if not values:
         return NOTHING
-    kept = tuple(item for item in values.items() if item[0] in also or is_ours(item[0]))
+    kept = tuple([item for item in values.items() if item[0] in also or is_ours(item[0])])
     return _mapping(kept) if kept else NOTHING
 
 

@@ -1,20 +1,10 @@
 """v1 Namespace → row."""
 
-from collections.abc import Mapping
-from typing import Any
-
-from bridge.kube import metadata, wire
+from bridge.kube import decode, metadata, wire
 from bridge.model.namespace import Namespace
 
 PATH = "/api/v1/namespaces"
 """List and watch."""
-
-_SCHEMA = wire.Schema(wire.NamespaceWire, kind="namespace")
-
-
-def parse(raw: Mapping[str, Any]) -> Namespace:
-    """The row of a namespace. Raises BadInput with the field."""
-    return _SCHEMA.parse(raw, _row)
 
 
 def _row(namespace: wire.NamespaceWire) -> Namespace:
@@ -25,3 +15,7 @@ def _row(namespace: wire.NamespaceWire) -> Namespace:
         labels=metadata.every(meta.get("labels")),
         annotations=metadata.annotations(meta),
     )
+
+
+parse = decode.Parser(wire.NamespaceWire, _row, kind="namespace")
+"""The row of a namespace. Raises BadInput with the field."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote
 
-from bridge.kube import errors, metadata, requests, wire
+from bridge.kube import decode, errors, metadata, requests, wire
 from bridge.kube.client import KubeClient
 from bridge.model import quantity
 from bridge.model.ids import NodeName
@@ -14,18 +14,9 @@ from bridge.model.scheduling import Taint
 PATH = "/api/v1/nodes"
 """List and watch."""
 
-_SCHEMA = wire.Schema(wire.NodeWire, kind="node")
 _ATTEMPTS = 5
 
 RawTaints = list[Mapping[str, Any]]
-
-
-def parse(raw: Mapping[str, Any]) -> Node:
-    """The row of a node. Raises BadInput with the offending field.
-
-    Without status.allocatable its capacity counts, as in the API server's defaults.
-    """
-    return _SCHEMA.parse(raw, _row)
 
 
 def _row(node: wire.NodeWire) -> Node:
@@ -47,6 +38,13 @@ def _row(node: wire.NodeWire) -> Node:
         internal_ip=_address(status, "InternalIP"),
         deleting=bool(meta.get("deletionTimestamp")),
     )
+
+
+parse = decode.Parser(wire.NodeWire, _row, kind="node")
+"""The row of a node. Raises BadInput with the offending field.
+
+Without status.allocatable its capacity counts, as in the API server's defaults.
+"""
 
 
 async def add_taint(client: KubeClient, name: NodeName, taint: Taint) -> Node:

@@ -12,24 +12,13 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from bridge import names
-from bridge.kube import affinity, errors, metadata, shapes, times, wire
+from bridge.kube import affinity, decode, errors, metadata, shapes, times, wire
 from bridge.kube.client import KubeClient
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
 
 PATH = "/api/v1/pods"
 """List and watch, all namespaces."""
-
-_SCHEMA = wire.Schema(wire.PodWire, kind="pod")
-
-
-def parse(raw: Mapping[str, Any]) -> Pod:
-    """The row of a pod. Raises BadInput with the offending field, never anything else.
-
-    Requests are computed as Kubernetes does (`bridge.kube.requests`); equal shapes, owners, label
-    sets are the same objects.
-    """
-    return _SCHEMA.parse(raw, _row)
 
 
 def _row(pod: wire.PodWire) -> Pod:
@@ -65,6 +54,14 @@ def _row(pod: wire.PodWire) -> Pod:
         volume_claims=_volume_claims(meta, spec),
         resource_claims=tuple(one.get("name", "") for one in spec.get("resourceClaims") or ()),
     )
+
+
+parse = decode.Parser(wire.PodWire, _row, kind="pod")
+"""The row of a pod. Raises BadInput with the offending field, never anything else.
+
+Requests are computed as Kubernetes does (`bridge.kube.requests`); equal shapes, owners, label
+sets are the same objects.
+"""
 
 
 async def pin(

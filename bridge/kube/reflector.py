@@ -11,14 +11,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
-from pydantic_core import from_json
 
 from bridge.clock import Clock
 from bridge.errors import BadInput
-from bridge.kube import errors, lines
+from bridge.kube import decode, errors, lines
 from bridge.kube.client import KubeClient
 from bridge.kube.throttle import Backoff
 
@@ -98,7 +98,11 @@ class Reflector(Generic[Row]):
         self._client = client
         self._path = path
         self._params = dict(params or {})
-        self._parse = parse
+        if isinstance(parse, decode.Parser):  # straight from the bytes, twice as fast
+            self._page, self._event = parse.page, parse.event
+        else:
+            self._page = partial(decode.plain_page, parse)
+            self._event = partial(decode.plain_event, parse)
         self._key = key
         self._sink = sink
         self._clock = clock
@@ -148,20 +152,21 @@ class Reflector(Generic[Row]):
         rows: list[Row] = []
         params = {**self._params, "limit": str(self._pace.page)}
         while True:
-            page = await self._client.get(self._path, params, urgent=True)
+            data = await self._client.read(self._path, params, urgent=True)
             self._heard()
-            for count, raw in enumerate(_items(page)):
-                row = self._read(raw)
-                if row is not None:
-                    rows.append(row)
+            page = self._page(data)
+            for count, item in enumerate(page.items):
+                if isinstance(item, decode.Refused):
+                    self._report(item)
+                else:
+                    rows.append(item)
                 if count % _ROWS_PER_TURN == _ROWS_PER_TURN - 1:
-                    await asyncio.sleep(0)  # a page of 500 pods takes 20 ms; others wait, too
-            meta = page.get("metadata") or {}
-            if not meta.get("continue"):
+                    await asyncio.sleep(0)  # a page of pods takes 20 ms; others wait, too
+            if not page.next:
                 break
-            params["continue"] = str(meta["continue"])
+            params["continue"] = page.next
         self._sink(Replaced(tuple(rows)))
-        self._version = str(meta.get("resourceVersion") or "")
+        self._version = page.version
         self._in_sync.set()
         _log.debug("reflector.listed", name=self.name, rows=len(rows), version=self._version)
 
@@ -195,51 +200,34 @@ class Reflector(Generic[Row]):
 
     def _take(self, line: bytes) -> None:
         """One event of the watch."""
-        try:
-            event = from_json(line)
-            kind, raw = event["type"], event["object"]
-            version = "" if kind == "ERROR" else str(raw["metadata"]["resourceVersion"])
-        except (ValueError, KeyError, TypeError, IndexError) as error:
-            raise errors.Garbled(
-                f"watch {self._path}: not an event ({error}): {line[:80]!r}"
-            ) from None
-        if kind == "ERROR":
-            raise errors.from_status(f"watch {self._path}", raw)
-        if kind in ("ADDED", "MODIFIED"):
-            row = self._read(raw)
-            if row is not None:
-                self._sink(Upserted(row))
-        elif kind == "DELETED":
-            row = self._read(raw)
-            if row is None:
+        event = self._event(line)
+        if event.status is not None:
+            raise errors.from_status(f"watch {self._path}", event.status)
+        item = event.item
+        if isinstance(item, decode.Refused):
+            self._report(item)
+            if event.type == "DELETED":
                 raise errors.Gone(f"watch {self._path}: a deleted object can't be read; listing")
-            self._sink(Deleted(row))
-        self._version = version
+        elif item is not None:
+            self._sink(Deleted(item) if event.type == "DELETED" else Upserted(item))
+        self._version = event.version
         self._garbled = 0
         self._backoff.reset()
 
-    def _read(self, raw: Mapping[str, Any]) -> Row | None:
-        try:
-            return self._parse(raw)
-        except BadInput as error:
-            self._report(raw, error)
-        except Exception as error:  # our own mistake with one object must not cost the others
-            self._report(raw, BadInput(f"{type(error).__name__}: {error}"))
-        return None
-
-    def _report(self, raw: Mapping[str, Any], error: BadInput) -> None:
+    def _report(self, refused: decode.Refused) -> None:
         """Once for each object and complaint."""
-        meta = raw.get("metadata")
+        meta = refused.raw.get("metadata") if isinstance(refused.raw, Mapping) else None
         uid = meta.get("uid") if isinstance(meta, Mapping) else None
-        key = f"{uid} {error}"
+        key = f"{uid} {refused.error}"
         if key in self._reported:
             return
         if len(self._reported) >= _REMEMBERED_REFUSALS:
             self._reported.pop(next(iter(self._reported)))
         self._reported[key] = None
+        error = refused.error
         _log.warning("object.refused", name=self.name, field=error.field, error=str(error))
         if self._refused is not None:
-            self._refused(raw, error)
+            self._refused(refused.raw, error)
 
     async def _pause(self, error: Exception, *, relist: bool) -> None:
         if relist:
@@ -258,12 +246,3 @@ class Reflector(Generic[Row]):
 
     def _heard(self) -> None:
         self._heard_at = self._clock.monotonic()
-
-
-def _items(page: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    items = page.get("items")
-    if items is None:
-        return []
-    if not isinstance(items, list):
-        raise errors.Garbled(f"a list whose items are a {type(items).__name__}")
-    return items

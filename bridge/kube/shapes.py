@@ -5,10 +5,11 @@ run are written out as text, and the text is the key: equal pods get the *same* 
 pods of a Job cost one computation.
 """
 
-import json
 import sys
 from functools import lru_cache
 from typing import Any
+
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
 from bridge.kube import requests, siblings, wire
@@ -49,7 +50,10 @@ def of(
     together = _own(affinity.get("podAffinity"), meta)
     parts["affinity"] = affinity.get("nodeAffinity")
     everything = [parts, actual, apart, together]
-    return _shape(json.dumps(everything, separators=(",", ":"), default=str))
+    try:
+        return _shape(to_json(everything, fallback=str))
+    except PydanticSerializationError as error:
+        raise BadInput(f"spec: {error}", field="spec") from None
 
 
 def _own(affinity: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
@@ -71,8 +75,8 @@ def _resize(condition: wire.ConditionWire) -> bool:
 
 
 @lru_cache(maxsize=8192)
-def _shape(text: str) -> PodShape:
-    spec, status, apart, together = json.loads(text)
+def _shape(text: bytes) -> PodShape:
+    spec, status, apart, together = from_json(text)
     shape = PodShape(
         requests=requests.of(spec, status or None),
         node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bridge.kube import metadata, shapes, wire
+from bridge.kube import decode, metadata, shapes, wire
 from bridge.model.owner import PodTemplate
-
-_SCHEMA = wire.Schema(wire.TemplateWire, kind="pod template")
 
 
 def parse(raw: Mapping[str, Any], *, namespace: str = "") -> PodTemplate:
@@ -14,7 +12,10 @@ def parse(raw: Mapping[str, Any], *, namespace: str = "") -> PodTemplate:
 
     Raises BadInput with the offending field.
     """
-    return _SCHEMA.parse(raw, lambda template: row(template, namespace=namespace))
+    parser = decode.Parser(
+        wire.TemplateWire, lambda template: row(template, namespace=namespace), kind="pod template"
+    )
+    return parser(raw)
 
 
 def row(template: wire.TemplateWire, *, namespace: str = "") -> PodTemplate:

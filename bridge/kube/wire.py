@@ -1,18 +1,15 @@
 """The parts of Kubernetes' objects that we read, as the API server sends them.
 
 Partial on purpose: a pod is 5 to 20 KB of JSON and we need a twentieth of it. Typed dictionaries,
-not models: one pass of pydantic checks and prunes 100,000 pods in a few seconds and leaves no
-objects behind. Strict: "3" is not a number here, as it isn't for the API server. Quantities stay
-as they are; `bridge.model.quantity` reads them.
+not models: pydantic checks and prunes them straight from the bytes (`bridge.kube.decode`) and
+leaves no objects behind. Strict: "3" is not a number here, as it isn't for the API server.
+Quantities stay as they are; `bridge.model.quantity` reads them.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Literal
 
-from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from bridge.errors import BadInput
 from bridge.model.scheduling import Operator, TaintEffect
 
 Amounts = dict[str, Any]
@@ -304,47 +301,3 @@ class NamespaceWire(TypedDict, total=False):
     """v1 Namespace"""
 
     metadata: Meta
-
-
-Wire = TypeVar("Wire")
-Row = TypeVar("Row")
-
-
-class Schema(Generic[Wire]):
-    """One of the types above, ready to check what came over the wire."""
-
-    def __init__(self, shape: type[Wire], *, kind: str) -> None:
-        self._adapter: TypeAdapter[Wire] = TypeAdapter(shape)
-        self._kind = kind
-
-    def parse(self, raw: Mapping[str, Any], row: Callable[[Wire], Row]) -> Row:
-        """The row that `row` makes of the parts of `raw` that we know.
-
-        Raises BadInput, and nothing else, with the object's name and the first offending field.
-        """
-        try:
-            return row(self._adapter.validate_python(raw, strict=True))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = path(first["loc"])
-            said = f"{field or 'the object'}: {first['msg']}"
-        except BadInput as error:
-            field, said = error.field, str(error)
-        raise BadInput(f"{self._kind} {_name(raw)}: {said}", field=field)
-
-
-def path(location: tuple[int | str, ...]) -> str:
-    """("spec", "containers", 0, "name") as Kubernetes writes it: spec.containers[0].name"""
-    text = ""
-    for piece in location:
-        text += f"[{piece}]" if isinstance(piece, int) else f".{piece}"
-    return text.removeprefix(".")
-
-
-def _name(raw: object) -> str:
-    """namespace/name of whatever it is, for the message; never raises."""
-    meta = raw.get("metadata") if isinstance(raw, Mapping) else None
-    if not isinstance(meta, Mapping):
-        return "without a name"
-    name = str(meta.get("name") or meta.get("generateName") or "without a name")
-    return f"{meta['namespace']}/{name}" if meta.get("namespace") else name

@@ -40,13 +40,13 @@ def _down(options: argparse.Namespace) -> int:
     if not root.exists():
         print(f"no stack in {root}")
         return 0
-    stack.Stack(layout.Layout.read(root)).down()
+    stack.Stack.in_folder(root).down()
     print(f"ended; {root} is removed")
     return 0
 
 
 def _status(options: argparse.Namespace) -> int:
-    real = stack.Stack(layout.Layout.read(_root(options)))
+    real = stack.Stack.in_folder(_root(options))
     for name, pid in real.status().items():
         print(f"{name:<24} {pid or 'does not run'}")
     return 0 if real.is_up() else 3
@@ -88,7 +88,7 @@ def _scheduler(options: argparse.Namespace) -> int:
 
 
 def _restart(options: argparse.Namespace) -> int:
-    stack.Stack(layout.Layout.read(_root(options))).restart(options.component, kill=options.kill)
+    stack.Stack.in_folder(_root(options)).restart(options.component, kill=options.kill)
     print(f"{options.component} is back")
     return 0
 

@@ -46,8 +46,7 @@ def get(
         if not final.exists():
             announce()
             unfinished = folder / f".{name}.unfinished"
-            mounts.unmount_below(unfinished)
-            mounts.remove(unfinished)
+            _discard(unfinished)
             host.run(
                 command(unfinished),
                 environment={**os.environ, processes.MARK: str(stack)},
@@ -60,12 +59,26 @@ def get(
     return final
 
 
+def sweep() -> None:
+    """Discard what builders that were killed have left (with their mounts), and only that."""
+    folder = layout.cache_directory()
+    for unfinished in folder.glob(".*.unfinished"):
+        lock = unfinished.with_suffix(".lock")
+        with contextlib.suppress(BlockingIOError), _locked(lock, fcntl.LOCK_NB):
+            _discard(unfinished)
+
+
+def _discard(path: pathlib.Path) -> None:
+    mounts.unmount_below(path)
+    mounts.remove(path)
+
+
 @contextlib.contextmanager
-def _locked(path: pathlib.Path) -> abc.Iterator[int]:
+def _locked(path: pathlib.Path, how: int = 0) -> abc.Iterator[int]:
     """Hold the lock file; it stays, since removing it would let two others each have one."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
+        fcntl.flock(handle, fcntl.LOCK_EX | how)
         yield handle
     finally:
         os.close(handle)

@@ -13,6 +13,7 @@ import types
 from collections import abc
 
 from tests.e2e.stack import (
+    cache,
     components,
     errors,
     host,
@@ -72,9 +73,19 @@ class Stack:
             raise errors.StackError(f"the stack in {stack.layout.root} is not up")
         return stack
 
+    @classmethod
+    def in_folder(cls, root: pathlib.Path) -> "Stack":
+        """Give the stack of that folder, in whatever state it is; for status and down.
+
+        Raises StackError if the folder has something else in it.
+        """
+        if root.exists() and not any(root.iterdir()):  # `up` was killed at its first step
+            return cls(layout.Layout(root=root, name="", port_base=0))
+        return cls(layout.Layout.read(root))
+
     def down(self) -> None:
         """End every process, unmount everything, remove the folder. Does nothing twice."""
-        if not self.layout.root.exists():  # twice is no mistake
+        if not self.layout.root.exists():
             return
         with _locked(self.layout.root):
             self._clean()
@@ -235,6 +246,7 @@ class Stack:
         processes.end(known, grace_s=5.0)
         processes.end(processes.strays(root), grace_s=2.0)
         mounts.unmount_below(root)
+        cache.sweep()
 
     def _clean(self) -> None:
         self._end()

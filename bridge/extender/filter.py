@@ -5,12 +5,10 @@ refused pod is marked Unschedulable, for which autoscalers buy nodes, while this
 a queue or has its node already (docs/decisions/010-extender-errors.md).
 """
 
-from itertools import islice
-
 from bridge.extender import wire
 from bridge.model.verdict import Verdict
 
-LISTED = 64
+LISTED = 16
 """Refused nodes that are named in an answer. A node in neither list is held by kube-scheduler to
 be unresolvable too (`NewDefaultNodeToStatus`), so naming 15,000 would say nothing more."""
 
@@ -28,11 +26,12 @@ def answer(call: wire.FilterCall, verdict: Verdict | None) -> bytes:
         )
     why = f"Slurm granted node {granted} to this pod ({job(verdict)}), not this one"
     # One more than is listed: the granted node may be among the first.
-    others = (name for name in islice(call.candidates, LISTED + 1) if name != granted)
+    others = [name for name in call.candidates.first(LISTED + 1) if name != granted]
     return wire.filter_result(
-        passed=(granted,),
+        passed=granted,
         objects=_of_name(call, granted),
-        refused={} if len(call.candidates) == 1 else dict.fromkeys(islice(others, LISTED), why),
+        refused=others[:LISTED],
+        why=why,
     )
 
 

@@ -38,13 +38,12 @@ class Extender:
     async def prioritize(self, body: bytes) -> Reply:
         """Answers `prioritize`, with the scores handed in."""
         try:
-            call = wire.filter_call(body)
+            uid, candidates = wire.prioritize_call(body)
         except BadInput as error:
             return _bad_request(error)
-        candidates = tuple(call.candidates)
         if self._scores is not None:
-            return 200, prioritize.answer(candidates, self._scores(call.uid, candidates))
-        verdict = self._verdicts.verdict(call.uid)
+            return 200, prioritize.answer(candidates, self._scores(uid, candidates))
+        verdict = self._verdicts.verdict(uid)
         granted = verdict.node if verdict else None
         return 200, prioritize.answer(candidates, prioritize.by_grant(candidates, granted))
 

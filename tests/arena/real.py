@@ -13,26 +13,32 @@ from tests.arena.bridge import Bridge
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack.nodes import Pool
 
-PORT_BASE = int(os.environ.get("SLURM_BRIDGE_E2E_PORT_BASE", "27000"))
+NAME = os.environ.get("E2E_STACK", "e2e")
+PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000"))
 
 
 class RealArena(Arena):
-    """A stack of its own, started for the session."""
+    """The stack named by E2E_STACK; one that is not up is started for the session."""
 
     kind = "real"
 
-    def __init__(self, name: str = "e2e", port_base: int = PORT_BASE) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.stack = stack.Stack.up(layout.Settings(name=name, port_base=port_base))
+        settings = layout.Settings(name=NAME, port_base=PORT_BASE)
+        self._was_up = layout.Layout.of(settings).mark.exists()
+        self.stack = stack.Stack.up(settings)
         self.kubernetes = Kubernetes(self.stack.kubeconfig)
         self.slurm = Slurm(self.stack.slurm_url, self.stack.slurm_token_file)
         self._first_node = 1
 
     def close(self) -> None:
-        """Take it down."""
+        """Take it down, unless it was up before."""
         self.kubernetes.close()
         self.slurm.close()
-        self.stack.down()
+        if self._was_up:
+            self.stack.stop("bridge-scheduler")
+        else:
+            self.stack.down()
 
     def add_nodes(self, nodes: Nodes) -> list[str]:
         pool = Pool(

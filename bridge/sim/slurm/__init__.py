@@ -1,0 +1,17 @@
+"""A Slurm to try things on: slurmctld's decisions and slurmrestd's answers, in one process.
+
+The core is pure: `cluster.Cluster` is told the time and changes only when asked; `rest.Rest` turns
+requests into answers without sockets. `embedded.EmbeddedSlurm` serves that over HTTP. It answers
+what the real daemons answered: tests/unit/sim/recordings/slurm, re-recorded by
+`python -m tests.recording.slurm`.
+
+    cluster     nodes, jobs, time         scheduler, plan, place, select, fit   who starts where
+    rest        requests and answers      embedded, faults                      over sockets
+"""
+
+from bridge.sim.slurm.cluster import Behaviour, Change, Cluster
+from bridge.sim.slurm.embedded import EmbeddedSlurm
+from bridge.sim.slurm.partition import Partition
+from bridge.sim.slurm.topology import Tree
+
+__all__ = ["EmbeddedSlurm", "Cluster", "Behaviour", "Change", "Partition", "Tree"]

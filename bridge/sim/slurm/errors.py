@@ -1,0 +1,103 @@
+"""What Slurm refuses: its error numbers and sentences, as the real daemons said them."""
+
+from typing import Final
+
+NOT_PERMITTED: Final = 1
+INVALID_ARGUMENT: Final = 22
+UNSPECIFIED: Final = -1
+NO_ERROR: Final = 0
+UNEXPECTED_MESSAGE: Final = 1000
+PROTOCOL_AUTHENTICATION: Final = 1007
+UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
+INVALID_PARTITION: Final = 2000
+NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
+NODES_BUSY: Final = 2016
+INVALID_JOB_ID: Final = 2017
+INVALID_NODE_NAME: Final = 2018
+ALREADY_DONE: Final = 2021
+INVALID_NODE_STATE: Final = 2028
+INVALID_FEATURE: Final = 2029
+NOT_SUPPORTED: Final = 2036
+DEPENDENCY: Final = 2038
+INVALID_LICENSES: Final = 2048
+INVALID_RESERVATION: Final = 2053
+INVALID_GRES: Final = 2072
+JOB_NOT_PENDING: Final = 2073
+JOB_FINISHED: Final = 2084
+INVALID_TRES: Final = 2115
+UNKNOWN_USER: Final = 2166
+NODE_EXISTS: Final = 2168
+TOPOLOGY_UNAVAILABLE: Final = 2178
+INVALID_NODE_TRANSITION: Final = 2180
+REST_INVALID_QUERY: Final = 9000
+DATA_PATH: Final = 9200
+DATA_CONVERSION: Final = 9202
+DATA_FLAG: Final = 9207
+DATA_NOT_A_DICTIONARY: Final = 9209
+
+TEXT: Final = {
+    UNSPECIFIED: "Unspecified error",
+    NO_ERROR: "No error",
+    NOT_PERMITTED: "Operation not permitted",
+    UNEXPECTED_MESSAGE: "Unexpected message received",
+    INVALID_ARGUMENT: "Invalid argument",
+    PROTOCOL_AUTHENTICATION: "Protocol authentication error",
+    UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
+    INVALID_PARTITION: "Invalid partition name specified",
+    NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
+    NODES_BUSY: "Requested nodes are busy",
+    INVALID_JOB_ID: "Invalid job id specified",
+    INVALID_NODE_NAME: "Invalid node name specified",
+    ALREADY_DONE: "Job/step already completing or completed",
+    INVALID_NODE_STATE: "Invalid node state specified",
+    INVALID_FEATURE: "Invalid feature specification",
+    NOT_SUPPORTED: "Requested operation not supported on this system",
+    DEPENDENCY: "Job dependency problem",
+    INVALID_LICENSES: "Invalid license specification",
+    INVALID_RESERVATION: "Requested reservation is invalid",
+    INVALID_GRES: "Invalid generic resource (gres) specification",
+    JOB_NOT_PENDING: "Job is no longer pending execution",
+    JOB_FINISHED: "Job has already finished",
+    INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
+    UNKNOWN_USER: "Unable to resolve user ID to user name",
+    NODE_EXISTS: "Node already exists in the node table",
+    TOPOLOGY_UNAVAILABLE: "Requested topology configuration is not available",
+    INVALID_NODE_TRANSITION: "Invalid node state transition",
+    REST_INVALID_QUERY: "Query empty or not RFC7320 compliant",
+    DATA_PATH: "Unable to resolve path",
+    DATA_CONVERSION: "Unable to convert Data type",
+    DATA_FLAG: "Data parser unable to parse invalid flag",
+    DATA_NOT_A_DICTIONARY: "Data parser expected a dictionary or object",
+}
+
+_STATUS: Final = {
+    NO_ERROR: 200,
+    NOT_PERMITTED: 403,
+    UNEXPECTED_MESSAGE: 500,
+    INVALID_JOB_ID: 404,
+    PROTOCOL_AUTHENTICATION: 511,
+    UNABLE_TO_CONTACT_CONTROLLER: 502,
+    REST_INVALID_QUERY: 422,
+    DATA_PATH: 422,
+}
+
+
+class Refused(Exception):
+    """Slurm says no: `number` is its error number, `text` what goes with it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{number}: {TEXT[number]}")
+        self.number = number
+
+    @property
+    def text(self) -> str:
+        """Slurm's own sentence."""
+        return TEXT[self.number]
+
+
+def status_of(number: int) -> int:
+    """The HTTP status slurmrestd answers with: 422 for what slurmctld refuses, else 500."""
+    known = _STATUS.get(number)
+    if known is not None:
+        return known
+    return 422 if 1000 < number < 9000 else 500

@@ -1,0 +1,113 @@
+"""A job: what was asked, what it holds, how it stands."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bridge.sim.slurm.features import Group
+from bridge.sim.slurm.gres import Ask, Kind
+
+State = Literal["PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED"]
+
+YEAR_MIN = 365 * 24 * 60
+"""What Slurm plans with for a job without a limit."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What a job asks for; changed by updates while it is pending.
+
+    `memory_per_cpu_mib` or `memory_per_node_mib`; neither means the whole node's memory.
+    """
+
+    name: str = "allocation"
+    partition: str = ""
+    tasks: int = 1
+    tasks_given: bool = True
+    cpus_per_task: int = 1
+    min_nodes: int = 1
+    max_nodes: int | None = None
+    tasks_per_node: int = 0
+    """0: any number."""
+    memory_per_cpu_mib: int | None = None
+    memory_per_node_mib: int | None = None
+    tres_per_task: str = ""
+    tres_per_node: str = ""
+    gres_per_task: tuple[Ask, ...] = ()
+    gres_per_node: tuple[Ask, ...] = ()
+    exclusive: bool = False
+    constraints: str = ""
+    expression: Group | None = None
+    required: tuple[str, ...] = ()
+    excluded: tuple[str, ...] = ()
+    time_limit_min: int | None = None
+    """None: no limit of its own."""
+    user_id: int = 0
+    user_name: str = ""
+    group_id: int = 0
+    group_name: str = ""
+    texts: dict[str, str] = field(default_factory=dict)
+    """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
+    dependency: str = ""
+    begin_s: float = 0.0
+
+    @property
+    def cpus(self) -> int:
+        """What all tasks need together."""
+        return max(self.tasks * self.cpus_per_task, self.min_nodes)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one node gives to a job; `gres` maps the kind to the bits of its pieces."""
+
+    slot: int
+    node: str
+    tasks: int
+    cpus: int
+    memory_mib: int
+    gres: tuple[tuple[Kind, int], ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """One job; times in seconds since the epoch, 0 while unknown."""
+
+    id: int
+    request: Request
+    priority: int
+    submit_s: float
+    state: State = "PENDING"
+    reason: str = "None"
+    description: str = ""
+    held: bool = False
+    shares: tuple[Share, ...] = ()
+    start_s: float = 0.0
+    end_s: float = 0.0
+    planned: tuple[str, ...] = ()
+    """Nodes that backfill keeps for it."""
+    preempt_s: float = 0.0
+    killed_by: int = 0
+    """Signal that ended it, 0 for none."""
+    evaluated_s: float = 0.0
+    node_order: tuple[str, ...] = ()
+
+    @property
+    def pending(self) -> bool:
+        """Waiting for its start."""
+        return self.state == "PENDING"
+
+    @property
+    def running(self) -> bool:
+        """Holding its resources."""
+        return self.state == "RUNNING"
+
+    @property
+    def limit_s(self) -> float:
+        """How long it may run, as planning sees it."""
+        minutes = self.request.time_limit_min
+        return 60.0 * (YEAR_MIN if minutes is None else minutes)
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Names of the nodes it holds or held, in the cluster's order."""
+        return tuple(share.node for share in self.shares)

@@ -1,0 +1,168 @@
+"""Where a job could go: masks of nodes, one try on given free resources, and the shares."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.sim.slurm import features, fit, gres, select
+from bridge.sim.slurm.job import Request, Share
+from bridge.sim.slurm.nodes import Bools, Free, NodeTable
+from bridge.sim.slurm.partition import Partition
+from bridge.sim.slurm.topology import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """Outcome of one try: `tasks` by slot, None where the job does not fit. `some` tells whether
+    any node at all could have served.
+    """
+
+    tasks: dict[int, int] | None
+    some: bool
+
+
+class Placer:
+    """Answers "where" for the node table as it is; remembers masks until the table changes."""
+
+    def __init__(self, table: NodeTable, tree: Tree | None) -> None:
+        self._table = table
+        self._tree = tree
+        self._masks: dict[tuple[str, str, tuple[str, ...]], Bools] = {}
+        self._known: set[str] = set()
+        self._version = -1
+
+    def spans(self, partition: Partition) -> Bools:
+        """All nodes of a partition."""
+        return self._mask(partition, "", None, ())
+
+    def may_use(self, request: Request, partition: Partition) -> Bools:
+        """Nodes of the partition that the job's constraints and exclusions allow."""
+        return self._mask(partition, request.constraints, request.expression, request.excluded)
+
+    def required(self, request: Request) -> Bools | None:
+        """The nodes it must get; None when one of them is gone."""
+        mask = np.zeros(len(self._fresh().exists), np.bool_)
+        for name in request.required:
+            node = self._table.get(name)
+            if node is None:
+                return None
+            mask[node.slot] = True
+        return mask
+
+    def features_known(self, request: Request) -> bool:
+        """Whether every feature it names is on some node."""
+        if request.expression is None:
+            return True
+        self._fresh()
+        return request.expression.names() <= self._known
+
+    def attempt(self, request: Request, free: Free, allowed: Bools) -> Try:
+        """One try with these free resources on these nodes."""
+        required = self.required(request)
+        if required is None or (required & ~allowed).any():
+            return Try(None, some=False)
+        capacity = fit.fit(request, self._table, free, allowed)
+        tasks = self._choose(request, capacity, required, allowed)
+        return Try(tasks, some=bool((capacity.tasks > 0).any()))
+
+    def _choose(
+        self, request: Request, capacity: fit.Fit, required: Bools, allowed: Bools
+    ) -> dict[int, int] | None:
+        alternatives = self._alternatives(request)
+        if not alternatives:
+            return select.choose(request, self._table, capacity, self._tree, required)
+        for alternative in alternatives:  # square brackets: all nodes from one alternative
+            mask = self._matching(alternative) & allowed
+            narrowed = fit.Fit(np.where(mask, capacity.tasks, 0), np.where(mask, capacity.cpus, 0))
+            found = select.choose(request, self._table, narrowed, self._tree, required)
+            if found is not None:
+                return found
+        return None
+
+    @staticmethod
+    def _alternatives(request: Request) -> list[features.Group | str]:
+        expression = request.expression
+        if expression is None:
+            return []
+        operands = [expression.first, *(operand for _, operand in expression.rest)]
+        for operand in operands:
+            if isinstance(operand, features.Group) and operand.same_for_all:
+                return [operand.first, *(other for _, other in operand.rest)]
+        return []
+
+    def _matching(self, operand: features.Group | str) -> Bools:
+        mask = np.zeros(len(self._table.exists), np.bool_)
+        for node in self._table:
+            if isinstance(operand, features.Group):
+                mask[node.slot] = operand.matches(node.features)
+            else:
+                mask[node.slot] = operand in node.features
+        return mask
+
+    def shares(self, request: Request, tasks: dict[int, int]) -> tuple[Share, ...]:
+        """What each chosen node gives, down to the pieces of GRES."""
+        return tuple(self._share(request, slot, count) for slot, count in sorted(tasks.items()))
+
+    def _share(self, request: Request, slot: int, tasks: int) -> Share:
+        node = self._table.at(slot)
+        cpus = node.conf.cpus if request.exclusive else tasks * request.cpus_per_task
+        if request.memory_per_cpu_mib:
+            memory = request.memory_per_cpu_mib * cpus
+        else:
+            memory = request.memory_per_node_mib or node.conf.memory_mib
+        used = dict(node.used)
+        taken: dict[gres.Kind, int] = {}
+        if request.exclusive:
+            taken = {kind: (1 << count) - 1 for kind, count in node.conf.pools}
+        else:
+            asks = [(ask, ask.count * tasks) for ask in request.gres_per_task]
+            asks += [(ask, ask.count) for ask in request.gres_per_node]
+            for ask, count in asks:
+                for kind, bits in fit.pick(ask, count, used, node.conf.pools).items():
+                    used[kind] |= bits
+                    taken[kind] = taken.get(kind, 0) | bits
+        return Share(slot, node.name, tasks, cpus, memory, tuple(taken.items()))
+
+    def _mask(
+        self,
+        partition: Partition,
+        constraints: str,
+        expression: features.Group | None,
+        excluded: tuple[str, ...],
+    ) -> Bools:
+        table = self._fresh()
+        key = (partition.name, constraints, excluded)
+        known = self._masks.get(key)
+        if known is not None:
+            return known
+        mask = table.exists.copy()
+        verdicts: dict[tuple[str, ...], bool] = {}
+        for node in table:
+            verdict = verdicts.get(node.features)
+            if verdict is None:
+                verdict = (not partition.feature or partition.feature in node.features) and (
+                    expression is None or expression.matches(node.features)
+                )
+                verdicts[node.features] = verdict
+            mask[node.slot] = verdict
+        for name in excluded:
+            gone = table.get(name)
+            if gone is not None:
+                mask[gone.slot] = False
+        self._masks[key] = mask
+        return mask
+
+    def _fresh(self) -> NodeTable:
+        if self._version != self._table.version:
+            self._masks.clear()
+            self._known = {name for node in self._table for name in node.features}
+            self._version = self._table.version
+        self._table.refresh()
+        return self._table
+
+
+def least_nodes(request: Request, table: NodeTable) -> int:
+    """How many nodes a waiting job is shown with: as many as the biggest ones would need."""
+    largest = int(table.cpus.max()) if len(table) else 1
+    return max(request.min_nodes, math.ceil(request.cpus / max(largest, 1)))

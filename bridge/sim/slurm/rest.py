@@ -1,0 +1,132 @@
+"""slurmrestd without sockets: a request in, a status and a body out.
+
+What slurmrestd answers is full of traps, kept here on purpose: 200 for a node that does not
+exist, 500 for a job that was made all the same, 403 for a cancel while slurmctld is down. The
+tests replay what the real one answered.
+"""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+
+from bridge.sim.slurm.answers import Answer, Call, Envelope
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.description import Site
+from bridge.sim.slurm.failures import no_answer, pong
+from bridge.sim.slurm.jobs_api import JobsApi
+from bridge.sim.slurm.nodes_api import NodesApi
+from bridge.sim.slurm.wire import time_of
+
+VERSIONS = ("v0.0.45", "v0.0.44")
+NO_ENDPOINT = (
+    "Unable to find requested URL endpoint. Please query the '/openapi/v3' endpoint or visit "
+    "'https://slurm.schedmd.com/rest_api.html' for the OpenAPI specification which includes a "
+    "list of all possible slurmrestd endpoints."
+)
+_PATH = re.compile(r"/slurm/([^/]+)(/.*)")
+_OPENAPI = re.compile(r"/openapi(/v3|\.json|\.yaml)?/?")
+
+
+class Rest:
+    """The endpoints over one cluster. `controller_up` False is a slurmctld that is down."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        *,
+        site: Site,
+        cluster_name: str = "embedded",
+        versions: tuple[str, ...] = VERSIONS,
+    ) -> None:
+        self.cluster = cluster
+        self.controller_up = True
+        self._versions = versions
+        self._envelope = Envelope(cluster_name)
+        jobs = JobsApi(cluster, self._envelope, site, cluster_name)
+        nodes = NodesApi(cluster, self._envelope)
+        table: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
+            ("GET", "/ping/", self._ping),
+            ("GET", "/diag/", self._diag),
+            ("GET", "/jobs/", jobs.everything),
+            ("GET", "/jobs/state/", jobs.states),
+            ("POST", "/job/submit", jobs.submit),
+            ("GET", "/job/{job_id}", jobs.get),
+            ("POST", "/job/{job_id}", jobs.update),
+            ("DELETE", "/job/{job_id}", jobs.cancel),
+            ("GET", "/nodes/", nodes.everything),
+            ("POST", "/nodes/", nodes.update_several),
+            ("GET", "/node/{node_name}", nodes.get),
+            ("POST", "/node/{node_name}", nodes.update),
+            ("DELETE", "/node/{node_name}", nodes.delete),
+            ("POST", "/new/node/", nodes.create),
+            ("GET", "/partitions/", nodes.partitions),
+            ("GET", "/partition/{partition_name}", nodes.partition),
+        )
+        self._paths = [(method, path) for method, path, _ in table]
+        self._routes = [
+            (method, re.compile(re.sub(r"\{\w+\}", "([^/]+)", path.rstrip("/")) + "/?"), handler)
+            for method, path, handler in table
+        ]
+
+    def handle(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str] | None = None,
+        body: bytes | None = None,
+        authentic: bool = True,
+        now: float,
+    ) -> Answer:
+        """Answer one request; `authentic` tells whether its token is the right one."""
+        if method == "GET" and _OPENAPI.fullmatch(path):
+            return Answer(200, json.dumps(self._openapi()))
+        match = _PATH.fullmatch(path)
+        if match is None or match[1] not in self._versions:
+            return Answer(404, NO_ENDPOINT, plain=True)
+        for route_method, pattern, handler in self._routes:
+            found = pattern.fullmatch(match[2])
+            if found is None or route_method != method:
+                continue
+            try:
+                parsed = json.loads(body) if body else None
+            except ValueError:
+                return Answer(500, "Unable to parse request body", plain=True)
+            argument = found[1] if pattern.groups else ""
+            call = Call(method, match[2], argument, query or {}, parsed, now)
+            if not authentic or not self.controller_up:
+                return no_answer(self._envelope, call, authentic=authentic)
+            self.cluster.advance(now)
+            return handler(call)
+        return Answer(404, NO_ENDPOINT, plain=True)
+
+    def _ping(self, _: Call) -> Answer:
+        return self._envelope.answer({"pings": [pong(None)]})
+
+    def _diag(self, call: Call) -> Answer:
+        statistics = {
+            "req_time": time_of(call.now),
+            "server_thread_count": 1,
+            "agent_queue_size": 0,
+            "jobs_pending": len(self.cluster.waiting),
+            "jobs_running": len(self.cluster.running),
+            "schedule_queue_length": len(self.cluster.waiting),
+            "bf_when_last_cycle": time_of(self.cluster.last_backfill_s),
+            "bf_active": False,
+        }
+        return self._envelope.answer({"statistics": statistics})
+
+    def _openapi(self) -> dict[str, object]:
+        """As much as version negotiation reads: the release, the parsers, the paths."""
+        paths: dict[str, dict[str, object]] = {}
+        for version in self._versions:
+            for method, path in self._paths:
+                paths.setdefault(f"/slurm/{version}{path}", {})[method.lower()] = {}
+        slurm = {
+            "data_parsers": [{"plugin": version, "flags": ["NONE"]} for version in self._versions],
+            "openapi": ["openapi/slurmctld", "openapi/util"],
+            "version": {"major": "26", "micro": "5", "minor": "05"},
+            "release": "26.05.5",
+        }
+        info = {"title": "Slurm REST API", "version": "Slurm-26.05.5", "x-slurm": slurm}
+        return {"openapi": "3.0.3", "info": info, "paths": paths}

@@ -1,0 +1,185 @@
+"""The two schedulers: strictly by order first, then backfill; and preemption by partition tier."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+
+from bridge.sim.slurm.job import Job
+from bridge.sim.slurm.nodes import Bools, Free, NodeTable
+from bridge.sim.slurm.partition import Partition
+from bridge.sim.slurm.place import Placer, Try
+from bridge.sim.slurm.plan import Plan
+
+ALL_UNAVAILABLE = (
+    "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
+)
+NODE_NOT_AVAILABLE = "ReqNodeNotAvail, May be reserved for other job"
+TOPOLOGY_SHORT = "Insufficient resources in topology unit"
+
+
+class Actions(Protocol):
+    """What the schedulers need of the cluster."""
+
+    table: NodeTable
+    placer: Placer
+    partitions: dict[str, Partition]
+
+    def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
+        """Give a job its nodes."""
+
+    def preempt(self, job: Job, now: float) -> None:
+        """End a job for another one."""
+
+
+def in_order(jobs: Iterable[Job], partitions: dict[str, Partition]) -> list[Job]:
+    """Waiting jobs that may start: by partition tier, then priority, then age."""
+    waiting = [job for job in jobs if not job.held and job.priority > 0]
+    waiting.sort(
+        key=lambda job: (-partitions[job.request.partition].priority_tier, -job.priority, job.id)
+    )
+    return waiting
+
+
+def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: float) -> list[Job]:
+    """Start what is first in the queue; the first job that can't start stops its partition.
+
+    Returns the jobs for which others were preempted (they start in the next pass).
+    """
+    stopped: set[str] = set()
+    kept_back = np.zeros(len(cluster.table.free().cpus), np.bool_)
+    waiting_for_room: list[Job] = []
+    for job in waiting:
+        partition = cluster.partitions[job.request.partition]
+        if partition.name in stopped:
+            if job.reason in ("None", "Resources"):
+                job.reason, job.description = "Priority", ""
+            continue
+        job.evaluated_s = now
+        spans = cluster.placer.spans(partition)
+        usable = cluster.table.usable & ~kept_back
+        if not (spans & usable).any():
+            _all_unavailable(job, spans)
+            continue
+        allowed = cluster.placer.may_use(job.request, partition) & usable
+        outcome = cluster.placer.attempt(job.request, cluster.table.free(), allowed)
+        if outcome.tasks is not None:
+            cluster.start(job, outcome.tasks, now)
+            running.append(job)
+            continue
+        if not _can_ever(cluster, job, partition):
+            continue
+        victims = victims_for(cluster, job, partition, running, allowed)
+        for victim in victims:
+            cluster.preempt(victim, now)
+        if victims:
+            waiting_for_room.append(job)
+        _busy(job, outcome)
+        stopped.add(partition.name)
+        kept_back |= spans
+    return waiting_for_room
+
+
+def _all_unavailable(job: Job, spans: Bools) -> None:
+    if spans.any():
+        job.reason, job.description = "Resources", ALL_UNAVAILABLE
+    else:
+        job.reason, job.description = "PartitionConfig", ""
+
+
+def _busy(job: Job, outcome: Try) -> None:
+    job.reason = "Resources"
+    job.description = TOPOLOGY_SHORT if outcome.some else ""
+
+
+def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
+    """Whether it would fit if nothing else ran; if not, says why on the job."""
+    placer, empty = cluster.placer, cluster.table.empty()
+    if not placer.features_known(job.request):
+        job.reason, job.description = "BadConstraints", ""
+        job.priority = 0
+        job.start_s, job.planned = 0.0, ()
+        return False
+    anywhere = placer.may_use(job.request, partition)
+    if placer.required(job.request) is None:
+        job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE
+        return False
+    if placer.attempt(job.request, empty, anywhere).tasks is None:
+        job.reason, job.description = "PartitionConfig", ""
+        job.start_s, job.planned = 0.0, ()
+        return False
+    if placer.attempt(job.request, empty, anywhere & cluster.table.usable).tasks is None:
+        job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE
+        job.start_s, job.planned = 0.0, ()
+        return False
+    return True
+
+
+def victims_for(
+    cluster: Actions, job: Job, partition: Partition, running: list[Job], allowed: Bools
+) -> list[Job]:
+    """Running jobs of lower tiers to end so that the job fits; empty when that does not help.
+
+    In two rounds, as select/cons_tres does: take candidates away one by one until it fits, then
+    again with those first that hold most of the nodes it would get.
+    """
+    candidates = [
+        other
+        for other in sorted(running, key=lambda other: other.id)
+        if other.running
+        and not other.preempt_s
+        and cluster.partitions[other.request.partition].priority_tier < partition.priority_tier
+    ]
+    if not candidates:
+        return []
+    found = _remove_until_fits(cluster, job, candidates, allowed)
+    if found is None:
+        return []
+    slots = set(found[0])
+    candidates.sort(key=lambda other: -sum(share.slot in slots for share in other.shares))
+    found = _remove_until_fits(cluster, job, candidates, allowed) or found
+    chosen, removed = set(found[0]), found[1]
+    return [other for other in removed if any(share.slot in chosen for share in other.shares)]
+
+
+def _remove_until_fits(
+    cluster: Actions, job: Job, candidates: list[Job], allowed: Bools
+) -> tuple[dict[int, int], list[Job]] | None:
+    free: Free = cluster.table.free().copy()
+    removed: list[Job] = []
+    for other in candidates:
+        free.give(other.shares, whole=other.request.exclusive)
+        removed.append(other)
+        tasks = cluster.placer.attempt(job.request, free, allowed).tasks
+        if tasks is not None:
+            return tasks, removed
+    return None
+
+
+def backfill(
+    cluster: Actions,
+    waiting: list[Job],
+    running: list[Job],
+    now: float,
+    *,
+    window_s: float,
+    depth: int,
+) -> None:
+    """Start what delays nobody ahead of it, and tell the others when they may expect to start."""
+    plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
+    for job in waiting[:depth]:
+        if not job.pending or job.priority == 0:
+            continue
+        partition = cluster.partitions[job.request.partition]
+        allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
+        start = plan.earliest(job, allowed)
+        job.planned = ()
+        if start is None:
+            continue
+        if start.at_s <= now:
+            cluster.start(job, start.tasks, now)
+            plan.started(job)
+            continue
+        job.start_s = start.at_s
+        if plan.keep(start, job.limit_s):
+            job.planned = tuple(cluster.table.at(slot).name for slot in sorted(start.tasks))

@@ -1,0 +1,292 @@
+"""A job as slurmrestd shows it (schema job_info of v0.0.45).
+
+Left out against the real one: the map of single cores in `job_resources` (20 KB that nobody
+reads). What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
+"""
+
+from bridge.sim.slurm import gres, hosts
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.job import Job, Share
+from bridge.sim.slurm.place import least_nodes
+from bridge.sim.slurm.wire import INFINITE, Json, memory_text, number, time_of
+
+_FOREVER_S = 4_294_967_295
+"""Slurm adds its number for infinity to the start when a waiting job has no limit."""
+
+_NOT_SET = number(None)
+_ZERO = number(0)
+_SUCCESS = {
+    "status": ["SUCCESS"],
+    "return_code": _ZERO,
+    "signal": {"id": _NOT_SET, "name": ""},
+}
+_SIGNALS = {1: "HUP", 9: "KILL", 15: "TERM"}
+
+_CONSTANT: dict[str, Json] = {
+    "allocating_node": "localhost",
+    "array_job_id": _ZERO,
+    "array_task_id": _NOT_SET,
+    "array_max_tasks": _ZERO,
+    "array_task_string": "",
+    "association_id": 0,
+    "batch_features": "",
+    "batch_flag": False,
+    "burst_buffer": "",
+    "burst_buffer_state": "",
+    "cluster_features": "",
+    "command": "",
+    "container": "",
+    "container_id": "",
+    "container_type": "",
+    "contiguous": False,
+    "core_spec": 0,
+    "thread_spec": 32766,
+    "cores_per_socket": _NOT_SET,
+    "cpu_frequency_minimum": _NOT_SET,
+    "cpu_frequency_maximum": _NOT_SET,
+    "cpu_frequency_governor": _NOT_SET,
+    "cpus_per_tres": "",
+    "cron": "",
+    "deadline": _ZERO,
+    "delay_boot": _ZERO,
+    "derived_exit_code": _SUCCESS,
+    "failed_node": "",
+    "federation_origin": "",
+    "federation_siblings_active": "",
+    "federation_siblings_viable": "",
+    "het_job_id": _ZERO,
+    "het_job_id_set": "",
+    "het_job_offset": _ZERO,
+    "job_size_str": [],
+    "licenses": "",
+    "licenses_allocated": "",
+    "mail_type": [],
+    "max_cpus": _ZERO,
+    "memory_per_tres": "",
+    "memory_update_delay": 0,
+    "memory_update_margin": 0,
+    "network": "",
+    "nice": 0,
+    "tasks_per_core": INFINITE,
+    "tasks_per_tres": _ZERO,
+    "tasks_per_socket": INFINITE,
+    "tasks_per_board": _ZERO,
+    "prefer": "",
+    "minimum_tmp_disk_per_node": _ZERO,
+    "pre_sus_time": _ZERO,
+    "priority_by_partition": [],
+    "profile": ["NOT_SET"],
+    "reboot": False,
+    "required_switches": 0,
+    "requeue": True,
+    "resize_time": _ZERO,
+    "restart_cnt": 0,
+    "resv_name": "",
+    "segment_size": 0,
+    "selinux_context": "",
+    "shared": [],
+    "sockets_per_board": 0,
+    "sockets_per_node": _NOT_SET,
+    "standard_input": "",
+    "standard_output": "",
+    "standard_error": "",
+    "stdin_expanded": "",
+    "stdout_expanded": "",
+    "stderr_expanded": "",
+    "submit_line": "",
+    "suspend_time": _ZERO,
+    "system_comment": "",
+    "time_minimum": _ZERO,
+    "threads_per_core": _NOT_SET,
+    "tres_bind": "",
+    "tres_freq": "",
+    "tres_per_job": "",
+    "tres_per_socket": "",
+    "maximum_switch_wait_time": 0,
+    "current_working_directory": "/tmp",
+}
+
+
+def show_job(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
+    """All fields of one job."""
+    return {
+        **_CONSTANT,
+        **_identity(job, cluster_name),
+        **_times(job),
+        **_sizes(job, cluster),
+        **_allocation(job),
+    }
+
+
+def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
+    request, texts = job.request, job.request.texts
+    return {
+        "account": texts.get("account", ""),
+        "admin_comment": texts.get("admin_comment", ""),
+        "cluster": cluster_name,
+        "comment": texts.get("comment", ""),
+        "dependency": request.dependency,
+        "excluded_nodes": hosts.compress(sorted(request.excluded)),
+        "exit_code": _exit_code(job),
+        "extra": texts.get("extra", ""),
+        "features": request.constraints,
+        "flags": _flags(job),
+        "group_id": request.group_id,
+        "group_name": request.group_name,
+        "hold": job.held,
+        "job_id": job.id,
+        "job_state": [job.state],
+        "mail_user": request.user_name,
+        "mcs_label": texts.get("mcs_label", ""),
+        "name": request.name,
+        "partition": request.partition,
+        "priority": number(job.priority),
+        "qos": "",
+        "required_nodes": hosts.compress(sorted(request.required)),
+        "scheduled_nodes": hosts.compress(job.planned),
+        "state_description": job.description,
+        "state_reason": job.reason,
+        "step_id": {
+            "sluid": f"s{job.id:013X}",
+            "job_id": number(job.id),
+            "step_het_component": _NOT_SET,
+            "step_id": "entire",
+        },
+        "user_id": request.user_id,
+        "user_name": request.user_name,
+        "wckey": texts.get("wckey", ""),
+    }
+
+
+def _flags(job: Job) -> list[str]:
+    request = job.request
+    flags = ["EXACT_TASK_COUNT_REQUESTED"] if request.tasks_given else []
+    if job.running:
+        flags.append("JOB_WAS_RUNNING")
+    if request.memory_per_cpu_mib or request.memory_per_node_mib:
+        flags.append("EXACT_MEMORY_REQUESTED")
+    flags.append("EXTERNAL_JOB")
+    for name, flag in (
+        ("account", "USING_DEFAULT_ACCOUNT"),
+        ("qos", "USING_DEFAULT_QOS"),
+        ("wckey", "USING_DEFAULT_WCKEY"),
+    ):
+        if not request.texts.get(name):
+            flags.append(flag)
+    if request.tasks_given and request.max_nodes is None:
+        flags.append("JOB_IMPLICIT_MAX_NODES")
+    return flags
+
+
+def _exit_code(job: Job) -> dict[str, Json]:
+    if not job.killed_by:
+        return _SUCCESS
+    name = _SIGNALS.get(job.killed_by, "")
+    signal = {"id": number(job.killed_by), "name": name}
+    return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
+
+
+def _times(job: Job) -> dict[str, Json]:
+    limit = job.request.time_limit_min
+    end = job.end_s
+    if job.pending and job.start_s:
+        end = job.start_s + (_FOREVER_S if limit is None else 60 * limit)
+    return {
+        "accrue_time": time_of(job.submit_s),
+        "eligible_time": time_of(job.submit_s),
+        "end_time": time_of(end),
+        "last_sched_evaluation": time_of(job.evaluated_s),
+        "preempt_time": time_of(job.preempt_s),
+        "preemptable_time": time_of(0 if job.pending else job.start_s),
+        "start_time": time_of(job.start_s),
+        "submit_time": time_of(job.submit_s),
+        "time_limit": INFINITE if limit is None else number(limit),
+    }
+
+
+def _sizes(job: Job, cluster: Cluster) -> dict[str, Json]:
+    request = job.request
+    nodes = len(job.shares) or least_nodes(request, cluster.table)
+    cpus = sum(share.cpus for share in job.shares) or request.cpus
+    per_cpu, per_node = request.memory_per_cpu_mib, request.memory_per_node_mib
+    return {
+        "cpus": number(cpus),
+        "cpus_per_task": number(request.cpus_per_task),
+        "max_nodes": number(request.max_nodes or 0),
+        "memory_per_cpu": number(per_cpu),
+        "memory_per_node": _NOT_SET if per_cpu else number(per_node or 0),
+        "minimum_cpus_per_node": number(request.cpus_per_task * (request.tasks_per_node or 1)),
+        "node_count": number(nodes),
+        "tasks": number(request.tasks),
+        "tasks_per_node": number(request.tasks_per_node),
+        "tres_per_node": request.tres_per_node,
+        "tres_per_task": request.tres_per_task,
+        "tres_req_str": _tres(request.cpus, _memory_asked(job, cluster), request.min_nodes),
+    }
+
+
+def _memory_asked(job: Job, cluster: Cluster) -> int:
+    request = job.request
+    if request.memory_per_cpu_mib:
+        return request.memory_per_cpu_mib * request.cpus
+    if request.memory_per_node_mib:
+        return request.memory_per_node_mib * request.min_nodes
+    held = sum(share.memory_mib for share in job.shares)
+    return held or (int(cluster.table.memory.max()) if len(cluster.table) else 0)
+
+
+def _tres(cpus: int, memory_mib: int, nodes: int) -> str:
+    return f"cpu={cpus},mem={memory_text(memory_mib)},node={nodes},billing={cpus}"
+
+
+def _allocation(job: Job) -> dict[str, Json]:
+    shares = job.shares
+    if not shares:
+        return {
+            "batch_host": "",
+            "billable_tres": number(None),
+            "gres_detail": [],
+            "job_resources": None,
+            "nodes": "",
+            "tres_alloc_str": "",
+        }
+    names = hosts.compress(job.nodes)
+    cpus = sum(share.cpus for share in shares)
+    memory = sum(share.memory_mib for share in shares)
+    details = [_gres_detail(share) for share in shares] if any(s.gres for s in shares) else []
+    nodes = {
+        "count": len(shares),
+        "select_type": ["ONE_ROW"],
+        "list": names,
+        "whole": job.request.exclusive,
+        "allocation": [_node(index, share) for index, share in enumerate(shares)],
+    }
+    return {
+        "batch_host": shares[0].node,
+        "billable_tres": number(float(cpus)),
+        "gres_detail": details,
+        "job_resources": {
+            "select_type": ["CR_CORE_MEMORY"],
+            "nodes": nodes,
+            "cpus": job.request.cpus if job.request.exclusive else cpus,
+            "threads_per_core": {"set": False, "infinite": False, "number": 0},
+        },
+        "nodes": names,
+        "tres_alloc_str": _tres(cpus, memory, len(shares)),
+    }
+
+
+def _gres_detail(share: Share) -> str:
+    return ",".join(
+        f"{kind.text(mask.bit_count())}(IDX:{gres.index_list(mask)})" for kind, mask in share.gres
+    )
+
+
+def _node(index: int, share: Share) -> dict[str, Json]:
+    return {
+        "index": index,
+        "name": share.node,
+        "cpus": {"count": share.cpus, "used": 0},
+        "memory": {"used": 0, "allocated": share.memory_mib},
+        "sockets": [],
+    }

@@ -1,0 +1,60 @@
+"""What slurmctld says to a new job before it is ever scheduled."""
+
+from dataclasses import dataclass
+
+from bridge.sim.slurm.errors import (
+    INVALID_FEATURE,
+    INVALID_NODE_NAME,
+    INVALID_PARTITION,
+    NODE_CONFIGURATION_UNAVAILABLE,
+    Refused,
+)
+from bridge.sim.slurm.fit import fit
+from bridge.sim.slurm.job import Request
+from bridge.sim.slurm.nodes import NodeTable
+from bridge.sim.slurm.partition import Partition
+from bridge.sim.slurm.place import Placer
+
+PARTITION_UNAVAILABLE_NOW = 2015
+NODE_UNAVAILABLE_NOW = 2070
+HELD = 2091
+TEXTS = {
+    PARTITION_UNAVAILABLE_NOW: "Requested partition configuration not available now",
+    NODE_UNAVAILABLE_NOW: "Required node not available (down, drained or reserved)",
+    HELD: "Job is in held state, pending scheduler release",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Caveat:
+    """The job is accepted, but: Slurm's number (0 for nothing) and the reason it starts with."""
+
+    number: int = 0
+    reason: str = ""
+
+
+def check(
+    request: Request, partitions: dict[str, Partition], placer: Placer, table: NodeTable
+) -> Caveat:
+    """Raises Refused for a job that no node could ever serve, or that names what isn't there."""
+    partition = partitions.get(request.partition)
+    if partition is None:
+        raise Refused(INVALID_PARTITION)
+    if not placer.features_known(request):
+        raise Refused(INVALID_FEATURE)
+    named = (*request.required, *request.excluded)
+    if any(table.get(name) is None for name in named):
+        raise Refused(INVALID_NODE_NAME)
+    if set(request.required) & set(request.excluded):
+        raise Refused(INVALID_NODE_NAME)
+    spans = placer.spans(partition)
+    if not spans.any():
+        return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
+    allowed = placer.may_use(request, partition)
+    if not (fit(request, table, table.empty(), allowed).tasks > 0).any():
+        raise Refused(NODE_CONFIGURATION_UNAVAILABLE)
+    if placer.attempt(request, table.empty(), allowed).tasks is None:
+        return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
+    if placer.attempt(request, table.empty(), allowed & table.usable).tasks is None:
+        return Caveat(NODE_UNAVAILABLE_NOW, "")
+    return Caveat()

@@ -1,0 +1,14 @@
+"""What is asked, one function per story; `ALL` is the fixed list."""
+
+from collections.abc import Callable
+
+from tests.recording.scenarios import lifecycle, nodes, placement, queue, service, submit, update
+from tests.recording.session import Scenario
+
+Story = Callable[[Scenario], None]
+
+ALL: dict[str, Story] = {
+    story.__name__: story
+    for module in (service, nodes, submit, lifecycle, update, queue, placement)
+    for story in module.STORIES
+}

@@ -2,6 +2,7 @@
 
 import json
 
+from bridge import telemetry
 from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.extender import bind, filter, prioritize, wire  # noqa: A004 - the verbs' own names
@@ -22,7 +23,10 @@ class Extender:
         binder: Binder,
         clock: Clock,
         scores: Scores | None = None,
+        metrics: telemetry.Metrics | None = None,
     ) -> None:
+        self._clock = clock
+        self._metrics = metrics
         self._verdicts = verdicts
         self._binding = bind.Binding(verdicts=verdicts, binder=binder, clock=clock)
         self._scores = scores
@@ -53,7 +57,12 @@ class Extender:
             call = wire.bind_call(body)
         except BadInput as error:
             return _bad_request(error)
+        begin_s = self._clock.monotonic()
         reason = await self._binding.bind(call)
+        if self._metrics is not None:
+            outcome = "refused" if reason else "bound"
+            seconds = self._clock.monotonic() - begin_s
+            self._metrics.bind_seconds.labels(outcome).observe(seconds)
         return 200, wire.error(reason) if reason else wire.bound()
 
 

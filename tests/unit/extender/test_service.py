@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 
+from bridge import telemetry
 from bridge.extender.service import Extender
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.verdict import Verdict
@@ -74,6 +75,26 @@ async def test_bind() -> None:
     status, body = await extender(a_verdict("n1")).bind(bind_body(node="n2"))
     assert status == 200
     assert "not n2" in json.loads(body)["Error"]
+
+
+async def test_bindings_are_timed() -> None:
+    """Bindings and refusals are counted apart."""
+    metrics = telemetry.Metrics()
+    at = Extender(
+        verdicts=KnownVerdicts(a_verdict("n1")),
+        binder=RecordingBinder(),
+        clock=ManualClock(),
+        metrics=metrics,
+    )
+    for node in ("n1", "n2", "n3"):
+        await at.bind(bind_body(node=node))
+    counted = {
+        outcome: metrics.registry.get_sample_value(
+            "bridge_bind_seconds_count", {"outcome": outcome}
+        )
+        for outcome in ("bound", "refused")
+    }
+    assert counted == {"bound": 1, "refused": 2}
 
 
 async def test_a_body_that_can_not_be_read() -> None:

@@ -41,7 +41,7 @@ def _built(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path
     flags = f"-s -w -X k8s.io/component-base/version.gitVersion={version}"
     return cache.get(
         f"controlplane-{key}",
-        lambda path: ["go", "build", "-ldflags", flags, "-o", str(path), "."],
+        lambda path: ["go", "build", "-buildvcs=false", "-ldflags", flags, "-o", str(path), "."],
         stack=where.root,
         announce=lambda: say(f"building Kubernetes {version}, 9 minutes on two cores …"),
         directory=_SOURCE,

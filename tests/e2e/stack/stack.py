@@ -243,8 +243,8 @@ class Stack:
         """End all processes and unmount everything."""
         root = self.layout.root
         known = [one for name in self._runner.names() if (one := self._runner.running(name))]
-        processes.end(known, grace_s=5.0)
-        processes.end(processes.strays(root), grace_s=2.0)
+        processes.end(known, grace_s=0.0)  # nothing of it is needed any more
+        processes.end(processes.strays(root), grace_s=2.0)  # a builder cleans up after itself
         mounts.unmount_below(root)
         cache.sweep()
 

@@ -20,6 +20,10 @@ class Operation:
     path: str
     value: Any
 
+    def as_json(self) -> dict[str, Any]:
+        """As it stands in the patch."""
+        return {"op": self.op, "path": self.path, "value": self.value}
+
 
 def operations(pod: wire.Pod, *, pods: scope.Scope, managed: bool) -> tuple[Operation, ...]:
     """What makes the pod ours; nothing for a pod that is not to be ours.

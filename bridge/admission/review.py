@@ -6,7 +6,6 @@ refusal that its author reads; nothing raises past here.
 """
 
 import base64
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -113,7 +112,7 @@ def _answer(
 ) -> Reply:
     response: dict[str, Any] = {"uid": request.uid, "allowed": status is None}
     if patch:
-        operations = json.dumps([dataclasses.asdict(operation) for operation in patch])
+        operations = json.dumps([operation.as_json() for operation in patch])
         response["patchType"] = "JSONPatch"
         response["patch"] = base64.b64encode(operations.encode()).decode()
     if warnings:

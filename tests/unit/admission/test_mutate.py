@@ -1,6 +1,5 @@
 """What a pod gets on creation."""
 
-import dataclasses
 from typing import Any
 
 import pytest
@@ -23,7 +22,7 @@ PODS = scope.Scope(managed_namespaces=frozenset({"team"}))
 def operations(pod: Manifest, *, managed: bool = True) -> list[Manifest]:
     parsed = wire.Pod.model_validate(pod)
     found = mutate.operations(parsed, pods=PODS, managed=managed)
-    return [dataclasses.asdict(operation) for operation in found]
+    return [operation.as_json() for operation in found]
 
 
 def after(pod: Manifest, *, managed: bool = True) -> Manifest:

@@ -67,10 +67,11 @@ class Lease:
     @property
     def leading(self) -> bool:
         """Whether we lead now, by our own clock."""
-        return (
-            self.holder == self._identity
-            and self._clock.monotonic() - self._renewed_at < self._terms.renew_deadline_s
-        )
+        return self.holder == self._identity and self._left_s() > 0
+
+    def _left_s(self) -> float:
+        """Seconds until we must have renewed."""
+        return self._renewed_at + self._terms.renew_deadline_s - self._clock.monotonic()
 
     async def lead(self, work: Callable[[], Awaitable[None]]) -> None:
         """Wait for the office, run `work` while we hold it, give it up when `work` ends.
@@ -102,7 +103,7 @@ class Lease:
     async def hold(self) -> None:
         """Renew until it is lost; then raise LostLease."""
         while True:
-            await self._clock.sleep(self._terms.retry_s)
+            await self._clock.sleep(min(self._terms.retry_s, max(0.0, self._left_s())))
             if not self.leading:
                 break
             if not await self._try(self._renew) and self.holder not in ("", self._identity):
@@ -127,9 +128,15 @@ class Lease:
         self._renewed_at = float("-inf")
 
     async def _try(self, step: Callable[[], Awaitable[bool]]) -> bool:
-        """One step, bounded in time; False when it did not work out."""
+        """One step, bounded in time; False when it did not work out.
+
+        While we lead it must be over before the office is.
+        """
+        limit_s = self._terms.renew_deadline_s / 2
+        if self.leading:
+            limit_s = min(limit_s, self._left_s())
         try:
-            async with asyncio.timeout(self._terms.renew_deadline_s / 2):
+            async with asyncio.timeout(limit_s):
                 return await step()
         except (errors.KubeError, TimeoutError) as error:
             _log.info("lease.try_failed", lease=self._name, error=str(error))

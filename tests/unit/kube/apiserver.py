@@ -65,6 +65,13 @@ class HeldClock(JumpClock):
         return len(self._sleepers)
 
 
+async def until(test: Callable[[], bool]) -> None:
+    """Let the others run until it is true."""
+    async with asyncio.timeout(10):
+        while not test():  # noqa: ASYNC110  (what is waited for has no event)
+            await asyncio.sleep(0)
+
+
 @dataclass(frozen=True)
 class Request:
     """What arrived."""

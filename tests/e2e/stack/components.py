@@ -22,7 +22,7 @@ class Component:
     ready: abc.Callable[[], bool]
     """Asked again and again after the start; must not raise while it is not there yet."""
     environment: abc.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    timeout_s: float = 60.0
+    timeout_s: float = 120.0
 
 
 class Runner:

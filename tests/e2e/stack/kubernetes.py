@@ -64,7 +64,8 @@ class Kubernetes:
         for name, (user, groups) in USERS.items():
             path = self._where.kubeconfig if name == "admin" else self._etc(name, "kubeconfig")
             self.api.write_kubeconfig(path, certificate=name, user=user, groups=groups)
-        shutil.copyfile(layout.FILES / "kwok.yaml", self._where.etc / "kwok.yaml")
+        (self._where.etc / ".kwok").mkdir()
+        shutil.copyfile(layout.FILES / "kwok.yaml", self._where.etc / ".kwok" / "kwok.yaml")
         self._write_scheduler_config("kube-scheduler", _STOCK_SCHEDULER)
         self._where.etcd.mkdir()
         mounts.mount("-t", "tmpfs", "-o", "mode=700", "tmpfs", str(self._where.etcd))
@@ -189,13 +190,12 @@ class Kubernetes:
         return self._component(
             "kwok",
             f"--kubeconfig={self._etc('kwok', 'kubeconfig')}",
-            f"--config={self._where.etc / 'kwok.yaml'}",
             "--manage-nodes-with-label-selector=type=kwok",
             "--cidr=10.0.0.0/8",
             f"--node-lease-duration-seconds={_LEASE_S}",
             f"--server-address={address}",
             ready=lambda: _answers(f"http://{address}/healthz"),
-            # Else a kwok.yaml in the user's home would be read as well.
+            # It always reads ~/.kwok/kwok.yaml: let that be ours, not the user's.
             environment={"HOME": str(self._where.etc)},
         )
 

@@ -76,7 +76,8 @@ class Layout:
     def of(cls, settings: Settings) -> "Layout":
         """Derive the layout from what was asked for."""
         root = settings.directory or default_directory(settings.name)
-        return cls(root=root.absolute(), name=settings.name, port_base=settings.port_base)
+        # The kernel lists mounts by their real paths, and that is how they are found again.
+        return cls(root=root.resolve(), name=settings.name, port_base=settings.port_base)
 
     @classmethod
     def read(cls, root: pathlib.Path) -> "Layout":
@@ -84,6 +85,9 @@ class Layout:
 
         Raises StackError if the folder is not one of ours.
         """
+        root = root.resolve()
+        if not root.exists():
+            raise errors.StackError(f"there is no stack in {root}")
         try:
             saved = json.loads((root / "stack.json").read_text())
             return cls(root=root, name=saved["name"], port_base=saved["port_base"])

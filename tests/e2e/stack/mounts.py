@@ -24,6 +24,7 @@ def refused(point: pathlib.Path) -> errors.MissingTool:
 
 def mounted_below(folder: pathlib.Path) -> list[pathlib.Path]:
     """List mount points in the folder, the last mounted first."""
+    folder = folder.resolve()
     found = []
     for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines():
         point = pathlib.Path(_unescape(line.split(" ")[4]))
@@ -43,7 +44,7 @@ def unmount_below(folder: pathlib.Path) -> None:
 
 def remove(folder: pathlib.Path) -> None:
     """Remove a file, or a folder and all in it, after it is sure that nothing is mounted there."""
-    if mounted_below(folder.resolve()):
+    if mounted_below(folder):
         raise errors.StackError(f"{folder} still has mounts: not removed")
     if folder.is_dir() and not folder.is_symlink():
         shutil.rmtree(folder)

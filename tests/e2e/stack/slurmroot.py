@@ -59,7 +59,7 @@ def lay(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
     root = where.slurm_root
     root.mkdir(parents=True)
     if not _overlay(where, base):  # refused inside some containers
-        shutil.copytree(base, root, symlinks=True, dirs_exist_ok=True)
+        host.run(["cp", "-a", f"{base}/.", str(root)])
     for name in ("proc", "dev"):
         if not mounts.mount("--bind", f"/{name}", str(root / name)):
             raise mounts.refused(root / name)

@@ -68,7 +68,7 @@ class Stack:
     @classmethod
     def attach(cls, directory: pathlib.Path | None = None, *, name: str = "default") -> "Stack":
         """Give the stack that is up in that folder. Raises StackError if there is none."""
-        stack = cls(layout.Layout.read((directory or layout.default_directory(name)).absolute()))
+        stack = cls(layout.Layout.read(directory or layout.default_directory(name)))
         if not stack.is_up():
             raise errors.StackError(f"the stack in {stack.layout.root} is not up")
         return stack

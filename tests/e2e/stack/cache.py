@@ -11,7 +11,7 @@ import os
 import pathlib
 from collections import abc
 
-from tests.e2e.stack import host, layout, mounts, processes
+from tests.e2e.stack import host, layout, mounts, processes, progress
 
 
 def key(*parts: bytes | str) -> str:
@@ -28,14 +28,15 @@ def get(
     command: abc.Callable[[pathlib.Path], abc.Sequence[str]],
     *,
     stack: pathlib.Path,
-    announce: abc.Callable[[], None],
+    say: progress.Say,
+    doing: str,
     directory: pathlib.Path | None = None,
 ) -> pathlib.Path:
     """Give the cached part of that name, a file or a folder.
 
-    If there is none, it is announced, and `command(path)`, run in `directory`, has to create it.
-    The builder carries the mark of the stack, so that `down` ends it if `up` was killed.
-    Raises CommandFailed.
+    If there is none, `command(path)`, run in `directory`, has to create it; meanwhile it is said
+    what we are `doing`. The builder carries the mark of the stack, so that `down` ends it if `up`
+    was killed. Raises CommandFailed.
     """
     folder = layout.cache_directory()
     folder.mkdir(parents=True, exist_ok=True)
@@ -44,17 +45,17 @@ def get(
         return final
     with _locked(folder / f".{name}.lock") as lock:
         if not final.exists():
-            announce()
             unfinished = folder / f".{name}.unfinished"
             _discard(unfinished)
-            host.run(
-                command(unfinished),
-                environment={**os.environ, processes.MARK: str(stack)},
-                directory=directory,
-                # The builder holds the lock as well: should we be killed, nobody else begins
-                # before it has ended.
-                keep=(lock,),
-            )
+            with progress.repeated(say, doing):
+                host.run(
+                    command(unfinished),
+                    environment={**os.environ, processes.MARK: str(stack)},
+                    directory=directory,
+                    # The builder holds the lock as well: should we be killed, nobody else begins
+                    # before it has ended.
+                    keep=(lock,),
+                )
             unfinished.rename(final)
     return final
 

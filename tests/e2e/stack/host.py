@@ -8,7 +8,7 @@ import socket
 import subprocess
 from collections import abc
 
-from tests.e2e.stack import errors, layout
+from tests.e2e.stack import errors, layout, progress
 
 _PACKAGES = {"mmdebstrap": "mmdebstrap", "mount": "mount"}
 """Program → the Debian package that has it."""
@@ -25,7 +25,7 @@ def require_root() -> None:
         raise errors.MissingTool("the stack mounts and chroots: run it as root")
 
 
-def install(programs: abc.Iterable[str], say: abc.Callable[[str], None]) -> None:
+def install(programs: abc.Iterable[str], say: progress.Say) -> None:
     """Install by apt what is missing of the programs."""
     missing = sorted({_PACKAGES[name] for name in programs if shutil.which(name) is None})
     if not missing:

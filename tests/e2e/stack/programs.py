@@ -4,9 +4,8 @@ import os
 import pathlib
 import re
 import shutil
-from collections import abc
 
-from tests.e2e.stack import cache, errors, host, layout
+from tests.e2e.stack import cache, errors, host, layout, progress
 
 PROGRAMS = (
     "etcd",
@@ -20,7 +19,7 @@ _SOURCE = layout.REPOSITORY / "tests" / "e2e" / "controlplane"
 _GO = (1, 26)
 
 
-def link(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
+def link(where: layout.Layout, say: progress.Say) -> None:
     """Fill the folder `components` with a link per program, building what is not there yet."""
     where.components.mkdir(exist_ok=True)
     assets = pathlib.Path(os.environ.get("KUBEBUILDER_ASSETS") or "/nonexistent")
@@ -32,7 +31,7 @@ def link(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
         path.symlink_to(given.get(name) or built or "")
 
 
-def _built(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path:
+def _built(where: layout.Layout, say: progress.Say) -> pathlib.Path:
     go = _go()
     sources = sorted([*_SOURCE.glob("*.go"), _SOURCE / "go.mod", _SOURCE / "go.sum"])
     key = cache.key(go, *(part for path in sources for part in (path.name, path.read_bytes())))
@@ -43,7 +42,8 @@ def _built(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path
         f"controlplane-{key}",
         lambda path: ["go", "build", "-buildvcs=false", "-ldflags", flags, "-o", str(path), "."],
         stack=where.root,
-        announce=lambda: say(f"building Kubernetes {version}, 9 minutes on two cores …"),
+        say=say,
+        doing=f"building Kubernetes {version}: 9 minutes on two cores, once …",
         directory=_SOURCE,
     )
 

@@ -9,10 +9,9 @@ import socket
 import subprocess
 import urllib.error
 import urllib.request
-from collections import abc
 from typing import Any
 
-from tests.e2e.stack import components, errors, host, layout, slurmroot
+from tests.e2e.stack import components, errors, host, layout, progress, slurmroot
 
 VERSION = "v0.0.45"
 """Of slurmrestd's API, for our own probes."""
@@ -38,7 +37,7 @@ class Slurm:
         """The address of slurmrestd."""
         return f"http://127.0.0.1:{self._where.port(layout.Port.SLURMRESTD)}"
 
-    def prepare(self, say: abc.Callable[[str], None]) -> None:
+    def prepare(self, say: progress.Say) -> None:
         """Lay the root and write the configuration."""
         slurmroot.lay(self._where, say)
         slurmroot.configure(

@@ -10,7 +10,7 @@ import shutil
 import string
 from collections import abc
 
-from tests.e2e.stack import cache, host, layout, mounts
+from tests.e2e.stack import cache, host, layout, mounts, progress
 
 _SUITE = "forky"
 _PACKAGES = (
@@ -33,7 +33,7 @@ _SLURM_ID = 64030
 """Debian's fixed uid and gid of the user slurm."""
 
 
-def cached(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path:
+def cached(where: layout.Layout, say: progress.Say) -> pathlib.Path:
     """Give the cached root, making it if this package list was never made here."""
 
     def command(path: pathlib.Path) -> list[str]:
@@ -49,11 +49,12 @@ def cached(where: layout.Layout, say: abc.Callable[[str], None]) -> pathlib.Path
         f"slurm-root-{cache.key(_SUITE, *_PACKAGES)}",
         command,
         stack=where.root,
-        announce=lambda: say(f"making the Slurm root (Debian {_SUITE}), about 40 seconds …"),
+        say=say,
+        doing=f"making the Slurm root (Debian {_SUITE}): half a minute, once …",
     )
 
 
-def lay(where: layout.Layout, say: abc.Callable[[str], None]) -> None:
+def lay(where: layout.Layout, say: progress.Say) -> None:
     """Make `slurm/root` of this stack: a writable view of the cached root, with /proc and /dev."""
     base = cached(where, say)
     root = where.slurm_root

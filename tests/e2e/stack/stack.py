@@ -23,6 +23,7 @@ from tests.e2e.stack import (
     nodes,
     processes,
     programs,
+    progress,
     slurm,
 )
 
@@ -37,9 +38,7 @@ class Stack:
         self._runner = components.Runner(where)
 
     @classmethod
-    def up(
-        cls, settings: layout.Settings | None = None, *, say: abc.Callable[[str], None] = print
-    ) -> "Stack":
+    def up(cls, settings: layout.Settings | None = None, *, say: progress.Say = print) -> "Stack":
         """Start a stack, or attach to it if it is up; what is left of a dead one is cleaned first.
 
         Takes under half a minute once the parts are built. Raises StackError.
@@ -212,7 +211,7 @@ class Stack:
         every = [*self.kubernetes.parts(), *self.slurm_cluster.parts()]
         return {component.name: component for component in every}
 
-    def _start(self, say: abc.Callable[[str], None]) -> None:
+    def _start(self, say: progress.Say) -> None:
         where = self.layout
         host.require_free_ports(where)
         where.save()

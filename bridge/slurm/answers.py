@@ -259,9 +259,11 @@ _REMEDY = {
     "key) and its user a Slurm operator",
     Kind.UNAVAILABLE: "look whether slurmctld runs and answers (scontrol ping)",
     Kind.RATE_LIMITED: "slow down, or raise Slurm's limit (rl_enable, MaxJobCount)",
+    Kind.NODE_BUSY: "try again when its jobs have ended",
     Kind.POLICY: "look at the user's associations, QOS and limits, and the partition's access",
 }
 _REMEDY_FOR = {
+    11: "Slurm is just planning with this object; try again",
     2000: "name a partition that sinfo shows",
     2014: "no node of the partition has that much or that kind; ask for less, or look at sinfo -N",
     2018: "name nodes that sinfo -N shows",
@@ -293,7 +295,7 @@ def _make(
             number=number,
             source=source,
             warnings=warnings,
-            nothing_done=number == errno.CONNECT_FAILED or kind is Kind.RATE_LIMITED,
+            nothing_done=number in errno.NOTHING_DONE,
             by_slurm=True,
         )
     if kind is Kind.NOT_FOUND:

@@ -14,7 +14,7 @@ import structlog
 
 from bridge.clock import Clock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
-from bridge.slurm import answers
+from bridge.slurm import answers, errno
 from bridge.slurm.answers import Operation
 from bridge.slurm.auth import TokenSource
 from bridge.slurm.errno import Kind
@@ -42,6 +42,8 @@ T = TypeVar("T")
 _LOOK_AGAIN_S = (0.0, 0.2, 0.5, 1.0)
 """Pauses before each look for a lost job: a slurmctld that hung may list jobs before it has
 carried out the submit that waited."""
+
+_UPDATE_AGAIN_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.5)
 
 
 class SlurmClient:
@@ -251,11 +253,24 @@ class SlurmClient:
         return states, answer.body
 
     async def update_job(self, job_id: SlurmJobId, changes: JobChanges) -> None:
-        """Change a job. Raises JobNotFound, JobEnded, InvalidRequest …"""
+        """Change a job. Raises JobNotFound, JobEnded, InvalidRequest …
+
+        While backfill plans, slurmctld refuses changes of partition and account for a moment
+        (EAGAIN): they are tried again for two seconds.
+        """
         operation = Operation(f"updating job {job_id}", about="job")
-        await self._ask(
-            operation, lambda wire: Request("POST", f"/job/{job_id:d}", wire.changes(changes))
-        )
+        for pause_s in (*_UPDATE_AGAIN_S, None):
+            try:
+                await self._ask(
+                    operation,
+                    lambda wire: Request("POST", f"/job/{job_id:d}", wire.changes(changes)),
+                )
+            except Unavailable as error:
+                if error.number != errno.TRY_AGAIN or pause_s is None:
+                    raise
+                await self._clock.sleep(pause_s)
+            else:
+                return
 
     async def cancel_job(self, job_id: SlurmJobId) -> None:
         """End a job; one that has ended or is unknown is no error.

@@ -23,8 +23,9 @@ INVALID_JOB_ID: Final = 2017
 INVALID_NODE_NAME: Final = 2018
 UNSPECIFIED: Final = -1
 PERMISSION: Final = 1
-CONNECT_FAILED: Final = 1800
-"""slurmrestd could not reach slurmctld: surely nothing was done."""
+TRY_AGAIN: Final = 11
+NOTHING_DONE: Final = frozenset({TRY_AGAIN, 1800, 1804, 1805, 2007, 2027, 2105, 2131})
+"""Of the errors that mean "try again later", those after which surely nothing was done."""
 
 _TABLE: Final[dict[int, tuple[str, Kind]]] = {
     1: ("EPERM", Kind.NOT_AUTHORISED),

@@ -7,10 +7,11 @@ anywhere in a name and several times, zero padding is kept, the last bracket var
 import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, product
+from math import prod
 
 from bridge.errors import BadInput
 
-MAX_NAMES = 1_000_000
+MAX_NAMES = 1 << 18
 """More names than this are refused: a hostile answer must not fill the memory."""
 
 _PARTS = re.compile(r"\[([^\[\]]*)\]")
@@ -22,10 +23,7 @@ def expand(text: str) -> tuple[str, ...]:
     """Every name, in the order of the list; duplicates stay. Raises BadInput when it isn't one."""
     names: list[str] = []
     for piece in split(text):
-        for name in _expand_one(piece):
-            names.append(name)
-            if len(names) > MAX_NAMES:
-                raise BadInput(f"host list {_shown(text)} has more than {MAX_NAMES} names")
+        names += _expand_one(piece, MAX_NAMES - len(names))
     return tuple(names)
 
 
@@ -49,21 +47,23 @@ def split(text: str) -> Iterator[str]:
         yield part
 
 
-def _expand_one(piece: str) -> Iterator[str]:
+def _expand_one(piece: str, room: int) -> Iterator[str]:
     pieces = _PARTS.split(piece)
     literals, brackets = pieces[0::2], pieces[1::2]
-    if not brackets:
-        yield piece
-        return
-    choices = [tuple(_numbers(bracket, piece)) for bracket in brackets]
+    ranges = [list(_ranges_of(bracket, piece)) for bracket in brackets]
+    if prod(sum(len(numbers) for numbers, _ in one) for one in ranges) > room:
+        raise BadInput(f"host list {_shown(piece)} has more than {MAX_NAMES} names")
+    choices = [
+        [str(number).zfill(width) for numbers, width in one for number in numbers] for one in ranges
+    ]
     for picked in product(*choices):
         yield literals[0] + "".join(
             number + literal for number, literal in zip(picked, literals[1:], strict=True)
         )
 
 
-def _numbers(bracket: str, whole: str) -> Iterator[str]:
-    count = 0
+def _ranges_of(bracket: str, whole: str) -> Iterator[tuple[range, int]]:
+    """The numbers between the commas of a bracket, each with the width they are padded to."""
     for part in bracket.split(","):
         match = _RANGE.match(part.strip())
         if match is None:
@@ -73,11 +73,7 @@ def _numbers(bracket: str, whole: str) -> Iterator[str]:
         first, last = match[1], match[2] or match[1]
         if int(last) < int(first):
             raise BadInput(f"host list {_shown(whole)}: {_shown(part)} counts down")
-        count += int(last) - int(first) + 1
-        if count > MAX_NAMES:
-            raise BadInput(f"host list {_shown(whole)} has more than {MAX_NAMES} names")
-        for number in range(int(first), int(last) + 1):
-            yield str(number).zfill(len(first))
+        yield range(int(first), int(last) + 1), len(first)
 
 
 def compress(names: Iterable[str]) -> str:
@@ -152,23 +148,19 @@ def _by_value(number: str) -> tuple[int, int]:
 
 
 def _ranges(numbers: list[str]) -> Iterator[str]:
-    """Runs of numbers of one width; a number grown by a digit is a run of its own (`9`, `10`)
-    unless nothing is padded, where Slurm counts over it."""
+    """Runs of numbers, sorted by width and value: `1-3,9-10`, but `09` and `9` are two."""
     start = previous = numbers[0]
     for number in [*numbers[1:], ""]:
-        follows = (
-            bool(number)
-            and int(number) == int(previous) + 1
-            and (
-                len(number) == len(previous)
-                or not (start.startswith("0") or number.startswith("0"))
-            )
-        )
-        if follows:
+        if number and int(number) == int(previous) + 1 and _same_padding(start, number):
             previous = number
             continue
         yield start if start == previous else f"{start}-{previous}"
         start = previous = number
+
+
+def _same_padding(start: str, number: str) -> bool:
+    """Whether counting from `start`, padded to its width, comes to `number`."""
+    return number == str(int(number)).zfill(len(start))
 
 
 def _shown(text: str) -> str:

@@ -1,0 +1,35 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.errors import BadInput
+from bridge.slurm import timelimit
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [("90", 90), ("90:30", 91), ("1:30:00", 90), ("1:30:01", 91), ("2-12", 3600),
+     ("2-12:30", 3630), ("2-12:30:00", 3630), ("0", 0), (" 5 ", 5),
+     ("UNLIMITED", timelimit.UNLIMITED), ("infinite", timelimit.UNLIMITED)],
+)  # fmt: skip
+def test_reads_all_forms_of_sbatch(text: str, minutes: int) -> None:
+    """Every form of --time is minutes; seconds count as a minute begun."""
+    assert timelimit.parse(text) == minutes
+
+
+@pytest.mark.parametrize("text", ["", "1:2:3:4", "-5", "1d", "1-", "a", "1.5", "9" * 30])
+def test_refuses_what_is_no_limit(text: str) -> None:
+    """The refusal tells the accepted forms."""
+    with pytest.raises(BadInput, match="write it like"):
+        timelimit.parse(text)
+
+
+@given(st.integers(0, 10**7))
+def test_what_is_written_reads_back(minutes: int) -> None:
+    """squeue's form is exact."""
+    assert timelimit.parse(timelimit.format(minutes)) == minutes
+
+
+def test_unlimited_reads_back() -> None:
+    """UNLIMITED has its own word."""
+    assert timelimit.parse(timelimit.format(timelimit.UNLIMITED)) == timelimit.UNLIMITED

@@ -39,16 +39,18 @@ taints = st.builds(
 
 tolerations = st.builds(
     Toleration,
-    st.sampled_from(("", "x", "y", "node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable")),
+    st.sampled_from(
+        ("", "x", "y", "node.kubernetes.io/not-ready", "node.kubernetes.io/unschedulable")
+    ),
     st.sampled_from(("Equal", "Exists")),
     st.sampled_from(("", "v")),
     st.sampled_from(("", "NoSchedule", "NoExecute")),
 )  # fmt: skip
 
 
-def resources(most: int) -> st.SearchStrategy[Resources]:
+def resources(most: int, least: int = 0) -> st.SearchStrategy[Resources]:
     """Amounts so small that nodes fill up."""
-    pieces = st.integers(0, most)
+    pieces = st.integers(least, most)
     return st.builds(
         lambda cpu, memory, disk, gpu, efa: Resources(
             cpu * 500, memory << 30, disk << 30,
@@ -91,48 +93,57 @@ shapes = st.builds(
     host_ports=st.lists(host_ports, max_size=1).map(tuple),
     volume_terms=st.lists(st.lists(terms, max_size=2).map(tuple), max_size=1).map(tuple),
 )
-plain_shapes = st.builds(PodShape, requests=resources(3))
+plain_shapes = st.builds(PodShape, requests=resources(2))
+"""Shapes that only amounts can keep away."""
 
 
-@st.composite
-def nodes(draw: st.DrawFn, name: NodeName | None = None) -> Node:
-    """A node in any state; mostly in a good one."""
-    name = name or draw(names)
-    labels = draw(st.dictionaries(st.sampled_from(KEYS[:4]), st.sampled_from(VALUES), max_size=4))
-    if draw(st.booleans()):
-        labels["kubernetes.io/hostname"] = name
-    for layer in range(1, draw(st.integers(0, 3)) + 1):
-        labels[f"topology.k8s.aws/network-node-layer-{layer}"] = draw(st.sampled_from(("s1", "s2")))
+def _node(
+    name: NodeName,
+    labels: dict[str, str],
+    hostname: bool,
+    layers: list[str],
+    states: tuple[int, int, int],
+    **fields: object,
+) -> Node:
+    labels = labels | ({"kubernetes.io/hostname": name} if hostname else {})
+    labels |= {f"topology.k8s.aws/network-node-layer-{n}": s for n, s in enumerate(layers, 1)}
     return Node(
         name=name,
         uid=f"uid-{name}",
         resource_version="1",
         labels=labels,
-        taints=tuple(draw(st.lists(taints, max_size=2))),
-        unschedulable=draw(st.integers(0, 9)) == 0,
-        ready=draw(st.integers(0, 9)) > 0,
-        deleting=draw(st.integers(0, 19)) == 0,
-        allocatable=draw(resources(8)),
-        max_pods=draw(st.integers(0, 4)),
+        unschedulable=states[0] == 0,
+        ready=states[1] > 0,
+        deleting=states[2] == 0,
+        **fields,  # type: ignore[arg-type]
     )
 
 
-def good_nodes(most: int = 8) -> st.SearchStrategy[Node]:
-    """Nodes that only amounts can make unfit."""
+nodes = st.builds(
+    _node,
+    names,
+    st.dictionaries(st.sampled_from(KEYS[:4]), st.sampled_from(VALUES), max_size=4),
+    st.booleans(),
+    st.lists(st.sampled_from(("s1", "s2")), max_size=3),
+    st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 19)),
+    taints=st.lists(taints, max_size=2).map(tuple),
+    allocatable=resources(8),
+    max_pods=st.integers(0, 4),
+)
+"""Nodes in any state; mostly in a good one."""
 
-    @st.composite
-    def one(draw: st.DrawFn) -> Node:
-        name = draw(names)
-        labels = {
-            f"topology.k8s.aws/network-node-layer-{layer}": draw(st.sampled_from(("s1", "s2")))
-            for layer in range(1, 3)
-        }
-        return Node(
-            name=name, uid=name, resource_version="1", labels=labels,
-            allocatable=draw(resources(most)), max_pods=draw(st.integers(1, 6)),
-        )  # fmt: skip
-
-    return one()
+good_nodes = st.builds(
+    lambda name, layers, amounts, count: Node(
+        name=name, uid=name, resource_version="1",
+        labels={f"topology.k8s.aws/network-node-layer-{n}": s for n, s in enumerate(layers, 1)},
+        allocatable=amounts, max_pods=count,
+    ),
+    names,
+    st.tuples(st.sampled_from(("s1", "s2")), st.sampled_from(("l1", "l2"))),
+    resources(8, least=3),
+    st.integers(2, 6),
+)  # fmt: skip
+"""Nodes that only amounts can make unfit."""
 
 
 def a_table() -> NodeTable:
@@ -152,16 +163,14 @@ def table_of(cluster: Cluster) -> NodeTable:
     return table
 
 
-@st.composite
 def clusters(
-    draw: st.DrawFn,
-    node: st.SearchStrategy[Node] | None = None,
+    node: st.SearchStrategy[Node] = nodes,
     shape: st.SearchStrategy[PodShape] = shapes,
-) -> Cluster:
+    least: int = 0,
+) -> st.SearchStrategy[Cluster]:
     """A few nodes with a few pods on them, some on nodes that are not there."""
-    cluster = Cluster()
-    for one in draw(st.lists(node or nodes(), max_size=6)):
-        cluster.nodes[one.name] = one
-    for pod in draw(st.lists(pods, max_size=6, unique=True)):
-        cluster.pods[pod] = (draw(names), draw(shape), draw(st.booleans()))
-    return cluster
+    return st.builds(
+        lambda some, held: Cluster({one.name: one for one in some}, held),
+        st.lists(node, min_size=least, max_size=6),
+        st.dictionaries(pods, st.tuples(names, shape, st.booleans()), max_size=6),
+    )

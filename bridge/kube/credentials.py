@@ -46,7 +46,7 @@ class Access:
     """What a request needs. `lasts_s`: seconds after which it is to be loaded anew, inf: never."""
 
     target: str
-    api: ApiClient
+    configuration: Configuration
     authorization: str
     lasts_s: float
     tls: tuple[str, ...]
@@ -66,6 +66,16 @@ async def load(settings: KubernetesSettings, *, places: Places, now_s: float) ->
             f"Kubernetes: no credentials after {_PLUGIN_LIMIT_S:g} s; does the kubeconfig's exec "
             "plugin wait for input?"
         ) from None
+
+
+async def transport(access: Access) -> ApiClient:
+    """Connections for these credentials. Raises ConfigError when a certificate can't be used."""
+    try:
+        return await asyncio.to_thread(ApiClient, access.configuration)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"Kubernetes: {access.target}: can't use its CA or client certificate: {error}"
+        ) from error
 
 
 def _load(settings: KubernetesSettings, places: Places, now_s: float) -> Access:
@@ -158,7 +168,7 @@ def _access(source: str, configuration: Configuration, token: str, lasts_s: floa
     scheme, _, secret = token.partition(" ")
     return Access(
         target=f"{source}, server {configuration.host}",
-        api=ApiClient(configuration),
+        configuration=configuration,
         authorization=f"{scheme.capitalize()} {secret.strip()}" if secret else "",
         lasts_s=lasts_s,
         tls=_tls(configuration),

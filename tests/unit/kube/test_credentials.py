@@ -38,11 +38,9 @@ def places(folder: Path, **environ: str) -> Places:
 
 
 async def load(folder: Path, *, settings: Any = None, **environ: str) -> credentials.Access:
-    """Load, and close at once."""
+    """Load from what is in the folder and in this environment."""
     settings = settings or KubernetesSettings()
-    access = await credentials.load(settings, places=places(folder, **environ), now_s=NOW_S)
-    await access.api.close()  # type: ignore[no-untyped-call]
-    return access
+    return await credentials.load(settings, places=places(folder, **environ), now_s=NOW_S)
 
 
 def plugin(folder: Path, *answers: dict[str, Any]) -> dict[str, Any]:

@@ -135,6 +135,14 @@ async def test_a_hand_on_the_gate() -> None:
     assert response(await reviewer().validate(by_bridge))["allowed"] is True
 
 
+async def test_a_borrowed_owner() -> None:
+    """An update is judged by the pod as it was: adding a DaemonSet as owner exempts nothing."""
+    old = a_manifest().ours().gated(GATE).build()
+    new = a_manifest().ours().owned_by("DaemonSet").build()
+    told = response(await reviewer().validate(review(new, old=old, operation="UPDATE")))
+    assert told["allowed"] is False
+
+
 async def test_protection_is_off_without_a_bridge_user() -> None:
     """Where nobody is known to be the bridge, its own changes must not be refused."""
     old, new = a_manifest().ours().gated(GATE).build(), a_manifest().ours().build()

@@ -80,6 +80,14 @@ def test_a_huge_refusal_is_cheap() -> None:
     assert len(json.dumps(answer(names, None))) < 1_000
 
 
+def test_as_many_are_named_wherever_the_granted_node_stands() -> None:
+    """The granted node among the first does not take a place in the list of the refused."""
+    names = [f"n{number}" for number in range(2 * filtering.LISTED)]
+    for granted in (names[0], names[-1]):
+        told = answer(names, a_verdict(granted))
+        assert len(told["FailedAndUnresolvableNodes"]) == filtering.LISTED
+
+
 def test_node_objects_come_back_as_objects() -> None:
     """A kube-scheduler that sends objects gets the granted node's object back."""
     items = [{"metadata": {"name": name}, "spec": {"x": name}} for name in ("n1", "n2")]

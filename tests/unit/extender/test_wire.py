@@ -115,6 +115,8 @@ def test_no_candidates(key: str) -> None:
         (go({"Pod": pod_json(), "Nodes": None, "NodeNames": [1]}), "NodeNames.0"),
         (go({"Pod": pod_json(), "Nodes": None, "NodeNames": [["a"]]}), "NodeNames.0"),
         (go({"Pod": pod_json(), "Nodes": None, "NodeNames": [{"a": "n1"}]}), "NodeNames.0"),
+        (go({"Pod": pod_json(), "Nodes": None, "NodeNames": ["a", {"x": 1}, "b"]}), "NodeNames.1"),
+        (go({"Pod": pod_json(), "Nodes": None, "NodeNames": ["a", ["x"], "b"]}), "NodeNames.1"),
         (go({"Pod": pod_json(), "Nodes": None, "NodeNames": "n1"}), "NodeNames"),
         (go({"Pod": pod_json(), "Nodes": {"items": [{}]}}), "metadata"),
         (go({"Pod": pod_json(), "Nodes": {"items": [1]}}), "items.0"),
@@ -130,6 +132,13 @@ def test_what_is_no_call(body: bytes, said: str) -> None:
     with pytest.raises(BadInput, match="no ExtenderArgs") as raised:
         wire.filter_call(body)
     assert said in str(raised.value)
+
+
+@pytest.mark.parametrize("names", [b'"n0" "n1" "n2"', b'"n0":"n1":"n2"', b'"n0"n1"n2"'])
+def test_what_stands_between_no_commas_is_no_candidate(names: bytes) -> None:
+    """A list that is not parsed is still looked at where something is found in it."""
+    call = wire.filter_call(filter_body(["n9"]).replace(b'"n9"', names))
+    assert "n1" not in call.candidates
 
 
 @given(st.binary(max_size=120))

@@ -11,6 +11,7 @@ body, in the settings and in the labels of the pod's namespace.
     protected       pod before, pod after → refusals, on update             (pure)
     review          body in, body out: the edge; never raises
     webhook_config  the objects that tell the API server when to call us    (pure)
+    shipped         deploy/webhook.yaml, made from them
 
 May import `bridge.workloads` (the parser of the users' annotations) and what is below it.
 """

@@ -3,7 +3,7 @@
 | where | looks like |
 |---|---|
 | a node's `gres` | `gpu:h100:8,efa:4(S:0-1)`, `bandwidth:lustre:no_consume:4G` |
-| a node's `gres_used`, a job's `gres_detail` | `gpu:h100:2(IDX:0-1)`, `gpu:h100:0(IDX:N/A)`, `efa:4(CNT:4)` |
+| a node's `gres_used`, a job's `gres_detail` | `gpu:h100:2(IDX:0-1)`, `gpu:h100:0(IDX:N/A)`, `efa(CNT:4)` |
 | a job's `tres_per_task` | `gres/gpu:h100:2,gres/efa:4` |
 | `tres_req_str`, a node's `tres` | `cpu=4,mem=400M,node=2,billing=4,gres/gpu:h100=2` |
 """  # noqa: E501
@@ -15,6 +15,7 @@ from bridge.errors import BadInput
 from bridge.model.job import Gres
 
 _SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
+_INNER_COUNT = re.compile(r"\(CNT:(\d{1,18})\)")
 _COUNT = re.compile(r"^(\d{1,18})([KMGTP]?)$", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.\-]*$")
 _TYPE = re.compile(r"^[A-Za-z0-9_.\-]+$")
@@ -22,7 +23,7 @@ _EMPTY = frozenset({"", "(null)", "N/A", "none"})
 
 
 def parse(text: str) -> tuple[Gres, ...]:
-    """Each part's name, type and count, in order; what stands in parentheses is left out.
+    """Each part's name, type and count, in order; device numbers are left out.
 
     A part without a count counts one. Raises BadInput when it isn't a GRES string.
     """
@@ -32,12 +33,15 @@ def parse(text: str) -> tuple[Gres, ...]:
 
 
 def _parse_one(part: str, whole: str) -> Gres:
+    inner = _INNER_COUNT.search(part)  # a job's GRES without device files: `efa(CNT:4)`
     bare = part.split("(", 1)[0].removeprefix("gres/").removeprefix("gres:")
     words = [word for word in re.split("[:=]", bare) if word != "no_consume"]
     count = 1
     if len(words) > 1 and (match := _COUNT.match(words[-1])):
         count = int(match[1]) * _SIZE[match[2].upper()]
         words.pop()
+    elif inner:
+        count = int(inner[1])
     name, kind = words[0], words[1] if len(words) == 2 else ""
     if len(words) > 2 or not _NAME.match(name) or (kind and not _TYPE.match(kind)):
         raise BadInput(
@@ -73,7 +77,7 @@ def format_tres(gres: Iterable[Gres]) -> str:
 def indices(text: str) -> Mapping[tuple[str, str], tuple[int, ...]]:
     """(name, type) → the devices given, from a job's `gres_detail` of one node.
 
-    What is given without device numbers (`efa:4(CNT:4)`) is left out. Raises BadInput.
+    What is given without device numbers (`efa(CNT:4)`) is left out. Raises BadInput.
     """
     found: dict[tuple[str, str], tuple[int, ...]] = {}
     if text.strip() in _EMPTY:

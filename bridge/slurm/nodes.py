@@ -131,9 +131,12 @@ class NodeDefinition:
         """
         entries, gpus = [], 0
         for item in self.gres:
+            if item.count < 0:
+                raise BadInput(f"a node can't have {item.count} {item.name}", field="gres")
+            _word(item.name, "gres")
             entry = [f"count={item.count}", f"name={item.name}"]
             if item.type:
-                entry.append(f"type={item.type}")
+                entry.append(f"type={_word(item.type, 'gres')}")
             if item.name == "gpu" and item.count:
                 last = gpus + item.count - 1
                 entry.append(f"file=/dev/nvidia{f'[{gpus}-{last}]' if last > gpus else gpus}")

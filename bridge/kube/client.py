@@ -133,7 +133,8 @@ class KubeClient:
         try:
             await self._do(Request("DELETE", path, body=options))
         except errors.Conflict as error:
-            if uid is not None and "UID in precondition" in str(error):
+            # Two places of the API server say it in two ways; we send no other precondition.
+            if uid is not None and "precondition" in str(error).lower():
                 raise errors.NotFound(str(error), status=404, reason="NotFound") from error
             raise
 

@@ -85,12 +85,27 @@ async def test_delete(tmp_path: Path) -> None:
         assert {"preconditions", "gracePeriodSeconds"}.isdisjoint(second.body)
 
 
-async def test_delete_of_a_namesake(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Precondition failed: UID in precondition: u-1, UID in object meta: u-2",
+        'Operation cannot be fulfilled on Pod "a": the UID in the precondition (u-1) does not '
+        "match the UID in record (u-2). The object might have been deleted and then recreated",
+    ],
+)
+async def test_delete_of_a_namesake(said: str, tmp_path: Path) -> None:
     """An object whose uid is another's is not there: NotFound, not Conflict."""
-    said = "Precondition failed: UID in precondition: u-1, UID in object meta: u-2"
     async with ApiServer() as server, connected(server, tmp_path) as client:
         server.on("DELETE", POD, refuse(409, "Conflict", said))
         with pytest.raises(errors.NotFound, match="u-2"):
+            await client.delete(POD, uid="u-1")
+
+
+async def test_delete_that_conflicts(tmp_path: Path) -> None:
+    """Any other conflict of a DELETE is one."""
+    async with ApiServer() as server, connected(server, tmp_path) as client:
+        server.on("DELETE", POD, refuse(409, "Conflict", "the object has been modified"))
+        with pytest.raises(errors.Conflict):
             await client.delete(POD, uid="u-1")
 
 

@@ -6,6 +6,7 @@ a recording can be replayed against a server with other ids at another time.
 """
 
 import json
+import platform
 import re
 import subprocess
 import time
@@ -18,6 +19,7 @@ from typing import Any
 Json = Any
 
 _EPOCH = 1_500_000_000
+_SHORT = re.compile(r"[{\[]\n[^{}\[\]]{0,90}\n[}\]]|\{\n[^{}\[\]]{0,60}\{[^{}]{0,60}\}\n\}")
 _LONG_LISTS = ("rpcs_by_message_type", "rpcs_by_user")
 
 
@@ -90,6 +92,8 @@ class Scenario:
         self._jobs: dict[str, int] = {}
         self._began = float(int(time.time()))
         self._waited = 0.0
+        self.tolerance_s = 2.0
+        """How far times may differ when this is played again."""
 
     def step(
         self,
@@ -199,9 +203,10 @@ class Scenario:
             "slurm": release,
             "version": self._session.version,
             "began_s": int(self._began),
+            "tolerance_s": self.tolerance_s,
             "steps": self.steps,
         }
-        path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n")
+        path.write_text(text_of(content))
         return path
 
     def _fill(self, value: Json) -> Json:
@@ -239,7 +244,15 @@ class Scenario:
                 return f"{{{names[int(value)]}}}"
         if key == "sluid":
             return ""
+        if key == "hostname" and value == platform.node():
+            return "localhost"
         return value
+
+
+def text_of(content: Json) -> str:
+    """JSON with a field a line, and short objects of numbers and flags on one."""
+    text = json.dumps(content, indent=0, ensure_ascii=False)
+    return _SHORT.sub(lambda found: re.sub(r"\n", " ", found[0]), text) + "\n"
 
 
 def node_conf(

@@ -58,6 +58,8 @@ def update_job(
     change = _change(cluster, job, body, complaints)
     if job.running:
         sent = {name for name in _WHILE_PENDING & body.keys() if body[name] != []}
+        if body.get("tasks") == job.request.tasks:
+            sent.discard("tasks")
         if sent:
             raise Refused(JOB_NOT_PENDING)
         if required:
@@ -65,7 +67,9 @@ def update_job(
     else:
         job.request = change
         if required:
-            job.request = replace(job.request, required=node_names(required))
+            job.request = replace(
+                job.request, required=node_names(required), required_text=",".join(required)
+            )
     _update_rest(cluster, job, body, complaints, now)
     cluster.touched(job, now)
 
@@ -88,13 +92,20 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
         names = node_names(excluded)
         if any(cluster.table.get(name) is None for name in names):
             raise Refused(INVALID_NODE_NAME)
-        request = replace(request, excluded=names)
+        request = replace(request, excluded=names, excluded_text=",".join(excluded))
     if partition is not None:
         if partition not in cluster.partitions:
             raise Refused(INVALID_PARTITION)
         request = replace(request, partition=partition)
     if tasks.value:
-        request = replace(request, tasks=tasks.value, tasks_given=True)
+        asked = (request.memory_per_cpu_mib or 0) * request.cpus
+        request = replace(
+            request,
+            tasks=tasks.value,
+            tasks_given=True,
+            cpus_said=tasks.value,
+            memory_said_mib=asked or None,
+        )
     return request
 
 

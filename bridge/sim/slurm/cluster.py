@@ -118,7 +118,7 @@ class Cluster:
     def _backfill(self, now: float) -> None:
         self._backfill_due = math.inf
         self.last_backfill_s = now
-        scheduler.backfill(
+        any_started = scheduler.backfill(
             self,
             scheduler.in_order(self._waiting.values(), self.partitions),
             list(self._running.values()),
@@ -126,6 +126,8 @@ class Cluster:
             window_s=self.behaviour.backfill_window_s,
             depth=self.behaviour.backfill_depth,
         )
+        if any_started:  # reasons of the others have changed
+            self._pass_due = min(self._pass_due, now + self.behaviour.decision_delay_s)
 
     def _stir(self, now: float) -> None:
         """Something changed that may let a job start."""

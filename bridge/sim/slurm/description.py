@@ -99,6 +99,8 @@ def read(
         request.gres_per_node = gres.parse_tres(request.tres_per_node, gres_types)
         request.expression = features.parse(request.constraints)
         request.required, request.excluded = node_names(required), node_names(excluded)
+        request.required_text = hosts.compress(hosts.in_order(request.required))
+        request.excluded_text = hosts.compress(hosts.in_order(request.excluded))
         _refuse_what_is_not_there(body)
         finish(request, partitions)
     return Submission(

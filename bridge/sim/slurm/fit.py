@@ -18,10 +18,17 @@ _PLENTY = 1 << 30
 class Fit:
     """`tasks`: how many the node takes. `cpus`: the number that Slurm compares switches by: what
     these tasks use, but for a job with GRES every free CPU of the node that memory allows.
+    `weight`: the lighter is taken first; of nodes that weigh the same, those with more free GPUs
+    that the job could use are lighter.
     """
 
     tasks: Ints
     cpus: Ints
+    weight: Ints
+
+    def narrowed(self, mask: Bools) -> "Fit":
+        """The same for fewer nodes."""
+        return Fit(np.where(mask, self.tasks, 0), np.where(mask, self.cpus, 0), self.weight)
 
 
 def fit(request: Request, table: NodeTable, free: Free, allowed: Bools) -> Fit:
@@ -44,9 +51,22 @@ def fit(request: Request, table: NodeTable, free: Free, allowed: Bools) -> Fit:
     if request.tasks_per_node:
         tasks = np.minimum(tasks, request.tasks_per_node)
     if not request.gres_per_task and not request.gres_per_node:
-        return Fit(tasks, tasks * per_task)
+        return Fit(tasks, tasks * per_task, table.weight)
     tasks = np.minimum(tasks, _gres_tasks(request, free))
-    return Fit(tasks, np.where(tasks > 0, cpus, 0))
+    weight = (table.weight << 8) + 255 - _gpus(request, free)
+    return Fit(tasks, np.where(tasks > 0, cpus, 0), weight)
+
+
+def _gpus(request: Request, free: Free) -> Ints:
+    """Free GPUs of each node, as many as the job could use."""
+    found: Ints = np.zeros(len(free.cpus), np.int64)
+    for ask in request.gres_per_task:
+        if ask.name == "gpu":
+            found += np.minimum(available(ask, free), ask.count * request.tasks)
+    for ask in request.gres_per_node:
+        if ask.name == "gpu":
+            found += np.minimum(available(ask, free), ask.count)
+    return np.minimum(found, 255)
 
 
 def _gres_tasks(request: Request, free: Free) -> Ints:

@@ -10,14 +10,18 @@ _COUNT = re.compile(r"^\d+$")
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of resource on a node; `type` may be ""."""
+    """One kind of resource on a node; `type` may be "". What has device files is `indexed`:
+    its pieces are told apart; of the rest only the count matters.
+    """
 
     name: str
     type: str = ""
+    indexed: bool = True
 
-    def text(self, count: int) -> str:
-        """`gpu:h100:8`."""
-        return ":".join(part for part in (self.name, self.type, str(count)) if part)
+    def text(self, count: int | None = None) -> str:
+        """`gpu:h100:8`, without a count `gpu:h100`."""
+        words = (self.name, self.type, "" if count is None else str(count))
+        return ":".join(word for word in words if word)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,7 @@ def parse_tres(text: str, known: frozenset[str]) -> tuple[Ask, ...]:
 
 
 def parse_pools(text: str) -> dict[Kind, int]:
-    """`gpu:h100:8,efa:4` of a node."""
+    """`gpu:h100:8,efa:4` of a node; all of it indexed, for the caller to correct."""
     pools: dict[Kind, int] = {}
     for word in filter(None, (word.strip() for word in text.split(","))):
         name, *rest = word.split(":")

@@ -11,6 +11,16 @@ expand = hostlist.expand
 """Names of a list, in order. Raises BadInput."""
 
 
+def in_order(names: Iterable[str]) -> list[str]:
+    """Sorted as slurmctld sorts what a user listed: by prefix, then by number."""
+
+    def key(name: str) -> tuple[str, int]:
+        match = _NUMBERED.match(name)
+        return (match[1], int(match[2])) if match else (name, -1)
+
+    return sorted(set(names), key=key)
+
+
 def compress(names: Iterable[str]) -> str:
     """Short form in the order given, as slurmctld lists a job's nodes in its table's order.
 

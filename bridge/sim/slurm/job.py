@@ -39,20 +39,36 @@ class Request:
     expression: Group | None = None
     required: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
+    required_text: str = ""
+    excluded_text: str = ""
+    """As shown: sorted and short when submitted, as it was sent after an update."""
     time_limit_min: int | None = None
     """None: no limit of its own."""
     user_id: int = 0
     user_name: str = ""
     group_id: int = 0
     group_name: str = ""
+    cpus_said: int | None = None
+    """What an update of `tasks` makes of the CPUs in all: one each, whatever a task needs."""
+    memory_said_mib: int | None = None
+    """The memory in all, where an update of `tasks` left the old sum standing."""
     texts: dict[str, str] = field(default_factory=dict)
     """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
     dependency: str = ""
     begin_s: float = 0.0
 
     @property
+    def most_nodes(self) -> int:
+        """The limit it set itself, or has because each node must get a task."""
+        if self.max_nodes is not None:
+            return self.max_nodes
+        return max(self.tasks, self.min_nodes) if self.tasks_given else 1 << 30
+
+    @property
     def cpus(self) -> int:
         """What all tasks need together."""
+        if self.cpus_said is not None:
+            return self.cpus_said
         return max(self.tasks * self.cpus_per_task, self.min_nodes)
 
 

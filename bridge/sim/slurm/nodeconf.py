@@ -91,7 +91,7 @@ def parse(line: str, *, gres_types: frozenset[str]) -> list[NodeConf]:
         for kind, count in gres.parse_pools(words.get("gres", "")).items()
         if kind.name in gres_types
     }
-    _check_devices(pools, words.get("gresconf", ""))
+    pools = _with_devices(pools, words.get("gresconf", ""))
     shared = NodeConf(
         name="",
         cpus=cpus,
@@ -131,20 +131,22 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(filter(None, text.split(",")))
 
 
-def _check_devices(pools: dict[gres.Kind, int], conf: str) -> None:
-    """A GPU is counted only with a device file: slurmctld refuses the node otherwise.
+def _with_devices(pools: dict[gres.Kind, int], conf: str) -> dict[gres.Kind, int]:
+    """Which resources have device files. A GPU is counted only with one: else Refused (22).
 
-    Entries are joined by `+`; where one resource has an entry, each must have one.
+    Entries of `conf` are joined by `+`; where one resource has an entry, each must have one.
     """
     entries = [entry.lower() for entry in conf.split("+") if entry.strip()]
+    found: dict[gres.Kind, int] = {}
     for kind, count in pools.items():
         mine = [entry for entry in entries if f"name={kind.name}" in entry]
         if kind.type:
             mine = [entry for entry in mine if f"type={kind.type}".lower() in entry]
-        if entries and not mine:
+        files = sum(_files(entry) for entry in mine)
+        if (entries and not mine) or (kind.name == "gpu" and files < count):
             raise Refused(INVALID_ARGUMENT)
-        if kind.name == "gpu" and sum(_files(entry) for entry in mine) < count:
-            raise Refused(INVALID_ARGUMENT)
+        found[gres.Kind(kind.name, kind.type, indexed=files > 0)] = count
+    return found
 
 
 def _files(entry: str) -> int:

@@ -74,7 +74,7 @@ class Placer:
             return select.choose(request, self._table, capacity, self._tree, required)
         for alternative in alternatives:  # square brackets: all nodes from one alternative
             mask = self._matching(alternative) & allowed
-            narrowed = fit.Fit(np.where(mask, capacity.tasks, 0), np.where(mask, capacity.cpus, 0))
+            narrowed = capacity.narrowed(mask)
             found = select.choose(request, self._table, narrowed, self._tree, required)
             if found is not None:
                 return found
@@ -165,4 +165,6 @@ class Placer:
 def least_nodes(request: Request, table: NodeTable) -> int:
     """How many nodes a waiting job is shown with: as many as the biggest ones would need."""
     largest = int(table.cpus.max()) if len(table) else 1
-    return max(request.min_nodes, math.ceil(request.cpus / max(largest, 1)))
+    return max(
+        request.min_nodes, math.ceil(request.tasks / max(largest // request.cpus_per_task, 1))
+    )

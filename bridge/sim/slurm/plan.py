@@ -17,6 +17,7 @@ from bridge.sim.slurm.place import Placer
 
 RESOLUTION_S = 60.0
 """Kept windows end on whole minutes (bf_resolution)."""
+_FIRST_WINDOW_S = 30.0
 _TRIES = 50
 
 
@@ -44,24 +45,16 @@ class Plan:
         self._placer = placer
         self._now = now
         self._window_s = window_s
-        self._ends: list[tuple[float, list[Job]]] = []
-        for job in sorted(running, key=lambda job: job.end_s):
-            if self._ends and self._ends[-1][0] == job.end_s:
-                self._ends[-1][1].append(job)
-            else:
-                self._ends.append((job.end_s, [job]))
-        self._free = [free.copy()]
+        self._running = sorted(running, key=lambda job: job.end_s)
+        self._free = free.copy()
         self._kept: list[_Kept] = []
         self._known: dict[tuple[object, ...], Start | None] = {}
 
     def started(self, job: Job) -> None:
-        """A job was started now: what is free changes for all times before its end."""
-        whole = job.request.exclusive
-        base = self._free[0].copy()
-        base.take(job.shares, whole=whole)
-        self._free = [base]
-        self._ends.append((job.end_s, [job]))
-        self._ends.sort(key=lambda entry: entry[0])
+        """A job was started now."""
+        self._free.take(job.shares, whole=job.request.exclusive)
+        self._running.append(job)
+        self._running.sort(key=lambda job: job.end_s)
         self._known.clear()
 
     def keep(self, start: Start, duration_s: float) -> bool:
@@ -69,7 +62,7 @@ class Plan:
         if start.at_s > self._now + self._window_s:
             return False
         end = math.ceil((start.at_s + duration_s) / RESOLUTION_S) * RESOLUTION_S
-        nodes = np.zeros(len(self._free[0].cpus), np.bool_)
+        nodes = np.zeros(len(self._free.cpus), np.bool_)
         nodes[list(start.tasks)] = True
         self._kept.append(_Kept(start.at_s, end, nodes))
         return True
@@ -113,36 +106,30 @@ class Plan:
         return self._known[shape]
 
     def _search(self, job: Job, allowed: Bools, at: float) -> Start | None:
-        """By bisection over the ends: more ended jobs never make it harder."""
-        low = sum(1 for end, _ in self._ends if end <= at)
-        high = len(self._ends)
-        tasks = self._try(job, allowed, low)
-        if tasks is not None:
-            return Start(at, tasks)
-        if low == high:
-            return None
-        tasks = self._try(job, allowed, high)
-        if tasks is None:
-            return None
-        while low + 1 < high:
-            middle = (low + high) // 2
-            found = self._try(job, allowed, middle)
-            if found is None:
-                low = middle
-            else:
-                high, tasks = middle, found
-        return Start(self._ends[high - 1][0], tasks)
+        """Take running jobs away in the order of their ends, more and more at a time.
 
-    def _try(self, job: Job, allowed: Bools, ended: int) -> dict[int, int] | None:
-        return self._placer.attempt(job.request, self._free_after(ended), allowed).tasks
-
-    def _free_after(self, ended: int) -> Free:
-        while len(self._free) <= ended:
-            free = self._free[-1].copy()
-            for job in self._ends[len(self._free) - 1][1]:
-                free.give(job.shares, whole=job.request.exclusive)
-            self._free.append(free)
-        return self._free[ended]
+        Ends that lie close together count as one, at the last of them: 30 s at first, then twice
+        as much each time. Jobs on other nodes don't count.
+        """
+        free = self._free.copy()
+        running = [
+            other for other in self._running if allowed[[s.slot for s in other.shares]].any()
+        ]
+        index = 0
+        while index < len(running) and running[index].end_s <= at:
+            free.give(running[index].shares, whole=running[index].request.exclusive)
+            index += 1
+        tasks = self._placer.attempt(job.request, free, allowed).tasks
+        window_s, last = _FIRST_WINDOW_S, at
+        while tasks is None and index < len(running):
+            until = running[index].end_s + window_s
+            while index < len(running) and running[index].end_s <= until:
+                last = running[index].end_s
+                free.give(running[index].shares, whole=running[index].request.exclusive)
+                index += 1
+            tasks = self._placer.attempt(job.request, free, allowed).tasks
+            window_s *= 2
+        return None if tasks is None else Start(last, tasks)
 
 
 def _shape(job: Job) -> tuple[object, ...]:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import numpy as np
 
-from bridge.sim.slurm.job import Job
+from bridge.sim.slurm.job import Job, Request
 from bridge.sim.slurm.nodes import Bools, Free, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
@@ -89,7 +89,8 @@ def _all_unavailable(job: Job, spans: Bools) -> None:
 
 def _busy(job: Job, outcome: Try) -> None:
     job.reason = "Resources"
-    job.description = TOPOLOGY_SHORT if outcome.some else ""
+    several = job.request.most_nodes > 1
+    job.description = TOPOLOGY_SHORT if outcome.some and several else ""
 
 
 def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
@@ -105,7 +106,8 @@ def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
         job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE
         return False
     if placer.attempt(job.request, empty, anywhere).tasks is None:
-        job.reason, job.description = "PartitionConfig", ""
+        job.reason = too_large(job.request, cluster.table, placer.spans(partition))
+        job.description = ""
         job.start_s, job.planned = 0.0, ()
         return False
     if placer.attempt(job.request, empty, anywhere & cluster.table.usable).tasks is None:
@@ -113,6 +115,16 @@ def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
         job.start_s, job.planned = 0.0, ()
         return False
     return True
+
+
+def too_large(request: Request, table: NodeTable, spans: Bools) -> str:
+    """The reason of a job that its partition could not serve even if it were empty."""
+    enough_cpus = request.cpus <= int(table.cpus[spans].sum())
+    return (
+        "PartitionNodeLimit"
+        if enough_cpus and request.min_nodes > int(spans.sum())
+        else "PartitionConfig"
+    )
 
 
 def victims_for(
@@ -164,8 +176,12 @@ def backfill(
     *,
     window_s: float,
     depth: int,
-) -> None:
-    """Start what delays nobody ahead of it, and tell the others when they may expect to start."""
+) -> bool:
+    """Start what delays nobody ahead of it, and tell the others when they may expect to start.
+
+    Returns whether a job was started.
+    """
+    any_started = False
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
     for job in waiting[:depth]:
         if not job.pending or job.priority == 0:
@@ -179,7 +195,9 @@ def backfill(
         if start.at_s <= now:
             cluster.start(job, start.tasks, now)
             plan.started(job)
+            any_started = True
             continue
         job.start_s = start.at_s
         if plan.keep(start, job.limit_s):
             job.planned = tuple(cluster.table.at(slot).name for slot in sorted(start.tasks))
+    return any_started

@@ -11,7 +11,10 @@ The rules are those of topology/tree with select/cons_tres, found by asking the 
    to those already used if they fit the rest, else the same comparison.
 3. Inside a leaf nodes are taken in table order, each as full as it goes, but one CPU is kept for
    every node that the job must still get.
-4. Nodes of less weight come first.
+4. Nodes of less weight come first, those with more free GPUs before those with fewer: a half
+   used node gets tasks only where the others are not enough.
+5. A job that can only be on one node (one task, or `nodes` 1) does not look at switches: it gets
+   the first node that takes it whole.
 """
 
 from dataclasses import dataclass
@@ -23,8 +26,6 @@ from bridge.sim.slurm.job import Request
 from bridge.sim.slurm.nodes import Bools, NodeTable
 from bridge.sim.slurm.topology import UNREACHABLE, Tree
 
-_MANY = 1 << 30
-
 
 @dataclass(slots=True)
 class _Rest:
@@ -34,7 +35,6 @@ class _Rest:
     min_nodes: int
     max_nodes: int
     cpus: int
-    tasks: int
 
     @property
     def done(self) -> bool:
@@ -55,15 +55,14 @@ class _Choice:
         wished = request.min_nodes
         if request.max_nodes is not None:
             wished = max(wished, request.max_nodes)
-        most = request.max_nodes if request.max_nodes is not None else _MANY
-        if request.max_nodes is None and request.tasks_given:
-            most = max(request.tasks, request.min_nodes)
-        self._rest = _Rest(wished, request.min_nodes, most, request.cpus, request.tasks)
+        self._rest = _Rest(wished, request.min_nodes, request.most_nodes, request.cpus)
         self.taken: dict[int, int] = {}
 
     def run(self) -> dict[int, int] | None:
         """CPUs by slot, or None where the job does not fit."""
         serving = self._fit.tasks > 0
+        if self._request.most_nodes == 1:
+            return self._one_node()
         if self._required.any():
             if not serving[self._required].all():
                 return None
@@ -76,6 +75,16 @@ class _Choice:
         if self._search(serving) or (self._rest.min_nodes <= 0 and self._rest.cpus <= 0):
             return self.taken
         return None
+
+    def _one_node(self) -> dict[int, int] | None:
+        whole = self._fit.tasks >= self._request.tasks
+        if self._required.any():
+            whole &= self._required
+        slots = np.flatnonzero(whole)
+        if not len(slots) or int(self._required.sum()) > 1:
+            return None
+        slot = int(slots[np.argmin(self._fit.weight[slots])])
+        return {slot: self._request.tasks * self._request.cpus_per_task}
 
     def _search(self, serving: Bools) -> bool:
         tree = self._tree
@@ -134,8 +143,8 @@ class _Choice:
         nodes = cpus = 0
         capacity = self._fit.tasks * self._request.cpus_per_task
         free = candidates & ~self._required
-        for weight in np.unique(self._table.weight[free]).tolist():
-            group = free & (self._table.weight == weight)
+        for weight in np.unique(self._fit.weight[free]).tolist():
+            group = free & (self._fit.weight == weight)
             groups.append(group)
             nodes += int(group.sum())
             cpus += int(capacity[group].sum())

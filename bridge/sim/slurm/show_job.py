@@ -10,8 +10,8 @@ from bridge.sim.slurm.job import Job, Share
 from bridge.sim.slurm.place import least_nodes
 from bridge.sim.slurm.wire import INFINITE, Json, memory_text, number, time_of
 
-_FOREVER_S = 4_294_967_295
-"""Slurm adds its number for infinity to the start when a waiting job has no limit."""
+_FOREVER_S = 2**32 - 60
+"""What Slurm adds to the start of a waiting job without a limit: infinity, times 60, overflown."""
 
 _NOT_SET = number(None)
 _ZERO = number(0)
@@ -126,14 +126,14 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "cluster": cluster_name,
         "comment": texts.get("comment", ""),
         "dependency": request.dependency,
-        "excluded_nodes": hosts.compress(sorted(request.excluded)),
+        "excluded_nodes": request.excluded_text,
         "exit_code": _exit_code(job),
         "extra": texts.get("extra", ""),
         "features": request.constraints,
         "flags": _flags(job),
         "group_id": request.group_id,
         "group_name": request.group_name,
-        "hold": job.held,
+        "hold": job.held or (job.pending and job.priority == 0),
         "job_id": job.id,
         "job_state": [job.state],
         "mail_user": request.user_name,
@@ -142,7 +142,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "partition": request.partition,
         "priority": number(job.priority),
         "qos": "",
-        "required_nodes": hosts.compress(sorted(request.required)),
+        "required_nodes": request.required_text,
         "scheduled_nodes": hosts.compress(job.planned),
         "state_description": job.description,
         "state_reason": job.reason,
@@ -227,6 +227,8 @@ def _sizes(job: Job, cluster: Cluster) -> dict[str, Json]:
 
 def _memory_asked(job: Job, cluster: Cluster) -> int:
     request = job.request
+    if request.memory_said_mib is not None:
+        return request.memory_said_mib
     if request.memory_per_cpu_mib:
         return request.memory_per_cpu_mib * request.cpus
     if request.memory_per_node_mib:
@@ -277,8 +279,12 @@ def _allocation(job: Job) -> dict[str, Json]:
 
 
 def _gres_detail(share: Share) -> str:
+    """Pieces with a device file by their numbers; others are only counted, `efa(CNT:2)`."""
     return ",".join(
-        f"{kind.text(mask.bit_count())}(IDX:{gres.index_list(mask)})" for kind, mask in share.gres
+        f"{kind.text(mask.bit_count())}(IDX:{gres.index_list(mask)})"
+        if kind.indexed
+        else f"{kind.text()}(CNT:{mask.bit_count()})"
+        for kind, mask in share.gres
     )
 
 

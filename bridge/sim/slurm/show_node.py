@@ -111,12 +111,12 @@ def show_node(node: Node, cluster: Cluster, seen: Usage) -> dict[str, Json]:
 
 
 def _state(node: Node, seen: Usage) -> list[str]:
-    if node.down:
+    if 0 < seen.cpus < node.conf.cpus:
+        base = "MIXED"  # even of a node that is down, or idle by now
+    elif node.down:
         base = "DOWN"
-    elif not node.jobs:
-        base = "IDLE"
     else:
-        base = "MIXED" if 0 < seen.cpus < node.conf.cpus else "ALLOCATED"
+        base = "ALLOCATED" if node.jobs else "IDLE"
     states = [base]
     if node.conf.external:
         states.append("EXTERNAL")
@@ -128,10 +128,12 @@ def _state(node: Node, seen: Usage) -> list[str]:
 
 
 def _gres_used(node: Node) -> str:
-    return ",".join(
-        f"{kind.text(node.used[kind].bit_count())}(IDX:{gres.index_list(node.used[kind])})"
-        for kind, _ in node.conf.pools
-    )
+    used = []
+    for kind, _ in node.conf.pools:
+        mask = node.used[kind]
+        text = kind.text(mask.bit_count())
+        used.append(f"{text}(IDX:{gres.index_list(mask)})" if kind.indexed else text)
+    return ",".join(used)
 
 
 def _tres_used(seen: Usage) -> str:
@@ -156,7 +158,7 @@ def show_partition(partition: Partition, cluster: Cluster) -> dict[str, Json]:
     return {
         "nodes": {
             "allowed_allocation": "",
-            "configured": hosts.compress(sorted(node.name for node in nodes)),
+            "configured": hosts.compress(hosts.in_order(node.name for node in nodes)),
             "total": len(nodes),
         },
         "accounts": {"allowed": "", "deny": ""},

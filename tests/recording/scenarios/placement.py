@@ -192,7 +192,8 @@ def exclusive_memory(s: Scenario) -> None:
         "whole": {"memory_per_cpu": None},
     }
     for name, description in cases.items():
-        s.submit(name, shared=["none"], **description)
+        if not s.submit(name, shared=["none"], **description).get("job_id"):
+            continue
         s.wait(2.5)
         s.get(name)
         s.cancel(name)

@@ -30,6 +30,12 @@ def submit_forms(s: Scenario) -> None:
     )
     s.node("sc1", cpus=4, memory_mib=4000, feature="class-b", topology="topo:root:sa:sleaf1")
     s.node("sc2", cpus=4, memory_mib=4000, feature="class-c", topology="topo:root:sa:sleaf2")
+    s.submit("counted", tres_per_task="gres/efa:3,gres/gpu:1")
+    s.wait_for("counted", "RUNNING")
+    s.wait(1.2)
+    s.step("nodes while pieces are counted", "GET", "/nodes/")
+    s.cancel("counted")
+    s.wait(1)
     forms: dict[str, dict[str, Json]] = {
         "one": {},
         "memory_per_node": {

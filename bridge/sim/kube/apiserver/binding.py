@@ -4,6 +4,7 @@ from typing import Final
 
 from bridge.sim.kube.apiserver import failure, kinds
 from bridge.sim.kube.apiserver.core import Answer, ApiServer, Target
+from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, with_condition
 
 _ZONE_LABELS: Final = ("topology.kubernetes.io/zone", "topology.kubernetes.io/region")
@@ -20,11 +21,13 @@ async def bind(api: ApiServer, target: Target, binding: Object) -> Answer:
         raise failure.bad_request("name in URL does not match name in Binding object")
     node = (binding.get("target") or {}).get("name") or ""
     if not node:
-        raise failure.internal("target.name: Required value")
+        raise ApiFailure(500, "", "target.name: Required value")
     kind = (binding.get("target") or {}).get("kind") or "Node"
     if kind != "Node":
-        raise failure.internal(
-            f'target.kind: Unsupported value: "{kind}": supported values: "<empty>", "Node"'
+        raise ApiFailure(
+            500,
+            "",
+            f'target.kind: Unsupported value: "{kind}": supported values: "Node", "<empty>"',
         )
     await api.admit(target, "CREATE", binding)
     before = api.get(target)
@@ -37,7 +40,6 @@ async def bind(api: ApiServer, target: Target, binding: Object) -> Answer:
     labels = {**_zone_of(api, node), **(wanted.get("labels") or {})}
     if labels:
         fields["labels"] = {**(fields.get("labels") or {}), **labels}
-    fields["generation"] = fields.get("generation", 1) + 1
     status = {key: value for key, value in pod["status"].items() if key != "nominatedNodeName"}
     status["conditions"] = with_condition(
         status.get("conditions"),
@@ -80,12 +82,14 @@ def _check(pod: Object, wanted: Object) -> None:
         ("ResourceVersion", wanted.get("resourceVersion"), "resourceVersion"),
     ):
         if given and given != fields[field]:
-            raise failure.conflict(
+            raise failure.stale_precondition(
                 "pods",
                 "",
+                fields["namespace"],
                 name,
-                f"Precondition failed: {what} in precondition: {given}, {what} in object meta: "
-                f"{fields[field]}",
+                what=what,
+                given=given,
+                actual=fields[field],
             )
     why = ""
     if fields.get("deletionTimestamp"):

@@ -7,7 +7,7 @@ object is still the one that was read, as etcd's transaction does it.
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bridge.clock import Clock
@@ -15,7 +15,7 @@ from bridge.sim.kube.apiserver import deletion, failure, kinds, metadata
 from bridge.sim.kube.apiserver.admission import Admission, Webhooks
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.kinds import Kind, Kinds
-from bridge.sim.kube.apiserver.objects import Object, copy, timestamp
+from bridge.sim.kube.apiserver.objects import Object, copy, key_of, timestamp
 from bridge.sim.kube.apiserver.request import ADMIN, Operation, Review, User
 from bridge.sim.kube.apiserver.rules.equality import same
 from bridge.sim.kube.apiserver.store import Store, Stored
@@ -29,6 +29,8 @@ class Answer:
 
     stored: Stored
     warnings: tuple[str, ...] = ()
+    created: bool = False
+    """By a PUT of what was not there."""
     removed: bool = False
     """The object is gone now (a DELETE without grace or finalizer, or the last of them)."""
 
@@ -81,6 +83,7 @@ class ApiServer:
         kind = target.kind
         metadata.check_type(obj, kind)
         metadata.check_place(obj, kind, target.namespace)
+        obj = kind.rules.stored(obj)
         kind.rules.default(obj)
         review = self._review(target, "CREATE", obj, None)
         review.name = obj["metadata"].get("name", "")
@@ -89,6 +92,7 @@ class ApiServer:
         kind.rules.default(obj)
         metadata.begin(obj, now=self.now(), rng=self.rng)
         self._prepare_create(kind, obj)
+        obj = kind.rules.tidy(obj)
         causes = metadata.validate(obj, kind) + kind.rules.validate(obj)
         if causes:
             name = obj["metadata"].get("name", "")
@@ -100,7 +104,7 @@ class ApiServer:
             raise failure.already_exists(kind.plural, kind.group, key[1])
         stored = self._dry(obj) if target.dry_run else self.store.put(kind.table, obj)
         if kind is kinds.DEFINITIONS and not target.dry_run:
-            stored = self._serve_definition(obj)
+            self._serve_definition(obj)
         return Answer(stored, tuple(review.warnings))
 
     async def update(self, target: Target, obj: Object) -> Answer:
@@ -112,15 +116,28 @@ class ApiServer:
                 f"the name of the object ({obj['metadata']['name']}) does not match the name on "
                 f"the URL ({target.name})"
             )
-        uid = obj["metadata"].get("uid")
+        kind = target.kind
+        key = (target.namespace if kind.namespaced else "", target.name)
+        existing = self.store.get(kind.table, key)
+        if existing is None and kind.rules.creates_on_update and not target.subresource:
+            return replace(await self.create(target, obj), created=True)
         current = self._existing(target).object["metadata"]["uid"]
+        uid = obj["metadata"].get("uid")
         if uid and uid != current:
-            raise failure.conflict(
-                target.kind.plural,
-                target.kind.group,
+            raise failure.stale_precondition(
+                kind.plural,
+                kind.group,
+                target.namespace,
                 target.name,
-                f"Precondition failed: UID in precondition: {uid}, UID in object meta: {current}",
+                what="UID",
+                given=uid,
+                actual=current,
             )
+        if not obj["metadata"].get("resourceVersion") and not kind.rules.updates_unconditionally:
+            cause = failure.invalid_value(
+                "metadata.resourceVersion", 0, "must be specified for an update"
+            )
+            raise failure.invalid(kind.plural, kind.group, target.name, [cause])
         return await self._change(target, lambda _: copy(obj))
 
     async def patch(self, target: Target, change: Callable[[Object], Object]) -> Answer:
@@ -181,14 +198,14 @@ class ApiServer:
         kind = target.kind
         for _ in range(_ATTEMPTS):
             before = self._existing(target)
-            new = change(before.object)
+            new = kind.rules.stored(change(kind.rules.shown(before.object)))
             asked = new["metadata"].get("resourceVersion") or ""
             if asked and asked != str(before.version):
                 raise failure.modified(kind.plural, kind.group, target.name)
             new = self._shaped(target, new, before.object)
             review = self._review(target, "UPDATE", new, before.object)
             await self._admission.mutate(review)
-            new = self._shaped(target, _reviewed(review), before.object)
+            new = kind.rules.tidy(self._shaped(target, _reviewed(review), before.object))
             self._check_update(target, new, before.object)
             review.obj = new
             await self._admission.validate(review)
@@ -200,7 +217,7 @@ class ApiServer:
                 return Answer(before, tuple(review.warnings))
             stored = self._write(kind, new)
             if kind is kinds.DEFINITIONS and not target.subresource:
-                stored = self._serve_definition(new)
+                self._serve_definition(new)
             removed = self.store.get(kind.table, (target.namespace, target.name)) is None
             return Answer(stored, tuple(review.warnings), removed=removed)
         raise failure.modified(kind.plural, kind.group, target.name)
@@ -216,8 +233,9 @@ class ApiServer:
             status = new.get("status") or {}
             new = {**old, "metadata": meta, "status": status}
         else:
-            if kind.has_status and "status" in old:
-                new["status"] = old["status"]
+            if kind.has_status:
+                new.pop("status", None)
+                new.update({"status": old["status"]} if "status" in old else {})
             if _wanted(new) != _wanted(old):
                 kind.rules.default(new)
             kind.rules.prepare_update(new, old)
@@ -247,16 +265,17 @@ class ApiServer:
     def _write(self, kind: Kind, obj: Object) -> Stored:
         """Store a change; the last finalizer gone from a deleted object removes it."""
         if metadata.may_go(obj, kind):
-            return self._remove(kind, obj)
+            self._remove(kind, obj)
+            return Stored(obj, self.store.version)
         return self.store.put(kind.table, obj)
 
     def _remove(self, kind: Kind, obj: Object) -> Stored:
         if kind is kinds.DEFINITIONS:
-            self.kinds.drop(obj["spec"]["group"], obj["spec"]["names"]["plural"])
+            self._end_definition(obj)
         key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         return self.store.remove(kind.table, key)
 
-    def _serve_definition(self, definition: Object) -> Stored:
+    def _serve_definition(self, definition: Object) -> None:
         for row in kinds.from_definition(definition):
             self.kinds.add(row)
         established = {
@@ -278,7 +297,15 @@ class ApiServer:
                 ],
             }
         }
-        return self.store.put(kinds.DEFINITIONS.table, {**copy(definition), **established})
+        self.store.put(kinds.DEFINITIONS.table, {**copy(definition), **established})
+
+    def _end_definition(self, definition: Object) -> None:
+        """A definition takes its objects along."""
+        spec = definition["spec"]
+        for row in kinds.from_definition(definition)[:1]:
+            for stored in self.store.every(row.table):
+                self.store.remove(row.table, key_of(stored.object))
+        self.kinds.drop(spec["group"], spec["names"]["plural"])
 
     def _existing(self, target: Target) -> Stored:
         kind = target.kind

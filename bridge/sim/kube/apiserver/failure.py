@@ -28,14 +28,17 @@ class ApiFailure(BridgeError):
         self.reason = reason
         self.message = message
         self.retry_after_s = retry_after_s
+        self.plain = False
+        """Answered as plain text, not as a Status."""
         self.status: Object = {
             "kind": "Status",
             "apiVersion": "v1",
             "metadata": {},
             "status": "Failure",
             "message": message,
-            "reason": reason,
         }
+        if reason:
+            self.status["reason"] = reason
         if details:
             self.status["details"] = details
         self.status["code"] = code
@@ -74,9 +77,12 @@ def unsupported_value(field: str, value: Any, supported: Sequence[str]) -> Cause
     )
 
 
-def duplicate_value(field: str, value: str) -> Cause:
+def duplicate_value(field: str, value: Any, detail: str = "") -> Cause:
     """The list may hold the value once only."""
-    return Cause("FieldValueDuplicate", field, f'Duplicate value: "{value}"')
+    shown = encode(value).decode()
+    return Cause(
+        "FieldValueDuplicate", field, f"Duplicate value: {shown}: {detail}".removesuffix(": ")
+    )
 
 
 def qualified(name: str, group: str) -> str:
@@ -154,6 +160,28 @@ def invalid(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiFai
             ],
         },
     )
+
+
+def stale_precondition(
+    plural: str, group: str, namespace: str, name: str, *, what: str, given: str, actual: str
+) -> ApiFailure:
+    """409: the object is another one (`what` is UID) or another version than was asked for."""
+    place = f"/registry/{qualified(plural, '')}/{namespace}/{name}".replace("//", "/")
+    return conflict(
+        plural,
+        group,
+        name,
+        f"StorageError: invalid object, Code: 4, Key: {place}, ResourceVersion: 0, "
+        f"AdditionalErrorMsg: Precondition failed: {what} in precondition: {given}, {what} in "
+        f"object meta: {actual}",
+    )
+
+
+def no_such_group() -> ApiFailure:
+    """404 for a path under an API group that is not served: plain text, no Status."""
+    failure = ApiFailure(404, "NotFound", "404 page not found")
+    failure.plain = True
+    return failure
 
 
 def bad_request(message: str) -> ApiFailure:

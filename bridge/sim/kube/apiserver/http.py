@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 import yaml
@@ -27,11 +28,12 @@ from bridge.sim.kube.apiserver.listing import Lists
 from bridge.sim.kube.apiserver.objects import Object, encode
 from bridge.sim.kube.apiserver.paths import Place
 from bridge.sim.kube.apiserver.request import ADMIN, User
-from bridge.sim.kube.apiserver.streams import Streams, Wish, raw_of
+from bridge.sim.kube.apiserver.store import Stored
+from bridge.sim.kube.apiserver.streams import Streams, Wish, item_of, raw_of
 from bridge.sim.kube.apiserver.watching import View
 
 _MAX_BODY: Final = 3 * 1024 * 1024
-_RETURNS_DELETED: Final = ("pods", "services", "serviceaccounts", "namespaces", "nodes")
+_RETURNS_DELETED: Final = ("pods", "services", "serviceaccounts", "namespaces")
 _REVIEWS: Final = frozenset({"selfsubjectaccessreviews", "subjectaccessreviews"})
 _HEALTH: Final = frozenset({"/healthz", "/livez", "/readyz"})
 
@@ -171,8 +173,8 @@ class HttpServer:
             case "POST":
                 return await self._post(request, target)
             case "PUT" if place.name:
-                answer = await self._api.update(target, await _body(request))
-                return _changed(target, answer)
+                answer = await self._api.update(target, await _body(request, target.kind))
+                return _changed(target, answer, code=201 if answer.created else 200)
             case "PATCH" if place.name:
                 return await self._patch(request, target)
             case "DELETE":
@@ -255,16 +257,10 @@ class HttpServer:
                 now_s=self._api.clock.time(),
             )
             return _json({**shown, "metadata": fields})
-        kind = target.kind
-        head = encode(
-            {"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": fields}
-        )
-        whole = kind.custom or kind.shares_table_of
-        items = b",".join(raw_of(view, one) if whole else one.raw_item for one in page.items)
-        return _raw(head[:-1] + b',"items":[' + items + b"]}")
+        return _raw(_list_of(view, page.items, fields))
 
     async def _post(self, request: web.Request, target: Target) -> web.StreamResponse:
-        body = await _body(request)
+        body = await _body(request, target.kind)
         if target.subresource == "binding":
             await binding.bind(self._api, target, body)
             return _json(_success(), code=201)
@@ -289,44 +285,50 @@ class HttpServer:
             answer = await self._api.patch(target, lambda now: patches.merge(now, document))
         elif form == "application/strategic-merge-patch+json" and not target.kind.custom:
             answer = await self._api.patch(target, lambda now: strategic.merge(now, document))
+        elif form == "application/json":
+            raise ApiFailure(415, "UnsupportedMediaType", "415: Unsupported Media Type")
         else:
             raise ApiFailure(
                 415,
                 "UnsupportedMediaType",
                 "the body of the request was in an unknown format - accepted media types include: "
                 "application/json-patch+json, application/merge-patch+json"
-                + ("" if target.kind.custom else ", application/strategic-merge-patch+json"),
+                + ("" if target.kind.custom else ", application/strategic-merge-patch+json")
+                + ", application/apply-patch+yaml",
             )
         return _changed(target, answer)
 
     async def _delete(self, request: web.Request, target: Target) -> web.StreamResponse:
         options = _delete_options(request.query, await _document(request) or {})
         if options.get("dryRun"):
-            target = Target(
-                target.kind, target.namespace, target.name, target.subresource, target.user, True
-            )
+            target = replace(target, dry_run=True)
         if target.name:
             answer = await self._api.delete(target, options)
             if answer.removed and target.kind.plural not in _RETURNS_DELETED:
                 return _json(_success(target.kind, answer.object), warnings=answer.warnings)
             return _changed(target, answer)
         view = _view(Place(target.kind, target.namespace), request.query)
-        for stored in list(view.scan(self._api.store)):
-            metadata = stored.object["metadata"]
-            one = Target(
-                target.kind,
-                metadata.get("namespace", ""),
-                metadata["name"],
-                "",
-                target.user,
-                target.dry_run,
-            )
+        gone = list(view.scan(self._api.store))
+        for stored in gone:
+            one = replace(target, name=stored.object["metadata"]["name"])
+            if target.kind.namespaced:
+                one = replace(one, namespace=stored.object["metadata"]["namespace"])
             try:
                 await self._api.delete(one, options)
             except ApiFailure as problem:
                 if problem.code != 404:
                     raise
-        return _json(_success(target.kind))
+        return _raw(_list_of(view, gone, {"resourceVersion": str(self._api.store.version)}))
+
+
+def _list_of(view: View, items: Sequence[Stored], fields: Object) -> bytes:
+    """A list as it is sent: items of built-in kinds don't repeat kind and apiVersion."""
+    kind = view.kind
+    if kind.custom:
+        fields = {"continue": "", **fields}
+    head = encode({"kind": f"{kind.kind}List", "apiVersion": kind.api_version, "metadata": fields})
+    raws = b",".join(raw_of(view, one) if kind.custom else item_of(view, one) for one in items)
+    return head[:-1] + b',"items":[' + raws + b"]}"
 
 
 def _view(place: Place, query: Mapping[str, str]) -> View:
@@ -362,10 +364,14 @@ async def _document(request: web.Request) -> Any:
         raise failure.bad_request(f"the object provided is unrecognized: {problem}") from problem
 
 
-async def _body(request: web.Request) -> Object:
+async def _body(request: web.Request, kind: Kind | None = None) -> Object:
     document = await _document(request)
     if not isinstance(document, dict):
-        raise failure.bad_request("the body of the request is not a JSON object")
+        wanted = f" (must be of type {kind.kind})" if kind else ""
+        raise failure.bad_request(
+            f"the object provided is unrecognized{wanted}: couldn't get version/kind; json parse "
+            "error: the body is not an object"
+        )
     return document
 
 
@@ -418,6 +424,8 @@ def _cut(request: web.Request) -> web.Response:
 
 def _refusal(problem: ApiFailure) -> web.Response:
     headers = {"Retry-After": str(problem.retry_after_s)} if problem.retry_after_s else {}
+    if problem.plain:
+        return web.Response(text=f"{problem.message}\n", status=problem.code)
     return web.Response(
         body=encode(problem.status),
         status=problem.code,

@@ -70,7 +70,7 @@ JOBS = Kind(
     rules=jobs.JobRules(),
 )  # fmt: skip
 NEW_EVENTS = Kind(
-    "events.k8s.io", "v1", "events", "Event", short_names=("ev",), rules=others.EventRules(),
+    "events.k8s.io", "v1", "events", "Event", short_names=("ev",), rules=others.NewEventRules(),
     shares_table_of=EVENTS.table,
 )  # fmt: skip
 LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease", rules=others.LeaseRules())
@@ -91,6 +91,7 @@ VALIDATING_WEBHOOKS = Kind(
 DEFINITIONS = Kind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
     namespaced=False, has_status=True, has_generation=True, short_names=("crd",),
+    rules=others.DefinitionRules(),
 )  # fmt: skip
 
 BUILT_IN = (
@@ -151,6 +152,7 @@ def from_definition(definition: Object) -> list[Kind]:
             has_generation=True,
             short_names=tuple(known.get("shortNames") or ()),
             categories=tuple(known.get("categories") or ()),
+            rules=others.CustomRules(),
             custom=True,
         )
         for version in spec.get("versions") or ()

@@ -71,7 +71,7 @@ def check_not_ahead(asked: int, current: int) -> None:
         raise ApiFailure(
             504,
             "Timeout",
-            f"Too large resource version: {asked}, current: {current}",
+            f"Timeout: Too large resource version: {asked}, current: {current}",
             details={
                 "causes": [
                     {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
@@ -84,5 +84,8 @@ def check_not_ahead(asked: int, current: int) -> None:
 
 def _number(version: str) -> int:
     if version and not version.isdigit():
-        raise failure.bad_request(f"resourceVersion: Invalid value: {version!r}: not a number")
+        raise failure.bad_request(
+            f'invalid resource version: resourceVersion: Invalid value: "{version}": '
+            f'strconv.ParseUint: parsing "{version}": invalid syntax'
+        )
     return int(version or 0)

@@ -17,22 +17,24 @@ _SERVER_SET = (
     "selfLink",
     "managedFields",
 )
-_IMMUTABLE = ("uid", "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds")
+_IMMUTABLE = ("uid", "deletionTimestamp", "deletionGracePeriodSeconds")
+_KEPT = ("creationTimestamp", "selfLink")
+"""What an update can't change, and is not refused for trying."""
 
 
-def check_type(obj: object, kind: Kind) -> None:
-    """Refuse (400) a body that is not an object of `kind`; fill in what it left out."""
-    if not isinstance(obj, dict):
-        raise failure.bad_request("the body of the request is not a JSON object")
+def check_type(obj: Object, kind: Kind) -> None:
+    """Refuse (400) an object that is not of `kind`; fill in what it left out."""
     version = obj.setdefault("apiVersion", kind.api_version)
+    given = obj.setdefault("kind", kind.kind)
     if version != kind.api_version:
         raise failure.bad_request(
-            f"the API version in the data ({version}) does not match the expected API version "
-            f"({kind.api_version})"
+            f'{given} in version "{version.rpartition("/")[2]}" cannot be handled as a '
+            f'{kind.kind}: no kind "{given}" is registered for version "{version}"'
         )
-    if obj.setdefault("kind", kind.kind) != kind.kind:
+    if given != kind.kind:
         raise failure.bad_request(
-            f"{obj['kind']} in version {version!r} cannot be handled as a {kind.kind}"
+            f'{given} in version "{kind.version}" cannot be handled as a {kind.kind}: converting '
+            f"({kind.version}.{given}) to ({kind.group or 'core'}.{kind.kind}): unknown conversion"
         )
     if not isinstance(obj.setdefault("metadata", {}), dict):
         raise syntax.cannot_decode(obj, obj["metadata"], f"{kind.kind}.metadata", "ObjectMeta")
@@ -54,7 +56,9 @@ def begin(obj: Object, *, now: str, rng: random.Random) -> None:
     """A new object's own: uid and creation time; a name where only a prefix was given."""
     metadata = obj["metadata"]
     if metadata.pop("resourceVersion", ""):
-        raise failure.bad_request("resourceVersion should not be set on objects to be created")
+        raise failure.ApiFailure(
+            500, "", "resourceVersion should not be set on objects to be created"
+        )
     for name in _SERVER_SET:
         metadata.pop(name, None)
     metadata["uid"] = new_uid(rng)
@@ -77,6 +81,10 @@ def keep(new: Object, old: Object) -> None:
     before, after = old["metadata"], new["metadata"]
     for name in _IMMUTABLE:
         if name in before and after.get(name) is None:
+            after[name] = before[name]
+    for name in _KEPT:
+        after.pop(name, None)
+        if name in before:
             after[name] = before[name]
     after.pop("managedFields", None)
     after.pop("generation", None)
@@ -103,7 +111,7 @@ def validate_update(new: Object, old: Object) -> list[Cause]:
                 failure.forbidden_value(
                     "metadata.finalizers",
                     "no new finalizers can be added if the object is being deleted, found new "
-                    f"finalizers {added!r}",
+                    "finalizers []string{" + ", ".join(f'"{one}"' for one in added) + "}",
                 )
             )
     return causes + syntax.metadata(new)

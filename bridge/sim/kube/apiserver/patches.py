@@ -114,4 +114,9 @@ def _index(items: list[Any], part: str) -> int:
 
 
 def _refused(message: str) -> ApiFailure:
-    return ApiFailure(422, "Invalid", f"the server rejected our request: {message}")
+    """As the real one: it doesn't say what (the cause stands in the exception only)."""
+    failure = ApiFailure(
+        422, "Invalid", "the server rejected our request due to an error in our request"
+    )
+    failure.add_note(message)
+    return failure

@@ -25,6 +25,8 @@ def parse(path: str, table: Kinds) -> Place:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         raise failure.no_such_path()
+    if not any((row.group, row.version) == (group, version) for row in table):
+        raise failure.no_such_group()
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 2 and rest[2] not in ("status", "finalize"):
         namespace, rest = rest[1], rest[2:]

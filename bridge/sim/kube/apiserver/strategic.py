@@ -66,7 +66,7 @@ def _merge_maps(target: Object, patch: Object) -> Object:
     for key, order in patch.items():
         name = key.removeprefix(_ORDER)
         if key.startswith(_ORDER) and name not in patch and isinstance(merged.get(name), list):
-            merged[name] = _ordered(merged[name], order, _MERGE_KEYS.get(name))
+            merged[name] = _ordered(merged[name], order, merged[name], _MERGE_KEYS.get(name))
     return merged
 
 
@@ -82,7 +82,7 @@ def _merge_field(merged: Object, key: str, value: Any, *, order: list[Any] | Non
     elif isinstance(value, list) and key in _PRIMITIVE_SETS:
         current = merged.get(key) or []
         joined = [*current, *(item for item in value if item not in current)]
-        merged[key] = _ordered(joined, order, None)
+        merged[key] = _ordered(joined, order or value, current, None)
     elif isinstance(value, list) and _is_keyed(key, value):
         merged[key] = _merge_lists(merged.get(key) or [], value, _MERGE_KEYS[key], order)
     else:
@@ -111,15 +111,30 @@ def _merge_lists(
             merged[found[0]] = _merge_maps(merged[found[0]], item)
         else:
             merged.append(_merge_maps({}, item))
-    return _ordered(merged, order, merge_key)
+    named = [item for item in patch if "$patch" not in item]
+    return _ordered(merged, order or named, current, merge_key)
 
 
-def _ordered(items: list[Any], order: list[Any] | None, merge_key: str | None) -> list[Any]:
-    """`items` in the asked order; those that it doesn't name keep their place before them."""
-    if not order:
-        return items
-    wanted = [entry.get(merge_key) if merge_key else entry for entry in order]
-    named = [item for item in items if (item.get(merge_key) if merge_key else item) in wanted]
-    others = [item for item in items if item not in named]
-    named.sort(key=lambda item: wanted.index(item.get(merge_key) if merge_key else item))
-    return [*others, *named]
+def _ordered(
+    items: list[Any], wanted: list[Any], before: list[Any], merge_key: str | None
+) -> list[Any]:
+    """`items` in Kubernetes' order: those in `wanted` in its order, the others as in `before`.
+
+    The two are merged: one of the others comes first only where it stood before the wanted one.
+    New items therefore end up in front.
+    """
+
+    def key(item: Any) -> Any:
+        return item.get(merge_key) if merge_key and isinstance(item, dict) else item
+
+    order = [key(item) for item in wanted]
+    places = {key(item): index for index, item in enumerate(before)}
+    named = sorted(
+        (item for item in items if key(item) in order), key=lambda item: order.index(key(item))
+    )
+    others = [item for item in items if key(item) not in order]
+    result = []
+    while named and others:
+        other, one = places.get(key(others[0]), -1), places.get(key(named[0]), -1)
+        result.append(others.pop(0) if 0 <= other < one else named.pop(0))
+    return [*result, *named, *others]

@@ -1,6 +1,7 @@
 """Watches over HTTP: one JSON document a line, until somebody ends it."""
 
 import asyncio
+import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -89,9 +90,8 @@ class Streams:
                 request.transport.abort()
             elif watch.state == "ended":
                 await response.write_eof()
-        except (ConnectionError, asyncio.CancelledError):
-            if asyncio.current_task() is not None and watch.state == "live":
-                raise
+        except ConnectionError:
+            return response  # the client is gone; nobody is left to tell
         finally:
             self._store.unsubscribe(table, subscription)
             self.open.remove(watch)
@@ -114,25 +114,29 @@ class Streams:
     async def _follow(self, response: web.StreamResponse, watch: OpenWatch, wish: Wish) -> None:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wish.timeout_s
-        next_bookmark = loop.time() + self._bookmark_s
+        bookmark = self._next_bookmark(loop.time(), deadline) if wish.bookmarks else math.inf
         while watch.state in ("live", "silent"):
-            wait_s = (min(deadline, next_bookmark) if wish.bookmarks else deadline) - loop.time()
-            changed = await self._wait(watch, max(0.0, wait_s))
+            changed = await self._wait(watch, max(0.0, min(deadline, bookmark) - loop.time()))
             if watch.state not in ("live", "silent"):
                 return
             lines = []
             if watch.state == "live":
-                for change in changed:
-                    seen = wish.view.event(change)
-                    if seen is not None:
-                        lines.append(self._line(seen[0], seen[1], wish))
-                if wish.bookmarks and loop.time() >= min(next_bookmark, deadline):
+                seen = (wish.view.event(change) for change in changed)
+                lines = [self._line(*event, wish) for event in seen if event is not None]
+                if loop.time() >= bookmark:
                     lines.append(self._bookmark(wish, self._store.version))
-                    next_bookmark = loop.time() + self._bookmark_s
+            if loop.time() >= bookmark:
+                bookmark = self._next_bookmark(loop.time(), deadline)
             if lines:
                 await response.write(b"".join(lines))
             if loop.time() >= deadline:
                 watch.become("ended")
+
+    def _next_bookmark(self, now: float, deadline: float) -> float:
+        """Each `bookmark_s`, and once two seconds before the end."""
+        last = deadline - 2.0
+        regular = now + self._bookmark_s
+        return min(regular, last) if last > now else regular
 
     async def _wait(self, watch: OpenWatch, wait_s: float) -> list[Change]:
         """Changes, or none when time or the watch's state is up."""
@@ -157,11 +161,12 @@ class Streams:
         return b'{"type":"' + kind.encode() + b'","object":' + raw + b"}\n"
 
     def _bookmark(self, wish: Wish, version: int, *, ends_initial: bool = False) -> bytes:
-        fields: Object = {"resourceVersion": str(version), "creationTimestamp": None}
+        fields: Object = {"resourceVersion": str(version)}
         if ends_initial:
             fields["annotations"] = _END_OF_INITIAL
         kind = wish.view.kind
         shown = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": fields}
+        shown |= kind.rules.blank
         if wish.as_table:
             shown = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": fields}
         return encode({"type": "BOOKMARK", "object": shown}) + b"\n"
@@ -180,3 +185,11 @@ def raw_of(view: View, stored: Stored) -> bytes:
     """An object as the view's API shows it."""
     shown = view.kind.rules.shown(stored.object)
     return stored.raw if shown is stored.object else encode(shown)
+
+
+def item_of(view: View, stored: Stored) -> bytes:
+    """The same as an item of a list, without kind and apiVersion."""
+    shown = view.kind.rules.shown(stored.object)
+    if shown is stored.object:
+        return stored.raw_item
+    return encode({key: value for key, value in shown.items() if key not in ("kind", "apiVersion")})

@@ -1,7 +1,12 @@
 """The rules of every kind, which kinds with more to say extend."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
 from bridge.sim.kube.apiserver.failure import Cause
 from bridge.sim.kube.apiserver.objects import Object
+from bridge.sim.kube.apiserver.rules import omission
 
 
 class Rules:
@@ -12,6 +17,12 @@ class Rules:
     `obj`/`new` in place, which is never the stored version.
     """
 
+    blank: Mapping[str, Any] = MappingProxyType({})
+    """What an object without content has besides metadata: bookmarks are such objects."""
+    creates_on_update = False
+    """Whether a PUT of an object that isn't there creates it."""
+    updates_unconditionally = True
+    """Whether a PUT without resourceVersion is taken."""
     orphans_by_default = False
     """Whether a DELETE without a propagation policy leaves the dependents (only batch/v1 Job)."""
     keeps_status_on_create = False
@@ -42,6 +53,11 @@ class Rules:
         """What is wrong with a change through the status subresource."""
         del new, old
         return []
+
+    def tidy(self, obj: Object) -> Object:
+        """The object without what the server leaves out when it is empty."""
+        tidied: Object = omission.prune(obj)
+        return tidied
 
     def stored(self, obj: Object) -> Object:
         """A client's object in the form in which it is kept (events have two APIs)."""

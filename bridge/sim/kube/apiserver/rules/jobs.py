@@ -1,5 +1,6 @@
 """batch/v1 Job: defaults, the generated selector, what may change while it is suspended."""
 
+from types import MappingProxyType
 from typing import Any, Final
 
 from bridge.sim.kube.apiserver.failure import (
@@ -29,6 +30,9 @@ _IMMUTABLE: Final = "field is immutable"
 class JobRules(Rules):
     """batch/v1 Job."""
 
+    blank = MappingProxyType(
+        {"spec": {"template": {"metadata": {}, "spec": {"containers": None}}}, "status": {}}
+    )
     orphans_by_default = True
 
     def default(self, obj: Object) -> None:
@@ -51,7 +55,8 @@ class JobRules(Rules):
             "Failed" if spec.get("podFailurePolicy") else "TerminatingOrFailed",
         )
         if template["metadata"].get("labels") and not obj["metadata"].get("labels"):
-            obj["metadata"]["labels"] = dict(template["metadata"]["labels"])
+            # The very same map, as in the real one: what the server adds to one is in both.
+            obj["metadata"]["labels"] = template["metadata"]["labels"]
 
     def prepare_create(self, obj: Object, *, now: str) -> None:
         obj["status"] = {}
@@ -84,15 +89,15 @@ class JobRules(Rules):
         ]
         mode = spec["completionMode"]
         if mode not in ("NonIndexed", "Indexed"):
-            causes.append(unsupported_value("spec.completionMode", mode, ("Indexed", "NonIndexed")))
+            causes.append(unsupported_value("spec.completionMode", mode, ("NonIndexed", "Indexed")))
         if mode == "Indexed" and spec.get("completions") is None:
             causes.append(required_value("spec.completions", "when completion mode is Indexed"))
         causes += pod_spec.validate(spec["template"]["spec"], "spec.template.spec")
         policy = spec["template"]["spec"].get("restartPolicy")
         if policy not in ("OnFailure", "Never"):
             causes.append(
-                unsupported_value(
-                    "spec.template.spec.restartPolicy", policy, ("OnFailure", "Never")
+                required_value(
+                    "spec.template.spec.restartPolicy", 'valid values: "OnFailure", "Never"'
                 )
             )
         return causes
@@ -101,12 +106,16 @@ class JobRules(Rules):
         causes = self.validate(new)
         after, before = new["spec"], old["spec"]
         if not same(after.get("completions"), before.get("completions")):
-            elastic = after["completionMode"] == "Indexed" and after.get(
-                "completions"
-            ) == after.get("parallelism")
-            if not elastic:
+            completions, parallel = after.get("completions"), after.get("parallelism")
+            if after["completionMode"] != "Indexed" or completions is None:
+                causes.append(invalid_value("spec.completions", completions, _IMMUTABLE))
+            elif completions != parallel or before.get("completions") != before.get("parallelism"):
                 causes.append(
-                    invalid_value("spec.completions", after.get("completions"), _IMMUTABLE)
+                    invalid_value(
+                        "spec.completions",
+                        completions,
+                        "can only be modified in tandem with spec.parallelism",
+                    )
                 )
         causes += [
             invalid_value(f"spec.{name}", after.get(name), _IMMUTABLE)
@@ -115,7 +124,8 @@ class JobRules(Rules):
         ]
         template = _template_as_allowed(after["template"], old)
         if not same(after["template"], template):
-            causes.append(invalid_value("spec.template", after["template"], _IMMUTABLE))
+            path = "spec.template.spec" if _rests(old) else "spec.template"
+            causes.append(invalid_value(path, after["template"], _IMMUTABLE))
         return causes
 
     def fields(self, obj: Object) -> dict[str, str]:
@@ -129,9 +139,7 @@ def _template_as_allowed(new: Object, old: Object) -> Object:
     selector, tolerations, gates, labels, annotations) and the containers' resources.
     """
     before: Object = old["spec"]["template"]
-    status = old.get("status") or {}
-    rests = old["spec"].get("suspend") and not status.get("active")
-    if not rests or not (not status.get("startTime") or condition_is_true(old, "Suspended")):
+    if not _rests(old):
         return before
     spec: Object = dict(before["spec"])
     for name in ("nodeSelector", "tolerations", "schedulingGates"):
@@ -147,6 +155,14 @@ def _template_as_allowed(new: Object, old: Object) -> Object:
         "annotations": new.get("metadata", {}).get("annotations"),
     }
     return {**before, "metadata": metadata, "spec": spec}
+
+
+def _rests(job: Object) -> bool:
+    """Whether the Job is suspended and has nothing running."""
+    status = job.get("status") or {}
+    if not job["spec"].get("suspend") or status.get("active"):
+        return False
+    return not status.get("startTime") or condition_is_true(job, "Suspended")
 
 
 def _with_resources(old: list[Object], new: list[Object]) -> list[Any]:

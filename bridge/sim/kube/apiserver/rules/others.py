@@ -1,13 +1,58 @@
 """Node, Namespace, Event, Lease, webhook configurations, PriorityClass: little to say each."""
 
-from bridge.sim.kube.apiserver.failure import Cause, invalid_value, required_value
-from bridge.sim.kube.apiserver.objects import Object
+from types import MappingProxyType
+from typing import Final
+
+from bridge.sim.kube.apiserver.failure import (
+    Cause,
+    duplicate_value,
+    invalid_value,
+    required_value,
+)
+from bridge.sim.kube.apiserver.objects import Object, copy
+from bridge.sim.kube.apiserver.rules import amounts
 from bridge.sim.kube.apiserver.rules.base import Rules
+
+_NOT_READY: Final = ("node.kubernetes.io/not-ready", "NoSchedule")
+_NODE_INFO: Final = (
+    "machineID",
+    "systemUUID",
+    "bootID",
+    "kernelVersion",
+    "osImage",
+    "containerRuntimeVersion",
+    "kubeletVersion",
+    "kubeProxyVersion",
+    "operatingSystem",
+    "architecture",
+)
+_NO_INFO: Final = dict.fromkeys(_NODE_INFO, "")
+_ENDPOINTS: Final = {"daemonEndpoints": {"kubeletEndpoint": {"Port": 0}}}
+_NO_EVENT: Final[Object] = {
+    "involvedObject": {},
+    "source": {},
+    "firstTimestamp": None,
+    "lastTimestamp": None,
+    "eventTime": None,
+    "reportingComponent": "",
+    "reportingInstance": "",
+}
+_EVENT_FIELDS: Final = {
+    "regarding": "involvedObject",
+    "note": "message",
+    "reportingController": "reportingComponent",
+    "deprecatedSource": "source",
+    "deprecatedFirstTimestamp": "firstTimestamp",
+    "deprecatedLastTimestamp": "lastTimestamp",
+    "deprecatedCount": "count",
+}
+"""Names of events.k8s.io/v1, and of core/v1 for the same."""
 
 
 class NodeRules(Rules):
-    """core/v1 Node. Allocatable defaults to capacity."""
+    """core/v1 Node. Allocatable defaults to capacity; a new node is not ready."""
 
+    blank = MappingProxyType({"spec": {}, "status": {**_ENDPOINTS, "nodeInfo": _NO_INFO}})
     keeps_status_on_create = True
 
     def default(self, obj: Object) -> None:
@@ -15,12 +60,23 @@ class NodeRules(Rules):
         status = obj.setdefault("status", {})
         if status.get("capacity") and not status.get("allocatable"):
             status["allocatable"] = dict(status["capacity"])
+        for name in ("capacity", "allocatable"):
+            if status.get(name):
+                status[name] = amounts.canonical_list(status[name])
+        status.update({name: part for name, part in _ENDPOINTS.items() if name not in status})
+        status["nodeInfo"] = {**_NO_INFO, **(status.get("nodeInfo") or {})}
+
+    def prepare_create(self, obj: Object, *, now: str) -> None:
+        known = obj["spec"].get("taints") or []
+        if not any((one["key"], one["effect"]) == _NOT_READY for one in known):
+            taint = {"key": _NOT_READY[0], "effect": _NOT_READY[1]}
+            obj["spec"]["taints"] = [*known, taint]
 
     def validate(self, obj: Object) -> list[Cause]:
         seen: set[tuple[str, str]] = set()
         causes = []
         for index, taint in enumerate(obj["spec"].get("taints") or ()):
-            path = f"spec.taints[{index}]"
+            path = f"metadata.taints[{index}]"
             if not taint.get("effect"):
                 causes.append(required_value(f"{path}.effect"))
             if not taint.get("key"):
@@ -28,7 +84,7 @@ class NodeRules(Rules):
             pair = (taint.get("key", ""), taint.get("effect", ""))
             if pair in seen:
                 causes.append(
-                    invalid_value(path, taint, "taints must be unique by key and effect pair")
+                    duplicate_value(path, taint, "taints must be unique by key and effect pair")
                 )
             seen.add(pair)
         return causes
@@ -40,6 +96,8 @@ class NodeRules(Rules):
 
 class NamespaceRules(Rules):
     """core/v1 Namespace: carries its own name as a label, ends through its finalizer."""
+
+    blank = MappingProxyType({"spec": {}, "status": {}})
 
     def default(self, obj: Object) -> None:
         name = obj["metadata"].get("name")
@@ -59,7 +117,14 @@ class NamespaceRules(Rules):
 
 
 class EventRules(Rules):
-    """Events, whichever of their two APIs made them."""
+    """Events in the form of core/v1, which is the one that is kept."""
+
+    blank = MappingProxyType(_NO_EVENT)
+    creates_on_update = True
+
+    def default(self, obj: Object) -> None:
+        for name, value in _NO_EVENT.items():
+            obj.setdefault(name, copy(value))
 
     def fields(self, obj: Object) -> dict[str, str]:
         involved = obj.get("involvedObject") or obj.get("regarding") or {}
@@ -79,8 +144,25 @@ class EventRules(Rules):
         }
 
 
+class NewEventRules(EventRules):
+    """The same events as events.k8s.io/v1 shows them."""
+
+    def stored(self, obj: Object) -> Object:
+        kept = {_EVENT_FIELDS.get(name, name): value for name, value in obj.items()}
+        return {**kept, "apiVersion": "v1"}
+
+    def shown(self, obj: Object) -> Object:
+        names = {old: new for new, old in _EVENT_FIELDS.items()}
+        shown = {names.get(name, name): value for name, value in obj.items() if value != ""}
+        return {**shown, "apiVersion": "events.k8s.io/v1"}
+
+
 class LeaseRules(Rules):
     """coordination.k8s.io/v1 Lease."""
+
+    blank = MappingProxyType({"spec": {}})
+    creates_on_update = True
+    updates_unconditionally = False
 
     def validate(self, obj: Object) -> list[Cause]:
         duration = (obj.get("spec") or {}).get("leaseDurationSeconds")
@@ -91,6 +173,8 @@ class LeaseRules(Rules):
 
 class WebhookConfigurationRules(Rules):
     """Mutating- and ValidatingWebhookConfiguration."""
+
+    updates_unconditionally = False
 
     def default(self, obj: Object) -> None:
         for webhook in obj.get("webhooks") or ():
@@ -122,3 +206,36 @@ class WebhookConfigurationRules(Rules):
                 if not webhook.get(name)
             ]
         return causes
+
+
+class DefinitionRules(Rules):
+    """apiextensions.k8s.io/v1 CustomResourceDefinition."""
+
+    updates_unconditionally = False
+
+    def default(self, obj: Object) -> None:
+        spec = obj.setdefault("spec", {})
+        names = spec.setdefault("names", {})
+        names.setdefault("singular", str(names.get("kind", "")).lower())
+        names.setdefault("listKind", f"{names.get('kind', '')}List")
+        spec.setdefault("conversion", {"strategy": "None"})
+
+    def prepare_create(self, obj: Object, *, now: str) -> None:
+        obj["status"] = {
+            "conditions": None,
+            "acceptedNames": {"plural": "", "kind": ""},
+            "storedVersions": [one["name"] for one in obj["spec"].get("versions") or ()],
+        }
+
+    def tidy(self, obj: Object) -> Object:
+        return obj
+
+
+class CustomRules(Rules):
+    """A custom resource: nothing is known of it but its metadata."""
+
+    updates_unconditionally = False
+
+    def tidy(self, obj: Object) -> Object:
+        tidied = super().tidy(obj["metadata"])
+        return obj if tidied is obj["metadata"] else {**obj, "metadata": tidied}

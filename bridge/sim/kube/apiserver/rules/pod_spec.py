@@ -12,7 +12,7 @@ from bridge.sim.kube.apiserver.failure import (
     unsupported_value,
 )
 from bridge.sim.kube.apiserver.objects import Object
-from bridge.sim.kube.apiserver.rules import syntax
+from bridge.sim.kube.apiserver.rules import amounts, syntax
 
 _POLICIES: Final = ("Always", "OnFailure", "Never")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
@@ -42,7 +42,10 @@ def default(spec: Object) -> None:
     spec.setdefault("securityContext", {})
     spec.setdefault("schedulerName", "default-scheduler")
     for container in _containers(spec):
-        container.setdefault("resources", {})
+        resources = container.setdefault("resources", {})
+        for part in ("limits", "requests"):
+            if resources.get(part):
+                resources[part] = amounts.canonical_list(resources[part])
         container.setdefault("terminationMessagePath", "/dev/termination-log")
         container.setdefault("terminationMessagePolicy", "File")
         image = str(container.get("image", ""))
@@ -106,10 +109,10 @@ def qos_class(spec: Object) -> str:
     return "Guaranteed" if guaranteed else "Burstable"
 
 
-def _compute(amounts: Object | None) -> Object:
+def _compute(listed: Object | None) -> Object:
     return {
         name: quantity.parse(value)
-        for name, value in (amounts or {}).items()
+        for name, value in (listed or {}).items()
         if name in ("cpu", "memory") and quantity.parse(value)
     }
 
@@ -136,8 +139,8 @@ def _container(container: Object, path: str, seen: set[str]) -> list[Cause]:
 def _resources(resources: Object, path: str) -> list[Cause]:
     causes: list[Cause] = []
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    for part, amounts in (("limits", limits), ("requests", requests)):
-        for name, value in amounts.items():
+    for part, listed in (("limits", limits), ("requests", requests)):
+        for name, value in listed.items():
             causes += _amount(name, value, f"{path}.{part}[{name}]")
     for name, value in requests.items():
         overcommit = name in _STANDARD
@@ -171,7 +174,10 @@ def _resources(resources: Object, path: str) -> list[Cause]:
 
 def _amount(name: str, value: str | int | float, path: str) -> list[Cause]:
     if "/" not in name and name not in _STANDARD and not name.startswith("hugepages-"):
-        return [invalid_value(path, name, "must be a standard resource for containers")]
+        return [
+            invalid_value(path, name, "must be a standard resource type or fully qualified"),
+            invalid_value(path, name, "must be a standard resource for containers"),
+        ]
     amount = quantity.parse(value)
     if amount < 0:
         return [invalid_value(path, str(value), "must be greater than or equal to 0")]

@@ -1,10 +1,12 @@
 """Pods: defaults, what a new one must be, grace. What a change may do is in `pod_updates`."""
 
+from dataclasses import replace
+from types import MappingProxyType
 from typing import Any, Final
 
-from bridge.sim.kube.apiserver.failure import Cause, forbidden_value
+from bridge.sim.kube.apiserver.failure import Cause, forbidden_value, invalid_value
 from bridge.sim.kube.apiserver.objects import Object, with_condition
-from bridge.sim.kube.apiserver.rules import pod_spec, pod_updates
+from bridge.sim.kube.apiserver.rules import pod_spec, pod_updates, syntax
 from bridge.sim.kube.apiserver.rules.base import Rules
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
@@ -13,6 +15,7 @@ _MIRROR: Final = "kubernetes.io/config.mirror"
 class PodRules(Rules):
     """core/v1 Pod."""
 
+    blank = MappingProxyType({"spec": {"containers": None}, "status": {}})
     metadata_by_status = True
 
     def default(self, obj: Object) -> None:
@@ -54,6 +57,14 @@ class PodRules(Rules):
         before = (old["metadata"].get("annotations") or {}).get(_MIRROR)
         after = (new["metadata"].get("annotations") or {}).get(_MIRROR)
         if before != after:
+            if after is not None and not new["spec"].get("nodeName"):
+                causes.append(
+                    invalid_value(
+                        f"metadata.annotations[{_MIRROR}]",
+                        after,
+                        "must set spec.nodeName if mirror pod annotation is set",
+                    )
+                )
             causes.append(
                 forbidden_value(
                     f"metadata.annotations[{_MIRROR}]",
@@ -65,6 +76,20 @@ class PodRules(Rules):
         return causes if same else causes + pod_updates.validate(new["spec"], old["spec"])
 
     def validate_status(self, new: Object, old: Object) -> list[Cause]:
+        causes = [
+            replace(cause, field=f"status.conditions[{index}].Type")
+            for index, one in enumerate((new.get("status") or {}).get("conditions") or ())
+            for cause in syntax.qualified_name("", one.get("type", ""))
+        ]
+        if (new.get("status") or {}).get("qosClass") != (old.get("status") or {}).get("qosClass"):
+            causes.append(
+                invalid_value(
+                    "status.qosClass", new["status"].get("qosClass"), "field is immutable"
+                )
+            )
+        return causes + self._validate_nomination(new, old)
+
+    def _validate_nomination(self, new: Object, old: Object) -> list[Cause]:
         nominated = (new.get("status") or {}).get("nominatedNodeName") or ""
         before = (old.get("status") or {}).get("nominatedNodeName") or ""
         if old["spec"].get("nodeName") and nominated and nominated != before:
@@ -82,6 +107,14 @@ class PodRules(Rules):
             return 0
         period = spec.get("terminationGracePeriodSeconds", 0) if asked is None else asked
         return 1 if period < 0 else int(period)
+
+    def tidy(self, obj: Object) -> Object:
+        tidied: Object = super().tidy(obj)
+        known = (tidied.get("status") or {}).get("conditions")
+        if not known or all("lastTransitionTime" in one for one in known):
+            return tidied
+        timed = [{"lastProbeTime": None, "lastTransitionTime": None, **one} for one in known]
+        return {**tidied, "status": {**tidied["status"], "conditions": timed}}
 
     def fields(self, obj: Object) -> dict[str, str]:
         spec: dict[str, Any] = obj.get("spec") or {}

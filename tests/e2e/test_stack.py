@@ -184,7 +184,7 @@ def test_the_second_scheduler_asks_the_extender(real: Stack) -> None:
         real.run_kubectl("create", "-f", "-", stdin=pod("asks", scheduler="slurm-bridge-scheduler"))
         eventually(lambda: phase(real, "asks") == "Running")
     assert [path for path, _ in extender.calls] == ["/scheduler/filter", "/scheduler/bind"]
-    assert sorted(extender.calls[0][1]["nodenames"]) == [f"gpu-{n:04d}" for n in range(1, 5)]
+    assert sorted(extender.calls[0][1]["NodeNames"]) == [f"gpu-{n:04d}" for n in range(1, 5)]
     assert extender.calls[1][1]["Node"] == "gpu-0003"
     real.run_kubectl("delete", "pod", "asks")
 
@@ -232,7 +232,7 @@ class Extender:
         """Answer one call."""
         self.calls.append((path, body))
         if path.endswith("filter"):
-            return {"nodenames": ["gpu-0003"]}
+            return {"NodeNames": ["gpu-0003"]}
         binding = {
             "apiVersion": "v1",
             "kind": "Binding",

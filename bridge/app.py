@@ -140,6 +140,7 @@ class App:
             poll_interval_s=settings.slurm.poll_interval_s,
             detail_gets_per_s=settings.slurm.detail_gets_per_s,
         )
+        outage = telemetry.OutageLog("slurm", logger=log, clock=clock, metrics=self.metrics)
         self.runner = Runner(
             cluster=self.cluster,
             slurm_side=self._side,
@@ -157,6 +158,7 @@ class App:
                 resource_map=settings.resource_map,
             ),
             tuning=Tuning(condition_interval_s=settings.condition_interval_s),
+            outage=outage,
             clock=clock,
         )
         self.recovery = Recovery(self.runner, clock=clock)
@@ -177,6 +179,7 @@ class App:
             ),
             scheduler_name=settings.scheduler_name,
             interval_s=settings.nodes.interval_s,
+            outage=outage,
             changed=self.runner.classes_changed,
             classes_in_use=self.runner.classes_in_use,
             clock=clock,

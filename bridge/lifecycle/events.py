@@ -69,6 +69,11 @@ class Wished:
 
 
 @dataclass(frozen=True, slots=True)
+class CauseGone:
+    """What kept the gang out of the queue may be gone: nodes or partitions have changed."""
+
+
+@dataclass(frozen=True, slots=True)
 class Placed:
     """Each slot has its node."""
 
@@ -113,6 +118,7 @@ Event = (
     | JobSeen
     | JobVanished
     | Wished
+    | CauseGone
     | Placed
     | NotPlaced
     | PinEnded

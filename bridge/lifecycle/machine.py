@@ -87,6 +87,7 @@ class GangMachine:
         self._tuning = tuning
         self._problem = ""
         self._trouble = ""
+        self._trouble_since_s = 0.0
         self._owner: ev.OwnerWill = "creates"
         self._held = True
         self._submitting = False
@@ -133,6 +134,8 @@ class GangMachine:
                 self._submitted_at_s = now_s
             case ev.SubmitFailed():
                 self._submitting = False
+                if not self._trouble:
+                    self._trouble_since_s = now_s
                 self._trouble = event.message
                 self._back_off(now_s, self._tuning.refused_retry_s if event.lasting else None)
             case ev.Adopted():
@@ -168,6 +171,8 @@ class GangMachine:
                     now_s,
                     out,
                 )
+            case ev.CauseGone():
+                self._retry_at_s = 0.0
             case ev.Tick():
                 self._look_again_s = 0.0
             case _:
@@ -371,7 +376,7 @@ class GangMachine:
                 "OtherGates", f"Not yet in Slurm's queue: it waits for scheduling gate {gates}."
             )
         if self.job_id is None:
-            return sentences.waits("NotSubmitted", self._trouble) if self._trouble else None
+            return self._trouble_condition(now_s)
         if self.facts is not None and self.facts.waits:
             if now_s < self._submitted_at_s + self._tuning.first_condition_s:
                 self._wake_at(self._submitted_at_s + self._tuning.first_condition_s)
@@ -384,6 +389,15 @@ class GangMachine:
                 "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
             )
         return None
+
+    def _trouble_condition(self, now_s: float) -> Condition | None:
+        if not self._trouble:
+            return None
+        due_s = self._trouble_since_s + self._tuning.first_condition_s
+        if now_s < due_s:  # a node that is just being registered, a restart: over in a moment
+            self._wake_at(due_s)
+            return None
+        return sentences.waits("NotSubmitted", self._trouble)
 
     # -- facts ---------------------------------------------------------------------------------
 

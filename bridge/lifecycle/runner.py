@@ -34,6 +34,7 @@ from bridge.placement.classes import class_of, classes, feasible_classes
 from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import OutageLog
 from bridge.workloads import jobspec
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ log = structlog.get_logger(__name__)
 _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
+_CANCEL_AGAIN_S = 2.0
 
 
 class Runner:
@@ -59,6 +61,7 @@ class Runner:
         scheduler_name: str,
         rules: jobspec.Rules,
         tuning: Tuning,
+        outage: OutageLog,
         clock: Clock,
     ) -> None:
         self.cluster = cluster
@@ -72,6 +75,7 @@ class Runner:
         self._scheduler_name = scheduler_name
         self._rules = rules
         self._tuning = tuning
+        self._outage = outage
         self._clock = clock
         self._dirty: dict[GangId, None] = {}
         self._work = asyncio.Event()
@@ -102,7 +106,7 @@ class Runner:
         for gang_id, machine in list(self.machines.items()):
             if machine.gang is None or machine.facts is None or not machine.facts.waits:
                 if machine.job_id is None:
-                    self._handle(gang_id, ev.Tick())
+                    self._handle(gang_id, ev.CauseGone())
                 continue
             try:
                 spec = self._spec(machine.gang, machine.generation, ())
@@ -133,6 +137,10 @@ class Runner:
                     self._handle(gang_id, ev.JobVanished(job.id))
                 if job.ended:
                     self._let_go(job.id)
+            case slurm.Outage(error=error):
+                self._outage.failed(error)
+            case slurm.Recovered():
+                self._outage.answered()
             case slurm.JobGone(job_id=job_id):
                 gang_id = self._gang_of_job.get(job_id)
                 if gang_id is not None:
@@ -303,9 +311,9 @@ class Runner:
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(self._refusal(instruction.gang, error), lasting=True)
+            event = ev.SubmitFailed(f"Slurm refused the job: {error}", lasting=True)
         except BridgeError as error:
-            log.warning("job.submit_failed", gang=gang_id, error=str(error))
+            self._outage.failed(error)
             event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
         else:
             self._gang_of_job[job_id] = gang_id
@@ -315,12 +323,6 @@ class Runner:
             if gang_id not in self.machines:
                 self.cancel_leak(job_id)
         self._handle(gang_id, event)
-
-    def _refusal(self, gang: Gang, error: Exception) -> str:
-        """Slurm's refusal, with what Kubernetes' nodes have to say to it."""
-        found = feasible(self.cluster.table.snapshot(), gang.shape, now=False)
-        text = f"Slurm refused the job: {error}"
-        return text if found.mask.any() else f"{text} No node can take the pod: {found.summary()}"
 
     def _spec(self, gang: Gang, generation: int, excluded: tuple[NodeName, ...]) -> JobSpec:
         return jobspec.build(
@@ -338,6 +340,11 @@ class Runner:
         the other nodes of these. Raises BadInput when no node that Slurm knows is left.
         """
         snapshot = self.cluster.table.snapshot()
+        found = feasible(snapshot, shape, now=False)
+        if not found.mask.any():
+            # Slurm, with `defer`, would take the job and let it wait for ever.
+            reason = found.summary() or "the cluster has no nodes"
+            raise BadInput(f"no node can ever take this pod: {reason}")
         chosen, named = feasible_classes(snapshot, shape)
         wanted, left_out, required = set(chosen), set(excluded), tuple(named)
         if len(named) > 1 or (named and chosen):
@@ -348,9 +355,7 @@ class Runner:
             required = ()
         known = sorted(wanted & self._side.features)
         if not known and not required:
-            found = feasible(snapshot, shape, now=False)
-            reason = found.summary() if not found.mask.any() else "none is registered in Slurm yet"
-            raise BadInput(f"no node that Slurm knows can take this pod: {reason}")
+            raise BadInput("none of the nodes that can take this pod is registered in Slurm yet")
         nodes = self.cluster.nodes
         return jobspec.Where(
             classes=known,
@@ -377,10 +382,10 @@ class Runner:
         try:
             await self.client.cancel_job(instruction.job_id)
         except BridgeError as error:
-            log.warning("job.cancel_failed", slurm_job=instruction.job_id, error=str(error))
+            self._outage.failed(error)
             loop = asyncio.get_running_loop()
             loop.call_later(
-                1.0,
+                _CANCEL_AGAIN_S,
                 lambda: self._for_slurm.add(
                     lambda: self._cancel_surely(instruction), urgency=_CANCEL
                 ),

@@ -24,6 +24,7 @@ from bridge.nodes import plan as planning
 from bridge.placement.classes import classes
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import OutageLog
 from bridge.workloads.jobspec import PartitionFacts
 
 log = structlog.get_logger(__name__)
@@ -45,6 +46,7 @@ class NodeController:
         rules: definition.Rules,
         scheduler_name: str,
         interval_s: float,
+        outage: OutageLog,
         changed: Callable[[], None],
         classes_in_use: Callable[[], frozenset[str]],
         clock: Clock,
@@ -57,6 +59,7 @@ class NodeController:
         self._rules = rules
         self._scheduler_name = scheduler_name
         self._interval_s = interval_s
+        self._outage = outage
         self._changed = changed
         self._classes_in_use = classes_in_use
         self._clock = clock
@@ -79,7 +82,7 @@ class NodeController:
             except BridgeError as error:
                 failures += 1
                 again = False
-                log.warning("nodes.pass_failed", error=str(error))
+                self._outage.failed(error)
             wait_s = 0.05 if again else min(30.0, self._interval_s * (1 + failures))
             try:
                 async with asyncio.timeout(wait_s):
@@ -112,7 +115,8 @@ class NodeController:
         async with asyncio.TaskGroup() as group:
             for action in actions:
                 group.create_task(one(action))
-        return any(isinstance(action, planning.Register | planning.Delete) for action in actions)
+        told_slurm = planning.Register | planning.Delete | planning.SetFeatures
+        return any(isinstance(action, told_slurm) for action in actions)
 
     def _learn(
         self, nodes: Iterable[slurm.SlurmNode], partitions: Iterable[slurm.Partition]

@@ -87,7 +87,11 @@ class Arena(ABC):
             assert self.observer is not None
             report = self.observer.stop()
         finally:
-            self.clear()
+            try:
+                self.start_slurm()
+                self.clear()
+            finally:
+                self.bridge.end()
         return report
 
     def clear(self) -> None:

@@ -78,6 +78,11 @@ class Bridge:
         self._process.send_signal(signal.SIGKILL)
         self._process.wait()
 
+    def end(self) -> None:
+        """Whatever has happened: it runs no more."""
+        if self.running:
+            self.kill()
+
     def stop(self) -> int:
         """SIGTERM; its exit code."""
         if self._process is None:

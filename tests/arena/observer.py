@@ -10,10 +10,13 @@ Ten times a second it reads Slurm's jobs, Kubernetes' pods, and the jobs once mo
 - on no node do pods, terminating ones included, use more GPUs than it has.
 """
 
+import contextlib
 import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+
+import httpx
 
 from bridge import names
 from tests.arena.api import Kubernetes, Object, Slurm, gpus_by_node, state
@@ -74,7 +77,8 @@ class Observer:
     def _run(self) -> None:
         try:
             while not self._stop.wait(self._every_s):
-                self.sample()
+                with contextlib.suppress(httpx.TransportError):  # a story took a side away
+                    self.sample()
         except BaseException as error:  # told by stop()
             self._error = error
 

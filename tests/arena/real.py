@@ -98,7 +98,8 @@ class RealArena(Arena):
         self.stack.stop("slurmrestd")
 
     def start_slurm(self) -> None:
-        self.stack.start("slurmrestd")
+        if self.stack.status()["slurmrestd"] is None:
+            self.stack.start("slurmrestd")
 
     def _configure_webhooks(self, ca: bytes, scheduler_name: str) -> None:
         url = f"https://127.0.0.1:{self.stack.extender_port}"

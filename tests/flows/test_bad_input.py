@@ -103,7 +103,7 @@ def test_a_slurm_that_is_down_delays_pods_and_loses_none(arena: Arena, begin: Be
     arena.create(manifests.pod("waits", NAMESPACE, gpus=1))
     pod = arena.wait_pod("waits", "says why", lambda pod: condition(pod) is not None, seconds=40)
     assert "Slurm" in (condition(pod) or {})["message"]
-    assert "slurm" in arena.bridge.ready()
+    wait_for("not ready", lambda: "slurm" in arena.bridge.ready())
     arena.start_slurm()
     arena.wait_bound("waits", seconds=60)
     wait_for("ready again", lambda: arena.bridge.ready() == "")

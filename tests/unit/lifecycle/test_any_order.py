@@ -99,6 +99,7 @@ class AnyOrder(RuleBasedStateMachine):
         self.world.owner = "over"
         for uid in list(self.world.pods):
             self.world.remove(uid)
+        self.world.see()
         self.world.settle()
         assert not self.world.live_jobs, "leaked"
 

@@ -253,6 +253,7 @@ def test_a_refused_job_is_tried_again_and_the_pod_says_why() -> None:
     world.create()
     world.todo.clear()
     world.tell(ev.SubmitFailed("Slurm has no partition 'x'", lasting=True))
+    world.pass_time(1)
     assert "no partition" in world.conditions[-1].condition.message
     assert not world.todo
     world.pass_time(16)

@@ -18,12 +18,16 @@ from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape, Requirement
 from bridge.placement import failures, grants, members, ranks, reasons
-from bridge.placement import snapshot as views
 from bridge.placement.failures import Predicate
 from bridge.placement.snapshot import Snapshot
 
 Counts = npt.NDArray[np.int64]
 """(granted nodes,) slots."""
+
+_USABLE_NOW = np.isin(list(Predicate), (Predicate.FITS, Predicate.FREE, Predicate.PORTS))
+"""By code. What FREE and PORTS are about is counted in slots, which then are none."""
+_USABLE_EVER = np.isin(list(Predicate), (Predicate.FITS, *failures.PASSING))
+"""By code: the node can take the shape, or could if what passes had passed."""
 
 _NAMED = 5
 """Nodes named in a sentence; the rest is counted."""
@@ -118,9 +122,8 @@ def _room(
     granted = grants.slots(list(by_node.values()), shape, resource_map)
     if apart:
         granted = np.minimum(granted, 1)
-    requests = views.asks(snapshot.resources, shape.requests)
-    free = _fitting(snapshot, requests, rows, snapshot.used)
-    whole = _fitting(snapshot, requests, rows, snapshot.lasting)
+    free = failures.fitting(snapshot, shape.requests, rows, snapshot.used)
+    whole = failures.fitting(snapshot, shape.requests, rows, snapshot.lasting)
     if shape.host_ports:
         free = np.minimum(free, 1 - failures.ports_taken(snapshot, shape, rows))
         whole = np.minimum(whole, 1)
@@ -130,16 +133,10 @@ def _room(
         whole = whole - here
         if holding is not None:
             free = free - np.maximum(here - _holders(snapshot, rows, holding), 0)
-    usable = np.isin(codes, _USABLE_NOW)
-    possible = np.isin(codes, _USABLE_EVER)
-    now = np.where(usable, np.clip(np.minimum(granted, free), 0, None), 0)
-    ever = np.where(possible, np.clip(np.minimum(granted, whole), 0, None), 0)
-    return _Room(nodes, rows, codes, np.clip(granted, 0, None), np.maximum(ever, now), now)
-
-
-_USABLE_NOW = (Predicate.FITS, Predicate.FREE, Predicate.PORTS)
-"""What these are about is counted in slots (FREE and PORTS then give none)."""
-_USABLE_EVER = (Predicate.FITS, *failures.PASSING)
+    granted = np.maximum(granted, 0)
+    now = np.maximum(np.minimum(granted, free), 0) * _USABLE_NOW[codes]
+    ever = np.maximum(np.minimum(granted, whole), 0) * _USABLE_EVER[codes]
+    return _Room(nodes, rows, codes, granted, np.maximum(ever, now), now)
 
 
 def _per_node(nodes: list[NodeName], places: Sequence[NodeName]) -> Counts:
@@ -154,19 +151,6 @@ def _holders(snapshot: Snapshot, rows: npt.NDArray[np.intp], pods: frozenset[Pod
     held = [holding.row for pod in pods if (holding := snapshot.pods.get(pod)) is not None]
     counts = np.bincount(np.array(held, dtype=np.intp), minlength=snapshot.size)
     return counts[rows]
-
-
-def _fitting(
-    snapshot: Snapshot,
-    requests: tuple[views.Ask, ...],
-    rows: npt.NDArray[np.intp],
-    held: npt.NDArray[np.int64],
-) -> Counts:
-    """(rows,) pods of these requests that fit beside what is held."""
-    fitting = np.full(len(rows), grants.UNBOUNDED, dtype=np.int64)
-    for ask in requests:
-        fitting = np.minimum(fitting, failures.room(snapshot, ask, rows, held) // ask.amount)
-    return fitting
 
 
 def _fitting_groups(

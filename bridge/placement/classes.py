@@ -9,6 +9,7 @@ finds the same names, whatever it has seen before.
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,7 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
-from bridge.placement import selectors, taints, topology
+from bridge.placement import failures, selectors, taints, topology
 from bridge.placement.labels import LabelSet
 from bridge.placement.snapshot import NO_ROW, Layout, Snapshot
 
@@ -28,14 +29,26 @@ _HASH_DIGITS = 12
 """48 bits: among a thousand classes two are equal by chance once in 10^9 clusters."""
 
 
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """All classes of one layout: `names` (classes,) sorted, `number` (n,) int32 into them (-1
+    without a node), `sample` (classes,) intp: a row of each.
+    """
+
+    names: tuple[str, ...]
+    number: npt.NDArray[np.int32]
+    sample: npt.NDArray[np.intp]
+
+
 def classes(snapshot: Snapshot) -> Mapping[str, tuple[NodeName, ...]]:
-    """Class name → its nodes in natural order of their names. Every node is in exactly one."""
-    found: dict[str, list[NodeName]] = {}
-    for name, rows in _rows_by_class(snapshot.layout, _present(snapshot.layout)).items():
-        found.setdefault(name, []).extend(snapshot.names[rows])
+    """Class name → its nodes by name. Every node is in exactly one."""
+    found = _classes(snapshot.layout)
+    by_class = np.argsort(found.number, kind="stable")
+    ends = np.cumsum(np.bincount(found.number + 1, minlength=len(found.names) + 1))
+    members = np.split(snapshot.names[by_class], ends)[1:]
     return {
-        name: tuple(sorted(members, key=topology.natural))
-        for name, members in sorted(found.items())
+        name: tuple(sorted(nodes.tolist()))
+        for name, nodes in zip(found.names, members, strict=False)
     }
 
 
@@ -44,7 +57,8 @@ def class_of(snapshot: Snapshot, node: NodeName) -> str | None:
     row = snapshot.row(node)
     if row == NO_ROW:
         return None
-    return next(iter(_rows_by_class(snapshot.layout, np.array([row], dtype=np.intp))))
+    found = _classes(snapshot.layout)
+    return found.names[int(found.number[row])]
 
 
 def feasible_classes(
@@ -58,14 +72,14 @@ def feasible_classes(
     the key, when that would be more than 64 nodes.
     """
     layout = snapshot.layout
-    present = _present(layout)
-    safe = selectors.without_wide(layout.labels, shape, present)
-    safe &= _tolerated(snapshot, shape, present)
-    chosen = tuple(sorted(_rows_by_class(layout, present[safe])))
-    rest = present[~safe]
+    found = _classes(layout)
+    safe = selectors.without_wide(layout.labels, shape, found.sample)
+    safe &= _tolerated(snapshot, shape, found.sample)
+    chosen = tuple(found.names[number] for number in np.flatnonzero(safe))
     keys = selectors.wide_keys(layout.labels, shape)
     if not keys:
         return chosen, ()
+    rest = np.flatnonzero(layout.alive & ~np.append(safe, False)[found.number])
     matching = selectors.matches(layout.labels, layout.row_of, shape, rest)
     named = rest[matching & _tolerated(snapshot, shape, rest)]
     if len(named) > MOST_NAMES:
@@ -88,33 +102,36 @@ def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
     return names.CLASS_FEATURE_PREFIX + digest[:_HASH_DIGITS]
 
 
-def _present(layout: Layout) -> npt.NDArray[np.intp]:
-    return np.flatnonzero(layout.alive)
+def _classes(layout: Layout) -> Classes:
+    answer: Classes = layout.remember("classes", lambda: _partition(layout))
+    return answer
+
+
+def _partition(layout: Layout) -> Classes:
+    """The classes, by looking once at each distinct pair of label set and taint set."""
+    rows = np.flatnonzero(layout.alive)
+    width = len(layout.taints.values)
+    pairs = layout.labels.set_numbers[rows].astype(np.int64) * width + layout.taint_set[rows]
+    distinct, inverse = np.unique(pairs, return_inverse=True)
+    of_pair = [_name_of_pair(layout, *divmod(pair, width)) for pair in distinct.tolist()]
+    names = tuple(sorted(set(of_pair)))
+    number_of = {name: number for number, name in enumerate(names)}
+    numbers = np.array([number_of[name] for name in of_pair], dtype=np.int32)[inverse]
+    number = np.full(len(layout.alive), NO_ROW, dtype=np.int32)
+    number[rows] = numbers
+    _, first = np.unique(numbers, return_index=True)
+    return Classes(names, number, rows[first])
+
+
+def _name_of_pair(layout: Layout, label_set: int, taint_set: int) -> str:
+    lasting = taints.lasting(
+        layout.taints.values[taint_set] or (), scheduler_name=layout.scheduler_name
+    )
+    return class_name(layout.labels.sets.values[label_set] or (), lasting)
 
 
 def _tolerated(
     snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]
 ) -> npt.NDArray[np.bool_]:
-    layout = snapshot.layout
-    firsts = taints.first_untolerated(
-        layout.taints, shape.tolerations, now=False, scheduler_name=layout.scheduler_name
-    )
-    return np.equal(firsts[layout.taint_set[rows]], taints.TOLERATED)
-
-
-def _rows_by_class(layout: Layout, rows: npt.NDArray[np.intp]) -> dict[str, npt.NDArray[np.intp]]:
-    """Class name → those of `rows` in it."""
-    width = len(layout.taints.values)
-    pairs = layout.labels.set_numbers[rows].astype(np.int64) * width + layout.taint_set[rows]
-    distinct, inverse = np.unique(pairs, return_inverse=True)
-    by_pair = np.split(
-        rows[np.argsort(inverse, kind="stable")], np.cumsum(np.bincount(inverse))[:-1]
-    )
-    found: dict[str, npt.NDArray[np.intp]] = {}
-    for pair, members in zip(distinct.tolist(), by_pair, strict=False):
-        label_set = layout.labels.sets.values[pair // width] or ()
-        taint_set = layout.taints.values[pair % width] or ()
-        lasting = taints.lasting(taint_set, scheduler_name=layout.scheduler_name)
-        name = class_name(label_set, lasting)
-        found[name] = np.concatenate([found[name], members]) if name in found else members
-    return found
+    first = failures.untolerated(snapshot, shape, rows, now=False)
+    return np.equal(first, taints.TOLERATED)

@@ -14,10 +14,9 @@ import numpy.typing as npt
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Requirement
 from bridge.placement import ports, selectors, taints
-from bridge.placement import snapshot as views
 from bridge.placement.interning import Bools
 from bridge.placement.selectors import Rows
-from bridge.placement.snapshot import NO_ROW, Ask, Snapshot
+from bridge.placement.snapshot import NO_ROW, Snapshot
 
 Codes = npt.NDArray[np.int8]
 """Values of `Predicate`."""
@@ -55,6 +54,10 @@ PASSING = (
 )  # fmt: skip
 """What goes away by itself: waiting helps."""
 
+# As plain numbers: looking up an enum's member costs more than the comparison it is used in.
+(_, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY, _CORDONED, _NOT_READY, _STATE_TAINT, _FREE,
+ _PORTS, _DOMAIN) = map(int, Predicate)  # fmt: skip
+
 
 def failures(
     snapshot: Snapshot,
@@ -71,29 +74,37 @@ def failures(
     node's labels that other pods' places make (see `domains`). Both count only `now`.
     """
     codes = _by_kind(snapshot, shape, rows).copy()
-    for ask in views.asks(snapshot.resources, shape.requests):
-        _mark(codes, room(snapshot, ask, rows, snapshot.lasting) < ask.amount, Predicate.CAPACITY)
-    if now:
-        _by_state(snapshot, shape, rows, codes)
-        requests = shape.requests if extra is NOTHING else shape.requests + extra
-        for ask in views.asks(snapshot.resources, requests):
-            _mark(codes, room(snapshot, ask, rows, snapshot.used) < ask.amount, Predicate.FREE)
-        if shape.host_ports:
-            _mark(codes, ports_taken(snapshot, shape, rows), Predicate.PORTS)
-        if also:
-            met = selectors.all_of(snapshot.layout.labels, also, rows)
-            _mark(codes, ~met, Predicate.DOMAIN)
+    if not now:
+        _mark(codes, _short(snapshot, shape.requests, rows, snapshot.lasting), _CAPACITY)
+        return codes
+    requests = shape.requests if extra is NOTHING else shape.requests + extra
+    short = _short(snapshot, requests, rows, snapshot.used)
+    _mark(codes, _too_small(snapshot, shape.requests, rows, short), _CAPACITY)
+    np.copyto(codes, _by_state(snapshot, shape, rows), where=codes == 0)
+    _mark(codes, short, _FREE)
+    if shape.host_ports:
+        _mark(codes, ports_taken(snapshot, shape, rows), _PORTS)
+    if also:
+        _mark(codes, ~selectors.all_of(snapshot.layout.labels, also, rows), _DOMAIN)
     return codes
 
 
-def room(
-    snapshot: Snapshot, ask: Ask, rows: Rows, held: npt.NDArray[np.int64]
+def fitting(
+    snapshot: Snapshot,
+    requests: Resources,
+    rows: npt.NDArray[np.intp],
+    held: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """(rows,) int64: what is left of the asked resource beside what is held."""
-    if ask.line == NO_ROW:
-        return np.zeros_like(snapshot.allocatable[views.CPU, rows])
-    left: npt.NDArray[np.int64] = snapshot.allocatable[ask.line, rows] - held[ask.line, rows]
-    return left
+    """(rows,) int64: pods of these requests that fit beside what is held; below zero where too
+    much is held already.
+    """
+    asks = snapshot.resources.asks(requests)
+    if asks.missing:
+        return np.zeros(len(rows), dtype=np.int64)
+    where = (asks.lines[:, None], rows)
+    left = snapshot.allocatable[where] - held[where]
+    counts: npt.NDArray[np.int64] = (left // asks.amounts).min(axis=0)
+    return counts
 
 
 def ports_taken(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Bools:
@@ -128,7 +139,7 @@ def _by_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
         return snapshot.layout.remember(question, lambda: _judge_kind(snapshot, shape, EVERY_ROW))
     remembered = snapshot.layout.memory.get(question)
     codes = _judge_kind(snapshot, shape, rows) if remembered is None else remembered[rows]
-    codes[rows == NO_ROW] = Predicate.ABSENT
+    codes[rows == NO_ROW] = _ABSENT
     return codes
 
 
@@ -136,25 +147,58 @@ def _judge_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     layout = snapshot.layout
     alive = layout.alive[rows]
     codes: Codes = np.zeros(alive.shape, dtype=np.int8)
-    _mark(codes, ~alive, Predicate.ABSENT)
-    _mark(codes, layout.deleting[rows], Predicate.DELETING)
-    matching = selectors.matches(layout.labels, layout.row_of, shape, rows)
-    _mark(codes, ~matching, Predicate.SELECTOR)
-    first = untolerated(snapshot, shape, rows, now=False)
-    _mark(codes, first != taints.TOLERATED, Predicate.TAINT)
+    _mark(codes, ~alive, _ABSENT)
+    _mark(codes, layout.deleting[rows], _DELETING)
+    _mark(codes, ~selectors.matches(layout.labels, layout.row_of, shape, rows), _SELECTOR)
+    _mark(codes, untolerated(snapshot, shape, rows, now=False) != taints.TOLERATED, _TAINT)
     return codes
 
 
-def _by_state(snapshot: Snapshot, shape: PodShape, rows: Rows, codes: Codes) -> None:
+def _short(
+    snapshot: Snapshot, requests: Resources, rows: Rows, held: npt.NDArray[np.int64]
+) -> Bools:
+    """(rows,) bool: something asked for is not left beside what is held."""
+    asks = snapshot.resources.asks(requests)
+    short: Bools = np.full_like(snapshot.layout.alive[rows], bool(asks.missing))
+    if isinstance(rows, slice):
+        for line, amount in zip(asks.lines, asks.amounts, strict=True):
+            short |= snapshot.allocatable[line] - held[line] < amount
+    elif not asks.missing:
+        where = (asks.lines[:, None], rows)
+        short = np.less(snapshot.allocatable[where] - held[where], asks.amounts).any(axis=0)
+    return short
+
+
+def _too_small(snapshot: Snapshot, requests: Resources, rows: Rows, short: Bools) -> Bools:
+    """(rows,) bool: short even without the pods that go away; only rows that are `short` can be."""
+    if not isinstance(rows, slice):
+        return _short(snapshot, requests, rows, snapshot.lasting)
+    too_small = np.zeros_like(short)
+    suspects = np.flatnonzero(short)
+    too_small[suspects] = _short(snapshot, requests, suspects, snapshot.lasting)
+    return too_small
+
+
+def _by_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
+    """CORDONED, NOT_READY, STATE_TAINT; remembered per layout when asked of all rows."""
+    if isinstance(rows, slice):
+        question = ("state", shape.tolerations)
+        return snapshot.layout.remember(question, lambda: _judge_state(snapshot, shape, EVERY_ROW))
+    return _judge_state(snapshot, shape, rows)
+
+
+def _judge_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     layout = snapshot.layout
+    alive = layout.alive[rows]
+    codes: Codes = np.zeros(alive.shape, dtype=np.int8)
     if not taints.tolerates(shape.tolerations, taints.UNSCHEDULABLE):
-        _mark(codes, layout.cordoned[rows], Predicate.CORDONED)
+        _mark(codes, layout.cordoned[rows], _CORDONED)
     if not taints.tolerates(shape.tolerations, taints.NOT_READY):
-        _mark(codes, ~layout.ready[rows], Predicate.NOT_READY)
-    first = untolerated(snapshot, shape, rows, now=True)
-    _mark(codes, first != taints.TOLERATED, Predicate.STATE_TAINT)
+        _mark(codes, ~layout.ready[rows], _NOT_READY)
+    _mark(codes, untolerated(snapshot, shape, rows, now=True) != taints.TOLERATED, _STATE_TAINT)
+    return codes
 
 
-def _mark(codes: Codes, failing: Bools, predicate: Predicate) -> None:
+def _mark(codes: Codes, failing: Bools, predicate: int) -> None:
     """Give the code to rows that fail and had none."""
-    np.putmask(codes, failing & (codes == Predicate.FITS), predicate)
+    np.putmask(codes, failing & (codes == 0), predicate)

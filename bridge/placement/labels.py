@@ -102,7 +102,9 @@ class LabelStore:
         self._section.define(_SET, np.int32, fill=ABSENT)
         self._sets: Interner[LabelSet] = Interner()
         self._narrow: dict[str, Counter[str]] = {}
+        """Narrow key → value → distinct sets with it."""
         self._wide: dict[str, _WideValues] = {}
+        self._given: dict[int, Mapping[str, str]] = {}
 
     @property
     def nbytes(self) -> int:
@@ -114,8 +116,8 @@ class LabelStore:
         self._section.grow(capacity)
 
     def set(self, row: int, labels: Mapping[str, str]) -> bool:
-        """Give `row` these labels; False if it had exactly them."""
-        before = self.get(row)
+        """Give `row` these labels (kept as they are, not copied); False if it had the same."""
+        before = self._given.get(row)
         if before == labels:
             return False
         if before is not None:
@@ -126,22 +128,10 @@ class LabelStore:
 
     def clear(self, row: int) -> None:
         """Take the labels of a row away."""
-        before = self.get(row)
+        before = self._given.get(row)
         if before is not None:
             self._detach(row)
             self._settle(before.keys())
-
-    def get(self, row: int) -> dict[str, str] | None:
-        """The labels of a row; None if it has no node."""
-        number = int(self._section.live[_SET][row])
-        if number == ABSENT:
-            return None
-        labels = dict(self._sets.value(number))
-        for key, values in self._wide.items():
-            value = int(self._section.live[key][row])
-            if value != ABSENT:
-                labels[key] = values.values[value]
-        return labels
 
     def publish(self, size: int) -> Labels:
         """The labels as they are now."""
@@ -164,9 +154,12 @@ class LabelStore:
                 self._section.live[key][row] = self._widen(key).take(value)
             else:
                 narrow.append((key, value))
-                self._narrow.setdefault(key, Counter())[value] += 1
-        self._section.live[_SET][row] = self._sets.number(tuple(sorted(narrow)))
+        label_set, known = tuple(sorted(narrow)), len(self._sets)
+        self._section.live[_SET][row] = self._sets.number(label_set)
+        if len(self._sets) > known:
+            self._count(label_set, +1)
         self._section.touch(row)
+        self._given[row] = labels
 
     def _detach(self, row: int) -> None:
         for key, values in self._wide.items():
@@ -174,15 +167,24 @@ class LabelStore:
             if number != ABSENT:
                 values.release(number)
                 self._section.live[key][row] = ABSENT
-        set_number = int(self._section.live[_SET][row])
-        for key, value in self._sets.value(set_number):
-            counts = self._narrow[key]
-            counts[value] -= 1
-            if not counts[value]:
-                del counts[value]
+        set_number, known = int(self._section.live[_SET][row]), len(self._sets)
+        label_set = self._sets.value(set_number)
         self._sets.release(set_number)
+        if len(self._sets) < known:
+            self._count(label_set, -1)
         self._section.live[_SET][row] = ABSENT
         self._section.touch(row)
+        del self._given[row]
+
+    def _count(self, label_set: LabelSet, by: int) -> None:
+        """A distinct set of narrow labels came or went: keep count of its values."""
+        for key, value in label_set:
+            counts = self._narrow.setdefault(key, Counter())
+            counts[value] += by
+            if not counts[value]:
+                del counts[value]
+                if not counts:
+                    del self._narrow[key]
 
     def _by_meaning_wide(self, key: str) -> bool:
         return key in self._always_wide or key.startswith(names.AWS_NETWORK_LAYER_PREFIX)
@@ -205,15 +207,13 @@ class LabelStore:
         ]
         if not widen and not narrow:
             return
-        rows = np.flatnonzero(self._section.live[_SET] != ABSENT).tolist()
-        labels = [self.get(row) or {} for row in rows]
-        for row in rows:
+        given = list(self._given.items())
+        for row, _ in given:
             self._detach(row)
         for key in widen:
-            del self._narrow[key]
             self._widen(key)
         for key in narrow:
             del self._wide[key]
             self._section.discard(key)
-        for row, its in zip(rows, labels, strict=True):
-            self._attach(row, its)
+        for row, labels in given:
+            self._attach(row, labels)

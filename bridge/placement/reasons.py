@@ -7,10 +7,10 @@ import numpy.typing as npt
 
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.placement import failures, selectors, taints
+from bridge.placement import selectors, taints
 from bridge.placement import snapshot as views
 from bridge.placement.failures import NOTHING, Codes, Predicate
-from bridge.placement.snapshot import Ask, Snapshot
+from bridge.placement.snapshot import Snapshot
 
 
 def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
@@ -100,41 +100,36 @@ def _taint_reasons(
 def _amount_reasons(
     snapshot: Snapshot, requests: Resources, rows: npt.NDArray[np.intp], code: Predicate
 ) -> Iterator[tuple[int, str]]:
+    asks = snapshot.resources.asks(requests)
+    for name, amount in asks.missing[:1]:
+        yield len(rows), f"0 {name} in all, {amount} asked"
+        return
     held = snapshot.lasting if code == Predicate.CAPACITY else snapshot.used
-    for ask in views.asks(snapshot.resources, requests):
-        left = failures.room(snapshot, ask, rows, held)
-        short = left < ask.amount
+    names = {line: name for name, line in snapshot.resources.items()}
+    for line, amount in zip(asks.lines.tolist(), asks.amounts[:, 0].tolist(), strict=True):
+        left = snapshot.allocatable[line, rows] - held[line, rows]
+        short = left < amount
         if short.any():
-            yield (
-                int(np.count_nonzero(short)),
-                _amounts(snapshot, ask, rows[short], left[short], code),
-            )
+            some = _range(line, left[short])
+            if code == Predicate.CAPACITY:
+                text = f"{some} {names[line]} in all, {_amount(line, amount)} asked"
+            else:
+                whole = snapshot.allocatable[line, rows[short]]
+                text = f"{some} of {_range(line, whole)} {names[line]} free"
+            yield int(np.count_nonzero(short)), text
         rows = rows[~short]
 
 
-def _amounts(
-    snapshot: Snapshot,
-    ask: Ask,
-    rows: npt.NDArray[np.intp],
-    left: npt.NDArray[np.int64],
-    code: Predicate,
-) -> str:
-    """ "4 of 8 nvidia.com/gpu free", with a range where nodes differ."""
-    if code == Predicate.CAPACITY:
-        return f"{_range(ask, left)} {ask.name} in all, {_amount(ask, ask.amount)} asked"
-    whole = snapshot.allocatable[ask.line, rows]
-    return f"{_range(ask, left)} of {_range(ask, whole)} {ask.name} free"
-
-
-def _range(ask: Ask, values: npt.NDArray[np.int64]) -> str:
-    low, high = _amount(ask, int(values.min())), _amount(ask, int(values.max()))
+def _range(line: int, values: npt.NDArray[np.int64]) -> str:
+    """One amount, or from the least to the most where nodes differ."""
+    low, high = _amount(line, int(values.min())), _amount(line, int(values.max()))
     return low if low == high else f"{low} to {high}"
 
 
-def _amount(ask: Ask, value: int) -> str:
-    if ask.line == views.CPU:
+def _amount(line: int, value: int) -> str:
+    if line == views.CPU:
         return f"{value / 1000:g}"
-    if ask.line in (views.MEMORY, views.EPHEMERAL):
+    if line in (views.MEMORY, views.EPHEMERAL):
         return f"{value / 2**30:.4g}Gi"
     return str(value)
 

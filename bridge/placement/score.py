@@ -21,6 +21,9 @@ HIGHEST = 10
 SCARCE = ("gpu", "efa", "neuron")
 """An extended resource whose name has one of these is worth keeping whole."""
 
+Rows = npt.NDArray[np.intp]
+NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
+
 Terms = npt.NDArray[np.float64]
 """(candidates,) each in 0…1."""
 
@@ -57,10 +60,34 @@ def score(
     """(candidates,) int64 0…10. Unknown nodes score 0.
 
     `near`: nodes of the rest of the gang; `scheduled`: nodes that Slurm's backfill has planned;
-    `node_weights`: Slurm's weights. Terms without an input, and devices that no candidate has,
-    do not count.
+    `node_weights`: Slurm's weights (1 where not given). Terms without an input, and devices that
+    no candidate has, do not count.
     """
-    rows = snapshot.rows(candidates)
+    given = None
+    if node_weights:
+        given = np.array([node_weights.get(node, 1) for node in candidates], dtype=np.float64)
+    return score_rows(
+        snapshot,
+        shape,
+        snapshot.rows(candidates),
+        near=snapshot.rows(near),
+        scheduled=snapshot.rows(scheduled),
+        node_weights=given,
+        weights=weights,
+    )
+
+
+def score_rows(
+    snapshot: Snapshot,
+    shape: PodShape,
+    rows: Rows,
+    *,
+    near: Rows = NO_ROWS,
+    scheduled: Rows = NO_ROWS,
+    node_weights: Terms | None = None,
+    weights: ScoreWeights = DEFAULT_WEIGHTS,
+) -> npt.NDArray[np.int64]:
+    """`score` for rows of the snapshot; `node_weights` (rows,)."""
     if not len(rows):
         return np.zeros(0, dtype=np.int64)
     total = np.zeros(len(rows), dtype=np.float64)
@@ -69,9 +96,9 @@ def score(
     for weight, term in (
         (weights.packing, packing),
         (weights.waste, waste),
-        (weights.distance, _nearness(snapshot, rows, near)),
-        (weights.scheduled, _among(snapshot, rows, scheduled)),
-        (weights.node_weight, _lightness(candidates, node_weights)),
+        (weights.distance, _nearness(snapshot, rows, near[near >= 0])),
+        (weights.scheduled, np.isin(rows, scheduled[scheduled >= 0]) if len(scheduled) else None),
+        (weights.node_weight, _lightness(node_weights)),
     ):
         if term is not None and weight > 0:
             total += weight * term
@@ -82,9 +109,7 @@ def score(
     return scores
 
 
-def _devices(
-    snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]
-) -> tuple[Terms | None, Terms | None]:
+def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | None, Terms | None]:
     """Packing: mean share of the asked scarce devices in use once the pod is there. Waste: 1
     less the share of free scarce devices on the node that the shape does not ask for.
     """
@@ -107,45 +132,29 @@ def _devices(
     return packing, waste
 
 
-def _nearness(
-    snapshot: Snapshot, rows: npt.NDArray[np.intp], near: Sequence[NodeName]
-) -> Terms | None:
+def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
     """1 on the same node as the rest of the gang, 0 as far from all of it as the tree allows.
 
     Distances are taken between distinct switches, not between nodes.
     """
-    others = snapshot.rows(near)
-    others = others[others >= 0]
     if not len(others):
         return None
     tree = topology.tree(snapshot.layout.paths)
     path = snapshot.layout.path
-    here, inverse = np.unique(path[rows], return_inverse=True)
+    here = np.arange(len(tree.rank), dtype=np.int32)
     there, counts = np.unique(path[others], return_counts=True)
-    between = topology.path_distances(tree, here[:, None], there[None, :]).astype(np.float64)
-    total = (between @ counts)[inverse]
+    between = topology.path_distances(tree, here[:, None], there[None, :])
+    total = (between @ counts)[path[rows]]
     same_node = np.bincount(others, minlength=snapshot.size)[rows]
-    below_one_switch = topology.path_distances(tree, path[rows], path[rows])
-    total -= same_node * below_one_switch
+    below_one_switch = topology.path_distances(tree, here, here)[path[rows]]
     furthest = topology.furthest(tree) * len(others)
-    return np.asarray(1.0 - total / furthest)
+    return np.asarray(1.0 - (total - same_node * below_one_switch) / furthest)
 
 
-def _among(
-    snapshot: Snapshot, rows: npt.NDArray[np.intp], chosen: Sequence[NodeName]
-) -> Terms | None:
-    if not chosen:
-        return None
-    return np.isin(rows, snapshot.rows(chosen)).astype(np.float64)
-
-
-def _lightness(
-    candidates: Sequence[NodeName], node_weights: Mapping[NodeName, int] | None
-) -> Terms | None:
+def _lightness(given: Terms | None) -> Terms | None:
     """1 for the lightest candidate, 0 for the heaviest."""
-    if not node_weights:
+    if given is None:
         return None
-    given = np.array([node_weights.get(node, 1) for node in candidates], dtype=np.float64)
     lightest, heaviest = given.min(), given.max()
     if lightest == heaviest:
         return None

@@ -5,26 +5,38 @@ A snapshot needs "which node is this name" and "what does this pod hold" as they
 and a later write copies only the one shard that it hits (a few hundred entries).
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from itertools import repeat
 from typing import Generic, TypeVar
 
 K = TypeVar("K")
 V = TypeVar("V")
 
 SHARDS = 256
+MANY = 512
+"""Keys looked up at once that pay for one dictionary of all shards."""
 
 
 class FrozenShards(Mapping[K, V]):
     """A mapping as it was when it was frozen."""
 
-    __slots__ = ("_length", "_shards")
+    __slots__ = ("_length", "_shards", "_whole")
 
     def __init__(self, shards: tuple[dict[K, V], ...], length: int) -> None:
         self._shards = shards
         self._length = length
+        self._whole: dict[K, V] | None = None
 
     def __getitem__(self, key: K) -> V:
         return self._shards[hash(key) % SHARDS][key]
+
+    def find_all(self, keys: Collection[K], default: V) -> list[V]:
+        """`find` for many keys: a long list is worth making one dictionary of all shards, once."""
+        if self._whole is None and len(keys) < MANY:
+            return [self.find(key, default) for key in keys]
+        if self._whole is None:
+            self._whole = {key: value for shard in self._shards for key, value in shard.items()}
+        return list(map(self._whole.get, keys, repeat(default)))
 
     def find(self, key: K, default: V) -> V:
         """Like `get`, without an exception for what is not there."""

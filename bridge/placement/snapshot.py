@@ -5,7 +5,7 @@ switches) changes now and then and carries what was computed from it; amounts ch
 pod. Row numbers are stable while a node exists; rows between may be empty.
 """
 
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
@@ -41,6 +41,56 @@ REMEMBERED = 128
 """Answers kept per layout."""
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Asks:
+    """What one pod asks for, without zeros; its place among the node's pods is the first.
+
+    `lines` (asks,) intp and `amounts` (asks, 1) int64 belong together; `missing` are resources
+    that no node has (they are not among the lines).
+    """
+
+    lines: npt.NDArray[np.intp]
+    amounts: npt.NDArray[np.int64]
+    missing: tuple[tuple[str, int], ...]
+
+
+class Lines(dict[str, int]):
+    """Resource name → line of the amounts; never changed once it is in a snapshot.
+
+    Remembers what shapes ask for in terms of lines: pods of one template ask again and again.
+    """
+
+    __slots__ = ("_asks",)
+
+    def __init__(self, lines: Mapping[str, int]) -> None:
+        super().__init__(lines)
+        self._asks: dict[Resources, Asks] = {}
+
+    def asks(self, requests: Resources) -> Asks:
+        """What is asked of which line."""
+        known = self._asks.get(requests)
+        if known is None:
+            if len(self._asks) >= REMEMBERED:
+                self._asks.clear()
+            known = self._asks[requests] = self._translate(requests)
+        return known
+
+    def _translate(self, requests: Resources) -> Asks:
+        wanted = {
+            "pods": 1,
+            "cpu": requests.cpu_milli,
+            "memory": requests.memory_bytes,
+            "ephemeral-storage": requests.ephemeral_bytes,
+            **dict(requests.extended),
+        }
+        found = [(self[name], min(n, MOST)) for name, n in wanted.items() if n > 0 and name in self]
+        return Asks(
+            lines=np.array([line for line, _ in found], dtype=np.intp),
+            amounts=np.array([[amount] for _, amount in found], dtype=np.int64),
+            missing=tuple((name, n) for name, n in wanted.items() if n > 0 and name not in self),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +148,7 @@ class Snapshot:
 
     generation: int
     layout: Layout
-    resources: Mapping[str, int]
+    resources: Lines
     allocatable: npt.NDArray[np.int64]
     used: npt.NDArray[np.int64]
     lasting: npt.NDArray[np.int64]
@@ -121,35 +171,8 @@ class Snapshot:
         row = self.layout.row_of.find(node, NO_ROW)
         return row if row != NO_ROW and self.layout.alive[row] else NO_ROW
 
-    def rows(self, nodes: Iterable[NodeName]) -> npt.NDArray[np.intp]:
+    def rows(self, nodes: Collection[NodeName]) -> npt.NDArray[np.intp]:
         """(nodes,) rows, NO_ROW for those that Kubernetes does not know."""
-        find = self.layout.row_of.find
-        rows = np.array([find(node, NO_ROW) for node in nodes], dtype=np.intp)
-        if len(rows) and len(self.layout.alive):
-            rows[~self.layout.alive[rows]] = NO_ROW
+        rows = np.array(self.layout.row_of.find_all(nodes, NO_ROW), dtype=np.intp)
+        rows[~self.layout.alive[rows]] = NO_ROW
         return rows
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One resource that a shape asks for: its line (NO_ROW if no node has such) and amount."""
-
-    name: str
-    line: int
-    amount: int
-
-
-def asks(resources: Mapping[str, int], requests: Resources) -> tuple[Ask, ...]:
-    """What of which line is asked, without zeros; a pod's slot is the first."""
-    amounts = (
-        ("pods", 1),
-        ("cpu", requests.cpu_milli),
-        ("memory", requests.memory_bytes),
-        ("ephemeral-storage", requests.ephemeral_bytes),
-        *requests.extended,
-    )
-    return tuple(
-        Ask(name, resources.get(name, NO_ROW), min(amount, MOST))
-        for name, amount in amounts
-        if amount > 0
-    )

@@ -6,7 +6,7 @@ a node, so that the order in which news of pods and nodes arrive does not matter
 """
 
 import heapq
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable
 from typing import TypeVar
 
 import numpy as np
@@ -54,7 +54,7 @@ class NodeTable:
         self._free: list[int] = []
         self._row_of: Shards[NodeName, int] = Shards()
         self._pods: Shards[PodUid, Holding] = Shards()
-        self._lines: Mapping[str, int] = dict(views.FIXED)
+        self._lines = views.Lines(views.FIXED)
         self._labels = labels.LabelStore(
             self._capacity, wide=class_ignore_keys, most_values=class_most_values
         )
@@ -255,16 +255,16 @@ class NodeTable:
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
         """(resources,) int64, with lines for resources never seen before."""
         self._define_lines(name for name, _ in resources.extended)
+        asks = self._lines.asks(resources)
         amounts = np.zeros(len(self._lines), dtype=np.int64)
-        for ask in views.asks(self._lines, resources):
-            amounts[ask.line] = ask.amount
+        amounts[asks.lines] = asks.amounts[:, 0]
         amounts[views.PODS] = pods
         return amounts
 
     def _define_lines(self, names: Iterable[str]) -> None:
         new = [name for name in names if name not in self._lines]
         if new:
-            lines = dict(self._lines)
+            lines = views.Lines(self._lines)
             for name in new:
                 lines[name] = len(lines)
             self._lines = lines

@@ -6,6 +6,7 @@ write in place) and when Slurm refuses it. It is never logged nor shown by repr.
 
 import asyncio
 import os
+import re
 from pathlib import Path
 
 from bridge.clock import Clock
@@ -14,6 +15,7 @@ from bridge.slurm.errors import NotAuthorised
 _STAT_INTERVAL_S = 1.0
 _MAX_BYTES = 64 * 1024
 _PREFIX = "SLURM_JWT="
+_WORD = re.compile(r"^[!-~]+$")
 
 
 class TokenSource:
@@ -67,7 +69,7 @@ class TokenSource:
                 "Slurm operator into it (scontrol token username=… lifespan=…)"
             ) from error
         token = _cleaned(text)
-        if not token or not token.isprintable() or " " in token:
+        if not _WORD.match(token):
             raise NotAuthorised(
                 f"the token file {path} holds no JWT (one word expected); write the output of "
                 "`scontrol token` into it"

@@ -1,5 +1,6 @@
 """The recordings: what a real slurmrestd answered (see record.py), and how to play them back."""
 
+import functools
 import json
 import pathlib
 from collections.abc import Callable, Mapping
@@ -36,6 +37,7 @@ class Exchange:
         )
 
 
+@functools.cache
 def load(file: str) -> Mapping[str, Exchange]:
     """All exchanges of one recording, by name."""
     kept = json.loads((FOLDER / f"{file}.json").read_text())
@@ -104,3 +106,7 @@ def refused(number: int, *, status: int = 500, source: str = "there()") -> httpx
     """An answer with one of Slurm's errors."""
     error = {"error_number": number, "error": "words", "description": "said", "source": source}
     return httpx.Response(status, json={"errors": [error], "warnings": []})
+
+
+for _file in ("jobs", "nodes", "mistakes", "outage", "expired"):
+    load(_file)  # here, since a read inside a test's loop would block it

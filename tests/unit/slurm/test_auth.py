@@ -1,0 +1,81 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from bridge.slurm import NotAuthorised, TokenSource
+
+from .clocks import ImpatientClock
+
+
+async def _get(source: TokenSource, clock: ImpatientClock) -> str:
+    clock.now_s += 1.5  # the file is looked at once a second
+    return await source.get(clock=clock)
+
+
+@pytest.mark.parametrize("text", ["abc.def", "abc.def\n", "SLURM_JWT=abc.def\n", " abc.def "])
+async def test_reads_the_forms_that_scontrol_prints(tmp_path: Path, text: str) -> None:
+    """With or without its name, with or without a newline."""
+    (tmp_path / "token").write_text(text)
+    assert await _get(TokenSource.from_file(tmp_path / "token"), ImpatientClock()) == "abc.def"
+
+
+async def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    """Written in place, replaced, or swapped behind a symlink as Kubernetes does."""
+    clock, file = ImpatientClock(), tmp_path / "token"
+    (tmp_path / "v1").write_text("one")
+    file.symlink_to("v1")
+    source = TokenSource.from_file(file)
+    assert await _get(source, clock) == "one"
+    (tmp_path / "v1").write_text("in-place")
+    assert await _get(source, clock) == "in-place"
+    (tmp_path / "v2").write_text("swapped")
+    (tmp_path / "next").symlink_to("v2")
+    (tmp_path / "next").replace(file)
+    assert await _get(source, clock) == "swapped"
+
+
+async def test_an_unchanged_file_is_only_looked_at(tmp_path: Path) -> None:
+    """Same inode, time and size: its content isn't read."""
+    clock, file = ImpatientClock(), tmp_path / "token"
+    file.write_text("one")
+    source = TokenSource.from_file(file)
+    assert await _get(source, clock) == "one"
+    facts = file.stat()
+    file.write_text("two")
+    os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
+    assert await _get(source, clock) == "one"
+    assert await source.renew()
+    assert await _get(source, clock) == "two"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "two words", "tab\tbed", "new\nline", "tökén"])
+async def test_a_file_without_a_token_says_so(tmp_path: Path, text: str) -> None:
+    """The message names the file and how to make a token, not what stands in it."""
+    (tmp_path / "token").write_text(text)
+    with pytest.raises(NotAuthorised, match="scontrol token") as caught:
+        await _get(TokenSource.from_file(tmp_path / "token"), ImpatientClock())
+    assert str(tmp_path / "token") in str(caught.value)
+    assert not text.strip() or text.strip() not in str(caught.value)
+
+
+async def test_a_missing_file_says_so_until_it_is_there(tmp_path: Path) -> None:
+    """The cause once gone, the next call works."""
+    source, clock = TokenSource.from_file(tmp_path / "token"), ImpatientClock()
+    with pytest.raises(NotAuthorised, match="can't be read"):
+        await _get(source, clock)
+    (tmp_path / "token").write_text("one")
+    assert await _get(source, clock) == "one"
+
+
+async def test_a_fixed_token_cant_be_renewed() -> None:
+    """It is what it is."""
+    source = TokenSource.fixed("SLURM_JWT=one")
+    assert await _get(source, ImpatientClock()) == "one"
+    assert not await source.renew()
+
+
+def test_repr_shows_no_token(tmp_path: Path) -> None:
+    """Logs may show the source, never what it gives."""
+    assert "secret" not in repr(TokenSource.fixed("secret"))
+    assert "token" in repr(TokenSource.from_file(tmp_path / "token"))

@@ -23,6 +23,7 @@ from kubernetes.config.kube_config import ConfigNode, KubeConfigLoader, KubeConf
 
 from bridge.config import KubernetesSettings
 from bridge.errors import BridgeError, ConfigError
+from bridge.kube import proxies
 
 _FILES_LAST_S = 60.0
 """Tokens in files are rotated by others; client-go looks again after a minute, too."""
@@ -82,7 +83,7 @@ def _load(settings: KubernetesSettings, places: Places, now_s: float) -> Access:
     files = _kubeconfig(settings, places)
     try:
         if files:
-            return _from_kubeconfig(files, settings.context, now_s)
+            return _from_kubeconfig(files, settings.context, places, now_s)
         return _in_cluster(places)
     except BridgeError:
         raise
@@ -105,7 +106,7 @@ def _kubeconfig(settings: KubernetesSettings, places: Places) -> str:
     return str(at_home) if at_home.exists() else ""
 
 
-def _from_kubeconfig(files: str, context: str, now_s: float) -> Access:
+def _from_kubeconfig(files: str, context: str, places: Places, now_s: float) -> Access:
     if not any(Path(one).expanduser().is_file() for one in files.split(os.pathsep)):
         raise ConfigError(
             f"Kubernetes: no kubeconfig at {files}; set kubernetes.kubeconfig or $KUBECONFIG"
@@ -117,7 +118,7 @@ def _from_kubeconfig(files: str, context: str, now_s: float) -> Access:
     loader = KubeConfigLoader(config_dict=merged, active_context=name)
     loader.load_and_set(configuration)
     token = configuration.api_key.get("BearerToken", "")
-    return _access(f"context {name}", configuration, token, lasts_s)
+    return _access(f"context {name}", configuration, token, lasts_s, places)
 
 
 def _ask_plugin(merged: ConfigNode, context: str, now_s: float) -> float:
@@ -160,11 +161,19 @@ def _in_cluster(places: Places) -> Access:
         environ=places.environ,
     ).load_and_set(configuration)
     token = configuration.api_key.get("BearerToken", "")
-    return _access("in-cluster", configuration, token, _FILES_LAST_S)
+    return _access("in-cluster", configuration, token, _FILES_LAST_S, places)
 
 
-def _access(source: str, configuration: Configuration, token: str, lasts_s: float) -> Access:
+def _access(
+    source: str, configuration: Configuration, token: str, lasts_s: float, places: Places
+) -> Access:
     configuration.connection_pool_maxsize = 0  # the client bounds what is in flight, not watches
+    # aiohttp would look for a proxy in a thread for every request, and for a password in .netrc,
+    # which it refuses to see beside a token.
+    configuration.client_session_kwargs = {"trust_env": False}
+    configuration.proxy = configuration.proxy or proxies.for_server(
+        configuration.host, places.environ
+    )
     scheme, _, secret = token.partition(" ")
     return Access(
         target=f"{source}, server {configuration.host}",
@@ -178,4 +187,5 @@ def _access(source: str, configuration: Configuration, token: str, lasts_s: floa
 def _tls(configuration: Configuration) -> tuple[str, ...]:
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
     contents = [Path(name).read_text() if name else "" for name in files]
-    return (configuration.host, str(configuration.verify_ssl), *contents)
+    proxy = str(configuration.proxy)
+    return (configuration.host, proxy, str(configuration.verify_ssl), *contents)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import stat
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -324,6 +325,33 @@ async def test_user_without_anything(tmp_path: Path) -> None:
     document["users"] = []
     file.write_text(yaml.safe_dump(document))
     assert (await load(tmp_path, KUBECONFIG=str(file))).authorization == ""
+
+
+async def test_proxy(tmp_path: Path) -> None:
+    """The kubeconfig's own proxy is used, else the environment's."""
+    file = kubeconfig(tmp_path / "config", "https://k8s.corp:6443")
+    variables = {"HTTPS_PROXY": "http://p:1", "KUBECONFIG": str(file)}
+    assert (await load(tmp_path, **variables)).configuration.proxy == "http://p:1"
+    document = yaml.safe_load(file.read_text())
+    document["clusters"][0]["cluster"]["proxy-url"] = "http://own:2"
+    file.write_text(yaml.safe_dump(document))
+    assert (await load(tmp_path, **variables)).configuration.proxy == "http://own:2"
+
+
+async def test_no_thread_for_a_request(tmp_path: Path) -> None:
+    """A request runs in the loop alone: no look-up of proxies or passwords in other threads."""
+    async with ApiServer() as server, connected(server, tmp_path) as client:
+        server.on("GET", POD, ok({}))
+        asyncio.get_running_loop().set_default_executor(NoThreads())
+        await client.get(POD)
+        assert len(server.requests) == 1
+
+
+class NoThreads(ThreadPoolExecutor):
+    """An executor that nobody may use."""
+
+    def submit(self, *_: Any, **__: Any) -> Any:
+        raise AssertionError("a thread for a request")
 
 
 def sent(server: ApiServer) -> list[str]:

@@ -9,6 +9,8 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
     topology    the fabric's tree: order and distance
     assign      a gang's slots onto the nodes that Slurm granted
     score       which of several nodes is best
+    whatif      the same questions if pods ended, nodes came back or were drained
+    domains     what other pods' places ask of a node: (anti-)affinity, topology spread
 """
 
 from bridge.placement.assign import assign
@@ -18,6 +20,7 @@ from bridge.placement.score import ScoreWeights, score
 from bridge.placement.snapshot import Snapshot
 from bridge.placement.table import NodeTable
 from bridge.placement.topology import order, path_of
+from bridge.placement.whatif import slots, what_if
 
 __all__ = [
     "NodeTable",
@@ -33,4 +36,6 @@ __all__ = [
     "assign",
     "score",
     "ScoreWeights",
+    "what_if",
+    "slots",
 ]

@@ -14,7 +14,7 @@ PortKey = tuple[str, int]
 EVERY_ADDRESS = ""
 
 PortRows = Mapping[PortKey, Mapping[str, npt.NDArray[np.intp]]]
-"""(protocol, port) → host address (EVERY_ADDRESS for all) → rows where a pod has it."""
+"""(protocol, port) → host address (EVERY_ADDRESS for all) → a row for each pod that has it."""
 
 
 def address(port: HostPort) -> str:
@@ -51,7 +51,7 @@ class PortStore:
         if self._published is None:
             for key in self._taken.keys() - self._arrays.keys():
                 self._arrays[key] = {
-                    host: np.fromiter(rows, dtype=np.intp, count=len(rows))
+                    host: np.fromiter(rows.elements(), dtype=np.intp, count=rows.total())
                     for host, rows in self._taken[key].items()
                 }
             self._published = dict(self._arrays)

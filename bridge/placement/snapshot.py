@@ -153,7 +153,7 @@ class Snapshot:
     used: npt.NDArray[np.int64]
     lasting: npt.NDArray[np.int64]
     ports: Mapping[tuple[str, int], Mapping[str, npt.NDArray[np.intp]]]
-    """(protocol, port) → host address ("" for all) → rows where a pod has it."""
+    """(protocol, port) → host address ("" for all) → a row for each pod that has it."""
     pods: FrozenShards[PodUid, Holding]
 
     @property

@@ -44,9 +44,14 @@ def lasting(taints: TaintSet, *, scheduler_name: str) -> TaintSet:
         taint
         for taint in taints
         if taint.effect != "PreferNoSchedule"
-        and not taint.key.startswith(STATE_PREFIXES)
+        and not is_state(taint)
         and not _is_ours(taint, scheduler_name)
     )
+
+
+def is_state(taint: Taint) -> bool:
+    """Whether it says how a node is at the moment, not what it is."""
+    return taint.key.startswith(STATE_PREFIXES)
 
 
 def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
@@ -84,7 +89,7 @@ def _first(
     for index, taint in enumerate(taints):
         if taint.effect == "PreferNoSchedule" or _is_ours(taint, scheduler_name):
             continue
-        if not now and taint.key.startswith(STATE_PREFIXES):
+        if not now and is_state(taint):
             continue
         if not tolerates(tolerations, taint):
             return index

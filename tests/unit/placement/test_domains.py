@@ -1,0 +1,62 @@
+"""Other pods' places as requirements on a node's labels."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.ids import NodeName
+from bridge.model.node import Node
+from bridge.placement import NodeTable, domains
+from bridge.placement.selectors import all_of
+from tests.builders import a_node
+from tests.unit.placement import clusters
+from tests.unit.placement.oracle import OURS
+
+keys = st.sampled_from(clusters.KEYS)
+counts = st.dictionaries(clusters.names, st.integers(0, 3), max_size=4)
+
+
+def allowed(table: NodeTable, requirement: object) -> set[str]:
+    """The nodes that meet the requirement."""
+    snapshot = table.snapshot()
+    met = all_of(snapshot.layout.labels, [requirement], slice(None))  # type: ignore[list-item]
+    return set(snapshot.names[met & snapshot.layout.alive])
+
+
+@given(st.lists(clusters.nodes, max_size=6), keys, counts, st.booleans(), st.integers(1, 2))
+def test_requirements_say_what_kubernetes_says(
+    nodes: list[Node], key: str, matching: dict[NodeName, int], itself: bool, skew: int
+) -> None:
+    """Anti-affinity, affinity and spread, node by node as the documentation has them."""
+    known = {node.name: node for node in nodes}
+    table = clusters.a_table()
+    for node in known.values():
+        table.upsert(node)
+    pods: dict[str, int] = {}
+    for name, node in known.items():
+        if key in node.labels:
+            here = node.labels[key]
+            pods[here] = pods.get(here, 0) + matching.get(name, 0)
+    of = {name: node.labels.get(key) for name, node in known.items()}
+    snapshot = table.snapshot()
+    assert allowed(table, domains.anti_affinity(snapshot, key, matching)) == {
+        name for name, domain in of.items() if domain is None or not pods[domain]
+    }
+    first = itself and not any(pods.values())
+    assert allowed(table, domains.affinity(snapshot, key, matching, itself=itself)) == {
+        name for name, domain in of.items() if domain is not None and (pods[domain] or first)
+    }
+    least = min(pods.values(), default=0)
+    spread = domains.spread(snapshot, key, matching, max_skew=skew, itself=itself)
+    assert allowed(table, spread) == {
+        name
+        for name, domain in of.items()
+        if domain is not None and pods[domain] + itself - least <= skew
+    }
+
+
+def test_pods_on_nodes_that_are_gone_count_nowhere() -> None:
+    """Only nodes that exist make domains."""
+    table = NodeTable(scheduler_name=OURS)
+    table.upsert(a_node("n1", labels={"zone": "a"}))
+    matching = {NodeName("gone"): 5, NodeName("n1"): 0}
+    assert domains.anti_affinity(table.snapshot(), "zone", matching).values == ()

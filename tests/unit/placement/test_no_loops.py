@@ -1,0 +1,146 @@
+"""Query paths do not loop over nodes in Python: the work of the interpreter is counted."""
+
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
+from bridge.model.job import Allocation, Gres, NodeGrant
+from bridge.model.resources import Resources
+from bridge.model.scheduling import HostPort, NodeSelectorTerm, PodShape, Requirement
+from bridge.placement import (
+    NodeTable,
+    Snapshot,
+    assign,
+    check_node,
+    class_of,
+    feasible,
+    feasible_classes,
+    slots,
+    what_if,
+)
+from bridge.placement.score import score_rows
+from tests.builders import a_gang, a_node
+from tests.unit.placement.oracle import OURS
+
+LAYER = "topology.k8s.aws/network-node-layer-"
+SHAPE = PodShape(
+    requests=Resources(cpu_milli=4000, extended=(("nvidia.com/gpu", 2),)),
+    node_selector=(("zone", "z1"),),
+    affinity_terms=(
+        NodeSelectorTerm((Requirement("kubernetes.io/hostname", "NotIn", ("n3",)),)),
+        NodeSelectorTerm(fields=(Requirement("metadata.name", "In", ("n5",)),)),
+    ),
+    host_ports=(HostPort(80),),
+)
+NARROW = PodShape(requests=SHAPE.requests, node_selector=SHAPE.node_selector)
+GANG = a_gang("g", size=16, shape=PodShape(requests=SHAPE.requests))
+GRANT = Allocation(
+    SlurmJobId(1),
+    tuple(NodeGrant(SlurmNodeName(f"n{n}"), 64, 1 << 20, (Gres("gpu", "", 8),)) for n in range(4)),
+)
+BY_NAME = {SlurmNodeName(f"n{n}"): NodeName(f"n{n}") for n in range(4)}
+
+
+def cluster(size: int) -> NodeTable:
+    """The same few kinds of nodes and switches, whatever the size."""
+    table = NodeTable(scheduler_name=OURS)
+    for number in range(size):
+        labels = {
+            "kubernetes.io/hostname": f"n{number}",
+            "zone": f"z{number % 3}",
+            f"{LAYER}1": "s",
+            f"{LAYER}2": f"l{number % 4}",
+        }
+        table.upsert(a_node(f"n{number}", labels=labels))
+        if number % 2:
+            table.occupy(PodUid(f"p{number}"), NodeName(f"n{number}"), SHAPE)
+    return table
+
+
+def work(query: Callable[[], object]) -> int:
+    """Lines of Python executed and functions called (C functions too) by a query."""
+    count = 0
+
+    def each_line(frame: FrameType, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += 1
+        return each_line
+
+    def each_call(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    traced, profiled = sys.gettrace(), sys.getprofile()
+    sys.settrace(each_line)
+    sys.setprofile(each_call)
+    try:
+        query()
+    finally:
+        sys.setprofile(profiled)
+        sys.settrace(traced)
+    return count
+
+
+QUERIES: dict[str, Callable[[Snapshot], object]] = {
+    "feasible ever": lambda snapshot: feasible(snapshot, SHAPE, now=False),
+    "feasible now": lambda snapshot: feasible(snapshot, SHAPE, now=True),
+    "summary": lambda snapshot: feasible(snapshot, SHAPE, now=True).summary(),
+    "check node": lambda snapshot: check_node(snapshot, SHAPE, NodeName("n5")),
+    "class of": lambda snapshot: class_of(snapshot, NodeName("n5")),
+    "feasible classes": lambda snapshot: feasible_classes(snapshot, NARROW),
+    "score": lambda snapshot: score_rows(
+        snapshot, SHAPE, feasible(snapshot, SHAPE, now=True).mask.nonzero()[0],
+        near=snapshot.rows([NodeName("n1")]),
+    ),
+    "assign": lambda snapshot: assign(
+        snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"}
+    ),
+    "what if": lambda snapshot: slots(
+        what_if(snapshot, ended=[PodUid("p1")], drained=[NodeName("n2")]), SHAPE
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", QUERIES)
+def test_a_query_costs_the_interpreter_the_same_at_any_size(name: str) -> None:
+    """Twenty times the nodes: not one more line or call, cold or warm."""
+    costs = []
+    for size in (60, 1200):
+        snapshot = cluster(size).snapshot()
+        cold = work(lambda: QUERIES[name](snapshot))  # noqa: B023
+        warm = work(lambda: QUERIES[name](snapshot))  # noqa: B023
+        costs.append((cold, warm))
+    assert costs[0] == costs[1]
+    assert costs[0][0] > 10
+
+
+def test_updating_a_node_and_taking_a_snapshot_costs_the_same_at_any_size() -> None:
+    """One changed node or pod, then a snapshot: no loop over the others."""
+    costs = []
+    for size in (60, 1200):
+        table = cluster(size)
+        kept = [table.snapshot()]
+
+        def change(table: NodeTable = table, kept: list[Snapshot] = kept) -> None:
+            table.upsert(a_node("n7", gpu=4, labels={"zone": "z1"}))
+            table.occupy(PodUid("new"), NodeName("n8"), SHAPE)
+            kept[:] = [table.snapshot()]
+
+        def undo(table: NodeTable = table, kept: list[Snapshot] = kept) -> None:
+            table.upsert(a_node("n7", labels={"zone": "z1"}))
+            table.vacate(PodUid("new"))
+            kept[:] = [table.snapshot()]
+
+        costs.append([work(step) for step in (change, undo, change)])
+    assert costs[0] == costs[1]
+
+
+def test_the_counter_sees_a_loop() -> None:
+    """A loop over nodes would be seen: the measure itself is tested."""
+    few, many = (cluster(size).snapshot() for size in (60, 1200))
+    loops = [work(lambda: [str(name) for name in one.names]) for one in (few, many)]  # noqa: B023
+    assert loops[1] > 10 * loops[0]

@@ -1,0 +1,116 @@
+"""Scores: integers 0 to 10, each term in its direction."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.placement import NodeTable, ScoreWeights, score
+from tests.builders import a_node
+from tests.unit.placement import clusters
+from tests.unit.placement.oracle import OURS, Cluster
+
+LAYER = "topology.k8s.aws/network-node-layer-"
+GPU = PodShape(requests=Resources(extended=(("nvidia.com/gpu", 2),)))
+PLAIN = PodShape(requests=Resources(cpu_milli=1000))
+
+
+def names(*them: str) -> list[NodeName]:
+    """As node names."""
+    return [NodeName(one) for one in them]
+
+
+def table(**gpus: int) -> NodeTable:
+    """Nodes <leaf><number> with so many GPUs."""
+    made = NodeTable(scheduler_name=OURS)
+    for name, count in gpus.items():
+        labels = {f"{LAYER}1": "spine" if name[0] < "x" else "other", f"{LAYER}2": name[0]}
+        made.upsert(a_node(name, gpu=count, labels=labels))
+    return made
+
+
+@given(
+    clusters.clusters(), clusters.shapes, st.lists(clusters.names, max_size=8),
+    st.lists(clusters.names, max_size=3), st.lists(clusters.names, max_size=3),
+    st.dictionaries(clusters.names, st.integers(1, 100)),
+)  # fmt: skip
+def test_scores_are_integers_from_0_to_10_by_candidate(
+    cluster: Cluster,
+    shape: PodShape,
+    candidates: list[NodeName],
+    near: list[NodeName],
+    scheduled: list[NodeName],
+    weights: dict[NodeName, int],
+) -> None:
+    """Whatever the inputs; unknown nodes get 0; the same node gets the same score."""
+    snapshot = clusters.table_of(cluster).snapshot()
+    scores = score(
+        snapshot, shape, candidates, near=near, scheduled=scheduled, node_weights=weights
+    )
+    assert scores.shape == (len(candidates),)
+    assert scores.dtype == np.int64
+    assert all(0 <= one <= 10 for one in scores)
+    by_name: dict[NodeName, int] = {}
+    for name, one in zip(candidates, scores.tolist(), strict=True):
+        assert by_name.setdefault(name, one) == one
+        assert name in cluster.nodes or one == 0
+
+
+def test_gpu_pods_fill_nodes_that_are_begun() -> None:
+    """Whole GPU nodes stay whole for those who need them."""
+    nodes = table(a1=8, a2=8)
+    nodes.occupy(PodUid("p"), NodeName("a2"), GPU)
+    whole, begun = score(nodes.snapshot(), GPU, names("a1", "a2"))
+    assert begun > whole
+
+
+def test_pods_without_gpus_leave_gpu_nodes_alone() -> None:
+    """A plain pod prefers a node that has none, then one whose GPUs are in use."""
+    nodes = table(a1=8, a2=8, a3=0)
+    nodes.occupy(PodUid("p"), NodeName("a2"), PodShape(requests=Resources(
+        extended=(("nvidia.com/gpu", 8),))))  # fmt: skip
+    idle, busy, none = score(nodes.snapshot(), PLAIN, names("a1", "a2", "a3"))
+    assert idle < busy == none
+
+
+def test_nearer_to_the_gang_is_better() -> None:
+    """The gang's own node, then its leaf, then its spine, then elsewhere."""
+    nodes = table(a1=0, a2=0, b1=0, x1=0)
+    scores = score(nodes.snapshot(), PLAIN, names("a1", "a2", "b1", "x1"), near=names("a1"))
+    assert scores.tolist() == sorted(scores.tolist(), reverse=True)
+    assert len(set(scores.tolist())) == 4
+    assert (scores[0], scores[-1]) == (10, 0)
+
+
+def test_what_slurm_has_planned_counts() -> None:
+    """Backfill's nodes, and the lighter of Slurm's node weights."""
+    nodes = table(a1=0, a2=0).snapshot()
+    planned = score(nodes, PLAIN, names("a1", "a2"), scheduled=names("a2"))
+    assert planned.tolist() == [0, 10]
+    weights = {NodeName("a1"): 10, NodeName("a2"): 20}
+    assert score(nodes, PLAIN, names("a1", "a2"), node_weights=weights).tolist() == [10, 0]
+
+
+@pytest.mark.parametrize(
+    ("weights", "expected"),
+    [
+        (ScoreWeights(distance=0), [0, 10]),
+        (ScoreWeights(scheduled=0), [10, 7]),
+        (ScoreWeights(distance=0, scheduled=0), [0, 0]),
+    ],
+)
+def test_weights_decide_between_terms(weights: ScoreWeights, expected: list[int]) -> None:
+    """A weight of 0 leaves its term out; without any term all are equal."""
+    scores = score(
+        table(a1=0, a2=0).snapshot(), PLAIN, names("a1", "a2"),
+        near=names("a1"), scheduled=names("a2"), weights=weights,
+    )  # fmt: skip
+    assert scores.tolist() == expected
+
+
+def test_no_candidates_no_scores() -> None:
+    """An empty list is answered by an empty array."""
+    assert score(table().snapshot(), PLAIN, []).tolist() == []

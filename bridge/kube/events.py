@@ -174,7 +174,7 @@ class EventRecorder:
                     self._drop(series, error)
                     return
                 await self._clock.sleep(backoff.next_s())
-            except errors.KubeError as error:
+            except Exception as error:  # refused, or a mistake of ours: never worth a halt
                 self._drop(series, error)
                 return
             else:
@@ -224,7 +224,7 @@ class EventRecorder:
     def _counted(self, series: _Series, count: int) -> dict[str, Any]:
         return {"count": count, "lastObservedTime": times.micros(series.last_s)}
 
-    def _drop(self, series: _Series, error: errors.KubeError) -> None:
+    def _drop(self, series: _Series, error: Exception) -> None:
         self.dropped += 1
         series.written_at = self._clock.monotonic()
         _log.debug("event.dropped", reason=series.reason, note=series.note, error=str(error))
@@ -232,7 +232,9 @@ class EventRecorder:
     def _name(self, regarding: ObjectRef, now_s: float) -> str:
         """Unique: the object's name, and what differs between processes, times and events."""
         text = f"{self._instance} {now_s} {next(self._numbers)} {regarding.uid}"
-        return f"{regarding.name[:220]}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        return (
+            f"{regarding.name[:220].rstrip('.-')}.{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+        )
 
 
 def _path(series: _Series) -> str:
@@ -242,7 +244,7 @@ def _path(series: _Series) -> str:
 
 def _cut(note: str) -> str:
     """At most 1,024 bytes, as the API server allows, not in the middle of a character."""
-    data = note.encode()
+    data = note.encode(errors="replace")
     if len(data) <= _NOTE_BYTES:
-        return note
+        return data.decode()
     return data[: _NOTE_BYTES - 3].decode(errors="ignore") + "…"

@@ -6,6 +6,7 @@ wants the latter.
 
 import asyncio
 import os
+import pathlib
 import secrets
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager
@@ -17,7 +18,7 @@ import pytest
 from bridge import names
 from bridge.clock import SystemClock
 from bridge.config import KubernetesSettings
-from bridge.kube import errors, jobs, lines, namespaces, nodes, pods
+from bridge.kube import credentials, errors, jobs, lines, namespaces, nodes, pods
 from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.lease import Lease
@@ -132,6 +133,36 @@ async def test_cluster_identity(client: KubeClient) -> None:
     assert len(uid) == 36
     assert client.target.startswith("context ")
     assert ", server https://" in client.target
+
+
+async def test_as_a_service_account(
+    own: Stack | None, client: KubeClient, team: str, tmp_path: pathlib.Path
+) -> None:
+    """In a pod: the mounted token and CA are enough, the token is rotated, RBAC is told apart."""
+    if own is None:
+        pytest.skip("its CA is not known")
+    account = f"/api/v1/namespaces/{team}/serviceaccounts/default"
+
+    async def mount() -> None:
+        asked = await client.create(f"{account}/token", {"spec": {"expirationSeconds": 600}})
+        (tmp_path / "token").write_text(asked["status"]["token"])
+
+    (tmp_path / "ca.crt").write_bytes((own.layout.pki / "ca.crt").read_bytes())
+    (tmp_path / "token").write_text("not-a-token")
+    host, _, port = client.target.rpartition("https://")[2].partition(":")
+    places = credentials.Places(
+        environ={"KUBERNETES_SERVICE_HOST": host, "KUBERNETES_SERVICE_PORT": port},
+        service_account=tmp_path,
+        home=tmp_path,
+    )
+    inside = await KubeClient.connect(KubernetesSettings(), clock=SystemClock(), places=places)
+    try:
+        assert inside.target == f"in-cluster, server https://{host}:{port}"
+        await mount()  # only now: the first request finds a token that is refused
+        with pytest.raises(errors.Forbidden, match=f"system:serviceaccount:{team}:default"):
+            await inside.get(pods.PATH)
+    finally:
+        await inside.close()
 
 
 async def test_pin(client: KubeClient, team: str) -> None:

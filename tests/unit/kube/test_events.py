@@ -229,3 +229,24 @@ async def test_long_notes(tmp_path: Path) -> None:
     assert len(note.encode()) <= 1024
     assert note.rstrip("…") == "ü" * 510
     assert note.endswith("…")
+
+
+async def test_strange_notes(tmp_path: Path) -> None:
+    """Even a note that is no text (half a surrogate pair) raises nothing and is said."""
+    async with recording(tmp_path) as (server, recorder, _):
+        server.on("POST", PATH, ok({}, 201))
+        say(recorder, "caf\udce9")
+        (request,) = await server.until(1, "POST")
+    assert request.body["note"] == "caf?"
+
+
+async def test_name_of_an_event(tmp_path: Path) -> None:
+    """The name of an event is a name, however long its object's is."""
+    long = ObjectRef(kind="Pod", api_version="v1", namespace="team", name="a" * 219 + "-b", uid="u")
+    async with recording(tmp_path) as (server, recorder, _):
+        server.on("POST", PATH, ok({}, 201))
+        say(recorder, about=long)
+        (request,) = await server.until(1, "POST")
+    name = request.body["metadata"]["name"]
+    assert len(name) <= 253
+    assert name.startswith("a" * 219 + ".")

@@ -1,0 +1,475 @@
+"""`bridge.slurm` against real daemons: do they take what we write, and answer as we think?
+
+Runs against the slurmrestd of $SLURM_REST_URL with the token in $SLURM_JWT_FILE (the stack's env
+file sets both; $SLURM_TOPOLOGY names a topology and its root), or on a stack of its own. What
+stops slurmctld or compares with scontrol wants the latter.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from bridge.clock import SystemClock
+from bridge.model.ids import SlurmJobId, SlurmNodeName
+from bridge.model.job import Gres, JobIdentity
+from bridge.slurm import (
+    AlreadyExists,
+    InvalidRequest,
+    Job,
+    JobChanges,
+    JobDescription,
+    JobGone,
+    JobNotFound,
+    JobSeen,
+    JobWatcher,
+    NodeBusy,
+    NodeDefinition,
+    NotAuthorised,
+    NotFound,
+    Outage,
+    Recovered,
+    SlurmClient,
+    SlurmError,
+    TokenSource,
+    Unavailable,
+    hostlist,
+    identity,
+    timelimit,
+)
+from bridge.slurm.news import News
+from tests.e2e.stack import Settings, Stack
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
+
+PORT_BASE = 29500
+PARTITION = "slurm-bridge"
+TOPOLOGY = os.environ.get("SLURM_TOPOLOGY", "fabric:root")
+CLOCK = SystemClock()
+GPUS = (Gres("gpu", "h100", 8), Gres("efa", "", 4))
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | None]:
+    """A stack of this module's own, unless a slurmrestd is given."""
+    if os.environ.get("SLURM_REST_URL"):
+        yield None
+        return
+    if os.geteuid() != 0:
+        pytest.skip("the stack mounts and chroots: needs root; or set SLURM_REST_URL")
+    folder = tmp_path_factory.mktemp("slurm") / "state"
+    with Stack.up(Settings("slurm", folder, PORT_BASE)) as stack:
+        yield stack
+
+
+@pytest.fixture
+def only_own(own: Stack | None) -> Stack:
+    """The own stack; what is done to it can't be done to somebody's Slurm."""
+    if own is None:
+        pytest.skip("stops daemons: runs only on a stack of its own (unset SLURM_REST_URL)")
+    return own
+
+
+class Transport(httpx.AsyncBaseTransport):
+    """The way to the real one, that can hide REST versions and lose answers."""
+
+    def __init__(self, hidden: tuple[str, ...] = ()) -> None:
+        self._real = httpx.AsyncHTTPTransport()
+        self._hidden = hidden
+        self.lose: Callable[[httpx.Request], bool] = lambda _: False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        for version in self._hidden:
+            if request.url.path.startswith(f"/slurm/{version}/"):
+                url = request.url.copy_with(path="/slurm/v0.0.1/ping/")
+                request = httpx.Request(request.method, url, headers=request.headers)
+        response = await self._real.handle_async_request(request)
+        if self.lose(request):
+            await response.aread()
+            raise httpx.ReadError("lost on its way")
+        return response
+
+    async def aclose(self) -> None:
+        await self._real.aclose()
+
+
+def _client(
+    own: Stack | None, *, transport: Transport | None = None, token_file: Path | None = None
+) -> SlurmClient:
+    url = os.environ["SLURM_REST_URL"] if own is None else own.slurm_url
+    known = os.environ["SLURM_JWT_FILE"] if own is None else str(own.slurm_token_file)
+    return SlurmClient(
+        endpoints=[url],
+        token=TokenSource.from_file(token_file or known),
+        timeout_s=30.0,
+        clock=CLOCK,
+        transport=transport,
+    )
+
+
+@pytest.fixture(params=["v0.0.45", "v0.0.44"])
+async def client(own: Stack | None, request: pytest.FixtureRequest) -> AsyncIterator[SlurmClient]:
+    """A client as the bridge makes it, in each REST version that both know."""
+    hidden = () if request.param == "v0.0.45" else ("v0.0.45",)
+    async with _client(own, transport=Transport(hidden)) as client:
+        if await client.negotiate() != request.param:
+            pytest.skip(f"this Slurm does not speak {request.param}")
+        yield client
+
+
+@asynccontextmanager
+async def _nodes(client: SlurmClient, count: int) -> AsyncIterator[tuple[SlurmNodeName, ...]]:
+    """So many 8-GPU nodes of a class of their own, for as long as the test runs."""
+    run = secrets.token_hex(3)
+    names = tuple(SlurmNodeName(f"t-{run}-{number}.x.internal") for number in range(count))
+    for number, name in enumerate(names):
+        await client.create_node(_definition(name, run, leaf=number % 2))
+    try:
+        yield names
+    finally:
+        for job_id in await client.job_states():
+            try:
+                job = await client.get_job(job_id)
+            except JobNotFound:
+                continue
+            if job.comment == run or job.constraints == f"class-{run}":
+                await client.cancel_job(job_id)
+        for name in names:
+            try:
+                await _until(lambda name=name: _deleted(client, name), "node deleted")  # type: ignore[misc]
+            except NotFound:
+                continue
+
+
+def _definition(name: str, run: str, *, leaf: int = 0) -> NodeDefinition:
+    return NodeDefinition(
+        name=name,
+        address="127.0.0.1",
+        cpus=63,
+        memory_mib=64_000,
+        features=(PARTITION, f"class-{run}"),
+        topology=f"{TOPOLOGY}:spine-{run}:leaf-{run}-{leaf}",
+        gres=GPUS,
+    )
+
+
+async def _deleted(client: SlurmClient, name: SlurmNodeName) -> bool:
+    try:
+        await client.delete_node(name)
+    except NodeBusy:
+        return False
+    return True
+
+
+async def _until(check: Callable[[], object], what: str, *, within_s: float = 60) -> None:
+    """Ask again and again, also a coroutine's maker."""
+    async with asyncio.timeout(within_s):
+        while True:
+            result = check()
+            if asyncio.iscoroutine(result):
+                result = await result
+            if result:
+                return
+            await asyncio.sleep(0.02)
+    raise AssertionError(what)
+
+
+def _class_of(node: SlurmNodeName) -> str:
+    return f"class-{node.split('-')[1]}"
+
+
+def _job(node: SlurmNodeName, **fields: object) -> JobDescription:
+    """A job for the nodes of this test."""
+    said: dict[str, object] = {
+        "name": "e2e",
+        "partition": PARTITION,
+        "tasks": 1,
+        "cpus_per_task": 1,
+        "memory_per_cpu_mib": 100,
+        "constraints": _class_of(node),
+        "user_id": "1000",
+        "group_id": "1000",
+        **fields,
+    }
+    return JobDescription(**said)  # type: ignore[arg-type]
+
+
+async def _running(client: SlurmClient, job_id: SlurmJobId) -> Job:
+    found: list[Job] = []
+
+    async def runs() -> bool:
+        found[:] = [await client.get_job(job_id)]
+        return found[0].running and bool(found[0].grants)
+
+    await _until(runs, f"job {job_id} runs")
+    return found[0]
+
+
+async def test_a_gang_gets_what_it_asked_for(client: SlurmClient) -> None:
+    """Tasks, CPUs, memory, GPUs and EFA are granted to the unit, node by node."""
+    async with _nodes(client, 3) as nodes:
+        mine = JobIdentity("cluster", "gang", 1, "Job/team/trän")
+        job_id = await client.submit(
+            _job(
+                nodes[0],
+                tasks=4,
+                cpus_per_task=3,
+                nodes="2",
+                tasks_per_node=2,
+                tres_per_task="gres/gpu:2,gres/efa:1",
+                admin_comment=identity.format(mine),
+                time_limit_min=90,
+            )
+        )
+        job = await _running(client, job_id)
+        assert identity.parse(job.admin_comment) == mine
+        assert job.time_limit_min == 90
+        assert len(job.nodes) == 2
+        assert set(job.nodes) < set(nodes)
+        for grant in job.grants:
+            assert (grant.cpus, grant.memory_mib) == (6, 600)
+            assert grant.gres == (Gres("gpu", "h100", 4), Gres("efa", "", 2))
+        await client.cancel_job(job_id)
+        await client.cancel_job(job_id)
+        over = await client.get_job(job_id)
+        assert over.state == "CANCELLED"
+        assert over.grants == ()
+
+
+async def test_a_waiting_job_can_be_changed(client: SlurmClient) -> None:
+    """Constraints, excluded nodes, priority and limits change; lists can be cleared."""
+    async with _nodes(client, 1) as nodes:
+        job_id = await client.submit(_job(nodes[0], hold=True, comment=nodes[0].split("-")[1]))
+        job = await client.get_job(job_id)
+        assert job.hold
+        assert job.reason == "JobHeldUser"
+        await client.update_job(
+            job_id,
+            JobChanges(excluded_nodes=nodes, constraints="", time_limit_min=timelimit.UNLIMITED),
+        )
+        job = await client.get_job(job_id)
+        assert hostlist.expand(job.excluded_nodes) == nodes
+        assert job.constraints == ""
+        assert job.time_limit_min is None
+        await client.update_job(
+            job_id, JobChanges(excluded_nodes=(), constraints=_class_of(nodes[0]), time_limit_min=5)
+        )
+        job = await client.get_job(job_id)
+        assert (job.excluded_nodes, job.time_limit_min) == ("", 5)
+        await client.update_job(job_id, JobChanges(hold=False))
+        assert (await _running(client, job_id)).nodes == nodes
+
+
+async def test_nodes_live_and_die(client: SlurmClient) -> None:
+    """Registered exactly as defined, changed, drained, kept while busy, deleted."""
+    async with _nodes(client, 2) as nodes:
+        first = await client.get_node(nodes[0])
+        assert (first.cpus, first.memory_mib, first.gres) == (63, 64_000, GPUS)
+        assert first.external
+        assert first.idle
+        assert first.features == (PARTITION, _class_of(nodes[0]))
+        assert first.topology.startswith(TOPOLOGY)
+        assert {node.name for node in await client.list_nodes()} >= set(nodes)
+        with pytest.raises(AlreadyExists):
+            await client.create_node(_definition(nodes[0], "x"))
+        job_id = await client.submit(_job(nodes[0], required_nodes=(nodes[0],)))
+        await _running(client, job_id)
+        with pytest.raises(NodeBusy):
+            await client.delete_node(nodes[0])
+        assert not (await client.get_node(nodes[0])).idle
+        await client.update_node(nodes[1], state="DRAIN", reason="e2e: weight")
+        drained = await client.get_node(nodes[1])
+        assert drained.drained
+        assert drained.reason == "e2e: weight"
+        await client.update_node(nodes[1], state="UNDRAIN", weight=7)
+        await client.update_node(nodes[1], features=(PARTITION, "class-other"))
+        changed = await client.get_node(nodes[1])
+        assert not changed.drained
+        assert changed.weight == 7
+        assert changed.features == changed.active_features == (PARTITION, "class-other")
+        for name in ("e2e-unknown", "e2e.unknown"):
+            for call in (client.get_node, client.delete_node):
+                with pytest.raises(NotFound):
+                    await call(SlurmNodeName(name))
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "number"),
+    [
+        ({"partition": "nope"}, InvalidRequest, 2000),
+        ({"tres_per_task": "gres/gpu:9"}, InvalidRequest, 2014),
+        ({"tres_per_task": "gres/fpga:1"}, InvalidRequest, 2072),
+        ({"constraints": "nope"}, InvalidRequest, 2029),
+        ({"user_id": "nope"}, InvalidRequest, 2166),
+        ({"reservation": "nope"}, InvalidRequest, 2053),
+        ({"excluded_nodes": ("nope",)}, InvalidRequest, 2018),
+        ({"flags": ("EXTERNAL_JOB", "NOPE")}, InvalidRequest, 9207),
+        ({"others": {"nope": 1}}, InvalidRequest, 0),
+        ({"others": {"tasks": "many"}}, InvalidRequest, 0),
+    ],
+)
+async def test_a_mistake_leaves_no_job(
+    client: SlurmClient, fields: dict[str, object], error: type[SlurmError], number: int
+) -> None:
+    """Each has its class and number, also where Slurm makes a job in spite of it."""
+    async with _nodes(client, 1) as nodes:
+        with pytest.raises(error) as caught:
+            await client.submit(_job(nodes[0], **fields))
+        assert caught.value.number == number
+        alive = {"PENDING", "RUNNING"}
+        for job_id, states in (await client.job_states()).items():
+            if states & alive:
+                assert (await client.get_job(job_id)).constraints != _class_of(nodes[0])
+
+
+async def test_a_lost_answer_is_found_again(own: Stack | None) -> None:
+    """The submit was carried out, its answer never came: the id is found, there is one job."""
+    transport = Transport()
+    async with _client(own, transport=transport) as client, _nodes(client, 1) as nodes:
+        lost: list[str] = []
+
+        def lose(request: httpx.Request) -> bool:
+            if not request.url.path.endswith("/job/submit") or lost:
+                return False
+            lost.append(request.url.path)
+            return True
+
+        transport.lose = lose
+        comment = f"e2e-{secrets.token_hex(8)}"
+        before = set(await client.job_states())
+        job_id = await client.submit(_job(nodes[0], admin_comment=comment))
+        assert lost
+        new = set(await client.job_states()) - before
+        carrying = [one for one in new if (await client.get_job(one)).admin_comment == comment]
+        assert carrying == [job_id]
+
+
+async def test_unknown_ids_are_not_found(client: SlurmClient) -> None:
+    """Reading and updating say so, cancelling is content."""
+    unknown = SlurmJobId(67_000_000)
+    with pytest.raises(JobNotFound):
+        await client.get_job(unknown)
+    with pytest.raises(JobNotFound):
+        await client.update_job(unknown, JobChanges(comment="x"))
+    await client.cancel_job(unknown)
+
+
+async def test_partitions_and_ping(client: SlurmClient) -> None:
+    """The partition of external nodes is there and up, and Slurm answers."""
+    await client.ping()
+    found = {part.name: part for part in await client.list_partitions()}
+    assert found[PARTITION].up
+    assert found[PARTITION].default in (True, None)
+
+
+async def test_a_wrong_token_is_refused_until_it_is_right(
+    own: Stack | None, tmp_path: Path
+) -> None:
+    """No restart: the next call after the rotation succeeds."""
+    known = Path(os.environ["SLURM_JWT_FILE"]) if own is None else own.slurm_token_file
+    file = tmp_path / "token"
+    file.write_text("eyJhbGciOiJIUzI1NiJ9.e30.c2lnbmF0dXJl")
+    async with _client(own, token_file=file) as client:
+        for call in (client.ping, client.job_states, client.list_partitions):
+            with pytest.raises(NotAuthorised):
+                await call()
+        file.write_text(known.read_text())
+        await client.job_states()
+
+
+@asynccontextmanager
+async def _watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
+    watcher = JobWatcher(client, clock=CLOCK)
+    news: list[News] = []
+    watcher.subscribe(news.append)
+    task = asyncio.create_task(watcher.run())
+    try:
+        await watcher.wait_for_sync()
+        yield watcher, news
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_watcher_tells_a_jobs_life(client: SlurmClient) -> None:
+    """Submitted, running with its grant, cancelled: each told, soon after it happened."""
+    async with _nodes(client, 1) as nodes, _watching(client) as (watcher, news):
+        job_id = await client.submit(_job(nodes[0]))
+        watcher.track(job_id)
+        watcher.poke()
+
+        def states() -> list[str]:
+            return [one.job.state for one in news if isinstance(one, JobSeen)]
+
+        await _until(lambda: "RUNNING" in states(), "told RUNNING", within_s=5)
+        await _until(lambda: watcher.jobs[job_id].job.grants, "with its grant", within_s=5)
+        await _until(lambda: CLOCK.monotonic() - watcher.jobs[job_id].seen_s < 1, "stays fresh")
+        await client.cancel_job(job_id)
+        watcher.poke()
+        await _until(lambda: states()[-1] == "CANCELLED", "told CANCELLED", within_s=2)
+
+
+async def test_two_hundred_jobs_at_once(client: SlurmClient) -> None:
+    """All are submitted side by side, run, and are seen to; ids are all different."""
+    async with _nodes(client, 4) as nodes, _watching(client) as (watcher, news):
+        gate = asyncio.Semaphore(8)
+
+        async def submit(number: int) -> SlurmJobId:
+            async with gate:
+                job_id = await client.submit(_job(nodes[0], admin_comment=f"{nodes[0]} {number}"))
+            watcher.track(job_id)
+            watcher.poke()
+            return job_id
+
+        ids = await asyncio.gather(*(submit(number) for number in range(200)))
+        assert len(set(ids)) == 200
+        await _until(
+            lambda: all(one in watcher.jobs and watcher.jobs[one].job.running for one in ids),
+            "all seen running",
+        )
+        assert not any(isinstance(one, JobGone | Outage) for one in news)
+
+
+async def test_a_restart_of_slurmctld_ends_no_job(only_own: Stack) -> None:
+    """An outage and its end are told; the job is the same after it, and nobody was gone."""
+    async with (
+        _client(only_own) as client,
+        _nodes(client, 1) as nodes,
+        _watching(client) as (watcher, news),
+    ):
+        job_id = await client.submit(_job(nodes[0], admin_comment="survivor"))
+        watcher.track(job_id)
+        await _until(lambda: job_id in watcher.jobs and watcher.jobs[job_id].job.running, "runs")
+        news.clear()
+        only_own.stop("slurmctld", kill=False)
+        await _until(lambda: any(isinstance(one, Outage) for one in news), "outage told")
+        with pytest.raises(Unavailable):
+            await client.get_job(job_id)
+        with pytest.raises(Unavailable):
+            await client.cancel_job(job_id)
+        assert watcher.jobs[job_id].job.running
+        await asyncio.to_thread(only_own.start, "slurmctld")
+        await _until(lambda: any(isinstance(one, Recovered) for one in news), "recovery told")
+        assert not any(isinstance(one, JobGone) for one in news)
+        assert (await client.get_job(job_id)).running
+
+
+def test_host_lists_are_scontrols(only_own: Stack) -> None:
+    """scontrol expands what we compress to the same names, and we what it compresses."""
+    for names in (
+        ["n1", "n2", "n3", "n7"],
+        ["n08", "n09", "n10", "n11", "n1"],
+        [f"ip-10-0-{a}-{b}.us-west-2.compute.internal" for a in (1, 2, 11) for b in (0, 7, 249)],
+        ["a1b3", "a1b4", "a2b3", "login", "x-0-y"],
+    ):
+        ours = hostlist.compress(names)
+        assert sorted(only_own.slurm("scontrol", "show", "hostnames", ours).split()) == sorted(
+            names
+        )
+        theirs = only_own.slurm("scontrol", "show", "hostlistsorted", ",".join(names)).strip()
+        assert sorted(hostlist.expand(theirs)) == sorted(names)

@@ -110,8 +110,11 @@ class EmbeddedKubernetes:
         """Start everything; afterwards `url` and `kubeconfig` are there."""
         async with self._stack as stack:
             if self._directory is None:
-                made = tempfile.TemporaryDirectory(prefix="embedded-kubernetes-")
-                self._directory = Path(stack.enter_context(made))
+                made = await asyncio.to_thread(
+                    tempfile.TemporaryDirectory, prefix="embedded-kubernetes-"
+                )
+                stack.push_async_callback(asyncio.to_thread, made.cleanup)
+                self._directory = Path(made.name)
             stack.push_async_callback(self._webhooks.close)
             for name in _NAMESPACES:
                 await self.api.create(Target(kinds.NAMESPACES), {"metadata": {"name": name}})
@@ -130,7 +133,7 @@ class EmbeddedKubernetes:
                 self._start(type(part).__name__, part.run)
             if self._default_scheduler:
                 self.start_scheduler("default-scheduler")
-            self.kubeconfig.write_text(self._kubeconfig_text())
+            await asyncio.to_thread(self.kubeconfig.write_text, self._kubeconfig_text())
             self._stack = stack.pop_all()
         return self
 

@@ -86,10 +86,7 @@ class Kubelets:
                 if change.type == "DELETED":
                     self._dead.discard(name)
                 elif name not in self._dead:
-                    ready = condition(change.current.object, "Ready")
-                    if ready is None or ready["status"] != "True":
-                        await self._renew(name)
-                        await self._post_ready(name)
+                    await self._look_after(change.current.object)
 
     async def _beat(self) -> None:
         while True:
@@ -98,7 +95,16 @@ class Kubelets:
                 name = stored.object["metadata"]["name"]
                 if name not in self._dead:
                     await self._renew(name)
+                    await self._look_after(stored.object)
             await asyncio.sleep(0)
+
+    async def _look_after(self, node: Object) -> None:
+        """A node that is not Ready though its kubelet lives becomes it."""
+        ready = condition(node, "Ready")
+        if ready is None or ready["status"] != "True":
+            name = node["metadata"]["name"]
+            await self._renew(name)
+            await self._post_ready(name)
 
     async def _follow_pods(self) -> None:
         while True:

@@ -141,10 +141,11 @@ class ApiServer:
         return await self._change(target, lambda _: copy(obj))
 
     async def patch(self, target: Target, change: Callable[[Object], Object]) -> Answer:
-        """Change an object by a function of its current version that leaves that one alone."""
+        """Change an object by a function of its current version, which may share parts with it."""
 
         def checked(current: Object) -> Object:
-            obj: Object = copy(change(current))
+            changed = change(current)
+            obj: Object = {**changed, "metadata": dict(changed["metadata"])}
             metadata.check_type(obj, target.kind)
             metadata.check_place(obj, target.kind, target.namespace)
             if obj["metadata"].get("name") != target.name:
@@ -205,7 +206,8 @@ class ApiServer:
             new = self._shaped(target, new, before.object)
             review = self._review(target, "UPDATE", new, before.object)
             await self._admission.mutate(review)
-            new = kind.rules.tidy(self._shaped(target, _reviewed(review), before.object))
+            new = self._shaped(target, _reviewed(review), before.object)
+            new = kind.rules.tidy(new, before.object)
             self._check_update(target, new, before.object)
             review.obj = new
             await self._admission.validate(review)
@@ -237,6 +239,7 @@ class ApiServer:
                 new.pop("status", None)
                 new.update({"status": old["status"]} if "status" in old else {})
             if _wanted(new) != _wanted(old):
+                new = copy(new)
                 kind.rules.default(new)
             kind.rules.prepare_update(new, old)
         metadata.keep(new, old)

@@ -1,5 +1,6 @@
 """What the scheduler knows: nodes, and what is bound or about to be bound on each."""
 
+from bridge.model.resources import Resources
 from bridge.sim.kube import demand
 from bridge.sim.kube.apiserver.objects import Object
 from bridge.sim.kube.demand import Demand, Usage
@@ -10,12 +11,15 @@ class Cluster:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Object] = {}
+        self._offers: dict[str, Resources] = {}
         self._usage: dict[str, Usage] = {}
         self._places: dict[str, tuple[str, Demand]] = {}
 
     def set_node(self, node: Object) -> None:
         """A node is there, or has changed."""
-        self.nodes[node["metadata"]["name"]] = node
+        name = node["metadata"]["name"]
+        self.nodes[name] = node
+        self._offers[name] = demand.allocatable(node)[0]
 
     def drop_node(self, name: str) -> None:
         """A node is gone."""
@@ -80,13 +84,12 @@ class Cluster:
 
     def emptiness(self, node: str, wants: Demand) -> float:
         """How empty the node would be with the pod: NodeResourcesFit's LeastAllocated, 0 to 100."""
-        offered, _ = demand.allocatable(self.nodes[node])
-        usage = self.usage(node).resources + wants.requests
+        offered, used, asked = self._offers[node], self.usage(node).resources, wants.requests
         shares = [
             1 - taken / have
             for taken, have in (
-                (usage.cpu_milli, offered.cpu_milli),
-                (usage.memory_bytes, offered.memory_bytes),
+                (used.cpu_milli + asked.cpu_milli, offered.cpu_milli),
+                (used.memory_bytes + asked.memory_bytes, offered.memory_bytes),
             )
             if have
         ]

@@ -54,10 +54,16 @@ class Rules:
         del new, old
         return []
 
-    def tidy(self, obj: Object) -> Object:
-        """The object without what the server leaves out when it is empty."""
-        tidied: Object = omission.prune(obj)
-        return tidied
+    def tidy(self, obj: Object, before: Object | None = None) -> Object:
+        """The object without what the server leaves out when it is empty.
+
+        What is as it was in `before` (its present version) is tidy already.
+        """
+        known = before or {}
+        return {
+            name: known[name] if name in known and known[name] == part else omission.prune(part)
+            for name, part in obj.items()
+        }
 
     def stored(self, obj: Object) -> Object:
         """A client's object in the form in which it is kept (events have two APIs)."""

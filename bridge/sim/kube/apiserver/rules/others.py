@@ -227,7 +227,7 @@ class DefinitionRules(Rules):
             "storedVersions": [one["name"] for one in obj["spec"].get("versions") or ()],
         }
 
-    def tidy(self, obj: Object) -> Object:
+    def tidy(self, obj: Object, before: Object | None = None) -> Object:
         return obj
 
 
@@ -236,6 +236,5 @@ class CustomRules(Rules):
 
     updates_unconditionally = False
 
-    def tidy(self, obj: Object) -> Object:
-        tidied = super().tidy(obj["metadata"])
-        return obj if tidied is obj["metadata"] else {**obj, "metadata": tidied}
+    def tidy(self, obj: Object, before: Object | None = None) -> Object:
+        return {**obj, **super().tidy({"metadata": obj["metadata"]}, before)}

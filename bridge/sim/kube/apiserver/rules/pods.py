@@ -108,8 +108,8 @@ class PodRules(Rules):
         period = spec.get("terminationGracePeriodSeconds", 0) if asked is None else asked
         return 1 if period < 0 else int(period)
 
-    def tidy(self, obj: Object) -> Object:
-        tidied: Object = super().tidy(obj)
+    def tidy(self, obj: Object, before: Object | None = None) -> Object:
+        tidied = super().tidy(obj, before)
         known = (tidied.get("status") or {}).get("conditions")
         if not known or all("lastTransitionTime" in one for one in known):
             return tidied

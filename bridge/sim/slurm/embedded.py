@@ -1,5 +1,6 @@
 """The facade: a Slurm in this process, spoken to over real HTTP on loopback."""
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -86,8 +87,10 @@ class EmbeddedSlurm:
         self._tokens = set()
 
     async def __aenter__(self) -> Self:
-        self._folder = tempfile.TemporaryDirectory(prefix="embedded-slurm-")
-        self.rotate_token()
+        self._folder = await asyncio.to_thread(
+            tempfile.TemporaryDirectory, prefix="embedded-slurm-"
+        )
+        await asyncio.to_thread(self.rotate_token)
         application = web.Application(client_max_size=64 * 1024**2)
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)
@@ -107,7 +110,7 @@ class EmbeddedSlurm:
         if self._runner is not None:
             await self._runner.cleanup()
         if self._folder is not None:
-            self._folder.cleanup()
+            await asyncio.to_thread(self._folder.cleanup)
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         self.requests.append((request.method, request.path))

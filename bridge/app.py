@@ -9,6 +9,7 @@ answered, then everything ends; pods and jobs stay as they are.
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -30,6 +31,7 @@ from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
 from bridge.kube.client import KubeClient
+from bridge.kube.errors import KubeError
 from bridge.kube.events import EventRecorder
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
 from bridge.lifecycle.machine import Tuning
@@ -55,8 +57,9 @@ from bridge.workloads import jobspec
 
 log = structlog.get_logger(__name__)
 
-_STOP_S = 15.0
-"""Everything that is asked to end has this long; the pod's own grace must be longer."""
+_DRAIN_S = 8.0
+_STOP_S = 5.0
+"""What is in flight, then everything else, has this long to end: 20 s in all at the most."""
 _KUBERNETES_WAIT_S = 30.0
 
 
@@ -120,9 +123,11 @@ class App:
         kube: KubeClient,
         client: slurm.SlurmClient,
         cluster_uid: str,
+        user: str,
         files: CertificateFiles,
     ) -> None:
         self.settings = settings
+        self._user = user
         self._clock = clock
         self._kube = kube
         self._client = client
@@ -230,6 +235,7 @@ class App:
             kube=kube,
             client=client,
             cluster_uid=cluster_uid,
+            user=await _who_am_i(kube),
             files=files,
         )
 
@@ -261,7 +267,8 @@ class App:
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="other-pods",
                 key=lambda pod: pod.uid, sink=self._on_other_pod,
-                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, clock=clock,
+                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="},
+                clock=clock,
             ),
         ]  # fmt: skip
 
@@ -269,12 +276,14 @@ class App:
         reviewer = Reviewer(
             pods=Scope.from_settings(self.settings),
             namespaces=Namespaces(self.cluster.namespaces),
+            bridge_users=frozenset(filter(None, [self._user])),
         )
         extender = Extender(
             verdicts=self.runner,
             binder=KubeBinder(self._kube),
             clock=self._clock,
             scores=self._scores,
+            metrics=self.metrics,
         )
         guarded = files.client_ca is not None
         return HttpsServer(
@@ -372,10 +381,13 @@ class App:
             try:
                 await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
                 self._stopping = True
+                log.info("bridge.stopping")
                 if work.done():
                     await work  # raises what ended it
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await self.runner.drain()
             finally:
-                log.info("bridge.stopping")
                 await _cancelled([work, stopped])
         log.info("bridge.stopped")
 
@@ -384,6 +396,7 @@ class App:
             for reflector in self._reflectors:
                 group.create_task(reflector.run(), name=f"reflector {reflector.name}")
             group.create_task(self._recorder.run(), name="events")
+            group.create_task(self.https.watch_certificate(), name="certificate")
             group.create_task(self.watcher.run(), name="watcher")
             group.create_task(self.runner.run(), name="runner")
             await asyncio.gather(*(one.wait_for_sync() for one in self._reflectors))
@@ -415,6 +428,20 @@ async def _patiently(ask: Callable[[], "asyncio.Future[str] | object"], *, clock
                 raise
             log.warning("kubernetes.unreachable", error=str(error))
             await clock.sleep(1.0)
+
+
+async def _who_am_i(kube: KubeClient) -> str:
+    """The user that the API server takes us for: the one who may change what is ours on pods.
+
+    "" when it doesn't tell, and the webhook then holds nobody off.
+    """
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    try:
+        answer = await kube.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+    except KubeError as error:
+        log.warning("bridge.user_unknown", error=str(error))
+        return ""
+    return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
 
 def _certificates(settings: config.Settings, now_s: float) -> CertificateFiles:

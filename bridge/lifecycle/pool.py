@@ -22,6 +22,8 @@ class Pool:
         self._queue: asyncio.PriorityQueue[tuple[int, int, Work]] = asyncio.PriorityQueue()
         self._order = itertools.count()
         self._busy = 0
+        self._draining = False
+        self._ended = asyncio.Event()
 
     def add(self, work: Work, *, urgency: int) -> None:
         """Queue one request."""
@@ -32,6 +34,13 @@ class Pool:
         """Nothing queued and nothing in flight."""
         return self._queue.empty() and not self._busy
 
+    async def drain(self) -> None:
+        """Start nothing more; return when what is in flight has ended."""
+        self._draining = True
+        while self._busy:
+            self._ended.clear()
+            await self._ended.wait()
+
     async def run(self) -> None:
         """Work until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -41,6 +50,8 @@ class Pool:
     async def _work(self) -> None:
         while True:
             _, _, work = await self._queue.get()
+            if self._draining:
+                continue  # truth lives in Slurm and in the pods: the next start finds it there
             self._busy += 1
             try:
                 await work()
@@ -48,3 +59,4 @@ class Pool:
                 log.exception("work.failed_unexpectedly")
             finally:
                 self._busy -= 1
+                self._ended.set()

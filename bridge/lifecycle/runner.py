@@ -31,6 +31,7 @@ from bridge.model.scheduling import PodShape, Taint
 from bridge.model.verdict import Verdict
 from bridge.placement.assign import assign
 from bridge.placement.classes import class_of, classes, feasible_classes
+from bridge.placement.density import densest
 from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
@@ -226,6 +227,10 @@ class Runner:
             group.create_task(self._for_slurm.run())
             group.create_task(self._drive())
 
+    async def drain(self) -> None:
+        """Start no more requests; return when those in flight are answered."""
+        await asyncio.gather(self._for_kube.drain(), self._for_slurm.drain())
+
     async def _drive(self) -> None:
         while True:
             await self._work.wait()
@@ -361,6 +366,7 @@ class Runner:
             classes=known,
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
+            tasks_per_node=densest(snapshot, shape),
         )
 
     async def _update(self, instruction: do.UpdateJob) -> None:

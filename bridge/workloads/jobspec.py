@@ -49,6 +49,8 @@ class Where:
     """Node classes (Slurm features), ORed."""
     excluded: tuple[SlurmNodeName, ...] = ()
     required: tuple[SlurmNodeName, ...] = ()
+    tasks_per_node: int = 0
+    """The most tasks that any of these nodes can ever hold; 0: not known."""
 
 
 def build(
@@ -83,7 +85,7 @@ def build(
         tres_per_node=per_node,
         exclusive=exclusive,
         one_task_per_node=exclusive,
-        min_nodes=wishes.min_nodes,
+        min_nodes=_min_nodes(gang, where, exclusive=exclusive),
         max_nodes=wishes.max_nodes,
         constraints=_constraints(where.classes, wishes.constraints),
         excluded_nodes=where.excluded,
@@ -100,6 +102,14 @@ def build(
         group=wishes.group_id,
     )
     return _with_memory(spec, gang, rules, partitions)
+
+
+def _min_nodes(gang: Gang, where: Where, *, exclusive: bool) -> int | None:
+    """The fewest nodes that can hold the gang: Slurm chooses switches by it."""
+    per_node = 1 if exclusive else where.tasks_per_node
+    if gang.size == 1 or not per_node:
+        return gang.parameters.min_nodes
+    return max(-(-gang.size // per_node), gang.parameters.min_nodes or 1)
 
 
 def _with_memory(spec: JobSpec, gang: Gang, rules: Rules, partitions: PartitionFacts) -> JobSpec:

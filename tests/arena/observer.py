@@ -6,7 +6,7 @@ Ten times a second it reads Slurm's jobs, Kubernetes' pods, and the jobs once mo
   job has ended less than `reaction_s` ago and the pod is being ended for it;
 - on no node do such pods use more GPUs than Slurm's running jobs hold there;
 - where neither side is on the move (the jobs were the same at both reads and every task of each
-  has its bound pod), the GPUs are equal, node by node;
+  has its bound pod), the GPUs are equal, node by node (but for exclusive jobs, which hold all);
 - on no node do pods, terminating ones included, use more GPUs than it has.
 """
 
@@ -159,7 +159,7 @@ class Observer:
             settled = here == here_after and all(
                 tasks[job] == int(before[job]["tasks"]["number"]) for job in here
             )
-            if settled:
+            if settled and not any(_exclusive(before[job]) for job in here):
                 self.report.compared += 1
                 self.report.compared_busy += bool(most)
                 if used[name] != most:
@@ -183,6 +183,11 @@ def _held(jobs: dict[int, Object]) -> dict[int, dict[str, int]]:
         for job_id, job in jobs.items()
         if state(job) == "RUNNING" and (job.get("job_resources") or {}).get("nodes")
     }
+
+
+def _exclusive(job: Object) -> bool:
+    """Such a job holds all that its nodes have, whatever its pods use."""
+    return "none" in (job.get("shared") or ())
 
 
 def _gpus(pod: Object) -> int:

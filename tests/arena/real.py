@@ -1,14 +1,12 @@
 """The real stack: Kubernetes and kwok, slurmctld and slurmrestd (tests.e2e.stack)."""
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bridge import names
-from bridge.admission import webhook_config
+from tests.arena import installation
 from tests.arena.api import Kubernetes, Slurm
-from tests.arena.arena import NAMESPACE, Arena, Nodes
+from tests.arena.arena import Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack.nodes import Pool
@@ -57,36 +55,22 @@ class RealArena(Arena):
 
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
         ca, certificate, key = self.stack.bridge_tls
-        tls = folder / "tls"
-        tls.mkdir(exist_ok=True)
-        for source, name in ((ca, "ca.crt"), (certificate, "tls.crt"), (key, "tls.key")):
-            (tls / name).write_bytes(source.read_bytes())
+        port = self.stack.extender_port
         probes_port = self.stack.layout.port(layout.Port.WEBHOOK)
-        self._configure_webhooks(ca.read_bytes(), settings.get("scheduler_name", ""))
+        installation.register_webhooks(
+            self.kubernetes, port=port, ca=ca, scheduler_name=settings.get("schedulerName", "")
+        )
         return Bridge(
             folder,
             probes_port=probes_port,
-            settings=_merged(
-                {
-                    "slurmRestApi": self.stack.slurm_url,
-                    "partition": "slurm-bridge",
-                    "managedNamespaces": [NAMESPACE],
-                    "slurm": {"tokenFile": str(self.stack.slurm_token_file), "user": "slurm"},
-                    "kubernetes": {
-                        "kubeconfig": str(self.stack.kubeconfig),
-                        "qps": 2000,
-                        "burst": 4000,
-                    },
-                    "server": {
-                        "listen": f"127.0.0.1:{self.stack.extender_port}",
-                        "metricsListen": f"127.0.0.1:{probes_port}",
-                        "certificateDir": str(tls),
-                        "clientCaFile": str(ca),
-                    },
-                    "nodes": {"topology": "fabric:root", "intervalS": 2},
-                    "logFormat": "console",
-                },
+            settings=installation.settings(
                 settings,
+                kubeconfig=self.stack.kubeconfig,
+                slurm_url=self.stack.slurm_url,
+                token_file=self.stack.slurm_token_file,
+                port=port,
+                probes_port=probes_port,
+                tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
             ),
         )
 
@@ -100,29 +84,3 @@ class RealArena(Arena):
     def start_slurm(self) -> None:
         if self.stack.status()["slurmrestd"] is None:
             self.stack.start("slurmrestd")
-
-    def _configure_webhooks(self, ca: bytes, scheduler_name: str) -> None:
-        url = f"https://127.0.0.1:{self.stack.extender_port}"
-        target = webhook_config.Target(url=url, ca=ca)
-        calls = webhook_config.Calls(
-            managed_namespaces=(NAMESPACE,),
-            scheduler_name=scheduler_name or names.SCHEDULER_NAME,
-        )
-        for manifest in (
-            webhook_config.mutating(calls, target),
-            webhook_config.validating(calls, target),
-        ):
-            plural = manifest["kind"].lower() + "s"
-            path = f"/apis/admissionregistration.k8s.io/v1/{plural}/slurm-bridge"
-            self.kubernetes.delete(path)
-            self.kubernetes.create(manifest)
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """`over` wins, section by section."""
-    merged = dict(base)
-    for key, value in over.items():
-        known = merged.get(key)
-        both = isinstance(known, Mapping) and isinstance(value, Mapping)
-        merged[key] = _merged(known, value) if both else value  # type: ignore[arg-type]
-    return merged

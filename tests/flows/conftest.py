@@ -1,5 +1,6 @@
 """Which stack the stories run on, and what each story gets."""
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,8 @@ from typing import Any
 import pytest
 
 from tests.arena.arena import Arena, Nodes
+from tests.arena.embedded import EmbeddedArena
+from tests.arena.real import RealArena
 
 Begin = Callable[..., list[str]]
 
@@ -14,14 +17,9 @@ Begin = Callable[..., list[str]]
 @pytest.fixture(scope="session")
 def stage(request: pytest.FixtureRequest) -> Iterator[Arena]:
     """The stack, started once."""
-    if request.config.getoption("--stack") == "real":
-        from tests.arena.real import RealArena
-
-        real = RealArena()
-        yield real
-        real.close()
-    else:
-        pytest.skip("the embedded stack is not connected to the stories yet")
+    stack = RealArena if request.config.getoption("--stack") == "real" else EmbeddedArena
+    with contextlib.closing(stack()) as started:
+        yield started
 
 
 @pytest.fixture

@@ -117,3 +117,22 @@ def test_unlimited_time_is_slurms_infinite() -> None:
     """UNLIMITED is passed on as Slurm writes it."""
     spec = built(one(a_pod().annotated(timelimit="UNLIMITED")))
     assert spec.time_limit_min == annotations.UNLIMITED_MIN
+
+
+def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:
+    """Slurm looks for a leaf switch by it; the user may ask for more, not for fewer."""
+    job = a_gang_job(size=16)
+    gang = gangs.gang_of([a_pod("p").of(job, 0).asking(gpu=1).build()], job)
+    where = jobspec.Where(classes=("class-a",), tasks_per_node=8)
+
+    def fewest(gang: Gang) -> int | None:
+        identity = JobIdentity("c", gang.id, 0, gang.owner)
+        return jobspec.build(
+            gang, identity=identity, rules=RULES, partitions=PARTITIONS, where=where
+        ).min_nodes
+
+    assert fewest(gang) == 2
+    assert fewest(replace(gang, parameters=replace(gang.parameters, min_nodes=4))) == 4
+    assert fewest(replace(gang, parameters=replace(gang.parameters, min_nodes=1))) == 2
+    assert fewest(replace(gang, parameters=replace(gang.parameters, exclusive=True))) == 16
+    assert fewest(replace(gang, size=1)) is None

@@ -55,14 +55,13 @@ def a_pod(
         spec["nodeName"] = node
     if gates:
         spec["schedulingGates"] = [{"name": one} for one in gates]
-    for key, value in (
-        ("tolerations", tolerations),
-        ("nodeSelector", selector),
-        ("initContainers", init),
-        ("priorityClassName", priority_class),
-    ):
-        if value:
-            spec[key] = value
+    wishes: Json = {
+        "tolerations": tolerations,
+        "nodeSelector": selector,
+        "initContainers": init,
+        "priorityClassName": priority_class,
+    }
+    spec.update({key: wish for key, wish in wishes.items() if wish})
     if grace_s is not None:
         spec["terminationGracePeriodSeconds"] = grace_s
     if deadline_s is not None:

@@ -193,7 +193,7 @@ async def test_failure_policy(k8s: EmbeddedKubernetes, authority: Authority) -> 
     async with serving({}, authority.server_context()) as service:
         pass
     await k8s.create(configuration(service, authority, failurePolicy="Fail"))
-    with pytest.raises(ApiFailure, match='failed calling webhook') as no:
+    with pytest.raises(ApiFailure, match="failed calling webhook") as no:
         await k8s.create(a_pod())
     assert no.value.code == 500
     await k8s.delete(kinds.MUTATING_WEBHOOKS, "mutating-hook")

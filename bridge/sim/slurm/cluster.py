@@ -44,7 +44,7 @@ class Behaviour:
     decision_delay_s: float = 0.0
     backfill_interval_s: float = 1.0
     backfill_window_s: float = 24 * 3600.0
-    backfill_depth: int = 5000
+    backfill_depth: int = 200
     min_job_age_s: float = 30.0
     lost_after_s: float = 9.5
     sink: bool = False
@@ -81,6 +81,7 @@ class Cluster:
         """All jobs that are remembered, by id, in the order of their ids."""
         self.last_backfill_s = 0.0
         self._waiting: dict[int, Job] = {}
+        self._queue = scheduler.Queue(self.partitions)
         self._running: dict[int, Job] = {}
         self._next_id = self.behaviour.first_job_id
         self._next_priority = FIRST_PRIORITY
@@ -111,16 +112,20 @@ class Cluster:
     def schedule(self, now: float) -> None:
         """One pass of the main scheduler."""
         self._pass_due = math.inf
-        waiting = scheduler.in_order(self._waiting.values(), self.partitions)
-        if waiting and scheduler.main_pass(self, waiting, list(self._running.values()), now):
+        waiting = self._queue.in_order()
+        if not waiting:
+            return
+        if scheduler.main_pass(self, waiting, list(self._running.values()), now):
             self._pass_due = now + self.behaviour.decision_delay_s
+        if any(not job.priority for job in waiting):  # BadConstraints
+            self._queue.changed()
 
     def _backfill(self, now: float) -> None:
         self._backfill_due = math.inf
         self.last_backfill_s = now
         any_started = scheduler.backfill(
             self,
-            scheduler.in_order(self._waiting.values(), self.partitions),
+            self._queue.in_order(),
             list(self._running.values()),
             now,
             window_s=self.behaviour.backfill_window_s,
@@ -231,6 +236,7 @@ class Cluster:
             job.reason = warning.reason
         self._next_id += 1
         self.jobs[job.id] = self._waiting[job.id] = job
+        self._queue.add(job)
         self._note(job, now)
         self._stir(now)
         return job, warning.number
@@ -244,6 +250,7 @@ class Cluster:
 
     def touched(self, job: Job, now: float) -> None:
         """After any accepted update: the job is looked at anew, a broken one gets its place."""
+        self._queue.changed()
         if job.pending and not job.held:
             if job.priority == 0:
                 job.priority = self._new_priority()
@@ -299,6 +306,7 @@ class Cluster:
         job.state, job.reason, job.description, job.planned = "RUNNING", "None", "", ()
         job.start_s, job.end_s = now, now + job.limit_s
         self._running[job.id] = self._waiting.pop(job.id)
+        self._queue.remove(job)
         self._watch_limit(job)
         self._note(job, now)
 
@@ -334,6 +342,7 @@ class Cluster:
             job.start_s = now
             job.planned = ()
             del self._waiting[job.id]
+            self._queue.remove(job)
         else:
             del self._running[job.id]
         job.state, job.end_s = state, now

@@ -58,6 +58,28 @@ class Request:
     begin_s: float = 0.0
 
     @property
+    def shape(self) -> tuple[object, ...]:
+        """What makes two requests fit alike."""
+        return (
+            self.partition,
+            self.tasks,
+            self.tasks_given,
+            self.cpus_per_task,
+            self.cpus_said,
+            self.min_nodes,
+            self.max_nodes,
+            self.tasks_per_node,
+            self.memory_per_cpu_mib,
+            self.memory_per_node_mib,
+            self.gres_per_task,
+            self.gres_per_node,
+            self.exclusive,
+            self.constraints,
+            self.required,
+            self.excluded,
+        )
+
+    @property
     def most_nodes(self) -> int:
         """The limit it set itself, or has because each node must get a task."""
         if self.max_nodes is not None:
@@ -84,7 +106,7 @@ class Share:
     gres: tuple[tuple[Kind, int], ...] = ()
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Job:
     """One job; times in seconds since the epoch, 0 while unknown."""
 

@@ -107,7 +107,9 @@ class NodeTable:
         self._by_name: dict[str, Node] = {}
         self._stale = True
         self.version = 0
-        """Grows when nodes come, go, or change their features."""
+        """Grows when nodes come, go, or change."""
+        self.usage_version = 0
+        """Grows with that, and when what is free changes."""
         self.cpus: Ints = np.zeros(0, np.int64)
         self.memory: Ints = np.zeros(0, np.int64)
         self.weight: Ints = np.zeros(0, np.int64)
@@ -167,9 +169,11 @@ class NodeTable:
         """Something else than usage changed: the columns are made anew at the next look."""
         self._stale = True
         self.version += 1
+        self.usage_version += 1
 
     def take(self, job_id: int, shares: tuple[Share, ...], *, whole: bool) -> None:
         """A job gets its shares."""
+        self.usage_version += 1
         for share in shares:
             node = self.at(share.slot)
             node.jobs[job_id] = share
@@ -181,6 +185,7 @@ class NodeTable:
 
     def give(self, job_id: int, shares: tuple[Share, ...], now: float) -> None:
         """A job gives its shares back (nodes that are gone meanwhile are passed over)."""
+        self.usage_version += 1
         whole = False
         kept = []
         for share in shares:

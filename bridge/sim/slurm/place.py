@@ -2,12 +2,13 @@
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from bridge.sim.slurm import features, fit, gres, select
 from bridge.sim.slurm.job import Request, Share
-from bridge.sim.slurm.nodes import Bools, Free, NodeTable
+from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.topology import Tree
 
@@ -22,6 +23,12 @@ class Try:
     some: bool
 
 
+Ever = Literal["yes", "unknown feature", "required node gone", "no node", "too large", "not now"]
+"""Whether a job could run if nothing else did. "no node": none takes even one of its tasks; "too
+large": they don't suffice together; "not now": those that would are down, drained or lost.
+"""
+
+
 class Placer:
     """Answers "where" for the node table as it is; remembers masks until the table changes."""
 
@@ -31,6 +38,9 @@ class Placer:
         self._masks: dict[tuple[str, str, tuple[str, ...]], Bools] = {}
         self._known: set[str] = set()
         self._version = -1
+        self._evers: dict[object, Ever] = {}
+        self._failures: dict[object, Try] = {}
+        self._usage_version = -1
 
     def spans(self, partition: Partition) -> Bools:
         """All nodes of a partition."""
@@ -57,14 +67,59 @@ class Placer:
         self._fresh()
         return request.expression.names() <= self._known
 
+    def ever(self, request: Request, partition: Partition) -> Ever:
+        """Whether it could run if nothing else did, remembered until a node changes."""
+        self._fresh()
+        known = self._evers.get(request.shape)
+        if known is None:
+            known = self._evers[request.shape] = self._ever(request, partition)
+        return known
+
+    def _ever(self, request: Request, partition: Partition) -> Ever:
+        if not self.features_known(request):
+            return "unknown feature"
+        if self.required(request) is None:
+            return "required node gone"
+        anywhere, empty = self.may_use(request, partition), self._table.empty()
+        if not (fit.fit(request, self._table, empty, anywhere).tasks > 0).any():
+            return "no node"
+        if self.attempt(request, empty, anywhere).tasks is None:
+            return "too large"
+        usable = anywhere & self._table.usable
+        return "yes" if self.attempt(request, empty, usable).tasks is not None else "not now"
+
+    def now(self, request: Request, allowed: Bools, apart: frozenset[str]) -> Try:
+        """One try with what is free now; a failure is remembered until something changes.
+
+        `allowed` follows from the request and `apart` (partitions whose nodes it may not have).
+        """
+        free = self._table.free()
+        if self._usage_version != self._table.usage_version:
+            self._failures.clear()
+            self._usage_version = self._table.usage_version
+        key = (request.shape, apart)
+        known = self._failures.get(key)
+        if known is None:
+            known = self.attempt(request, free, allowed)
+            if known.tasks is None:
+                self._failures[key] = known
+        return known
+
+    def capacity(self, request: Request, partition: Partition) -> Ints:
+        """How many of its tasks each node could take if nothing else ran."""
+        allowed = self.may_use(request, partition)
+        return fit.fit(request, self._table, self._table.empty(), allowed).tasks
+
     def attempt(self, request: Request, free: Free, allowed: Bools) -> Try:
         """One try with these free resources on these nodes."""
         required = self.required(request)
         if required is None or (required & ~allowed).any():
             return Try(None, some=False)
         capacity = fit.fit(request, self._table, free, allowed)
-        tasks = self._choose(request, capacity, required, allowed)
-        return Try(tasks, some=bool((capacity.tasks > 0).any()))
+        room = int(capacity.tasks.sum())
+        if room * request.cpus_per_task < request.cpus:
+            return Try(None, some=room > 0)
+        return Try(self._choose(request, capacity, required, allowed), some=True)
 
     def _choose(
         self, request: Request, capacity: fit.Fit, required: Bools, allowed: Bools
@@ -156,6 +211,7 @@ class Placer:
     def _fresh(self) -> NodeTable:
         if self._version != self._table.version:
             self._masks.clear()
+            self._evers.clear()
             self._known = {name for node in self._table for name in node.features}
             self._version = self._table.version
         self._table.refresh()

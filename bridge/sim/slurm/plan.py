@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bridge.sim.slurm.job import Job
-from bridge.sim.slurm.nodes import Bools, Free
+from bridge.sim.slurm.nodes import Bools, Free, Ints
 from bridge.sim.slurm.place import Placer
 
 RESOLUTION_S = 60.0
@@ -30,10 +30,19 @@ class Start:
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
-    begin_s: float
+class _Running:
+    """A running job, with its slots ready for indexing."""
+
+    job: Job
     end_s: float
-    nodes: Bools
+    slots: Ints
+
+    @classmethod
+    def of(cls, job: Job) -> "_Running":
+        return cls(job, job.end_s, np.array([share.slot for share in job.shares], np.int64))
+
+    def give_back(self, free: Free) -> None:
+        free.give(self.job.shares, whole=self.job.request.exclusive)
 
 
 class Plan:
@@ -45,62 +54,56 @@ class Plan:
         self._placer = placer
         self._now = now
         self._window_s = window_s
-        self._running = sorted(running, key=lambda job: job.end_s)
+        self._running = sorted(map(_Running.of, running), key=lambda one: one.end_s)
         self._free = free.copy()
-        self._kept: list[_Kept] = []
+        self._kept_begin: list[float] = []
+        self._kept_end: list[float] = []
+        self._kept_nodes = np.zeros((0, len(free.cpus)), np.bool_)
         self._known: dict[tuple[object, ...], Start | None] = {}
 
     def started(self, job: Job) -> None:
         """A job was started now."""
         self._free.take(job.shares, whole=job.request.exclusive)
-        self._running.append(job)
-        self._running.sort(key=lambda job: job.end_s)
+        self._running.append(_Running.of(job))
+        self._running.sort(key=lambda one: one.end_s)
         self._known.clear()
 
     def keep(self, start: Start, duration_s: float) -> bool:
         """Keep a job's nodes for it; False when the start is too far away for that."""
         if start.at_s > self._now + self._window_s:
             return False
-        end = math.ceil((start.at_s + duration_s) / RESOLUTION_S) * RESOLUTION_S
-        nodes = np.zeros(len(self._free.cpus), np.bool_)
-        nodes[list(start.tasks)] = True
-        self._kept.append(_Kept(start.at_s, end, nodes))
+        nodes = np.zeros((1, len(self._free.cpus)), np.bool_)
+        nodes[0, list(start.tasks)] = True
+        self._kept_begin.append(start.at_s)
+        self._kept_end.append(math.ceil((start.at_s + duration_s) / RESOLUTION_S) * RESOLUTION_S)
+        self._kept_nodes = np.concatenate((self._kept_nodes, nodes))
         return True
 
-    def earliest(self, job: Job, allowed: Bools) -> Start | None:
-        """The first time at which the job fits on these nodes, None if never."""
-        at = self._now
-        duration = job.limit_s
-        for _ in range(_TRIES):
-            overlapping = [
-                kept for kept in self._kept if kept.begin_s < at + duration and kept.end_s > at
-            ]
-            blocked = np.zeros(len(allowed), np.bool_)
-            for kept in overlapping:
-                blocked |= kept.nodes
-            start = self._after(job, allowed & ~blocked, at)
-            if start is not None:
-                clash = self._clash(start, duration)
-                if clash is None:
-                    return start
-                overlapping = [clash]
-            later = [kept.end_s for kept in overlapping if kept.end_s > at]
-            if not later:
-                return None
-            at = min(later)
-        return None
+    def earliest(self, job: Job, allowed: Bools, capacity: Ints) -> Start | None:
+        """The first time at which the job fits on these nodes, None if never.
 
-    def _clash(self, start: Start, duration_s: float) -> _Kept | None:
-        slots = list(start.tasks)
-        for kept in self._kept:
-            overlaps = kept.begin_s < start.at_s + duration_s and kept.end_s > start.at_s
-            if overlaps and kept.nodes[slots].any():
-                return kept
+        `capacity` is how many of its tasks each node takes when empty.
+        """
+        at, duration = self._now, job.limit_s
+        begin, end = np.array(self._kept_begin), np.array(self._kept_end)
+        for _ in range(_TRIES):
+            hinders = (begin < at + duration) & (end > at)
+            available = allowed & ~self._kept_nodes[hinders].any(axis=0)
+            enough = int(capacity[available].sum()) >= job.request.tasks
+            start = self._after(job, available, at) if enough else None
+            if start is not None:
+                later = (begin < start.at_s + duration) & (end > start.at_s)
+                hinders = later & self._kept_nodes[:, list(start.tasks)].any(axis=1)
+                if not hinders.any():
+                    return start
+            if not hinders.any():
+                return None
+            at = float(end[hinders].min())
         return None
 
     def _after(self, job: Job, allowed: Bools, at: float) -> Start | None:
         """Earliest start from `at` on; jobs of one shape share the answer."""
-        shape = (*_shape(job), at, allowed.tobytes())
+        shape = (job.request.shape, at, allowed.tobytes())
         if shape not in self._known:
             self._known[shape] = self._search(job, allowed, at)
         return self._known[shape]
@@ -112,12 +115,10 @@ class Plan:
         as much each time. Jobs on other nodes don't count.
         """
         free = self._free.copy()
-        running = [
-            other for other in self._running if allowed[[s.slot for s in other.shares]].any()
-        ]
+        running = [one for one in self._running if allowed[one.slots].any()]
         index = 0
         while index < len(running) and running[index].end_s <= at:
-            free.give(running[index].shares, whole=running[index].request.exclusive)
+            running[index].give_back(free)
             index += 1
         tasks = self._placer.attempt(job.request, free, allowed).tasks
         window_s, last = _FIRST_WINDOW_S, at
@@ -125,28 +126,8 @@ class Plan:
             until = running[index].end_s + window_s
             while index < len(running) and running[index].end_s <= until:
                 last = running[index].end_s
-                free.give(running[index].shares, whole=running[index].request.exclusive)
+                running[index].give_back(free)
                 index += 1
             tasks = self._placer.attempt(job.request, free, allowed).tasks
             window_s *= 2
         return None if tasks is None else Start(last, tasks)
-
-
-def _shape(job: Job) -> tuple[object, ...]:
-    """What makes two jobs fit alike."""
-    request = job.request
-    return (
-        request.partition,
-        request.tasks,
-        request.cpus_per_task,
-        request.min_nodes,
-        request.max_nodes,
-        request.tasks_per_node,
-        request.memory_per_cpu_mib,
-        request.memory_per_node_mib,
-        request.gres_per_task,
-        request.gres_per_node,
-        request.exclusive,
-        request.constraints,
-        request.required,
-    )

@@ -1,12 +1,12 @@
 """The two schedulers: strictly by order first, then backfill; and preemption by partition tier."""
 
-from collections.abc import Iterable
+import bisect
 from typing import Protocol
 
 import numpy as np
 
 from bridge.sim.slurm.job import Job, Request
-from bridge.sim.slurm.nodes import Bools, Free, NodeTable
+from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
 from bridge.sim.slurm.plan import Plan
@@ -32,13 +32,40 @@ class Actions(Protocol):
         """End a job for another one."""
 
 
-def in_order(jobs: Iterable[Job], partitions: dict[str, Partition]) -> list[Job]:
+class Queue:
     """Waiting jobs that may start: by partition tier, then priority, then age."""
-    waiting = [job for job in jobs if not job.held and job.priority > 0]
-    waiting.sort(
-        key=lambda job: (-partitions[job.request.partition].priority_tier, -job.priority, job.id)
-    )
-    return waiting
+
+    def __init__(self, partitions: dict[str, Partition]) -> None:
+        self._partitions = partitions
+        self._jobs: dict[int, Job] = {}
+        self._order: list[Job] = []
+        self._sorted = True
+
+    def add(self, job: Job) -> None:
+        """A new job."""
+        self._jobs[job.id] = job
+        if self._sorted:
+            bisect.insort(self._order, job, key=self._key)
+
+    def remove(self, job: Job) -> None:
+        """It waits no more."""
+        if self._jobs.pop(job.id, None) is not None:
+            self._sorted = False
+
+    def changed(self) -> None:
+        """A priority, a partition or a hold has changed."""
+        self._sorted = False
+
+    def in_order(self) -> list[Job]:
+        """As they are to be tried."""
+        if not self._sorted:
+            self._order = sorted(self._jobs.values(), key=self._key)
+            self._sorted = True
+        return [job for job in self._order if job.priority > 0 and not job.held]
+
+    def _key(self, job: Job) -> tuple[int, int, int]:
+        tier = self._partitions[job.request.partition].priority_tier
+        return -tier, -job.priority, job.id
 
 
 def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: float) -> list[Job]:
@@ -62,7 +89,7 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
             _all_unavailable(job, spans)
             continue
         allowed = cluster.placer.may_use(job.request, partition) & usable
-        outcome = cluster.placer.attempt(job.request, cluster.table.free(), allowed)
+        outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
         if outcome.tasks is not None:
             cluster.start(job, outcome.tasks, now)
             running.append(job)
@@ -95,26 +122,20 @@ def _busy(job: Job, outcome: Try) -> None:
 
 def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
     """Whether it would fit if nothing else ran; if not, says why on the job."""
-    placer, empty = cluster.placer, cluster.table.empty()
-    if not placer.features_known(job.request):
-        job.reason, job.description = "BadConstraints", ""
-        job.priority = 0
-        job.start_s, job.planned = 0.0, ()
-        return False
-    anywhere = placer.may_use(job.request, partition)
-    if placer.required(job.request) is None:
+    ever = cluster.placer.ever(job.request, partition)
+    if ever == "yes":
+        return True
+    job.description = ""
+    if ever == "unknown feature":
+        job.reason, job.priority = "BadConstraints", 0
+    elif ever in ("not now", "required node gone"):
         job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE
-        return False
-    if placer.attempt(job.request, empty, anywhere).tasks is None:
-        job.reason = too_large(job.request, cluster.table, placer.spans(partition))
-        job.description = ""
+    else:
+        spans = cluster.placer.spans(partition)
+        job.reason = too_large(job.request, cluster.table, spans)
+    if ever != "required node gone":
         job.start_s, job.planned = 0.0, ()
-        return False
-    if placer.attempt(job.request, empty, anywhere & cluster.table.usable).tasks is None:
-        job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE
-        job.start_s, job.planned = 0.0, ()
-        return False
-    return True
+    return False
 
 
 def too_large(request: Request, table: NodeTable, spans: Bools) -> str:
@@ -183,12 +204,16 @@ def backfill(
     """
     any_started = False
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
+    capacities: dict[tuple[object, ...], Ints] = {}
     for job in waiting[:depth]:
         if not job.pending or job.priority == 0:
             continue
         partition = cluster.partitions[job.request.partition]
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
-        start = plan.earliest(job, allowed)
+        shape = job.request.shape
+        if shape not in capacities:
+            capacities[shape] = cluster.placer.capacity(job.request, partition)
+        start = plan.earliest(job, allowed, capacities[shape])
         job.planned = ()
         if start is None:
             continue

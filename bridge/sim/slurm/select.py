@@ -24,7 +24,7 @@ import numpy as np
 from bridge.sim.slurm.fit import Fit
 from bridge.sim.slurm.job import Request
 from bridge.sim.slurm.nodes import Bools, NodeTable
-from bridge.sim.slurm.topology import UNREACHABLE, Tree
+from bridge.sim.slurm.topology import UNREACHABLE, Shape, Tree
 
 
 @dataclass(slots=True)
@@ -87,18 +87,14 @@ class _Choice:
         return {slot: self._request.tasks * self._request.cpus_per_task}
 
     def _search(self, serving: Bools) -> bool:
-        tree = self._tree
         leaf = self._table.leaf
-        if tree is None:
-            candidates = serving.copy()
-            groups = self._by_weight(candidates)
-            return bool(groups) and any(self._take_all(group) for group in groups)
+        if self._tree is None:
+            return any(self._take_all(group) for group in self._by_weight(serving))
+        tree = self._tree.shape()
         top = self._top_switch(tree, serving)
         if top < 0:
             return False
-        under = [number for number in tree.leaves() if top in tree.path(number)]
-        candidates = serving & np.isin(leaf, under)
-        groups = self._by_weight(candidates)
+        groups = self._by_weight(serving & self._inside(tree, top))
         if not groups:
             return False
         best = np.zeros(len(serving), np.bool_)
@@ -111,30 +107,29 @@ class _Choice:
         for number in sorted(used):
             if self._take_all(best & (leaf == number)):
                 return True
-        return self._leaf_by_leaf(tree, under, best, used, serving)
+        return self._leaf_by_leaf(tree, top, best, used, serving)
 
-    def _top_switch(self, tree: Tree, serving: Bools) -> int:
+    def _top_switch(self, tree: Shape, serving: Bools) -> int:
         """The highest switch that holds the required nodes, or enough of what is needed."""
+        leaf = self._table.leaf
+        if self._required.any():
+            below = tree.sums(leaf, self._required.astype(np.int64))
+            enough = below > 0
+        else:
+            below = tree.sums(leaf, serving.astype(np.int64))
+            cpus = tree.sums(leaf, self._fit.cpus)
+            enough = (below >= self._request.min_nodes) & (cpus >= self._rest.cpus)
         found = -1
-        for number in range(len(tree.switches)):
-            inside = self._inside(tree, number)
-            if self._required.any():
-                enough = bool((inside & self._required).any())
-            else:
-                nodes = inside & serving
-                enough = (
-                    int(nodes.sum()) >= self._request.min_nodes
-                    and int(self._fit.cpus[nodes].sum()) >= self._rest.cpus
-                )
-            if enough and (found < 0 or tree.level(number) >= tree.level(found)):
+        for number in np.flatnonzero(enough).tolist():
+            if found < 0 or tree.level[number] >= tree.level[found]:
                 found = number
-        if found >= 0 and (self._required & ~self._inside(tree, found)).any():
+        if found >= 0 and self._required.any() and below[found] < int(self._required.sum()):
             return -1
         return found
 
-    def _inside(self, tree: Tree, switch: int) -> Bools:
-        under = [number for number in tree.leaves() if switch in tree.path(number)]
-        inside: Bools = np.isin(self._table.leaf, under)
+    def _inside(self, tree: Shape, switch: int) -> Bools:
+        leaf = self._table.leaf
+        inside: Bools = (leaf >= 0) & (tree.above[leaf, switch] > 0)
         return inside
 
     def _by_weight(self, candidates: Bools) -> list[Bools]:
@@ -154,46 +149,42 @@ class _Choice:
         return groups if enough else []
 
     def _leaf_by_leaf(
-        self, tree: Tree, under: list[int], best: Bools, used: set[int], serving: Bools
+        self, tree: Shape, top: int, best: Bools, used: set[int], serving: Bools
     ) -> bool:
         leaf = self._table.leaf
-        counts = [0] * len(tree.switches)
-        cpus = [0] * len(tree.switches)
-        distance = [0] * len(tree.switches)
-        for slot in np.flatnonzero(best).tolist():
-            for switch in tree.path(int(leaf[slot])):
-                counts[switch] += 0 if slot in self.taken else 1
-        for slot in np.flatnonzero(serving).tolist():
-            if leaf[slot] >= 0:
-                for switch in tree.path(int(leaf[slot])):
-                    cpus[switch] += int(self._fit.cpus[slot])
-        for one in used:
-            for switch in tree.path(one):
-                self._add_distances(tree, distance, switch)
-        while True:
+        fresh = best.copy()
+        fresh[list(self.taken)] = False
+        counts: list[int] = tree.sums(leaf, fresh.astype(np.int64)).tolist()
+        cpus: list[int] = tree.sums(leaf, np.where(serving, self._fit.cpus, 0)).tolist()
+        seen = [number for one in used for number in np.flatnonzero(tree.above[one]).tolist()]
+        distance = tree.distance[seen].sum(axis=0)
+        left = [
+            number
+            for number in tree.leaves
+            if number not in used and counts[number] and tree.above[number, top]
+        ]
+        while left:
+            far: list[int] = distance.tolist()
             chosen = -1
-            for number in under:
-                if number in used or not counts[number] or distance[number] >= UNREACHABLE:
-                    continue
-                if chosen < 0 or self._better(tree, number, chosen, counts, cpus, distance):
+            for number in left:
+                if far[number] < UNREACHABLE and (
+                    chosen < 0 or self._better(tree, number, chosen, counts, cpus, far)
+                ):
                     chosen = number
             if chosen < 0:
                 return False
-            self._add_distances(tree, distance, chosen)
+            left.remove(chosen)
+            distance = distance + tree.distance[chosen]
             if self._take_all(best & (leaf == chosen)):
                 return True
             gone = counts[chosen]
-            for switch in tree.path(chosen):
+            for switch in np.flatnonzero(tree.above[chosen]).tolist():
                 counts[switch] = max(counts[switch] - gone, 0)
-
-    @staticmethod
-    def _add_distances(tree: Tree, distance: list[int], switch: int) -> None:
-        for number in range(len(distance)):
-            distance[number] += tree.distance(switch, number)
+        return False
 
     def _better(
         self,
-        tree: Tree,
+        tree: Shape,
         one: int,
         other: int,
         counts: list[int],
@@ -207,7 +198,7 @@ class _Choice:
         return distance[one] == distance[other] and verdict > 0
 
     def _compare(
-        self, tree: Tree, one: int, other: int, counts: list[int], cpus: list[int]
+        self, tree: Shape, one: int, other: int, counts: list[int], cpus: list[int]
     ) -> tuple[int, bool]:
         """Sign (positive: `one` is better), and whether the switch compared last fits the rest."""
         while True:
@@ -219,13 +210,13 @@ class _Choice:
                 if counts[one] != counts[other]:
                     return (1 if counts[one] < counts[other] else -1), fits
                 break
-            above, other_above = tree.switches[one].parent, tree.switches[other].parent
+            above, other_above = tree.parent[one], tree.parent[other]
             if above == other_above or above < 0 or other_above < 0:
                 break
             one, other = above, other_above
         if counts[one] != counts[other]:
             return (1 if counts[one] > counts[other] else -1), fits
-        return tree.level(other) - tree.level(one), fits
+        return tree.level[other] - tree.level[one], fits
 
     def _fits(self, switch: int, counts: list[int], cpus: list[int]) -> bool:
         return counts[switch] >= self._rest.nodes and cpus[switch] >= self._rest.cpus

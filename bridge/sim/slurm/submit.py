@@ -9,7 +9,6 @@ from bridge.sim.slurm.errors import (
     NODE_CONFIGURATION_UNAVAILABLE,
     Refused,
 )
-from bridge.sim.slurm.fit import fit
 from bridge.sim.slurm.job import Request
 from bridge.sim.slurm.nodes import NodeTable
 from bridge.sim.slurm.partition import Partition
@@ -50,11 +49,9 @@ def check(
     spans = placer.spans(partition)
     if not spans.any():
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
-    allowed = placer.may_use(request, partition)
-    if not (fit(request, table, table.empty(), allowed).tasks > 0).any():
+    ever = placer.ever(request, partition)
+    if ever == "no node":
         raise Refused(NODE_CONFIGURATION_UNAVAILABLE)
-    if placer.attempt(request, table.empty(), allowed).tasks is None:
+    if ever == "too large":
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
-    if placer.attempt(request, table.empty(), allowed & table.usable).tasks is None:
-        return Caveat(NODE_UNAVAILABLE_NOW, "")
-    return Caveat()
+    return Caveat(NODE_UNAVAILABLE_NOW) if ever == "not now" else Caveat()

@@ -7,9 +7,32 @@ are made. Rule: slurm.conf(5) `Topology=` of dynamic nodes, topology.yaml(5); be
 import itertools
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from bridge.sim.slurm.errors import TOPOLOGY_UNAVAILABLE, Refused
 
 UNREACHABLE = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The tree as matrices, for S switches: `above[i, j]` is 1 where switch j is i or above it,
+    `distance[i, j]` counts hops (UNREACHABLE between separate trees).
+    """
+
+    above: NDArray[np.int64]
+    distance: NDArray[np.int64]
+    level: list[int]
+    parent: list[int]
+    leaves: list[int]
+
+    def sums(self, leaf: NDArray[np.int64], amounts: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Per switch, the sum over the nodes below it: `leaf` and `amounts` are columns."""
+        hung = leaf >= 0
+        per_leaf = np.bincount(leaf[hung], amounts[hung], len(self.level)).astype(np.int64)
+        total: NDArray[np.int64] = per_leaf @ self.above
+        return total
 
 
 @dataclass(slots=True)
@@ -36,7 +59,7 @@ class Tree:
         self.switches: list[Switch] = [Switch(root, -1) for root in roots]
         self._index = {root: number for number, root in enumerate(roots)}
         self._configured = frozenset(roots)
-        self._distances: dict[tuple[int, int], int] = {}
+        self._shape: Shape | None = None
 
     def place(self, spec: str) -> int:
         """Index of the leaf that `spec` names, -1 for a node without a topology.
@@ -74,36 +97,36 @@ class Tree:
         self.switches.append(Switch(name, parent))
         self.switches[parent].children.append(number)
         self._index[name] = number
-        self._distances.clear()
+        self._shape = None
         return number
 
-    def leaves(self) -> list[int]:
-        """Indices of the leaves, in order."""
-        return [number for number, switch in enumerate(self.switches) if switch.is_leaf]
+    def shape(self) -> Shape:
+        """The tree as it is now."""
+        if self._shape is None:
+            self._shape = self._measure()
+        return self._shape
 
-    def path(self, index: int) -> list[int]:
-        """The switch and everything above it, itself first."""
-        found = []
-        while index >= 0:
-            found.append(index)
-            index = self.switches[index].parent
-        return found
-
-    def level(self, index: int) -> int:
-        """0 for a leaf, else one more than the highest below."""
-        children = self.switches[index].children
-        return 1 + max(self.level(child) for child in children) if children else 0
-
-    def distance(self, one: int, other: int) -> int:
-        """Hops between two switches; UNREACHABLE between separate trees."""
-        key = (one, other) if one <= other else (other, one)
-        known = self._distances.get(key)
-        if known is None:
-            above = {switch: hops for hops, switch in enumerate(self.path(one))}
-            known = UNREACHABLE
-            for hops, switch in enumerate(self.path(other)):
-                if switch in above:
-                    known = hops + above[switch]
-                    break
-            self._distances[key] = known
-        return known
+    def _measure(self) -> Shape:
+        size = len(self.switches)
+        above = np.zeros((size, size), np.int64)
+        for number in range(size):
+            at = number
+            while at >= 0:
+                above[number, at] = 1
+                at = self.switches[at].parent
+        depth = above.sum(axis=1)
+        common = above @ above.T
+        distance = depth[:, None] + depth[None, :] - 2 * common
+        distance[common == 0] = UNREACHABLE
+        level = [0] * size
+        for number in sorted(range(size), key=lambda one: -int(depth[one])):
+            parent = self.switches[number].parent
+            if parent >= 0:
+                level[parent] = max(level[parent], level[number] + 1)
+        return Shape(
+            above=above,
+            distance=distance,
+            level=level,
+            parent=[switch.parent for switch in self.switches],
+            leaves=[number for number, switch in enumerate(self.switches) if switch.is_leaf],
+        )

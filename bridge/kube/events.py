@@ -44,6 +44,7 @@ class ObjectRef:
 class _Series:
     """One event as the API server has it, and what was said since."""
 
+    key: "_Key"
     name: str
     regarding: ObjectRef
     type: EventType
@@ -117,6 +118,7 @@ class EventRecorder:
             self.dropped += 1
             return
         series = _Series(
+            key=key,
             name=self._name(regarding, now_s),
             regarding=regarding,
             type=type,
@@ -225,8 +227,11 @@ class EventRecorder:
         return {"count": count, "lastObservedTime": times.micros(series.last_s)}
 
     def _drop(self, series: _Series, error: Exception) -> None:
+        """Said again, an event that never arrived is a new one."""
         self.dropped += 1
         series.written_at = self._clock.monotonic()
+        if not series.written and self._series.get(series.key) is series:
+            del self._series[series.key]
         _log.debug("event.dropped", reason=series.reason, note=series.note, error=str(error))
 
     def _name(self, regarding: ObjectRef, now_s: float) -> str:

@@ -166,6 +166,17 @@ async def test_server_is_away(tmp_path: Path) -> None:
         assert len(server.seen("POST")) == 6
 
 
+async def test_said_again_after_a_loss(tmp_path: Path) -> None:
+    """An event that never arrived is not counted in silence: said again, it is sent again."""
+    async with recording(tmp_path) as (server, recorder, _):
+        server.on("POST", PATH, refuse(403, "Forbidden"), ok({}, 201))
+        say(recorder)
+        await until(lambda: recorder.dropped == 1)
+        say(recorder)
+        _, second = await server.until(2, "POST")
+    assert "series" not in second.body
+
+
 @pytest.mark.parametrize("code", [403, 404, 422])
 async def test_refused(code: int, tmp_path: Path) -> None:
     """An event that is refused (a namespace being deleted, RBAC) is dropped, others go on."""

@@ -4,6 +4,7 @@
 here: the caches are keyed by value and bounded, so they never show and never grow.
 """
 
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
@@ -65,7 +66,10 @@ def annotations(meta: wire.Meta) -> Mapping[str, str]:
 
 def every(values: Mapping[str, str] | None) -> Mapping[str, str]:
     """All of them: labels of nodes and namespaces, which selectors may name."""
-    return _mapping(tuple(values.items())) if values else NOTHING
+    if not values:
+        return NOTHING
+    # No two nodes have the same labels, but nearly every key and value is on many of them.
+    return MappingProxyType({sys.intern(key): sys.intern(text) for key, text in values.items()})
 
 
 def controller(meta: wire.Meta) -> OwnerReference | None:

@@ -1,5 +1,6 @@
 """Nodes, Jobs, namespaces, templates: rows from the wire, and a node's taints."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,16 @@ def test_new_node() -> None:
 def test_node_that_is_not_ready(status: str) -> None:
     """Only condition Ready=True is ready: Unknown is a kubelet that went silent."""
     assert not nodes.parse(node(conditions=[{"type": "Ready", "status": status}])).ready
+
+
+def test_many_nodes_share_their_strings() -> None:
+    """Keys and values of labels that nodes have in common are kept once."""
+    one, other = (nodes.parse(json.loads(json.dumps(node()))) for _ in range(2))
+    for (key, text), (same_key, same_text) in zip(
+        one.labels.items(), other.labels.items(), strict=True
+    ):
+        assert key is same_key
+        assert text is same_text
 
 
 def test_bad_node() -> None:

@@ -72,6 +72,11 @@ class Bridge:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        return self._process.pid if self._process is not None and self.running else None
+
     def kill(self) -> None:
         """SIGKILL: no farewell."""
         assert self._process is not None

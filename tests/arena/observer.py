@@ -186,8 +186,12 @@ def _held(jobs: dict[int, Object]) -> dict[int, dict[str, int]]:
 
 
 def _exclusive(job: Object) -> bool:
-    """Such a job holds all that its nodes have, whatever its pods use."""
-    return "none" in (job.get("shared") or ())
+    """Such a job holds all that its nodes have, whatever its pods use.
+
+    Slurm does not say it of a job; but then it has more CPUs than its tasks asked for.
+    """
+    asked = job["tasks"]["number"] * job["cpus_per_task"]["number"]
+    return bool(job["cpus"]["number"] > asked)
 
 
 def _gpus(pod: Object) -> int:

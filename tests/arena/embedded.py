@@ -1,0 +1,218 @@
+"""The embedded stack: bridge.sim in a thread of this process, spoken to over real sockets.
+
+Kubernetes, its scheduler and Slurm share one event loop in one thread; the bridge is a process of
+its own and the stories' clients are in theirs, so everybody meets everybody over HTTP(S) only, as
+on the real stack. Slurm's partitions and topology are those of tests/e2e/stack/files.
+"""
+
+import asyncio
+import contextlib
+import queue
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import uvloop
+
+from bridge import names
+from bridge.sim.kube import fixtures
+from bridge.sim.kube.embedded import EmbeddedKubernetes
+from bridge.sim.kube.scheduler.extender import ExtenderConfig
+from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
+from tests.arena import installation
+from tests.arena.api import Kubernetes, Slurm, wait_for
+from tests.arena.arena import Arena, Nodes
+from tests.arena.bridge import Bridge
+from tests.e2e.stack import pki
+
+T = TypeVar("T")
+
+_PARTITIONS = (
+    Partition("slurm-bridge", default=True, feature="slurm-bridge"),
+    Partition("defmem", feature="slurm-bridge", default_memory_per_cpu_mib=1024),
+    Partition("high", priority_tier=10, feature="slurm-bridge"),
+    Partition("debug", feature="debug"),
+)
+"""As in tests/e2e/stack/files/slurm.conf."""
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What runs in the thread."""
+
+    kubernetes: EmbeddedKubernetes
+    slurm: EmbeddedSlurm
+
+
+class EmbeddedArena(Arena):
+    """One Kubernetes and one Slurm for the session."""
+
+    kind = "embedded"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._exits = contextlib.ExitStack()
+        folder = tempfile.TemporaryDirectory(prefix="embedded-arena-")
+        self._authority = pki.Authority(Path(self._exits.enter_context(folder)))
+        self._authority.create()
+        self._port, self._probes_port = _free_ports(2)
+        self._thread = self._exits.enter_context(_Thread())
+        parts = self._thread.parts
+        self.kubernetes = Kubernetes(parts.kubernetes.kubeconfig)
+        self._exits.callback(self.kubernetes.close)
+        self.slurm = Slurm(parts.slurm.url, parts.slurm.token_file)
+        self._exits.callback(self.slurm.close)
+        self._scheduling = False
+        self._first_node = 1
+
+    def close(self) -> None:
+        """End the thread; fails when a part of the embedded stack broke."""
+        self._exits.close()
+
+    def add_nodes(self, nodes: Nodes) -> list[str]:
+        made = fixtures.gpu_nodes(
+            nodes.count,
+            prefix=nodes.prefix,
+            cpus=nodes.cpus,
+            memory_gib=nodes.memory_gib,
+            gpus=nodes.gpus,
+            efa=0,
+            layers=(nodes.per_leaf, 4),
+            seed=nodes.seed,
+            first=self._first_node,
+        )
+        self._first_node += nodes.count
+        wanted = {self.kubernetes.create(node)["metadata"]["name"] for node in made}
+        wait_for("the nodes are ready", lambda: wanted <= self._ready_nodes())
+        return sorted(wanted)
+
+    def _ready_nodes(self) -> set[str]:
+        return {
+            node["metadata"]["name"]
+            for node in self.kubernetes.get("/api/v1/nodes")["items"]
+            if any(
+                one["type"] == "Ready" and one["status"] == "True"
+                for one in node["status"].get("conditions") or ()
+            )
+            and not any(
+                taint["key"] == "node.kubernetes.io/not-ready"
+                for taint in node["spec"].get("taints") or ()
+            )
+        }
+
+    def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
+        certificate, key = self._authority.issue(
+            "bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK
+        )
+        ca = self._authority.certificate
+        installation.register_webhooks(
+            self.kubernetes,
+            port=self._port,
+            ca=ca,
+            scheduler_name=settings.get("schedulerName", ""),
+        )
+        parts = self._thread.parts
+        return Bridge(
+            folder,
+            probes_port=self._probes_port,
+            settings=installation.settings(
+                settings,
+                kubeconfig=parts.kubernetes.kubeconfig,
+                slurm_url=parts.slurm.url,
+                token_file=parts.slurm.token_file,
+                port=self._port,
+                probes_port=self._probes_port,
+                tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
+            ),
+        )
+
+    def start_scheduler(self) -> None:
+        if self._scheduling:
+            return
+        certificate, key = self._authority.issue("scheduler", common_name="kube-scheduler")
+        tls = ssl.create_default_context(cafile=str(self._authority.certificate))
+        tls.load_cert_chain(certificate, key)
+        extender = ExtenderConfig(  # deploy/kube-scheduler-config.yaml
+            url_prefix=f"https://127.0.0.1:{self._port}{names.EXTENDER_PREFIX}",
+            filter_verb="filter",
+            prioritize_verb="prioritize",
+            bind_verb="bind",
+            tls=tls,
+        )
+        scheduler = self._thread.parts.kubernetes.start_scheduler
+        self._thread.call(lambda: scheduler(extenders=[extender]))
+        self._scheduling = True
+
+    def stop_slurm(self) -> None:
+        self._thread.call(self._thread.parts.slurm.faults.refuse)
+
+    def start_slurm(self) -> None:
+        self._thread.call(self._thread.parts.slurm.faults.heal)
+
+
+class _Thread:
+    """The event loop of the embedded stack, and the way into it."""
+
+    def __init__(self) -> None:
+        self._started: queue.SimpleQueue[_Parts | BaseException] = queue.SimpleQueue()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="embedded stack", daemon=True)
+
+    def __enter__(self) -> "_Thread":
+        self._thread.start()
+        started = self._started.get(timeout=30)
+        if isinstance(started, BaseException):
+            raise started
+        self.parts = started
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout=30)
+        assert not self._thread.is_alive(), "the embedded stack does not end"
+        if self._error is not None:
+            raise self._error
+
+    def call(self, what: Callable[[], T]) -> T:
+        """Do something in the loop's thread; its result."""
+
+        async def done() -> T:
+            return what()
+
+        return self.wait(done())
+
+    def wait(self, what: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop; its result."""
+        return asyncio.run_coroutine_threadsafe(what, self._loop).result(timeout=30)
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # told by __exit__, or by __enter__ when it never stood
+            self._error = error
+            self._started.put(error)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        async with (
+            EmbeddedKubernetes(job_backoff_s=1.0) as kubernetes,
+            EmbeddedSlurm(partitions=_PARTITIONS, topology=Tree("fabric")) as slurm,
+        ):
+            self._started.put(_Parts(kubernetes, slurm))
+            await self._stop.wait()
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that are free now, each another."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in sockets]

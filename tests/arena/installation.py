@@ -1,0 +1,77 @@
+"""How the bridge is installed in a stack: its settings and its webhooks, on both alike."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from bridge import names
+from bridge.admission import webhook_config
+from tests.arena.api import Kubernetes
+from tests.arena.arena import NAMESPACE
+
+
+def settings(
+    wishes: Mapping[str, Any],
+    *,
+    kubeconfig: Path,
+    slurm_url: str,
+    token_file: Path,
+    port: int,
+    probes_port: int,
+    tls: Path,
+) -> dict[str, Any]:
+    """The settings file's content; a story's `wishes` win. `tls` holds tls.crt, tls.key, ca.crt."""
+    standard = {
+        "slurmRestApi": slurm_url,
+        "partition": "slurm-bridge",
+        "managedNamespaces": [NAMESPACE],
+        "slurm": {"tokenFile": str(token_file), "user": "slurm"},
+        "kubernetes": {"kubeconfig": str(kubeconfig), "qps": 2000, "burst": 4000},
+        "server": {
+            "listen": f"127.0.0.1:{port}",
+            "metricsListen": f"127.0.0.1:{probes_port}",
+            "certificateDir": str(tls),
+            "clientCaFile": str(tls / "ca.crt"),
+        },
+        "nodes": {"topology": "fabric:root", "intervalS": 2},
+        "logFormat": "console",
+    }
+    return _merged(standard, wishes)
+
+
+def certificates(folder: Path, *, ca: Path, certificate: Path, key: Path) -> Path:
+    """The folder that the bridge is pointed to, with these files in it."""
+    tls = folder / "tls"
+    tls.mkdir(exist_ok=True)
+    for source, name in ((ca, "ca.crt"), (certificate, "tls.crt"), (key, "tls.key")):
+        (tls / name).write_bytes(source.read_bytes())
+    return tls
+
+
+def register_webhooks(
+    kubernetes: Kubernetes, *, port: int, ca: Path, scheduler_name: str = ""
+) -> None:
+    """Tell the API server to call the bridge on that port of loopback."""
+    target = webhook_config.Target(url=f"https://127.0.0.1:{port}", ca=ca.read_bytes())
+    calls = webhook_config.Calls(
+        managed_namespaces=(NAMESPACE,), scheduler_name=scheduler_name or names.SCHEDULER_NAME
+    )
+    for manifest in (
+        webhook_config.mutating(calls, target),
+        webhook_config.validating(calls, target),
+    ):
+        plural = manifest["kind"].lower() + "s"
+        kubernetes.delete(f"/apis/admissionregistration.k8s.io/v1/{plural}/slurm-bridge")
+        kubernetes.create(manifest)
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` wins, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        known = merged.get(key)
+        if isinstance(known, Mapping) and isinstance(value, Mapping):
+            merged[key] = _merged(known, value)
+        else:
+            merged[key] = value
+    return merged

@@ -44,13 +44,16 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a request needs. `lasts_s`: seconds after which it is to be loaded anew, inf: never."""
+    """What a request needs. `lasts_s`: seconds after which it is to be loaded anew, inf: never.
+
+    Secrets are not in its repr.
+    """
 
     target: str
-    configuration: Configuration
-    authorization: str
+    configuration: Configuration = field(repr=False)
+    authorization: str = field(repr=False)
     lasts_s: float
-    tls: tuple[str, ...]
+    tls: tuple[str, ...] = field(repr=False)
     """What the TLS context was made of; when it changes, so must the connections."""
 
 
@@ -187,5 +190,5 @@ def _access(
 def _tls(configuration: Configuration) -> tuple[str, ...]:
     files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
     contents = [Path(name).read_text() if name else "" for name in files]
-    proxy = str(configuration.proxy)
-    return (configuration.host, proxy, str(configuration.verify_ssl), *contents)
+    said = (configuration.proxy, configuration.tls_server_name, configuration.verify_ssl)
+    return (configuration.host, *map(str, said), *contents)

@@ -300,7 +300,19 @@ async def test_changed_server(tmp_path: Path) -> None:
 
 
 async def test_secrets_stay_secret(tmp_path: Path) -> None:
-    """Neither the target nor an error shows the token."""
+    """Neither the target nor an error nor any repr shows the token or the key."""
+    public, private = certificate()
+    user = plugin(
+        tmp_path,
+        {"token": "secret", "clientCertificateData": public, "clientKeyData": private},
+    )
+    file = kubeconfig(tmp_path / "other", "https://here", user)
+    access = await load(tmp_path, KUBECONFIG=str(file))
+    assert access.authorization == "Bearer secret"
+    assert private in access.tls
+    assert "secret" not in repr(access)
+    assert private.splitlines()[1] not in repr(access)
+
     clock = JumpClock()
     async with ApiServer() as server, connected(server, tmp_path, clock=clock) as client:
         server.on("GET", POD, refuse(401, "Unauthorized"))

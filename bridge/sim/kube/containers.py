@@ -11,7 +11,7 @@ def running(pod: Object, *, now: str, host_ip: str, pod_ip: str) -> Object:
     """The status of a pod whose containers have started."""
     status = dict(pod["status"])
     conditions = status.get("conditions")
-    for kind in ("PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady"):
+    for kind in ("Initialized", "Ready", "ContainersReady"):
         conditions = with_condition(
             conditions, {"type": kind, "status": "True", "lastProbeTime": None}, now=now
         )
@@ -84,7 +84,6 @@ def _container(container: Object, state: dict[str, Any], *, up: bool) -> Object:
         "name": container["name"],
         "image": container["image"],
         "imageID": "",
-        "containerID": f"embedded://{container['name']}",
         "ready": up,
         "started": up,
         "restartCount": 0,

@@ -26,7 +26,7 @@ from bridge.sim.kube.apiserver.http import HttpServer
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Key, Object, copy
 from bridge.sim.kube.apiserver.request import User
-from bridge.sim.kube.apiserver.store import Store
+from bridge.sim.kube.apiserver.store import Store, Subscription
 from bridge.sim.kube.apiserver.webhooks import HttpsWebhooks, ServiceResolver, no_services
 from bridge.sim.kube.controllers.eviction import Eviction
 from bridge.sim.kube.controllers.garbage import GarbageCollector
@@ -102,6 +102,7 @@ class EmbeddedKubernetes:
         self._default_scheduler = default_scheduler
         self._tasks: set[asyncio.Task[None]] = set()
         self._broken: list[Exception] = []
+        self._waiting: list[Subscription] = []
         self._stack = AsyncExitStack()
         self._kubelets: Kubelets | None = None
         self._schedulers: dict[str, asyncio.Task[None]] = {}
@@ -233,6 +234,7 @@ class EmbeddedKubernetes:
         Raises TimeoutError, EmbeddedFailure.
         """
         changes = self.api.store.subscribe_everything()
+        self._waiting.append(changes)
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -243,6 +245,7 @@ class EmbeddedKubernetes:
                     await changes.take()
         finally:
             self.api.store.unsubscribe_everything(changes)
+            self._waiting = [one for one in self._waiting if one is not changes]
 
     def start_scheduler(
         self,
@@ -300,6 +303,8 @@ class EmbeddedKubernetes:
                 await run()
             except Exception as problem:
                 self._broken.append(problem)
+                for waiting in self._waiting:
+                    waiting.wake()
 
         task = asyncio.create_task(guarded(), name=name)
         self._tasks.add(task)

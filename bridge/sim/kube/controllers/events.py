@@ -14,23 +14,30 @@ _KEPT: Final = 5000
 
 
 class Recorder:
-    """Writes events in the name of one component."""
+    """Writes events in the name of one component.
 
-    def __init__(self, api: ApiServer, component: str) -> None:
+    `newer` components (the scheduler) write them in the manner of events.k8s.io: with an action
+    and a series instead of a source and a count.
+    """
+
+    def __init__(self, api: ApiServer, component: str, *, newer: bool = False) -> None:
         self._api = api
         self._component = component
+        self._newer = newer
         self._known: OrderedDict[tuple[str, str, str], tuple[str, str]] = OrderedDict()
         self._number = 0
 
-    async def normal(self, about: Object, reason: str, message: str) -> None:
+    async def normal(self, about: Object, reason: str, message: str, *, action: str = "") -> None:
         """Something went as it should."""
-        await self._record(about, "Normal", reason, message)
+        await self._record(about, "Normal", reason, message, action)
 
-    async def warning(self, about: Object, reason: str, message: str) -> None:
+    async def warning(self, about: Object, reason: str, message: str, *, action: str = "") -> None:
         """Something did not."""
-        await self._record(about, "Warning", reason, message)
+        await self._record(about, "Warning", reason, message, action)
 
-    async def _record(self, about: Object, kind: str, reason: str, message: str) -> None:
+    async def _record(
+        self, about: Object, kind: str, reason: str, message: str, action: str
+    ) -> None:
         uid = about["metadata"].get("uid", "")
         key = (uid, reason, message)
         known = self._known.get(key)
@@ -39,9 +46,9 @@ class Recorder:
                 return
             namespace = about["metadata"].get("namespace") or "default"
             name = self._name(about)
-            await self._api.create(
-                Target(kinds.EVENTS, namespace), self._event(about, name, kind, reason, message)
-            )
+            event = self._event(about, name)
+            event |= {"type": kind, "reason": reason, "message": message}
+            await self._api.create(Target(kinds.EVENTS, namespace), event | self._manner(action))
         except ApiFailure:
             return
         self._known[key] = (namespace, name)
@@ -53,8 +60,11 @@ class Recorder:
             return False
 
         def counted(event: Object) -> Object:
-            now = timestamp(self._api.clock.time())
-            return {**event, "count": event.get("count", 1) + 1, "lastTimestamp": now}
+            seen = timestamp(self._api.clock.time(), micro=self._newer)
+            if not self._newer:
+                return {**event, "count": event.get("count", 1) + 1, "lastTimestamp": seen}
+            before = (event.get("series") or {}).get("count", 1)
+            return {**event, "series": {"count": before + 1, "lastObservedTime": seen}}
 
         await self._api.patch(Target(kinds.EVENTS, namespace, name, user=ADMIN), counted)
         return True
@@ -69,8 +79,7 @@ class Recorder:
         self._number += 1
         return f"{about['metadata']['name']}.{self._component}-{self._number:x}"
 
-    def _event(self, about: Object, name: str, kind: str, reason: str, message: str) -> Object:
-        now = timestamp(self._api.clock.time())
+    def _event(self, about: Object, name: str) -> Object:
         metadata = about["metadata"]
         return {
             "kind": "Event",
@@ -84,14 +93,19 @@ class Recorder:
                 "uid": metadata.get("uid", ""),
                 "resourceVersion": metadata.get("resourceVersion", ""),
             },
-            "type": kind,
-            "reason": reason,
-            "message": message,
-            "source": {"component": self._component},
             "reportingComponent": self._component,
+        }
+
+    def _manner(self, action: str) -> Object:
+        now = self._api.clock.time()
+        if self._newer:
+            instance = f"{self._component}-embedded"
+            moment = timestamp(now, micro=True)
+            return {"action": action, "eventTime": moment, "reportingInstance": instance}
+        return {
+            "source": {"component": self._component},
             "reportingInstance": "",
-            "firstTimestamp": now,
-            "lastTimestamp": now,
-            "eventTime": None,
+            "firstTimestamp": timestamp(now),
+            "lastTimestamp": timestamp(now),
             "count": 1,
         }

@@ -41,10 +41,10 @@ def tally(job: Object, pods: Sequence[Object], *, now_s: float) -> Tally:
     """Count the pods of a Job that has not finished."""
     status = job.get("status") or {}
     active = tuple(pod for pod in pods if is_active(pod))
-    uncounted = tuple(pod for pod in pods if _tracked(pod) and _finished(job, pod))
+    uncounted = tuple(pod for pod in pods if is_tracked(pod) and _finished(job, pod))
     won = [pod for pod in uncounted if pod["status"].get("phase") == "Succeeded"]
     lost = [pod for pod in uncounted if pod["status"].get("phase") != "Succeeded"]
-    counted = [pod for pod in lost if failure_policy.action_for(job, pod) != "Ignore"]
+    counted = [pod for pod in lost if failure_policy.verdict(job, pod).action != "Ignore"]
     completed: frozenset[int] = frozenset()
     succeeded = status.get("succeeded", 0) + len(won)
     if is_indexed(job):
@@ -58,7 +58,7 @@ def tally(job: Object, pods: Sequence[Object], *, now_s: float) -> Tally:
     return Tally(
         active=active,
         ready=sum(condition_is_true(pod, "Ready") for pod in active),
-        terminating=sum(1 for pod in pods if _terminating(pod)),
+        terminating=sum(1 for pod in pods if is_terminating(pod)),
         uncounted=uncounted,
         succeeded=succeeded,
         failed=failed,
@@ -166,11 +166,9 @@ def _outcome(
         if interim == ("FailureTarget", "True"):
             return Outcome("FailureTarget", "Failed", condition["reason"], condition["message"])
     for pod in pods:
-        lost = pod["status"].get("phase") == "Failed"
-        if lost and failure_policy.action_for(job, pod) == "FailJob":
-            name = f"{pod['metadata'].get('namespace', '')}/{pod['metadata']['name']}"
-            message = f"Pod {name} failed and matched a FailJob rule of the pod failure policy"
-            return Outcome("FailureTarget", "Failed", "PodFailurePolicy", message)
+        verdict = failure_policy.verdict(job, pod)
+        if pod["status"].get("phase") == "Failed" and verdict.action == "FailJob":
+            return Outcome("FailureTarget", "Failed", "PodFailurePolicy", verdict.message)
     if failed > spec["backoffLimit"]:
         message = "Job has reached the specified backoff limit"
         return Outcome("FailureTarget", "Failed", "BackoffLimitExceeded", message)
@@ -189,7 +187,7 @@ def _outcome(
     return None
 
 
-def _tracked(pod: Object) -> bool:
+def is_tracked(pod: Object) -> bool:
     return TRACKING in (pod["metadata"].get("finalizers") or ())
 
 
@@ -201,7 +199,7 @@ def _finished(job: Object, pod: Object) -> bool:
     return replaces_early and "deletionTimestamp" in pod["metadata"]
 
 
-def _terminating(pod: Object) -> bool:
+def is_terminating(pod: Object) -> bool:
     terminal = pod["status"].get("phase") in ("Succeeded", "Failed")
     return not terminal and "deletionTimestamp" in pod["metadata"]
 

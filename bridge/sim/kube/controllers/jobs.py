@@ -21,11 +21,10 @@ from bridge.sim.kube.apiserver.objects import (
     key_of,
     owner_reference,
     seconds,
-    with_condition,
 )
 from bridge.sim.kube.apiserver.request import JOB_CONTROLLER
 from bridge.sim.kube.apiserver.store import Change
-from bridge.sim.kube.controllers import indexes, job_state
+from bridge.sim.kube.controllers import job_state, job_status
 from bridge.sim.kube.controllers.events import Recorder
 from bridge.sim.kube.controllers.job_state import INDEX, TRACKING, Tally
 from bridge.sim.kube.controllers.queue import WorkQueue
@@ -118,12 +117,12 @@ class JobController:
         counts = job_state.tally(job, pods, now_s=self._api.clock.time())
         self._remember_failures(job, counts)
         if counts.outcome is not None:
-            await self._delete(counts.active)
+            await self._delete(job, counts.active)
         elif not job["metadata"].get("deletionTimestamp"):
             excess = job_state.surplus(job, counts)
             if excess:
                 await self._release(excess)
-                await self._delete(excess)
+                await self._delete(job, excess)
             else:
                 await self._create_missing(key, job, counts)
         await self._report(key, counts)
@@ -182,82 +181,13 @@ class JobController:
         if stored is None:
             return
         pods = list(self._pods_of.get(stored.object["metadata"]["uid"], {}).values())
-        active = [pod for pod in pods if job_state.is_active(pod)]
-        waiting = {pod["metadata"]["uid"] for pod in counts.uncounted}
-        terminating = sum(
-            1
-            for pod in pods
-            if not job_state.is_active(pod)
-            and pod["status"].get("phase") not in ("Succeeded", "Failed")
-        )
-        over = counts.outcome is not None and not active and not terminating
-        untracked = all(
-            TRACKING not in (pod["metadata"].get("finalizers") or ())
-            or pod["metadata"]["uid"] in waiting
-            for pod in pods
-        )
-
-        def updated(job: Object) -> Object:
-            status = {
-                **(job.get("status") or {}),
-                "active": len(active),
-                "ready": sum(condition_is_true(pod, "Ready") for pod in active),
-                "terminating": terminating,
-                "succeeded": counts.succeeded,
-                "failed": counts.failed,
-                "uncountedTerminatedPods": {},
-            }
-            if job_state.is_indexed(job):
-                status["completedIndexes"] = indexes.text(counts.completed)
-            for name in ("active", "succeeded", "failed"):
-                if not status[name]:
-                    del status[name]
-            if not status.get("completedIndexes"):
-                status.pop("completedIndexes", None)
-            self._set_conditions(job, status, counts, over=over and untracked)
-            return {**job, "status": status}
-
-        before = stored.object
-        target = Target(kinds.JOBS, key[0], key[1], "status", user=JOB_CONTROLLER)
-        answer = await self._api.patch(target, updated)
-        await self._announce(before, answer.object)
-
-    def _set_conditions(self, job: Object, status: Object, counts: Tally, *, over: bool) -> None:
         now = self._api.now()
-        known = status.get("conditions")
-        suspended = bool(job["spec"].get("suspend"))
-        was_suspended = condition_is_true(job, "Suspended")
-        if not suspended and not status.get("startTime"):
-            status["startTime"] = now
-        if counts.outcome is None and suspended != was_suspended and (suspended or known):
-            known = with_condition(
-                known,
-                _condition(
-                    "Suspended",
-                    "JobSuspended" if suspended else "JobResumed",
-                    "Job suspended" if suspended else "Job resumed",
-                    now,
-                    holds=suspended,
-                ),
-                now=now,
-            )
-            status.pop("startTime", None)
-            if not suspended:
-                status["startTime"] = now
-        if counts.outcome is not None:
-            end = counts.outcome
-            if not condition_is_true(job, end.interim):
-                known = with_condition(
-                    known, _condition(end.interim, end.reason, end.message, now), now=now
-                )
-            if over:
-                known = with_condition(
-                    known, _condition(end.final, end.reason, end.message, now), now=now
-                )
-                if end.final == "Complete":
-                    status["completionTime"] = now
-        if known:
-            status["conditions"] = known
+        target = Target(kinds.JOBS, key[0], key[1], "status", user=JOB_CONTROLLER)
+        before = stored.object
+        answer = await self._api.patch(
+            target, lambda job: {**job, "status": job_status.status(job, pods, counts, now=now)}
+        )
+        await self._announce(before, answer.object)
 
     async def _announce(self, before: Object, after: Object) -> None:
         for kind, reason, message in (
@@ -292,7 +222,7 @@ class JobController:
                 if problem.code != 404:
                     raise
 
-    async def _delete(self, pods: Sequence[Object]) -> None:
+    async def _delete(self, job: Object, pods: Sequence[Object]) -> None:
         for pod in pods:
             namespace, name = key_of(pod)
             options = {
@@ -306,6 +236,8 @@ class JobController:
             except ApiFailure as problem:
                 if problem.code not in (404, 409):
                     raise
+            else:
+                await self._events.normal(job, "SuccessfulDelete", f"Deleted pod: {name}")
 
     def _remember_failures(self, job: Object, counts: Tally) -> None:
         uid = job["metadata"]["uid"]
@@ -372,17 +304,6 @@ def _add_index_variable(spec: Object) -> None:
         known = container.setdefault("env", [])
         if not any(one.get("name") == "JOB_COMPLETION_INDEX" for one in known):
             known.append({"name": "JOB_COMPLETION_INDEX", "valueFrom": source})
-
-
-def _condition(kind: str, reason: str, message: str, now: str, *, holds: bool = True) -> Object:
-    return {
-        "type": kind,
-        "status": "True" if holds else "False",
-        "lastProbeTime": now,
-        "lastTransitionTime": now,
-        "reason": reason,
-        "message": message,
-    }
 
 
 def _untracked(pod: Object) -> Object:

@@ -47,7 +47,7 @@ class Scheduler:
         self._pods = api.store.subscribe(kinds.PODS.table, since=0)
         self._nodes = api.store.subscribe(kinds.NODES.table, since=0)
         self._binders = asyncio.Semaphore(_BINDERS)
-        self._events = Recorder(api, name)
+        self._events = Recorder(api, name, newer=True)
         self._rng = random.Random(0)
 
     async def run(self) -> None:
@@ -173,7 +173,7 @@ class Scheduler:
                 await self._fail(waiting, pod, "SchedulerError", str(problem), moves)
         else:
             message = f"Successfully assigned {namespace}/{name} to {node}"
-            await self._events.normal(pod, "Scheduled", message)
+            await self._events.normal(pod, "Scheduled", message, action="Binding")
         finally:
             self._binders.release()
 
@@ -186,13 +186,14 @@ class Scheduler:
     ) -> None:
         """Back into the queue, and say why in the pod's condition and in an event."""
         self._queue.put_back(waiting, moves_before=moves, retry=reason == "SchedulerError")
-        await self._events.warning(pod, "FailedScheduling", message)
+        await self._events.warning(pod, "FailedScheduling", message, action="Scheduling")
         known = condition(pod, "PodScheduled") or {}
         if (known.get("reason"), known.get("message")) == (reason, message):
             return
         said = {
             "type": "PodScheduled",
             "status": "False",
+            "observedGeneration": pod["metadata"].get("generation", 1),
             "reason": reason,
             "message": message,
             "lastProbeTime": None,

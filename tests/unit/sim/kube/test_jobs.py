@@ -152,6 +152,11 @@ async def test_fail_job_rule(k8s: EmbeddedKubernetes, clock: ManualClock) -> Non
     failed = condition(_job(k8s), "Failed")
     assert failed is not None
     assert failed["reason"] == "PodFailurePolicy"
+    name = _pods(k8s)[0]["metadata"]["name"]
+    assert failed["message"] == (
+        f"Container main for pod default/{name} failed with exit code 42 matching FailJob rule at "
+        "index 0"
+    )
 
 
 async def test_suspended(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
@@ -280,8 +285,8 @@ def test_exit_codes(operator: str, values: list[int], code: int, action: str) ->
     rule = {"action": "FailJob", "onExitCodes": {"operator": operator, "values": values}}
     job = {"spec": {"podFailurePolicy": {"rules": [rule]}}}
     ended = {"name": "main", "state": {"terminated": {"exitCode": code}}}
-    pod = {"status": {"containerStatuses": [ended]}}
-    assert failure_policy.action_for(job, pod) == action
+    pod = {"metadata": {}, "status": {"containerStatuses": [ended]}}
+    assert failure_policy.verdict(job, pod).action == action
 
 
 async def _set(k8s: EmbeddedKubernetes, **fields: Any) -> None:

@@ -71,6 +71,8 @@ class JobRules(Rules):
             ("job-name", metadata["name"]),
         ):
             labels.setdefault(key, value)
+        if not metadata.get("labels"):
+            metadata["labels"] = labels
         selector = spec.setdefault("selector", {})
         selector.setdefault("matchLabels", {}).setdefault(CONTROLLER_UID, metadata["uid"])
 

@@ -103,8 +103,7 @@ def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
 
 
 def _classes(layout: Layout) -> Classes:
-    answer: Classes = layout.remember("classes", lambda: _partition(layout))
-    return answer
+    return layout.memory.remember("classes", lambda: _partition(layout))
 
 
 def _partition(layout: Layout) -> Classes:

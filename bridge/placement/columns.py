@@ -135,7 +135,7 @@ class Section:
     def _bring_up_to_date(self, copy: _Copy, written: int) -> None:
         changed = self._journal[copy.seen - self._forgotten :]
         if changed:
-            rows = np.unique(np.array(changed, dtype=np.intp))
+            rows = np.fromiter(set(changed), dtype=np.intp)
             for array, live in zip(copy.arrays, self.live.values(), strict=True):
                 array[..., rows] = live[..., rows]
         copy.seen = written

@@ -74,14 +74,12 @@ def failures(
     node's labels that other pods' places make (see `domains`). Both count only `now`.
     """
     codes = _by_kind(snapshot, shape, rows).copy()
+    _mark(codes, _too_small(snapshot, shape.requests, rows), _CAPACITY)
     if not now:
-        _mark(codes, _short(snapshot, shape.requests, rows, snapshot.lasting), _CAPACITY)
         return codes
-    requests = shape.requests if extra is NOTHING else shape.requests + extra
-    short = _short(snapshot, requests, rows, snapshot.used)
-    _mark(codes, _too_small(snapshot, shape.requests, rows, short), _CAPACITY)
     np.copyto(codes, _by_state(snapshot, shape, rows), where=codes == 0)
-    _mark(codes, short, _FREE)
+    requests = shape.requests if extra is NOTHING else shape.requests + extra
+    _mark(codes, _short(snapshot, requests, rows, snapshot.used), _FREE)
     if shape.host_ports:
         _mark(codes, ports_taken(snapshot, shape, rows), _PORTS)
     if also:
@@ -134,10 +132,11 @@ def untolerated(
 
 def _by_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     """ABSENT, DELETING, SELECTOR, TAINT; remembered per layout once asked of all rows."""
+    memory = snapshot.layout.memory
     question = ("kind", *selectors.question(shape), shape.tolerations)
     if isinstance(rows, slice):
-        return snapshot.layout.remember(question, lambda: _judge_kind(snapshot, shape, EVERY_ROW))
-    remembered = snapshot.layout.memory.get(question)
+        return memory.remember(question, lambda: _judge_kind(snapshot, shape, EVERY_ROW))
+    remembered = memory.recall(question)
     codes = _judge_kind(snapshot, shape, rows) if remembered is None else remembered[rows]
     codes[rows == NO_ROW] = _ABSENT
     return codes
@@ -169,21 +168,22 @@ def _short(
     return short
 
 
-def _too_small(snapshot: Snapshot, requests: Resources, rows: Rows, short: Bools) -> Bools:
-    """(rows,) bool: short even without the pods that go away; only rows that are `short` can be."""
+def _too_small(snapshot: Snapshot, requests: Resources, rows: Rows) -> Bools:
+    """(rows,) bool: short even without the pods that go; remembered once asked of all rows."""
     if not isinstance(rows, slice):
         return _short(snapshot, requests, rows, snapshot.lasting)
-    too_small = np.zeros_like(short)
-    suspects = np.flatnonzero(short)
-    too_small[suspects] = _short(snapshot, requests, suspects, snapshot.lasting)
-    return too_small
+    return snapshot.capacity.memory.remember(
+        requests, lambda: _short(snapshot, requests, EVERY_ROW, snapshot.lasting)
+    )
 
 
 def _by_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     """CORDONED, NOT_READY, STATE_TAINT; remembered per layout when asked of all rows."""
     if isinstance(rows, slice):
         question = ("state", shape.tolerations)
-        return snapshot.layout.remember(question, lambda: _judge_state(snapshot, shape, EVERY_ROW))
+        return snapshot.layout.memory.remember(
+            question, lambda: _judge_state(snapshot, shape, EVERY_ROW)
+        )
     return _judge_state(snapshot, shape, rows)
 
 

@@ -5,35 +5,60 @@ counted and given back, because labels may churn for months.
 """
 
 from collections.abc import Callable, Hashable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+A = TypeVar("A")
 T = TypeVar("T", bound=Hashable)
 
 Bools = npt.NDArray[np.bool_]
 
-REMEMBERED = 512
-"""Answers kept per generation of a vocabulary; shapes beyond that are computed again."""
+REMEMBERED = 256
+"""Answers kept by one memory; beyond that it starts over."""
 
 
-class Vocabulary(Generic[T]):
+class Memory:
+    """What was computed from something that never changes, so that it never goes stale."""
+
+    __slots__ = ("_answers",)
+
+    def __init__(self) -> None:
+        self._answers: dict[Hashable, Any] = {}
+
+    def remember(self, question: Hashable, compute: Callable[[], A]) -> A:
+        """The answer to `question`, computed at most once while it is remembered."""
+        if question not in self._answers:
+            if len(self._answers) >= REMEMBERED:
+                self._answers.clear()
+            self._answers[question] = compute()
+        answer: A = self._answers[question]
+        return answer
+
+    def recall(self, question: Hashable) -> Any | None:
+        """The answer if it is remembered, else None."""
+        return self._answers.get(question)
+
+    def forget(self) -> None:
+        """Compute everything anew."""
+        self._answers.clear()
+
+
+class Vocabulary(Memory, Generic[T]):
     """The distinct values of one generation, by number; None where a number is unused. Never
     empty, so that numbers of rows without a node (-1) may index it and be masked afterwards.
-
-    `remember` keeps what was computed for this generation: nothing in it ever goes stale.
     """
 
-    __slots__ = ("_answers", "values")
+    __slots__ = ("values",)
 
     def __init__(self, values: tuple[T | None, ...]) -> None:
+        super().__init__()
         self.values = values
-        self._answers: dict[Hashable, npt.NDArray[np.generic]] = {}
 
     def verdicts(self, question: Hashable, holds: Callable[[T], bool]) -> Bools:
         """(values,) bool: `holds` of each value, False where unused; computed once."""
-        answer = self.remember(
+        return self.remember(
             question,
             lambda: np.fromiter(
                 (value is not None and holds(value) for value in self.values),
@@ -41,18 +66,6 @@ class Vocabulary(Generic[T]):
                 count=len(self.values),
             ),
         )
-        return answer.view(np.bool_)
-
-    def remember(
-        self, question: Hashable, compute: Callable[[], npt.NDArray[np.generic]]
-    ) -> npt.NDArray[np.generic]:
-        """The answer to `question`, computed at most once per generation."""
-        answer = self._answers.get(question)
-        if answer is None:
-            if len(self._answers) >= REMEMBERED:
-                self._answers.clear()
-            answer = self._answers[question] = compute()
-        return answer
 
 
 class Interner(Generic[T]):

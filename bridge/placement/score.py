@@ -103,33 +103,44 @@ def score_rows(
         if term is not None and weight > 0:
             total += weight * term
             counted += weight
-    mean = total / counted if counted else total
-    scores = np.rint(HIGHEST * np.clip(mean, 0, 1)).astype(np.int64)
-    scores[rows < 0] = 0
-    return scores
+    total *= HIGHEST / counted if counted else 0.0
+    np.rint(total, out=total)
+    total[rows < 0] = 0
+    return total.astype(np.int64)
 
 
 def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | None, Terms | None]:
-    """Packing: mean share of the asked scarce devices in use once the pod is there. Waste: 1
-    less the share of free scarce devices on the node that the shape does not ask for.
+    """Mean shares in use, once the pod is there, of the scarce devices that it asks for
+    (packing), and of those that it does not ask for (waste); a node without counts as full.
     """
     asked = dict(shape.requests.extended)
-    used_share, idle_share = [], []
+    packing, waste = _Mean(len(rows)), _Mean(len(rows))
     for name, line in snapshot.resources.items():
         if not any(word in name for word in SCARCE):
             continue
-        whole = snapshot.allocatable[line, rows]
+        whole = snapshot.allocatable[line].take(rows)
         if not whole.any():
             continue
-        used = np.minimum(snapshot.used[line, rows] + asked.get(name, 0), whole)
-        share = np.divide(used, whole, out=np.ones(len(rows)), where=whole > 0)
-        if name in asked:
-            used_share.append(share)
-        else:
-            idle_share.append(1.0 - np.where(whole > 0, share, 1.0))
-    packing = np.mean(used_share, axis=0) if used_share else None
-    waste = 1.0 - np.mean(idle_share, axis=0) if idle_share else None
-    return packing, waste
+        left = whole - snapshot.used[line].take(rows) - asked.get(name, 0)
+        share = 1.0 - np.maximum(left, 0) / np.maximum(whole, 1)
+        (packing if name in asked else waste).add(share)
+    return packing.value(), waste.value()
+
+
+class _Mean:
+    """The mean of terms, one added at a time."""
+
+    def __init__(self, size: int) -> None:
+        self._sum = np.zeros(size, dtype=np.float64)
+        self._count = 0
+
+    def add(self, term: Terms) -> None:
+        self._sum += term
+        self._count += 1
+
+    def value(self) -> Terms | None:
+        """None when there was no term."""
+        return self._sum / self._count if self._count else None
 
 
 def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
@@ -141,14 +152,16 @@ def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
         return None
     tree = topology.tree(snapshot.layout.paths)
     path = snapshot.layout.path
-    here = np.arange(len(tree.rank), dtype=np.int32)
+    every = np.arange(len(tree.rank), dtype=np.int32)
     there, counts = np.unique(path[others], return_counts=True)
-    between = topology.path_distances(tree, here[:, None], there[None, :])
-    total = (between @ counts)[path[rows]]
-    same_node = np.bincount(others, minlength=snapshot.size)[rows]
-    below_one_switch = topology.path_distances(tree, here, here)[path[rows]]
+    between = topology.path_distances(tree, every[:, None], there[None, :]) @ counts
     furthest = topology.furthest(tree) * len(others)
-    return np.asarray(1.0 - (total - same_node * below_one_switch) / furthest)
+    near = (1.0 - between / furthest).take(path.take(rows))
+    same_node = np.zeros(snapshot.size, dtype=np.float64)
+    below_one_switch = topology.path_distances(tree, path[others], path[others])
+    np.add.at(same_node, others, below_one_switch / furthest)
+    near += same_node.take(rows)
+    return near
 
 
 def _lightness(given: Terms | None) -> Terms | None:

@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 K = TypeVar("K")
 V = TypeVar("V")
 
-SHARDS = 256
+SHARDS = 512
 MANY = 512
 """Keys looked up at once that pay for one dictionary of all shards."""
 
@@ -64,8 +64,8 @@ class Shards(Generic[K, V]):
     __slots__ = ("_frozen", "_length", "_owned", "_shards")
 
     def __init__(self) -> None:
-        self._shards: list[dict[K, V]] = [{} for _ in range(SHARDS)]
-        self._owned = [True] * SHARDS
+        self._shards: list[dict[K, V]] = [{}] * SHARDS
+        self._owned: set[int] = set()
         self._length = 0
         self._frozen: FrozenShards[K, V] | None = None
 
@@ -90,13 +90,13 @@ class Shards(Generic[K, V]):
         """The mapping as it is now; the same object until the next write."""
         if self._frozen is None:
             self._frozen = FrozenShards(tuple(self._shards), self._length)
-            self._owned = [False] * SHARDS
+            self._owned.clear()
         return self._frozen
 
     def _own(self, key: K) -> dict[K, V]:
         index = hash(key) % SHARDS
         self._frozen = None
-        if not self._owned[index]:
+        if index not in self._owned:
             self._shards[index] = dict(self._shards[index])
-            self._owned[index] = True
+            self._owned.add(index)
         return self._shards[index]

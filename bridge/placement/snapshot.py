@@ -5,9 +5,9 @@ switches) changes now and then and carries what was computed from it; amounts ch
 pod. Row numbers are stable while a node exists; rows between may be empty.
 """
 
-from collections.abc import Callable, Collection, Hashable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.interning import Vocabulary
+from bridge.placement.interning import Memory, Vocabulary
 from bridge.placement.labels import Labels
 from bridge.placement.shards import FrozenShards
 from bridge.placement.taints import TaintSet
@@ -37,10 +37,8 @@ NO_ROW: Final = -1
 MOST: Final = 2**55
 """Amounts are cut here, so that sums over a node's pods cannot overflow 64 bits."""
 
-REMEMBERED = 128
-"""Answers kept per layout."""
-
-T = TypeVar("T")
+REMEMBERED = 1024
+"""Requests whose lines are known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,37 +122,48 @@ class Layout:
     path: npt.NDArray[np.int32]
     paths: Vocabulary[tuple[str, ...]]
     scheduler_name: str
-    memory: dict[Hashable, Any] = field(default_factory=dict, compare=False, repr=False)
-    """What was computed from this layout; it never goes stale, since a layout never changes."""
+    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
-    def remember(self, question: Hashable, compute: Callable[[], T]) -> T:
-        """The answer to `question`, computed at most once while it is remembered."""
-        if question not in self.memory:
-            if len(self.memory) >= REMEMBERED:
-                self.memory.clear()
-            self.memory[question] = compute()
-        answer: T = self.memory[question]
-        return answer
+
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What the nodes have for pods that go again: (resources, n) int64.
+
+    `lasting` is the part of `allocatable` that pods hold who come back when they go.
+    """
+
+    allocatable: npt.NDArray[np.int64]
+    lasting: npt.NDArray[np.int64]
+    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The layout plus amounts; `allocatable`, `used`, `lasting` are (resources, n) int64.
+    """The layout plus amounts; `allocatable`, `lasting`, `used` are (resources, n) int64.
 
     Lines are found by `resources` (name → line): CPU in thousandths, memory and ephemeral
-    storage in bytes, everything else (pods, extended resources) in pieces. `used` contains
-    `lasting`: what pods hold that come back when they go.
+    storage in bytes, everything else (pods, extended resources) in pieces. `used` is what all
+    pods hold, lasting ones included.
     """
 
     generation: int
     layout: Layout
     resources: Lines
-    allocatable: npt.NDArray[np.int64]
+    capacity: Capacity
     used: npt.NDArray[np.int64]
-    lasting: npt.NDArray[np.int64]
     ports: Mapping[tuple[str, int], Mapping[str, npt.NDArray[np.intp]]]
     """(protocol, port) → host address ("" for all) → a row for each pod that has it."""
     pods: FrozenShards[PodUid, Holding]
+
+    @property
+    def allocatable(self) -> npt.NDArray[np.int64]:
+        """What each node has in all."""
+        return self.capacity.allocatable
+
+    @property
+    def lasting(self) -> npt.NDArray[np.int64]:
+        """What pods hold that come back when they go."""
+        return self.capacity.lasting
 
     @property
     def size(self) -> int:

@@ -6,7 +6,7 @@ a node, so that the order in which news of pods and nodes arrive does not matter
 """
 
 import heapq
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
@@ -19,11 +19,11 @@ from bridge.model.scheduling import PodShape
 from bridge.placement import labels, taints
 from bridge.placement import snapshot as views
 from bridge.placement import topology as fabric
-from bridge.placement.columns import Section
+from bridge.placement.columns import Array, Section
 from bridge.placement.interning import Interner
 from bridge.placement.ports import PortStore
 from bridge.placement.shards import Shards
-from bridge.placement.snapshot import Holding, Layout, Snapshot
+from bridge.placement.snapshot import Capacity, Holding, Layout, Snapshot
 
 T = TypeVar("T", bound=Hashable)
 
@@ -72,6 +72,7 @@ class NodeTable:
         self._uses = Section(self._capacity)
         self._uses.define("used", np.int64, height=len(self._lines))
         self._ports = PortStore()
+        self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self._generation = 0
@@ -148,18 +149,23 @@ class NodeTable:
         if self._snapshot is None:
             self._generation += 1
             layout = self._current_layout()
-            capacities = self._capacities.publish(self._rows)
             self._snapshot = Snapshot(
                 generation=self._generation,
                 layout=layout,
                 resources=self._lines,
-                allocatable=capacities["allocatable"],
-                lasting=capacities["lasting"],
+                capacity=self._current_capacity(),
                 used=self._uses.publish(self._rows)["used"],
                 ports=self._ports.publish(),
                 pods=self._pods.freeze(),
             )
         return self._snapshot
+
+    def _current_capacity(self) -> Capacity:
+        published = self._capacities.publish(self._rows)
+        if self._capacity_view is None or published is not self._capacity_view[0]:
+            view = Capacity(published["allocatable"], published["lasting"])
+            self._capacity_view = (published, view)
+        return self._capacity_view[1]
 
     @property
     def _rows(self) -> int:

@@ -71,7 +71,7 @@ def first_untolerated(
     With `now` False taints of a state are passed over.
     """
 
-    def compute() -> npt.NDArray[np.generic]:
+    def compute() -> npt.NDArray[np.int16]:
         return np.array(
             [
                 _first(value or (), tolerations, now=now, scheduler_name=scheduler_name)
@@ -80,7 +80,7 @@ def first_untolerated(
             dtype=np.int16,
         )
 
-    return sets.remember((tolerations, now), compute).view(np.int16)
+    return sets.remember((tolerations, now), compute)
 
 
 def _first(

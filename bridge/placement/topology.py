@@ -46,17 +46,19 @@ NOWHERE = np.iinfo(np.int32).max
 class Tree:
     """The distinct paths of one generation.
 
-    `rank` (paths,) int32: position in depth-first order, siblings by name. `ancestors`
-    (paths, depth) int32: number of the path's prefix of length 1…depth, -1 beyond its end.
+    `rank` (paths,) int32: position in depth-first order, siblings by name. `length` (paths,)
+    int32: switches on the path. `ancestors` (depth, paths) int32: number of the path's prefix of
+    length 1…depth, -1 beyond its end.
     """
 
     rank: npt.NDArray[np.int32]
+    length: npt.NDArray[np.int32]
     ancestors: npt.NDArray[np.int32]
 
     @property
     def depth(self) -> int:
         """Levels of switches in the deepest path."""
-        return int(self.ancestors.shape[1])
+        return len(self.ancestors)
 
 
 def path_of(node: Node, *, topology: str = "") -> Path:
@@ -115,10 +117,12 @@ def path_distances(
     the_tree: Tree, one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
     """Edges between two different nodes that hang at these paths (broadcast)."""
-    mine, theirs = the_tree.ancestors[one], the_tree.ancestors[other]
-    common = np.count_nonzero(np.logical_and(mine == theirs, mine >= 0), axis=-1)
-    lengths = np.count_nonzero(mine >= 0, axis=-1) + np.count_nonzero(theirs >= 0, axis=-1)
-    return np.where(common > 0, lengths - 2 * common + 2, furthest(the_tree)).astype(np.int32)
+    common = np.zeros(np.broadcast(one, other).shape, dtype=np.int32)
+    for ancestor in the_tree.ancestors:
+        mine, theirs = ancestor[one], ancestor[other]
+        common += (mine == theirs) & (mine >= 0)
+    between = the_tree.length[one] + the_tree.length[other] - 2 * common + 2
+    return np.where(common > 0, between, furthest(the_tree)).astype(np.int32)
 
 
 def furthest(the_tree: Tree) -> int:
@@ -128,12 +132,15 @@ def furthest(the_tree: Tree) -> int:
 
 def tree(paths: Vocabulary[Path]) -> Tree:
     """The tree of these paths, built once per generation of them."""
-    rank = paths.remember("rank", lambda: _rank(paths.values))
-    ancestors = paths.remember("ancestors", lambda: _ancestors(paths.values))
-    return Tree(rank=rank.view(np.int32), ancestors=ancestors.view(np.int32))
+    return paths.remember("tree", lambda: _tree(paths.values))
 
 
-def _rank(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
+def _tree(paths: Sequence[Path | None]) -> Tree:
+    lengths = np.array([len(path or ()) for path in paths], dtype=np.int32)
+    return Tree(_rank(paths), lengths, _ancestors(paths, max(int(lengths.max()), 1)))
+
+
+def _rank(paths: Sequence[Path | None]) -> npt.NDArray[np.int32]:
     rank = np.full(len(paths), NOWHERE, dtype=np.int32)
     known = [number for number, path in enumerate(paths) if path]
     known.sort(key=lambda number: [natural(switch) for switch in paths[number] or ()])
@@ -141,14 +148,13 @@ def _rank(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
     return rank
 
 
-def _ancestors(paths: Sequence[Path | None]) -> npt.NDArray[np.generic]:
-    depth = max((len(path) for path in paths if path), default=0)
-    ancestors = np.full((len(paths), max(depth, 1)), -1, dtype=np.int32)
+def _ancestors(paths: Sequence[Path | None], depth: int) -> npt.NDArray[np.int32]:
+    ancestors = np.full((depth, len(paths)), -1, dtype=np.int32)
     prefixes: dict[Path, int] = {}
     for number, path in enumerate(paths):
         for level in range(len(path or ())):
             prefix = (path or ())[: level + 1]
-            ancestors[number, level] = prefixes.setdefault(prefix, len(prefixes))
+            ancestors[level, number] = prefixes.setdefault(prefix, len(prefixes))
     return ancestors
 
 

@@ -14,9 +14,9 @@ import numpy.typing as npt
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.scheduling import PodShape
 from bridge.placement import failures, ports, taints
-from bridge.placement.interning import Vocabulary
+from bridge.placement.interning import Memory, Vocabulary
 from bridge.placement.ports import PortKey, PortRows
-from bridge.placement.snapshot import Holding, Layout, Snapshot
+from bridge.placement.snapshot import Capacity, Holding, Layout, Snapshot
 from bridge.placement.taints import TaintSet
 
 
@@ -36,7 +36,7 @@ def what_if(
         snapshot,
         layout=_layout(snapshot, back, drained) if back or drained else snapshot.layout,
         used=_without(snapshot, snapshot.used, holdings),
-        lasting=_without(snapshot, snapshot.lasting, [one for one in holdings if one.lasting]),
+        capacity=_capacity_without(snapshot, [one for one in holdings if one.lasting]),
         ports=_ports_without(snapshot.ports, holdings),
         pods=snapshot.pods.without(ended),
     )
@@ -64,6 +64,12 @@ def _without(
         asks = snapshot.resources.asks(holding.shape.requests)
         left[asks.lines, holding.row] -= asks.amounts[:, 0]
     return left
+
+
+def _capacity_without(snapshot: Snapshot, holdings: Sequence[Holding]) -> Capacity:
+    if not holdings:
+        return snapshot.capacity
+    return Capacity(snapshot.allocatable, _without(snapshot, snapshot.lasting, holdings))
 
 
 def _ports_without(taken: PortRows, holdings: Sequence[Holding]) -> PortRows:
@@ -98,7 +104,7 @@ def _layout(
         cordoned=cordoned,
         taint_set=taint_set,
         taints=vocabulary,
-        memory={},
+        memory=Memory(),
     )
 
 

@@ -1,0 +1,227 @@
+"""The placement core on a ladder of cluster sizes, beside a plain loop over objects.
+
+Floors (issue: the placement core): filter and score of one shape at 15,000 nodes at least 20
+times as fast as the same predicates in a plain loop; ten times the nodes at most 12 times the
+time; at most 1 KiB of memory a node; updating a node costs the same at 100 and at 50,000. Times
+are processor time, so that other processes on the machine do not count, printed beside their
+budgets.
+"""
+
+import argparse
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from bench import clusters, plain
+from bench.report import Report
+from bench.timing import interleaved
+from bridge.model.gang import Assignment, Gang
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
+from bridge.model.job import Allocation, Gres, NodeGrant
+from bridge.placement import NodeTable, Snapshot, assign, check_node, feasible, feasible_classes
+from bridge.placement.score import score_rows
+
+SIZES = (100, 1_000, 5_000, 15_000, 50_000)
+GANGS = (1, 64, 512, 4_096)
+PER_NODE = 4
+MAP = {clusters.GPU: "gpu", clusters.EFA: "efa"}
+
+BUDGET_QUERY_MS = 1.0
+BUDGET_GANG_MS = 5.0
+"""Architecture §8: filter and score of a shape; placing a gang of 512 (both at 15,000 nodes)."""
+
+
+def main() -> int:
+    """Run the ladder; 1 when a floor is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=6)
+    parser.add_argument("--repeats", type=int, default=7)
+    arguments = parser.parse_args()
+    report = Report("placement", arguments.seed)
+    query_ms = {}
+    for size in SIZES:
+        cluster = clusters.a_cluster(size, seed=arguments.seed)
+        query_ms[size] = _queries(report, cluster, arguments.repeats)
+        if size == 15_000:
+            _gangs(report, cluster, arguments.repeats)
+    report.at_most("time(50k) / time(5k)", query_ms[50_000] / query_ms[5_000], 12, "x")
+    _updates(report, arguments.seed, arguments.repeats)
+    _memory(report, arguments.seed)
+    return report.finish()
+
+
+def _queries(report: Report, cluster: clusters.Cluster, repeats: int) -> float:
+    """Filter and score: ours and the plain loop, in turns. Milliseconds of ours."""
+    size, snapshot, naive = len(cluster.nodes), cluster.table().snapshot(), plain.Loop(cluster)
+    near = [node.name for node in cluster.nodes[:8]]
+    near_rows, shape = snapshot.rows(near), clusters.SHAPE
+    _agree(snapshot, naive)
+
+    def ours() -> object:
+        rows = np.flatnonzero(feasible(snapshot, shape, now=True).mask)
+        return score_rows(snapshot, shape, rows, near=near_rows)
+
+    def ours_cold() -> object:
+        snapshot.layout.memory.forget()
+        return ours()
+
+    times = interleaved(
+        {
+            "ours": ours,
+            "cold": ours_cold,
+            "plain": lambda: naive.filter_and_score(shape, near),
+            "check": lambda: check_node(snapshot, shape, near[0]),
+            "classes": lambda: feasible_classes(snapshot, shape),
+        },
+        repeats=repeats,
+        clock=time.process_time,
+    )
+    ratio = times["plain"] / times["ours"]
+    for what, name in (
+        ("filter+score", "ours"), ("filter+score, labels new", "cold"),
+        ("check one node", "check"), ("classes of a shape", "classes"),
+    ):  # fmt: skip
+        report.row(
+            what=what, nodes=size, gang=None, ms=times[name] * 1e3,
+            plain_ms=times["plain"] * 1e3 if name == "ours" else None,
+            times_faster=ratio if name == "ours" else None,
+            budget_ms=BUDGET_QUERY_MS if name == "ours" and size == 15_000 else None,
+        )  # fmt: skip
+    if size == 15_000:
+        report.at_least("filter+score against a plain loop, 15k nodes", ratio, 20, "x")
+    return times["ours"] * 1e3
+
+
+def _agree(snapshot: Snapshot, naive: plain.Loop) -> None:
+    """Both sides must give the same answer, or their times compare nothing."""
+    ours = set(feasible(snapshot, clusters.SHAPE, now=True).names())
+    theirs = {name for name, _ in naive.filter_and_score(clusters.SHAPE, [])}
+    if ours != theirs:
+        raise SystemExit(f"the plain loop disagrees on {len(ours ^ theirs)} nodes")
+
+
+def _gangs(report: Report, cluster: clusters.Cluster, repeats: int) -> None:
+    """Placing gangs on free nodes of a large cluster, ours and slot by slot."""
+    snapshot = _without_pods(cluster).table().snapshot()
+    free = [NodeName(name) for name in sorted(feasible(snapshot, clusters.SHAPE, now=True).names())]
+    known = {SlurmNodeName(name): name for name in free}
+    by_name = {node.name: node for node in cluster.nodes}
+    for size in GANGS:
+        grants = tuple(
+            NodeGrant(
+                SlurmNodeName(name), 192, 2000 << 10, (Gres("gpu", "h100", 8), Gres("efa", "", 32))
+            )
+            for name in free[: -(-size // PER_NODE)]
+        )
+        gang = Gang(GangId("g"), "team", "Job", "train", size, clusters.SHAPE)
+        allocation = Allocation(SlurmJobId(1), grants)
+        result = assign(snapshot, allocation, gang, by_slurm_name=known, resource_map=MAP)
+        if not isinstance(result, Assignment):
+            raise SystemExit(f"the gang of {size} should fit: {result.reason}")
+        times = interleaved(
+            {
+                "ours": partial(
+                    assign, snapshot, allocation, gang, by_slurm_name=known, resource_map=MAP
+                ),
+                "plain": partial(plain.deal, by_name, allocation, gang, known, PER_NODE),
+            },
+            repeats=repeats,
+            clock=time.process_time,
+        )
+        report.row(
+            what="place a gang", nodes=len(cluster.nodes), gang=size, ms=times["ours"] * 1e3,
+            plain_ms=times["plain"] * 1e3, times_faster=times["plain"] / times["ours"],
+            budget_ms=BUDGET_GANG_MS if size == 512 else None,
+        )  # fmt: skip
+
+
+def _without_pods(cluster: clusters.Cluster) -> clusters.Cluster:
+    """The cluster without pods."""
+    return replace(cluster, pods={})
+
+
+def _updates(report: Report, seed: int, repeats: int) -> None:
+    """One changed node, and one bound pod, each with its snapshot, at both ends of the ladder."""
+    ends = {}
+    for size in (SIZES[0], SIZES[-1]):
+        cluster = clusters.a_cluster(size, seed=seed)
+        table = cluster.table()
+        ends[size] = (_change_node(table, cluster), _bind_pod(table, cluster))
+    for index, what in enumerate(("update a node, snapshot", "bind a pod, snapshot")):
+        times = interleaved(
+            {str(size): steps[index] for size, steps in ends.items()},
+            repeats=repeats,
+            at_least_s=0.02,
+            clock=time.process_time,
+        )
+        for nodes, seconds in times.items():
+            report.row(what=what, nodes=int(nodes), ms=seconds * 1e3)
+        few, many = times[str(SIZES[0])], times[str(SIZES[-1])]
+        report.at_most(f"{what}: 50k against 100 nodes", many / few, 1.5, "x")
+
+
+def _change_node(table: NodeTable, cluster: clusters.Cluster) -> Callable[[], object]:
+    node = cluster.nodes[7]
+    states = [replace(node, unschedulable=True), replace(node, allocatable=node.allocatable)]
+    newest = [table.snapshot()]
+
+    def step() -> None:
+        states.reverse()
+        table.upsert(states[0])
+        newest[0] = table.snapshot()
+
+    return step
+
+
+def _bind_pod(table: NodeTable, cluster: clusters.Cluster) -> Callable[[], object]:
+    node = cluster.nodes[11].name
+    newest = [table.snapshot()]
+
+    def step() -> None:
+        table.occupy(PodUid("new"), node, clusters.SHAPE)
+        newest[0] = table.snapshot()
+        table.vacate(PodUid("new"))
+
+    return step
+
+
+def _memory(report: Report, seed: int) -> None:
+    """What the table and its snapshots take beside the nodes' and pods' own rows."""
+    for size in SIZES[-2:]:
+        cluster = clusters.a_cluster(size, seed=seed)
+        nodes_only = _bytes(partial(_build, _without_pods(cluster)))
+        report.row(what="memory, bytes a node", nodes=size, bytes=nodes_only / size)
+        everything = _bytes(partial(_build, cluster))
+        per_pod = (everything - nodes_only) / len(cluster.pods)
+        report.row(what="memory, bytes a pod", nodes=size, bytes=per_pod)
+        if size == 15_000:
+            report.at_most("memory a node, 15k nodes", nodes_only / size, 1024, "B")
+
+
+def _build(cluster: clusters.Cluster) -> object:
+    """A table in use: a reader holds one snapshot while the next one is taken."""
+    table = cluster.table()
+    held = table.snapshot()
+    feasible(held, clusters.SHAPE, now=True)
+    table.occupy(PodUid("new"), cluster.nodes[0].name, clusters.SHAPE)
+    return table, held, table.snapshot()
+
+
+def _bytes(build: Callable[[], object]) -> int:
+    gc.collect()
+    tracemalloc.start()
+    kept = build()
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return size
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

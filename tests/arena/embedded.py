@@ -148,6 +148,9 @@ class EmbeddedArena(Arena):
         self._thread.call(lambda: scheduler(extenders=[extender]))
         self._scheduling = True
 
+    def restart_kubernetes(self) -> None:
+        self._thread.wait(self._thread.parts.kubernetes.restart())
+
     def stop_slurm(self) -> None:
         self._thread.call(self._thread.parts.slurm.faults.refuse)
 

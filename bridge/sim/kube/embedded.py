@@ -275,6 +275,13 @@ class EmbeddedKubernetes:
         assert self._kubelets is not None, "the embedded Kubernetes has not been started"
         self._kubelets.revive(node)
 
+    async def restart(self) -> None:
+        """The API server goes away and comes back on its port: every connection breaks, nothing
+        is forgotten. The controllers, kubelets and schedulers, in its process, don't notice."""
+        port = self._http.port
+        await self._http.stop()
+        await self._http.start(port=port)
+
     def compact(self) -> None:
         """Forget history: watches and continue tokens from before are answered 410."""
         self._http.compact()

@@ -123,6 +123,10 @@ class Slurm:
         """scancel."""
         self._answer(self.http.delete(f"/job/{job_id}"))
 
+    def signal(self, job_id: int, name: str = "SIGTERM") -> None:
+        """scancel --signal."""
+        self._answer(self.http.delete(f"/job/{job_id}", params={"signal": name}))
+
     def submit(self, **fields: Any) -> int:
         """A job of somebody else's."""
         job = {

@@ -65,6 +65,14 @@ class Arena(ABC):
     def start_slurm(self) -> None:
         """Bring it back."""
 
+    @abstractmethod
+    def restart_kubernetes(self) -> None:
+        """Take the API server away for a moment."""
+
+    def poison(self, node: str, job_id: int) -> None:
+        """Have Slurm lose an external node: it signals a slurmd that is not there."""
+        self.slurm.signal(job_id)
+
     # -- what stories do ---------------------------------------------------------------------------
 
     def begin(self, folder: Path, nodes: Nodes | None, **settings: Any) -> list[str]:

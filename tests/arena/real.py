@@ -78,6 +78,9 @@ class RealArena(Arena):
         if self.stack.status().get("bridge-scheduler") is None:
             self.stack.start_bridge_scheduler()
 
+    def restart_kubernetes(self) -> None:
+        self.stack.restart("kube-apiserver")
+
     def stop_slurm(self) -> None:
         self.stack.stop("slurmrestd")
 

@@ -1,0 +1,96 @@
+"""Kubernetes' nodes as Slurm's: registered as they are, healed, removed."""
+
+from bridge import names
+from tests.arena import manifests
+from tests.arena.api import Object, wait_for
+from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
+from tests.flows.conftest import Begin
+
+
+def test_a_labelled_node_is_registered_with_all_it_has(arena: Arena, begin: Begin) -> None:
+    """CPUs, memory, GPUs with their type, the fabric's path, its class and its partition."""
+    (name,) = begin(Nodes(count=1, cpus=12, memory_gib=64, gpus=4))
+    node = wait_for("it is in Slurm", lambda: arena.slurm.nodes().get(name))
+    assert (node["cpus"], node["real_memory"]) == (12, 64 * 1024)
+    assert node["gres"].startswith("gpu:h100:4")
+    assert "EXTERNAL" in node["state"]
+    assert "slurm-bridge" in node["partitions"]
+    features = node["features"]
+    assert [one for one in features if one.startswith(names.CLASS_FEATURE_PREFIX)]
+    labels = arena.kubernetes.get(f"/api/v1/nodes/{name}")["metadata"]["labels"]
+    path = [labels[f"{names.AWS_NETWORK_LAYER_PREFIX}{level}"] for level in (1, 2, 3)]
+    assert node["topology"].endswith(":".join(path))
+
+
+def test_a_node_that_loses_its_label_leaves_slurm_and_is_anybodys_again(
+    arena: Arena, begin: Begin
+) -> None:
+    """Registered, drained of nothing, deleted; its taint goes with it."""
+    (name,) = begin(Nodes(count=1))
+    labels = {"metadata": {"labels": {names.EXTERNAL_NODE_LABEL: None}}}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}", labels)
+    wait_for("it is gone from Slurm", lambda: name not in arena.slurm.nodes())
+    wait_for("the taint is gone", lambda: not _taints(arena, name))
+
+
+def test_a_busy_node_that_loses_its_label_is_emptied_first(arena: Arena, begin: Begin) -> None:
+    """Its pod runs on; nothing new starts there; when it has ended the node goes."""
+    (name,) = begin(Nodes(count=1))
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
+    arena.wait_bound("runs")
+    labels = {"metadata": {"labels": {names.EXTERNAL_NODE_LABEL: None}}}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}", labels)
+    drained = wait_for(
+        "it is drained", lambda: _if(arena.slurm.nodes()[name], lambda n: "DRAIN" in n["state"])
+    )
+    assert drained["reason"].startswith("slurm-bridge: ")
+    runs = arena.kubernetes.pod(NAMESPACE, "runs")
+    assert runs is not None
+    assert "deletionTimestamp" not in runs["metadata"]
+    arena.delete_pod("runs")
+    wait_for("it is gone from Slurm", lambda: name not in arena.slurm.nodes())
+
+
+def test_a_node_that_slurm_has_lost_is_made_anew_and_used(arena: Arena, begin: Begin) -> None:
+    """NOT_RESPONDING (here after a signal to somebody's job) is healed once the node is idle."""
+    (name,) = begin(Nodes(count=1))
+    other = arena.slurm.submit(
+        name="somebody", partition="slurm-bridge", tasks=1, cpus_per_task=1,
+        memory_per_node={"number": 64, "set": True, "infinite": False},
+    )  # fmt: skip
+    wait_for("it runs", lambda: arena.slurm.job(other)["job_state"] == ["RUNNING"])
+    arena.poison(name, other)
+    wait_for(
+        "Slurm has lost the node",
+        lambda: "NOT_RESPONDING" in arena.slurm.nodes().get(name, {"state": []})["state"],
+        seconds=60,
+    )
+    arena.slurm.cancel(other)
+
+    def healed() -> bool:
+        node = arena.slurm.nodes().get(name)
+        return node is not None and "NOT_RESPONDING" not in node["state"]
+
+    wait_for("it is made anew", healed, seconds=30)
+    arena.create(manifests.pod("web", NAMESPACE, gpus=8))
+    assert node_of(arena.wait_bound("web", seconds=30)) == name
+
+
+def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
+    """Slurm may grant it all the same: the grant is given back and another node taken."""
+    begin(Nodes(count=2))
+    nodes = sorted(arena.slurm.nodes())
+    arena.kubernetes.patch(f"/api/v1/nodes/{nodes[0]}", {"spec": {"unschedulable": True}})
+    for number in range(3):
+        arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=1))
+    for number in range(3):
+        assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == nodes[1]
+
+
+def _taints(arena: Arena, name: str) -> list[Object]:
+    spec = arena.kubernetes.get(f"/api/v1/nodes/{name}")["spec"]
+    return [one for one in spec.get("taints") or () if one["key"] == names.MANAGED_NODE_TAINT]
+
+
+def _if(node: Object, test: object) -> Object | None:
+    return node if callable(test) and test(node) else None

@@ -1,0 +1,59 @@
+"""Services that are away or angry: nobody is harmed, the cause is told, and it heals by itself."""
+
+from pathlib import Path
+
+from tests.arena import manifests
+from tests.arena.api import wait_for
+from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
+from tests.flows.conftest import Begin
+
+
+def test_a_wrong_token_is_told_and_a_right_one_taken_into_use(
+    arena: Arena, begin: Begin, tmp_path: Path
+) -> None:
+    """On the pod and in /readyz; the file is read again, nobody restarts anything."""
+    token = tmp_path / "token"
+    good = arena.slurm.token_file.read_text()
+    token.write_text(good)
+    begin(Nodes(count=1), slurm={"tokenFile": str(token)})
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
+    arena.wait_bound("runs")
+    token.write_text("not-a-token")
+    try:
+        wait_for("not ready", lambda: "slurm" in arena.bridge.ready(), seconds=40)
+        arena.create(manifests.pod("waits", NAMESPACE, gpus=1))
+        pod = arena.wait_pod("waits", "says why", condition, seconds=40)
+        assert "token" in (condition(pod) or {})["message"].lower()
+        assert "not-a-token" not in arena.bridge.log()
+    finally:
+        token.write_text(good)
+    arena.wait_bound("waits", seconds=60)
+    assert good.strip() not in arena.bridge.log()
+
+
+def test_an_api_server_that_is_away_loses_nothing(arena: Arena, begin: Begin) -> None:
+    """Jobs end and begin in Slurm meanwhile; afterwards both sides agree again."""
+    begin(Nodes(count=1))
+    arena.create(manifests.pod("first", NAMESPACE, gpus=8, run_s=3))
+    arena.wait_bound("first")
+    arena.create(manifests.pod("next", NAMESPACE, gpus=8))
+    arena.wait_pod("next", "is queued", lambda pod: condition(pod) is not None)
+    arena.restart_kubernetes()
+    arena.wait_bound("next", seconds=90)
+    wait_for("one job is left", lambda: len(arena.slurm.live_jobs()) == 1)
+
+
+def test_an_outage_is_logged_once_and_not_at_each_try(arena: Arena, begin: Begin) -> None:
+    """One line when it begins, one when it ends."""
+    begin(Nodes(count=1))
+    arena.stop_slurm()
+    arena.create(manifests.pod("waits", NAMESPACE, gpus=1))
+    arena.wait_pod("waits", "says why", lambda pod: condition(pod) is not None, seconds=40)
+    arena.hold_for(5.0, lambda: arena.bridge.running)
+    arena.start_slurm()
+    arena.wait_bound("waits", seconds=60)
+    lines = [line for line in arena.bridge.log().splitlines() if "outage." in line]
+    assert len([line for line in lines if "outage.began" in line]) == 1
+    assert len(lines) <= 3, "\n".join(lines)
+    warnings = [line for line in arena.bridge.log().splitlines() if "[warning" in line]
+    assert len(warnings) <= 8, "\n".join(warnings)

@@ -26,6 +26,7 @@ class TokenSource:
         self._token = token
         self._stamp: tuple[int, int, int] | None = None
         self._looked_s = float("-inf")
+        self._reading = asyncio.Lock()
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> "TokenSource":
@@ -42,17 +43,25 @@ class TokenSource:
 
     async def get(self, *, clock: Clock) -> str:
         """The token. Raises NotAuthorised when the file can't be read or holds none."""
-        if self._path is not None and clock.monotonic() - self._looked_s >= _STAT_INTERVAL_S:
-            self._looked_s = clock.monotonic()
-            await asyncio.to_thread(self._read, self._path)
+        if self._path is not None and self._due(clock):
+            async with self._reading:
+                if self._due(clock):
+                    await asyncio.to_thread(self._read, self._path)
+                    self._looked_s = clock.monotonic()
         return self._token
+
+    def _due(self, clock: Clock) -> bool:
+        return clock.monotonic() - self._looked_s >= _STAT_INTERVAL_S
 
     async def renew(self) -> bool:
         """Read again, since Slurm refused it. Whether there is another one now to try with."""
         if self._path is None:
             return False
-        before, self._stamp = self._token, None
-        await asyncio.to_thread(self._read, self._path)
+        before = self._token
+        async with self._reading:
+            if self._token == before:  # else somebody else has read it meanwhile
+                self._stamp = None
+                await asyncio.to_thread(self._read, self._path)
         return self._token != before
 
     def _read(self, path: Path) -> None:

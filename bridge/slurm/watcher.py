@@ -33,8 +33,10 @@ __all__ = ["JobWatcher", "Watched", "JobSeen", "JobGone", "Outage", "Recovered",
 _REREAD_TICK_S = 0.25
 _REREAD_AFTER_S = 2.0
 _BUSY_S = 10.0
-"""For so long after a change of state the whole budget is used; later a fifth of it."""
-_REST_SHARE = 0.2
+"""For so long after a change of state the whole budget is used; later a tenth of it."""
+_REST_SHARE = 0.1
+_HURRY_FOR_S = 3.0
+"""So long the looks are quick for a job that could not be read whole; then it waits its turn."""
 
 
 class Source(Protocol):
@@ -81,6 +83,7 @@ class JobWatcher:
         self._urgent: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._later: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._unsettled: set[SlurmJobId] = set()
+        self._unsettled_since: dict[SlurmJobId, float] = {}
         self._asked_for: dict[SlurmJobId, frozenset[str] | None] = {}
         self._subscribers: list[Callable[[News], None]] = []
         self._poked = asyncio.Event()
@@ -136,6 +139,7 @@ class JobWatcher:
         self._jobs.pop(job_id, None)
         self._asked_for.pop(job_id, None)
         self._unsettled.discard(job_id)
+        self._unsettled_since.pop(job_id, None)
         for queue in (self._by_age, self._urgent, self._later):
             queue.pop(job_id, None)
 
@@ -191,7 +195,8 @@ class JobWatcher:
         unsettled, self._unsettled = self._unsettled, set()
         for job_id in unsettled:
             self._ask_for(job_id)
-            self._pace.hurry()
+            if started_s - self._unsettled_since[job_id] < _HURRY_FOR_S:
+                self._pace.hurry()
 
     def _compare(self) -> bool:
         """Ask for the tracked jobs whose states the new list has otherwise. Whether any has."""
@@ -257,6 +262,15 @@ class JobWatcher:
         self._later.pop(job_id, None)
         self._work.set()
 
+    def _ask_again(self, job_id: SlurmJobId) -> None:
+        """With the next look, which comes soon when this is new."""
+        if job_id not in self._tracked:
+            return
+        now_s = self._clock.monotonic()
+        self._unsettled.add(job_id)
+        if now_s - self._unsettled_since.setdefault(job_id, now_s) < _HURRY_FOR_S:
+            self.poke()
+
     async def _read_forever(self) -> None:
         while True:
             while self._failures or not (self._urgent or self._later):
@@ -268,7 +282,7 @@ class JobWatcher:
                 await self._read(job_id)
             except Exception:  # a bug must not end the reading of all jobs
                 log.exception("watcher.read_crashed", slurm_job=job_id)
-                self._unsettled.add(job_id)
+                self._ask_again(job_id)
 
     async def _read(self, job_id: SlurmJobId) -> None:
         started_s = self._clock.monotonic()
@@ -279,8 +293,7 @@ class JobWatcher:
         except BridgeError as error:
             # Whether Slurm is away, the next look will tell.
             log.debug("watcher.read_failed", slurm_job=job_id, error=str(error))
-            if job_id in self._tracked:
-                self._unsettled.add(job_id)
+            self._ask_again(job_id)
         else:
             if job_id in self._tracked:
                 self._keep(replace(job, raw={}), started_s)
@@ -299,8 +312,9 @@ class JobWatcher:
         if not job.ended:
             self._by_age[job.id] = None
         if job.state == "RUNNING" and not job.grants:
-            self._unsettled.add(job.id)  # started a moment ago: its nodes follow
-            self.poke()
+            self._ask_again(job.id)  # started a moment ago: its nodes follow
+        else:
+            self._unsettled_since.pop(job.id, None)
         if before is None or before.job != job:
             self._tell(JobSeen(job))
 
@@ -310,7 +324,7 @@ class JobWatcher:
         if tracked_s is None:
             return
         if job_id in self._states or self.seen_s < tracked_s:
-            self._unsettled.add(job_id)
+            self._ask_again(job_id)
             return
         watched = self._jobs.get(job_id)
         self.untrack(job_id)

@@ -1,7 +1,8 @@
 """REST v0.0.44 (Slurm 25.11; also offered by 26.05)."""
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
@@ -9,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from bridge.errors import BadInput
 from bridge.model.ids import SlurmJobId, SlurmNodeName
-from bridge.model.job import NodeGrant
+from bridge.model.job import Gres, NodeGrant
 from bridge.slurm import gres, hostlist
 from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
@@ -288,11 +289,14 @@ class Wire44:
 
     def nodes(self, body: bytes, *, raw: bool) -> tuple[SlurmNode, ...]:
         """`GET /nodes/` and `GET /node/{name}`."""
+        parse = functools.cache(gres.parse)  # thousands of nodes have a handful of strings
         if not raw:
-            return tuple(_node(node, {}) for node in _NODES.validate_json(body).nodes)
+            return tuple(_node(node, {}, parse) for node in _NODES.validate_json(body).nodes)
         answer = pydantic_core.from_json(body)
         rows = _NODES.validate_python(answer).nodes
-        return tuple(_node(node, row) for node, row in zip(rows, answer["nodes"], strict=True))
+        return tuple(
+            _node(node, row, parse) for node, row in zip(rows, answer["nodes"], strict=True)
+        )
 
     def partitions(self, answer: Mapping[str, Any]) -> tuple[Partition, ...]:
         """`GET /partitions/`."""
@@ -383,9 +387,11 @@ def _grants(found: _Job) -> tuple[NodeGrant, ...]:
     )
 
 
-def _node(found: _Node, raw: Mapping[str, Any]) -> SlurmNode:
+def _node(
+    found: _Node, raw: Mapping[str, Any], parse: Callable[[str], tuple[Gres, ...]]
+) -> SlurmNode:
     try:
-        has, used = gres.parse(found.gres), gres.parse(found.gres_used)
+        has, used = parse(found.gres), parse(found.gres_used)
     except BadInput as error:
         raise ValueError(f"node {found.name}: {error}") from error
     return SlurmNode(

@@ -1,3 +1,4 @@
+import asyncio
 import os
 from pathlib import Path
 
@@ -66,6 +67,13 @@ async def test_a_missing_file_says_so_until_it_is_there(tmp_path: Path) -> None:
         await _get(source, clock)
     (tmp_path / "token").write_text("one")
     assert await _get(source, clock) == "one"
+
+
+async def test_whoever_asks_first_and_second_get_the_token(tmp_path: Path) -> None:
+    """Requests that start together all wait for the first reading of the file."""
+    (tmp_path / "token").write_text("one")
+    source, clock = TokenSource.from_file(tmp_path / "token"), ImpatientClock()
+    assert await asyncio.gather(*(source.get(clock=clock) for _ in range(5))) == ["one"] * 5
 
 
 async def test_a_fixed_token_cant_be_renewed() -> None:

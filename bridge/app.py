@@ -353,7 +353,8 @@ class App:
             case Replaced(rows):
                 self.cluster.replace_nodes(rows)
             case Upserted(row):
-                self.cluster.upsert_node(row)
+                if not self.cluster.upsert_node(row):
+                    return
             case Deleted(row):
                 self.cluster.remove_node(row.name)
         self.nodes.touch()

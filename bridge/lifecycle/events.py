@@ -91,9 +91,10 @@ class NotPlaced:
 
 @dataclass(frozen=True, slots=True)
 class PinEnded:
-    """The patch of one pod was made (`error` is "") or refused."""
+    """The patch of one pod was made (`row` is the pod now) or refused (`error` says why)."""
 
     pod: PodUid
+    row: Pod | None = None
     error: str = ""
 
 

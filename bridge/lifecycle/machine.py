@@ -117,6 +117,8 @@ class GangMachine:
         out: list[do.Instruction] = []
         self._wakes = []
         self._take(event, now_s, out)
+        if isinstance(event, ev.PinEnded) and not event.error and self._pinning:
+            return out  # one of many: there is nothing to decide before the last
         if not self._held:
             self._decide(now_s, out)
         self._turn(now_s, event)
@@ -158,9 +160,11 @@ class GangMachine:
             case ev.NotPlaced(job_id, shortfall) if job_id == self.job_id:
                 self._placing = False
                 self._take_shortfall(shortfall, now_s, out)
-            case ev.PinEnded(pod, error):
+            case ev.PinEnded(pod, row, error):
                 self._pinning.discard(pod)
-                if error:
+                if row is not None and pod in self.pods:
+                    self.pods[pod] = row
+                elif error:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
             case ev.NodeLost(pod, reason):

@@ -44,6 +44,8 @@ _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
 _CANCEL_AGAIN_S = 2.0
+_GATHER_S = 0.003
+"""Changes of one gang come in crowds; a look at it costs as much as it has members."""
 
 
 class Runner:
@@ -79,6 +81,7 @@ class Runner:
         self._outage = outage
         self._clock = clock
         self._dirty: dict[GangId, None] = {}
+        self._want_room: set[GangId] = set()
         self._work = asyncio.Event()
         self._gang_of_job: dict[SlurmJobId, GangId] = {}
         self._timers: dict[GangId, asyncio.TimerHandle] = {}
@@ -98,9 +101,8 @@ class Runner:
 
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
-        for gang_id, machine in self.machines.items():
-            if machine.waits_for_room:
-                self._handle(gang_id, ev.Tick())
+        for gang_id in tuple(self._want_room):
+            self._handle(gang_id, ev.Tick())
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
@@ -234,6 +236,7 @@ class Runner:
     async def _drive(self) -> None:
         while True:
             await self._work.wait()
+            await self._clock.sleep(_GATHER_S)
             self._work.clear()
             dirty, self._dirty = self._dirty, {}
             for gang_id in dirty:
@@ -245,6 +248,10 @@ class Runner:
             return
         before = machine.state
         instructions = machine.handle(event, self._clock.monotonic())
+        if machine.waits_for_room:
+            self._want_room.add(gang_id)
+        else:
+            self._want_room.discard(gang_id)
         if machine.state is not before:
             log.info(
                 "gang.moved",
@@ -300,6 +307,7 @@ class Runner:
 
     def _forget(self, machine: GangMachine) -> None:
         self.machines.pop(machine.id, None)
+        self._want_room.discard(machine.id)
         timer = self._timers.pop(machine.id, None)
         if timer is not None:
             timer.cancel()
@@ -423,12 +431,12 @@ class Runner:
     # -- pods ----------------------------------------------------------------------------------
 
     async def _pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
-        pod, error = instruction.pod, ""
+        pod, row, error = instruction.pod, None, ""
         for _ in range(4):
             try:
                 if not self._tolerates_managed_nodes(pod):
                     pod = await kube_pods.add_toleration(self._kube, pod, self._scheduler_name)
-                pinned = await kube_pods.pin(
+                row = await kube_pods.pin(
                     self._kube, pod, node=instruction.node, job_id=instruction.job_id
                 )
             except Conflict:
@@ -444,15 +452,15 @@ class Runner:
                 error = str(failure)
                 break
             else:
-                self.cluster.upsert_pod(pinned)
-                self.look(gang_id)
+                self.cluster.upsert_pod(row)
+                row = self.cluster.pods[row.uid]  # the watch may know a newer one
                 break
         else:
             error = "it changed at every attempt"
         if error:
             log.warning("pod.pin_failed", pod=pod.key, error=error)
             self.cluster.table.vacate(pod.uid)
-        self._handle(gang_id, ev.PinEnded(pod.uid, error))
+        self._handle(gang_id, ev.PinEnded(pod.uid, row, error))
 
     def _tolerates_managed_nodes(self, pod: Pod) -> bool:
         taint = Taint(names.MANAGED_NODE_TAINT, self._scheduler_name, "NoExecute")

@@ -69,23 +69,29 @@ class Slots:
             rank = pod.completion_index
             if pod.phase == "Succeeded" and rank is not None and rank < len(self._slots):
                 self._slots[rank].done = True
-        for pod in _in_rank_order(pods.values()):
-            if pod.uid in self._by_pod or pod.ended or not _holds(pod):
-                continue
-            self._sit(pod, job_id)
+        unseated = [
+            pod
+            for pod in pods.values()
+            if pod.uid not in self._by_pod and not pod.ended and _holds(pod)
+        ]
+        if unseated:
+            self._sit(_in_rank_order(unseated), job_id)
 
-    def _sit(self, pod: Pod, job_id: SlurmJobId | None) -> None:
-        wanted = pod.completion_index
-        free = [i for i, slot in enumerate(self._slots) if slot.pod is None and not slot.done]
-        if not free:
-            return
-        index = wanted if wanted is not None and wanted in free else free[0]
-        slot = self._slots[index]
-        slot.pod = pod.uid
-        self._by_pod[pod.uid] = index
-        if job_id is not None and pod.job_id == job_id:
+    def _sit(self, pods: list[Pod], job_id: SlurmJobId | None) -> None:
+        """Each on the slot of its index where that is free, else on the first that is."""
+        free = {i: slot for i, slot in enumerate(self._slots) if slot.pod is None and not slot.done}
+        by_index = [pod for pod in pods if pod.completion_index in free]
+        for pod in (*by_index, *(pod for pod in pods if pod.completion_index not in free)):
+            index = pod.completion_index
+            if index is None or index not in free:
+                if not free:
+                    return
+                index = next(iter(free))
+            slot = free.pop(index)
+            slot.pod = pod.uid
+            self._by_pod[pod.uid] = index
             node = pod.annotations.get(names.NODE_ANNOTATION)
-            if node:
+            if node and job_id is not None and pod.job_id == job_id:
                 slot.node = NodeName(node)
 
     def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:

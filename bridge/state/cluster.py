@@ -4,7 +4,7 @@ Every write returns the gangs it touched, so that whoever drives the gangs looks
 """
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge import names
 from bridge.errors import BadInput
@@ -172,14 +172,17 @@ class Cluster:
 
     # -- nodes ---------------------------------------------------------------------------------
 
-    def upsert_node(self, node: Node) -> None:
-        """A node's newest row."""
+    def upsert_node(self, node: Node) -> bool:
+        """A node's newest row; False when it says nothing new (heartbeats)."""
         known = self.nodes.get(node.name)
+        if known is not None and replace(known, resource_version=node.resource_version) == node:
+            return False
         if known is not None and known.slurm_name != node.slurm_name:
             self.by_slurm_name.pop(known.slurm_name, None)
         self.nodes[node.name] = node
         self.by_slurm_name[node.slurm_name] = node.name
         self.table.upsert(node)
+        return True
 
     def remove_node(self, name: NodeName) -> None:
         """The node is gone from the API server."""

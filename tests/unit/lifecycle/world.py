@@ -210,7 +210,7 @@ class World:
     def _pin(self, pod: Pod, node: NodeName, job_id: SlurmJobId, *, fail: bool) -> None:
         now = self.pods.get(pod.uid)
         if fail or now is None or now.deleting:
-            self.tell(ev.PinEnded(pod.uid, "it is gone"))
+            self.tell(ev.PinEnded(pod.uid, error="it is gone"))
             return
         assert now.job_id is None, "pinned twice"
         held = self.jobs[job_id].allocation if job_id in self.jobs else None
@@ -231,8 +231,9 @@ class World:
             "annotations": {**now.annotations, names.NODE_ANNOTATION: node},
             "gates": (),
         }
-        self.change(pod.uid, **pinned)
-        self.tell(ev.PinEnded(pod.uid))
+        row = replace(now, **pinned)  # type: ignore[arg-type]
+        self.pods[pod.uid] = row
+        self.tell(ev.PinEnded(pod.uid, row))
 
     def settle(self) -> None:
         """Perform everything, and let what is to be tried again be tried, until nothing moves."""

@@ -139,8 +139,9 @@ class Cluster:
         if not self._waiting:
             return
         self._pass_due = min(self._pass_due, now + self.behaviour.decision_delay_s)
-        after = max(self.last_backfill_s + self.behaviour.backfill_interval_s, now)
-        self._backfill_due = min(self._backfill_due, after)
+        next_cycle = self.last_backfill_s + self.behaviour.backfill_interval_s
+        earliest = now + self.behaviour.decision_delay_s
+        self._backfill_due = min(self._backfill_due, max(next_cycle, earliest))
 
     def _at(self, when: float, what: Callable[[float], None]) -> None:
         self._moment_count += 1

@@ -15,6 +15,7 @@ NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
 INVALID_NODE_NAME: Final = 2018
 ALREADY_DONE: Final = 2021
+BAD_TASK_COUNT: Final = 2025
 INVALID_NODE_STATE: Final = 2028
 INVALID_FEATURE: Final = 2029
 NOT_SUPPORTED: Final = 2036
@@ -49,6 +50,7 @@ TEXT: Final = {
     INVALID_JOB_ID: "Invalid job id specified",
     INVALID_NODE_NAME: "Invalid node name specified",
     ALREADY_DONE: "Job/step already completing or completed",
+    BAD_TASK_COUNT: "Task count specification invalid",
     INVALID_NODE_STATE: "Invalid node state specified",
     INVALID_FEATURE: "Invalid feature specification",
     NOT_SUPPORTED: "Requested operation not supported on this system",

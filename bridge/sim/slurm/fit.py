@@ -48,11 +48,14 @@ def fit(request: Request, table: NodeTable, free: Free, allowed: Bools) -> Fit:
     else:
         cpus = np.where(free.memory == table.memory, cpus, 0)
     tasks = cpus // per_task
-    if request.tasks_per_node:
-        tasks = np.minimum(tasks, request.tasks_per_node)
+    exactly = request.tasks_per_node  # a node without room for so many gets none
+    if exactly:
+        tasks = np.where(tasks >= exactly, exactly, 0)
     if not request.gres_per_task and not request.gres_per_node:
         return Fit(tasks, tasks * per_task, table.weight)
     tasks = np.minimum(tasks, _gres_tasks(request, free))
+    if exactly:
+        tasks = np.where(tasks >= exactly, exactly, 0)
     weight = (table.weight << 8) + 255 - _gpus(request, free)
     return Fit(tasks, np.where(tasks > 0, cpus, 0), weight)
 

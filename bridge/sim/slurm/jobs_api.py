@@ -100,7 +100,12 @@ class JobsApi:
         if warning:
             text = submit.TEXTS[warning]
             complaints.warn(f"Job submission resulted in non-zero return code: {text}", _SUBMIT)
-            complaints.warn(text, _SUBMIT)
+            if warning == submit.NO_SWITCH:
+                complaints.errors.append(
+                    {"description": "", "error_number": warning, "error": text, "source": _SUBMIT}
+                )
+            else:
+                complaints.warn(text, _SUBMIT)
         content = {"job_id": job.id, "step_id": "batch", "job_submit_user_msg": ""}
         return self._envelope.answer(content, complaints, status=500 if complaints.errors else 200)
 

@@ -171,6 +171,10 @@ class NodeTable:
         self.version += 1
         self.usage_version += 1
 
+    def forget_columns(self) -> None:
+        """Make them anew at the next look, although nothing changed."""
+        self._stale = True
+
     def take(self, job_id: int, shares: tuple[Share, ...], *, whole: bool) -> None:
         """A job gets its shares."""
         self.usage_version += 1

@@ -15,17 +15,18 @@ from bridge.sim.slurm.topology import Tree
 
 @dataclass(frozen=True, slots=True)
 class Try:
-    """Outcome of one try: `tasks` by slot, None where the job does not fit. `some` tells whether
-    any node at all could have served.
+    """Outcome of one try: `tasks` by slot, None where the job does not fit. `no_switch` tells
+    that there were nodes enough, but no switch that had enough below it.
     """
 
     tasks: dict[int, int] | None
-    some: bool
+    no_switch: bool = False
 
 
-Ever = Literal["yes", "unknown feature", "required node gone", "no node", "too large", "not now"]
-"""Whether a job could run if nothing else did. "no node": none takes even one of its tasks; "too
-large": they don't suffice together; "not now": those that would are down, drained or lost.
+Ever = Literal["yes", "unknown feature", "required node gone", "too large", "no way", "not now"]
+"""Whether a job could run if nothing else did. "too large": it asks for more CPUs or nodes than the
+partition has in all; "no way": it does not, but its nodes don't suffice all the same; "not now":
+those that would are down, drained or lost.
 """
 
 
@@ -80,11 +81,13 @@ class Placer:
             return "unknown feature"
         if self.required(request) is None:
             return "required node gone"
-        anywhere, empty = self.may_use(request, partition), self._table.empty()
-        if not (fit.fit(request, self._table, empty, anywhere).tasks > 0).any():
-            return "no node"
-        if self.attempt(request, empty, anywhere).tasks is None:
+        spans = self.spans(partition)
+        total_cpus = int(self._table.cpus[spans].sum())
+        if request.cpus > total_cpus or request.min_nodes > int(spans.sum()):
             return "too large"
+        anywhere, empty = self.may_use(request, partition), self._table.empty()
+        if self.attempt(request, empty, anywhere).tasks is None:
+            return "no way"
         usable = anywhere & self._table.usable
         return "yes" if self.attempt(request, empty, usable).tasks is not None else "not now"
 
@@ -114,12 +117,21 @@ class Placer:
         """One try with these free resources on these nodes."""
         required = self.required(request)
         if required is None or (required & ~allowed).any():
-            return Try(None, some=False)
+            return Try(None)
         capacity = fit.fit(request, self._table, free, allowed)
-        room = int(capacity.tasks.sum())
-        if room * request.cpus_per_task < request.cpus:
-            return Try(None, some=room > 0)
-        return Try(self._choose(request, capacity, required, allowed), some=True)
+        if int(capacity.tasks.sum()) * request.cpus_per_task < request.cpus:
+            return Try(None, self._no_switch(request, capacity))
+        tasks = self._choose(request, capacity, required, allowed)
+        return Try(tasks, tasks is None and self._no_switch(request, capacity))
+
+    def _no_switch(self, request: Request, capacity: fit.Fit) -> bool:
+        if self._tree is None or request.most_nodes == 1 or request.required:
+            return False
+        needed = request.min_nodes
+        if request.tasks_per_node:
+            needed = max(needed, math.ceil(request.tasks / request.tasks_per_node))
+        serving = (self._table.leaf >= 0) & (capacity.tasks > 0)
+        return int(serving.sum()) >= needed
 
     def _choose(
         self, request: Request, capacity: fit.Fit, required: Bools, allowed: Bools
@@ -161,7 +173,9 @@ class Placer:
 
     def _share(self, request: Request, slot: int, tasks: int) -> Share:
         node = self._table.at(slot)
-        cpus = node.conf.cpus if request.exclusive else tasks * request.cpus_per_task
+        cpus = max(tasks, request.tasks_per_node) * request.cpus_per_task
+        if request.exclusive:
+            cpus = node.conf.cpus
         if request.memory_per_cpu_mib:
             memory = request.memory_per_cpu_mib * cpus
         else:

@@ -116,8 +116,7 @@ def _all_unavailable(job: Job, spans: Bools) -> None:
 
 def _busy(job: Job, outcome: Try) -> None:
     job.reason = "Resources"
-    several = job.request.most_nodes > 1
-    job.description = TOPOLOGY_SHORT if outcome.some and several else ""
+    job.description = TOPOLOGY_SHORT if outcome.no_switch else ""
 
 
 def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
@@ -126,7 +125,7 @@ def _can_ever(cluster: Actions, job: Job, partition: Partition) -> bool:
     if ever == "yes":
         return True
     job.description = ""
-    if ever == "unknown feature":
+    if ever in ("unknown feature", "no way"):
         job.reason, job.priority = "BadConstraints", 0
     elif ever in ("not now", "required node gone"):
         job.reason, job.description = "ReqNodeNotAvail", NODE_NOT_AVAILABLE

@@ -54,7 +54,7 @@ class _Choice:
         self._required = required
         wished = request.min_nodes
         if request.max_nodes is not None:
-            wished = max(wished, request.max_nodes)
+            wished = max(wished, min(request.max_nodes, request.tasks))
         self._rest = _Rest(wished, request.min_nodes, request.most_nodes, request.cpus)
         self.taken: dict[int, int] = {}
 
@@ -240,7 +240,8 @@ class _Choice:
             cpus = int(self._fit.tasks[slot]) * per_task
         else:
             kept = max(rest.min_nodes - 1, 0)
-            tasks = min(int(self._fit.tasks[slot]), max((rest.cpus - kept) // per_task, 1))
+            least = self._request.tasks_per_node or 1
+            tasks = min(int(self._fit.tasks[slot]), max((rest.cpus - kept) // per_task, least))
             cpus = tasks * per_task
         self.taken[slot] = cpus
         rest.cpus -= cpus

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bridge.sim.slurm.errors import (
+    BAD_TASK_COUNT,
     INVALID_FEATURE,
     INVALID_NODE_NAME,
     INVALID_PARTITION,
@@ -17,9 +18,14 @@ from bridge.sim.slurm.place import Placer
 PARTITION_UNAVAILABLE_NOW = 2015
 NODE_UNAVAILABLE_NOW = 2070
 HELD = 2091
+NO_SWITCH = 7205
+"""The nodes that no exclusive job holds would not suffice: slurmrestd calls that an error, answers
+500, and the job is queued nevertheless.
+"""
 TEXTS = {
     PARTITION_UNAVAILABLE_NOW: "Requested partition configuration not available now",
     NODE_UNAVAILABLE_NOW: "Required node not available (down, drained or reserved)",
+    NO_SWITCH: "Insufficient resources in topology unit",
     HELD: "Job is in held state, pending scheduler release",
 }
 
@@ -42,6 +48,8 @@ def check(
     if not placer.features_known(request):
         raise Refused(INVALID_FEATURE)
     named = (*request.required, *request.excluded)
+    if request.tasks_given and request.tasks < request.min_nodes:
+        raise Refused(BAD_TASK_COUNT)
     if any(table.get(name) is None for name in named):
         raise Refused(INVALID_NODE_NAME)
     if set(request.required) & set(request.excluded):
@@ -50,8 +58,13 @@ def check(
     if not spans.any():
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
     ever = placer.ever(request, partition)
-    if ever == "no node":
+    if ever == "no way":
         raise Refused(NODE_CONFIGURATION_UNAVAILABLE)
     if ever == "too large":
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
-    return Caveat(NODE_UNAVAILABLE_NOW) if ever == "not now" else Caveat()
+    if ever == "not now":
+        return Caveat(NODE_UNAVAILABLE_NOW)
+    beside = placer.may_use(request, partition) & ~table.free().whole
+    if placer.attempt(request, table.empty(), beside).no_switch:
+        return Caveat(NO_SWITCH)
+    return Caveat()

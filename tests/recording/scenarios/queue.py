@@ -187,4 +187,43 @@ def stranded(s: Scenario) -> None:
     s.node("st4", cpus=8, topology="topo:root:sta:stleaf:below")
 
 
-STORIES = (order, backfill, overtaking, preemption, preemption_choice, stranded)
+def stranded_held(s: Scenario) -> None:
+    """The partition is large enough in all, but no node is: the job is held until touched."""
+    for number in (1, 2, 3):
+        s.node(f"sh{number}", cpus=4, topology="topo:root:sha:shleaf")
+    s.node("sh8", cpus=8, gpus=2, topology="topo:root:sha:shleaf")
+    s.submit("holder", cpus_per_task=8)
+    s.wait_for("holder", "RUNNING")
+    s.submit("wide", cpus_per_task=8)
+    s.submit("gpu", tres_per_task="gres/gpu:1", cpus_per_task=2)
+    s.submit("gpus", tres_per_task="gres/gpu:1", cpus_per_task=2, tasks=2)
+    s.wait(2.5)
+    s.cancel("holder")
+    s.step("drain", "POST", "/node/sh8", {"state": ["DRAIN"], "reason": "x"})
+    s.wait(0.5)
+    for name in ("wide", "gpu", "gpus"):
+        s.cancel(name)
+    s.wait(0.5)
+    s.submit("wide2", cpus_per_task=8)
+    s.submit("gpu2", tres_per_task="gres/gpu:1", cpus_per_task=2)
+    s.submit("gpus2", tres_per_task="gres/gpu:1", cpus_per_task=2, tasks=2)
+    s.wait(2.5)
+    late = ("wide2", "gpu2", "gpus2")
+    for name in late:
+        s.get(name, when="drained")
+    s.step("delete", "DELETE", "/node/sh8")
+    s.wait(3)
+    for name in late:
+        s.get(name, when="gone")
+    s.node("sh8", cpus=8, gpus=2, topology="topo:root:sha:shleaf")
+    s.wait(3)
+    for name in late:
+        s.get(name, when="back")
+    for name in late:
+        s.step(f"touch {name}", "POST", f"/job/{{{name}}}", {})
+    s.wait(3)
+    for name in late:
+        s.get(name, when="touched")
+
+
+STORIES = (order, backfill, overtaking, preemption, preemption_choice, stranded, stranded_held)

@@ -129,4 +129,25 @@ def submit_refused(s: Scenario) -> None:
         _try(s, name, description)
 
 
-STORIES = (submit_forms, submit_refused)
+def submit_beside_exclusive(s: Scenario) -> None:
+    """While a job has a node for itself, a job that needs it too is an error, and queued."""
+    s.node("sx1", cpus=4, topology="topo:root:sxa:sxleaf")
+    s.node("sx2", cpus=4, topology="topo:root:sxa:sxleaf")
+    s.submit("alone", shared=["none"])
+    s.wait_for("alone", "RUNNING")
+    s.submit("both", tasks=2, cpus_per_task=4)
+    s.wait(2.5)
+    s.get("both", when="waiting")
+    s.submit("too_few_tasks", tasks=1, nodes="2")
+    s.cancel("alone")
+    s.wait_for("both", "RUNNING")
+    s.get("both", when="running")
+    s.cancel("both")
+    s.wait(0.5)
+    s.submit("more_than_fit", tasks=3, cpus_per_task=3)
+    s.submit("odd_tasks_per_node", tasks=3, tasks_per_node=2)
+    s.wait_for("odd_tasks_per_node", "RUNNING")
+    s.get("odd_tasks_per_node")
+
+
+STORIES = (submit_forms, submit_refused, submit_beside_exclusive)

@@ -1,0 +1,52 @@
+"""What must hold of a cluster at any moment; for tests and for a simulator that doubts itself."""
+
+import numpy as np
+
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.nodes import Node
+
+
+def validate(cluster: Cluster) -> None:
+    """Raises AssertionError, with the node or job that is at fault."""
+    for node in cluster.table:
+        _validate_node(cluster, node)
+    for job in cluster.jobs.values():
+        held = sum(job.id in node.jobs for node in cluster.table)
+        if job.running:
+            assert held == len(job.shares), f"job {job.id} holds {held} of {job.nodes}"
+            tasks = sum(share.tasks for share in job.shares)
+            shrunk = len(job.shares) and tasks <= job.request.tasks
+            assert tasks == job.request.tasks or shrunk, f"job {job.id} has {tasks} tasks"
+        else:
+            assert not held, f"job {job.id} is {job.state} and holds {held} nodes"
+    _validate_columns(cluster)
+
+
+def _validate_node(cluster: Cluster, node: Node) -> None:
+    conf, shares = node.conf, node.jobs.values()
+    assert sum(share.cpus for share in shares) <= conf.cpus, f"CPUs of {node.name}"
+    assert sum(share.memory_mib for share in shares) <= conf.memory_mib, f"memory of {node.name}"
+    assert not (node.jobs and node.down), f"jobs on {node.name}, which is down"
+    if node.whole:
+        assert set(node.jobs) == {node.whole}, f"{node.name} is job {node.whole}'s alone"
+    for kind, count in conf.pools:
+        seen = 0
+        for share in shares:
+            mask = dict(share.gres).get(kind, 0)
+            assert not seen & mask, f"one {kind.text()} of {node.name} is given twice"
+            seen |= mask
+        assert seen == node.used[kind], f"{kind.text()} in use on {node.name}"
+        assert not seen >> count, f"{node.name} has {count} {kind.text()}"
+    for job_id in node.jobs:
+        assert cluster.jobs[job_id].running, f"job {job_id} on {node.name} does not run"
+
+
+def _validate_columns(cluster: Cluster) -> None:
+    """The columns that the scheduler reads say what the records say."""
+    kept = cluster.table.free().copy()
+    cluster.table.forget_columns()
+    fresh = cluster.table.free()
+    for name in ("cpus", "memory", "jobs", "whole"):
+        assert np.array_equal(getattr(kept, name), getattr(fresh, name)), f"column {name}"
+    for kind, column in fresh.gres.items():
+        assert np.array_equal(kept.gres[kind], column), f"column {kind.text()}"

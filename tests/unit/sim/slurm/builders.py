@@ -1,0 +1,60 @@
+"""Small clusters and jobs for tests of the emulator."""
+
+import itertools
+from typing import Any
+
+from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.description import Site, read
+from bridge.sim.slurm.embedded import USERS
+from bridge.sim.slurm.job import Job, Request
+from bridge.sim.slurm.partition import STANDARD, Partition
+from bridge.sim.slurm.topology import Tree
+from bridge.sim.slurm.wire import Complaints
+from tests.recording import session
+
+NOW = 1_700_000_000.0
+
+
+def a_cluster(
+    *,
+    leaves: tuple[int, ...] = (2,),
+    cpus: int = 4,
+    gpus: int = 0,
+    partitions: tuple[Partition, ...] = STANDARD,
+    **behaviour: Any,
+) -> Cluster:
+    """`leaves` tells how many nodes hang on each; they are called n0, n1 … in order."""
+    cluster = Cluster(partitions=partitions, tree=Tree("topo"), behaviour=Behaviour(**behaviour))
+    names = (f"n{number}" for number in itertools.count())
+    for leaf, size in enumerate(leaves):
+        for _ in range(size):
+            add_node(cluster, next(names), cpus=cpus, gpus=gpus, leaf=f"leaf{leaf}")
+    return cluster
+
+
+def add_node(cluster: Cluster, name: str, *, leaf: str = "leaf0", **options: Any) -> None:
+    """One more node, below the switch `spine`."""
+    topology = options.pop("topology", f"topo:root:spine:{leaf}")
+    line = session.node_conf(name, topology=topology, **options)
+    cluster.add_nodes(line, NOW)
+
+
+def a_request(cluster: Cluster, **description: Any) -> Request:
+    """What a description as the bridge submits it asks for."""
+    submission = read(
+        session.job("test", **description),
+        partitions=cluster.partitions,
+        gres_types=cluster.behaviour.gres_types,
+        site=Site(users=USERS),
+        complaints=Complaints(),
+    )
+    return submission.request
+
+
+def submit(
+    cluster: Cluster, now: float = NOW, *, priority: int | None = None, **description: Any
+) -> Job:
+    """A new job, with what is due by then done."""
+    job, _ = cluster.submit(a_request(cluster, **description), now, priority=priority)
+    cluster.advance(now)
+    return job

@@ -452,8 +452,8 @@ class Runner:
                 error = str(failure)
                 break
             else:
-                self.cluster.upsert_pod(row)
-                row = self.cluster.pods[row.uid]  # the watch may know a newer one
+                self.cluster.answered(row)
+                row = self.cluster.pods.get(row.uid)  # the watch may know a newer one, or its end
                 break
         else:
             error = "it changed at every attempt"
@@ -470,9 +470,9 @@ class Runner:
         """The pod as the API server has it now; None when it is gone (or another by that name)."""
         try:
             raw = await self._kube.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
+            newest = kube_pods.parse(raw)
         except BridgeError:
             return None
-        newest = kube_pods.parse(raw)
         return newest if newest.uid == pod.uid else None
 
     async def _end_pods(self, gang_id: GangId, instruction: do.EndPods) -> None:
@@ -501,7 +501,7 @@ class Runner:
     async def _set_condition(self, instruction: do.SetCondition) -> None:
         try:
             row = await kube_pods.set_condition(self._kube, instruction.pod, instruction.condition)
-            self.touch(self.cluster.upsert_pod(row))
+            self.touch(self.cluster.answered(row))
         except NotFound:
             return
         except BridgeError as error:

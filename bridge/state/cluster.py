@@ -62,6 +62,10 @@ class Cluster:
         gang_id = self._gang_of.get(pod.uid) or self._join(pod)
         return set() if gang_id is None else {gang_id}
 
+    def answered(self, pod: Pod) -> set[GangId]:
+        """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""
+        return self.upsert_pod(pod) if pod.uid in self.pods else set()
+
     def remove_pod(self, uid: PodUid) -> set[GangId]:
         """The pod is gone from the API server."""
         pod = self.pods.pop(uid, None)

@@ -55,6 +55,15 @@ def test_an_older_row_does_not_undo_a_newer_one() -> None:
     assert cluster.pods[new.uid] is new
 
 
+def test_the_answer_to_a_patch_does_not_bring_back_a_pod_that_is_gone() -> None:
+    """The watch may tell of the end before our own request is answered."""
+    cluster, pod = a_cluster(), a_pod().build()
+    cluster.upsert_pod(pod)
+    cluster.remove_pod(pod.uid)
+    assert cluster.answered(replace(pod, resource_version="9")) == set()
+    assert not cluster.pods
+
+
 @pytest.mark.parametrize(
     ("pod", "holds"),
     [

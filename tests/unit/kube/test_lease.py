@@ -79,7 +79,8 @@ async def stage(folder: Path) -> AsyncIterator[tuple[Stored, KubeClient]]:
     async with ApiServer() as server, connected(server, folder) as client:
         stored = Stored()
         stored.serve(server)
-        yield stored, client
+        async with asyncio.timeout(30):  # who waits for an office must not wait for ever
+            yield stored, client
 
 
 def candidate(client: KubeClient, clock: JumpClock, identity: str) -> Lease:

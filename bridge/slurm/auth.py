@@ -53,16 +53,15 @@ class TokenSource:
     def _due(self, clock: Clock) -> bool:
         return clock.monotonic() - self._looked_s >= _STAT_INTERVAL_S
 
-    async def renew(self) -> bool:
-        """Read again, since Slurm refused it. Whether there is another one now to try with."""
+    async def renew(self, *, refused: str) -> bool:
+        """Read again, since Slurm refused that token. Whether there is another one now."""
         if self._path is None:
             return False
-        before = self._token
         async with self._reading:
-            if self._token == before:  # else somebody else has read it meanwhile
+            if self._token == refused:  # else another request has read it meanwhile
                 self._stamp = None
                 await asyncio.to_thread(self._read, self._path)
-        return self._token != before
+        return self._token != refused
 
     def _read(self, path: Path) -> None:
         try:

@@ -1,13 +1,11 @@
 """One Slurm cluster over REST: what can be asked of it, in our words.
 
-Each call picks the endpoint that answered last and speaks the newest REST version that both know.
-A request that is safe to repeat goes on to the next endpoint when one doesn't answer; a submit
-does not: a lost answer is looked for by the job's identity (see submissions).
+A submit is never sent twice: a lost answer is looked for by the job's identity (see submissions).
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Self, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Self
 from urllib.parse import quote
 
 import structlog
@@ -25,20 +23,18 @@ from bridge.slurm.errors import (
     MalformedAnswer,
     NotAuthorised,
     NotFound,
-    ServerTooOld,
     SlurmError,
     Unavailable,
 )
-from bridge.slurm.http import Answer, AsyncTransport, Http, Request
+from bridge.slurm.http import AsyncTransport, Request
 from bridge.slurm.jobs import Job, JobChanges, JobDescription
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
+from bridge.slurm.session import Session
 from bridge.slurm.submissions import Attempt, Submissions
-from bridge.slurm.wire import VERSIONS, Wire
 
 log = structlog.get_logger(__name__)
 
-T = TypeVar("T")
 _LOOK_AGAIN_S = (0.0, 0.2, 0.5, 1.0)
 """Pauses before each look for a lost job: a slurmctld that hung may list jobs before it has
 carried out the submit that waited."""
@@ -62,12 +58,15 @@ class SlurmClient:
     ) -> None:
         if not endpoints:
             raise ValueError("at least one endpoint of slurmrestd is needed")
-        self._http = Http(endpoints=endpoints, timeout_s=timeout_s, transport=transport)
-        self._token = token
-        self._user = user
+        self._session = Session(
+            endpoints=endpoints,
+            token=token,
+            user=user,
+            timeout_s=timeout_s,
+            clock=clock,
+            transport=transport,
+        )
         self._clock = clock
-        self._wires: dict[str, Wire] = {}
-        self._preferred = self._http.endpoints[0]
         self._submissions = Submissions()
 
     async def __aenter__(self) -> Self:
@@ -78,7 +77,7 @@ class SlurmClient:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._http.close()
+        await self._session.close()
 
     # -- the cluster ---------------------------------------------------------------------------
 
@@ -87,14 +86,14 @@ class SlurmClient:
         operation = Operation("agreeing on a REST version")
 
         async def agree(endpoint: str) -> str:
-            return (await self._negotiate(endpoint, operation)).version
+            return (await self._session.negotiate(endpoint, operation)).version
 
-        return await self._on_some_endpoint(agree, operation)
+        return await self._session.on_some_endpoint(agree, operation)
 
     async def ping(self) -> None:
         """Returns when slurmctld answers and accepts our token; raises otherwise."""
         operation = Operation("pinging slurmctld")
-        answer, _ = await self._ask(operation, lambda _: Request("GET", "/ping/"))
+        answer, _ = await self._session.ask(operation, lambda _: Request("GET", "/ping/"))
         pings = answers.read(answer, operation, lambda body: list(answers.parsed(body)["pings"]))
         if any(isinstance(ping, Mapping) and ping.get("responding") for ping in pings):
             return
@@ -116,7 +115,7 @@ class SlurmClient:
     async def list_partitions(self) -> tuple[Partition, ...]:
         """All partitions."""
         operation = Operation("listing partitions", about="partition")
-        answer, wire = await self._ask(operation, lambda _: Request("GET", "/partitions/"))
+        answer, wire = await self._session.ask(operation, lambda _: Request("GET", "/partitions/"))
         return answers.read(answer, operation, lambda body: wire.partitions(answers.parsed(body)))
 
     # -- jobs ----------------------------------------------------------------------------------
@@ -154,7 +153,7 @@ class SlurmClient:
         return job_id
 
     async def _submit(self, job: JobDescription, operation: Operation) -> SlurmJobId:
-        answer, _ = await self._call(
+        answer, _ = await self._session.call(
             operation, lambda wire: Request("POST", "/job/submit", wire.submission(job))
         )
         found = answers.envelope(answer, operation)
@@ -226,7 +225,9 @@ class SlurmClient:
     async def get_job(self, job_id: SlurmJobId) -> Job:
         """The whole job, with `raw`. Raises JobNotFound only when a healthy Slurm says so."""
         operation = Operation(f"reading job {job_id}", about="job")
-        answer, wire = await self._ask(operation, lambda _: Request("GET", f"/job/{job_id:d}"))
+        answer, wire = await self._session.ask(
+            operation, lambda _: Request("GET", f"/job/{job_id:d}")
+        )
         job = answers.read(answer, operation, lambda body: wire.job(answers.parsed(body), job_id))
         self._submissions.read(job.id, job.admin_comment)
         return job
@@ -243,7 +244,7 @@ class SlurmClient:
         At rest the answer is the same to the byte, and needn't be parsed.
         """
         operation = Operation("listing the states of jobs")
-        answer, wire = await self._ask(
+        answer, wire = await self._session.ask(
             operation, lambda _: Request("GET", "/jobs/state/"), unless=before
         )
         if before and answer.body == before:
@@ -261,7 +262,7 @@ class SlurmClient:
         operation = Operation(f"updating job {job_id}", about="job")
         for pause_s in (*_UPDATE_AGAIN_S, None):
             try:
-                await self._ask(
+                await self._session.ask(
                     operation,
                     lambda wire: Request("POST", f"/job/{job_id:d}", wire.changes(changes)),
                 )
@@ -279,7 +280,9 @@ class SlurmClient:
         anybody else cancels over REST.
         """
         operation = Operation(f"cancelling job {job_id}", about="job")
-        answer, _ = await self._ask(operation, lambda _: Request("DELETE", f"/job/{job_id:d}"))
+        answer, _ = await self._session.ask(
+            operation, lambda _: Request("DELETE", f"/job/{job_id:d}")
+        )
         problem = answers.killed(answers.envelope(answer, operation), answer, operation)
         if problem is not None and not isinstance(problem, JobNotFound | JobEnded):
             raise problem
@@ -289,13 +292,13 @@ class SlurmClient:
     async def list_nodes(self, *, raw: bool = False) -> tuple[SlurmNode, ...]:
         """All nodes; with `raw`, each with all that Slurm sent (2 KB a node)."""
         operation = Operation("listing nodes")
-        answer, wire = await self._ask(operation, lambda _: Request("GET", "/nodes/"))
+        answer, wire = await self._session.ask(operation, lambda _: Request("GET", "/nodes/"))
         return answers.read(answer, operation, lambda body: wire.nodes(body, raw=raw))
 
     async def get_node(self, name: SlurmNodeName) -> SlurmNode:
         """One node, with `raw`. Raises NotFound."""
         operation = Operation(f"reading node {name}", about="node")
-        answer, wire = await self._ask(
+        answer, wire = await self._session.ask(
             operation, lambda _: Request("GET", f"/node/{_in_path(name)}")
         )
         nodes = answers.read(answer, operation, lambda body: wire.nodes(body, raw=True))
@@ -307,12 +310,14 @@ class SlurmClient:
     async def create_node(self, node: NodeDefinition) -> None:
         """Register an external node. Raises AlreadyExists, InvalidRequest, BadInput."""
         operation = Operation(f"registering node {node.name}", safe=False, unspecified=Kind.INVALID)
-        await self._ask(operation, lambda wire: Request("POST", "/new/node/", wire.new_node(node)))
+        await self._session.ask(
+            operation, lambda wire: Request("POST", "/new/node/", wire.new_node(node))
+        )
 
     async def delete_node(self, name: SlurmNodeName) -> None:
         """Remove a node. Raises NodeBusy while it has jobs, NotFound."""
         operation = Operation(f"deleting node {name}", about="node")
-        await self._ask(operation, lambda _: Request("DELETE", f"/node/{_in_path(name)}"))
+        await self._session.ask(operation, lambda _: Request("DELETE", f"/node/{_in_path(name)}"))
 
     async def update_node(
         self,
@@ -330,7 +335,7 @@ class SlurmClient:
         `state`: DRAIN and DOWN want a reason; UNDRAIN ends a drain, RESUME a DOWN.
         """
         operation = Operation(f"updating node {name}", about="node")
-        await self._ask(
+        await self._session.ask(
             operation,
             lambda wire: Request(
                 "POST",
@@ -345,107 +350,6 @@ class SlurmClient:
                 ),
             ),
         )
-
-    # -- the way there -------------------------------------------------------------------------
-
-    async def _ask(
-        self,
-        operation: Operation,
-        request: Callable[[Wire], Request],
-        *,
-        unless: bytes = b"",
-    ) -> tuple[Answer, Wire]:
-        """An answer that is well, and the version it is in. `unless`: bytes judged before."""
-        answer, wire = await self._call(operation, request)
-        if not (unless and answer.body == unless):
-            answers.check(answer, operation)
-        return answer, wire
-
-    async def _call(
-        self, operation: Operation, request: Callable[[Wire], Request]
-    ) -> tuple[Answer, Wire]:
-        """An answer of some endpoint, unjudged, and the version it is in."""
-
-        async def on(endpoint: str) -> tuple[Answer, Wire]:
-            for last in (False, True):
-                wire = self._wires.get(endpoint) or await self._negotiate(endpoint, operation)
-                asked = request(wire)
-                below = Request(asked.method, f"/slurm/{wire.version}{asked.path}", asked.body)
-                answer = await self._send(endpoint, below, operation)
-                if last or not answers.is_unknown_path(answer):
-                    break
-                self._wires.pop(endpoint, None)  # upgraded since we agreed
-            return answer, wire
-
-        return await self._on_some_endpoint(on, operation)
-
-    async def _on_some_endpoint(
-        self, call: Callable[[str], Awaitable[T]], operation: Operation
-    ) -> T:
-        """Try the endpoints in turn, as far as that is safe."""
-        start = self._http.endpoints.index(self._preferred)
-        order = self._http.endpoints[start:] + self._http.endpoints[:start]
-        for endpoint, following in zip(order, (*order[1:], None), strict=True):
-            try:
-                result = await call(endpoint)
-            except Unavailable as error:
-                self._preferred = following or order[0]
-                may_repeat = error.nothing_done or operation.safe
-                if following is None or error.by_slurm or not may_repeat:
-                    raise
-            else:
-                self._preferred = endpoint
-                return result
-        raise AssertionError("the last endpoint returns or raises")
-
-    async def _negotiate(self, endpoint: str, operation: Operation) -> Wire:
-        """The newest version that both know. What fails here has done nothing."""
-        for wire in VERSIONS:
-            request = Request("GET", f"/slurm/{wire.version}/ping/")
-            try:
-                answer = await self._send(endpoint, request, operation)
-                if answers.is_unknown_path(answer):
-                    continue
-                answers.envelope(answer, operation)
-            except Unavailable as error:
-                error.nothing_done = True
-                raise
-            self._wires[endpoint] = wire
-            return wire
-        ours = ", ".join(wire.version for wire in VERSIONS)
-        theirs = ", ".join(await self._versions_of(endpoint, operation)) or "none that it names"
-        raise ServerTooOld(
-            f"{operation.tried}: slurmrestd at {endpoint} speaks REST {theirs}, this client "
-            f"{ours}; use Slurm 25.11 or later (or a newer client), and start slurmrestd with "
-            "the slurmctld plugin (-s slurmctld)"
-        )
-
-    async def _versions_of(self, endpoint: str, operation: Operation) -> list[str]:
-        answer = await self._send(endpoint, Request("GET", "/openapi/v3"), operation)
-        try:
-            paths = answers.parsed(answer.body)["paths"]
-            found = {path.split("/")[2] for path in paths if path.startswith("/slurm/v")}
-        except (ValueError, KeyError, TypeError, IndexError, AttributeError):
-            return []
-        return sorted(found)
-
-    async def _send(self, endpoint: str, request: Request, operation: Operation) -> Answer:
-        """With the token; a refused one is read again, and when it is another, tried once more."""
-        for last in (False, True):
-            headers = await self._headers()
-            answer = await self._http.send(
-                endpoint, request, headers=headers, tried=operation.tried
-            )
-            if last or answer.status not in (401, 511) or not await self._token.renew():
-                return answer
-        raise AssertionError("the second round returns")
-
-    async def _headers(self) -> dict[str, str]:
-        token = await self._token.get(clock=self._clock)
-        headers = {"X-SLURM-USER-TOKEN": token} if token else {}
-        if self._user:
-            headers["X-SLURM-USER-NAME"] = self._user
-        return headers
 
 
 def _in_path(name: str) -> str:

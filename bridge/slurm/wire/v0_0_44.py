@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pydantic_core
-from pydantic import BaseModel, Field, TypeAdapter
+from pydantic import TypeAdapter
 
 from bridge.errors import BadInput
 from bridge.model.ids import SlurmJobId, SlurmNodeName
@@ -15,161 +15,15 @@ from bridge.slurm import gres, hostlist
 from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
-from bridge.slurm.wire.numbers import Number, minutes, number
+from bridge.slurm.wire import models
+from bridge.slurm.wire.numbers import minutes, number
 
 _JOB_NUMBER = re.compile(r"^(\d{1,10})(?![0-9])")
 _HOLDS = frozenset({"RUNNING", "SUSPENDED"})
 
 
-class _Model(BaseModel):
-    """Partial: fields that aren't named are skipped."""
-
-
-class _StateRow(_Model):
-    job_id: str | int
-    state: frozenset[str]
-
-
-class _States(_Model):
-    jobs: list[_StateRow]
-
-
-class _Cpus(_Model):
-    count: int = 0
-
-
-class _Memory(_Model):
-    allocated: int = 0
-
-
-class _AllocatedNode(_Model):
-    name: str
-    cpus: _Cpus = _Cpus()
-    memory: _Memory = _Memory()
-
-
-class _JobResourceNodes(_Model):
-    allocation: list[_AllocatedNode] = []
-
-
-class _JobResources(_Model):
-    nodes: _JobResourceNodes | None = None
-
-
-class _Job(_Model):
-    job_id: int
-    name: str = ""
-    job_state: frozenset[str] = Field(min_length=1)
-    state_reason: str = ""
-    state_description: str = ""
-    partition: str = ""
-    priority: Number = None
-    user_name: str = ""
-    user_id: int = 0
-    account: str = ""
-    qos: str = ""
-    admin_comment: str = ""
-    comment: str = ""
-    features: str = ""
-    excluded_nodes: str = ""
-    required_nodes: str = ""
-    submit_time: Number = None
-    start_time: Number = None
-    end_time: Number = None
-    time_limit: Number = None
-    preempt_time: Number = None
-    hold: bool = False
-    scheduled_nodes: str = ""
-    nodes: str = ""
-    job_resources: _JobResources | None = None
-    gres_detail: list[str] = []
-    tasks: Number = None
-    cpus_per_task: Number = None
-    het_job_id: Number = None
-    flags: frozenset[str] = frozenset()
-
-
-class _Node(_Model):
-    name: str = Field(min_length=1)
-    state: frozenset[str]
-    address: str = ""
-    hostname: str = ""
-    cpus: int = 0
-    real_memory: int = 0
-    gres: str = ""
-    gres_used: str = ""
-    features: list[str] = []
-    active_features: list[str] = []
-    topology: str = ""
-    reason: str = ""
-    comment: str = ""
-    extra: str = ""
-    partitions: list[str] = []
-    reservation: str = ""
-    weight: int = 1
-    alloc_cpus: int = 0
-    alloc_memory: int = 0
-
-
-class _Nodes(_Model):
-    nodes: list[_Node]
-
-
-class _PartitionNodes(_Model):
-    configured: str = ""
-    total: int = 0
-
-
-class _PartitionCpus(_Model):
-    total: int = 0
-
-
-class _Allowed(_Model):
-    allowed: str = ""
-    deny: str = ""
-
-
-class _Defaults(_Model):
-    partition_memory_per_cpu: Number = None
-    partition_memory_per_node: Number = None
-    time: Number = None
-
-
-class _Maximums(_Model):
-    partition_memory_per_cpu: Number = None
-    partition_memory_per_node: Number = None
-    time: Number = None
-    nodes: Number = None
-
-
-class _Priority(_Model):
-    tier: int = 1
-
-
-class _PartitionSelf(_Model):
-    state: list[str] = []
-    oversubscribe: str | None = None
-    exclusive: str | None = None
-
-
-class _Partition(_Model):
-    name: str = Field(min_length=1)
-    nodes: _PartitionNodes = _PartitionNodes()
-    node_sets: str = ""
-    cpus: _PartitionCpus = _PartitionCpus()
-    accounts: _Allowed = _Allowed()
-    qos: _Allowed = _Allowed()
-    defaults: _Defaults = _Defaults()
-    maximums: _Maximums = _Maximums()
-    priority: _Priority = _Priority()
-    partition: _PartitionSelf = _PartitionSelf()
-    grace_time: int = 0
-    flags: frozenset[str] | None = None
-    preempt_mode: frozenset[str] | None = None
-
-
-_STATES = TypeAdapter(_States)
-_NODES = TypeAdapter(_Nodes)
+_STATES = TypeAdapter(models.States)
+_NODES = TypeAdapter(models.Nodes)
 
 
 class Wire44:
@@ -284,7 +138,7 @@ class Wire44:
             raise ValueError("there is no list of jobs in it")
         for row in rows:
             if isinstance(row, Mapping) and row.get("job_id") == job_id:
-                return _job(_Job.model_validate(row), row)
+                return _job(models.Job.model_validate(row), row)
         raise ValueError(f"job {job_id} is not among the {len(rows)} jobs in it")
 
     def nodes(self, body: bytes, *, raw: bool) -> tuple[SlurmNode, ...]:
@@ -303,9 +157,9 @@ class Wire44:
         rows = answer.get("partitions")
         if not isinstance(rows, list):
             raise ValueError("there is no list of partitions in it")
-        return tuple(self._partition(_Partition.model_validate(row), row) for row in rows)
+        return tuple(self._partition(models.Partition.model_validate(row), row) for row in rows)
 
-    def _partition(self, found: _Partition, raw: Mapping[str, Any]) -> Partition:
+    def _partition(self, found: models.Partition, raw: Mapping[str, Any]) -> Partition:
         """This version tells neither flags, preemption mode nor over-subscription."""
         return Partition(
             name=found.name,
@@ -330,7 +184,7 @@ class Wire44:
         )
 
 
-def _job(found: _Job, raw: Mapping[str, Any]) -> Job:
+def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
     try:
         names = hostlist.expand(found.nodes)
         grants = _grants(found) if found.job_state & _HOLDS else ()
@@ -369,7 +223,7 @@ def _job(found: _Job, raw: Mapping[str, Any]) -> Job:
     )
 
 
-def _grants(found: _Job) -> tuple[NodeGrant, ...]:
+def _grants(found: models.Job) -> tuple[NodeGrant, ...]:
     """Node by node; `gres_detail` has one string per node in the same order, or none at all."""
     resources = found.job_resources
     allocation = resources.nodes.allocation if resources and resources.nodes else []
@@ -388,7 +242,7 @@ def _grants(found: _Job) -> tuple[NodeGrant, ...]:
 
 
 def _node(
-    found: _Node, raw: Mapping[str, Any], parse: Callable[[str], tuple[Gres, ...]]
+    found: models.Node, raw: Mapping[str, Any], parse: Callable[[str], tuple[Gres, ...]]
 ) -> SlurmNode:
     try:
         has, used = parse(found.gres), parse(found.gres_used)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge.slurm.partitions import Partition
-from bridge.slurm.wire import v0_0_44
+from bridge.slurm.wire import models, v0_0_44
 
 
 class Wire45(v0_0_44.Wire44):
@@ -13,7 +13,7 @@ class Wire45(v0_0_44.Wire44):
 
     version = "v0.0.45"
 
-    def _partition(self, found: v0_0_44._Partition, raw: Mapping[str, Any]) -> Partition:
+    def _partition(self, found: models.Partition, raw: Mapping[str, Any]) -> Partition:
         return replace(
             super()._partition(found, raw),
             default="DEFAULT" in (found.flags or ()),

@@ -46,7 +46,7 @@ async def test_an_unchanged_file_is_only_looked_at(tmp_path: Path) -> None:
     file.write_text("two")
     os.utime(file, ns=(facts.st_atime_ns, facts.st_mtime_ns))
     assert await _get(source, clock) == "one"
-    assert await source.renew()
+    assert await source.renew(refused="one")
     assert await _get(source, clock) == "two"
 
 
@@ -76,11 +76,23 @@ async def test_whoever_asks_first_and_second_get_the_token(tmp_path: Path) -> No
     assert await asyncio.gather(*(source.get(clock=clock) for _ in range(5))) == ["one"] * 5
 
 
+async def test_a_late_refusal_of_an_old_token_is_tried_with_the_new_one(tmp_path: Path) -> None:
+    """Another request has read the file meanwhile: there is a token to try with."""
+    clock, file = ImpatientClock(), tmp_path / "token"
+    file.write_text("old")
+    source = TokenSource.from_file(file)
+    old = await _get(source, clock)
+    file.write_text("new!")
+    assert await _get(source, clock) == "new!"
+    assert await source.renew(refused=old)
+    assert not await source.renew(refused="new!")
+
+
 async def test_a_fixed_token_cant_be_renewed() -> None:
     """It is what it is."""
     source = TokenSource.fixed("SLURM_JWT=one")
     assert await _get(source, ImpatientClock()) == "one"
-    assert not await source.renew()
+    assert not await source.renew(refused="one")
 
 
 def test_repr_shows_no_token(tmp_path: Path) -> None:

@@ -590,17 +590,20 @@ async def test_no_error_shows_the_token() -> None:
 
 
 class _Two:
-    """Two endpoints in one transport; those in `down` refuse connections."""
+    """Two endpoints in one transport; those in `down` raise that, or answer it."""
 
     def __init__(self) -> None:
         self.rest = Slurmrestd()
-        self.down: dict[str, Exception] = {}
+        self.down: dict[str, Exception | httpx.Response] = {}
         self.hosts: list[str] = []
 
     async def _handle(self, server: Server, request: httpx.Request) -> httpx.Response:
         self.hosts.append(request.url.host)
-        if request.url.host in self.down:
-            raise self.down[request.url.host]
+        said = self.down.get(request.url.host)
+        if isinstance(said, Exception):
+            raise said
+        if said is not None:
+            return said
         return await server.handle_async_request(request)
 
     def transport(self) -> httpx.AsyncBaseTransport:
@@ -616,8 +619,16 @@ class _Two:
 _BOTH = ("http://a:6820/", "http://b:6820")
 
 
-@pytest.mark.parametrize("error", [httpx.ConnectError("no"), httpx.ReadTimeout("slow")])
-async def test_a_read_goes_on_to_the_next_endpoint(error: Exception) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("no"),
+        httpx.ReadTimeout("slow"),
+        httpx.Response(502, html="<html>Bad Gateway</html>"),
+        httpx.Response(200, json=["cut"]),
+    ],
+)
+async def test_a_read_goes_on_to_the_next_endpoint(error: Exception | httpx.Response) -> None:
     """An endpoint that doesn't answer is passed over, and the one that did is asked first next."""
     two = _Two()
     async with _client(two.transport(), endpoints=_BOTH) as client:
@@ -627,6 +638,20 @@ async def test_a_read_goes_on_to_the_next_endpoint(error: Exception) -> None:
         two.hosts.clear()
         await client.job_states()
     assert two.hosts == ["b"]
+
+
+async def test_a_slurmctld_that_is_away_is_not_asked_through_all_endpoints() -> None:
+    """Each would take ten seconds to say the same; the next call begins with another, though."""
+    two = _Two()
+    async with _client(two.transport(), endpoints=_BOTH) as client:
+        await client.job_states()
+        two.hosts.clear()
+        two.down["a"] = _OUTAGE["states"].response()
+        with pytest.raises(Unavailable):
+            await client.job_states()
+        assert two.hosts == ["a"]
+        await client.job_states()
+        assert two.hosts[1] == "b"
 
 
 async def test_when_no_endpoint_answers_the_last_failure_is_told() -> None:

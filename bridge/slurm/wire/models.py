@@ -1,0 +1,155 @@
+"""Partial models of v0.0.44's answers; later versions add optional fields only.
+
+Fields that aren't named are skipped while parsing: a job has 130 of them.
+"""
+
+from pydantic import BaseModel, Field
+
+from bridge.slurm.wire.numbers import Number
+
+
+class Model(BaseModel):
+    """Partial: fields that aren't named are skipped."""
+
+
+class StateRow(Model):
+    job_id: str | int
+    state: frozenset[str]
+
+
+class States(Model):
+    jobs: list[StateRow]
+
+
+class Cpus(Model):
+    count: int = 0
+
+
+class Memory(Model):
+    allocated: int = 0
+
+
+class AllocatedNode(Model):
+    name: str
+    cpus: Cpus = Cpus()
+    memory: Memory = Memory()
+
+
+class JobResourceNodes(Model):
+    allocation: list[AllocatedNode] = []
+
+
+class JobResources(Model):
+    nodes: JobResourceNodes | None = None
+
+
+class Job(Model):
+    job_id: int
+    name: str = ""
+    job_state: frozenset[str] = Field(min_length=1)
+    state_reason: str = ""
+    state_description: str = ""
+    partition: str = ""
+    priority: Number = None
+    user_name: str = ""
+    user_id: int = 0
+    account: str = ""
+    qos: str = ""
+    admin_comment: str = ""
+    comment: str = ""
+    features: str = ""
+    excluded_nodes: str = ""
+    required_nodes: str = ""
+    submit_time: Number = None
+    start_time: Number = None
+    end_time: Number = None
+    time_limit: Number = None
+    preempt_time: Number = None
+    hold: bool = False
+    scheduled_nodes: str = ""
+    nodes: str = ""
+    job_resources: JobResources | None = None
+    gres_detail: list[str] = []
+    tasks: Number = None
+    cpus_per_task: Number = None
+    het_job_id: Number = None
+    flags: frozenset[str] = frozenset()
+
+
+class Node(Model):
+    name: str = Field(min_length=1)
+    state: frozenset[str]
+    address: str = ""
+    hostname: str = ""
+    cpus: int = 0
+    real_memory: int = 0
+    gres: str = ""
+    gres_used: str = ""
+    features: list[str] = []
+    active_features: list[str] = []
+    topology: str = ""
+    reason: str = ""
+    comment: str = ""
+    extra: str = ""
+    partitions: list[str] = []
+    reservation: str = ""
+    weight: int = 1
+    alloc_cpus: int = 0
+    alloc_memory: int = 0
+
+
+class Nodes(Model):
+    nodes: list[Node]
+
+
+class PartitionNodes(Model):
+    configured: str = ""
+    total: int = 0
+
+
+class PartitionCpus(Model):
+    total: int = 0
+
+
+class Allowed(Model):
+    allowed: str = ""
+    deny: str = ""
+
+
+class Defaults(Model):
+    partition_memory_per_cpu: Number = None
+    partition_memory_per_node: Number = None
+    time: Number = None
+
+
+class Maximums(Model):
+    partition_memory_per_cpu: Number = None
+    partition_memory_per_node: Number = None
+    time: Number = None
+    nodes: Number = None
+
+
+class Priority(Model):
+    tier: int = 1
+
+
+class PartitionSelf(Model):
+    state: list[str] = []
+    oversubscribe: str | None = None
+    exclusive: str | None = None
+
+
+class Partition(Model):
+    name: str = Field(min_length=1)
+    nodes: PartitionNodes = PartitionNodes()
+    node_sets: str = ""
+    cpus: PartitionCpus = PartitionCpus()
+    accounts: Allowed = Allowed()
+    qos: Allowed = Allowed()
+    defaults: Defaults = Defaults()
+    maximums: Maximums = Maximums()
+    priority: Priority = Priority()
+    partition: PartitionSelf = PartitionSelf()
+    grace_time: int = 0
+    flags: frozenset[str] | None = None
+    preempt_mode: frozenset[str] | None = None

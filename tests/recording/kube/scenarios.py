@@ -455,12 +455,49 @@ def creation() -> Story:
     s.do("no such namespace", "POST", "/api/v1/namespaces/rec-nowhere/pods", pod("b"))
     s.do("no such namespace, list", "GET", "/api/v1/namespaces/rec-nowhere/pods")
     s.create("a wrong type", pod("b", schedulerName=7))
+    for path, value in (
+        ("spec", "x"),
+        ("metadata", "x"),
+        ("metadata.labels", ["x"]),
+        ("metadata.annotations", "x"),
+        ("metadata.finalizers", "x"),
+        ("metadata.ownerReferences", {}),
+        ("metadata.name", 7),
+        ("spec.containers", {}),
+        ("spec.containers", ["x"]),
+        ("spec.containers", [{"name": 7}]),
+        ("spec.containers", [{"resources": "x"}]),
+        ("spec.containers", [{"resources": {"limits": "x"}}]),
+        ("spec.containers", [{"resources": {"limits": {"cpu": []}}}]),
+        ("spec.containers", [{"ports": {}}]),
+        ("spec.schedulingGates", "x"),
+        ("spec.schedulingGates", ["x"]),
+        ("spec.schedulingGates", [{"name": 7}]),
+        ("spec.tolerations", {}),
+        ("spec.nodeSelector", "x"),
+        ("spec.nodeSelector", {"a": 7}),
+        ("spec.affinity", "x"),
+        ("spec.affinity", {"nodeAffinity": []}),
+        ("spec.affinity", {"nodeAffinity": {_REQUIRED: []}}),
+        ("spec.affinity", {"nodeAffinity": {_REQUIRED: {"nodeSelectorTerms": {}}}}),
+        ("spec.activeDeadlineSeconds", "x"),
+        ("spec.activeDeadlineSeconds", 1.5),
+        ("spec.terminationGracePeriodSeconds", "30"),
+        ("spec.priorityClassName", 7),
+    ):
+        s.create(f"{path} as {value!r}", _with(pod("shape"), path, value))
     s.do("dry run", "POST", f"{s.pods}?dryRun=All", pod("dry"))
     s.do("is not there", "GET", f"{s.pods}/dry")
     s.create(
         "several mistakes", pod("b", restartPolicy="Sometimes", tolerations=[{"operator": "Equal"}])
     )
     return s
+
+
+def _with(body: Json, path: str, value: Json) -> Json:
+    """`body` with another value at `path`."""
+    head, _, rest = path.partition(".")
+    return {**body, head: _with(body[head], rest, value) if rest else value}
 
 
 def _expression(operator: str, *values: str) -> Json:
@@ -637,6 +674,16 @@ def jobs() -> Story:
     create("negative", job("x", parallelism=-1))
     create("no containers", job("x", template={"containers": []}))
     create("bad affinity", job("x", template={"affinity": terms()}))
+    for field, value in (
+        ("parallelism", "3"),
+        ("completions", [3]),
+        ("template", "x"),
+        ("completionMode", 7),
+        ("suspend", "yes"),
+    ):
+        body = job("shape")
+        body["spec"][field] = value
+        create(f"{field} as {value!r}", body)
     patch("more at once", "c", {"spec": {"parallelism": 2}})
     patch("more in all", "c", {"spec": {"completions": 4}})
     patch("elastic", "i", {"spec": {"completions": 4, "parallelism": 4}})

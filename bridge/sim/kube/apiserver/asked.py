@@ -66,10 +66,21 @@ def delete_options(query: Mapping[str, str], body: Object) -> Object:
     """DeleteOptions of body and query together; the query wins."""
     options = dict(body)
     if query.get("gracePeriodSeconds"):
-        options["gracePeriodSeconds"] = int(query["gracePeriodSeconds"])
+        options["gracePeriodSeconds"] = whole(query, "gracePeriodSeconds")
     for name in ("propagationPolicy", "dryRun"):
         if query.get(name):
             options[name] = query[name]
     if query.get("orphanDependents"):
         options["orphanDependents"] = query["orphanDependents"] in ("1", "true")
     return options
+
+
+def whole(query: Mapping[str, str], name: str) -> int:
+    """A whole number of the query, 0 when it is not there. Raises a 400."""
+    text = query.get(name) or "0"
+    try:
+        return int(text)
+    except ValueError:
+        raise failure.bad_request(
+            f'unable to decode {name}: strconv.ParseInt: parsing "{text}": invalid syntax'
+        ) from None

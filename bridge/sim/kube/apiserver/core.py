@@ -81,14 +81,14 @@ class ApiServer:
     async def create(self, target: Target, obj: Object) -> Answer:
         """Store a new object. `obj` is handed over."""
         kind = target.kind
-        metadata.check_type(obj, kind)
+        obj = metadata.decode(obj, kind)
         metadata.check_place(obj, kind, target.namespace)
         obj = kind.rules.stored(obj)
         kind.rules.default(obj)
         review = self._review(target, "CREATE", obj, None)
         review.name = obj["metadata"].get("name", "")
         await self._admission.mutate(review)
-        obj = _reviewed(review)
+        obj = metadata.decode(_reviewed(review), kind)
         kind.rules.default(obj)
         metadata.begin(obj, now=self.now(), rng=self.rng)
         self._prepare_create(kind, obj)
@@ -109,7 +109,7 @@ class ApiServer:
 
     async def update(self, target: Target, obj: Object) -> Answer:
         """Replace an object (or, by `target.subresource`, its status)."""
-        metadata.check_type(obj, target.kind)
+        obj = metadata.decode(obj, target.kind)
         metadata.check_place(obj, target.kind, target.namespace)
         if obj["metadata"].setdefault("name", target.name) != target.name:
             raise failure.bad_request(
@@ -144,9 +144,7 @@ class ApiServer:
         """Change an object by a function of its current version, which may share parts with it."""
 
         def checked(current: Object) -> Object:
-            changed = change(current)
-            obj: Object = {**changed, "metadata": dict(changed["metadata"])}
-            metadata.check_type(obj, target.kind)
+            obj = metadata.decode(change(current), target.kind)
             metadata.check_place(obj, target.kind, target.namespace)
             if obj["metadata"].get("name") != target.name:
                 raise failure.bad_request(

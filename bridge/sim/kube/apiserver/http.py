@@ -130,7 +130,7 @@ class HttpServer:
             version=query.get("resourceVersion", ""),
             bookmarks=query.get("allowWatchBookmarks") in ("1", "true"),
             initial_events=None if initial is None else initial in ("1", "true"),
-            timeout_s=float(query.get("timeoutSeconds") or 0) or 3600.0,
+            timeout_s=asked.whole(query, "timeoutSeconds") or 3600.0,
             as_table=tables.ACCEPT in request.headers.get("Accept", ""),
         )
         kind = fault.kind if fault is not None else ""
@@ -235,7 +235,7 @@ class HttpServer:
     def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
         query = request.query
         view = asked.view(Place(target.kind, target.namespace), query)
-        limit = int(query.get("limit") or 0)
+        limit = asked.whole(query, "limit")
         if query.get("continue"):
             page = self._lists.rest(query["continue"], limit=limit)
         else:

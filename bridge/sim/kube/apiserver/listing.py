@@ -35,7 +35,7 @@ class Lists:
 
         Raises a 410 for an exact version that is past, a 504 for one that is still to come.
         """
-        asked = _number(version)
+        asked = number(version)
         check_not_ahead(asked, self._store.version)
         if match == "Exact" and asked and asked < self._store.version:
             raise failure.expired(f"The resourceVersion for the provided list is too old: {asked}")
@@ -82,7 +82,8 @@ def check_not_ahead(asked: int, current: int) -> None:
         )
 
 
-def _number(version: str) -> int:
+def number(version: str) -> int:
+    """A resourceVersion as a number, 0 when it is empty. Raises a 400."""
     if version and not version.isdigit():
         raise failure.bad_request(
             f'invalid resource version: resourceVersion: Invalid value: "{version}": '

@@ -6,7 +6,7 @@ from bridge.sim.kube.apiserver import failure
 from bridge.sim.kube.apiserver.failure import Cause
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object, generated_name, new_uid
-from bridge.sim.kube.apiserver.rules import syntax
+from bridge.sim.kube.apiserver.rules import shapes, syntax
 
 _SERVER_SET = (
     "uid",
@@ -22,10 +22,18 @@ _KEPT = ("creationTimestamp", "selfLink")
 """What an update can't change, and is not refused for trying."""
 
 
-def check_type(obj: Object, kind: Kind) -> None:
-    """Refuse (400) an object that is not of `kind`; fill in what it left out."""
-    version = obj.setdefault("apiVersion", kind.api_version)
-    given = obj.setdefault("kind", kind.kind)
+def decode(obj: Object, kind: Kind) -> Object:
+    """A client's document as an object of `kind`, with what it left out of its type.
+
+    Raises a 400 for a document of another kind, or of no kind at all.
+    """
+    version = obj.get("apiVersion") or kind.api_version
+    given = obj.get("kind") or kind.kind
+    if not isinstance(version, str) or not isinstance(given, str):
+        raise failure.bad_request(
+            f"the object provided is unrecognized (must be of type {kind.kind}): couldn't get "
+            "version/kind; json parse error: they are no strings"
+        )
     if version != kind.api_version:
         raise failure.bad_request(
             f'{given} in version "{version.rpartition("/")[2]}" cannot be handled as a '
@@ -36,9 +44,8 @@ def check_type(obj: Object, kind: Kind) -> None:
             f'{given} in version "{kind.version}" cannot be handled as a {kind.kind}: converting '
             f"({kind.version}.{given}) to ({kind.group or 'core'}.{kind.kind}): unknown conversion"
         )
-    if not isinstance(obj.setdefault("metadata", {}), dict):
-        raise syntax.cannot_decode(obj, obj["metadata"], f"{kind.kind}.metadata", "ObjectMeta")
-    syntax.check_maps(obj)
+    named = {**obj, "kind": given, "apiVersion": version}
+    return shapes.decode(named, kind=kind.kind, version=kind.version)
 
 
 def check_place(obj: Object, kind: Kind, namespace: str) -> None:

@@ -79,7 +79,7 @@ def _merge_field(merged: Object, key: str, value: Any, *, order: list[Any] | Non
             merged.pop(key, None)
         else:
             merged[key] = _merge_maps(current if isinstance(current, dict) else {}, value)
-    elif isinstance(value, list) and key in _PRIMITIVE_SETS:
+    elif isinstance(value, list) and key in _PRIMITIVE_SETS and _are_scalars(value):
         current = merged.get(key) or []
         joined = [*current, *(item for item in value if item not in current)]
         merged[key] = _ordered(joined, order or value, current, None)
@@ -87,6 +87,10 @@ def _merge_field(merged: Object, key: str, value: Any, *, order: list[Any] | Non
         merged[key] = _merge_lists(merged.get(key) or [], value, _MERGE_KEYS[key], order)
     else:
         merged[key] = copy(value)
+
+
+def _are_scalars(value: list[Any]) -> bool:
+    return all(item is not None and not isinstance(item, list | dict) for item in value)
 
 
 def _is_keyed(key: str, value: list[Any]) -> bool:
@@ -102,7 +106,7 @@ def _merge_lists(
         return [copy(item) for item in patch if item.get("$patch") != "replace"]
     merged = list(current)
     for item in patch:
-        if merge_key not in item:
+        if not isinstance(item.get(merge_key), str | int):
             raise bad_request(f"map: {item} does not contain declared merge key: {merge_key}")
         found = [i for i, entry in enumerate(merged) if entry.get(merge_key) == item[merge_key]]
         if item.get("$patch") == "delete":

@@ -99,7 +99,7 @@ class Streams:
 
     def _begin(self, wish: Wish) -> tuple[bytes, Subscription]:
         kind = wish.view.kind
-        asked = int(wish.version or 0)
+        asked = listing.number(wish.version)
         listing.check_not_ahead(asked, self._store.version)
         if wish.initial_events or (wish.initial_events is None and asked == 0):
             version = self._store.version

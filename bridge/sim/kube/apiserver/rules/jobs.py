@@ -39,8 +39,7 @@ class JobRules(Rules):
         spec = obj.setdefault("spec", {})
         template = spec.setdefault("template", {})
         template.setdefault("metadata", {})
-        pod_spec.check_decodable(obj, template.setdefault("spec", {}))
-        pod_spec.default(template["spec"])
+        pod_spec.default(template.setdefault("spec", {}))
         if spec.get("completions") is None and spec.get("parallelism") is None:
             spec["completions"] = 1
         if spec.get("parallelism") is None:
@@ -66,9 +65,9 @@ class JobRules(Rules):
         labels = spec["template"]["metadata"].setdefault("labels", {})
         for key, value in (
             ("batch.kubernetes.io/controller-uid", metadata["uid"]),
-            ("batch.kubernetes.io/job-name", metadata["name"]),
+            ("batch.kubernetes.io/job-name", metadata.get("name", "")),
             ("controller-uid", metadata["uid"]),
-            ("job-name", metadata["name"]),
+            ("job-name", metadata.get("name", "")),
         ):
             labels.setdefault(key, value)
         if not metadata.get("labels"):

@@ -68,7 +68,7 @@ class NodeRules(Rules):
 
     def prepare_create(self, obj: Object, *, now: str) -> None:
         known = obj["spec"].get("taints") or []
-        if not any((one["key"], one["effect"]) == _NOT_READY for one in known):
+        if not any((one.get("key"), one.get("effect")) == _NOT_READY for one in known):
             taint = {"key": _NOT_READY[0], "effect": _NOT_READY[1]}
             obj["spec"]["taints"] = [*known, taint]
 

@@ -20,20 +20,6 @@ _STANDARD: Final = ("cpu", "memory", "ephemeral-storage")
 _REQUIRED: Final = "requiredDuringSchedulingIgnoredDuringExecution"
 
 
-def check_decodable(obj: Object, spec: Object) -> None:
-    """Refuse (400) what the API server can't even decode: a quantity that is none, a wrong type."""
-    for container in _containers(spec):
-        resources = container.get("resources") or {}
-        syntax.check_quantities(obj, resources.get("requests"))
-        syntax.check_quantities(obj, resources.get("limits"))
-    for name in ("nodeName", "schedulerName"):
-        if not isinstance(spec.get(name) or "", str):
-            raise syntax.cannot_decode(obj, spec[name], f"PodSpec.spec.{name}", "string")
-    for key in ("schedulingGates", "tolerations"):
-        if not isinstance(spec.get(key) or [], list):
-            raise syntax.cannot_decode(obj, spec[key], f"PodSpec.spec.{key}", "array")
-
-
 def default(spec: Object) -> None:
     """What pods and pod templates get where the user said nothing."""
     spec.setdefault("restartPolicy", "Always")

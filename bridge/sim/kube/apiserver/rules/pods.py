@@ -20,7 +20,6 @@ class PodRules(Rules):
 
     def default(self, obj: Object) -> None:
         spec = obj.setdefault("spec", {})
-        pod_spec.check_decodable(obj, spec)
         pod_spec.default(spec)
         _default_requests(spec)
         spec.setdefault("enableServiceLinks", True)

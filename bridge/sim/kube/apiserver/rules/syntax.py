@@ -1,14 +1,10 @@
 """Names, label values, quantities: the forms that fields must have."""
 
 import re
-from typing import Any, Final
+from typing import Final
 
-from bridge.errors import BadInput
-from bridge.model import quantity
 from bridge.sim.kube.apiserver.failure import (
-    ApiFailure,
     Cause,
-    bad_request,
     invalid_value,
     required_value,
 )
@@ -38,9 +34,6 @@ _QUALIFIED_RULE: Final = (
     "and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex "
     "used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS "
     "subdomain prefix and '/' (e.g. 'example.com/MyName')"
-)
-_QUANTITY_RULE: Final = (
-    "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 )
 
 
@@ -90,36 +83,3 @@ def metadata(obj: Object) -> list[Cause]:
             if not reference.get(name)
         ]
     return causes
-
-
-def check_maps(obj: Object) -> None:
-    """Refuse (400) labels and annotations whose values are no strings, as decoding does."""
-    metadata_ = obj.get("metadata") or {}
-    for name in ("labels", "annotations"):
-        for value in (metadata_.get(name) or {}).values():
-            if not isinstance(value, str):
-                raise cannot_decode(obj, value, f"ObjectMeta.metadata.{name}", "string")
-
-
-def cannot_decode(obj: Object, value: Any, path: str, wanted: str) -> ApiFailure:
-    """400: a JSON value of the wrong type."""
-    kinds = {bool: "bool", int: "number", float: "number", dict: "object", list: "array"}
-    found = kinds.get(type(value), "string")
-    kind, version = obj.get("kind", ""), str(obj.get("apiVersion", "")).rpartition("/")[2]
-    return bad_request(
-        f'{kind} in version "{version}" cannot be handled as a {kind}: json: cannot unmarshal '
-        f"{found} into Go struct field {path} of type {wanted}"
-    )
-
-
-def check_quantities(obj: Object, amounts: Object | None) -> None:
-    """Refuse (400) resource amounts that are no quantities, as decoding does."""
-    for value in (amounts or {}).values():
-        try:
-            quantity.parse(value)
-        except BadInput:
-            kind = obj.get("kind", "")
-            version = str(obj.get("apiVersion", "")).rpartition("/")[2]
-            raise bad_request(
-                f'{kind} in version "{version}" cannot be handled as a {kind}: {_QUANTITY_RULE}'
-            ) from None

@@ -86,7 +86,7 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
     if constraints is not None:
         expression = features.parse(constraints)
         request = replace(request, constraints=constraints, expression=expression)
-        if not cluster.placer.features_known(request):
+        if not cluster.placer.features_known(request, once=True):
             raise Refused(INVALID_FEATURE)
     if excluded or (excluded is not None and body["excluded_nodes"] != []):
         names = node_names(excluded)

@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +20,7 @@ from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.rest import VERSIONS, Rest
 from bridge.sim.slurm.topology import Tree
 
+_KEPT_REQUESTS = 10_000
 TOKEN_HEADER = "X-SLURM-USER-TOKEN"
 USERS = {"root": 0, "daemon": 1, "slurm": 64030, "nobody": 65534}
 
@@ -58,8 +60,8 @@ class EmbeddedSlurm:
             versions=versions,
         )
         self.faults = Faults()
-        self.requests: list[tuple[str, str]] = []
-        """Method and path of each request that arrived."""
+        self.requests: deque[tuple[str, str]] = deque(maxlen=_KEPT_REQUESTS)
+        """Method and path of each request that arrived, the latest last."""
         self._tokens: set[str] = set()
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._runner: web.AppRunner | None = None
@@ -76,11 +78,11 @@ class EmbeddedSlurm:
         """The cluster's time."""
         return self._clock.time()
 
-    def rotate_token(self) -> None:
+    async def rotate_token(self) -> None:
         """A new token is in the file, the old ones are void."""
         token = secrets.token_urlsafe(48)
         self._tokens = {token}
-        self.token_file.write_text(token + "\n")
+        await asyncio.to_thread(self.token_file.write_text, token + "\n")
 
     def expire_tokens(self) -> None:
         """Every token is void, also the one in the file."""
@@ -90,7 +92,7 @@ class EmbeddedSlurm:
         self._folder = await asyncio.to_thread(
             tempfile.TemporaryDirectory, prefix="embedded-slurm-"
         )
-        await asyncio.to_thread(self.rotate_token)
+        await self.rotate_token()
         application = web.Application(client_max_size=64 * 1024**2)
         application.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(application, access_log=None, shutdown_timeout=1.0)

@@ -51,7 +51,7 @@ def fit(request: Request, table: NodeTable, free: Free, allowed: Bools) -> Fit:
     exactly = request.tasks_per_node  # a node without room for so many gets none
     if exactly:
         tasks = np.where(tasks >= exactly, exactly, 0)
-    if not request.gres_per_task and not request.gres_per_node:
+    if not request.has_gres:
         return Fit(tasks, tasks * per_task, table.weight)
     tasks = np.minimum(tasks, _gres_tasks(request, free))
     if exactly:

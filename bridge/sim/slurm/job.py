@@ -80,6 +80,11 @@ class Request:
         )
 
     @property
+    def has_gres(self) -> bool:
+        """Whether it asks for any generic resource."""
+        return bool(self.gres_per_task or self.gres_per_node)
+
+    @property
     def most_nodes(self) -> int:
         """The limit it set itself, or has because each node must get a task."""
         if self.max_nodes is not None:

@@ -38,6 +38,7 @@ class Placer:
         self._tree = tree
         self._masks: dict[tuple[str, str, tuple[str, ...]], Bools] = {}
         self._known: set[str] = set()
+        self._ever_known: set[str] = set()
         self._version = -1
         self._evers: dict[object, Ever] = {}
         self._failures: dict[object, Try] = {}
@@ -61,12 +62,12 @@ class Placer:
             mask[node.slot] = True
         return mask
 
-    def features_known(self, request: Request) -> bool:
-        """Whether every feature it names is on some node."""
+    def features_known(self, request: Request, *, once: bool = False) -> bool:
+        """Whether every feature it names is on some node; `once`: is, or was before."""
         if request.expression is None:
             return True
         self._fresh()
-        return request.expression.names() <= self._known
+        return request.expression.names() <= (self._ever_known if once else self._known)
 
     def ever(self, request: Request, partition: Partition) -> Ever:
         """Whether it could run if nothing else did, remembered until a node changes."""
@@ -227,6 +228,7 @@ class Placer:
             self._masks.clear()
             self._evers.clear()
             self._known = {name for node in self._table for name in node.features}
+            self._ever_known |= self._known
             self._version = self._table.version
         self._table.refresh()
         return self._table

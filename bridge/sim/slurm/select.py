@@ -9,8 +9,9 @@ The rules are those of topology/tree with select/cons_tres, found by asking the 
 2. Among leaves that fit, the one with the fewest such nodes; where none fits, the one under the
    parent that fits best, else the fullest; ties go to the older switch. Further leaves: nearest
    to those already used if they fit the rest, else the same comparison.
-3. Inside a leaf nodes are taken in table order, each as full as it goes, but one CPU is kept for
-   every node that the job must still get.
+3. A job that names a range of nodes gets as many as it can, one with GRES as few. Inside a leaf
+   nodes are taken in table order, each as full as it goes, but one CPU is kept for every node that
+   the job must still get.
 4. Nodes of less weight come first, those with more free GPUs before those with fewer: a half
    used node gets tasks only where the others are not enough.
 5. A job that can only be on one node (one task, or `nodes` 1) does not look at switches: it gets
@@ -53,7 +54,7 @@ class _Choice:
         self._tree = tree
         self._required = required
         wished = request.min_nodes
-        if request.max_nodes is not None:
+        if request.max_nodes is not None and not request.has_gres:
             wished = max(wished, min(request.max_nodes, request.tasks))
         self._rest = _Rest(wished, request.min_nodes, request.most_nodes, request.cpus)
         self.taken: dict[int, int] = {}

@@ -278,8 +278,13 @@ def _allocation(job: Job) -> dict[str, Json]:
     }
 
 
-def _gres_detail(share: Share) -> str:
-    """Pieces with a device file by their numbers; others are only counted, `efa(CNT:2)`."""
+def _gres_detail(share: Share) -> str | None:
+    """Pieces with a device file by their numbers; others are only counted, `efa(CNT:2)`.
+
+    null for a node that gives none, where others of the job do.
+    """
+    if not share.gres:
+        return None
     return ",".join(
         f"{kind.text(mask.bit_count())}(IDX:{gres.index_list(mask)})"
         if kind.indexed

@@ -45,7 +45,7 @@ def check(
     partition = partitions.get(request.partition)
     if partition is None:
         raise Refused(INVALID_PARTITION)
-    if not placer.features_known(request):
+    if not placer.features_known(request, once=True):
         raise Refused(INVALID_FEATURE)
     named = (*request.required, *request.excluded)
     if request.tasks_given and request.tasks < request.min_nodes:
@@ -58,7 +58,7 @@ def check(
     if not spans.any():
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")
     ever = placer.ever(request, partition)
-    if ever == "no way":
+    if ever in ("no way", "unknown feature"):
         raise Refused(NODE_CONFIGURATION_UNAVAILABLE)
     if ever == "too large":
         return Caveat(PARTITION_UNAVAILABLE_NOW, "PartitionConfig")

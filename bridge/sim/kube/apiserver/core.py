@@ -88,8 +88,8 @@ class ApiServer:
         review = self._review(target, "CREATE", obj, None)
         review.name = obj["metadata"].get("name", "")
         await self._admission.mutate(review)
-        obj = metadata.decode(_reviewed(review), kind)
-        kind.rules.default(obj)
+        if review.obj is not obj:
+            obj = self._from_webhook(review)
         metadata.begin(obj, now=self.now(), rng=self.rng)
         self._prepare_create(kind, obj)
         obj = kind.rules.tidy(obj)
@@ -204,7 +204,8 @@ class ApiServer:
             new = self._shaped(target, new, before.object)
             review = self._review(target, "UPDATE", new, before.object)
             await self._admission.mutate(review)
-            new = self._shaped(target, _reviewed(review), before.object)
+            if review.obj is not new:
+                new = self._shaped(target, self._from_webhook(review), before.object)
             new = kind.rules.tidy(new, before.object)
             self._check_update(target, new, before.object)
             review.obj = new
@@ -331,14 +332,17 @@ class ApiServer:
             dry_run=target.dry_run,
         )
 
+    def _from_webhook(self, review: Review) -> Object:
+        """What the webhooks made of an object, decoded and defaulted like a client's."""
+        if review.obj is None:
+            raise ApiFailure(500, "InternalError", "admission lost the object")
+        rules = review.kind.rules
+        obj = rules.stored(metadata.decode(rules.shown(review.obj), review.kind))
+        rules.default(obj)
+        return obj
+
     def _dry(self, obj: Object) -> Stored:
         return Stored(obj, self.store.version)
-
-
-def _reviewed(review: Review) -> Object:
-    if review.obj is None:
-        raise ApiFailure(500, "InternalError", "admission lost the object")
-    return review.obj
 
 
 def _wanted(obj: Object) -> Any:

@@ -15,6 +15,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -164,6 +165,7 @@ class App:
             ),
             tuning=Tuning(condition_interval_s=settings.condition_interval_s),
             outage=outage,
+            metrics=self.metrics,
             clock=clock,
         )
         self.recovery = Recovery(self.runner, clock=clock)
@@ -185,11 +187,13 @@ class App:
             scheduler_name=settings.scheduler_name,
             interval_s=settings.nodes.interval_s,
             outage=outage,
+            metrics=self.metrics,
             changed=self.runner.classes_changed,
             classes_in_use=self.runner.classes_in_use,
             clock=clock,
         )
         self._reflectors = self._build_reflectors()
+        self._show_ages()
         self.https = self._build_https(files)
         self._stopping = False
         self.probes = ProbesServer(
@@ -310,6 +314,12 @@ class App:
     def _kubernetes_missing(self) -> str:
         waiting = [one.name for one in self._reflectors if not one.synced]
         return f"not listed yet: {', '.join(waiting)}" if waiting else ""
+
+    def _show_ages(self) -> None:
+        metrics, watcher = self.metrics, self.watcher
+        metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
+        for one in self._reflectors:
+            metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
 
     # -- changes in Kubernetes -------------------------------------------------------------------
 

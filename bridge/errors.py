@@ -7,7 +7,7 @@
      └── Unreachable           Slurm or Kubernetes does not answer         retried; exit 3 at start
 
 `bridge.slurm` and `bridge.kube` hang their own trees below these at their own edges, so that
-nothing above them sees httpx or aiohttp. Every message says what was tried, on what object,
+nothing above them sees httpx2 or aiohttp. Every message says what was tried, on what object,
 what came back and what to do about it.
 """
 

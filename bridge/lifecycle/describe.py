@@ -22,6 +22,7 @@ def description(spec: JobSpec) -> JobDescription:
         excluded_nodes=spec.excluded_nodes,
         required_nodes=spec.required_nodes,
         exclusive=spec.exclusive,
+        shared=("mcs",) if spec.mcs_label and not spec.exclusive else None,
         admin_comment=identity.format(spec.identity),
         comment=spec.comment or None,
         account=spec.account or None,

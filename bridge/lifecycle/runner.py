@@ -8,6 +8,7 @@ and each request ends in exactly one event to its machine, whatever happened to 
 import asyncio
 import re
 from collections.abc import Iterable
+from functools import partial
 
 import structlog
 
@@ -35,7 +36,7 @@ from bridge.placement.density import densest
 from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
-from bridge.telemetry import OutageLog
+from bridge.telemetry import Metrics, OutageLog
 from bridge.workloads import jobspec
 
 log = structlog.get_logger(__name__)
@@ -65,6 +66,7 @@ class Runner:
         rules: jobspec.Rules,
         tuning: Tuning,
         outage: OutageLog,
+        metrics: Metrics,
         clock: Clock,
     ) -> None:
         self.cluster = cluster
@@ -79,6 +81,9 @@ class Runner:
         self._rules = rules
         self._tuning = tuning
         self._outage = outage
+        self._metrics = metrics
+        for state in State:
+            metrics.gangs.labels(state.value).set_function(partial(self._count, state))
         self._clock = clock
         self._dirty: dict[GangId, None] = {}
         self._want_room: set[GangId] = set()
@@ -253,6 +258,7 @@ class Runner:
         else:
             self._want_room.discard(gang_id)
         if machine.state is not before:
+            self._metrics.gang_transitions.labels(machine.state.value).inc()
             log.info(
                 "gang.moved",
                 gang=gang_id,
@@ -318,6 +324,7 @@ class Runner:
 
     async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
         event: ev.Event
+        began_s = self._clock.monotonic()
         try:
             spec = self._spec(instruction.gang, instruction.generation, instruction.excluded)
             job_id = await self.client.submit(describe.description(spec))
@@ -335,6 +342,8 @@ class Runner:
             event = ev.Submitted(job_id, spec)
             if gang_id not in self.machines:
                 self.cancel_leak(job_id)
+        outcome = "submitted" if isinstance(event, ev.Submitted) else "failed"
+        self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
         self._handle(gang_id, event)
 
     def _spec(self, gang: Gang, generation: int, excluded: tuple[NodeName, ...]) -> JobSpec:
@@ -411,6 +420,7 @@ class Runner:
     # -- placement -----------------------------------------------------------------------------
 
     def _place(self, machine: GangMachine, instruction: do.PlaceGang) -> None:
+        began_s = self._clock.monotonic()
         result = assign(
             self.cluster.table.snapshot(),
             instruction.allocation,
@@ -422,16 +432,22 @@ class Runner:
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),
         )
+        self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
         job_id = instruction.allocation.job_id
         if isinstance(result, Shortfall):
+            if not result.for_now:
+                self._metrics.grants_returned.inc()
             self._handle(machine.id, ev.NotPlaced(job_id, result))
         else:
+            first_s = min(pod.created_s for pod in machine.pods.values())
+            self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
             self._handle(machine.id, ev.Placed(job_id, result))
 
     # -- pods ----------------------------------------------------------------------------------
 
     async def _pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
         pod, row, error = instruction.pod, None, ""
+        began_s = self._clock.monotonic()
         for _ in range(4):
             try:
                 if not self._tolerates_managed_nodes(pod):
@@ -460,6 +476,8 @@ class Runner:
         if error:
             log.warning("pod.pin_failed", pod=pod.key, error=error)
             self.cluster.table.vacate(pod.uid)
+        outcome = "failed" if error else "pinned"
+        self._metrics.patch_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
         self._handle(gang_id, ev.PinEnded(pod.uid, row, error))
 
     def _tolerates_managed_nodes(self, pod: Pod) -> bool:
@@ -501,6 +519,7 @@ class Runner:
     async def _set_condition(self, instruction: do.SetCondition) -> None:
         try:
             row = await kube_pods.set_condition(self._kube, instruction.pod, instruction.condition)
+            self._metrics.condition_writes.inc()
             self.touch(self.cluster.answered(row))
         except NotFound:
             return
@@ -537,12 +556,8 @@ class Runner:
             return False
         return job.running and self._is_mine(describe.facts(job).identity, gang_id)
 
-    def counts(self) -> dict[State, int]:
-        """How many gangs are in each state."""
-        found = dict.fromkeys(State, 0)
-        for machine in self.machines.values():
-            found[machine.state] += 1
-        return found
+    def _count(self, state: State) -> int:
+        return sum(machine.state is state for machine in self.machines.values())
 
 
 def _reference(pod: Pod) -> kube_events.ObjectRef:

@@ -24,7 +24,7 @@ from bridge.nodes import plan as planning
 from bridge.placement.classes import classes
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
-from bridge.telemetry import OutageLog
+from bridge.telemetry import Metrics, OutageLog
 from bridge.workloads.jobspec import PartitionFacts
 
 log = structlog.get_logger(__name__)
@@ -47,6 +47,7 @@ class NodeController:
         scheduler_name: str,
         interval_s: float,
         outage: OutageLog,
+        metrics: Metrics,
         changed: Callable[[], None],
         classes_in_use: Callable[[], frozenset[str]],
         clock: Clock,
@@ -60,6 +61,7 @@ class NodeController:
         self._scheduler_name = scheduler_name
         self._interval_s = interval_s
         self._outage = outage
+        self._metrics = metrics
         self._changed = changed
         self._classes_in_use = classes_in_use
         self._clock = clock
@@ -152,8 +154,9 @@ class NodeController:
                     await self._client.create_node(wanted)
                     log.info("node.registered", node=node, slurm_node=wanted.name)
                     self._refused.pop(node, None)
-                case planning.Delete(name, why):
+                case planning.Delete(name, why, healing):
                     await self._client.delete_node(name)
+                    self._metrics.nodes_healed.inc(int(healing))
                     log.info("node.deleted", slurm_node=name, why=why)
                 case planning.Drain(name, reason):
                     await self._client.update_node(name, state="DRAIN", reason=reason)

@@ -35,6 +35,8 @@ class Delete:
 
     slurm_node: SlurmNodeName
     why: str
+    healing: bool = False
+    """Only to be made anew: Slurm had lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,7 @@ def _keep(
     known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str]
 ) -> list[Action]:
     if known.not_responding and known.idle:
-        return [Delete(known.name, "it is NOT_RESPONDING and idle: made anew")]
+        return [Delete(known.name, "it is NOT_RESPONDING and idle: made anew", healing=True)]
     if _lost(known, wanted):
         return _retire(known, "it has less to give than Slurm knows: made anew")
     kept = {

@@ -1,4 +1,4 @@
-"""HTTP to slurmrestd: the only module that knows httpx.
+"""HTTP to slurmrestd: the only module that knows httpx2.
 
 One request, one endpoint, one answer of bounded size; whatever goes wrong on the way is one of
 our errors, which tells whether the request may have reached Slurm. Proxy variables of the
@@ -12,23 +12,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import httpx
+import httpcore2  # noqa: F401 - httpx2 imports it at the first client, which would block the loop
+import httpx2
 
 from bridge.slurm.errors import MalformedAnswer, Unavailable
 
-AsyncTransport = httpx.AsyncBaseTransport
+AsyncTransport = httpx2.AsyncBaseTransport
 """The seam: tests hand in one that answers from recordings."""
 
 MAX_ANSWER_BYTES = 256 << 20
 """15,000 nodes are about 40 MB, since slurmrestd writes JSON with indentation."""
 _CONNECT_S = 3.0
 _NEVER_SENT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.LocalProtocolError,
-    httpx.InvalidURL,
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.LocalProtocolError,
+    httpx2.InvalidURL,
 )
 
 
@@ -66,9 +67,9 @@ class Http:
         self._timeout_s = timeout_s
         self._max_answer_bytes = max_answer_bytes
         secure = any(endpoint.startswith("https:") for endpoint in self.endpoints)
-        self._client = httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
-            limits=httpx.Limits(max_connections=64, max_keepalive_connections=32),
+        self._client = httpx2.AsyncClient(
+            timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
+            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
             trust_env=False,
             transport=transport,
             verify=ssl.create_default_context() if secure and transport is None else False,
@@ -84,10 +85,10 @@ class Http:
         if content is not None:
             sent["Content-Type"] = "application/json"
         try:
-            # httpx bounds each read; a server that trickles is bounded here.
+            # httpx2 bounds each read; a server that trickles is bounded here.
             async with asyncio.timeout(2 * self._timeout_s):
                 return await self._exchange(request.method, url, content, sent, tried)
-        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+        except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise Unavailable(
                 f"{tried}: no answer from slurmrestd at {endpoint} ({_words(error)}); look whether "
                 "it runs there and is reachable from here",

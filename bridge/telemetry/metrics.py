@@ -69,7 +69,6 @@ class Metrics:
         GCCollector(registry=self.registry)
         info = self._gauge("build_info", "Always 1; what runs.", "version", "python")
         info.labels(bridge.__version__, platform.python_version()).set(1)
-        self.leader = self._gauge("leader", "1 where this process holds the lease.")
         self.outage = self._gauge("outage", "1 while the service does not answer.", "service")
         self.outages = self._counter("outages", "Outages that began.", "service")
 
@@ -78,46 +77,31 @@ class Metrics:
         self.gang_transitions = self._counter(
             "gang_transitions", "Gangs that entered the state.", "state"
         )
-        self.pods_refused = self._counter(
-            "pods_refused", "Pods whose own fields keep them from running, by cause.", "cause"
-        )
         self.grants_returned = self._counter(
-            "grants_returned", "Allocations given back because pods could not use them.", "cause"
+            "grants_returned", "Allocations given back because pods could not use them."
         )
         self.queue_seconds = self._histogram(
             "queue_seconds", "From a pod's creation to its gang's allocation.", steps=_WAIT_S
-        )
-        self.start_seconds = self._histogram(
-            "start_seconds", "From a gang's allocation to its last pod's binding.", steps=_WAIT_S
         )
         self.placement_seconds = self._histogram(
             "placement_seconds", "Mapping a gang's pods onto its granted nodes."
         )
 
     def _slurm(self) -> None:
-        self.slurm_requests = self._histogram(
-            "slurm_request_seconds", "Requests to slurmrestd.", "operation", "outcome"
-        )
         self.submit_seconds = self._histogram(
-            "submit_seconds", "From a gang being ready to its job standing in Slurm's queue."
+            "submit_seconds", "From a gang being ready to Slurm's answer.", "outcome"
         )
         self.poll_age = self._gauge(
             "slurm_poll_age_seconds", "Since the jobs' states were last read."
         )
-        self.slurm_jobs = self._gauge("slurm_jobs", "Jobs of ours in Slurm, by state.", "state")
-        self.nodes = self._gauge("nodes", "Managed nodes, by kind and state.", "kind", "state")
         self.nodes_healed = self._counter(
             "nodes_healed", "External nodes made anew because Slurm had given them up."
         )
 
     def _kubernetes(self) -> None:
-        self.kube_requests = self._histogram(
-            "kube_request_seconds", "Requests to the API server.", "verb", "resource", "outcome"
-        )
         self.watch_age = self._gauge(
             "watch_age_seconds", "Since the watch last said anything.", "resource"
         )
-        self.relists = self._counter("relists", "Watches begun anew by a list.", "resource")
         self.patch_seconds = self._histogram(
             "patch_seconds", "The one patch that pins and ungates a pod.", "outcome"
         )

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import yaml
 
 Object = dict[str, Any]
@@ -21,12 +21,12 @@ class Kubernetes:
         self.kubeconfig = kubeconfig
         loaded = yaml.safe_load(kubeconfig.read_text())
         cluster, user = loaded["clusters"][0]["cluster"], loaded["users"][0]["user"]
-        self.http = httpx.Client(
+        self.http = httpx2.Client(
             base_url=cluster["server"],
             verify=_tls(cluster, user),
             timeout=30.0,
             trust_env=False,
-            limits=httpx.Limits(max_connections=32),
+            limits=httpx2.Limits(max_connections=32),
         )
 
     def close(self) -> None:
@@ -45,7 +45,7 @@ class Kubernetes:
         """POST; the answer is the object as stored."""
         return self._answer(self.try_create(manifest))
 
-    def try_create(self, manifest: Object) -> httpx.Response:
+    def try_create(self, manifest: Object) -> httpx2.Response:
         """POST; whatever comes back."""
         return self.http.post(_collection(manifest), json=manifest)
 
@@ -76,7 +76,7 @@ class Kubernetes:
         return [one for one in found if not name or one["regarding"].get("name") == name]
 
     @staticmethod
-    def _answer(answer: httpx.Response) -> Object:
+    def _answer(answer: httpx2.Response) -> Object:
         if answer.is_error:
             raise AssertionError(
                 f"{answer.request.method} {answer.request.url}: {answer.status_code} {answer.text}"
@@ -91,7 +91,7 @@ class Slurm:
     def __init__(self, url: str, token_file: Path, version: str = "v0.0.45") -> None:
         self.url = url
         self.token_file = token_file
-        self.http = httpx.Client(
+        self.http = httpx2.Client(
             base_url=f"{url}/slurm/{version}",
             headers={"X-SLURM-USER-TOKEN": token_file.read_text().strip()},
             timeout=30.0,
@@ -139,7 +139,7 @@ class Slurm:
         return int(answer["job_id"])
 
     @staticmethod
-    def _answer(answer: httpx.Response) -> Object:
+    def _answer(answer: httpx2.Response) -> Object:
         parsed: Object = answer.json()
         if answer.is_error or parsed.get("errors"):
             raise AssertionError(f"{answer.request.method} {answer.request.url}: {answer.text}")

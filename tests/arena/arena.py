@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,8 @@ class Arena(ABC):
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
+        self._wishes: Mapping[str, Any] | None = None
+        """What the last story's bridge was set to; None when there is none to go on with."""
 
     # -- what differs between the stacks -----------------------------------------------------------
 
@@ -52,6 +54,10 @@ class Arena(ABC):
     @abstractmethod
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
         """A bridge for this stack, with its settings, not started."""
+
+    @abstractmethod
+    def register_webhooks(self, scheduler_name: str) -> None:
+        """Have the API server call the bridge; "" is the usual name."""
 
     @abstractmethod
     def start_scheduler(self) -> None:
@@ -76,12 +82,12 @@ class Arena(ABC):
     # -- what stories do ---------------------------------------------------------------------------
 
     def begin(self, folder: Path, nodes: Nodes | None, **settings: Any) -> list[str]:
-        """Bridge started, nodes registered in Slurm, both sides watched."""
+        """A bridge that is ready, nodes registered in Slurm, both sides watched."""
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
             if self.kubernetes.find(f"/api/v1/namespaces/{namespace}") is None:
                 self.kubernetes.create(manifests.namespace(namespace))
-        self.bridge = self.make_bridge(folder, **settings)
-        self.bridge.start()
+        self.register_webhooks(settings.get("schedulerName", ""))
+        self._take_bridge(folder, settings)
         self.start_scheduler()
         made = self.add_nodes(nodes) if nodes else []
         self.wait_registered(made)
@@ -95,15 +101,33 @@ class Arena(ABC):
             assert self.observer is not None
             report = self.observer.stop()
         finally:
-            try:
-                self.start_slurm()
-                self.clear()
-            finally:
-                self.bridge.end()
+            self.start_slurm()
+            self.clear()
         return report
+
+    def end_bridge(self) -> None:
+        """As an admin does it: SIGTERM, and it has to leave well."""
+        if self._wishes is None:
+            return
+        self._wishes = None
+        code = self.bridge.stop()
+        assert code == 0, f"the bridge ended with {code}:\n{self.bridge.log()[-3000:]}"
+
+    def _take_bridge(self, folder: Path, settings: Mapping[str, Any]) -> None:
+        """The one that runs goes on from story to story, as it would in a cluster, unless this
+        one wants other settings (or the last one went wrong)."""
+        if self._wishes == settings and self.bridge.running:
+            self.bridge.wait_ready()
+            self.bridge.forget_log()
+            return
+        self.end_bridge()
+        self.bridge = self.make_bridge(folder, **settings)
+        self.bridge.start()
+        self._wishes = settings
 
     def clear(self) -> None:
         """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""
+        wishes, self._wishes = self._wishes, None
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
             base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
             for job in self.kubernetes.get(base)["items"]:
@@ -117,8 +141,7 @@ class Arena(ABC):
         for node in self.kubernetes.get("/api/v1/nodes")["items"]:
             self.kubernetes.delete(f"/api/v1/nodes/{node['metadata']['name']}")
         wait_for("no node is left in Slurm", lambda: not self.slurm.nodes(), seconds=20)
-        code = self.bridge.stop()
-        assert code == 0, f"the bridge ended with {code}:\n{self.bridge.log()[-3000:]}"
+        self._wishes = wishes
 
     def _pods_left(self) -> list[Object]:
         return [*self.kubernetes.pods(NAMESPACE), *self.kubernetes.pods(PLAIN_NAMESPACE)]

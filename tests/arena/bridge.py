@@ -30,6 +30,7 @@ class Bridge:
         self.settings = dict(settings)
         self.log_file = folder / "bridge.log"
         self._prefix = prefix
+        self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True, seconds: float = 30.0) -> None:
@@ -101,5 +102,9 @@ class Bridge:
             raise AssertionError("SIGTERM did not end the bridge within 25 s") from None
 
     def log(self) -> str:
-        """All that it has said."""
-        return self.log_file.read_text() if self.log_file.exists() else ""
+        """All that it has said in this story."""
+        return self.log_file.read_text()[self._log_start :] if self.log_file.exists() else ""
+
+    def forget_log(self) -> None:
+        """Another story begins."""
+        self._log_start = len(self.log_file.read_text())

@@ -72,7 +72,8 @@ class EmbeddedArena(Arena):
 
     def close(self) -> None:
         """End the thread; fails when a part of the embedded stack broke."""
-        self._exits.close()
+        with self._exits:
+            self.end_bridge()
 
     def add_nodes(self, nodes: Nodes) -> list[str]:
         made = fixtures.gpu_nodes(
@@ -110,12 +111,6 @@ class EmbeddedArena(Arena):
             "bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK
         )
         ca = self._authority.certificate
-        installation.register_webhooks(
-            self.kubernetes,
-            port=self._port,
-            ca=ca,
-            scheduler_name=settings.get("schedulerName", ""),
-        )
         parts = self._thread.parts
         return Bridge(
             folder,
@@ -129,6 +124,14 @@ class EmbeddedArena(Arena):
                 probes_port=self._probes_port,
                 tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
             ),
+        )
+
+    def register_webhooks(self, scheduler_name: str) -> None:
+        installation.register_webhooks(
+            self.kubernetes,
+            port=self._port,
+            ca=self._authority.certificate,
+            scheduler_name=scheduler_name,
         )
 
     def start_scheduler(self) -> None:

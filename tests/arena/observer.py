@@ -16,7 +16,7 @@ import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 
-import httpx
+import httpx2
 
 from bridge import names
 from tests.arena.api import Kubernetes, Object, Slurm, gpus_by_node, state
@@ -77,7 +77,7 @@ class Observer:
     def _run(self) -> None:
         try:
             while not self._stop.wait(self._every_s):
-                with contextlib.suppress(httpx.TransportError):  # a story took a side away
+                with contextlib.suppress(httpx2.TransportError):  # a story took a side away
                     self.sample()
         except BaseException as error:  # told by stop()
             self._error = error

@@ -31,12 +31,15 @@ class RealArena(Arena):
 
     def close(self) -> None:
         """Take it down, unless it was up before."""
-        self.kubernetes.close()
-        self.slurm.close()
-        if self._was_up:
-            self.stack.stop("bridge-scheduler")
-        else:
-            self.stack.down()
+        try:
+            self.end_bridge()
+        finally:
+            self.kubernetes.close()
+            self.slurm.close()
+            if self._was_up:
+                self.stack.stop("bridge-scheduler")
+            else:
+                self.stack.down()
 
     def add_nodes(self, nodes: Nodes) -> list[str]:
         pool = Pool(
@@ -55,11 +58,7 @@ class RealArena(Arena):
 
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
         ca, certificate, key = self.stack.bridge_tls
-        port = self.stack.extender_port
         probes_port = self.stack.layout.port(layout.Port.WEBHOOK)
-        installation.register_webhooks(
-            self.kubernetes, port=port, ca=ca, scheduler_name=settings.get("schedulerName", "")
-        )
         return Bridge(
             folder,
             probes_port=probes_port,
@@ -68,10 +67,18 @@ class RealArena(Arena):
                 kubeconfig=self.stack.kubeconfig,
                 slurm_url=self.stack.slurm_url,
                 token_file=self.stack.slurm_token_file,
-                port=port,
+                port=self.stack.extender_port,
                 probes_port=probes_port,
                 tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
             ),
+        )
+
+    def register_webhooks(self, scheduler_name: str) -> None:
+        installation.register_webhooks(
+            self.kubernetes,
+            port=self.stack.extender_port,
+            ca=self.stack.bridge_tls[0],
+            scheduler_name=scheduler_name,
         )
 
     def start_scheduler(self) -> None:

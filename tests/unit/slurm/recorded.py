@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
+import httpx2
 
 FOLDER = pathlib.Path(__file__).parent / "recordings"
 VERSIONS = ("v0.0.45", "v0.0.44")
@@ -30,9 +30,9 @@ class Exchange:
             return self.answer.encode()
         return json.dumps(self.answer).encode()
 
-    def response(self) -> httpx.Response:
-        """As httpx gets it."""
-        return httpx.Response(
+    def response(self) -> httpx2.Response:
+        """As httpx2 gets it."""
+        return httpx2.Response(
             self.status, content=self.content(), headers={"content-type": self.content_type}
         )
 
@@ -54,11 +54,11 @@ def load(file: str) -> Mapping[str, Exchange]:
     }
 
 
-Handler = Callable[[httpx.Request], httpx.Response]
+Handler = Callable[[httpx2.Request], httpx2.Response]
 
 
 @dataclass
-class Server(httpx.AsyncBaseTransport):
+class Server(httpx2.AsyncBaseTransport):
     """A slurmrestd that offers `versions` and answers everything else by `handler`.
 
     `requests` are those that reached the handler, without the pings of a negotiation.
@@ -66,10 +66,10 @@ class Server(httpx.AsyncBaseTransport):
 
     handler: Handler
     versions: tuple[str, ...] = VERSIONS
-    requests: list[httpx.Request] = field(default_factory=list)
-    pings: list[httpx.Request] = field(default_factory=list)
+    requests: list[httpx2.Request] = field(default_factory=list)
+    pings: list[httpx2.Request] = field(default_factory=list)
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """One request."""
         await request.aread()
         path = request.url.path
@@ -92,20 +92,20 @@ def always(exchange: Exchange, **changes: Any) -> Server:
     return Server(lambda _: exchange.response(), **changes)
 
 
-def unknown_path() -> httpx.Response:
+def unknown_path() -> httpx2.Response:
     """What slurmrestd says to a path it lacks."""
     return load("mistakes")["unknown path"].response()
 
 
-def well(**content: Any) -> httpx.Response:
+def well(**content: Any) -> httpx2.Response:
     """An answer without errors."""
-    return httpx.Response(200, json={**content, "errors": [], "warnings": []})
+    return httpx2.Response(200, json={**content, "errors": [], "warnings": []})
 
 
-def refused(number: int, *, status: int = 500, source: str = "there()") -> httpx.Response:
+def refused(number: int, *, status: int = 500, source: str = "there()") -> httpx2.Response:
     """An answer with one of Slurm's errors."""
     error = {"error_number": number, "error": "words", "description": "said", "source": source}
-    return httpx.Response(status, json={"errors": [error], "warnings": []})
+    return httpx2.Response(status, json={"errors": [error], "warnings": []})
 
 
 for _file in ("jobs", "nodes", "mistakes", "outage", "expired"):

@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import httpx
+import httpx2
 
 from . import recorded
 
@@ -13,15 +13,15 @@ from . import recorded
 class Slurmrestd:
     """Jobs that tests move by hand. `server()` is the transport that leads here.
 
-    `when` is asked before each request and may raise what httpx raises, or answer instead;
+    `when` is asked before each request and may raise what httpx2 raises, or answer instead;
     `after` likewise once the request has been carried out: so an answer gets lost.
     """
 
     def __init__(self) -> None:
         self.jobs: dict[int, dict[str, Any]] = {}
         self.next_id = 1
-        self.when: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
-        self.after: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+        self.when: Callable[[httpx2.Request], httpx2.Response | None] = lambda _: None
+        self.after: Callable[[httpx2.Request], httpx2.Response | None] = lambda _: None
 
     def server(self, **changes: Any) -> recorded.Server:
         """The transport."""
@@ -33,14 +33,14 @@ class Slurmrestd:
         self.jobs[job_id] = {**_template(state), **fields, "job_id": job_id}
         return job_id
 
-    def _handle(self, request: httpx.Request) -> httpx.Response:
+    def _handle(self, request: httpx2.Request) -> httpx2.Response:
         said = self.when(request)
         if said is None:
             said = self._carry_out(request)
             said = self.after(request) or said
         return said
 
-    def _carry_out(self, request: httpx.Request) -> httpx.Response:
+    def _carry_out(self, request: httpx2.Request) -> httpx2.Response:
         path = re.sub(r"^/slurm/[^/]*", "", request.url.path)
         body = json.loads(request.content) if request.content else {}
         if path == "/jobs/state/":

@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from bridge.errors import BadInput, Unreachable
@@ -40,7 +40,7 @@ _EXPIRED = recorded.load("expired")
 
 @asynccontextmanager
 async def _client(
-    server: httpx.AsyncBaseTransport,
+    server: httpx2.AsyncBaseTransport,
     *,
     endpoints: tuple[str, ...] = ("http://slurm",),
     token: TokenSource | None = None,
@@ -88,7 +88,7 @@ async def test_no_common_version_names_both_lists() -> None:
         "/slurm/v0.0.40/jobs/": {},
         "/util/v0.0.41/x": {},
     }
-    server = Server(lambda _: httpx.Response(200, json={"paths": paths}), versions=())
+    server = Server(lambda _: httpx2.Response(200, json={"paths": paths}), versions=())
     async with _client(server) as client:
         with pytest.raises(
             ServerTooOld, match=r"v0\.0\.40, v0\.0\.41.*v0\.0\.45, v0\.0\.44.*25\.11"
@@ -133,7 +133,7 @@ async def test_a_job_that_slurm_made_in_spite_of_an_error_is_cancelled(name: str
     exchange = _MISTAKES[name]
     assert exchange.answer["job_id"]
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx2.Request) -> httpx2.Response:
         if request.method == "DELETE":
             return _JOBS["cancel v0.0.45"].response()
         return exchange.response()
@@ -150,7 +150,7 @@ async def test_a_job_that_could_not_be_cancelled_then_is_named() -> None:
     """When that cancel fails the message tells the id."""
     exchange = _MISTAKES["unknown flag"]
 
-    def handler(request: httpx.Request) -> httpx.Response:
+    def handler(request: httpx2.Request) -> httpx2.Response:
         return (_OUTAGE["cancel"] if request.method == "DELETE" else exchange).response()
 
     async with _client(Server(handler)) as client:
@@ -237,18 +237,18 @@ async def test_equal_states_are_not_parsed_again() -> None:
 # -- a submit whose answer is lost ---------------------------------------------------------------
 
 _LOST = {
-    "the connection breaks": lambda: _raise(httpx.ReadError("reset")),
-    "the answer takes too long": lambda: _raise(httpx.ReadTimeout("slow")),
-    "the server hangs up": lambda: _raise(httpx.RemoteProtocolError("closed")),
+    "the connection breaks": lambda: _raise(httpx2.ReadError("reset")),
+    "the answer takes too long": lambda: _raise(httpx2.ReadTimeout("slow")),
+    "the server hangs up": lambda: _raise(httpx2.RemoteProtocolError("closed")),
     "slurmrestd times out": lambda: recorded.refused(5004, status=504),
-    "a proxy times out": lambda: httpx.Response(504, html="<html>Gateway Timeout</html>"),
-    "the answer is cut": lambda: httpx.Response(
+    "a proxy times out": lambda: httpx2.Response(504, html="<html>Gateway Timeout</html>"),
+    "the answer is cut": lambda: httpx2.Response(
         200, content=b'{"job_id": 1', headers={"content-type": "application/json"}
     ),
 }
 
 
-def _raise(error: Exception) -> httpx.Response:
+def _raise(error: Exception) -> httpx2.Response:
     raise error
 
 
@@ -257,12 +257,12 @@ def _submits(server: Server) -> int:
 
 
 def _on_submit(
-    say: Callable[[], httpx.Response],
-) -> Callable[[httpx.Request], httpx.Response | None]:
+    say: Callable[[], httpx2.Response],
+) -> Callable[[httpx2.Request], httpx2.Response | None]:
     """Say it to the first submit only."""
     left = [say]
 
-    def answer(request: httpx.Request) -> httpx.Response | None:
+    def answer(request: httpx2.Request) -> httpx2.Response | None:
         if request.url.path.endswith("/job/submit") and left:
             return left.pop()()
         return None
@@ -304,9 +304,9 @@ async def test_a_job_that_appears_late_is_found() -> None:
     rest.add()
     lists = []
 
-    def when(request: httpx.Request) -> httpx.Response | None:
+    def when(request: httpx2.Request) -> httpx2.Response | None:
         if request.url.path.endswith("/job/submit"):
-            raise httpx.ReadTimeout("slow")
+            raise httpx2.ReadTimeout("slow")
         if request.url.path.endswith("/jobs/state/"):
             lists.append(request)
             if len(lists) == 4:
@@ -352,10 +352,10 @@ async def test_an_outage_during_the_search_does_not_forget() -> None:
     rest = Slurmrestd()
     away = []
 
-    def after(request: httpx.Request) -> httpx.Response | None:
+    def after(request: httpx2.Request) -> httpx2.Response | None:
         if request.url.path.endswith("/job/submit"):
             away.append(request)
-            raise httpx.ReadError("reset")
+            raise httpx2.ReadError("reset")
         return _OUTAGE["states"].response() if away else None
 
     rest.after = after
@@ -397,7 +397,7 @@ async def test_ids_that_begin_again_are_no_hindrance() -> None:
 async def test_a_refused_connection_needs_no_search() -> None:
     """Nothing left our side: the caller is told at once and the next submit just sends."""
     rest = Slurmrestd()
-    rest.when = _on_submit(lambda: _raise(httpx.ConnectError("refused")))
+    rest.when = _on_submit(lambda: _raise(httpx2.ConnectError("refused")))
     server = rest.server()
     async with _client(server) as client:
         with pytest.raises(Unavailable) as caught:
@@ -504,7 +504,7 @@ async def test_a_ping_tells_outage_from_refusal(
     """slurmrestd answers 200 in both cases; what it says of the controllers counts."""
 
     class Pinged(Server):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
             return exchange.response()
 
     async with _client(Pinged(lambda _: recorded.well())) as client:
@@ -546,7 +546,7 @@ async def test_a_refused_token_is_read_again_and_tried_once_more(tmp_path: Path)
     accepted = ["old"]
     rest = Slurmrestd()
 
-    def when(request: httpx.Request) -> httpx.Response | None:
+    def when(request: httpx2.Request) -> httpx2.Response | None:
         known = request.headers["x-slurm-user-token"] in accepted
         return None if known else _EXPIRED["states"].response()
 
@@ -577,8 +577,8 @@ async def test_no_error_shows_the_token() -> None:
     for say in (
         _EXPIRED["states"].response,
         _OUTAGE["states"].response,
-        lambda: httpx.Response(502, html="<html>"),
-        lambda: _raise(httpx.ConnectError("refused")),
+        lambda: httpx2.Response(502, html="<html>"),
+        lambda: _raise(httpx2.ConnectError("refused")),
     ):
         async with _client(Server(lambda _, say=say: say())) as client:  # type: ignore[misc]
             with pytest.raises(Exception) as caught:  # noqa: PT011 — whichever it is
@@ -594,10 +594,10 @@ class _Two:
 
     def __init__(self) -> None:
         self.rest = Slurmrestd()
-        self.down: dict[str, Exception | httpx.Response] = {}
+        self.down: dict[str, Exception | httpx2.Response] = {}
         self.hosts: list[str] = []
 
-    async def _handle(self, server: Server, request: httpx.Request) -> httpx.Response:
+    async def _handle(self, server: Server, request: httpx2.Request) -> httpx2.Response:
         self.hosts.append(request.url.host)
         said = self.down.get(request.url.host)
         if isinstance(said, Exception):
@@ -606,11 +606,11 @@ class _Two:
             return said
         return await server.handle_async_request(request)
 
-    def transport(self) -> httpx.AsyncBaseTransport:
+    def transport(self) -> httpx2.AsyncBaseTransport:
         two, server = self, self.rest.server()
 
-        class Transport(httpx.AsyncBaseTransport):
-            async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        class Transport(httpx2.AsyncBaseTransport):
+            async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
                 return await two._handle(server, request)
 
         return Transport()
@@ -622,13 +622,13 @@ _BOTH = ("http://a:6820/", "http://b:6820")
 @pytest.mark.parametrize(
     "error",
     [
-        httpx.ConnectError("no"),
-        httpx.ReadTimeout("slow"),
-        httpx.Response(502, html="<html>Bad Gateway</html>"),
-        httpx.Response(200, json=["cut"]),
+        httpx2.ConnectError("no"),
+        httpx2.ReadTimeout("slow"),
+        httpx2.Response(502, html="<html>Bad Gateway</html>"),
+        httpx2.Response(200, json=["cut"]),
     ],
 )
-async def test_a_read_goes_on_to_the_next_endpoint(error: Exception | httpx.Response) -> None:
+async def test_a_read_goes_on_to_the_next_endpoint(error: Exception | httpx2.Response) -> None:
     """An endpoint that doesn't answer is passed over, and the one that did is asked first next."""
     two = _Two()
     async with _client(two.transport(), endpoints=_BOTH) as client:
@@ -657,7 +657,7 @@ async def test_a_slurmctld_that_is_away_is_not_asked_through_all_endpoints() -> 
 async def test_when_no_endpoint_answers_the_last_failure_is_told() -> None:
     """The error is Unreachable for whoever knows only the bridge's tree."""
     two = _Two()
-    two.down = {"a": httpx.ConnectError("no"), "b": httpx.ConnectError("no")}
+    two.down = {"a": httpx2.ConnectError("no"), "b": httpx2.ConnectError("no")}
     async with _client(two.transport(), endpoints=_BOTH) as client:
         with pytest.raises(Unreachable, match="no answer from slurmrestd at http://b:6820"):
             await client.job_states()
@@ -668,9 +668,9 @@ async def test_a_submit_goes_on_only_when_it_never_left() -> None:
     two = _Two()
     async with _client(two.transport(), endpoints=_BOTH) as client:
         await client.job_states()
-        two.down["a"] = httpx.ConnectError("no")
+        two.down["a"] = httpx2.ConnectError("no")
         first = await client.submit(JobDescription(admin_comment="one"))
-        two.down = {"b": httpx.ReadError("reset")}
+        two.down = {"b": httpx2.ReadError("reset")}
         with pytest.raises(Unavailable):
             await client.submit(JobDescription(admin_comment="two"))
     assert list(two.rest.jobs) == [first]
@@ -682,14 +682,14 @@ async def test_a_submit_goes_on_only_when_it_never_left() -> None:
 async def test_an_endless_answer_is_cut() -> None:
     """No more is read than the bound, whatever the server says."""
 
-    class Endless(httpx.AsyncByteStream):
+    class Endless(httpx2.AsyncByteStream):
         async def __aiter__(self) -> AsyncIterator[bytes]:
             while True:
                 yield b"x" * 65536
 
-    class Transport(httpx.AsyncBaseTransport):
-        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            return httpx.Response(200, stream=Endless())
+    class Transport(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            return httpx2.Response(200, stream=Endless())
 
     http = Http(
         endpoints=["http://s"], timeout_s=5, transport=Transport(), max_answer_bytes=1 << 20
@@ -699,7 +699,7 @@ async def test_an_endless_answer_is_cut() -> None:
             await http.send("http://s", Request("GET", "/x"), headers={}, tried="trying")
     finally:
         await http.close()
-    await settle()  # httpx's generators are closed by the loop
+    await settle()  # httpx2's generators are closed by the loop
 
 
 async def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

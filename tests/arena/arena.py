@@ -97,13 +97,18 @@ class Arena(ABC):
 
     def finish(self) -> Report:
         """Everything away, nothing left in Slurm; what the observer saw all along."""
+        observer, self.observer = self.observer, None
         try:
-            assert self.observer is not None
-            report = self.observer.stop()
-        finally:
-            self.start_slurm()
-            self.clear()
-        return report
+            try:
+                assert observer is not None, "the story did not begin"
+                return observer.stop()
+            finally:
+                self.start_slurm()
+                self.clear()
+        except BaseException:
+            self._wishes = None
+            self.bridge.end()
+            raise
 
     def end_bridge(self) -> None:
         """As an admin does it: SIGTERM, and it has to leave well."""
@@ -127,7 +132,6 @@ class Arena(ABC):
 
     def clear(self) -> None:
         """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""
-        wishes, self._wishes = self._wishes, None
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
             base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
             for job in self.kubernetes.get(base)["items"]:
@@ -141,7 +145,6 @@ class Arena(ABC):
         for node in self.kubernetes.get("/api/v1/nodes")["items"]:
             self.kubernetes.delete(f"/api/v1/nodes/{node['metadata']['name']}")
         wait_for("no node is left in Slurm", lambda: not self.slurm.nodes(), seconds=20)
-        self._wishes = wishes
 
     def _pods_left(self) -> list[Object]:
         return [*self.kubernetes.pods(NAMESPACE), *self.kubernetes.pods(PLAIN_NAMESPACE)]

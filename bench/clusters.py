@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from bridge import names
 from bridge.model.ids import NodeName, PodUid
@@ -44,8 +45,12 @@ class Cluster:
         return table
 
 
+@cache
 def a_cluster(size: int, *, seed: int, busy: float = 0.5) -> Cluster:
-    """`size` nodes in leaves of 32 and spines of 512; on a share of them one to four pods."""
+    """`size` nodes in leaves of 32 and spines of 512; on a share of them one to four pods.
+
+    The same object for the same arguments: nobody changes it.
+    """
     dice = random.Random(seed)
     nodes = [_node(number, dice) for number in range(size)]
     dice.shuffle(nodes)

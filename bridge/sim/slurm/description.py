@@ -14,6 +14,7 @@ from bridge.sim.slurm.errors import (
     INVALID_NODE_NAME,
     INVALID_RESERVATION,
     UNKNOWN_USER,
+    NotEmulated,
     Refused,
 )
 from bridge.sim.slurm.fields import JOB_FIELDS, JOB_FLAGS
@@ -30,6 +31,20 @@ from bridge.sim.slurm.wire import (
 
 KEPT_TEXTS = ("account", "admin_comment", "comment", "extra", "mcs_label", "qos", "wckey")
 """Fields that are kept and shown, and decide nothing here."""
+
+_NOT_EMULATED = (
+    "array",
+    "begin_time",
+    "contiguous",
+    "deadline",
+    "minimum_cpus_per_node",
+    "overcommit",
+    "prefer",
+    "required_switches",
+    "tres_per_job",
+    "tres_per_socket",
+)
+"""Fields that would change where or when a job starts: better no answer than a wrong one."""
 
 _RANGE = re.compile(r"^\d+(-\d+)?$")
 
@@ -71,6 +86,9 @@ def read(
     keeps the job from being submitted, an unknown flag (9207) does not.
     """
     at = "#/job/"
+    for name in _NOT_EMULATED:
+        if body.get(name):
+            raise NotEmulated(f"{name} of a job")
     complaints.unknown_fields(body, JOB_FIELDS, "DATA_PARSER_JOB_DESC_MSG", at)
     flags_known = _check_flags(body, complaints)
     request = Request(
@@ -80,7 +98,10 @@ def read(
     _read_sizes(request, body, complaints, at)
     _read_memory(request, body, complaints, at)
     _read_user(request, body, site, complaints)
-    request.exclusive = "none" in (body.get("shared") or [])
+    shared = set(body.get("shared") or [])
+    if shared - {"none"}:
+        raise NotEmulated(f"shared {sorted(shared)} of a job")
+    request.exclusive = bool(shared)
     request.tres_per_task = read_text(body, "tres_per_task", complaints, at) or ""
     request.tres_per_node = read_text(body, "tres_per_node", complaints, at) or ""
     request.constraints = read_text(body, "constraints", complaints, at) or ""
@@ -193,11 +214,13 @@ def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complai
 
 
 def _refuse_what_is_not_there(body: dict[str, Json]) -> None:
-    """This cluster has no reservations and no licenses; dependencies other than singleton no."""
+    """This cluster has no reservations and no licenses."""
     if body.get("reservation"):
         raise Refused(INVALID_RESERVATION)
     if body.get("licenses"):
         raise Refused(INVALID_LICENSES)
     dependency = body.get("dependency")
-    if dependency and dependency != "singleton":
+    if dependency == "singleton":
+        raise NotEmulated("dependency singleton of a job")
+    if dependency:
         raise Refused(DEPENDENCY)

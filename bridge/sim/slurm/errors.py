@@ -84,6 +84,10 @@ _STATUS: Final = {
 }
 
 
+class NotEmulated(Exception):
+    """The request uses something of Slurm that this emulator does not have."""
+
+
 class Refused(Exception):
     """Slurm says no: `number` is its error number, `text` what goes with it."""
 

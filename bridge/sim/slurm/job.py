@@ -54,8 +54,6 @@ class Request:
     """The memory in all, where an update of `tasks` left the old sum standing."""
     texts: dict[str, str] = field(default_factory=dict)
     """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
-    dependency: str = ""
-    begin_s: float = 0.0
 
     @property
     def shape(self) -> tuple[object, ...]:

@@ -5,7 +5,13 @@ import json
 from bridge.sim.slurm import changes, description, submit
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
-from bridge.sim.slurm.errors import ALREADY_DONE, REST_INVALID_QUERY, Refused, status_of
+from bridge.sim.slurm.errors import (
+    ALREADY_DONE,
+    REST_INVALID_QUERY,
+    NotEmulated,
+    Refused,
+    status_of,
+)
 from bridge.sim.slurm.show_job import show_job
 from bridge.sim.slurm.wire import Complaints, Json, number, time_of
 
@@ -68,6 +74,8 @@ class JobsApi:
         """
         if not isinstance(call.body, dict):
             return self._envelope.no_dictionary()
+        if call.body.get("jobs"):
+            raise NotEmulated("heterogeneous jobs")
         body = call.body.get("job")
         if not isinstance(body, dict):
             return self._no_script(Complaints())

@@ -27,6 +27,8 @@ class Node:
     leaf: int
     address: str
     features: tuple[str, ...]
+    counted_features: tuple[str, ...]
+    """Its features when slurmctld counted nodesets last."""
     topology: str
     weight: int
     comment: str = ""
@@ -149,6 +151,7 @@ class NodeTable:
             leaf=leaf,
             address=conf.address,
             features=conf.features,
+            counted_features=conf.features,
             topology=conf.topology,
             weight=conf.weight,
             busy_s=now,
@@ -156,6 +159,8 @@ class NodeTable:
         )
         self._slots[slot] = node
         self._by_name[conf.name] = node
+        for other in self:
+            other.counted_features = other.features
         self.changed()
         return node
 

@@ -5,7 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """`nodes` None means every node (`Nodes=ALL`); a feature makes it a nodeset.
+    """Without `feature` it spans every node (`Nodes=ALL`), with one it is a nodeset.
+
+    slurmctld counts nodesets only when a node is registered: an update of features changes no
+    partition until somebody registers any node.
 
     Memory in MiB; `max_time_min` None is UNLIMITED.
     """
@@ -20,6 +23,10 @@ class Partition:
     default_time_min: int | None = None
     grace_time_s: int = 0
     up: bool = True
+
+    def spans(self, features: tuple[str, ...]) -> bool:
+        """Whether a node that was counted with these features belongs to it."""
+        return not self.feature or self.feature in features
 
 
 STANDARD = (

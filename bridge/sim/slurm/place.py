@@ -207,15 +207,9 @@ class Placer:
         if known is not None:
             return known
         mask = table.exists.copy()
-        verdicts: dict[tuple[str, ...], bool] = {}
         for node in table:
-            verdict = verdicts.get(node.features)
-            if verdict is None:
-                verdict = (not partition.feature or partition.feature in node.features) and (
-                    expression is None or expression.matches(node.features)
-                )
-                verdicts[node.features] = verdict
-            mask[node.slot] = verdict
+            fits = expression is None or expression.matches(node.features)
+            mask[node.slot] = fits and partition.spans(node.counted_features)
         for name in excluded:
             gone = table.get(name)
             if gone is not None:

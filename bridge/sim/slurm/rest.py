@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.description import Site
+from bridge.sim.slurm.errors import NotEmulated
 from bridge.sim.slurm.failures import no_answer, pong
 from bridge.sim.slurm.jobs_api import JobsApi
 from bridge.sim.slurm.nodes_api import NodesApi
@@ -97,7 +98,10 @@ class Rest:
             if not authentic or not self.controller_up:
                 return no_answer(self._envelope, call, authentic=authentic)
             self.cluster.advance(now)
-            return handler(call)
+            try:
+                return handler(call)
+            except NotEmulated as missing:
+                return Answer(501, f"the embedded Slurm does not emulate {missing}", plain=True)
         return Answer(404, NO_ENDPOINT, plain=True)
 
     def _ping(self, _: Call) -> Answer:

@@ -83,6 +83,9 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
                 job.reason, job.description = "Priority", ""
             continue
         job.evaluated_s = now
+        if _over_the_limit(job, partition):
+            job.reason, job.description = "PartitionTimeLimit", ""
+            continue
         spans = cluster.placer.spans(partition)
         usable = cluster.table.usable & ~kept_back
         if not (spans & usable).any():
@@ -105,6 +108,11 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         stopped.add(partition.name)
         kept_back |= spans
     return waiting_for_room
+
+
+def _over_the_limit(job: Job, partition: Partition) -> bool:
+    longest, asked = partition.max_time_min, job.request.time_limit_min
+    return longest is not None and asked is not None and asked > longest
 
 
 def _all_unavailable(job: Job, spans: Bools) -> None:
@@ -205,9 +213,9 @@ def backfill(
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
     capacities: dict[tuple[object, ...], Ints] = {}
     for job in waiting[:depth]:
-        if not job.pending or job.priority == 0:
-            continue
         partition = cluster.partitions[job.request.partition]
+        if not job.pending or job.priority == 0 or _over_the_limit(job, partition):
+            continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
         shape = job.request.shape
         if shape not in capacities:

@@ -125,7 +125,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "admin_comment": texts.get("admin_comment", ""),
         "cluster": cluster_name,
         "comment": texts.get("comment", ""),
-        "dependency": request.dependency,
+        "dependency": "",
         "excluded_nodes": request.excluded_text,
         "exit_code": _exit_code(job),
         "extra": texts.get("extra", ""),

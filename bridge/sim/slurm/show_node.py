@@ -91,7 +91,7 @@ def show_node(node: Node, cluster: Cluster, seen: Usage) -> dict[str, Json]:
         "partitions": [
             name
             for name, partition in cluster.partitions.items()
-            if not partition.feature or partition.feature in node.features
+            if partition.spans(node.counted_features)
         ],
         "real_memory": conf.memory_mib,
         "comment": node.comment,
@@ -142,11 +142,7 @@ def _tres_used(seen: Usage) -> str:
 
 def show_partition(partition: Partition, cluster: Cluster) -> dict[str, Json]:
     """All fields of one partition."""
-    nodes = [
-        node
-        for node in cluster.table
-        if not partition.feature or partition.feature in node.features
-    ]
+    nodes = [node for node in cluster.table if partition.spans(node.counted_features)]
     cpus = sum(node.conf.cpus for node in nodes)
     memory = sum(node.conf.memory_mib for node in nodes)
     tres = f"cpu={cpus},mem={memory_text(memory)},node={len(nodes)},billing={cpus}"
@@ -170,7 +166,7 @@ def show_partition(partition: Partition, cluster: Cluster) -> dict[str, Json]:
         "select_type": ["NONE"],
         "cpus": {"task_binding": [], "total": cpus},
         "defaults": {
-            "memory_per_cpu": per_cpu or 0,
+            "memory_per_cpu": 0,
             "partition_memory_per_cpu": number(per_cpu),
             "partition_memory_per_node": _NOT_SET if per_cpu else number(per_node or 0),
             "time": number(default_time),

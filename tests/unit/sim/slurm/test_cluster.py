@@ -167,6 +167,45 @@ def test_a_pending_job_whose_feature_vanished_is_held_until_touched() -> None:
     assert job.nodes == ("b",)
 
 
+def test_nodesets_are_counted_when_a_node_is_registered() -> None:
+    """A feature that an update brings makes a node part of a partition only then."""
+    partitions = (Partition("slurm-bridge", default=True, feature="bridge"),)
+    cluster = a_cluster(leaves=(), partitions=partitions)
+    add_node(cluster, "n0", cpus=4)
+    job = submit(cluster)
+    assert job.reason == "PartitionConfig"
+    cluster.node("n0").features = ("bridge",)
+    cluster.node_changed(NOW + 1)
+    cluster.advance(NOW + 1)
+    assert job.pending
+    add_node(cluster, "n1", cpus=4)
+    cluster.advance(NOW + 2)
+    assert job.nodes == ("n0",)
+
+
+def test_a_limit_beyond_the_partitions_waits_for_ever() -> None:
+    """PartitionTimeLimit stops the job, not those behind it."""
+    partitions = (Partition("slurm-bridge", default=True, max_time_min=60, default_time_min=30),)
+    cluster = a_cluster(partitions=partitions)
+    long = submit(cluster, time_limit=90)
+    normal = submit(cluster)
+    assert (long.state, long.reason) == ("PENDING", "PartitionTimeLimit")
+    assert (normal.state, normal.request.time_limit_min) == ("RUNNING", 30)
+
+
+def test_a_partitions_default_memory() -> None:
+    """A job that names no memory gets the partition's default, else whole nodes."""
+    partitions = (
+        Partition("slurm-bridge", default=True),
+        Partition("small", default_memory_per_cpu_mib=1024),
+    )
+    cluster = a_cluster(leaves=(1,), partitions=partitions)
+    submit(cluster, partition="small", cpus_per_task=2, memory_per_cpu=None)
+    whole = submit(cluster, memory_per_cpu=None)
+    assert cluster.node("n0").memory_used_mib == 2048
+    assert whole.pending
+
+
 _SIZES = st.fixed_dictionaries(
     {"tasks": st.integers(1, 6), "cpus_per_task": st.integers(1, 4)},
     optional={

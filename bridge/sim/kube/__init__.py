@@ -13,8 +13,11 @@ Python. So the parts that the bridge meets are played here, each by its own modu
 The controllers here call the API server's core in process (no socket between them), everybody
 else goes over HTTP: the bridge, its webhook, its extender, kubectl.
 
-What it deliberately lacks: RBAC, server-side apply, protobuf, CEL (matchConditions of webhooks
-are not evaluated), managedFields, quotas, volumes, DRA, preemption.
+The API server's answers are compared with recordings of the real one (Kubernetes 1.36,
+`python -m tests.recording.kube`). What it lacks: RBAC, server-side apply, protobuf, unknown fields
+(kept and never complained of), CEL (matchConditions of webhooks count as true), managedFields,
+quotas, volumes, DRA, preemption, pod affinity and topology spread, restarts of containers,
+controllers other than Job.
 
 May import: `bridge.model`, `bridge.names`, `bridge.errors`, `bridge.clock`.
 """

@@ -26,6 +26,8 @@ from bridge.sim.kube.apiserver.store import Store
 ServiceResolver = Callable[[str, str, int], tuple[str, int] | None]
 """Host and port of a service (namespace, name, port); None when it has no address."""
 
+_CONNECTIONS: Final = 16
+"""A burst of new pods is no burst of TLS handshakes."""
 _EXEMPT: Final = "admissionregistration.k8s.io"
 
 
@@ -127,7 +129,9 @@ class HttpsWebhooks:
         uid = str(uuid.uuid4())
         endpoint = self._endpoint(webhook["clientConfig"])
         if self._session is None:
-            self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0))
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=_CONNECTIONS)
+            )
         timeout_s = webhook.get("timeoutSeconds", 10)
         try:
             async with self._session.post(

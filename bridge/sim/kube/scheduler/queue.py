@@ -19,6 +19,8 @@ class Waiting:
     attempts: int = 0
     ready_s: float = 0.0
     """When its back-off is over (monotonic)."""
+    by_extender: bool = False
+    """An extender refused it last: any event in the cluster brings it back."""
 
 
 class SchedulingQueue:
@@ -75,10 +77,18 @@ class SchedulingQueue:
             self._arrived.clear()
             await self._arrived.wait()
 
-    def put_back(self, waiting: Waiting, *, moves_before: int, retry: bool = False) -> None:
+    def put_back(
+        self,
+        waiting: Waiting,
+        *,
+        moves_before: int,
+        retry: bool = False,
+        by_extender: bool = False,
+    ) -> None:
         """An attempt failed. `retry`: by an error, not for lack of a node: back off only."""
         if waiting.uid not in self._known:
             return
+        waiting.by_extender = by_extender
         pause = min(self._initial_s * 2 ** (waiting.attempts - 1), self._most_s)
         waiting.ready_s = self._clock.monotonic() + pause
         if retry or moves_before != self.moves:
@@ -92,6 +102,16 @@ class SchedulingQueue:
         self.moves += 1
         for uid in list(self._unschedulable):
             self._wake(self._known[uid])
+
+    def stir(self) -> None:
+        """Something changed in the cluster, though it makes no room.
+
+        kube-scheduler can't know what an extender's refusal hangs on, so what was refused by one
+        is tried again after every event.
+        """
+        for uid in list(self._unschedulable):
+            if self._known[uid].by_extender:
+                self._wake(self._known[uid])
 
     def close(self) -> None:
         """Stop all timers."""

@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.sim.kube import demand
@@ -26,6 +27,16 @@ from bridge.sim.kube.scheduler.queue import SchedulingQueue, Waiting
 _BINDERS: Final = 16
 _EXTENDER_POINTS: Final = 10
 """Extender scores 0..10 are stretched to the plugins' 0..100."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidates:
+    """Nodes that are left for a pod, and why the others are not."""
+
+    nodes: Mapping[str, Object]
+    refused: Mapping[str, str]
+    by_extender: bool = False
+    """Whether an extender took some away."""
 
 
 class Scheduler:
@@ -73,6 +84,8 @@ class Scheduler:
                 self._cluster.set_node(node)
                 if change.previous is None or _offers_differ(node, change.previous):
                     self._queue.move()
+                else:
+                    self._queue.stir()
 
     async def _follow_pods(self) -> None:
         while True:
@@ -90,6 +103,7 @@ class Scheduler:
         elif node:
             self._queue.drop(uid)
             self._cluster.place(uid, node, demand.of_pod(pod))
+            self._queue.stir()
         elif self._is_ours(pod) and not self._cluster.holds(uid):
             before = change.previous
             if before is None or before["spec"] != pod["spec"]:
@@ -124,26 +138,44 @@ class Scheduler:
         """
         moves = self._queue.moves
         wants = demand.of_pod(pod)
-        feasible, refused = self._cluster.fitting(wants)
         try:
-            for extender in self._extenders:
-                if not feasible:
-                    break
-                answer = await extender.filter(pod, feasible)
-                refused = {**refused, **answer.refused}
-                feasible = {name: feasible[name] for name in answer.nodes}
-            if not feasible:
-                await self._fail(waiting, pod, "Unschedulable", self._explain(refused), moves)
+            found = await self._candidates(pod, wants)
+            if not found.nodes:
+                message = self._explain(found.refused)
+                await self._fail(waiting, pod, "Unschedulable", message, moves, found.by_extender)
                 return
-            node = next(iter(feasible))
-            if len(feasible) > 1:
-                node = await self._best(pod, wants, feasible)
+            node = next(iter(found.nodes))
+            if len(found.nodes) > 1:
+                node = await self._best(pod, wants, found.nodes)
         except ExtenderFailure as problem:
             await self._fail(waiting, pod, "SchedulerError", str(problem), moves)
             return
         self._cluster.place(waiting.uid, node, wants)
         await self._binders.acquire()
         self._tasks.create_task(self._bind(waiting, pod, node))
+
+    async def _candidates(self, pod: Object, wants: Demand) -> _Candidates:
+        """Where the pod may go. A nominated node is tried alone first."""
+        feasible, refused = self._cluster.fitting(wants)
+        nominated = pod["status"].get("nominatedNodeName")
+        if nominated in feasible:
+            found = await self._ask_extenders(pod, {nominated: feasible[nominated]}, {})
+            if found.nodes:
+                return found
+        return await self._ask_extenders(pod, feasible, refused)
+
+    async def _ask_extenders(
+        self, pod: Object, feasible: Mapping[str, Object], refused: Mapping[str, str]
+    ) -> _Candidates:
+        found = _Candidates(feasible, refused)
+        for extender in self._extenders:
+            if not found.nodes:
+                break
+            answer = await extender.filter(pod, found.nodes)
+            left = {name: found.nodes[name] for name in answer.nodes}
+            fewer = found.by_extender or len(left) < len(found.nodes)
+            found = _Candidates(left, {**found.refused, **answer.refused}, fewer)
+        return found
 
     async def _best(self, pod: Object, wants: Demand, feasible: Mapping[str, Object]) -> str:
         scores = {name: self._cluster.emptiness(name, wants) for name in feasible}
@@ -182,10 +214,21 @@ class Scheduler:
         return stored is not None and bool(stored.object["spec"].get("nodeName"))
 
     async def _fail(
-        self, waiting: Waiting, pod: Object, reason: str, message: str, moves: int
+        self,
+        waiting: Waiting,
+        pod: Object,
+        reason: str,
+        message: str,
+        moves: int,
+        by_extender: bool = False,
     ) -> None:
         """Back into the queue, and say why in the pod's condition and in an event."""
-        self._queue.put_back(waiting, moves_before=moves, retry=reason == "SchedulerError")
+        self._queue.put_back(
+            waiting,
+            moves_before=moves,
+            retry=reason == "SchedulerError",
+            by_extender=by_extender,
+        )
         await self._events.warning(pod, "FailedScheduling", message, action="Scheduling")
         known = condition(pod, "PodScheduled") or {}
         if (known.get("reason"), known.get("message")) == (reason, message):

@@ -4,7 +4,7 @@ import copy
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.sim.kube.apiserver import patches, strategic
@@ -43,6 +43,7 @@ def test_rfc_7386(target: Json, patch: Json, result: Json) -> None:
 
 
 @given(objects, objects)
+@settings(max_examples=60)
 def test_merge_leaves_its_input_alone(target: Json, patch: Json) -> None:
     """A new document; applying the same patch once more changes nothing."""
     before = copy.deepcopy((target, patch))
@@ -157,6 +158,7 @@ def test_strategic_refused(patch: Json) -> None:
 
 
 @given(objects, objects)
+@settings(max_examples=60)
 def test_strategic_without_lists_of_maps_is_merge(target: Json, patch: Json) -> None:
     """Where no list has a key, a strategic patch does what a merge patch does."""
     assert strategic.merge(target, patch) == patches.merge(target, patch)

@@ -83,7 +83,7 @@ async def _attempt(what: Any) -> bool:
         spoiled(NODE).map(lambda body: (kinds.NODES, body)),
     )
 )
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_junk_is_refused_or_stored(sample: tuple[kinds.Kind, Json]) -> None:
     """A spoiled manifest is created or refused with a 4xx, never a crash."""
     kind, body = sample
@@ -98,7 +98,7 @@ def test_junk_is_refused_or_stored(sample: tuple[kinds.Kind, Json]) -> None:
 
 
 @given(spoiled(POD), st.booleans())
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
 def test_junk_patches(patch: Json, strategically: bool) -> None:
     """A spoiled patch is applied or refused with a 4xx; the pod stays one that validates."""
 

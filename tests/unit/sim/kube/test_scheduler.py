@@ -296,6 +296,28 @@ async def test_pinned_pod_is_one_name(
     assert extender.calls[0][1]["NodeNames"] == ["n3"]
 
 
+async def test_nominated_node_comes_first(
+    real: EmbeddedKubernetes, bridge: Bridge, extender: Service
+) -> None:
+    """A pod with status.nominatedNodeName is tried there alone, and goes there if it can."""
+    bridge.allowed = {"n1", "n2", "n3"}
+    bridge.scores = {"n1": 10}
+    await real.create(a_pod(scheduler=OURS, gates=["example.com/g"]))
+    nominate = {"nominatedNodeName": "n3"}
+    await real.patch(
+        kinds.PODS,
+        "p",
+        lambda pod: {**pod, "status": {**pod["status"], **nominate}},
+        subresource="status",
+    )
+    await real.patch(
+        kinds.PODS, "p", lambda pod: {**pod, "spec": {**pod["spec"], "schedulingGates": []}}
+    )
+    await real.until(lambda now: now.on("n3"))
+    assert extender.calls[0][1]["NodeNames"] == ["n3"]
+    assert _verbs(extender) == ["filter", "bind"]
+
+
 async def test_scores(real: EmbeddedKubernetes, bridge: Bridge, extender: Service) -> None:
     """Among several the extender's scores decide."""
     bridge.allowed = {"n1", "n2", "n3"}
@@ -311,8 +333,8 @@ async def test_refused(real: EmbeddedKubernetes, bridge: Bridge, extender: Servi
     await real.until(lambda now: _told(real).get("reason") == "Unschedulable")
     assert _told(real)["message"] == ("0/3 nodes are available: 3 waiting in Slurm: Priority.")
     bridge.allowed = {"n1"}
-    await real.create(a_node("n4"))  # an event in the cluster brings the pod back
-    await real.until(lambda now: now.on("n1"), timeout_s=20)
+    await real.create(a_pod("other"))  # any event in the cluster brings the pod back
+    await real.until(lambda now: _node_of(real) == "n1", timeout_s=20)
 
 
 async def test_extender_error(real: EmbeddedKubernetes, bridge: Bridge, extender: Service) -> None:

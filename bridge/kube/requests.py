@@ -68,11 +68,10 @@ def _containers(
             own = _container(container, which, status, field)
             _add(total, own)
             _add(sidecars, own)
-            moment = sidecars
         else:
             moment = _container(container, which, {}, field)
             _add(moment, sidecars)
-        moments = _largest(moments, moment)
+            moments = _largest(moments, moment)
     return _largest(total, moments)
 
 

@@ -49,12 +49,19 @@ def certificates(folder: Path, *, ca: Path, certificate: Path, key: Path) -> Pat
 
 
 def register_webhooks(
-    kubernetes: Kubernetes, *, port: int, ca: Path, scheduler_name: str = ""
+    kubernetes: Kubernetes,
+    *,
+    port: int,
+    ca: Path,
+    scheduler_name: str = "",
+    bridge_users: tuple[str, ...] = (),
 ) -> None:
     """Tell the API server to call the bridge on that port of loopback."""
     target = webhook_config.Target(url=f"https://127.0.0.1:{port}", ca=ca.read_bytes())
     calls = webhook_config.Calls(
-        managed_namespaces=(NAMESPACE,), scheduler_name=scheduler_name or names.SCHEDULER_NAME
+        managed_namespaces=(NAMESPACE,),
+        scheduler_name=scheduler_name or names.SCHEDULER_NAME,
+        bridge_users=bridge_users,
     )
     for manifest in (
         webhook_config.mutating(calls, target),

@@ -1,16 +1,20 @@
 """The real stack: Kubernetes and kwok, slurmctld and slurmrestd (tests.e2e.stack)."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
-from tests.arena import installation
+import yaml
+
+from tests.arena import installation, sandbox
 from tests.arena.api import Kubernetes, Slurm
 from tests.arena.arena import Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack.nodes import Pool
 
+BRIDGE_USER = "slurm-bridge"
 NAME = os.environ.get("E2E_STACK", "e2e")
 PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000"))
 
@@ -57,21 +61,42 @@ class RealArena(Arena):
         return self.stack.create_nodes(pool)
 
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
+        """As it is deployed: its own user with its own rights, no root, nothing to write to."""
         ca, certificate, key = self.stack.bridge_tls
         probes_port = self.stack.layout.port(layout.Port.WEBHOOK)
-        return Bridge(
-            folder,
+        token = folder / "slurm.jwt"
+        token.write_bytes(self.stack.slurm_token_file.read_bytes())
+        made = installation.settings(
+            settings,
+            kubeconfig=self._kubeconfig(folder),
+            slurm_url=self.stack.slurm_url,
+            token_file=token,
+            port=self.stack.extender_port,
             probes_port=probes_port,
-            settings=installation.settings(
-                settings,
-                kubeconfig=self.stack.kubeconfig,
-                slurm_url=self.stack.slurm_url,
-                token_file=self.stack.slurm_token_file,
-                port=self.stack.extender_port,
-                probes_port=probes_port,
-                tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
-            ),
+            tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, sandbox.UID, sandbox.UID)
+        needs = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], folder)
+        return Bridge(folder, probes_port=probes_port, settings=made, prefix=sandbox.command(needs))
+
+    def _kubeconfig(self, folder: Path) -> Path:
+        """Of a user who has the rights of deploy/rbac.yaml and no others."""
+        path = folder / "kubeconfig"
+        api = self.stack.kubernetes.api
+        api.write_kubeconfig(path, certificate="slurm-bridge", user=BRIDGE_USER)
+        config = yaml.safe_load(path.read_text())
+        for section in (config["clusters"][0]["cluster"], config["users"][0]["user"]):
+            for name in ("certificate-authority", "client-certificate", "client-key"):
+                if name in section:
+                    # Files, not inline data: Python's TLS reads only files, and where the root
+                    # is read-only there is nowhere to put one.
+                    copy = folder / f"kubernetes.{name}.pem"
+                    copy.write_bytes(Path(section[name]).read_bytes())
+                    section[name] = str(copy)
+        path.write_text(yaml.safe_dump(config))
+        self.stack.run_kubectl("apply", "-f", "-", stdin=_rights())
+        return path
 
     def register_webhooks(self, scheduler_name: str) -> None:
         installation.register_webhooks(
@@ -79,6 +104,7 @@ class RealArena(Arena):
             port=self.stack.extender_port,
             ca=self.stack.bridge_tls[0],
             scheduler_name=scheduler_name,
+            bridge_users=(BRIDGE_USER,),
         )
 
     def start_scheduler(self) -> None:
@@ -94,3 +120,14 @@ class RealArena(Arena):
     def start_slurm(self) -> None:
         if self.stack.status()["slurmrestd"] is None:
             self.stack.start("slurmrestd")
+
+
+def _rights() -> str:
+    """The shipped rights, given to the user of our certificate instead of a service account."""
+    shipped = yaml.safe_load_all((Path(__file__).parents[2] / "deploy" / "rbac.yaml").read_text())
+    objects = [one for one in shipped if one["kind"] != "ServiceAccount"]
+    for one in objects:
+        if one["kind"] == "ClusterRoleBinding":
+            group = "rbac.authorization.k8s.io"
+            one["subjects"] = [{"apiGroup": group, "kind": "User", "name": BRIDGE_USER}]
+    return yaml.safe_dump_all(objects)

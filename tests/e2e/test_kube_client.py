@@ -30,7 +30,7 @@ from tests.e2e.stack import Settings, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
-PORT_BASE = 29000
+PORT_BASE = 30200
 NODE = NodeName("ip-10-0-0-1.us-west-2.compute.internal")
 GATE = {"name": names.ALLOCATION_GATE}
 OTHERS = {"name": "example.com/other"}

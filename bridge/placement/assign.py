@@ -7,8 +7,9 @@ where, so any distribution within these numbers is right, and the gang fits exac
 up. Slots are then dealt in rank order along the topology (`ranks`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -38,7 +39,8 @@ class _Room:
     """Slots that each granted node can take beside those that have their node already.
 
     `granted`: by what Slurm gave; `ever`: also by the node, were all other pods gone; `now`: also
-    by what is free. `codes`: the predicate that a node failed first.
+    by what is free. `codes`: the predicate that a node failed first. `scarcest` says of what the
+    grants hold least.
     """
 
     nodes: list[NodeName]
@@ -47,6 +49,7 @@ class _Room:
     granted: Counts
     ever: Counts
     now: Counts
+    scarcest: Callable[[], str]
 
 
 def assign(
@@ -120,6 +123,7 @@ def _room(
     rows = snapshot.rows(nodes)
     codes = failures.failures(snapshot, shape, rows, now=True, also=also)
     granted = grants.slots(list(by_node.values()), shape, resource_map)
+    scarcest = partial(grants.scarcest, list(by_node.values()), shape, resource_map)
     if apart:
         granted = np.minimum(granted, 1)
     free = failures.fitting(snapshot, shape.requests, rows, snapshot.used)
@@ -136,7 +140,7 @@ def _room(
     granted = np.maximum(granted, 0)
     now = np.maximum(np.minimum(granted, free), 0) * _USABLE_NOW[codes]
     ever = np.maximum(np.minimum(granted, whole), 0) * _USABLE_EVER[codes]
-    return _Room(nodes, rows, codes, granted, np.maximum(ever, now), now)
+    return _Room(nodes, rows, codes, granted, np.maximum(ever, now), now, scarcest)
 
 
 def _per_node(nodes: list[NodeName], places: Sequence[NodeName]) -> Counts:
@@ -207,9 +211,11 @@ def _shortfall(
 
 def _why(snapshot: Snapshot, shape: PodShape, room: _Room, index: int) -> str:
     code = Predicate(int(room.codes[index]))
+    row = int(room.rows[index])
     if code != Predicate.FITS:
-        return reasons.reason(snapshot, shape, int(room.rows[index]), code)
-    return f"takes {room.now[index]} of the {room.granted[index]} that Slurm granted there"
+        return reasons.reason(snapshot, shape, row, code)
+    why = "a host port each" if shape.host_ports else reasons.scarcest(snapshot, shape, row)
+    return f"takes {room.now[index]} of the {room.granted[index]} that Slurm granted there ({why})"
 
 
 def _of_grant(shape: PodShape, room: _Room) -> str:
@@ -217,4 +223,4 @@ def _of_grant(shape: PodShape, room: _Room) -> str:
     keys = ", ".join((*shape.together, *shape.apart))
     if keys:
         return f"the grant holds {holds} of them, but not with their pod (anti-)affinity by {keys}"
-    return f"the grant holds {holds} of them"
+    return f"the grant holds {holds} of them ({room.scarcest()})"

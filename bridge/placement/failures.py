@@ -31,21 +31,23 @@ class Predicate(IntEnum):
     FITS = 0
     ABSENT = 1
     """Kubernetes knows no such node (also: an empty row)."""
-    DELETING = 2
-    SELECTOR = 3
+    UNMANAGED = 2
+    """Not the bridge's: neither to be registered in Slurm nor tainted as ours."""
+    DELETING = 3
+    SELECTOR = 4
     """Node selector, required node affinity, or where a bound volume can be reached."""
-    TAINT = 4
+    TAINT = 5
     """A taint that says what the node is."""
-    CAPACITY = 5
+    CAPACITY = 6
     """Not even an empty node of this kind could take it."""
-    CORDONED = 6
-    NOT_READY = 7
-    STATE_TAINT = 8
+    CORDONED = 7
+    NOT_READY = 8
+    STATE_TAINT = 9
     """A taint that comes and goes with the node's state."""
-    FREE = 9
+    FREE = 10
     """Something is used up now."""
-    PORTS = 10
-    DOMAIN = 11
+    PORTS = 11
+    DOMAIN = 12
     """Pod (anti-)affinity or topology spread, by where other pods are now."""
 
 
@@ -55,8 +57,10 @@ PASSING = (
 """What goes away by itself: waiting helps."""
 
 # As plain numbers: looking up an enum's member costs more than the comparison it is used in.
-(_, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY, _CORDONED, _NOT_READY, _STATE_TAINT, _FREE,
- _PORTS, _DOMAIN) = map(int, Predicate)  # fmt: skip
+(
+    _, _ABSENT, _UNMANAGED, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
+    _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS, _DOMAIN,
+) = map(int, Predicate)  # fmt: skip
 
 
 def failures(
@@ -67,13 +71,18 @@ def failures(
     now: bool,
     extra: Resources = NOTHING,
     also: Sequence[Requirement] = (),
+    managed_only: bool = False,
 ) -> Codes:
     """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT.
 
     `extra` is asked of the node on top of the shape's requests; `also` are requirements on the
     node's labels that other pods' places make (see `domains`). Both count only `now`.
+    `managed_only`: nodes that are not the bridge's are UNMANAGED.
     """
     codes = _by_kind(snapshot, shape, rows).copy()
+    if managed_only:
+        foreign = (codes != _ABSENT) & ~snapshot.layout.managed[rows]
+        np.putmask(codes, foreign, _UNMANAGED)
     _mark(codes, _too_small(snapshot, shape.requests, rows), _CAPACITY)
     if not now:
         return codes

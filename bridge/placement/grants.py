@@ -5,7 +5,9 @@ memory in MiB, where 0 means that Slurm does not track it; GRES by name, and by 
 resource map names one ("gpu:h100").
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -23,19 +25,69 @@ def slots(
     by_node: Sequence[Sequence[NodeGrant]], shape: PodShape, resource_map: Mapping[str, str]
 ) -> npt.NDArray[np.int64]:
     """(nodes,) int64: pods of this shape that each node's grants hold together."""
+    limits = _limits(shape, resource_map)
+    counts = (min(limit.slots(node_grants) for limit in limits) for node_grants in by_node)
+    return np.fromiter(counts, dtype=np.int64, count=len(by_node))
+
+
+def scarcest(
+    by_node: Sequence[Sequence[NodeGrant]], shape: PodShape, resource_map: Mapping[str, str]
+) -> str:
+    """What the grants hold least of, in words: "4 gpu, 2 a pod"."""
+    limits = _limits(shape, resource_map)
+    least = min(limits, key=lambda limit: sum(map(limit.slots, by_node)))
+    granted = sum(map(least.granted, by_node))
+    return f"{granted // least.unit} {least.name}, {-(-least.needed // least.unit)} a pod"
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One dimension: a pod needs so much, `granted` says how much a node's grants have of it."""
+
+    name: str
+    needed: int
+    granted: Callable[[Sequence[NodeGrant]], int]
+    unit: int = 1
+    """What it is shown in."""
+    untracked: bool = False
+    """Nothing granted means that Slurm does not count it."""
+
+    def slots(self, node_grants: Sequence[NodeGrant]) -> int:
+        """Pods that the grants hold by this dimension alone."""
+        granted = self.granted(node_grants)
+        if self.untracked and not granted:
+            return UNBOUNDED
+        return min(granted // self.needed, UNBOUNDED)
+
+
+def _limits(shape: PodShape, resource_map: Mapping[str, str]) -> list[_Limit]:
     cpus = max(1, -(-shape.requests.cpu_milli // 1000))
+    limits = [_Limit("CPUs", cpus, lambda grants: sum(grant.cpus for grant in grants))]
     memory = shape.requests.memory_bytes
-    demands = _gres_demands(shape, resource_map)
-    counts = np.empty(len(by_node), dtype=np.int64)
-    for index, node_grants in enumerate(by_node):
-        most = sum(grant.cpus for grant in node_grants) // cpus
-        granted_memory = sum(grant.memory_mib for grant in node_grants) * _MIB
-        if memory and granted_memory:
-            most = min(most, granted_memory // memory)
-        if demands:
-            most = min(most, _by_gres(node_grants, demands))
-        counts[index] = min(most, UNBOUNDED)
-    return counts
+    if memory:
+        limits.append(_Limit("MiB of memory", memory, _memory, unit=_MIB, untracked=True))
+    for name, types in _gres_demands(shape, resource_map).items():
+        limits.append(_Limit(name, sum(types.values()), partial(_gres, name, "")))
+        limits += [
+            _Limit(f"{name}:{kind}", amount, partial(_gres, name, kind))
+            for kind, amount in types.items()
+            if kind
+        ]
+    return limits
+
+
+def _memory(node_grants: Sequence[NodeGrant]) -> int:
+    return sum(grant.memory_mib for grant in node_grants) * _MIB
+
+
+def _gres(name: str, kind: str, node_grants: Sequence[NodeGrant]) -> int:
+    """Pieces granted of a GRES; of one type, or ("") of all types together."""
+    return sum(
+        gres.count
+        for grant in node_grants
+        for gres in grant.gres
+        if gres.name == name and kind in ("", gres.type)
+    )
 
 
 def _gres_demands(shape: PodShape, resource_map: Mapping[str, str]) -> dict[str, dict[str, int]]:
@@ -48,15 +100,3 @@ def _gres_demands(shape: PodShape, resource_map: Mapping[str, str]) -> dict[str,
             types = demands.setdefault(name, {})
             types[kind] = types.get(kind, 0) + amount
     return demands
-
-
-def _by_gres(node_grants: Sequence[NodeGrant], demands: Mapping[str, Mapping[str, int]]) -> int:
-    """Pods that the granted GRES hold: each type for itself, and all types of a name together."""
-    most = UNBOUNDED
-    for name, types in demands.items():
-        held = [gres for grant in node_grants for gres in grant.gres if gres.name == name]
-        most = min(most, sum(gres.count for gres in held) // sum(types.values()))
-        for kind, amount in types.items():
-            if kind:
-                most = min(most, sum(g.count for g in held if g.type == kind) // amount)
-    return most

@@ -40,15 +40,23 @@ class Feasibility:
 
 
 def feasible(
-    snapshot: Snapshot, shape: PodShape, *, now: bool, also: Sequence[Requirement] = ()
+    snapshot: Snapshot,
+    shape: PodShape,
+    *,
+    now: bool,
+    also: Sequence[Requirement] = (),
+    managed_only: bool = False,
 ) -> Feasibility:
     """Which nodes can take one pod of this shape.
 
     `now` False: whether they ever could (labels, lasting taints, capacity less what lasting pods
     hold); True: state, free resources, the node's count of pods, and host ports too, and `also`,
-    what other pods' places ask of the node's labels (`domains`).
+    what other pods' places ask of the node's labels (`domains`). `managed_only` leaves out nodes
+    that are not the bridge's, as an autoscaler or `explain` would want.
     """
-    codes = failures.failures(snapshot, shape, EVERY_ROW, now=now, also=also)
+    codes = failures.failures(
+        snapshot, shape, EVERY_ROW, now=now, also=also, managed_only=managed_only
+    )
     return Feasibility(snapshot, shape, now, codes == Predicate.FITS, codes)
 
 

@@ -30,6 +30,16 @@ def reason(
     return next(text for _, text in _explained(snapshot, shape, rows, code, extra))
 
 
+def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
+    """The resource of which the fewest pods of the shape fit on the node now, in words."""
+    asks = snapshot.resources.asks(shape.requests)
+    left = snapshot.allocatable[asks.lines, row] - snapshot.used[asks.lines, row]
+    line = int(asks.lines[np.argmin(left // asks.amounts[:, 0])])
+    rows = np.array([row], dtype=np.intp)
+    free = snapshot.allocatable[line, rows] - snapshot.used[line, rows]
+    return _of_whole(snapshot, line, rows, free)
+
+
 def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tuple[int, str]]:
     """(count of nodes, reason), without empty rows."""
     counts: dict[str, int] = {}
@@ -105,19 +115,28 @@ def _amount_reasons(
         yield len(rows), f"0 {name} in all, {amount} asked"
         return
     held = snapshot.lasting if code == Predicate.CAPACITY else snapshot.used
-    names = {line: name for name, line in snapshot.resources.items()}
     for line, amount in zip(asks.lines.tolist(), asks.amounts[:, 0].tolist(), strict=True):
         left = snapshot.allocatable[line, rows] - held[line, rows]
         short = left < amount
         if short.any():
-            some = _range(line, left[short])
             if code == Predicate.CAPACITY:
-                text = f"{some} {names[line]} in all, {_amount(line, amount)} asked"
+                have = _range(line, left[short])
+                text = f"{have} {_name(snapshot, line)} in all, {_amount(line, amount)} asked"
             else:
-                whole = snapshot.allocatable[line, rows[short]]
-                text = f"{some} of {_range(line, whole)} {names[line]} free"
+                text = _of_whole(snapshot, line, rows[short], left[short])
             yield int(np.count_nonzero(short)), text
         rows = rows[~short]
+
+
+def _of_whole(
+    snapshot: Snapshot, line: int, rows: npt.NDArray[np.intp], free: npt.NDArray[np.int64]
+) -> str:
+    whole = snapshot.allocatable[line, rows]
+    return f"{_range(line, free)} of {_range(line, whole)} {_name(snapshot, line)} free"
+
+
+def _name(snapshot: Snapshot, line: int) -> str:
+    return next(name for name, its in snapshot.resources.items() if its == line)
 
 
 def _range(line: int, values: npt.NDArray[np.int64]) -> str:
@@ -145,6 +164,7 @@ def _nodes(count: int) -> str:
 
 _WORDS = {
     Predicate.ABSENT: "not known to Kubernetes",
+    Predicate.UNMANAGED: "not managed by the bridge",
     Predicate.DELETING: "being deleted",
     Predicate.CORDONED: "cordoned",
     Predicate.NOT_READY: "not ready",

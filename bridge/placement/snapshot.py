@@ -113,6 +113,8 @@ class Layout:
     """Also of names that only pods have named (their node is gone or not seen yet)."""
     alive: npt.NDArray[np.bool_]
     """Kubernetes knows the node."""
+    managed: npt.NDArray[np.bool_]
+    """To be registered in Slurm, or tainted as ours."""
     ready: npt.NDArray[np.bool_]
     cordoned: npt.NDArray[np.bool_]
     deleting: npt.NDArray[np.bool_]

@@ -27,6 +27,7 @@ from bridge.placement.snapshot import Capacity, Holding, Layout, Snapshot
 
 T = TypeVar("T", bound=Hashable)
 
+_FLAGS = ("alive", "managed", "ready", "cordoned", "deleting")
 _FIRST_CAPACITY = 64
 _NONE = -1
 
@@ -62,7 +63,7 @@ class NodeTable:
         self._paths: Interner[fabric.Path] = Interner()
         self._nodes = Section(self._capacity)
         self._nodes.define("name", np.object_, fill="")
-        for flag in ("alive", "ready", "cordoned", "deleting"):
+        for flag in _FLAGS:
             self._nodes.define(flag, np.bool_, fill=False)
         self._nodes.define("taints", np.int32, fill=_NONE)
         self._nodes.define("path", np.int32, fill=_NONE)
@@ -92,7 +93,12 @@ class NodeTable:
             row, "path", self._paths, fabric.path_of(node, topology=self._topology)
         )
         changed |= self._set_flags(
-            row, alive=True, ready=node.ready, cordoned=node.unschedulable, deleting=node.deleting
+            row,
+            alive=True,
+            managed=node.external or taints.owned(node.taints, self._scheduler_name),
+            ready=node.ready,
+            cordoned=node.unschedulable,
+            deleting=node.deleting,
         )
         if changed:
             self._layout = self._snapshot = None
@@ -113,7 +119,7 @@ class NodeTable:
         self._taints.release(int(self._nodes.live["taints"][row]))
         self._paths.release(int(self._nodes.live["path"][row]))
         self._nodes.live["taints"][row] = self._nodes.live["path"][row] = _NONE
-        self._set_flags(row, alive=False, ready=False, cordoned=False, deleting=False)
+        self._set_flags(row, **dict.fromkeys(_FLAGS, False))
         self._capacities.live["allocatable"][:, row] = 0
         self._capacities.touch(row)
         self._free_if_empty(row)
@@ -180,6 +186,7 @@ class NodeTable:
                 names=nodes["name"],
                 row_of=self._row_of.freeze(),
                 alive=nodes["alive"],
+                managed=nodes["managed"],
                 ready=nodes["ready"],
                 cordoned=nodes["cordoned"],
                 deleting=nodes["deleting"],
@@ -196,9 +203,8 @@ class NodeTable:
         row = self._row_of.get(name)
         if row is not None:
             return row
-        if self._free:
-            row = heapq.heappop(self._free)
-        else:
+        row = self._free_row()
+        if row is None:
             if self._size == self._capacity:
                 self._grow(2 * self._capacity)
             row = self._size
@@ -209,6 +215,14 @@ class NodeTable:
         self._layout = self._snapshot = None
         return row
 
+    def _free_row(self) -> int | None:
+        """The lowest free row, so that the rows in use stay close together."""
+        while self._free:
+            row = heapq.heappop(self._free)
+            if row < self._size and not self._nodes.live["name"][row]:
+                return row
+        return None
+
     def _free_if_empty(self, row: int) -> None:
         if self._nodes.live["alive"][row] or self._uses.live["used"][views.PODS, row]:
             return
@@ -216,6 +230,8 @@ class NodeTable:
         self._nodes.live["name"][row] = ""
         self._nodes.touch(row)
         heapq.heappush(self._free, row)
+        while self._size and not self._nodes.live["name"][self._size - 1]:
+            self._size -= 1  # its entry among the free rows is passed over when its turn comes
         self._layout = self._snapshot = None
 
     def _grow(self, capacity: int) -> None:

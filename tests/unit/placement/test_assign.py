@@ -398,7 +398,21 @@ def test_a_node_that_kubernetes_lacks_is_at_fault_under_its_slurm_name() -> None
 def test_a_grant_that_is_too_small_says_so() -> None:
     """No node is at fault when Slurm simply gave less than the gang has."""
     result = place(leaves("a1"), gpus(8, 2), "a1")
-    assert result == Shortfall("1 of 2 pods fit now; the grant holds 1 of them", for_now=False)
+    reason = "1 of 2 pods fit now; the grant holds 1 of them (8 gpu, 8 a pod)"
+    assert result == Shortfall(reason, for_now=False)
+
+
+def test_a_node_that_takes_fewer_than_granted_says_of_what() -> None:
+    """The dimension that is short on the node stands in the reason."""
+    table = leaves("a1")
+    table.occupy(PodUid("old"), NodeName("a1"), gpus(5, 1).shape)
+    result = place(table, gpus(2, 2), "a1")
+    assert result == Shortfall(
+        "1 of 2 pods fit now; a1: takes 1 of the 4 that Slurm granted there "
+        "(3 of 8 nvidia.com/gpu free)",
+        for_now=True,
+        nodes=(NodeName("a1"),),
+    )
 
 
 def test_many_nodes_at_fault_are_counted_not_listed() -> None:

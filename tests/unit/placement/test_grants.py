@@ -44,6 +44,21 @@ def test_slots_of_a_grant(grant: NodeGrant, pod: PodShape, slots: int) -> None:
     assert grants.slots([[grant]], pod, MAP).tolist() == [slots]
 
 
+@pytest.mark.parametrize(
+    ("pod", "words"),
+    [
+        (shape(cpu_milli=4000, nvidia=1), "8 CPUs, 4 a pod"),
+        (shape(cpu_milli=1000, nvidia=2), "3 gpu, 2 a pod"),
+        (shape(memory_mib=900), "1000 MiB of memory, 900 a pod"),
+        (shape(mig=1), "0 gpu:1g.10gb, 1 a pod"),
+    ],
+)
+def test_the_scarcest_dimension_is_named(pod: PodShape, words: str) -> None:
+    """What the grants hold fewest pods of, with what a pod needs of it."""
+    grant = NodeGrant(NODE, 8, 1000, (Gres("gpu", "a", 3),))
+    assert grants.scarcest([[grant]], pod, MAP) == words
+
+
 def test_grants_of_one_node_add_up() -> None:
     """Two Slurm names for one Kubernetes node are one grant."""
     pair = [NodeGrant(NODE, 3, 0), NodeGrant(NODE, 1, 0)]

@@ -158,3 +158,17 @@ def test_a_toleration_for_everything_tolerates_states_too() -> None:
     node = replace(a_node("n"), unschedulable=True, ready=False)
     shape = asking(tolerations=(Toleration(operator="Exists"),))
     assert check_node(table(node).snapshot(), shape, NodeName("n")) is None
+
+
+def test_nodes_of_others_can_be_left_out() -> None:
+    """`managed_only`: neither labelled for Slurm nor tainted as ours is not the bridge's."""
+    ours = (Taint("slinky.slurm.net/managed-node", OURS, "NoExecute"),)
+    plain = replace(a_node("plain"), labels={})
+    cluster = table(
+        plain, a_node("labelled"), replace(plain, name=NodeName("tainted"), taints=ours)
+    )
+    everything = feasible(cluster.snapshot(), asking(), now=True)
+    assert len(everything.names()) == 3
+    managed = feasible(cluster.snapshot(), asking(), now=True, managed_only=True)
+    assert sorted(managed.names()) == ["labelled", "tainted"]
+    assert managed.summary() == "2 nodes can take it; 1 node: not managed by the bridge"

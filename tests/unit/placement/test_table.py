@@ -154,6 +154,23 @@ def test_rows_stay_while_others_come_and_go() -> None:
     assert after.row(NodeName("a")) == -1
 
 
+def test_a_cluster_that_shrank_is_scanned_no_longer_than_needed() -> None:
+    """Free rows at the end are given up, and used again without ever doubling a row."""
+    nodes = table()
+    for number in range(300):
+        nodes.upsert(a_node(f"n{number}"))
+    for number in range(20, 300):
+        nodes.remove(NodeName(f"n{number}"))
+    assert nodes.snapshot().size == 20
+    nodes.remove(NodeName("n3"))
+    for number in range(300, 400):
+        nodes.upsert(a_node(f"n{number}"))
+    grown = nodes.snapshot()
+    assert grown.size == 119
+    assert sorted(grown.names) == sorted({*(f"n{n}" for n in range(20)), *(
+        f"n{n}" for n in range(300, 400))} - {"n3"})  # fmt: skip
+
+
 def test_growth_keeps_everything() -> None:
     """A thousand nodes and a new resource later, the first node is as it was."""
     nodes = table()

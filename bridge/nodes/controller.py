@@ -6,7 +6,7 @@ need to know (features, partitions with a memory default).
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import structlog
 
@@ -16,7 +16,7 @@ from bridge.errors import BridgeError
 from bridge.kube import events as kube_events
 from bridge.kube import nodes as kube_nodes
 from bridge.kube.client import KubeClient
-from bridge.model.ids import NodeName
+from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition
@@ -68,6 +68,7 @@ class NodeController:
         self._taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
+        self._registered: frozenset[SlurmNodeName] = frozenset()
 
     def touch(self) -> None:
         """Some node changed: look soon."""
@@ -121,9 +122,14 @@ class NodeController:
         return any(isinstance(action, told_slurm) for action in actions)
 
     def _learn(
-        self, nodes: Iterable[slurm.SlurmNode], partitions: Iterable[slurm.Partition]
+        self, nodes: Collection[slurm.SlurmNode], partitions: Iterable[slurm.Partition]
     ) -> None:
+        """What waiting gangs depend on; they are told of changes.
+
+        A node that joins is news also where its class is known: it may be larger.
+        """
         partitions = tuple(partitions)
+        registered = frozenset(node.name for node in nodes)
         features = frozenset(
             feature for node in nodes for feature in (*node.features, *node.active_features)
         )
@@ -135,8 +141,10 @@ class NodeController:
             ),
             known=frozenset(part.name for part in partitions),
         )
-        news = features != self._side.features or facts != self._side.partitions
+        before = (self._side.features, self._side.partitions, self._registered)
+        news = (features, facts, registered) != before
         self._side.features, self._side.partitions = features, facts
+        self._registered = registered
         if news:
             self._changed()
 

@@ -59,7 +59,7 @@ def test_a_pod_that_no_node_can_take_says_so_and_runs_when_one_can(
     message = (condition(told) or {})["message"]
     assert mistake.says in message
     mistake.cure(arena)
-    arena.wait_bound(name, seconds=60)
+    arena.wait_bound(name, seconds=10)  # news of nodes, not the retry after 15 s
 
 
 def test_an_unknown_partition_is_named_with_those_that_exist(arena: Arena, begin: Begin) -> None:

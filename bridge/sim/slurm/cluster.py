@@ -341,7 +341,6 @@ class Cluster:
         self.table.give(job.id, job.shares, now)
         if job.pending:
             job.start_s = now
-            job.planned = ()
             del self._waiting[job.id]
             self._queue.remove(job)
         else:

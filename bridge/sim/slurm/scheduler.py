@@ -160,16 +160,19 @@ def victims_for(
 ) -> list[Job]:
     """Running jobs of lower tiers to end so that the job fits; empty when that does not help.
 
-    In two rounds, as select/cons_tres does: take candidates away one by one until it fits, then
-    again with those first that hold most of the nodes it would get.
+    In two rounds, as select/cons_tres does: take candidates away one by one until it fits, those on
+    few nodes first; then again with those first that hold most of the nodes it would get.
     """
+
+    def tier(other: Job) -> int:
+        return cluster.partitions[other.request.partition].priority_tier
+
     candidates = [
         other
-        for other in sorted(running, key=lambda other: other.id)
-        if other.running
-        and not other.preempt_s
-        and cluster.partitions[other.request.partition].priority_tier < partition.priority_tier
+        for other in running
+        if other.running and not other.preempt_s and tier(other) < partition.priority_tier
     ]
+    candidates.sort(key=lambda other: (tier(other), len(other.shares), other.id))
     if not candidates:
         return []
     found = _remove_until_fits(cluster, job, candidates, allowed)

@@ -14,7 +14,7 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
 """
 
 from bridge.placement.assign import assign
-from bridge.placement.classes import class_of, classes, feasible_classes
+from bridge.placement.classes import Choice, choose, class_of, classes, feasible_classes
 from bridge.placement.predicates import Feasibility, check_node, feasible
 from bridge.placement.score import ScoreWeights, score
 from bridge.placement.snapshot import Snapshot
@@ -31,6 +31,8 @@ __all__ = [
     "classes",
     "class_of",
     "feasible_classes",
+    "choose",
+    "Choice",
     "order",
     "path_of",
     "assign",

@@ -8,7 +8,7 @@ finds the same names, whatever it has seen before.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from bridge.errors import BadInput
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement import failures, selectors, taints, topology
+from bridge.placement.interning import Bools
 from bridge.placement.labels import LabelSet
 from bridge.placement.snapshot import NO_ROW, Layout, Snapshot
 
@@ -42,14 +43,7 @@ class Classes:
 
 def classes(snapshot: Snapshot) -> Mapping[str, tuple[NodeName, ...]]:
     """Class name → its nodes by name. Every node is in exactly one."""
-    found = _classes(snapshot.layout)
-    by_class = np.argsort(found.number, kind="stable")
-    ends = np.cumsum(np.bincount(found.number + 1, minlength=len(found.names) + 1))
-    members = np.split(snapshot.names[by_class], ends)[1:]
-    return {
-        name: tuple(sorted(nodes.tolist()))
-        for name, nodes in zip(found.names, members, strict=False)
-    }
+    return snapshot.layout.memory.remember("members", lambda: _members(snapshot.layout))
 
 
 def class_of(snapshot: Snapshot, node: NodeName) -> str | None:
@@ -71,25 +65,53 @@ def feasible_classes(
     classes do not know (hostname, `metadata.name`, more than 64 values). Raises BadInput, naming
     the key, when that would be more than 64 nodes.
     """
-    layout = snapshot.layout
-    found = _classes(layout)
-    safe = selectors.without_wide(layout.labels, shape, found.sample)
-    safe &= _tolerated(snapshot, shape, found.sample)
-    chosen = tuple(found.names[number] for number in np.flatnonzero(safe))
-    keys = selectors.wide_keys(layout.labels, shape)
+    found = _classes(snapshot.layout)
+    safe = _safe(snapshot, shape, found)
+    chosen = _names(found, safe)
+    keys = selectors.wide_keys(snapshot.layout.labels, shape)
     if not keys:
         return chosen, ()
-    rest = np.flatnonzero(layout.alive & ~np.append(safe, False)[found.number])
-    matching = selectors.matches(layout.labels, layout.row_of, shape, rest)
-    named = rest[matching & _tolerated(snapshot, shape, rest)]
+    named = _beyond(snapshot, shape, found, safe)
     if len(named) > MOST_NAMES:
-        raise BadInput(
-            f"the node selector uses {', '.join(keys)}, which node classes do not cover, and "
-            f"matches {len(named)} nodes; such a selector may match at most {MOST_NAMES}. Select "
-            f"by a label that groups nodes, or narrow it down",
-            field="spec.affinity.nodeAffinity" if shape.affinity_terms else "spec.nodeSelector",
-        )
+        raise _too_many(shape, keys, len(named))
     return chosen, tuple(sorted(snapshot.names[named].tolist(), key=topology.natural))
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The nodes that may take a shape: those of `classes` but `excluded`, neither one more nor
+    less. `only` is the node's name when it is just one, so that it can be required by name.
+    """
+
+    classes: tuple[str, ...]
+    excluded: tuple[NodeName, ...] = ()
+    only: NodeName | None = None
+
+
+def choose(snapshot: Snapshot, shape: PodShape) -> Choice:
+    """Where the shape may go, said so that Slurm can be told: it knows classes and exclusions,
+    but no "one of these nodes".
+
+    Judged as `feasible_classes` does. Raises BadInput, naming the key, when a selector on a wide
+    key both matches and leaves out more than 64 nodes of the classes that it touches.
+    """
+    found = _classes(snapshot.layout)
+    safe = _safe(snapshot, shape, found)
+    keys = selectors.wide_keys(snapshot.layout.labels, shape)
+    if not keys:
+        return Choice(_names(found, safe))
+    named = _beyond(snapshot, shape, found, safe)
+    touched = np.zeros(len(found.names) + 1, dtype=np.bool_)
+    touched[found.number[named]] = True
+    left_out = np.setdiff1d(np.flatnonzero(touched[found.number]), named)
+    if min(len(named), len(left_out)) > MOST_NAMES:
+        raise _too_many(shape, keys, len(named))
+    only = len(named) == 1 and not safe.any()
+    return Choice(
+        classes=_names(found, safe | touched[:-1]),
+        excluded=tuple(sorted(snapshot.names[left_out].tolist(), key=topology.natural)),
+        only=NodeName(snapshot.names[named[0]]) if only else None,
+    )
 
 
 def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
@@ -100,6 +122,46 @@ def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
     ]
     digest = hashlib.sha256(json.dumps(content, separators=(",", ":")).encode()).hexdigest()
     return names.CLASS_FEATURE_PREFIX + digest[:_HASH_DIGITS]
+
+
+def _safe(snapshot: Snapshot, shape: PodShape, found: Classes) -> Bools:
+    """(classes,) bool: every node of the class may take the shape, also those yet to come."""
+    safe = selectors.without_wide(snapshot.layout.labels, shape, found.sample)
+    return safe & _tolerated(snapshot, shape, found.sample)
+
+
+def _names(found: Classes, chosen: Bools) -> tuple[str, ...]:
+    return tuple(found.names[number] for number in np.flatnonzero(chosen))
+
+
+def _beyond(
+    snapshot: Snapshot, shape: PodShape, found: Classes, safe: Bools
+) -> npt.NDArray[np.intp]:
+    """Rows of nodes that may take the shape though not all of their class may."""
+    layout = snapshot.layout
+    rest = np.flatnonzero(layout.alive & ~np.append(safe, False)[found.number])
+    matching = selectors.matches(layout.labels, layout.row_of, shape, rest)
+    return rest[matching & _tolerated(snapshot, shape, rest)]
+
+
+def _too_many(shape: PodShape, keys: Sequence[str], count: int) -> BadInput:
+    return BadInput(
+        f"the node selector uses {', '.join(keys)}, which node classes do not cover, and "
+        f"matches {count} nodes; such a selector may match at most {MOST_NAMES}. Select "
+        f"by a label that groups nodes, or narrow it down",
+        field="spec.affinity.nodeAffinity" if shape.affinity_terms else "spec.nodeSelector",
+    )
+
+
+def _members(layout: Layout) -> dict[str, tuple[NodeName, ...]]:
+    found = _classes(layout)
+    by_class = np.argsort(found.number, kind="stable")
+    ends = np.cumsum(np.bincount(found.number + 1, minlength=len(found.names) + 1))
+    members = np.split(layout.names[by_class], ends)[1:]
+    return {
+        name: tuple(sorted(nodes.tolist()))
+        for name, nodes in zip(found.names, members, strict=False)
+    }
 
 
 def _classes(layout: Layout) -> Classes:

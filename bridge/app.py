@@ -10,6 +10,7 @@ answered, then everything ends; pods and jobs stay as they are.
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -411,6 +412,8 @@ class App:
             group.create_task(self.watcher.run(), name="watcher")
             group.create_task(self.runner.run(), name="runner")
             await asyncio.gather(*(one.wait_for_sync() for one in self._reflectors))
+            gc.collect()
+            gc.freeze()  # what was listed lives long: no collection needs to walk it again
             group.create_task(self.nodes.run(), name="nodes")
             await self.watcher.wait_for_sync()
             group.create_task(self.recovery.run(), name="recovery")

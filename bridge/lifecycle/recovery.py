@@ -29,6 +29,8 @@ class Recovery:
         self._clock = clock
         self._interval_s = interval_s
         self._foreign: set[SlurmJobId] = set()
+        self._suspects: set[SlurmJobId] = set()
+        """Jobs of this cluster without a gang: cancelled if the next sweep finds them so again."""
 
     async def run(self) -> None:
         """Once all reflectors and the watcher have synced: recover, then sweep until cancelled."""
@@ -70,6 +72,7 @@ class Recovery:
         """Read every job that nothing explains, once. Raises Unreachable."""
         states = self._runner.watcher.states
         self._foreign &= states.keys()
+        self._suspects &= states.keys()
         for job_id in sorted(states.keys() - self._foreign):
             if self._runner.has_job(job_id):
                 continue
@@ -88,7 +91,10 @@ class Recovery:
             return  # its submit was answered while we read
         gang_id = GangId(identity.gang)
         machine = runner.machines.get(gang_id)
-        if machine is None:
+        if machine is None and facts.job_id not in self._suspects:
+            self._suspects.add(facts.job_id)  # its pods may only not be known yet
+        elif machine is None:
+            self._suspects.discard(facts.job_id)
             log.warning("job.leaked", slurm_job=facts.job_id, owner=identity.owner)
             runner.cancel_leak(facts.job_id)
         elif machine.job_id is not None:

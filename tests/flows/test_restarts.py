@@ -85,3 +85,50 @@ def test_killed_at_ten_moments_amid_fifty_waiting_jobs(arena: Arena, begin: Begi
     assert set(Counter(map(len, witness.bound.values()))) == {1}, "a pod on two nodes"
     assert len(witness.started) == JOBS
     assert set(Counter(map(len, witness.started.values()))) == {1}, "two jobs for one gang"
+
+
+def test_pods_deleted_while_the_bridge_is_down_leave_no_job(arena: Arena, begin: Begin) -> None:
+    """The one that ran and the one that waited: both jobs are found without a gang, and ended."""
+    begin(Nodes(count=1))
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=8))
+    arena.wait_bound("runs")
+    arena.create(manifests.pod("waits", NAMESPACE, gpus=8))
+    wait_for("two jobs", lambda: len(arena.slurm.live_jobs()) == 2)
+    arena.bridge.kill()
+    arena.without_webhooks()
+    for name in ("runs", "waits"):
+        arena.delete_pod(name)
+        arena.wait_gone(name)
+    assert len(arena.slurm.live_jobs()) == 2
+    arena.bridge.start()
+    arena.wait_idle(seconds=40)
+
+
+def test_only_jobs_of_this_cluster_are_ever_cancelled(arena: Arena, begin: Begin) -> None:
+    """Other JSON in admin_comment, another cluster's, more than our key: somebody else's."""
+    begin(Nodes(count=1))
+    own = arena.kubernetes.get("/api/v1/namespaces/kube-system")["metadata"]["uid"]
+
+    def comment(cluster: str, **more: object) -> str:
+        ours = {"cluster": cluster, "gang": "nobody", "generation": 0, "owner": "Pod/x/y"}
+        return json.dumps({names.ADMIN_COMMENT_KEY: ours, **more})
+
+    others = [
+        _somebodys(arena, text)
+        for text in ("", "{}", '{"pods":["team/x"]}', comment("another"), comment(own, more=1))
+    ]
+    leak = _somebodys(arena, comment(own))
+    wait_for("the leak is cancelled", lambda: arena.slurm.job(leak)["job_state"] == ["CANCELLED"],
+             seconds=40)  # fmt: skip
+    alive = {int(job["job_id"]) for job in arena.slurm.live_jobs()}
+    for job_id in others:
+        arena.slurm.cancel(job_id)
+    assert set(others) <= alive
+
+
+def _somebodys(arena: Arena, admin_comment: str) -> int:
+    return arena.slurm.submit(
+        name="somebody", partition="slurm-bridge", tasks=1, cpus_per_task=1,
+        admin_comment=admin_comment,
+        memory_per_node={"number": 64, "set": True, "infinite": False},
+    )  # fmt: skip

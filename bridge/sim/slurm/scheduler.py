@@ -18,6 +18,9 @@ NODE_NOT_AVAILABLE = "ReqNodeNotAvail, May be reserved for other job"
 TOPOLOGY_SHORT = "Insufficient resources in topology unit"
 
 
+_ROUNDS = 3
+
+
 class Actions(Protocol):
     """What the schedulers need of the cluster."""
 
@@ -160,8 +163,9 @@ def victims_for(
 ) -> list[Job]:
     """Running jobs of lower tiers to end so that the job fits; empty when that does not help.
 
-    In two rounds, as select/cons_tres does: take candidates away one by one until it fits, those on
-    few nodes first; then again with those first that hold most of the nodes it would get.
+    As select/cons_tres does: candidates are taken away one by one, those on few nodes first, until
+    the job fits. Then the same again, twice, with the one that made it fit in front and the others
+    by how many of the chosen nodes they hold: that spares those who were taken away in vain.
     """
 
     def tier(other: Job) -> int:
@@ -175,14 +179,21 @@ def victims_for(
     candidates.sort(key=lambda other: (tier(other), len(other.shares), other.id))
     if not candidates:
         return []
-    found = _remove_until_fits(cluster, job, candidates, allowed)
-    if found is None:
-        return []
-    slots = set(found[0])
-    candidates.sort(key=lambda other: -sum(share.slot in slots for share in other.shares))
-    found = _remove_until_fits(cluster, job, candidates, allowed) or found
-    chosen, removed = set(found[0]), found[1]
-    return [other for other in removed if any(share.slot in chosen for share in other.shares)]
+    victims: list[Job] = []
+    for _ in range(_ROUNDS):
+        found = _remove_until_fits(cluster, job, candidates, allowed)
+        if found is None:
+            break
+        tasks, removed = found
+        victims = [other for other in removed if _on(other, tasks)]
+        before = sorted(removed[:-1], key=lambda other: -_on(other, tasks))
+        candidates = [removed[-1], *before, *candidates[len(removed) :]]
+    return victims
+
+
+def _on(job: Job, tasks: dict[int, int]) -> int:
+    """How many of these nodes it holds."""
+    return sum(share.slot in tasks for share in job.shares)
 
 
 def _remove_until_fits(

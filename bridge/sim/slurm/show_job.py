@@ -143,7 +143,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "priority": number(job.priority),
         "qos": "",
         "required_nodes": request.required_text,
-        "scheduled_nodes": hosts.compress(job.planned) if job.pending else "",
+        "scheduled_nodes": hosts.compress(job.planned),
         "state_description": job.description,
         "state_reason": job.reason,
         "step_id": {
@@ -242,7 +242,6 @@ def _tres(cpus: int, memory_mib: int, nodes: int) -> str:
 
 
 def _allocation(job: Job) -> dict[str, Json]:
-    """A job that was cancelled while nodes were planned for it shows them as if it had had them."""
     shares = job.shares
     if not shares:
         return {
@@ -250,7 +249,7 @@ def _allocation(job: Job) -> dict[str, Json]:
             "billable_tres": number(None),
             "gres_detail": [],
             "job_resources": None,
-            "nodes": hosts.compress(job.planned) if not job.pending else "",
+            "nodes": "",
             "tres_alloc_str": "",
         }
     names = hosts.compress(job.nodes)

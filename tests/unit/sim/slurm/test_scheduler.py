@@ -70,6 +70,16 @@ def test_one_wide_victim_rather_than_two_narrow_ones() -> None:
     assert (wide.state, narrow.state, high.nodes) == ("PREEMPTED", "RUNNING", ("n1", "n2"))
 
 
+def test_who_was_taken_away_in_vain_is_spared() -> None:
+    """A job on one node that does not help stays, when a wider one alone is enough."""
+    cluster = a_cluster(leaves=(3,))
+    narrow = submit(cluster, cpus_per_task=4)
+    wide = submit(cluster, cpus_per_task=2, tasks=4)
+    high = submit(cluster, NOW + 1, cpus_per_task=2, tasks=3, partition="high")
+    assert (narrow.state, wide.state) == ("RUNNING", "PREEMPTED")
+    assert high.nodes == ("n1", "n2")
+
+
 def test_nobody_is_preempted_in_vain() -> None:
     """A higher job that no set of victims could make room for ends nobody."""
     cluster = a_cluster(leaves=(2,))

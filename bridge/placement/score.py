@@ -4,7 +4,7 @@ Each term is between 0 and 1, higher is better; the score is their weighted mean
 which nodes a gang gets; the score decides among several that are all right.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +42,8 @@ class ScoreWeights:
     """Backfill has planned this node for the job."""
     node_weight: float = 1.0
     """Slurm's own node weight: lower is preferred there."""
+    tier: float = 1.0
+    """Priority tier of the node's best partition: higher is looked at first by Slurm."""
 
 
 DEFAULT_WEIGHTS = ScoreWeights()
@@ -55,24 +57,23 @@ def score(
     near: Sequence[NodeName] = (),
     scheduled: Sequence[NodeName] = (),
     node_weights: Mapping[NodeName, int] | None = None,
+    tiers: Mapping[NodeName, int] | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
 ) -> npt.NDArray[np.int64]:
     """(candidates,) int64 0…10. Unknown nodes score 0.
 
     `near`: nodes of the rest of the gang; `scheduled`: nodes that Slurm's backfill has planned;
-    `node_weights`: Slurm's weights (1 where not given). Terms without an input, and devices that
-    no candidate has, do not count.
+    `node_weights` and `tiers`: Slurm's (1 where not given). Terms without an input, and devices
+    that no candidate has, do not count.
     """
-    given = None
-    if node_weights:
-        given = np.array([node_weights.get(node, 1) for node in candidates], dtype=np.float64)
     return score_rows(
         snapshot,
         shape,
         snapshot.rows(candidates),
         near=snapshot.rows(near),
         scheduled=snapshot.rows(scheduled),
-        node_weights=given,
+        node_weights=_by_node(candidates, node_weights),
+        tiers=_by_node(candidates, tiers),
         weights=weights,
     )
 
@@ -85,9 +86,10 @@ def score_rows(
     near: Rows = NO_ROWS,
     scheduled: Rows = NO_ROWS,
     node_weights: Terms | None = None,
+    tiers: Terms | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
 ) -> npt.NDArray[np.int64]:
-    """`score` for rows of the snapshot; `node_weights` (rows,)."""
+    """`score` for rows of the snapshot; `node_weights` and `tiers` (rows,)."""
     if not len(rows):
         return np.zeros(0, dtype=np.int64)
     total = np.zeros(len(rows), dtype=np.float64)
@@ -98,7 +100,8 @@ def score_rows(
         (weights.waste, waste),
         (weights.distance, _nearness(snapshot, rows, near[near >= 0])),
         (weights.scheduled, np.isin(rows, scheduled[scheduled >= 0]) if len(scheduled) else None),
-        (weights.node_weight, _lightness(node_weights)),
+        (weights.node_weight, _spread(node_weights, best=np.min)),
+        (weights.tier, _spread(tiers, best=np.max)),
     ):
         if term is not None and weight > 0:
             total += weight * term
@@ -164,11 +167,15 @@ def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
     return near
 
 
-def _lightness(given: Terms | None) -> Terms | None:
-    """1 for the lightest candidate, 0 for the heaviest."""
+def _by_node(candidates: Sequence[NodeName], given: Mapping[NodeName, int] | None) -> Terms | None:
+    if not given:
+        return None
+    return np.array([given.get(node, 1) for node in candidates], dtype=np.float64)
+
+
+def _spread(given: Terms | None, *, best: Callable[[Terms], np.float64]) -> Terms | None:
+    """1 for the best of the given numbers, 0 for the one furthest from it; None if all are one."""
     if given is None:
         return None
-    lightest, heaviest = given.min(), given.max()
-    if lightest == heaviest:
-        return None
-    return np.asarray((heaviest - given) / (heaviest - lightest))
+    away = np.abs(given - best(given))
+    return np.asarray(1.0 - away / away.max()) if away.any() else None

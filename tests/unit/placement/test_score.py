@@ -86,12 +86,13 @@ def test_nearer_to_the_gang_is_better() -> None:
 
 
 def test_what_slurm_has_planned_counts() -> None:
-    """Backfill's nodes, and the lighter of Slurm's node weights."""
+    """Backfill's nodes, the lighter of Slurm's node weights, the higher of its tiers."""
     nodes = table(a1=0, a2=0).snapshot()
     planned = score(nodes, PLAIN, names("a1", "a2"), scheduled=names("a2"))
     assert planned.tolist() == [0, 10]
     weights = {NodeName("a1"): 10, NodeName("a2"): 20}
     assert score(nodes, PLAIN, names("a1", "a2"), node_weights=weights).tolist() == [10, 0]
+    assert score(nodes, PLAIN, names("a1", "a2"), tiers=weights).tolist() == [0, 10]
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Tuning:
     """Times that the machine waits, in seconds."""
 
     condition_interval_s: float = 10.0
-    """Between two writes of one pod's condition while it waits."""
+    """Between two writes of one pod's condition, whatever they say."""
     first_condition_s: float = 0.5
     """A job that starts within this time gets no `waits` condition at all."""
     retry_first_s: float = 0.5
@@ -362,7 +362,7 @@ class GangMachine:
             if condition == written:
                 continue
             due_s = at_s + self._tuning.condition_interval_s
-            if condition.status != "True" and now_s < due_s:
+            if now_s < due_s:
                 self._wake_at(due_s)
                 continue
             self._written[pod.uid] = (condition, now_s)

@@ -2,7 +2,7 @@
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import state, wait_for
+from tests.arena.api import Object, state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.flows.conftest import Begin
 
@@ -22,8 +22,13 @@ def test_a_bare_pod_waits_in_slurm_runs_where_slurm_said_and_its_job_ends_with_i
     assert job["name"] == f"{NAMESPACE}/web"
     (node,) = job["job_resources"]["nodes"]["allocation"]
     assert (node["cpus"]["count"], node["memory"]["allocated"]) == (4, 3072)
-    told = wait_for("it is told", lambda: condition(arena.kubernetes.pod(NAMESPACE, "web") or {}))
-    assert (told["status"], told["reason"]) == ("True", "Allocated")
+    told = arena.wait_pod("web", "is told", lambda pod: allocated(pod) == ("True", "Allocated"))
+    assert node_of(pod) in (condition(told) or {})["message"]
     arena.delete_pod("web")
     arena.wait_gone("web")
     wait_for("the job ends", lambda: state(arena.slurm.job(job["job_id"])) == "CANCELLED")
+
+
+def allocated(pod: Object) -> tuple[str, str]:
+    told = condition(pod) or {"status": "", "reason": ""}
+    return told["status"], told["reason"]

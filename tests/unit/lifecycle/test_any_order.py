@@ -104,5 +104,5 @@ class AnyOrder(RuleBasedStateMachine):
         assert not self.world.live_jobs, "leaked"
 
 
-AnyOrder.TestCase.settings = settings(max_examples=300, stateful_step_count=40, deadline=None)
+AnyOrder.TestCase.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
 TestAnyOrder = AnyOrder.TestCase

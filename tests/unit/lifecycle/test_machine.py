@@ -107,6 +107,21 @@ def test_a_waiting_pod_shows_slurms_reason_once_in_ten_seconds() -> None:
     assert [told.condition.reason for told in world.conditions] == ["Priority", "Other29"]
 
 
+def test_even_good_news_keep_to_the_interval() -> None:
+    """A pod that was told that it waits is told of its place when the interval is over."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.pass_time(1)
+    assert [told.condition.status for told in world.conditions] == ["False"]
+    world.start(SlurmJobId(1))
+    world.perform()
+    world.pass_time(5)
+    assert len(world.conditions) == 1
+    world.pass_time(5)
+    assert [told.condition.status for told in world.conditions] == ["False", "True"]
+
+
 @pytest.mark.parametrize("state", ["CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "SUSPENDED"])
 def test_when_slurm_takes_the_resources_the_pods_are_told_and_deleted(state: str) -> None:
     """Whatever the way Slurm ended it, and once only."""

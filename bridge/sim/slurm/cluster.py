@@ -88,7 +88,7 @@ class Cluster:
         self._moments: list[tuple[float, int, Callable[[float], None]]] = []
         self._moment_count = 0
         self._pass_due = self._backfill_due = math.inf
-        self._changes: list[Change] = []
+        self._watchers: list[Callable[[Change], None]] = []
 
     # Time
 
@@ -97,8 +97,12 @@ class Cluster:
         timed = self._moments[0][0] if self._moments else math.inf
         return min(timed, self._pass_due, self._backfill_due)
 
-    def advance(self, now: float) -> list[Change]:
-        """Let happen, in order, what was due up to `now`; what changed since the last call."""
+    def watch(self, tell: Callable[[Change], None]) -> None:
+        """Tell of every change of a job's state from now on, in order, as it happens."""
+        self._watchers.append(tell)
+
+    def advance(self, now: float) -> None:
+        """Let happen, in order, what was due up to `now`."""
         while (due := self.next_due()) <= now:
             if self._moments and self._moments[0][0] == due:
                 heapq.heappop(self._moments)[2](due)
@@ -106,8 +110,6 @@ class Cluster:
                 self.schedule(due)
             else:
                 self._backfill(due)
-        changes, self._changes = self._changes, []
-        return changes
 
     def schedule(self, now: float) -> None:
         """One pass of the main scheduler."""
@@ -361,7 +363,9 @@ class Cluster:
         return priority
 
     def _note(self, job: Job, now: float) -> None:
-        self._changes.append(Change(now, job.id, job.state, job.nodes))
+        change = Change(now, job.id, job.state, job.nodes)
+        for tell in self._watchers:
+            tell(change)
 
     # What an observer may ask
 

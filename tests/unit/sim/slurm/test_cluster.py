@@ -31,20 +31,23 @@ def test_decisions_take_the_time_they_are_told() -> None:
     assert (job.state, job.start_s) == ("RUNNING", NOW + 0.5)
 
 
-def test_changes_are_told_once_and_in_order() -> None:
-    """`advance` gives what happened since it was last called."""
+def test_every_change_is_told_at_its_time() -> None:
+    """Whoever watches hears of each state of each job once, in order, whoever caused it."""
     cluster = a_cluster(leaves=(1,))
-    first, second = (submit_quietly(cluster, cpus_per_task=4) for _ in range(2))
-    cluster.advance(NOW)
-    cluster.cancel(first.id, NOW + 5)
-    told = [(change.job_id, change.state) for change in cluster.advance(NOW + 6)]
-    assert told == [(first.id, "CANCELLED"), (second.id, "RUNNING")]
-    assert not cluster.advance(NOW + 6)
-
-
-def submit_quietly(cluster: Cluster, **description: Any) -> Any:
-    job, _ = cluster.submit(a_request(cluster, **description), NOW)
-    return job
+    told: list[tuple[float, int, str]] = []
+    cluster.watch(lambda change: told.append((change.at_s - NOW, change.job_id, change.state)))
+    first = submit(cluster, cpus_per_task=4, time_limit=1)
+    second = submit(cluster, cpus_per_task=4)
+    cluster.advance(NOW + 99)
+    cluster.cancel(second.id, NOW + 100)
+    assert told == [
+        (0, first.id, "PENDING"),
+        (0, first.id, "RUNNING"),
+        (0, second.id, "PENDING"),
+        (60, first.id, "TIMEOUT"),
+        (60, second.id, "RUNNING"),
+        (100, second.id, "CANCELLED"),
+    ]
 
 
 def test_time_limit_ends_a_job_at_its_moment() -> None:

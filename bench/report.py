@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 Value = str | int | float | bool | None
@@ -72,7 +73,7 @@ class Report:
         path.write_text(json.dumps(self.as_json(), indent=1) + "\n", encoding="utf-8")
         missed = [floor.metric for floor in self.floors if not floor.ok]
         if missed:
-            console.print(f"[bold red]missed:[/] {', '.join(missed)}")
+            console.print(f"[bold red]missed:[/] {escape(', '.join(missed))}")
         return 1 if missed else 0
 
     def as_json(self) -> dict[str, object]:
@@ -114,7 +115,7 @@ def _rows_table(report: Report) -> Table:
         numeric = all(not isinstance(row.get(column), str) for row in report.rows)
         table.add_column(column, justify="right" if numeric else "left")
     for row in report.rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
+        table.add_row(*(escape(_cell(row.get(column))) for column in columns))
     return table
 
 

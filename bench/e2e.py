@@ -6,10 +6,10 @@ gets the same objects, nodes and client QPS, in alternating rounds. Times are re
 on one monotonic clock, from before the create call to the watch event with nodeName (bindings).
 
 All of it shares one machine's processors, and maybe with other work. So the row also has what a
-pod costs in processor time, by part (bridge, both kube-schedulers, the rest of Kubernetes, Slurm;
-ms a pod), and in `others` the share of the machine that went elsewhere. `seen` and `pinned` are
-medians of the way to the first watch event and to the patch that pins; `ratio` is ours per stock
-in pods/s. Exits non-zero when anything does not complete; floors come with the work on speed.
+pod costs in processor time by part (`bridge` to `slurm`, ms a pod), and in `others` the share of
+the machine that went elsewhere. `seen` and `pinned` are medians of the way to the first watch
+event and to the patch that pins; `ratio` is ours per stock in pods/s. Exits non-zero when anything
+does not complete; floors come with the work on speed.
 
     python -m bench.e2e --pods 50 500 --rounds 3
 """
@@ -38,9 +38,13 @@ CONNECTIONS = 8
 _PARTS = {
     "bridge": ("bridge",),
     "sched": ("kube-scheduler", "bridge-scheduler"),
-    "kube": ("kube-apiserver", "etcd", "kube-controller-manager", "kwok"),
+    "api": ("kube-apiserver",),
+    "etcd": ("etcd",),
+    "kcm": ("kube-controller-manager",),
+    "kwok": ("kwok",),
     "slurm": ("slurmctld", "slurmrestd"),
 }
+"""Column → processes."""
 
 
 @dataclass(slots=True)

@@ -1,6 +1,8 @@
 """Record slurmrestd's answers: `python -m tests.recording.slurm --url U --token-file F`.
 
-The Slurm must be one that nobody else uses: nodes and jobs are made and removed.
+The Slurm must be one that nobody else uses: nodes and jobs are made and removed. It is configured
+as in scenarios/slurm.conf and scenarios/topology.yaml; all of it takes eleven minutes, nearly
+three of them for what slurmrestd answers while slurmctld is down (with --stop and --start).
 """
 
 import argparse
@@ -30,6 +32,12 @@ def main(arguments: list[str] | None = None) -> int:
     session = Session(url=chosen.url, token=token, version=chosen.version, hooks=hooks)
     _, answer = session.send("GET", "/openapi/v3")
     release = answer["info"]["x-slurm"]["release"]
+    _, answer = session.send("GET", "/partitions/")
+    tiers = {row["name"]: row["priority"]["tier"] for row in answer["partitions"]}
+    if tiers != {"slurm-bridge": 1, "high": 10}:
+        parser.error(
+            f"partitions and tiers are {tiers}; see scenarios/slurm.conf for what is needed"
+        )
     chosen.out.mkdir(parents=True, exist_ok=True)
     failed = 0
     playable = [name for name in scenarios.ALL if hooks or name != "outage"]

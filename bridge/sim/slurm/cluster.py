@@ -367,6 +367,21 @@ class Cluster:
         for tell in self._watchers:
             tell(change)
 
+    def lose_state(self) -> None:
+        """slurmctld starts with an empty state folder: no nodes, no jobs, ids begin anew."""
+        for node in list(self.table):
+            node.jobs.clear()
+            self.table.remove(node)
+        for switch in self.tree.switches if self.tree else ():
+            switch.nodes = 0
+        self.jobs.clear()
+        self._waiting.clear()
+        self._running.clear()
+        self._moments.clear()
+        self._queue = scheduler.Queue(self.partitions)
+        self._next_id, self._next_priority = self.behaviour.first_job_id, FIRST_PRIORITY
+        self._pass_due = self._backfill_due = math.inf
+
     # What an observer may ask
 
     def shares_on(self, name: str) -> dict[int, Share]:

@@ -74,6 +74,15 @@ class EmbeddedSlurm:
             raise RuntimeError("EmbeddedSlurm is not running: use `async with`")
         return Path(self._folder.name) / "token"
 
+    @property
+    def controller_up(self) -> bool:
+        """Whether slurmctld answers slurmrestd; set it to let it go down and come back."""
+        return self.rest.controller_up
+
+    @controller_up.setter
+    def controller_up(self, up: bool) -> None:
+        self.rest.controller_up = up
+
     def now(self) -> float:
         """The cluster's time."""
         return self._clock.time()

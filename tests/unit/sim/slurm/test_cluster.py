@@ -170,6 +170,21 @@ def test_a_pending_job_whose_feature_vanished_is_held_until_touched() -> None:
     assert job.nodes == ("b",)
 
 
+def test_after_a_loss_of_state_ids_begin_anew() -> None:
+    """Nodes and jobs are gone, and the next job has an id that another one had."""
+    cluster = a_cluster()
+    first = submit(cluster, time_limit=1)
+    submit(cluster, cpus_per_task=4)
+    cluster.lose_state()
+    assert not len(cluster.table)
+    add_node(cluster, "n0", cpus=4)
+    again = submit(cluster, NOW + 1)
+    assert (again.id, again.state) == (first.id, "RUNNING")
+    cluster.advance(NOW + 1000)
+    assert again.running
+    invariants.validate(cluster)
+
+
 def test_nodesets_are_counted_when_a_node_is_registered() -> None:
     """A feature that an update brings makes a node part of a partition only then."""
     partitions = (Partition("slurm-bridge", default=True, feature="bridge"),)

@@ -151,12 +151,12 @@ async def test_slurmctld_down() -> None:
     """Every endpoint fails in its own way; when it is back all is as before."""
     async with running() as caller:
         _, answer = await caller.ask("POST", SUBMIT, JOB)
-        caller.slurm.rest.controller_up = False
+        caller.slurm.controller_up = False
         assert (await caller.ask("GET", "/ping/"))[1]["pings"][0]["responding"] is False
         assert (await caller.ask("GET", STATES))[0] == 500
         assert (await caller.ask("GET", "/nodes/"))[0] == 502
         assert (await caller.ask("DELETE", f"/job/{answer['job_id']}"))[0] == 403
-        caller.slurm.rest.controller_up = True
+        caller.slurm.controller_up = True
         assert await caller.states() == {str(answer["job_id"]): ["RUNNING"]}
 
 

@@ -327,7 +327,7 @@ class Runner:
         began_s = self._clock.monotonic()
         try:
             spec = self._spec(instruction.gang, instruction.generation, instruction.excluded)
-            job_id = await self.client.submit(describe.description(spec))
+            job_id = await self.client.submit(describe.description(spec), at_once=True)
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:

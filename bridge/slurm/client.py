@@ -4,7 +4,7 @@ A submit is never sent twice: a lost answer is looked for by the job's identity 
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Self
 from urllib.parse import quote
 
@@ -14,6 +14,7 @@ from bridge.clock import Clock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.slurm import answers, errno
 from bridge.slurm.answers import Operation
+from bridge.slurm.at_once import DEFERRED, AtOnce, startable
 from bridge.slurm.auth import TokenSource
 from bridge.slurm.errno import Kind
 from bridge.slurm.errors import (
@@ -23,6 +24,7 @@ from bridge.slurm.errors import (
     MalformedAnswer,
     NotAuthorised,
     NotFound,
+    ServerTooOld,
     SlurmError,
     Unavailable,
 )
@@ -32,6 +34,7 @@ from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.session import Session
 from bridge.slurm.submissions import Attempt, Submissions
+from bridge.slurm.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +71,7 @@ class SlurmClient:
         )
         self._clock = clock
         self._submissions = Submissions()
+        self._at_once = AtOnce()
 
     async def __aenter__(self) -> Self:
         return self
@@ -120,8 +124,13 @@ class SlurmClient:
 
     # -- jobs ----------------------------------------------------------------------------------
 
-    async def submit(self, job: JobDescription, *, recover: bool = True) -> SlurmJobId:
+    async def submit(
+        self, job: JobDescription, *, recover: bool = True, at_once: bool = False
+    ) -> SlurmJobId:
         """Submit a job; its id.
+
+        With `at_once` Slurm is asked to start it in this very call, where that is likely (see
+        the module at_once); where it doesn't, the job is queued as any other.
 
         With `recover`, a lost answer is looked for by `admin_comment`, which must then be this
         job's alone; what is not found raises Unavailable, and the next submit with the same
@@ -132,7 +141,7 @@ class SlurmClient:
         operation = Operation(f"submitting job {job.name!r}", about="job", safe=False)
         identity = (job.admin_comment or "") if recover else ""
         if not identity:
-            return await self._submit(job, operation)
+            return await self._make(job, operation, at_once=at_once)
         if self._submissions.blind:
             await self.job_states()
         if (before := self._submissions.lost_before(identity)) is not None:
@@ -141,7 +150,7 @@ class SlurmClient:
                 return found
         attempt = self._submissions.begin(identity)
         try:
-            job_id = await self._submit(job, operation)
+            job_id = await self._make(job, operation, at_once=at_once)
         except Unavailable as error:
             if error.nothing_done:
                 raise
@@ -152,10 +161,30 @@ class SlurmClient:
         self._submissions.answered(job_id, identity)
         return job_id
 
-    async def _submit(self, job: JobDescription, operation: Operation) -> SlurmJobId:
-        answer, _ = await self._session.call(
+    async def _make(
+        self, job: JobDescription, operation: Operation, *, at_once: bool
+    ) -> SlurmJobId:
+        """The job, running or queued."""
+        if at_once and startable(job) and self._at_once.worth_asking(self._clock.monotonic()):
+            try:
+                job_id = await self._submit(
+                    operation, lambda wire: Request("POST", "/job/allocate", wire.allocation(job))
+                )
+            except Unavailable:
+                raise
+            except SlurmError as error:  # whatever it is, the queue has the last word
+                never = error.number == DEFERRED or isinstance(error, ServerTooOld)
+                self._at_once.refused(self._clock.monotonic(), always=never)
+                log.debug("job.not_started_at_once", job=job.name, error=str(error))
+            else:
+                self._at_once.granted()
+                return job_id
+        return await self._submit(
             operation, lambda wire: Request("POST", "/job/submit", wire.submission(job))
         )
+
+    async def _submit(self, operation: Operation, request: Callable[[Wire], Request]) -> SlurmJobId:
+        answer, _ = await self._session.call(operation, request)
         found = answers.envelope(answer, operation)
         problem = answers.judge(found, answer, operation)
         job_id = SlurmJobId(found.job_id or 0)
@@ -229,7 +258,9 @@ class SlurmClient:
             operation, lambda _: Request("GET", f"/job/{job_id:d}")
         )
         job = answers.read(answer, operation, lambda body: wire.job(answers.parsed(body), job_id))
-        self._submissions.read(job.id, job.admin_comment)
+        # A start at once that was refused leaves its identity to the job that is queued for it.
+        never_was = job.state == "FAILED" and job.reason == "BadConstraints"
+        self._submissions.read(job.id, "" if never_was else job.admin_comment)
         return job
 
     async def job_states(self) -> dict[SlurmJobId, frozenset[str]]:
@@ -251,6 +282,7 @@ class SlurmClient:
             return None, before
         states = answers.read(answer, operation, wire.states)
         self._submissions.listed(frozenset(states))
+        self._at_once.listed(states.values())
         return states, answer.body
 
     async def update_job(self, job_id: SlurmJobId, changes: JobChanges) -> None:

@@ -19,6 +19,7 @@ from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres, JobIdentity
 from bridge.slurm import (
+    EXTERNAL_JOB,
     AlreadyExists,
     InvalidRequest,
     Job,
@@ -239,6 +240,44 @@ async def test_a_gang_gets_what_it_asked_for(client: SlurmClient) -> None:
         over = await client.get_job(job_id)
         assert over.state == "CANCELLED"
         assert over.grants == ()
+
+
+_OWN: dict[str, object] = {"user_id": None, "group_id": None}
+"""Of the token's user."""
+
+
+async def test_a_job_starts_in_the_call_that_submits_it(client: SlurmClient) -> None:
+    """On free nodes it runs when its id is known; its end frees the node."""
+    async with _nodes(client, 1) as nodes:
+        for _ in range(2):
+            asked = _job(nodes[0], tasks=2, tres_per_task="gres/gpu:4", **_OWN)
+            job_id = await client.submit(asked, recover=False, at_once=True)
+            job = await client.get_job(job_id)
+            assert (job.state, job.nodes) == ("RUNNING", nodes)
+            assert EXTERNAL_JOB in job.flags
+            assert job.grants[0].gres == (Gres("gpu", "h100", 8),)
+            await client.cancel_job(job_id)
+
+
+async def test_a_job_that_cannot_start_at_once_waits_its_turn(client: SlurmClient) -> None:
+    """On busy nodes, and behind others, it is queued, and starts when they have ended."""
+    async with _nodes(client, 1) as nodes:
+        whole = _job(nodes[0], tasks=1, tres_per_task="gres/gpu:8", **_OWN)
+        first, second, third = [await client.submit(whole, at_once=True) for _ in range(3)]
+        assert (await client.get_job(first)).running
+        assert (await client.get_job(second)).pending
+        assert (await client.get_job(third)).pending
+        await client.cancel_job(first)
+        await _running(client, second)
+        assert (await client.get_job(third)).pending
+
+
+async def test_a_job_of_another_user_is_that_users(client: SlurmClient) -> None:
+    """Also where it might start at once, which Slurm offers for the token's user only."""
+    async with _nodes(client, 1) as nodes:
+        job_id = await client.submit(_job(nodes[0]), recover=False, at_once=True)
+        assert (await client.get_job(job_id)).raw["user_id"] == 1000
+        await client.cancel_job(job_id)
 
 
 async def test_a_waiting_job_can_be_changed(client: SlurmClient) -> None:

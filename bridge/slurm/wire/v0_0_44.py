@@ -44,6 +44,14 @@ class Wire44:
             return {"script": job.script, "job": {**fields, **job.others}}
         return {"job": {**fields, **job.others}}
 
+    def allocation(self, job: JobDescription) -> dict[str, Any]:
+        """Body of `POST /job/allocate` for a job that starts now or never.
+
+        Without `immediate` slurmrestd would hold the answer back until the job starts.
+        """
+        said = self.submission(job)
+        return {"job": {**said["job"], "immediate": True}}
+
     def changes(self, changes: JobChanges) -> dict[str, Any]:
         """Body of `POST /job/{id}`."""
         return {**self._fields(changes), **changes.others}

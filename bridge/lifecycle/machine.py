@@ -433,7 +433,7 @@ class GangMachine:
         """(the pod's node, or None; the sentence for the user while there is none)."""
         row = self.pods.get(pod)
         alive = self.facts is not None and self.facts.allocation is not None
-        if row is not None and row.job_id is not None and row.job_id == self.job_id and alive:
+        if row is not None and alive and self._is_pinned(row):
             return self.slots.node_of(pod), ""
         if self._problem or self._trouble:
             return None, self._problem or self._trouble
@@ -442,6 +442,16 @@ class GangMachine:
         if self._room is not None and self.job_id is not None:
             return None, sentences.waits_for_room(self.job_id, self._room.reason).message
         return None, f"is {self.state.value.lower()} in slurm-bridge"
+
+    def _is_pinned(self, pod: Pod) -> bool:
+        """Under the gang's job; or under way to that and, though last seen gated, asked for.
+
+        kube-scheduler hears of the patch when the API server does, and may ask before its answer
+        has come to us. Told to wait then, it would try that pod again only after a second.
+        """
+        if pod.job_id is None:
+            return pod.uid in self._pinning and pod.gated_by_us
+        return pod.job_id == self.job_id
 
     # -- changes of facts that several events share ----------------------------------------------
 

@@ -64,6 +64,19 @@ def test_one_pod_is_enough_to_queue_the_whole_gang_and_ranks_keep_their_order() 
     assert ranks == {0: "n1-0", 1: "n1-1", 2: "n1-2"}
 
 
+def test_the_extender_lets_a_pod_through_whose_patch_is_not_answered_yet() -> None:
+    """kube-scheduler may hear of it first; a pod that no patch is under way for still waits."""
+    world = released(single=True)
+    pod = world.create()
+    world.perform()
+    assert world.machine.verdict_for(pod.uid)[0] is None
+    world.start(SlurmJobId(1))
+    (pin,) = [one for one in world.todo if isinstance(one, do.PinPod)]
+    assert world.machine.verdict_for(pod.uid) == (pin.node, "")
+    world.change(pod.uid, gates=())
+    assert world.machine.verdict_for(pod.uid)[0] is None
+
+
 def test_nothing_is_decided_before_recovery_has_told_what_there_is() -> None:
     """A held machine submits nothing: the gang's job may be in Slurm already."""
     world = World(single=True)

@@ -21,8 +21,8 @@ import typer
 import bridge
 from bridge import config, errors
 from bridge.cli import config as config_commands
+from bridge.cli import demo, run, version
 from bridge.cli import invocation as invocations
-from bridge.cli import run, version
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -108,6 +108,7 @@ def application() -> typer.Typer:
     )
     root.callback()(_root)
     root.command("run")(run.run)
+    root.command("demo")(demo.demo)
     root.add_typer(config_commands.commands())
     return root
 

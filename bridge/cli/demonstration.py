@@ -1,0 +1,174 @@
+"""What `slurm-bridge demo` does: a bridge between an embedded Kubernetes and an embedded Slurm.
+
+All of it in this process, but nobody takes a short cut: the API server calls the webhook, the
+kube-scheduler stand-in calls the extender (HTTPS, with its client certificate), and an observer
+that only reads the API server and slurmrestd says how it went.
+"""
+
+import asyncio
+import json
+import shutil
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvloop
+from rich.console import Console
+
+from bridge import config, names, telemetry
+from bridge.admission import webhook_config
+from bridge.app import App
+from bridge.clock import Clock, SystemClock
+from bridge.errors import BridgeError
+from bridge.sim.demo import scene as scenes
+from bridge.sim.demo import summary
+from bridge.sim.demo.chronicle import Chronicle
+from bridge.sim.demo.colours import Colours
+from bridge.sim.demo.observer import Observer
+from bridge.sim.demo.play import Outcome, Pace, Play
+from bridge.sim.demo.scene import Scene
+from bridge.sim.demo.screen import screen
+from bridge.sim.demo.stage import TOPOLOGY, Stage
+
+FAILED, INTERRUPTED = 1, 130
+_STANDS_WITHIN_S = 30.0
+_PIPE_COLUMNS = 120
+
+
+class NotStanding(BridgeError):
+    """The demo's cluster did not come up."""
+
+
+def run(*, quick: bool, as_json: bool) -> int:
+    """All of `slurm-bridge demo`; the exit code."""
+    scene = scenes.QUICK if quick else scenes.FULL
+    folder = Path(tempfile.mkdtemp(prefix="slurm-bridge-demo-"))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PIPE_COLUMNS
+    log_file = folder / "bridge.log"
+    with log_file.open("w") as log:
+        telemetry.configure(level="info", log_format="console", stream=log)
+        outcome = uvloop.run(_on_console(scene, console, folder))
+    interrupted = outcome.ending == "interrupted"
+    if interrupted:
+        console.print(f"interrupted after {outcome.chronicle.sight.at_s:.1f} s")
+    else:
+        colours = Colours(one.name for one in scene.workloads)
+        console.print(summary.table(outcome, colours, width=console.width))
+    if outcome.ok or interrupted:
+        shutil.rmtree(folder)
+    else:
+        console.print(f"what the bridge did: {log_file}", soft_wrap=True)
+    if as_json:
+        print(json.dumps(summary.as_object(outcome)), flush=True)
+    if interrupted:
+        return INTERRUPTED
+    return 0 if outcome.ok else FAILED
+
+
+async def _on_console(scene: Scene, console: Console, folder: Path) -> Outcome:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    console.print(
+        f"an embedded Kubernetes and Slurm come up: {scene.nodes} nodes, {scene.gpus} GPUs"
+    )
+    shown = screen(console, scene)
+    async with standing(scene, clock=SystemClock(), folder=folder) as play:
+        with shown:
+            return await play.run(stop, shown.show)
+
+
+@asynccontextmanager
+async def standing(
+    scene: Scene, *, clock: Clock, folder: Path, pace: Pace | None = None, extender_url: str = ""
+) -> AsyncIterator[Play]:
+    """The cluster with a bridge in it, its nodes registered; a play that can be run.
+
+    `folder` takes the certificates. `extender_url` has kube-scheduler call another extender than
+    the bridge's. Raises NotStanding.
+    """
+    async with Stage(scene, clock=clock) as stage:
+        settings = _settings(stage, folder)
+        app = await App.build(settings, clock=clock)
+        async with _at_work(app, clock):
+            tls = folder / "tls"
+            await stage.furnish(await _webhooks(app.https.port, tls / "ca.crt"))
+            if extender_url:
+                await stage.connect_extender(extender_url)
+            else:
+                await stage.connect_extender(
+                    f"https://127.0.0.1:{app.https.port}{names.EXTENDER_PREFIX}",
+                    ca=tls / "ca.crt",
+                    client=(tls / "client.crt", tls / "client.key"),
+                )
+            async with stage.ask_kubernetes() as kubernetes, await stage.ask_slurm() as slurm:
+                observer = Observer(kubernetes, slurm, clock=clock)
+                await _until_registered(observer, scene, clock)
+                chronicle = Chronicle(scene, await observer.nodes())
+                yield Play(
+                    scene, kubernetes=kubernetes, observer=observer, chronicle=chronicle,
+                    clock=clock, pace=pace,
+                )  # fmt: skip
+
+
+def _settings(stage: Stage, folder: Path) -> config.Settings:
+    return config.Settings.model_validate(
+        {
+            "slurmRestApi": stage.slurm.url,
+            "partition": scenes.PARTITION,
+            "managedNamespaces": [scenes.NAMESPACE],
+            "slurm": {"tokenFile": str(stage.slurm.token_file), "pollIntervalS": 0.2},
+            "kubernetes": {"kubeconfig": str(stage.kubernetes.kubeconfig), "qps": 2000},
+            "server": {
+                "listen": "127.0.0.1:0",
+                "metricsListen": "127.0.0.1:0",
+                "certificateDir": str(folder / "tls"),
+            },
+            "nodes": {"topology": TOPOLOGY},
+            "conditionIntervalS": 2,
+        }
+    )
+
+
+@asynccontextmanager
+async def _at_work(app: App, clock: Clock) -> AsyncIterator[None]:
+    """The bridge runs and is ready; what ends it before its time is raised here."""
+    stop = asyncio.Event()
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(app.run(stop), name="bridge")
+            async with asyncio.timeout(_STANDS_WITHIN_S):
+                while not (app.https.port and app.runner.recovered):
+                    await clock.sleep(0.02)
+            try:
+                yield
+            finally:
+                stop.set()
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None  # who failed first says why
+    finally:
+        await app.close()
+
+
+async def _webhooks(port: int, ca: Path) -> list[webhook_config.Manifest]:
+    target = webhook_config.Target(
+        url=f"https://127.0.0.1:{port}", ca=await asyncio.to_thread(ca.read_bytes)
+    )
+    calls = webhook_config.Calls(managed_namespaces=(scenes.NAMESPACE,))
+    return [webhook_config.mutating(calls, target), webhook_config.validating(calls, target)]
+
+
+async def _until_registered(observer: Observer, scene: Scene, clock: Clock) -> None:
+    until_s = clock.monotonic() + _STANDS_WITHIN_S
+    while len(known := await observer.registered()) < scene.nodes:
+        if clock.monotonic() > until_s:
+            raise NotStanding(
+                f"{len(known)} of {scene.nodes} nodes were registered in Slurm within "
+                f"{_STANDS_WITHIN_S:.0f} s; is the machine very busy?"
+            )
+        await clock.sleep(0.1)

@@ -1,0 +1,199 @@
+"""What became of each workload, told from one sight after the other (pure)."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+from bridge.sim.demo.scene import Scene, Workload
+from bridge.sim.demo.sight import Node, Pod, Sight, SlurmJob
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """Something worth a line; `at_s` in the play's time."""
+
+    at_s: float
+    workload: str
+    text: str
+
+
+@dataclass(slots=True)
+class Story:
+    """One workload so far; times in the play's seconds, None while it has not happened."""
+
+    workload: Workload
+    arrived_s: float | None = None
+    started_s: float | None = None
+    """When all pods of a gang had been bound, or the first of the others."""
+    running_since_s: float | None = None
+    """When its present Slurm job was first seen running."""
+    done_s: float | None = None
+    slurm_jobs: set[int] = field(default_factory=set)
+    preempted: int = 0
+    """How many of its Slurm jobs had to make way."""
+    nodes: set[str] = field(default_factory=set)
+    """Those of its last run."""
+    waits: dict[str, float] = field(default_factory=dict)
+    """Pod uid → seconds from its creation to its binding."""
+
+    @property
+    def waited_s(self) -> float | None:
+        """What its pods waited: the median, None before one was bound."""
+        return median(self.waits.values()) if self.waits else None
+
+
+class Chronicle:
+    """All stories, and the happenings since anybody asked."""
+
+    def __init__(self, scene: Scene, nodes: Iterable[Node]) -> None:
+        self.scene = scene
+        self.nodes = {node.name: node for node in nodes}
+        leaves = dict.fromkeys(
+            node.leaf for node in sorted(self.nodes.values(), key=lambda one: one.switches)
+        )
+        self.leaves = {leaf: number for number, leaf in enumerate(leaves, start=1)}
+        """Leaf switches in the fabric's order, numbered for people."""
+        self.stories = {one.name: Story(one) for one in scene.workloads}
+        self.sight = Sight(0.0, 0.0)
+        """The last one."""
+        self.busy_gpu_s = 0.0
+        """GPUs that pods held, times seconds."""
+        self._first_seen_s: dict[str, float] = {}
+        self._states: dict[int, str] = {}
+        self._news: list[Happening] = []
+
+    def arrived(self, name: str, at_s: float) -> None:
+        """Its author has submitted it."""
+        story = self.stories[name]
+        story.arrived_s = at_s
+        kind = "gang of " if story.workload.gang else ""
+        self._tell(at_s, name, f"submitted: {kind}{_pods(story.workload)}")
+
+    def take(self, sight: Sight) -> None:
+        """The next sight."""
+        held = sum(pod.gpus for pod in self.sight.pods if pod.holds)
+        self.busy_gpu_s += held * (sight.at_s - self.sight.at_s)
+        self.sight = sight
+        by_workload: dict[str, list[Pod]] = {}
+        for pod in sight.pods:
+            by_workload.setdefault(pod.workload, []).append(pod)
+            first_s = self._first_seen_s.setdefault(pod.uid, self._created_s(pod, sight.at_s))
+            story = self.stories.get(pod.workload)
+            if story is not None and pod.node and pod.uid not in story.waits:
+                story.waits[pod.uid] = sight.at_s - first_s
+        preempted: Counter[str] = Counter()
+        for job in sight.after.values():
+            preempted[job.workload] += self._take_job(job, sight.at_s)
+        for name in +preempted:
+            jobs = (
+                f"{preempted[name]} of its Slurm jobs make" if preempted[name] > 1 else "it makes"
+            )
+            self._tell(sight.at_s, name, f"preempted: {jobs} way, and will wait again")
+        for name, pods in by_workload.items():
+            if name in self.stories:
+                self._take_pods(self.stories[name], pods, sight.at_s)
+        for name in sight.complete & self.stories.keys():
+            story = self.stories[name]
+            if story.done_s is None:
+                story.done_s = sight.at_s
+                self._tell(sight.at_s, name, "complete")
+
+    def news(self) -> list[Happening]:
+        """What has happened since the last call."""
+        news, self._news = self._news, []
+        return news
+
+    @property
+    def pods_run(self) -> int:
+        """How many pods came to their good end."""
+        return sum(self.sight.succeeded.values())
+
+    @property
+    def nodes_per_leaf(self) -> int:
+        """How many nodes hang on a leaf switch."""
+        return max(Counter(node.leaf for node in self.nodes.values()).values(), default=1)
+
+    @property
+    def all_done(self) -> bool:
+        """Every workload is complete."""
+        return all(story.done_s is not None for story in self.stories.values())
+
+    @property
+    def done(self) -> int:
+        """How many workloads are complete."""
+        return sum(story.done_s is not None for story in self.stories.values())
+
+    def counts(self) -> Counter[str]:
+        """How many pods are gated, pinned, bound, ended, and how many have finished."""
+        counts = Counter(_stage(pod) for pod in self.sight.pods if pod.phase != "Succeeded")
+        counts["finished"] = self.pods_run
+        return counts
+
+    def leaves_of(self, nodes: Iterable[str]) -> list[int]:
+        """Numbers of the leaf switches above these nodes."""
+        return sorted({self.leaves[self.nodes[node].leaf] for node in nodes if node in self.nodes})
+
+    def utilization(self) -> float:
+        """Share of all GPU seconds in which a pod held the GPU, 0 to 1."""
+        span_s = self.sight.at_s
+        return self.busy_gpu_s / (self.scene.gpus * span_s) if span_s else 0.0
+
+    def _created_s(self, pod: Pod, at_s: float) -> float:
+        """A pod is as old as its Job, unless it came in the place of another one."""
+        story = self.stories.get(pod.workload)
+        if story is None or story.arrived_s is None or story.preempted:
+            return at_s
+        return story.arrived_s
+
+    def _take_job(self, job: SlurmJob, at_s: float) -> bool:
+        """Whether it was preempted."""
+        story = self.stories.get(job.workload)
+        before = self._states.get(job.id, "")
+        if story is None or before == job.state:
+            return False
+        self._states[job.id] = job.state
+        story.slurm_jobs.add(job.id)
+        if job.state == "RUNNING":
+            story.running_since_s = at_s
+        if job.state == "RUNNING" and story.workload.gang:
+            story.nodes = set(job.gpus)
+        elif job.state == "RUNNING":
+            story.nodes |= job.gpus.keys()
+        story.preempted += job.state == "PREEMPTED"
+        return job.state == "PREEMPTED"
+
+    def _take_pods(self, story: Story, pods: Sequence[Pod], at_s: float) -> None:
+        bound = [pod for pod in pods if pod.node]
+        enough = story.workload.pods if story.workload.gang else 1
+        if story.started_s is not None or len(bound) < enough:
+            return
+        story.started_s = at_s
+        story.nodes |= {pod.node for pod in bound}
+        where = _where(len(story.nodes), len(self.leaves_of(story.nodes)))
+        waited = "" if story.waited_s is None else f", waited {story.waited_s:.1f} s"
+        which = f"Slurm job {bound[0].slurm_job}" if story.workload.gang else "its first pods"
+        self._tell(at_s, story.workload.name, f"started: {which} on {where}{waited}")
+
+    def _tell(self, at_s: float, workload: str, text: str) -> None:
+        self._news.append(Happening(at_s, workload, text))
+
+
+def _stage(pod: Pod) -> str:
+    if pod.ended or pod.ending:
+        return "ended"
+    if pod.node:
+        return "bound"
+    return "gated" if pod.gated else "pinned"
+
+
+def _pods(workload: Workload) -> str:
+    pods = f"{workload.pods} pods" if workload.pods > 1 else "1 pod"
+    return f"{pods} × {workload.gpus} GPU"
+
+
+def _where(nodes: int, leaves: int) -> str:
+    return (
+        f"{nodes} node{'s' if nodes != 1 else ''} "
+        f"under {leaves} leaf switch{'es' if leaves != 1 else ''}"
+    )

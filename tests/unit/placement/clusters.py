@@ -140,7 +140,7 @@ good_nodes = st.builds(
     ),
     names,
     st.tuples(st.sampled_from(("s1", "s2")), st.sampled_from(("l1", "l2"))),
-    resources(8, least=3),
+    resources(12, least=4),
     st.integers(2, 6),
 )  # fmt: skip
 """Nodes that only amounts can make unfit."""

@@ -33,7 +33,7 @@ class Bridge:
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, wait: bool = True, seconds: float = 30.0) -> None:
+    def start(self, *, wait: bool = True, seconds: float = 90.0) -> None:
         """Start it and wait until it is ready. Fails with its log."""
         config = self.folder / "config.yaml"
         config.write_text(yaml.safe_dump(self.settings))
@@ -49,7 +49,7 @@ class Bridge:
         if wait:
             self.wait_ready(seconds)
 
-    def wait_ready(self, seconds: float = 30.0) -> None:
+    def wait_ready(self, seconds: float = 90.0) -> None:
         """Until /readyz says so."""
         end_s = time.monotonic() + seconds
         while self.ready() != "":

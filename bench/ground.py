@@ -67,7 +67,11 @@ class Ground:
             folder,
             probes_port=probes_port,
             settings=installation.settings(
-                {"logFormat": "json", "nodes": {"topology": "fabric:root", "intervalS": 30}, **settings},
+                {
+                    "logFormat": "json",
+                    "nodes": {"topology": "fabric:root", "intervalS": 30},
+                    **settings,
+                },
                 kubeconfig=self.stack.kubeconfig,
                 slurm_url=self.stack.slurm_url,
                 token_file=self.stack.slurm_token_file,

@@ -41,8 +41,12 @@ class NotStanding(BridgeError):
     """The demo's cluster did not come up."""
 
 
-def run(*, quick: bool, as_json: bool) -> int:
-    """All of `slurm-bridge demo`; the exit code."""
+def run(*, quick: bool, as_json: bool, pace: Pace | None = None, extender_url: str = "") -> int:
+    """All of `slurm-bridge demo`; the exit code.
+
+    The last two are for tests: other times, and an extender that kube-scheduler calls instead of
+    the bridge's.
+    """
     scene = scenes.QUICK if quick else scenes.FULL
     folder = Path(tempfile.mkdtemp(prefix="slurm-bridge-demo-"))
     console = Console(highlight=False)
@@ -51,7 +55,7 @@ def run(*, quick: bool, as_json: bool) -> int:
     log_file = folder / "bridge.log"
     with log_file.open("w") as log:
         telemetry.configure(level="info", log_format="console", stream=log)
-        outcome = uvloop.run(_on_console(scene, console, folder))
+        outcome = uvloop.run(_on_console(scene, console, folder, pace, extender_url))
     interrupted = outcome.ending == "interrupted"
     if interrupted:
         console.print(f"interrupted after {outcome.chronicle.sight.at_s:.1f} s")
@@ -69,7 +73,9 @@ def run(*, quick: bool, as_json: bool) -> int:
     return 0 if outcome.ok else FAILED
 
 
-async def _on_console(scene: Scene, console: Console, folder: Path) -> Outcome:
+async def _on_console(
+    scene: Scene, console: Console, folder: Path, pace: Pace | None, extender_url: str
+) -> Outcome:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -78,7 +84,9 @@ async def _on_console(scene: Scene, console: Console, folder: Path) -> Outcome:
         f"an embedded Kubernetes and Slurm come up: {scene.nodes} nodes, {scene.gpus} GPUs"
     )
     shown = screen(console, scene)
-    async with standing(scene, clock=SystemClock(), folder=folder) as play:
+    async with standing(
+        scene, clock=SystemClock(), folder=folder, pace=pace, extender_url=extender_url
+    ) as play:
         with shown:
             return await play.run(stop, shown.show)
 

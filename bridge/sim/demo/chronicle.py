@@ -11,11 +11,12 @@ from bridge.sim.demo.sight import Node, Pod, Sight, SlurmJob
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """Something worth a line; `at_s` in the play's time."""
+    """Something worth a line, in a full sentence and in a few words; `at_s` in the play's time."""
 
     at_s: float
     workload: str
     text: str
+    short: str
 
 
 @dataclass(slots=True)
@@ -68,7 +69,12 @@ class Chronicle:
         story = self.stories[name]
         story.arrived_s = at_s
         kind = "gang of " if story.workload.gang else ""
-        self._tell(at_s, name, f"submitted: {kind}{_pods(story.workload)}")
+        self._tell(
+            at_s,
+            name,
+            f"submitted: {kind}{_counted(story.workload.pods, 'pod')} × {story.workload.gpus} GPU",
+            f"submitted, {story.workload.wants} GPUs",
+        )
 
     def take(self, sight: Sight) -> None:
         """The next sight."""
@@ -86,10 +92,8 @@ class Chronicle:
         for job in sight.after.values():
             preempted[job.workload] += self._take_job(job, sight.at_s)
         for name in +preempted:
-            jobs = (
-                f"{preempted[name]} of its Slurm jobs make" if preempted[name] > 1 else "it makes"
-            )
-            self._tell(sight.at_s, name, f"preempted: {jobs} way, and will wait again")
+            who = f"{preempted[name]} of its Slurm jobs make" if preempted[name] > 1 else "it makes"
+            self._tell(sight.at_s, name, f"preempted: {who} way and will wait again", "preempted")
         for name, pods in by_workload.items():
             if name in self.stories:
                 self._take_pods(self.stories[name], pods, sight.at_s)
@@ -97,7 +101,7 @@ class Chronicle:
             story = self.stories[name]
             if story.done_s is None:
                 story.done_s = sight.at_s
-                self._tell(sight.at_s, name, "complete")
+                self._tell(sight.at_s, name, "complete", "complete")
 
     def news(self) -> list[Happening]:
         """What has happened since the last call."""
@@ -170,13 +174,16 @@ class Chronicle:
             return
         story.started_s = at_s
         story.nodes |= {pod.node for pod in bound}
-        where = _where(len(story.nodes), len(self.leaves_of(story.nodes)))
-        waited = "" if story.waited_s is None else f", waited {story.waited_s:.1f} s"
-        which = f"Slurm job {bound[0].slurm_job}" if story.workload.gang else "its first pods"
-        self._tell(at_s, story.workload.name, f"started: {which} on {where}{waited}")
+        nodes = _counted(len(story.nodes), "node")
+        leaves = len(self.leaves_of(story.nodes))
+        where = f"on {nodes}, {leaves} {'leaf' if leaves == 1 else 'leaves'}"
+        after = "" if story.waited_s is None else f", after {story.waited_s:.1f} s"
+        what = f"Slurm job {bound[0].slurm_job}" if story.workload.gang else "its first pods"
+        name = story.workload.name
+        self._tell(at_s, name, f"started: {what} {where}{after}", f"runs {where}")
 
-    def _tell(self, at_s: float, workload: str, text: str) -> None:
-        self._news.append(Happening(at_s, workload, text))
+    def _tell(self, at_s: float, workload: str, text: str, short: str) -> None:
+        self._news.append(Happening(at_s, workload, text, short))
 
 
 def _stage(pod: Pod) -> str:
@@ -187,13 +194,5 @@ def _stage(pod: Pod) -> str:
     return "gated" if pod.gated else "pinned"
 
 
-def _pods(workload: Workload) -> str:
-    pods = f"{workload.pods} pods" if workload.pods > 1 else "1 pod"
-    return f"{pods} × {workload.gpus} GPU"
-
-
-def _where(nodes: int, leaves: int) -> str:
-    return (
-        f"{nodes} node{'s' if nodes != 1 else ''} "
-        f"under {leaves} leaf switch{'es' if leaves != 1 else ''}"
-    )
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"

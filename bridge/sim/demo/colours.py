@@ -4,9 +4,6 @@ from collections.abc import Iterable
 from typing import Final
 
 FREE: Final = "grey35"
-KEPT: Final = "grey58"
-URGENT: Final = "bold yellow"
-HIGH: Final = "bold red"
 _PALETTE: Final = (
     "#4e9de6", "#f2a33a", "#58b368", "#d9618f", "#9b7fe0", "#35b5b5", "#e0663f", "#a8b934",
     "#6f86d6", "#c98a4b", "#3fa37a", "#c25fc2", "#7fb2d8", "#e3c14a", "#8fcf8a", "#e58c8c",

@@ -2,6 +2,7 @@
 
 A row is a leaf switch, a cell a node. With much room a character is a GPU, with less two GPUs
 share one (left and right half), with little a character is a node and its height the GPUs in use.
+Free GPUs that Slurm's backfill keeps for a waiting job are hatched in that job's colour.
 """
 
 from collections import defaultdict
@@ -18,7 +19,7 @@ from bridge.sim.demo.scene import GPUS_PER_NODE
 from bridge.sim.demo.sight import Node
 
 Size = Literal["large", "medium", "small"]
-_LABEL = 8
+_LABEL = 7
 _CELL: Mapping[Size, int] = {"large": 9, "medium": 5, "small": 1}
 _HEIGHTS = " ▁▂▃▄▅▆▇█"
 
@@ -45,7 +46,7 @@ def rows(chronicle: Chronicle) -> list[Row]:
 
 def width(size: Size, per_leaf: int = 8) -> int:
     """Columns that a row takes."""
-    return _LABEL + per_leaf * _CELL[size]
+    return _LABEL + per_leaf * _CELL[size] - (size != "small")
 
 
 def size_for(columns: int) -> Size:
@@ -55,21 +56,36 @@ def size_for(columns: int) -> Size:
     return "medium" if columns >= width("medium") else "small"
 
 
-def draw(chronicle: Chronicle, colours: Colours, *, size: Size, coloured: bool = True) -> Text:
-    """One line for each leaf; a blank one between blocks."""
-    owners = _owners(chronicle)
+def draw(
+    chronicle: Chronicle,
+    colours: Colours,
+    *,
+    size: Size,
+    coloured: bool = True,
+    airy: bool = False,
+) -> Text:
+    """One line for each leaf; a blank one between blocks (`airy`: between leaves too)."""
+    owners, kept = _owners(chronicle), _kept(chronicle)
     drawn = Text(no_wrap=True, overflow="crop", end="")
     block = ""
     for row in rows(chronicle):
         if block:
-            drawn.append("\n" if row.block == block else "\n\n")
+            drawn.append("\n" * (1 + (row.block != block) + airy))
         block = row.block
-        drawn.append(f"leaf {row.number:<2} ", "dim")
-        for node in row.nodes:
-            cell = owners.get(node.name, ["" for _ in range(GPUS_PER_NODE)])
-            drawn.append(_cell(cell, colours, size) if coloured else _letters(cell, colours, size))
-            if size != "small":
+        drawn.append(f"leaf {row.number}".ljust(_LABEL), "dim")
+        for number, node in enumerate(row.nodes):
+            if number and size != "small":
                 drawn.append(" ")
+            cell = owners.get(node.name, [""] * GPUS_PER_NODE)
+            keeper = kept.get(node.name, "")
+            if not coloured:
+                drawn.append(_letters(cell, colours, size))
+            elif size == "large":
+                drawn.append(_large(cell, keeper, colours))
+            elif size == "medium":
+                drawn.append(_medium(cell, keeper, colours))
+            else:
+                drawn.append(_small(cell, colours))
     return drawn
 
 
@@ -84,22 +100,44 @@ def _owners(chronicle: Chronicle) -> dict[str, list[str]]:
     return found
 
 
-def _cell(cell: list[str], colours: Colours, size: Size) -> Text:
-    shades = [colours.of(owner) if owner else FREE for owner in cell]
+def _kept(chronicle: Chronicle) -> dict[str, str]:
+    """For each node the workload that backfill keeps it for: the first in the queue."""
+    found: dict[str, str] = {}
+    for job in chronicle.sight.waiting:
+        for node in job.planned:
+            found.setdefault(node, job.workload)
+    return found
+
+
+def _large(cell: list[str], keeper: str, colours: Colours) -> Text:
     text = Text()
-    if size == "large":
-        for owner, shade in zip(cell, shades, strict=True):
-            text.append("▆" if owner else "▁", shade)
-    elif size == "medium":
-        for left, right in zip(shades[::2], shades[1::2], strict=True):
-            if left == right:
-                text.append("▄" if left == FREE else "█", left)
-            else:
-                text.append("▌", Style(color=left, bgcolor=right))
-    else:
-        used = [shade for shade in shades if shade != FREE]
-        text.append(_HEIGHTS[len(used)] if used else "·", used[0] if used else FREE)
+    for owner in cell:
+        if owner or keeper:
+            text.append("▆" if owner else "░", colours.of(owner or keeper))
+        else:
+            text.append("▁", FREE)
     return text
+
+
+def _medium(cell: list[str], keeper: str, colours: Colours) -> Text:
+    text = Text()
+    for left, right in zip(cell[::2], cell[1::2], strict=True):
+        if left == right:
+            if left or keeper:
+                text.append("█" if left else "░", colours.of(left or keeper))
+            else:
+                text.append("▄", FREE)
+        else:
+            shades = [colours.of(owner) if owner else FREE for owner in (left, right)]
+            text.append("▌", Style(color=shades[0], bgcolor=shades[1]))
+    return text
+
+
+def _small(cell: list[str], colours: Colours) -> Text:
+    used = [owner for owner in cell if owner]
+    if not used:
+        return Text("·", FREE)
+    return Text(_HEIGHTS[len(used)], colours.of(used[0]))
 
 
 def _letters(cell: list[str], colours: Colours, size: Size) -> Text:

@@ -17,6 +17,8 @@ from bridge.sim.demo.chronicle import Chronicle, Happening
 from bridge.sim.demo.colours import Colours
 
 _WIDE, _MEDIUM = 136, 92
+_TALL = 40
+_FOR_SENTENCES = 80
 _HEAD = 3
 _FRAME = 2
 _TITLE = "slurm-bridge demo"
@@ -52,9 +54,10 @@ class Picture:
         if width < _MEDIUM:
             return self._stack(width, height), None
         inner = self._nodes_width(width)
-        nodes_height = self._lines + _FRAME
+        airy = height >= _TALL
+        nodes_height = self._lines(airy=airy) + _FRAME
         rest = max(height - nodes_height, 0)
-        nodes = Layout(self._nodes(inner), size=nodes_height)
+        nodes = Layout(self._nodes(inner, airy=airy), size=nodes_height)
         if width >= _WIDE:
             upper = max(height * 2 // 5, 6)
             left = [nodes, Layout(self._events(inner, rest))]
@@ -72,7 +75,7 @@ class Picture:
 
     def _stack(self, width: int, height: int) -> list[Layout]:
         """Nodes, then queue, then what runs; the last ones only where there is room."""
-        nodes_height = min(self._lines + _FRAME, height)
+        nodes_height = min(self._lines() + _FRAME, height)
         rest = height - nodes_height
         parts = [Layout(self._nodes(width), size=nodes_height)]
         if rest >= 4:
@@ -82,11 +85,11 @@ class Picture:
                 parts.append(Layout(self._running(width, rest - upper)))
         return parts
 
-    @property
-    def _lines(self) -> int:
-        """Of the fabric: a leaf each, and one between blocks."""
+    def _lines(self, *, airy: bool = False) -> int:
+        """Of the fabric: a leaf each, and one between blocks (or between all)."""
         rows = fabric.rows(self.chronicle)
-        return len(rows) + len({row.block for row in rows}) - 1
+        blocks = len({row.block for row in rows})
+        return 2 * len(rows) - 1 + blocks - 1 if airy else len(rows) + blocks - 1
 
     def _nodes_width(self, width: int) -> int:
         return fabric.width("large" if width >= _WIDE else "medium") + 4
@@ -117,9 +120,11 @@ class Picture:
         head.add_row(stages, "")
         return head
 
-    def _nodes(self, width: int) -> Panel:
+    def _nodes(self, width: int, *, airy: bool = False) -> Panel:
         size = fabric.size_for(width - 4)
-        drawn = fabric.draw(self.chronicle, self.colours, size=size, coloured=self.coloured)
+        drawn = fabric.draw(
+            self.chronicle, self.colours, size=size, coloured=self.coloured, airy=airy
+        )
         return _panel(drawn, "nodes by leaf switch")
 
     def _queue(self, width: int, height: int) -> Panel:
@@ -141,7 +146,8 @@ class Picture:
         for number, one in enumerate(told):
             drawn.append("\n" if number else "")
             drawn.append(f"{one.at_s:5.1f} ", "dim")
-            drawn.append(one.workload, self.colours.of(one.workload)).append(f" {one.text}")
+            drawn.append(one.workload, self.colours.of(one.workload))
+            drawn.append(f" {one.text if width >= _FOR_SENTENCES else one.short}")
         return _panel(drawn, "what happens")
 
 

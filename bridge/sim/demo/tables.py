@@ -91,12 +91,12 @@ def draw_queue(
     """At most `rows` rows below the heading; the rest is counted."""
     table = _table(width)
     table.add_column("job", no_wrap=True, overflow="ellipsis", ratio=1)
-    table.add_column("pods×GPU", no_wrap=True, justify="right")
+    table.add_column("size", no_wrap=True, justify="right")
     if width >= _NARROW:
         table.add_column("partition", no_wrap=True)
     table.add_column("prio", no_wrap=True, justify="right")
     table.add_column("Slurm says", no_wrap=True, overflow="ellipsis", max_width=14)
-    table.add_column("starts", no_wrap=True, justify="right")
+    table.add_column("start", no_wrap=True, justify="right")
     shown = entries if len(entries) <= rows else entries[: max(rows - 1, 0)]
     for one in shown:
         style = "bold red" if one.partition == HIGH else ""
@@ -164,4 +164,4 @@ def _name(workload: str, colours: Colours) -> Text:
 
 
 def _until(starts_s: float | None, now_s: float) -> str:
-    return "–" if starts_s is None else f"{max(starts_s - now_s, 0):.0f} s"
+    return "–" if starts_s is None else f"+{max(starts_s - now_s, 0):.0f} s"

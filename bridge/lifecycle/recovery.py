@@ -69,12 +69,15 @@ class Recovery:
         return found
 
     async def sweep(self) -> None:
-        """Read every job that nothing explains, once. Raises Unreachable."""
+        """Read every job that nothing explains, once. Raises Unreachable.
+
+        Not those that have ended: they hold nothing, and each of ours does so one day.
+        """
         states = self._runner.watcher.states
         self._foreign &= states.keys()
         self._suspects &= states.keys()
         for job_id in sorted(states.keys() - self._foreign):
-            if self._runner.has_job(job_id):
+            if slurm.over(states[job_id]) or self._runner.has_job(job_id):
                 continue
             try:
                 facts = describe.facts(await self._runner.client.get_job(job_id))

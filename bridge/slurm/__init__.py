@@ -35,7 +35,7 @@ from bridge.slurm.errors import (
     SlurmError,
     Unavailable,
 )
-from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription
+from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, over
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
@@ -47,6 +47,7 @@ __all__ = [
     "JobDescription",
     "JobChanges",
     "EXTERNAL_JOB",
+    "over",
     "SlurmNode",
     "NodeDefinition",
     "Partition",

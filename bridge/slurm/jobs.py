@@ -1,6 +1,6 @@
 """A job as Slurm has it, and as we ask for it: free of any REST version."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,12 @@ BASE_STATES = (
 )  # fmt: skip
 """Exactly one of them is in a job's states; all others are flags beside it."""
 _ALIVE = frozenset({"PENDING", "RUNNING", "SUSPENDED"})
+_OVER = frozenset(BASE_STATES) - _ALIVE
+
+
+def over(states: Collection[str]) -> bool:
+    """Whether a job with these states (as in the list of all jobs' states) has ended for good."""
+    return _ALIVE.isdisjoint(states) and not _OVER.isdisjoint(states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """Over for good."""
-        return self.state not in _ALIVE and self.state != "UNKNOWN"
+        return over(self.states)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,6 +32,9 @@ __all__ = ["JobWatcher", "Watched", "JobSeen", "JobGone", "Outage", "Recovered",
 
 _REREAD_TICK_S = 0.25
 _REREAD_AFTER_S = 2.0
+"""A job that waits: its reason and expected start are what people look at."""
+_REREAD_HOLDING_AFTER_S = 10.0
+"""A job that holds nodes: its record is large (a line per core) and seldom changes."""
 _BUSY_S = 10.0
 """For so long after a change of state the whole budget is used; later a tenth of it."""
 _REST_SHARE = 0.1
@@ -79,7 +82,8 @@ class JobWatcher:
         self._states: Mapping[SlurmJobId, frozenset[str]] = {}
         self._jobs: dict[SlurmJobId, Watched] = {}
         self._tracked: dict[SlurmJobId, float] = {}
-        self._by_age: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._waiting: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._holding: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._urgent: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._later: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._unsettled: set[SlurmJobId] = set()
@@ -124,8 +128,8 @@ class JobWatcher:
     @property
     def oldest_details_s(self) -> float | None:
         """Monotonic time of the oldest reading among the jobs that are still re-read."""
-        first = next(iter(self._by_age), None)
-        return None if first is None else self._jobs[first].fetched_s
+        firsts = [next(iter(queue)) for queue in (self._waiting, self._holding) if queue]
+        return min((self._jobs[first].fetched_s for first in firsts), default=None)
 
     def track(self, job_id: SlurmJobId) -> None:
         """Follow this job: it is read now and after each change."""
@@ -140,7 +144,7 @@ class JobWatcher:
         self._asked_for.pop(job_id, None)
         self._unsettled.discard(job_id)
         self._unsettled_since.pop(job_id, None)
-        for queue in (self._by_age, self._urgent, self._later):
+        for queue in (self._waiting, self._holding, self._urgent, self._later):
             queue.pop(job_id, None)
 
     def poke(self) -> None:
@@ -308,9 +312,10 @@ class JobWatcher:
             in_step=self._states.get(job.id) == job.states,
             pulse=self._pulse,
         )
-        self._by_age.pop(job.id, None)
+        self._waiting.pop(job.id, None)
+        self._holding.pop(job.id, None)
         if not job.ended:
-            self._by_age[job.id] = None
+            (self._waiting if job.pending else self._holding)[job.id] = None
         if job.state == "RUNNING" and not job.grants:
             self._ask_again(job.id)  # started a moment ago: its nodes follow
         else:
@@ -339,13 +344,30 @@ class JobWatcher:
             rate = self._gets_per_s * (1.0 if busy else _REST_SHARE)
             allowance = min(allowance + rate * _REREAD_TICK_S, max(rate, 1.0))
             while allowance >= 1.0 and not self._failures and not self._urgent:
-                job_id = next(iter(self._by_age), None)
-                if job_id is None or now_s - self._jobs[job_id].fetched_s < _REREAD_AFTER_S:
+                job_id = self._due(now_s)
+                if job_id is None:
                     break
-                self._by_age.move_to_end(job_id)
                 self._later[job_id] = None
                 self._work.set()
                 allowance -= 1.0
+
+    def _due(self, now_s: float) -> SlurmJobId | None:
+        """The job whose reading is most overdue; it goes to the end of its queue."""
+        found, most = None, 1.0
+        for queue, after_s in (
+            (self._waiting, _REREAD_AFTER_S),
+            (self._holding, _REREAD_HOLDING_AFTER_S),
+        ):
+            for job_id in queue:  # the first is the oldest
+                overdue = (now_s - self._jobs[job_id].fetched_s) / after_s
+                if overdue >= most:
+                    found, most = (queue, job_id), overdue
+                break
+        if found is None:
+            return None
+        queue, job_id = found
+        queue.move_to_end(job_id)
+        return job_id
 
     def _tell(self, news: News) -> None:
         for subscriber in self._subscribers:

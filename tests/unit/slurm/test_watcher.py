@@ -216,6 +216,25 @@ async def test_reading_again_keeps_to_its_budget_oldest_first() -> None:
         assert world.clock.now_s - oldest_s < 200 / 2
 
 
+async def test_jobs_that_hold_nodes_are_read_again_more_rarely() -> None:
+    """Their records are large and seldom change; yet a crowd that waits doesn't keep them out."""
+
+    def prepare(slurm: FakeSlurm) -> None:
+        slurm.put(_ONE, "RUNNING")
+        for number in range(2, 202):
+            slurm.put(SlurmJobId(number))
+
+    async with _world(prepare, detail_gets_per_s=20.0) as world:
+        world.watcher.track(_ONE)
+        await world.pass_time(60)
+        assert world.slurm.reads.count(_ONE) <= 7
+        for number in range(2, 202):
+            world.watcher.track(SlurmJobId(number))
+        world.slurm.reads.clear()
+        await world.pass_time(500)
+        assert _ONE in world.slurm.reads
+
+
 async def test_ended_jobs_are_not_read_again() -> None:
     """What is over does not change."""
     async with _world(lambda slurm: slurm.put(_ONE, "COMPLETED")) as world:

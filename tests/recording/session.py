@@ -1,8 +1,8 @@
 """One recording session: performs requests, waits, and writes down what came back.
 
-A step is kept as `{"name", "waited_s", "request", "status", "answer"}`. Job ids are replaced by
-`{name}` of the job that a scenario gave them, times by seconds since the scenario began, so that
-a recording can be replayed against a server with other ids at another time.
+A step is kept as `{"name", "at_s", "waited_s", "request", "status", "answer"}`. Job ids are
+replaced by `{name}` of the job that a scenario gave them, times by seconds since the scenario
+began, so that a recording can be replayed against a server with other ids at another time.
 """
 
 import json
@@ -92,7 +92,7 @@ class Scenario:
         self._jobs: dict[str, int] = {}
         self._began = float(int(time.time()))
         self._waited = 0.0
-        self.tolerance_s = 2.0
+        self.tolerance_s = 5.0
         """How far times may differ when this is played again."""
 
     def step(
@@ -107,6 +107,7 @@ class Scenario:
     ) -> Json:
         """One request. `job` names the job whose id the answer brings."""
         sent = self._fill(path), self._fill(body)
+        at_s = self._elapsed_s()
         status, answer = self._session.send(method, *sent, token=token)
         if job and isinstance(answer, dict) and answer.get("job_id"):
             self._jobs[job] = answer["job_id"]
@@ -117,6 +118,7 @@ class Scenario:
             request["token"] = token
         kept: dict[str, Json] = {
             "name": name,
+            "at_s": at_s,
             "waited_s": round(self._waited, 2),
             "request": request,
             "status": status,
@@ -128,10 +130,15 @@ class Scenario:
         self._waited = 0.0
         return answer
 
+    def _elapsed_s(self) -> float:
+        return round(time.time() - self._began, 2)
+
     def outside(self, hook: str) -> None:
         """Run a command of whoever owns the daemons (`stop` or `start` slurmctld)."""
         subprocess.run(self._session.hooks[hook], shell=True, check=True)
-        self.steps.append({"name": hook, "waited_s": round(self._waited, 2), "hook": hook})
+        waited_s = round(self._waited, 2)
+        step = {"name": hook, "at_s": self._elapsed_s(), "waited_s": waited_s, "hook": hook}
+        self.steps.append(step)
         self._waited = 0.0
 
     def wait(self, seconds: float) -> None:

@@ -27,6 +27,7 @@ from bridge.sim.slurm.place import Placer
 from bridge.sim.slurm.submit import check
 from bridge.sim.slurm.topology import Tree
 
+_DECISIONS = 10
 FIRST_PRIORITY = 4_294_901_759
 """What priority/basic gives to the first job; each later one gets one less."""
 
@@ -110,6 +111,16 @@ class Cluster:
                 self.schedule(due)
             else:
                 self._backfill(due)
+
+    def decide(self, now: float) -> None:
+        """Decide now, whatever delay is configured, until nothing more follows from it."""
+        self.advance(now)
+        for _ in range(_DECISIONS):
+            before = self.table.usage_version
+            self.schedule(now)
+            self._backfill(now)
+            if self.table.usage_version == before:
+                return
 
     def schedule(self, now: float) -> None:
         """One pass of the main scheduler."""

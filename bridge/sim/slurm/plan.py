@@ -16,8 +16,7 @@ from bridge.sim.slurm.nodes import Bools, Free, Ints
 from bridge.sim.slurm.place import Placer
 
 RESOLUTION_S = 60.0
-"""Kept windows end on whole minutes (bf_resolution)."""
-_FIRST_WINDOW_S = 30.0
+"""Planned ends are on whole minutes (bf_resolution)."""
 _TRIES = 50
 
 
@@ -75,7 +74,7 @@ class Plan:
         nodes = np.zeros((1, len(self._free.cpus)), np.bool_)
         nodes[0, list(start.tasks)] = True
         self._kept_begin.append(start.at_s)
-        self._kept_end.append(math.ceil((start.at_s + duration_s) / RESOLUTION_S) * RESOLUTION_S)
+        self._kept_end.append(_whole_minute(start.at_s + duration_s))
         self._kept_nodes = np.concatenate((self._kept_nodes, nodes))
         return True
 
@@ -87,19 +86,28 @@ class Plan:
         at, duration = self._now, job.limit_s
         begin, end = np.array(self._kept_begin), np.array(self._kept_end)
         for _ in range(_TRIES):
-            hinders = (begin < at + duration) & (end > at)
+            hinders = (begin < _whole_minute(at + duration)) & (end > at)
             available = allowed & ~self._kept_nodes[hinders].any(axis=0)
             enough = int(capacity[available].sum()) >= job.request.tasks
             start = self._after(job, available, at) if enough else None
             if start is not None:
-                later = (begin < start.at_s + duration) & (end > start.at_s)
+                later = (begin < _whole_minute(start.at_s + duration)) & (end > start.at_s)
                 hinders = later & self._kept_nodes[:, list(start.tasks)].any(axis=1)
                 if not hinders.any():
                     return start
+                if start.at_s > at:
+                    at = start.at_s  # look again with the nodes that are kept by then left out
+                    continue
             if not hinders.any():
                 return None
             at = float(end[hinders].min())
         return None
+
+    def untouched(self, job: Job, allowed: Bools) -> Bools:
+        """Those of the nodes that nobody ahead of the job needs while it would run."""
+        begin, end = np.array(self._kept_begin), np.array(self._kept_end)
+        hinders = (begin < _whole_minute(self._now + job.limit_s)) & (end > self._now)
+        return allowed & ~self._kept_nodes[hinders].any(axis=0)
 
     def _after(self, job: Job, allowed: Bools, at: float) -> Start | None:
         """Earliest start from `at` on; jobs of one shape share the answer."""
@@ -109,25 +117,35 @@ class Plan:
         return self._known[shape]
 
     def _search(self, job: Job, allowed: Bools, at: float) -> Start | None:
-        """Take running jobs away in the order of their ends, more and more at a time.
+        """As soon as enough running jobs have ended; by bisection, as more ends never hurt.
 
-        Ends that lie close together count as one, at the last of them: 30 s at first, then twice
-        as much each time. Jobs on other nodes don't count.
+        Jobs on other nodes don't count.
         """
-        free = self._free.copy()
         running = [one for one in self._running if allowed[one.slots].any()]
-        index = 0
-        while index < len(running) and running[index].end_s <= at:
-            running[index].give_back(free)
-            index += 1
-        tasks = self._placer.attempt(job.request, free, allowed).tasks
-        window_s, last = _FIRST_WINDOW_S, at
-        while tasks is None and index < len(running):
-            until = running[index].end_s + window_s
-            while index < len(running) and running[index].end_s <= until:
-                last = running[index].end_s
-                running[index].give_back(free)
-                index += 1
-            tasks = self._placer.attempt(job.request, free, allowed).tasks
-            window_s *= 2
-        return None if tasks is None else Start(last, tasks)
+        low = sum(one.end_s <= at for one in running)
+        tasks = self._try(job, allowed, running[:low])
+        if tasks is not None:
+            return Start(at, tasks)
+        high = len(running)
+        tasks = self._try(job, allowed, running) if high > low else None
+        if tasks is None:
+            return None
+        while low + 1 < high:
+            middle = (low + high) // 2
+            found = self._try(job, allowed, running[:middle])
+            if found is None:
+                low = middle
+            else:
+                high, tasks = middle, found
+        return Start(running[high - 1].end_s, tasks)
+
+    def _try(self, job: Job, allowed: Bools, ended: list[_Running]) -> dict[int, int] | None:
+        free = self._free.copy()
+        for one in ended:
+            one.give_back(free)
+        return self._placer.attempt(job.request, free, allowed).tasks
+
+
+def _whole_minute(seconds: float) -> float:
+    """When a job counts as ended, for whatever is planned after it."""
+    return math.ceil(seconds / RESOLUTION_S) * RESOLUTION_S

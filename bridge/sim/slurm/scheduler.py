@@ -221,7 +221,7 @@ def backfill(
 ) -> bool:
     """Start what delays nobody ahead of it, and tell the others when they may expect to start.
 
-    Returns whether a job was started.
+    A job that makes room for itself by preemption ends the cycle. Returns whether anything changed.
     """
     any_started = False
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
@@ -236,12 +236,17 @@ def backfill(
             capacities[shape] = cluster.placer.capacity(job.request, partition)
         start = plan.earliest(job, allowed, capacities[shape])
         job.planned = ()
-        if start is None:
-            continue
-        if start.at_s <= now:
+        if start is not None and start.at_s <= now:
             cluster.start(job, start.tasks, now)
             plan.started(job)
             any_started = True
+            continue
+        victims = victims_for(cluster, job, partition, running, plan.untouched(job, allowed))
+        for victim in victims:
+            cluster.preempt(victim, now)
+        if victims:
+            return True  # all is different now; the next cycle goes on
+        if start is None:
             continue
         job.start_s = start.at_s
         if plan.keep(start, job.limit_s):

@@ -53,7 +53,7 @@ def purge(s: Scenario) -> None:
 
 def time_limit(s: Scenario) -> None:
     """A job over its limit ends TIMEOUT; a pending job behind it knows when it will start."""
-    s.tolerance_s = 32.0  # slurmctld looks at time limits every 30 s
+    s.tolerance_s = 35.0  # slurmctld looks at time limits every 30 s
     s.node("lt1", cpus=4, topology="topo:root:lta:ltleaf")
     s.submit("short", cpus_per_task=4, time_limit={"set": True, "number": 1})
     s.wait_for("short", "RUNNING")

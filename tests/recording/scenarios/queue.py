@@ -212,7 +212,9 @@ def stranded_held(s: Scenario) -> None:
     for name in late:
         s.get(name, when="drained")
     s.step("delete", "DELETE", "/node/sh8")
-    s.wait(3)
+    s.submit("trigger", partition="high")  # slurmctld looks at its queue again
+    s.wait_for("trigger", "RUNNING")
+    s.wait(1.2)
     for name in late:
         s.get(name, when="gone")
     s.node("sh8", cpus=8, gpus=2, topology="topo:root:sha:shleaf")
@@ -226,4 +228,29 @@ def stranded_held(s: Scenario) -> None:
         s.get(name, when="touched")
 
 
-STORIES = (order, backfill, overtaking, preemption, preemption_choice, stranded, stranded_held)
+def excluded_all(s: Scenario) -> None:
+    """A waiting job whose last node is excluded is held, until it is changed again."""
+    s.node("xa1", cpus=4, topology="topo:root:xaa:xaleaf")
+    s.submit("holder", cpus_per_task=4)
+    s.wait_for("holder", "RUNNING")
+    s.submit("waits", cpus_per_task=4)
+    s.wait(2.5)
+    s.step("exclude its only node", "POST", "/job/{waits}", {"excluded_nodes": ["xa1"]})
+    s.wait(2.5)
+    s.get("waits", when="all nodes excluded")
+    s.cancel("holder")
+    s.step("exclude none", "POST", "/job/{waits}", {"excluded_nodes": [""]})
+    s.wait_for("waits", "RUNNING")
+    s.get("waits", when="none excluded")
+
+
+STORIES = (
+    order,
+    backfill,
+    overtaking,
+    preemption,
+    preemption_choice,
+    stranded,
+    stranded_held,
+    excluded_all,
+)

@@ -18,8 +18,11 @@ Json = Any
 
 RECORDINGS = Path(__file__).parents[1] / "recordings" / "slurm"
 
-DECISION_DELAY_S = 0.05
-"""So that steps that followed at once see what was not yet decided, as with the real one."""
+_NEVER_S = 1e9
+_DECIDED_AFTER_S = 0.5
+"""The real scheduler looks once a second. So here: where the recorder waited, whatever was due is
+decided half a second later; steps that followed at once see what was not yet decided.
+"""
 
 _EPOCH = 1_500_000_000
 _NAME = re.compile(r"\{(\w+)\}")
@@ -41,12 +44,15 @@ class Player:
     def play(self) -> Iterator[Difference]:
         """Every difference, step by step."""
         began = self.now = float(self.recording["began_s"])
-        behaviour = Behaviour(decision_delay_s=DECISION_DELAY_S)
+        behaviour = Behaviour(decision_delay_s=_NEVER_S)
         cluster = Cluster(tree=Tree("topo"), behaviour=behaviour)
         rest = Rest(cluster, site=Site(users=USERS), cluster_name="trial")
         comparison = Comparison(self.recording["tolerance_s"])
         for step in self.recording["steps"]:
-            self.now += step["waited_s"]
+            before, self.now = self.now, began + step["at_s"]
+            if step["waited_s"]:
+                cluster.decide(before + min(_DECIDED_AFTER_S, step["waited_s"]))
+                cluster.decide(self.now)
             if "hook" in step:
                 rest.controller_up = step["hook"] == "start"
                 continue

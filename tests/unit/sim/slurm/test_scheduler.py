@@ -80,6 +80,17 @@ def test_who_was_taken_away_in_vain_is_spared() -> None:
     assert high.nodes == ("n1", "n2")
 
 
+def test_backfill_preempts_for_a_job_behind_a_stuck_one() -> None:
+    """The head of the higher tier waits for more than there is to take; the next one takes it."""
+    cluster = a_cluster(leaves=(2,))
+    submit(cluster, cpus_per_task=4, partition="high")
+    low = submit(cluster, cpus_per_task=4)
+    stuck = submit(cluster, cpus_per_task=4, tasks=2, partition="high")
+    behind = submit(cluster, cpus_per_task=2, partition="high")
+    cluster.advance(NOW + 3)
+    assert (stuck.state, low.state, behind.nodes) == ("PENDING", "PREEMPTED", ("n1",))
+
+
 def test_nobody_is_preempted_in_vain() -> None:
     """A higher job that no set of victims could make room for ends nobody."""
     cluster = a_cluster(leaves=(2,))
@@ -136,6 +147,16 @@ def test_backfill_fills_the_time_before_a_planned_start() -> None:
     assert (big.start_s, big.planned) == (holder.end_s, ("n0", "n1"))
     assert late.pending
     assert late.start_s >= big.start_s + 600
+
+
+def test_estimates_use_nodes_that_nobody_ahead_keeps() -> None:
+    """Three nodes come free at once, two are kept: the third job is told that same moment."""
+    cluster = a_cluster(leaves=(3,))
+    holder = submit(cluster, cpus_per_task=4, tasks=3, time_limit=40)
+    waiting = [submit(cluster, cpus_per_task=4, time_limit=minutes) for minutes in (40, 60, 20)]
+    cluster.advance(NOW + 2)
+    assert [job.start_s for job in waiting] == [holder.end_s] * 3
+    assert [job.planned for job in waiting] == [("n0",), ("n1",), ("n2",)]
 
 
 def test_without_limits_small_jobs_overtake_a_big_one() -> None:

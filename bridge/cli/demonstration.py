@@ -6,8 +6,8 @@ that only reads the API server and slurmrestd says how it went.
 """
 
 import asyncio
+import io
 import json
-import shutil
 import signal
 import tempfile
 from collections.abc import AsyncIterator
@@ -48,29 +48,41 @@ def run(*, quick: bool, as_json: bool, pace: Pace | None = None, extender_url: s
     the bridge's.
     """
     scene = scenes.QUICK if quick else scenes.FULL
-    folder = Path(tempfile.mkdtemp(prefix="slurm-bridge-demo-"))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_COLUMNS
-    log_file = folder / "bridge.log"
-    with log_file.open("w") as log:
-        telemetry.configure(level="info", log_format="console", stream=log)
-        outcome = uvloop.run(_on_console(scene, console, folder, pace, extender_url))
+    log = io.StringIO()
+    telemetry.configure(level="info", log_format="console", stream=log)
+    try:
+        with tempfile.TemporaryDirectory(prefix="slurm-bridge-demo-") as folder:
+            outcome = uvloop.run(_on_console(scene, console, Path(folder), pace, extender_url))
+    except BridgeError as error:
+        _keep(log, console)
+        if as_json:
+            print(json.dumps({"ok": False, "problems": [str(error)]}), flush=True)
+        raise
     interrupted = outcome.ending == "interrupted"
     if interrupted:
         console.print(f"interrupted after {outcome.chronicle.sight.at_s:.1f} s")
     else:
         colours = Colours(one.name for one in scene.workloads)
         console.print(summary.table(outcome, colours, width=console.width))
-    if outcome.ok or interrupted:
-        shutil.rmtree(folder)
-    else:
-        console.print(f"what the bridge did: {log_file}", soft_wrap=True)
+    if not outcome.ok and not interrupted:
+        _keep(log, console)
     if as_json:
         print(json.dumps(summary.as_object(outcome)), flush=True)
     if interrupted:
         return INTERRUPTED
     return 0 if outcome.ok else FAILED
+
+
+def _keep(log: io.StringIO, console: Console) -> None:
+    """What the bridge logged, for whoever wants to know why."""
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="slurm-bridge-demo-", suffix=".log", delete=False
+    ) as file:
+        file.write(log.getvalue())
+    console.print(f"what the bridge did: {file.name}", soft_wrap=True)
 
 
 async def _on_console(
@@ -150,9 +162,11 @@ async def _at_work(app: App, clock: Clock) -> AsyncIterator[None]:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(app.run(stop), name="bridge")
-            async with asyncio.timeout(_STANDS_WITHIN_S):
-                while not (app.https.port and app.runner.recovered):
-                    await clock.sleep(0.02)
+            until_s = clock.monotonic() + _STANDS_WITHIN_S
+            while not (app.https.port and app.runner.recovered):
+                if clock.monotonic() > until_s:
+                    raise NotStanding(f"the bridge was not ready within {_STANDS_WITHIN_S:.0f} s")
+                await clock.sleep(0.02)
             try:
                 yield
             finally:

@@ -122,19 +122,14 @@ class Audit:
             most = sum(
                 len((before.get(job) or after[job]).get(node, ())) for job in here | here_after
             )
-            if used[node] > most:
-                self.mismatches += 1
-                self._wrong(f"pods on {node} use {used[node]} GPUs, Slurm gave {most}")
             settled = here == here_after and all(
                 tasks[job] == sight.before[job].tasks for job in here
             )
-            if settled:
-                self.compared += 1
-                if used[node] != most and not any(
-                    sight.before[job].workload in self._exclusive for job in here
-                ):
-                    self.mismatches += 1
-                    self._wrong(f"pods on {node} use {used[node]} GPUs, Slurm holds {most}")
+            alone = any(sight.before[job].workload in self._exclusive for job in here)
+            self.compared += settled
+            if used[node] > most or (settled and not alone and used[node] < most):
+                self.mismatches += 1
+                self._wrong(f"pods on {node} use {used[node]} GPUs, Slurm gave {most}")
 
     def _check_alone(self, sight: Sight) -> None:
         pods: dict[str, list[Pod]] = defaultdict(list)

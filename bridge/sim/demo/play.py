@@ -70,7 +70,7 @@ class Play:
         pace: Pace | None = None,
     ) -> None:
         self._scene = scene
-        self._kubernetes = kubernetes
+        self.kubernetes = kubernetes
         self._observer = observer
         self._clock = clock
         self._pace = pace or Pace()
@@ -100,7 +100,7 @@ class Play:
             wait_s = began_s + workload.arrives_s - self._clock.monotonic()
             if wait_s > 0:
                 await self._clock.sleep(wait_s)
-            await self._kubernetes.post(path, workload.manifest())
+            await self.kubernetes.post(path, workload.manifest())
             self.chronicle.arrived(workload.name, self._clock.monotonic() - began_s)
 
     async def _watch(self, author: asyncio.Task[None], stop: asyncio.Event, show: Show) -> Ending:

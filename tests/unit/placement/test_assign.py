@@ -454,6 +454,30 @@ def test_host_ports_keep_pods_apart() -> None:
     assert not short.for_now
 
 
+def test_waiting_does_not_help_against_what_stays() -> None:
+    """Neither lasting pods nor the gang's own members make room by going."""
+    table = leaves("a1")
+    table.occupy(PodUid("daemon"), NodeName("a1"), gpus(3, 1).shape, lasting=True)
+    short = place(table, gpus(4, 2), "a1")
+    assert isinstance(short, Shortfall)
+    assert not short.for_now
+    table = leaves("a1")
+    table.occupy(PodUid("member"), NodeName("a1"), gpus(8, 1).shape)
+    twice = NodeGrant(SlurmNodeName("a1"), 64, 1 << 20, (Gres("gpu", "", 16),))
+    short = place(table, gpus(8, 2), twice, taken={0: NodeName("a1")})
+    assert isinstance(short, Shortfall)
+    assert not short.for_now
+
+
+def test_a_wish_never_moves_a_slot_that_has_its_node() -> None:
+    """`taken` wins over `prefer`, and a preferred node that is full is passed over."""
+    table = leaves("a1", "b1")
+    table.occupy(PodUid("p"), NodeName("a1"), gpus(8, 1).shape)
+    wishes = {0: NodeName("b1"), 1: NodeName("a1"), 7: NodeName("b1")}
+    result = place(table, gpus(8, 2), "a1", "b1", taken={0: NodeName("a1")}, prefer=wishes)
+    assert result == Assignment((NodeName("a1"), NodeName("b1")))
+
+
 def test_taken_slots_use_up_the_grant() -> None:
     """A node with free GPUs takes no more slots than Slurm granted there."""
     half = NodeGrant(SlurmNodeName("a1"), 64, 1 << 20, (Gres("gpu", "", 4),))

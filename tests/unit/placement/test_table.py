@@ -140,6 +140,20 @@ def test_pods_alone_leave_the_layout_as_it_is() -> None:
     assert after.layout is before.layout
 
 
+def test_a_pod_that_moves_holds_only_its_new_node() -> None:
+    """The same pod with the same shape on another node, or now lasting, is held once."""
+    nodes = table()
+    shape = PodShape(requests=Resources(cpu_milli=1000))
+    for name in ("a", "b"):
+        nodes.upsert(a_node(name))
+    for name, lasting in (("a", False), ("b", False), ("b", True)):
+        nodes.occupy(PodUid("p"), NodeName(name), shape, lasting=lasting)
+    snapshot = nodes.snapshot()
+    a, b = snapshot.row(NodeName("a")), snapshot.row(NodeName("b"))
+    assert snapshot.used[FIXED["cpu"], [a, b]].tolist() == [0, 1000]
+    assert snapshot.lasting[FIXED["cpu"], [a, b]].tolist() == [0, 1000]
+
+
 def test_rows_stay_while_others_come_and_go() -> None:
     """A node keeps its row; a freed row is used again."""
     nodes = table()

@@ -56,7 +56,7 @@ test: check unit wheel ## check, unit and flow tests, and the wheel in an empty 
 
 .PHONY: unit
 unit: $(READY) ## only the unit and flow tests; ARGS="-k name"
-	$(PY) -m pytest $(ARGS)
+	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: wheel
 wheel: $(READY) ## build the wheel, install it in an empty environment, run its command

@@ -47,6 +47,7 @@ def _row(pod: wire.PodWire) -> Pod:
         created_s=metadata.created_s(meta),
         allocated=_allocated(status),
         status_reason=sys.intern(status.get("reason") or ""),
+        unschedulable=_unschedulable(status) if not node_name else "",
         grace_s=30 if grace_s is None else grace_s,
         active_deadline_s=spec.get("activeDeadlineSeconds"),
         subdomain=sys.intern(spec.get("subdomain") or ""),
@@ -229,6 +230,13 @@ def _allocated(status: wire.PodStatus) -> Condition | None:
                 message=sys.intern(one.get("message") or ""),
             )
     return None
+
+
+def _unschedulable(status: wire.PodStatus) -> str:
+    for one in status.get("conditions") or ():
+        if one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable":
+            return sys.intern(one.get("message") or "Unschedulable")
+    return ""
 
 
 def _volume_claims(meta: wire.Meta, spec: wire.PodSpec) -> tuple[str, ...]:

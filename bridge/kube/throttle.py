@@ -22,7 +22,7 @@ class TokenBucket:
         """Wait for a token."""
         async with self._turn:
             self._refill()
-            while self._tokens < 1.0:
+            if self._tokens < 1.0:  # once: what rounding leaves may be too short for the clock
                 await self._clock.sleep((1.0 - self._tokens) / self._per_s)
                 self._refill()
             self._tokens -= 1.0

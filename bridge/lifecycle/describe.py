@@ -67,6 +67,7 @@ def facts(job: Job) -> JobFacts:
         description=job.description,
         partition=job.partition,
         constraints=job.constraints,
+        excluded=bool(job.excluded_nodes),
         expected_start_s=job.start_s if job.pending else None,
         allocation=Allocation(job.id, job.grants) if holds else None,
     )

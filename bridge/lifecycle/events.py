@@ -69,8 +69,9 @@ class Wished:
 
 
 @dataclass(frozen=True, slots=True)
-class CauseGone:
-    """What kept the gang out of the queue may be gone: nodes or partitions have changed."""
+class NodesChanged:
+    """Nodes or partitions have: what kept the gang out of the queue may be gone, and a job that
+    waits may run on other nodes now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +100,6 @@ class PinEnded:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeLost:
-    """A pinned pod's node cannot take it any more; seen before the pod was bound."""
-
-    pod: PodUid
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; or something that a waiting gang should look at again."""
 
@@ -119,10 +112,9 @@ Event = (
     | JobSeen
     | JobVanished
     | Wished
-    | CauseGone
+    | NodesChanged
     | Placed
     | NotPlaced
     | PinEnded
-    | NodeLost
     | Tick
 )

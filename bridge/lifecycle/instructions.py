@@ -16,12 +16,22 @@ class SubmitJob:
 
     gang: Gang
     generation: int
-    excluded: tuple[NodeName, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeJob:
+    """Build the waiting job as it should be by now; answer with Wished, or with nothing."""
+
+    gang: Gang
+    generation: int
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateJob:
-    """Change a waiting job from `old` (None: unknown) to `new`."""
+    """Change a waiting job from `old` (None: unknown) to `new`.
+
+    Also where both are the same: a job that Slurm has set aside is looked at again once changed.
+    """
 
     job_id: SlurmJobId
     old: JobSpec | None
@@ -33,6 +43,14 @@ class CancelJob:
     """End the job in Slurm; `why` goes to the log."""
 
     job_id: SlurmJobId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class AvoidNode:
+    """For a while no job of the gang's owner is to run there: what was granted was of no use."""
+
+    node: NodeName
     why: str
 
 
@@ -60,6 +78,15 @@ class EndPods:
     """Tell the pods (DisruptionTarget) and delete them with their grace."""
 
     pods: tuple[Pod, ...]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FailPod:
+    """Set a pod that nobody would recreate to Failed: it stays and says why."""
+
+    pod: Pod
     reason: str
     message: str
 
@@ -96,11 +123,14 @@ class Forget:
 
 Instruction = (
     SubmitJob
+    | DescribeJob
     | UpdateJob
     | CancelJob
+    | AvoidNode
     | PlaceGang
     | PinPod
     | EndPods
+    | FailPod
     | SetCondition
     | EmitEvent
     | Wake

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
+from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
@@ -51,8 +52,13 @@ class Tuning:
     refused_retry_s: float = 15.0
     """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
     room_retry_s: float = 1.0
-    exclude_s: float = 300.0
-    """How long a node is excluded after its grant could not be used."""
+    avoid_s: float = 300.0
+    """How long an owner's jobs leave out a node whose grant was of no use."""
+    stranded_s: float = 15.0
+    """Between two updates of a job that Slurm has set aside because no node can take it."""
+    unplaceable_s: float = 30.0
+    """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
+    just being made, a pod that ends there) before the place counts as lost."""
     replacement_s: float = 300.0
     """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
     end_again_s: float = 30.0
@@ -94,7 +100,9 @@ class GangMachine:
         self._placing = False
         self._pinning: set[PodUid] = set()
         self._ended_pods: dict[PodUid, float] = {}
-        self._excluded: dict[NodeName, float] = {}
+        self._unplaceable_since: dict[PodUid, float] = {}
+        self._refused_pods: set[PodUid] = set()
+        self._stranded_again_s = 0.0
         self._room: Shortfall | None = None
         self._look_again_s = 0.0
         self._retry_at_s = 0.0
@@ -167,16 +175,10 @@ class GangMachine:
                 elif error:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
-            case ev.NodeLost(pod, reason):
-                self._end_pods(
-                    [row for row in [self.pods.get(pod)] if row is not None],
-                    "NodeLost",
-                    reason,
-                    now_s,
-                    out,
-                )
-            case ev.CauseGone():
-                self._retry_at_s = 0.0
+            case ev.NodesChanged():
+                if self.job_id is None:
+                    self._retry_at_s = 0.0
+                self._describe(out)
             case ev.Tick():
                 self._look_again_s = 0.0
             case _:
@@ -195,6 +197,9 @@ class GangMachine:
             del self._written[uid]
         for uid in self._ended_pods.keys() - self.pods.keys():
             del self._ended_pods[uid]
+        for uid in self._unplaceable_since.keys() - self.pods.keys():
+            del self._unplaceable_since[uid]
+        self._refused_pods &= self.pods.keys()
         self._pinning &= self.pods.keys()
         self._seat()
 
@@ -218,11 +223,14 @@ class GangMachine:
         )
 
     def _take_wish(self, spec: JobSpec, out: list[do.Instruction]) -> None:
-        if self.facts is None or not self.facts.waits or spec in (self.spec, self._updated_to):
+        if self.facts is None or not self.facts.waits:
             return
-        if self.spec is None and self.facts.constraints == spec.constraints:
-            self.spec = spec  # after a restart: Slurm has it already
-            return
+        if not self.facts.stranded:
+            if spec in (self.spec, self._updated_to):
+                return
+            if self.spec is None and self.facts.matches(spec):
+                self.spec = spec  # after a restart: Slurm has it already
+                return
         assert self.job_id is not None
         self._updated_to = spec
         out.append(do.UpdateJob(self.job_id, self.spec, spec))
@@ -236,8 +244,7 @@ class GangMachine:
         if shortfall.for_now:
             self._look_again_s = now_s + self._tuning.room_retry_s
             return
-        for node in shortfall.nodes:
-            self._excluded[node] = now_s + self._tuning.exclude_s
+        out += [do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes]
         for pod in self._waiting()[:1]:
             note = f"Slurm job {self.job_id} was given back: {shortfall.reason}"
             out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
@@ -249,6 +256,7 @@ class GangMachine:
     def _decide(self, now_s: float, out: list[do.Instruction]) -> None:
         if self.facts is not None and (self.facts.ended or self.facts.suspended):
             self._job_is_over(self.facts, now_s, out)
+        self._give_up_lost_places(now_s, out)
         self._end_outgoing(now_s, out)
         if self._over(now_s):
             self._finish(now_s, out)
@@ -257,6 +265,8 @@ class GangMachine:
             self._submit(now_s, out)
         elif self.facts is not None and self.facts.allocation is not None:
             self._place_and_pin(now_s, out)
+        elif self.facts is not None and self.facts.stranded:
+            self._touch_stranded(now_s, out)
         self._tell(now_s, out)
 
     def _job_is_over(self, facts: JobFacts, now_s: float, out: list[do.Instruction]) -> None:
@@ -322,9 +332,77 @@ class GangMachine:
         if now_s < self._retry_at_s:
             self._wake_at(self._retry_at_s)
             return
-        self._excluded = {node: end for node, end in self._excluded.items() if end > now_s}
         self._submitting = True
-        out.append(do.SubmitJob(self.gang, self.generation, tuple(sorted(self._excluded))))
+        out.append(do.SubmitJob(self.gang, self.generation))
+
+    def _describe(self, out: list[do.Instruction]) -> None:
+        """A job that waits may have to be changed."""
+        if self.gang is not None and self.facts is not None and self.facts.waits:
+            out.append(do.DescribeJob(self.gang, self.generation))
+
+    def _touch_stranded(self, now_s: float, out: list[do.Instruction]) -> None:
+        """Slurm looks at a job that it has set aside only after a change, whatever has come back.
+
+        Seen on slurmctld 26.05: priority 0 and BadConstraints, from the pass that finds no node
+        until any accepted update, though the node was made anew a moment later.
+        """
+        if now_s >= self._stranded_again_s:
+            self._stranded_again_s = now_s + self._tuning.stranded_s
+            self._describe(out)
+        self._wake_at(self._stranded_again_s)
+
+    def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
+        """Pods that can't get onto the node they were pinned to, or that its kubelet refused."""
+        lost: dict[NodeName, str] = {}
+        for pod in self.pods.values():
+            node = self._place_of(pod)
+            if node is None:
+                continue
+            if pod.refused_by_kubelet and pod.uid not in self._refused_pods:
+                self._refused_pods.add(pod.uid)
+                lost[node] = f"the kubelet of {node} refused pod {pod.key}: {pod.status_reason}"
+            elif self._is_stuck(pod, now_s):
+                since_s = self._unplaceable_since.setdefault(pod.uid, now_s)
+                due_s = since_s + self._tuning.unplaceable_s
+                if now_s >= due_s:
+                    lost[node] = f"pod {pod.key} can't get onto {node}: {pod.unschedulable}"
+                else:
+                    self._wake_at(due_s)
+            else:
+                self._unplaceable_since.pop(pod.uid, None)
+        if lost:
+            self._lose_places(lost, now_s, out)
+
+    def _lose_places(
+        self, lost: dict[NodeName, str], now_s: float, out: list[do.Instruction]
+    ) -> None:
+        """The gang can't go on without them: it ends as a whole and queues anew, elsewhere."""
+        out += [do.AvoidNode(node, why) for node, why in lost.items()]
+        why = next(iter(lost.values()))
+        pods = [pod for pod in self._live() if pod.job_id == self.job_id and not pod.deleting]
+        kept = [pod for pod in pods if pod.owner is None and not pod.node_name]
+        for pod in kept:
+            self._ended_pods[pod.uid] = now_s
+            out.append(do.FailPod(pod, "PlaceLost", why))
+        self._end_pods((pod for pod in pods if pod not in kept), "PlaceLost", why, now_s, out)
+        if not self.single:
+            self._give_up_job(why, out)
+            self._back_off(now_s)
+
+    def _is_stuck(self, pod: Pod, now_s: float) -> bool:
+        """Pinned, not bound, kube-scheduler finds no way, and not just told to end for it."""
+        told_s = self._ended_pods.get(pod.uid, float("-inf"))
+        return (
+            bool(pod.unschedulable)
+            and not (pod.node_name or pod.ended or pod.deleting)
+            and now_s - told_s >= self._tuning.end_again_s
+        )
+
+    def _place_of(self, pod: Pod) -> NodeName | None:
+        """The node that the gang's present job gave this pod, by the pod's own words."""
+        if pod.job_id is None or pod.job_id != self.job_id:
+            return None
+        return pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, "")) or None
 
     def _place_and_pin(self, now_s: float, out: list[do.Instruction]) -> None:
         assert self.job_id is not None

@@ -22,18 +22,17 @@ from bridge.kube.errors import Conflict, NotFound
 from bridge.lifecycle import describe
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.machine import GangMachine, State, Tuning
 from bridge.lifecycle.pool import Pool
+from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
-from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.pod import Pod
-from bridge.model.scheduling import PodShape, Taint
+from bridge.model.scheduling import Taint
 from bridge.model.verdict import Verdict
 from bridge.placement.assign import assign
-from bridge.placement.classes import class_of, classes, feasible_classes
-from bridge.placement.density import densest
-from bridge.placement.predicates import feasible
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
@@ -93,6 +92,8 @@ class Runner:
         self._for_kube = Pool(workers=24)
         self._for_slurm = Pool(workers=8)
         self._cancelling: set[SlurmJobId] = set()
+        self._whereabouts = Whereabouts(cluster=cluster, slurm_side=slurm_side)
+        self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._recovered = False
         watcher.subscribe(self.job_seen)
 
@@ -111,16 +112,8 @@ class Runner:
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
-        for gang_id, machine in list(self.machines.items()):
-            if machine.gang is None or machine.facts is None or not machine.facts.waits:
-                if machine.job_id is None:
-                    self._handle(gang_id, ev.CauseGone())
-                continue
-            try:
-                spec = self._spec(machine.gang, machine.generation, ())
-            except BadInput:
-                continue  # nothing better to say to Slurm: the job keeps what it has
-            self._handle(gang_id, ev.Wished(spec))
+        for gang_id in list(self.machines):
+            self._handle(gang_id, ev.NodesChanged())
 
     def classes_in_use(self) -> frozenset[str]:
         """Node classes that waiting jobs name: no node may lose such a feature."""
@@ -274,10 +267,14 @@ class Runner:
         match instruction:
             case do.SubmitJob():
                 self._for_slurm.add(lambda: self._submit(machine.id, instruction), urgency=_SUBMIT)
+            case do.DescribeJob():
+                self._describe(machine, instruction)
             case do.UpdateJob():
                 self._for_slurm.add(lambda: self._update(instruction), urgency=_UPDATE)
             case do.CancelJob():
                 self._cancel(instruction)
+            case do.AvoidNode():
+                self._avoid(machine, instruction)
             case do.PlaceGang():
                 self._place(machine, instruction)
             case do.PinPod(pod, node):
@@ -285,6 +282,8 @@ class Runner:
                 self._for_kube.add(lambda: self._pin(machine.id, instruction), urgency=_PIN)
             case do.EndPods():
                 self._for_kube.add(lambda: self._end_pods(machine.id, instruction), urgency=_END)
+            case do.FailPod():
+                self._for_kube.add(lambda: self._fail_pod(instruction), urgency=_END)
             case do.SetCondition():
                 self._for_kube.add(lambda: self._set_condition(instruction), urgency=_TELL)
             case do.EmitEvent(pod, kind, reason, note):
@@ -326,8 +325,11 @@ class Runner:
         event: ev.Event
         began_s = self._clock.monotonic()
         try:
-            spec = self._spec(instruction.gang, instruction.generation, instruction.excluded)
-            job_id = await self.client.submit(describe.description(spec), at_once=True)
+            spec = self._spec(instruction.gang, instruction.generation)
+            job_id = await self.client.submit(
+                describe.description(spec),
+                at_once=self._whereabouts.has_room(instruction.gang.shape, instruction.gang.size),
+            )
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
@@ -346,45 +348,40 @@ class Runner:
         self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
         self._handle(gang_id, event)
 
-    def _spec(self, gang: Gang, generation: int, excluded: tuple[NodeName, ...]) -> JobSpec:
+    def _spec(self, gang: Gang, generation: int) -> JobSpec:
+        avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
         return jobspec.build(
             gang,
             identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
             rules=self._rules,
             partitions=self._side.partitions,
-            where=self._where(gang.shape, excluded),
+            where=self._whereabouts.of(gang.shape, avoided),
         )
 
-    def _where(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
-        """Node classes for Slurm; single nodes only where the selector names them.
+    def _describe(self, machine: GangMachine, instruction: do.DescribeJob) -> None:
+        try:
+            spec = self._spec(instruction.gang, instruction.generation)
+        except BadInput:
+            return  # nothing better to say to Slurm: the job keeps what it has
+        self._handle(machine.id, ev.Wished(spec))
 
-        Slurm has no "one of these nodes": several named ones are said as their classes without
-        the other nodes of these. Raises BadInput when no node that Slurm knows is left.
-        """
-        snapshot = self.cluster.table.snapshot()
-        found = feasible(snapshot, shape, now=False)
-        if not found.mask.any():
-            # Slurm, with `defer`, would take the job and let it wait for ever.
-            reason = found.summary() or "the cluster has no nodes"
-            raise BadInput(f"no node can ever take this pod: {reason}")
-        chosen, named = feasible_classes(snapshot, shape)
-        wanted, left_out, required = set(chosen), set(excluded), tuple(named)
-        if len(named) > 1 or (named and chosen):
-            members = classes(snapshot)
-            for name in {key for node in named if (key := class_of(snapshot, node))}:
-                wanted.add(name)
-                left_out |= set(members[name]) - set(named)
-            required = ()
-        known = sorted(wanted & self._side.features)
-        if not known and not required:
-            raise BadInput("none of the nodes that can take this pod is registered in Slurm yet")
-        nodes = self.cluster.nodes
-        return jobspec.Where(
-            classes=known,
-            excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
-            required=tuple(nodes[name].slurm_name for name in required if name in nodes),
-            tasks_per_node=densest(snapshot, shape),
+    def _avoid(self, machine: GangMachine, instruction: do.AvoidNode) -> None:
+        until_s = self._avoidance.add(
+            self._owner_of(machine.id), instruction.node, self._clock.monotonic()
         )
+        log.warning(
+            "node.avoided", gang=machine.id, node=instruction.node, why=instruction.why,
+            for_s=self._tuning.avoid_s,
+        )  # fmt: skip
+        delay_s = until_s - self._clock.monotonic()
+        asyncio.get_running_loop().call_later(delay_s, self._handle, machine.id, ev.NodesChanged())
+
+    def _owner_of(self, gang_id: GangId) -> str:
+        """Who makes the gang's pods, also those to come; the gang itself where nobody does."""
+        for pod in self.cluster.pods_of(gang_id):
+            if pod.owner is not None:
+                return pod.owner.uid
+        return gang_id
 
     async def _update(self, instruction: do.UpdateJob) -> None:
         try:
@@ -499,13 +496,7 @@ class Runner:
 
     async def _end_pod(self, pod: Pod, instruction: do.EndPods) -> None:
         log.info("pod.ended_by_slurm", pod=pod.key, reason=instruction.reason)
-        self._recorder.emit(
-            regarding=_reference(pod),
-            type="Warning",
-            reason=instruction.reason,
-            note=instruction.message,
-            action="Delete",
-        )
+        self._tell_of_end(pod, instruction.reason, instruction.message, action="Delete")
         try:
             await kube_pods.mark_disrupted(
                 self._kube, pod, reason=instruction.reason, message=instruction.message
@@ -515,6 +506,25 @@ class Runner:
             return
         except BridgeError as error:
             log.warning("pod.delete_failed", pod=pod.key, error=str(error))
+
+    async def _fail_pod(self, instruction: do.FailPod) -> None:
+        pod = instruction.pod
+        log.warning("pod.failed_by_bridge", pod=pod.key, why=instruction.message)
+        self._tell_of_end(pod, instruction.reason, instruction.message, action="Fail")
+        try:
+            row = await kube_pods.fail(
+                self._kube, pod, reason=instruction.reason, message=instruction.message
+            )
+            self.touch(self.cluster.answered(row))
+        except NotFound:
+            return
+        except BridgeError as error:
+            log.warning("pod.fail_failed", pod=pod.key, error=str(error))
+
+    def _tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
+        self._recorder.emit(
+            regarding=_reference(pod), type="Warning", reason=reason, note=message, action=action
+        )
 
     async def _set_condition(self, instruction: do.SetCondition) -> None:
         try:

@@ -100,6 +100,8 @@ class JobFacts:
     partition: str = ""
     constraints: str = ""
     """The feature expression that Slurm holds it to."""
+    excluded: bool = False
+    """Whether it may not run on some nodes by name."""
     expected_start_s: float | None = None
     """Epoch seconds, when backfill has looked at the job."""
     allocation: Allocation | None = None
@@ -108,6 +110,15 @@ class JobFacts:
     def waits(self) -> bool:
         """In the queue, holding nothing."""
         return self.state == "PENDING"
+
+    @property
+    def stranded(self) -> bool:
+        """Set aside by Slurm, as no node can take it: it waits for a change, not for nodes."""
+        return self.waits and self.reason == "BadConstraints"
+
+    def matches(self, spec: JobSpec) -> bool:
+        """Whether Slurm holds the waiting job to the nodes that `spec` asks for."""
+        return self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
 
     @property
     def suspended(self) -> bool:

@@ -8,6 +8,11 @@ from bridge import names
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.scheduling import PodShape
 
+_KUBELET_REFUSALS = frozenset(
+    {"UnexpectedAdmissionError", "TopologyAffinityError", "NodeAffinity", "NodePorts",
+     "InvalidNodeInfo"}
+)  # fmt: skip
+
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
@@ -58,6 +63,8 @@ class Pod:
     """Our condition as the API server has it."""
     status_reason: str = ""
     """status.reason: OutOfcpu, UnexpectedAdmissionError, Evicted …"""
+    unschedulable: str = ""
+    """kube-scheduler's words while it finds no way onto any node it may use (PodScheduled)."""
     grace_s: int = 30
     active_deadline_s: int | None = None
     subdomain: str = ""
@@ -77,6 +84,17 @@ class Pod:
     def ended(self) -> bool:
         """Terminal: its containers hold nothing any more."""
         return self.phase in ("Succeeded", "Failed")
+
+    @property
+    def refused_by_kubelet(self) -> bool:
+        """Bound, and not admitted by its node: it never ran.
+
+        The reasons are those of the kubelet's admission (pkg/kubelet/lifecycle, cm, predicates);
+        OutOf is followed by the resource.
+        """
+        return self.phase == "Failed" and (
+            self.status_reason.startswith("OutOf") or self.status_reason in _KUBELET_REFUSALS
+        )
 
     @property
     def gated_by_us(self) -> bool:

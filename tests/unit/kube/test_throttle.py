@@ -53,6 +53,17 @@ def test_never_faster(per_s: float, burst: int, pauses: list[float]) -> None:
             assert last - first + 1 <= allowed + 1e-6
 
 
+async def test_a_rest_too_small_for_the_clock_is_no_endless_wait() -> None:
+    """Late on a clock, a wait of 1e-13 s does not move it."""
+    clock = JumpClock()
+    clock.now = 1e6
+    bucket = TokenBucket(per_s=300, burst=1, clock=clock)
+    await bucket.take()
+    clock.now += (1.0 - 1e-12) / 300
+    await bucket.take()
+    assert clock.now < 1e6 + 1
+
+
 async def test_first_come_first_served() -> None:
     """Who waits longest gets the next token."""
     clock = JumpClock()

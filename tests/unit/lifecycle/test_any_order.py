@@ -1,10 +1,13 @@
 """Whatever happens in whatever order: no second job, no leak, nobody off their allocation."""
 
+from dataclasses import replace
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bridge import names
+from bridge.lifecycle import events as ev
 from tests.unit.lifecycle.world import World
 
 
@@ -53,7 +56,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(
         data=st.data(),
-        to=st.sampled_from(["bound", "Succeeded", "Failed", "deleting", "gone"]),
+        to=st.sampled_from(
+            ["bound", "Succeeded", "Failed", "OutOfcpu", "stuck", "deleting", "gone"]
+        ),
     )
     @precondition(lambda self: self.world.pods)
     def pod_moves(self, data: st.DataObject, to: str) -> None:
@@ -65,7 +70,11 @@ class AnyOrder(RuleBasedStateMachine):
             self.world.change(uid, deleting=True)
         elif to == "bound" and pod.job_id is not None and not pod.deleting and not pod.ended:
             node = pod.annotations[names.NODE_ANNOTATION]
-            self.world.change(uid, node_name=node, phase="Running")
+            self.world.change(uid, node_name=node, phase="Running", unschedulable="")
+        elif to == "stuck" and pod.job_id is not None and not pod.node_name and not pod.ended:
+            self.world.change(uid, unschedulable="0/1 nodes are available")
+        elif to == "OutOfcpu" and pod.node_name and not pod.ended:
+            self.world.change(uid, phase="Failed", status_reason=to)
         elif to in ("Succeeded", "Failed") and pod.node_name:
             self.world.change(uid, phase=to)
 
@@ -78,6 +87,18 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.1, 1.0, 12.0, 400.0]))
     def time_passes(self, seconds: float) -> None:
         self.world.pass_time(seconds)
+
+    @rule(
+        constraints=st.sampled_from(["", "class-a"]),
+        reason=st.sampled_from(["BadConstraints", "Priority"]),
+    )
+    def nodes_change(self, constraints: str, reason: str) -> None:
+        self.world.constraints = constraints
+        for job_id, job in list(self.world.jobs.items()):
+            if job.waits:
+                self.world.jobs[job_id] = replace(job, reason=reason)
+                self.world.poll(job_id)
+        self.world.tell(ev.NodesChanged())
 
     @rule()
     def the_bridge_restarts(self) -> None:

@@ -187,14 +187,107 @@ def test_a_grant_that_can_never_be_used_is_given_back_and_its_node_excluded() ->
     world = released(single=True)
     world.create()
     world.perform()
-    world.machine.handle(
-        ev.NotPlaced(SlurmJobId(1), Shortfall("taint x=y:NoSchedule", False, (NodeName("bad"),))),
-        world.now_s,
-    )
+    shortfall = Shortfall("taint x=y:NoSchedule", False, (NodeName("bad"),))
+    world.tell(ev.NotPlaced(SlurmJobId(1), shortfall))
+    assert world.avoided == ["bad"]
+    assert "taint x=y:NoSchedule" in world.told[-1].note
     world.pass_time(5)
-    submits = [step for step in world.todo if isinstance(step, do.SubmitJob)]
-    assert submits[0].excluded == ("bad",)
+    assert [type(step) for step in world.todo] == [do.CancelJob, do.SubmitJob]
     world.todo.clear()
+
+
+def stuck(world: World, words: str = "0/1 nodes are available") -> None:
+    """kube-scheduler finds no way for rank 0, which is pinned and not bound."""
+    uid = next(iter(world.pods))
+    world.change(uid, node_name="", phase="Pending", unschedulable=words)
+
+
+def test_a_pinned_pod_that_never_gets_onto_its_node_is_ended_and_its_node_avoided() -> None:
+    """Its owner makes another one, which queues anew; at first it may only be a matter of time."""
+    world = running(size=3)
+    stuck(world)
+    world.pass_time(29)
+    assert not world.todo
+    world.pass_time(2)
+    ending, cancel = world.todo
+    assert isinstance(ending, do.EndPods)
+    assert len(ending.pods) == 3, "the others are of no use without it"
+    assert "0/1 nodes are available" in ending.message
+    assert isinstance(cancel, do.CancelJob)
+    assert world.avoided == ["n1-0"]
+
+
+def test_kube_schedulers_doubts_that_pass_in_time_cost_nothing() -> None:
+    """A volume had to be made, a pod had to end there."""
+    world = running(size=3)
+    stuck(world)
+    world.pass_time(29)
+    first = next(iter(world.pods))
+    world.change(first, unschedulable="")
+    world.pass_time(60)
+    assert not world.todo
+
+
+def test_a_bare_pod_that_lost_its_place_fails_and_says_why() -> None:
+    """Nobody would make it anew: it must not silently vanish."""
+    world = running(single=True)
+    stuck(world)
+    world.pass_time(31)
+    (fail,) = world.todo
+    assert isinstance(fail, do.FailPod)
+    assert "0/1 nodes are available" in fail.message
+    world.settle()
+    assert world.forgotten
+    assert not world.live_jobs
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_a_node_whose_kubelet_refuses_a_pod_is_avoided(single: bool) -> None:
+    """No loop on the same slot: the rest of a gang ends too and queues anew."""
+    world = running(size=2, single=single)
+    uid, pod = next(iter(world.pods.items()))
+    world.change(uid, phase="Failed", status_reason="OutOfcpu")
+    assert world.avoided == [pod.node_name]
+    kinds = [type(step) for step in world.todo]
+    assert kinds == ([do.CancelJob] if single else [do.EndPods, do.CancelJob])
+    world.change(uid, resource_version="9")
+    assert len(world.avoided) == 1
+
+
+def test_news_of_nodes_change_a_waiting_job_only_where_it_differs() -> None:
+    """Slurm is told nothing that it knows; after a restart neither."""
+    world = released(single=True)
+    world.constraints = "class-a"
+    world.create()
+    world.perform()
+    world.tell(ev.NodesChanged())
+    assert not world.todo
+    world.constraints = "class-a|class-b"
+    world.tell(ev.NodesChanged())
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.new.constraints == "class-a|class-b"
+    world.tell(ev.NodesChanged())
+    assert len(world.todo) == 1
+
+
+def test_a_job_that_slurm_has_set_aside_is_changed_until_slurm_looks_at_it() -> None:
+    """Though nothing differs; not at each look at it, and no more once it waits as others do."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    waits = world.jobs[SlurmJobId(1)]
+    aside = replace(waits, reason="BadConstraints")
+    for _ in range(5):
+        world.tell(ev.JobSeen(aside))
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.old == update.new
+    world.pass_time(16)
+    assert len(world.todo) == 2
+    world.tell(ev.JobSeen(waits))
+    world.pass_time(60)
+    assert len(world.todo) == 2
 
 
 def test_a_failed_member_is_replaced_in_its_slot_and_on_its_node() -> None:

@@ -38,6 +38,9 @@ class World:
     busy_nodes: set[str] = field(default_factory=set)
     told: list[do.EmitEvent] = field(default_factory=list)
     conditions: list[do.SetCondition] = field(default_factory=list)
+    avoided: list[str] = field(default_factory=list)
+    constraints: str = ""
+    """What the nodes that there are let a job ask for."""
 
     def __post_init__(self) -> None:
         self.job = a_gang_job(size=self.size)
@@ -147,8 +150,12 @@ class World:
                     self.told.append(instruction)
                 case do.SetCondition():
                     self.conditions.append(instruction)
+                case do.AvoidNode(node):
+                    self.avoided.append(node)
                 case do.PlaceGang():
                     self._place(instruction)
+                case do.DescribeJob(gang, generation):
+                    self.tell(ev.Wished(self._spec(gang, generation)))
                 case _:
                     self.todo.append(instruction)
         self.machine.validate()
@@ -182,6 +189,9 @@ class World:
                 for pod in pods:
                     if pod.uid in self.pods and not self.pods[pod.uid].ended:
                         self.change(pod.uid, deleting=True)
+            case do.FailPod(pod):
+                if pod.uid in self.pods and not self.pods[pod.uid].ended:
+                    self.change(pod.uid, phase="Failed")
             case do.UpdateJob():
                 pass
             case _:
@@ -197,15 +207,18 @@ class World:
         job_id = SlurmJobId(self.next_job)
         self.next_job += 1
         self.jobs[job_id] = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
-        spec = JobSpec(
-            identity=JobIdentity("cluster", self.gang_id, instruction.generation, "o"),
+        self.tell(ev.Submitted(job_id, self._spec(instruction.gang, instruction.generation)))
+        self.poll(job_id)
+
+    def _spec(self, gang: Gang, generation: int) -> JobSpec:
+        return JobSpec(
+            identity=JobIdentity("cluster", self.gang_id, generation, "o"),
             name="x",
-            tasks=instruction.gang.size,
+            tasks=gang.size,
             cpus_per_task=1,
             partition="p",
+            constraints=self.constraints,
         )
-        self.tell(ev.Submitted(job_id, spec))
-        self.poll(job_id)
 
     def _pin(self, pod: Pod, node: NodeName, job_id: SlurmJobId, *, fail: bool) -> None:
         now = self.pods.get(pod.uid)

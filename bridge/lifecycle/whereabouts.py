@@ -1,0 +1,89 @@
+"""Where a shape may run, said in Slurm's terms: node classes, exclusions, required nodes."""
+
+from bridge.errors import BadInput
+from bridge.model.ids import NodeName
+from bridge.model.scheduling import PodShape
+from bridge.placement.classes import class_of, classes, feasible_classes
+from bridge.placement.density import densest
+from bridge.placement.predicates import feasible
+from bridge.placement.snapshot import Snapshot
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads import jobspec
+
+
+class Whereabouts:
+    """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
+
+    def __init__(self, *, cluster: Cluster, slurm_side: SlurmSide) -> None:
+        self._cluster = cluster
+        self._side = slurm_side
+        self._valid_for: tuple[object, object, frozenset[str]] = (None, None, frozenset())
+        self._known: dict[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = {}
+
+    def of(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
+        """Where one pod of this shape may run, `excluded` left out.
+
+        Raises BadInput when no node that Slurm knows is left.
+        """
+        snapshot = self._cluster.table.snapshot()
+        self._forget_if_changed(snapshot)
+        key = (shape, excluded)
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = self._find(snapshot, shape, excluded)
+            except BadInput as error:
+                found = error
+            self._known[key] = found
+        if isinstance(found, BadInput):
+            raise BadInput(*found.args, field=found.field)
+        return found
+
+    def _forget_if_changed(self, snapshot: Snapshot) -> None:
+        # Their memories live as long as they do, and pin none of their arrays.
+        layout, capacity = snapshot.layout.memory, snapshot.capacity.memory
+        known_layout, known_capacity, features = self._valid_for
+        if (
+            layout is not known_layout
+            or capacity is not known_capacity
+            or features != self._side.features
+        ):
+            self._valid_for = (layout, capacity, self._side.features)
+            self._known.clear()
+
+    def has_room(self, shape: PodShape, size: int) -> bool:
+        """Whether Kubernetes' side of it looks as if `size` pods of this shape could start now."""
+        snapshot = self._cluster.table.snapshot()
+        free = int(feasible(snapshot, shape, now=True).mask.sum())
+        return free * max(1, densest(snapshot, shape)) >= size
+
+    def _find(
+        self, snapshot: Snapshot, shape: PodShape, excluded: tuple[NodeName, ...]
+    ) -> jobspec.Where:
+        """Slurm has no "one of these nodes": several named ones are said as their classes without
+        the other nodes of these.
+        """
+        found = feasible(snapshot, shape, now=False)
+        if not found.mask.any():
+            # Slurm, with `defer`, would take the job and let it wait for ever.
+            reason = found.summary() or "the cluster has no nodes"
+            raise BadInput(f"no node can ever take this pod: {reason}")
+        chosen, named = feasible_classes(snapshot, shape)
+        wanted, left_out, required = set(chosen), set(excluded), tuple(named)
+        if len(named) > 1 or (named and chosen):
+            members = classes(snapshot)
+            for name in {key for node in named if (key := class_of(snapshot, node))}:
+                wanted.add(name)
+                left_out |= set(members[name]) - set(named)
+            required = ()
+        known = sorted(wanted & self._side.features)
+        if not known and not required:
+            raise BadInput("none of the nodes that can take this pod is registered in Slurm yet")
+        nodes = self._cluster.nodes
+        return jobspec.Where(
+            classes=known,
+            excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
+            required=tuple(nodes[name].slurm_name for name in required if name in nodes),
+            tasks_per_node=densest(snapshot, shape),
+        )

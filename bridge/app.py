@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvloop
@@ -148,6 +149,9 @@ class App:
             detail_gets_per_s=settings.slurm.detail_gets_per_s,
         )
         outage = telemetry.OutageLog("slurm", logger=log, clock=clock, metrics=self.metrics)
+        self._kube_outage = telemetry.OutageLog(
+            "kubernetes", logger=log, clock=clock, metrics=self.metrics
+        )
         self.runner = Runner(
             cluster=self.cluster,
             slurm_side=self._side,
@@ -166,6 +170,7 @@ class App:
             ),
             tuning=Tuning(condition_interval_s=settings.condition_interval_s),
             outage=outage,
+            kube_outage=self._kube_outage,
             metrics=self.metrics,
             clock=clock,
         )
@@ -249,31 +254,30 @@ class App:
     def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[BatchJob]
                                         | Reflector[Namespace]]:  # fmt: skip
         ours = self.settings.scheduler_name
-        clock = self._clock
+        told: Any = {"clock": self._clock, "outage": self._kube_outage}
         return [
             Reflector(
                 self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
-                key=lambda node: node.name, sink=self._on_node, clock=clock,
+                key=lambda node: node.name, sink=self._on_node, **told,
             ),
             Reflector(
                 self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
-                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, clock=clock,
+                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **told,
             ),
             Reflector(
                 self._kube, path="/apis/batch/v1/jobs", parse=kube_jobs.parse, name="jobs",
-                key=lambda job: job.uid, sink=self._on_job, clock=clock,
+                key=lambda job: job.uid, sink=self._on_job, **told,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="pods",
                 key=lambda pod: pod.uid, sink=self._on_pod,
                 params={"fieldSelector": f"spec.schedulerName={ours}"},
-                refused=self._on_refused_pod, clock=clock,
+                refused=self._on_refused_pod, **told,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="other-pods",
                 key=lambda pod: pod.uid, sink=self._on_other_pod,
-                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="},
-                clock=clock,
+                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, **told,
             ),
         ]  # fmt: skip
 

@@ -50,7 +50,8 @@ def _gate(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
         yield Refusal(
             "spec.schedulingGates",
             f"the gate {names.ALLOCATION_GATE} is taken off by slurm-bridge alone, when Slurm "
-            "has granted nodes (slurm-bridge explain POD says what the pod waits for). To start "
+            f"has granted nodes (condition {names.ALLOCATED_CONDITION} says what the pod waits "
+            "for). To start "
             "the pod without Slurm, create it with another spec.schedulerName",
         )
 

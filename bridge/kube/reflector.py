@@ -21,6 +21,7 @@ from bridge.errors import BadInput
 from bridge.kube import decode, errors, lines
 from bridge.kube.client import KubeClient
 from bridge.kube.throttle import Backoff
+from bridge.telemetry import OutageLog
 
 Row = TypeVar("Row")
 
@@ -92,9 +93,11 @@ class Reflector(Generic[Row]):
         name: str,
         params: Mapping[str, str] | None = None,
         refused: Callable[[Mapping[str, Any], BadInput], None] | None = None,
+        outage: OutageLog | None = None,
         pace: Pace | None = None,
     ) -> None:
         self.name = name
+        self._outage = outage
         self._client = client
         self._path = path
         self._params = dict(params or {})
@@ -235,7 +238,10 @@ class Reflector(Generic[Row]):
             self._garbled = 0
         asked_s = error.retry_after_s if isinstance(error, errors.Throttled) else 0.0
         wait_s = self._backoff.next_s(at_least_s=asked_s)
-        _log.info(
+        if self._outage is not None and isinstance(error, errors.Unavailable):
+            self._outage.failed(error, of=self.name)  # told once for all, and when it ends
+        tell = _log.debug if isinstance(error, errors.Unavailable) else _log.info
+        tell(
             "reflector.retrying",
             name=self.name,
             relist=relist,
@@ -246,3 +252,5 @@ class Reflector(Generic[Row]):
 
     def _heard(self) -> None:
         self._heard_at = self._clock.monotonic()
+        if self._outage is not None:
+            self._outage.answered(to=self.name)

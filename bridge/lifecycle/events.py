@@ -69,6 +69,20 @@ class Wished:
 
 
 @dataclass(frozen=True, slots=True)
+class UpdateFailed:
+    """Slurm did not take a change: it may have the job as it was."""
+
+    job_id: SlurmJobId
+
+
+@dataclass(frozen=True, slots=True)
+class NotTold:
+    """The pod's condition could not be written."""
+
+    pod: PodUid
+
+
+@dataclass(frozen=True, slots=True)
 class NodesChanged:
     """Nodes or partitions have: what kept the gang out of the queue may be gone, and a job that
     waits may run on other nodes now."""
@@ -112,6 +126,8 @@ Event = (
     | JobSeen
     | JobVanished
     | Wished
+    | UpdateFailed
+    | NotTold
     | NodesChanged
     | Placed
     | NotPlaced

@@ -102,7 +102,7 @@ class GangMachine:
         self._ended_pods: dict[PodUid, float] = {}
         self._unplaceable_since: dict[PodUid, float] = {}
         self._refused_pods: set[PodUid] = set()
-        self._stranded_again_s = 0.0
+        self._review_at_s: float | None = None
         self._room: Shortfall | None = None
         self._look_again_s = 0.0
         self._retry_at_s = 0.0
@@ -110,7 +110,7 @@ class GangMachine:
         self._cancel_at_s: float | None = None
         self._submitted_at_s = 0.0
         self._empty_since_s: float | None = None
-        self._written: dict[PodUid, tuple[Condition, float]] = {}
+        self._written: dict[PodUid, tuple[Condition | None, float]] = {}
         self._updated_to: JobSpec | None = None
         self._wakes: list[float] = []
 
@@ -175,6 +175,11 @@ class GangMachine:
                 elif error:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
+            case ev.UpdateFailed(job_id) if job_id == self.job_id:
+                self.spec = self._updated_to = None
+                self._review_at_s = now_s + self._tuning.refused_retry_s
+            case ev.NotTold(pod) if pod in self._written and pod in self.pods:
+                self._written[pod] = (self.pods[pod].allocated, self._written[pod][1])
             case ev.NodesChanged():
                 if self.job_id is None:
                     self._retry_at_s = 0.0
@@ -265,8 +270,8 @@ class GangMachine:
             self._submit(now_s, out)
         elif self.facts is not None and self.facts.allocation is not None:
             self._place_and_pin(now_s, out)
-        elif self.facts is not None and self.facts.stranded:
-            self._touch_stranded(now_s, out)
+        elif self.facts is not None and self.facts.waits:
+            self._review(self.facts, now_s, out)
         self._tell(now_s, out)
 
     def _job_is_over(self, facts: JobFacts, now_s: float, out: list[do.Instruction]) -> None:
@@ -340,16 +345,22 @@ class GangMachine:
         if self.gang is not None and self.facts is not None and self.facts.waits:
             out.append(do.DescribeJob(self.gang, self.generation))
 
-    def _touch_stranded(self, now_s: float, out: list[do.Instruction]) -> None:
-        """Slurm looks at a job that it has set aside only after a change, whatever has come back.
+    def _review(self, facts: JobFacts, now_s: float, out: list[do.Instruction]) -> None:
+        """A waiting job whose last change failed, or that Slurm has set aside, is told again.
 
-        Seen on slurmctld 26.05: priority 0 and BadConstraints, from the pass that finds no node
+        Slurm looks at a job that it has set aside only after a change, whatever has come back:
+        seen on slurmctld 26.05 as priority 0 and BadConstraints, from the pass that finds no node
         until any accepted update, though the node was made anew a moment later.
         """
-        if now_s >= self._stranded_again_s:
-            self._stranded_again_s = now_s + self._tuning.stranded_s
+        if facts.stranded and self._review_at_s is None:
+            self._review_at_s = now_s
+        if self._review_at_s is None:
+            return
+        if now_s >= self._review_at_s:
+            self._review_at_s = now_s + self._tuning.stranded_s if facts.stranded else None
             self._describe(out)
-        self._wake_at(self._stranded_again_s)
+        if self._review_at_s is not None:
+            self._wake_at(self._review_at_s)
 
     def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
         """Pods that can't get onto the node they were pinned to, or that its kubelet refused."""
@@ -566,7 +577,7 @@ class GangMachine:
         if self.job_id is None:
             return
         self.job_id = self.facts = self.spec = self._room = None
-        self._updated_to = self._cancel_at_s = self._empty_since_s = None
+        self._updated_to = self._cancel_at_s = self._empty_since_s = self._review_at_s = None
         self._placing = False
         self._pinning.clear()
         self.generation += 1

@@ -14,7 +14,7 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
-from bridge.errors import BadInput, BridgeError
+from bridge.errors import BadInput, BridgeError, Unreachable
 from bridge.kube import events as kube_events
 from bridge.kube import pods as kube_pods
 from bridge.kube.client import KubeClient
@@ -44,6 +44,8 @@ _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
 _CANCEL_AGAIN_S = 2.0
+_REQUESTS = "requests"
+"""Whose failures these are in the account of an outage of Kubernetes: not the watches'."""
 _GATHER_S = 0.003
 """Changes of one gang come in crowds; a look at it costs as much as it has members."""
 
@@ -65,6 +67,7 @@ class Runner:
         rules: jobspec.Rules,
         tuning: Tuning,
         outage: OutageLog,
+        kube_outage: OutageLog,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -80,6 +83,7 @@ class Runner:
         self._rules = rules
         self._tuning = tuning
         self._outage = outage
+        self._kube_outage = kube_outage
         self._metrics = metrics
         for state in State:
             metrics.gangs.labels(state.value).set_function(partial(self._count, state))
@@ -270,7 +274,7 @@ class Runner:
             case do.DescribeJob():
                 self._describe(machine, instruction)
             case do.UpdateJob():
-                self._for_slurm.add(lambda: self._update(instruction), urgency=_UPDATE)
+                self._for_slurm.add(lambda: self._update(machine.id, instruction), urgency=_UPDATE)
             case do.CancelJob():
                 self._cancel(instruction)
             case do.AvoidNode():
@@ -285,7 +289,9 @@ class Runner:
             case do.FailPod():
                 self._for_kube.add(lambda: self._fail_pod(instruction), urgency=_END)
             case do.SetCondition():
-                self._for_kube.add(lambda: self._set_condition(instruction), urgency=_TELL)
+                self._for_kube.add(
+                    lambda: self._set_condition(machine.id, instruction), urgency=_TELL
+                )
             case do.EmitEvent(pod, kind, reason, note):
                 self._recorder.emit(
                     regarding=_reference(pod), type=kind, reason=reason, note=note, action="Wait"
@@ -383,13 +389,14 @@ class Runner:
                 return pod.owner.uid
         return gang_id
 
-    async def _update(self, instruction: do.UpdateJob) -> None:
+    async def _update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
         try:
             await self.client.update_job(
                 instruction.job_id, describe.changes(instruction.old, instruction.new)
             )
         except BridgeError as error:
             log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
+            self._handle(gang_id, ev.UpdateFailed(instruction.job_id))
 
     def _cancel(self, instruction: do.CancelJob) -> None:
         if instruction.job_id in self._cancelling:
@@ -463,15 +470,17 @@ class Runner:
                 break
             except BridgeError as failure:
                 error = str(failure)
+                self._kubernetes_failed("pod.pin_failed", pod, failure)
                 break
             else:
+                self._kube_outage.answered(to=_REQUESTS)
                 self.cluster.answered(row)
                 row = self.cluster.pods.get(row.uid)  # the watch may know a newer one, or its end
                 break
         else:
             error = "it changed at every attempt"
         if error:
-            log.warning("pod.pin_failed", pod=pod.key, error=error)
+            log.debug("pod.not_pinned", pod=pod.key, error=error)
             self.cluster.table.vacate(pod.uid)
         outcome = "failed" if error else "pinned"
         self._metrics.patch_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
@@ -505,7 +514,7 @@ class Runner:
         except NotFound:
             return
         except BridgeError as error:
-            log.warning("pod.delete_failed", pod=pod.key, error=str(error))
+            self._kubernetes_failed("pod.delete_failed", pod, error)
 
     async def _fail_pod(self, instruction: do.FailPod) -> None:
         pod = instruction.pod
@@ -519,22 +528,31 @@ class Runner:
         except NotFound:
             return
         except BridgeError as error:
-            log.warning("pod.fail_failed", pod=pod.key, error=str(error))
+            self._kubernetes_failed("pod.fail_failed", pod, error)
+
+    def _kubernetes_failed(self, event: str, pod: Pod, error: BridgeError) -> None:
+        """An outage is told once for all pods, a refusal for the pod it meets."""
+        if isinstance(error, Unreachable):
+            self._kube_outage.failed(error, of=_REQUESTS)
+        else:
+            log.warning(event, pod=pod.key, error=str(error))
 
     def _tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
         self._recorder.emit(
             regarding=_reference(pod), type="Warning", reason=reason, note=message, action=action
         )
 
-    async def _set_condition(self, instruction: do.SetCondition) -> None:
+    async def _set_condition(self, gang_id: GangId, instruction: do.SetCondition) -> None:
         try:
             row = await kube_pods.set_condition(self._kube, instruction.pod, instruction.condition)
+            self._kube_outage.answered(to=_REQUESTS)
             self._metrics.condition_writes.inc()
             self.touch(self.cluster.answered(row))
         except NotFound:
             return
         except BridgeError as error:
-            log.warning("pod.condition_failed", pod=instruction.pod.key, error=str(error))
+            self._kubernetes_failed("pod.condition_failed", instruction.pod, error)
+            self._handle(gang_id, ev.NotTold(instruction.pod.uid))
 
     # -- the extender asks -----------------------------------------------------------------------
 

@@ -68,7 +68,10 @@ class Whereabouts:
         if not found.mask.any():
             # Slurm, with `defer`, would take the job and let it wait for ever.
             reason = found.summary() or "the cluster has no nodes"
-            raise BadInput(f"no node can ever take this pod: {reason}")
+            raise BadInput(
+                f"no node can ever take this pod: {reason}. Ask for what the nodes have, or add "
+                "nodes that can take it; it is looked at again whenever nodes change"
+            )
         chosen, named = feasible_classes(snapshot, shape)
         wanted, left_out, required = set(chosen), set(excluded), tuple(named)
         if len(named) > 1 or (named and chosen):

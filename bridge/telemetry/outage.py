@@ -36,6 +36,7 @@ class OutageLog:
         self._began_s: float | None = None
         self._told_s = 0.0
         self._failures = 0
+        self._failing: set[str] = set()
         if metrics:
             metrics.outage.labels(service).set(0)
 
@@ -44,8 +45,9 @@ class OutageLog:
         """Seconds since the first failure; None while the service answers."""
         return None if self._began_s is None else self._clock.monotonic() - self._began_s
 
-    def failed(self, error: BaseException | str) -> None:
-        """A try failed because the service did not answer as it should."""
+    def failed(self, error: BaseException | str, *, of: str = "") -> None:
+        """A try failed because the service did not answer as it should; `of` says whose try."""
+        self._failing.add(of)
         now = self._clock.monotonic()
         self._failures += 1
         if self._began_s is None:
@@ -64,9 +66,10 @@ class OutageLog:
                 error=str(error),
             )
 
-    def answered(self) -> None:
-        """The service answered; ends the outage if there is one."""
-        if self._began_s is None:
+    def answered(self, *, to: str = "") -> None:
+        """The service answered; ends the outage if there is one and nobody else still fails."""
+        self._failing.discard(to)
+        if self._began_s is None or self._failing:
             return
         self._logger.info(
             "outage.ended",

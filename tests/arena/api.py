@@ -24,6 +24,7 @@ class Kubernetes:
         self.http = httpx2.Client(
             base_url=cluster["server"],
             verify=_tls(cluster, user),
+            headers={"Authorization": f"Bearer {user['token']}"} if "token" in user else {},
             timeout=30.0,
             trust_env=False,
             limits=httpx2.Limits(max_connections=32),

@@ -11,8 +11,11 @@ from bridge import names
 from tests.arena import api, manifests
 from tests.arena.api import Kubernetes, Object, Slurm, wait_for
 from tests.arena.bridge import Bridge
+from tests.arena.gate import Gate
 from tests.arena.observer import Observer, Report
 
+BRIDGE_USER = "slurm-bridge"
+"""Who the bridge is for the API server: not the stories' admin."""
 NAMESPACE = "team"
 """Managed: the webhook gates its pods."""
 PLAIN_NAMESPACE = "elsewhere"
@@ -64,12 +67,28 @@ class Arena(ABC):
         """The kube-scheduler with our profile, calling the bridge's extender."""
 
     @abstractmethod
+    def stop_scheduler(self) -> None:
+        """Take that kube-scheduler away; `start_scheduler` brings it back."""
+
+    @abstractmethod
     def stop_slurm(self) -> None:
         """Take slurmrestd away."""
 
     @abstractmethod
     def start_slurm(self) -> None:
         """Bring it back."""
+
+    @abstractmethod
+    def add_partition(self, name: str) -> None:
+        """One more partition of the stories' nodes; it stays."""
+
+    @abstractmethod
+    def expired_token(self) -> str:
+        """A token for slurmrestd whose time is over."""
+
+    @abstractmethod
+    def open_gate(self, folder: Path) -> Gate:
+        """A way to the API server for the bridge that can be made to fail; `with` opens it."""
 
     @abstractmethod
     def restart_kubernetes(self) -> None:
@@ -104,6 +123,7 @@ class Arena(ABC):
                 return observer.stop()
             finally:
                 self.start_slurm()
+                self.start_scheduler()
                 self.clear()
         except BaseException:
             self._wishes = None

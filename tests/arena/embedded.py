@@ -18,19 +18,25 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import uvloop
+import yaml
 
 from bridge import names
 from bridge.sim.kube import fixtures
+from bridge.sim.kube.apiserver.request import ADMIN, User
 from bridge.sim.kube.embedded import EmbeddedKubernetes
 from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
 from tests.arena import installation
 from tests.arena.api import Kubernetes, Slurm, wait_for
-from tests.arena.arena import Arena, Nodes
+from tests.arena.arena import BRIDGE_USER, Arena, Nodes
 from tests.arena.bridge import Bridge
+from tests.arena.gate import Gate
 from tests.e2e.stack import pki
 
 T = TypeVar("T")
+
+_BRIDGE_TOKEN = "of-the-bridge"
+_TOKENS = {"of-the-admin": ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
 
 _PARTITIONS = (
     Partition("slurm-bridge", default=True, feature="slurm-bridge"),
@@ -117,7 +123,7 @@ class EmbeddedArena(Arena):
             probes_port=self._probes_port,
             settings=installation.settings(
                 settings,
-                kubeconfig=parts.kubernetes.kubeconfig,
+                kubeconfig=self._kubeconfig(folder),
                 slurm_url=parts.slurm.url,
                 token_file=parts.slurm.token_file,
                 port=self._port,
@@ -126,12 +132,21 @@ class EmbeddedArena(Arena):
             ),
         )
 
+    def _kubeconfig(self, folder: Path) -> Path:
+        """The admin's, with the bridge's token in it."""
+        config = yaml.safe_load(self._thread.parts.kubernetes.kubeconfig.read_text())
+        config["users"][0]["user"] = {"token": _BRIDGE_TOKEN}
+        path = folder / "kubeconfig"
+        path.write_text(yaml.safe_dump(config))
+        return path
+
     def register_webhooks(self, scheduler_name: str) -> None:
         installation.register_webhooks(
             self.kubernetes,
             port=self._port,
             ca=self._authority.certificate,
             scheduler_name=scheduler_name,
+            bridge_users=(BRIDGE_USER,),
         )
 
     def start_scheduler(self) -> None:
@@ -150,6 +165,21 @@ class EmbeddedArena(Arena):
         scheduler = self._thread.parts.kubernetes.start_scheduler
         self._thread.call(lambda: scheduler(extenders=[extender]))
         self._scheduling = True
+
+    def add_partition(self, name: str) -> None:
+        partitions = self._thread.parts.slurm.cluster.partitions
+        added = Partition(name, feature="slurm-bridge")
+        self._thread.call(lambda: partitions.setdefault(name, added))
+
+    def expired_token(self) -> str:
+        return "once-valid"  # tokens have no times here: any but the present one is refused
+
+    def open_gate(self, folder: Path) -> Gate:
+        return Gate(folder, self._kubeconfig(folder))
+
+    def stop_scheduler(self) -> None:
+        self._thread.wait(self._thread.parts.kubernetes.stop_scheduler())
+        self._scheduling = False
 
     def restart_kubernetes(self) -> None:
         self._thread.wait(self._thread.parts.kubernetes.restart())
@@ -208,7 +238,7 @@ class _Thread:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         async with (
-            EmbeddedKubernetes(job_backoff_s=1.0) as kubernetes,
+            EmbeddedKubernetes(job_backoff_s=1.0, tokens=_TOKENS) as kubernetes,
             EmbeddedSlurm(partitions=_PARTITIONS, topology=Tree("fabric")) as slurm,
         ):
             self._started.put(_Parts(kubernetes, slurm))

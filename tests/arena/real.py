@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,12 @@ import yaml
 
 from tests.arena import installation, sandbox
 from tests.arena.api import Kubernetes, Slurm
-from tests.arena.arena import Arena, Nodes
+from tests.arena.arena import BRIDGE_USER, Arena, Nodes
 from tests.arena.bridge import Bridge
+from tests.arena.gate import Gate
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack.nodes import Pool
 
-BRIDGE_USER = "slurm-bridge"
 NAME = os.environ.get("E2E_STACK", "e2e")
 PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000"))
 
@@ -110,6 +111,21 @@ class RealArena(Arena):
     def start_scheduler(self) -> None:
         if self.stack.status().get("bridge-scheduler") is None:
             self.stack.start_bridge_scheduler()
+
+    def stop_scheduler(self) -> None:
+        self.stack.stop("bridge-scheduler")
+
+    def add_partition(self, name: str) -> None:
+        if name not in self.stack.slurm("scontrol", "show", "partition", "-o"):
+            self.stack.slurm("scontrol", "create", f"partition={name}", "nodes=slurm-bridge")
+
+    def expired_token(self) -> str:
+        made = self.stack.slurm("scontrol", "token", "username=slurm", "lifespan=1")
+        time.sleep(2.5)  # its life, in whole seconds
+        return made.strip().partition("=")[2]
+
+    def open_gate(self, folder: Path) -> Gate:
+        return Gate(folder, self._kubeconfig(folder))
 
     def restart_kubernetes(self) -> None:
         self.stack.restart("kube-apiserver")

@@ -1,76 +1,230 @@
 """What goes wrong is told where its author looks, with the remedy, and heals by itself."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
-from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
+from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
+from tests.arena.gate import Gate
 from tests.flows.conftest import Begin
 
 
+@dataclass
+class Scene:
+    """What a trouble may be made with."""
+
+    arena: Arena
+    gate: Gate
+    token: Path
+    """The file that the bridge reads its token from."""
+    node: str = ""
+    """A node of the trouble's own."""
+
+    def good_token(self) -> None:
+        self.token.write_text(self.arena.slurm.token_file.read_text())
+
+
 @dataclass(frozen=True)
-class Mistake:
-    """One cause, where its message stands, what it says, how it goes away."""
+class Trouble:
+    """A cause, where its message stands, what it says, and how the cause goes away."""
 
     cause: str
-    pod: Object
-    says: str
-    cure: Callable[[Arena], None]
+    makes: Callable[[Scene], object]
+    pod: Callable[[Scene], Object]
+    told: Callable[[Scene, Object], str]
+    says: tuple[str, ...]
+    cure: Callable[[Scene], object]
 
 
-def add_a_large_node(arena: Arena) -> None:
+def _pod(**asks: Any) -> Callable[[Scene], Object]:
+    return lambda scene: manifests.pod("web", NAMESPACE, **asks)
+
+
+def _nothing(scene: Scene) -> None:
+    """The pod itself is the cause."""
+
+
+def in_the_pods_condition(scene: Scene, pod: Object) -> str:
+    """status.conditions[Allocated].message"""
+    meta = pod["metadata"]
+    found = scene.arena.kubernetes.pod(meta["namespace"], meta["name"])
+    told = condition(found) if found is not None else None
+    return told["message"] if told is not None and told["status"] == "False" else ""
+
+
+def in_an_event_on_the_node(scene: Scene, pod: Object) -> str:
+    """An event with the node as `regarding`."""
+    events = scene.arena.kubernetes.events("default", scene.node)
+    return " ".join(e["note"] for e in events if e["reason"] == "NotRegisteredInSlurm")
+
+
+def in_the_log(scene: Scene, pod: Object) -> str:
+    """Pods can't be written to when the API server is the cause."""
+    lines = scene.arena.bridge.log().splitlines()
+    return " ".join(one for one in lines if "outage.began" in one or "reflector.retrying" in one)
+
+
+# -- causes, and what makes them go away -----------------------------------------------------
+
+
+def add_a_large_node(scene: Scene) -> None:
+    arena = scene.arena
     arena.wait_registered(arena.add_nodes(Nodes(count=1, cpus=256, prefix="large")))
 
 
-def label_a_node(arena: Arena) -> None:
-    name = next(iter(arena.slurm.nodes()))
+def label_a_node(scene: Scene) -> None:
+    name = next(iter(scene.arena.slurm.nodes()))
     labels = {"metadata": {"labels": {"example.com/zone": "moon"}}}
-    arena.kubernetes.patch(f"/api/v1/nodes/{name}", labels)
+    scene.arena.kubernetes.patch(f"/api/v1/nodes/{name}", labels)
 
 
-CURABLE = [
-    Mistake(
-        "more CPUs than any node has",
-        manifests.pod("huge", NAMESPACE, cpu="200"),
-        "cpu",
+def add_an_empty_node(scene: Scene) -> None:
+    (scene.node,) = scene.arena.add_nodes(Nodes(count=1, memory_gib=0, prefix="empty"))
+
+
+def give_it_memory(scene: Scene) -> None:
+    amounts = {"memory": "64Gi"}
+    status = {"status": {"capacity": amounts, "allocatable": amounts}}
+    scene.arena.kubernetes.patch(f"/api/v1/nodes/{scene.node}/status", status)
+
+
+def correct_the_annotation(scene: Scene) -> None:
+    change = {"metadata": {"annotations": {manifests.JOB + "timelimit": "10"}}}
+    scene.arena.kubernetes.patch(f"/api/v1/namespaces/{PLAIN_NAMESPACE}/pods/web", change)
+
+
+def break_watches(scene: Scene) -> None:
+    scene.gate.fail_watch(410, times=8)
+    scene.gate.end_watches()
+
+
+def expire_the_token(scene: Scene) -> None:
+    scene.token.write_text(scene.arena.expired_token())
+
+
+def wait_until_slurm_fails(make: Callable[[Scene], object]) -> Callable[[Scene], None]:
+    """The bridge has noticed before the pod is there: else it might just slip in."""
+
+    def make_and_wait(scene: Scene) -> None:
+        make(scene)
+        wait_for("noticed", lambda: "slurm" in scene.arena.bridge.ready(), seconds=40)
+
+    return make_and_wait
+
+
+TROUBLES = [
+    Trouble(
+        "more CPUs than any node has", _nothing, _pod(cpu="200"),
+        in_the_pods_condition, ("1 node: ", "cpu", "Ask for what the nodes have"),
         add_a_large_node,
     ),
-    Mistake(
-        "a node selector that no node matches",
-        manifests.pod("picky", NAMESPACE, nodeSelector={"example.com/zone": "moon"}),
-        "example.com/zone",
-        label_a_node,
+    Trouble(
+        "a node selector that no node matches", _nothing,
+        _pod(nodeSelector={"example.com/zone": "moon"}),
+        in_the_pods_condition, ("example.com/zone", "add nodes that can take it"), label_a_node,
     ),
-]
+    Trouble(
+        "an unknown partition", _nothing,
+        _pod(annotations={manifests.JOB + "partition": "gold"}),
+        in_the_pods_condition, ("no partition 'gold'", "slurm-bridge", "Name one of them"),
+        lambda scene: scene.arena.add_partition("gold"),
+    ),
+    Trouble(
+        "a malformed annotation where no webhook is",
+        lambda scene: scene.arena.without_webhooks(),
+        lambda scene: manifests.pod(
+            "web", PLAIN_NAMESPACE, annotations={manifests.JOB + "timelimit": "soon"},
+            schedulerName="slurm-bridge-scheduler",
+        ),
+        in_the_pods_condition, (manifests.JOB + "timelimit", "'soon'", "minutes"),
+        correct_the_annotation,
+    ),
+    Trouble(
+        "a node without memory", add_an_empty_node,
+        lambda scene: manifests.pod(
+            "web", NAMESPACE, nodeSelector={"kubernetes.io/hostname": scene.node}
+        ),
+        in_an_event_on_the_node, ("0 MiB of memory", "status.allocatable"), give_it_memory,
+    ),
+    Trouble(
+        "a Slurm that is down",
+        wait_until_slurm_fails(lambda scene: scene.arena.stop_slurm()), _pod(gpus=1),
+        in_the_pods_condition, ("Slurm did not take the job", "http"),
+        lambda scene: scene.arena.start_slurm(),
+    ),
+    Trouble(
+        "a wrong token",
+        wait_until_slurm_fails(lambda scene: scene.token.write_text("not-a-token")),
+        _pod(gpus=1), in_the_pods_condition, ("token",), Scene.good_token,
+    ),
+    Trouble(
+        "an expired token", wait_until_slurm_fails(expire_the_token), _pod(gpus=1),
+        in_the_pods_condition, ("token",), Scene.good_token,
+    ),
+    Trouble(
+        "an API server that answers 500",
+        lambda scene: scene.gate.fail(500, method="PATCH", part="/pods/", times=10**6),
+        _pod(gpus=1), in_the_log, ("kubernetes", "the gate says 500", "/pods/web"),
+        lambda scene: scene.gate.faults.clear(),
+    ),
+    Trouble(
+        "an API server that answers 429",
+        lambda scene: scene.gate.fail(429, method="PATCH", part="/pods/", times=10**6),
+        _pod(gpus=1), in_the_log, ("kubernetes", "429", "/pods/web"),
+        lambda scene: scene.gate.faults.clear(),
+    ),
+    Trouble(
+        "an API server that has forgotten what was watched (410)", break_watches, _pod(gpus=1),
+        in_the_log, ("the gate says 410",), lambda scene: scene.gate.faults.clear(),
+    ),
+]  # fmt: skip
 
 
-@pytest.mark.parametrize("mistake", CURABLE, ids=lambda mistake: mistake.cause)
-def test_a_pod_that_no_node_can_take_says_so_and_runs_when_one_can(
-    arena: Arena, begin: Begin, mistake: Mistake
+@pytest.fixture
+def gate(arena: Arena, tmp_path: Path) -> Iterator[Gate]:
+    """Open as long as the bridge needs it."""
+    with arena.open_gate(tmp_path) as opened:
+        yield opened
+        arena.end_bridge()
+
+
+@pytest.fixture
+def scene(arena: Arena, gate: Gate, begin: Begin, tmp_path: Path) -> Iterator[Scene]:
+    """One node, and a bridge whose token and whose way to the API server can go bad."""
+    made = Scene(arena, gate, tmp_path / "token")
+    made.good_token()
+    begin(
+        Nodes(count=1),
+        kubernetes={"kubeconfig": str(gate.kubeconfig)},
+        slurm={"tokenFile": str(made.token)},
+    )
+    yield made
+    gate.faults.clear()
+    made.good_token()
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.cause)
+def test_it_is_told_with_its_remedy_and_the_pod_runs_when_the_cause_is_gone(
+    scene: Scene, trouble: Trouble
 ) -> None:
-    """Cause, condition `Allocated` with the nodes' own reason, cure, and the pod runs untouched."""
-    begin(Nodes(count=1))
-    name = mistake.pod["metadata"]["name"]
-    arena.create(mistake.pod)
-    told = arena.wait_pod(name, "says why", lambda pod: condition(pod) is not None)
-    message = (condition(told) or {})["message"]
-    assert mistake.says in message
-    mistake.cure(arena)
-    arena.wait_bound(name, seconds=10)  # news of nodes, not the retry after 15 s
-
-
-def test_an_unknown_partition_is_named_with_those_that_exist(arena: Arena, begin: Begin) -> None:
-    """In the pod's condition and in an event."""
-    begin(Nodes(count=1))
-    wish = {manifests.JOB + "partition": "gold"}
-    arena.create(manifests.pod("lost", NAMESPACE, annotations=wish))
-    pod = arena.wait_pod("lost", "says why", lambda pod: condition(pod) is not None)
-    message = (condition(pod) or {})["message"]
-    assert "no partition 'gold'" in message
-    assert "slurm-bridge" in message
+    """Where its author looks; and nobody makes the pod anew or restarts anything."""
+    trouble.makes(scene)
+    pod = scene.arena.create(trouble.pod(scene))
+    namespace = pod["metadata"]["namespace"]
+    text = wait_for("it is told", lambda: trouble.told(scene, pod), seconds=40)
+    for words in trouble.says:
+        assert words in text
+    now = scene.arena.kubernetes.pod(namespace, "web")
+    assert now is not None
+    assert trouble.cause.endswith("(410)") or "nodeName" not in now["spec"]
+    trouble.cure(scene)
+    bound = scene.arena.wait_bound("web", namespace=namespace, seconds=60)
+    assert bound["metadata"]["uid"] == pod["metadata"]["uid"]
 
 
 @pytest.mark.parametrize(
@@ -94,36 +248,16 @@ def test_a_malformed_annotation_is_refused_when_the_pod_is_created(
     assert says in answer.json()["message"]
 
 
-def test_a_slurm_that_is_down_delays_pods_and_loses_none(arena: Arena, begin: Begin) -> None:
-    """slurmrestd away: the pod says so, running ones stay, and it runs when Slurm is back."""
+def test_a_slurm_that_is_down_harms_nobody_who_runs(arena: Arena, begin: Begin) -> None:
+    """Running pods stay as they are; /readyz tells, and tells when it is over."""
     begin(Nodes(count=1))
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     runs = arena.wait_bound("runs")
     arena.stop_slurm()
-    arena.create(manifests.pod("waits", NAMESPACE, gpus=1))
-    pod = arena.wait_pod("waits", "says why", lambda pod: condition(pod) is not None, seconds=40)
-    assert "Slurm" in (condition(pod) or {})["message"]
     wait_for("not ready", lambda: "slurm" in arena.bridge.ready())
     arena.start_slurm()
-    arena.wait_bound("waits", seconds=60)
-    wait_for("ready again", lambda: arena.bridge.ready() == "")
+    wait_for("ready again", lambda: arena.bridge.ready() == "", seconds=40)
     now = arena.kubernetes.pod(NAMESPACE, "runs")
     assert now is not None
     assert now["metadata"]["uid"] == runs["metadata"]["uid"]
     assert "deletionTimestamp" not in now["metadata"]
-
-
-def test_a_node_without_memory_is_not_registered_and_says_so(arena: Arena, begin: Begin) -> None:
-    """An event on the node names what is missing; given memory, it is registered."""
-    begin(Nodes(count=1))
-    (name,) = arena.add_nodes(Nodes(count=1, memory_gib=0, prefix="empty"))
-    wait_for(
-        "an event on the node",
-        lambda: [
-            event
-            for event in arena.kubernetes.events("default", name)
-            if event["reason"] == "NotRegisteredInSlurm" and "memory" in event["note"]
-        ],
-    )
-    assert name not in arena.slurm.nodes()
-    assert arena.slurm.nodes()

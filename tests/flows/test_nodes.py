@@ -87,6 +87,47 @@ def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
         assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == nodes[1]
 
 
+def test_pods_whose_node_goes_before_they_are_bound_are_not_stuck(
+    arena: Arena, begin: Begin
+) -> None:
+    """A Job's pod is made anew and runs elsewhere; a bare one fails and says why."""
+    (first,) = begin(Nodes(count=1))
+    arena.stop_scheduler()
+    arena.create(manifests.job("train", NAMESPACE, gpus=1))
+    arena.create(manifests.pod("bare", NAMESPACE, gpus=1))
+    (pinned,) = arena.wait_pods(1, "is pinned", _pinned, of_job="train")
+    arena.wait_pod("bare", "is pinned", _pinned)
+    arena.kubernetes.delete(f"/api/v1/nodes/{first}")
+    arena.wait_registered(arena.add_nodes(Nodes(count=1, prefix="new")))
+    arena.start_scheduler()
+    failed = arena.wait_pod("bare", "fails", lambda p: p["status"]["phase"] == "Failed", seconds=60)
+    assert failed["status"]["reason"] == "PlaceLost"
+    assert first in failed["status"]["message"]
+    (anew,) = arena.wait_pods(1, "is bound", node_of, of_job="train", seconds=60)
+    assert anew["metadata"]["uid"] != pinned["metadata"]["uid"]
+    assert node_of(anew) != first
+
+
+def test_a_node_whose_kubelet_refuses_a_pod_is_not_tried_again(arena: Arena, begin: Begin) -> None:
+    """The Job's next pod goes elsewhere, though Slurm would take the same node again."""
+    begin(Nodes(count=2))
+    arena.create(manifests.job("train", NAMESPACE, gpus=1))
+    (pod,) = arena.wait_pods(1, "is bound", node_of, of_job="train")
+    refused = {"phase": "Failed", "reason": "OutOfcpu", "message": "Node didn't have enough cpu"}
+    name = pod["metadata"]["name"]
+    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{name}/status"
+    arena.kubernetes.patch(path, {"status": refused})
+    (anew,) = arena.wait_pods(
+        1, "is bound", lambda p: node_of(p) and p["metadata"]["name"] != name, of_job="train",
+        seconds=60,
+    )  # fmt: skip
+    assert node_of(anew) != node_of(pod)
+
+
+def _pinned(pod: Object) -> bool:
+    return names.JOB_ID_LABEL in pod["metadata"].get("labels", {})
+
+
 def _taints(arena: Arena, name: str) -> list[Object]:
     spec = arena.kubernetes.get(f"/api/v1/nodes/{name}")["spec"]
     return [one for one in spec.get("taints") or () if one["key"] == names.MANAGED_NODE_TAINT]

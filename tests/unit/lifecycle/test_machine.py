@@ -379,3 +379,34 @@ def test_a_refused_job_is_tried_again_and_the_pod_says_why() -> None:
     assert not world.todo
     world.pass_time(16)
     assert [type(step) for step in world.todo] == [do.SubmitJob]
+
+
+def test_a_change_that_slurm_did_not_take_is_made_again() -> None:
+    """It may have the job as it was; with nothing new from the nodes, too."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.constraints = "class-b"
+    world.tell(ev.NodesChanged())
+    world.todo.clear()
+    world.tell(ev.UpdateFailed(SlurmJobId(1)))
+    world.pass_time(14)
+    assert not world.todo
+    world.pass_time(2)
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.new.constraints == "class-b"
+
+
+def test_a_condition_that_could_not_be_written_is_written_later() -> None:
+    """Not sooner than any other write to that pod."""
+    world = released(single=True)
+    world.create()
+    world.perform()
+    world.pass_time(1)
+    (told,) = world.conditions
+    world.tell(ev.NotTold(told.pod.uid))
+    world.pass_time(9)
+    assert len(world.conditions) == 1
+    world.pass_time(2)
+    assert world.conditions == [told, told]

@@ -58,6 +58,17 @@ def test_each_outage_is_counted_anew() -> None:
     assert told(log)[-1][2] == {"failures": 1, "lasted_s": 5.0}
 
 
+def test_an_outage_lasts_until_nobody_fails_any_more() -> None:
+    """The first watch that is back does not end it for the others."""
+    outages, _, log = an_outage()
+    for name in ("pods", "nodes"):
+        outages.failed("refused", of=name)
+    outages.answered(to="nodes")
+    outages.failed("refused", of="pods")
+    outages.answered(to="pods")
+    assert [event for _, event, _ in told(log)] == ["outage.began", "outage.ended"]
+
+
 def test_how_long_it_lasts_is_known() -> None:
     """Readiness asks for it."""
     outages, clock, _ = an_outage()

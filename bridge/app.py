@@ -37,9 +37,9 @@ from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError
 from bridge.kube.events import EventRecorder
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
-from bridge.lifecycle.machine import Tuning
 from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.runner import Runner
+from bridge.lifecycle.states import Tuning
 from bridge.model import quantity
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.namespace import Namespace

@@ -12,65 +12,18 @@ what fails is tried again after a back-off, by Wake.
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
 
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
+from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
+from bridge.lifecycle.states import State, Step, Tuning
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Condition, Pod
-
-
-class State(Enum):
-    """Where the gang stands; derived from the facts, kept for people."""
-
-    KNOWN = "Known"
-    SUBMITTING = "Submitting"
-    QUEUED = "Queued"
-    ALLOCATED = "Allocated"
-    PLACING = "Placing"
-    RUNNING = "Running"
-    ENDING = "Ending"
-    DONE = "Done"
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """Times that the machine waits, in seconds."""
-
-    condition_interval_s: float = 10.0
-    """Between two writes of one pod's condition, whatever they say."""
-    first_condition_s: float = 0.5
-    """A job that starts within this time gets no `waits` condition at all."""
-    retry_first_s: float = 0.5
-    retry_most_s: float = 30.0
-    refused_retry_s: float = 15.0
-    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
-    room_retry_s: float = 1.0
-    avoid_s: float = 300.0
-    """How long an owner's jobs leave out a node whose grant was of no use."""
-    stranded_s: float = 15.0
-    """Between two updates of a job that Slurm has set aside because no node can take it."""
-    unplaceable_s: float = 30.0
-    """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
-    just being made, a pod that ends there) before the place counts as lost."""
-    replacement_s: float = 300.0
-    """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
-    end_again_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a gang's story."""
-
-    at_s: float
-    state: State
-    cause: str
 
 
 class GangMachine:
@@ -100,8 +53,7 @@ class GangMachine:
         self._placing = False
         self._pinning: set[PodUid] = set()
         self._ended_pods: dict[PodUid, float] = {}
-        self._unplaceable_since: dict[PodUid, float] = {}
-        self._refused_pods: set[PodUid] = set()
+        self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
         self._review_at_s: float | None = None
         self._room: Shortfall | None = None
         self._look_again_s = 0.0
@@ -202,9 +154,7 @@ class GangMachine:
             del self._written[uid]
         for uid in self._ended_pods.keys() - self.pods.keys():
             del self._ended_pods[uid]
-        for uid in self._unplaceable_since.keys() - self.pods.keys():
-            del self._unplaceable_since[uid]
-        self._refused_pods &= self.pods.keys()
+        self._lost.keep(self.pods.keys())
         self._pinning &= self.pods.keys()
         self._seat()
 
@@ -276,7 +226,7 @@ class GangMachine:
 
     def _job_is_over(self, facts: JobFacts, now_s: float, out: list[do.Instruction]) -> None:
         """Slurm took the resources away, or we gave them back."""
-        reason, message = _what_ended(facts)
+        reason, message = sentences.what_ended(facts)
         cancelled = facts.state == "CANCELLED" and self._cancel_at_s is None
         pods = [pod for pod in self._live() if cancelled or pod.job_id == facts.job_id]
         self._end_pods(pods, reason, message, now_s, out)
@@ -289,10 +239,7 @@ class GangMachine:
     def _end_outgoing(self, now_s: float, out: list[do.Instruction]) -> None:
         """Pods that still run under a job that is over are told again until they are gone."""
         stale = [
-            pod
-            for pod in self._outgoing()
-            if not pod.deleting
-            and now_s - self._ended_pods.get(pod.uid, float("-inf")) >= self._tuning.end_again_s
+            pod for pod in self._outgoing() if not pod.deleting and not self._just_told(pod, now_s)
         ]
         if stale:
             self._end_pods(
@@ -363,24 +310,14 @@ class GangMachine:
             self._wake_at(self._review_at_s)
 
     def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
-        """Pods that can't get onto the node they were pinned to, or that its kubelet refused."""
-        lost: dict[NodeName, str] = {}
-        for pod in self.pods.values():
-            node = self._place_of(pod)
-            if node is None:
-                continue
-            if pod.refused_by_kubelet and pod.uid not in self._refused_pods:
-                self._refused_pods.add(pod.uid)
-                lost[node] = f"the kubelet of {node} refused pod {pod.key}: {pod.status_reason}"
-            elif self._is_stuck(pod, now_s):
-                since_s = self._unplaceable_since.setdefault(pod.uid, now_s)
-                due_s = since_s + self._tuning.unplaceable_s
-                if now_s >= due_s:
-                    lost[node] = f"pod {pod.key} can't get onto {node}: {pod.unschedulable}"
-                else:
-                    self._wake_at(due_s)
-            else:
-                self._unplaceable_since.pop(pod.uid, None)
+        placed = [
+            (pod, node)
+            for pod in self.pods.values()
+            if (node := self._place_of(pod)) is not None and not self._just_told(pod, now_s)
+        ]
+        lost = self._lost.find(placed, now_s)
+        if self._lost.look_again_s is not None:
+            self._wake_at(self._lost.look_again_s)
         if lost:
             self._lose_places(lost, now_s, out)
 
@@ -400,14 +337,10 @@ class GangMachine:
             self._give_up_job(why, out)
             self._back_off(now_s)
 
-    def _is_stuck(self, pod: Pod, now_s: float) -> bool:
-        """Pinned, not bound, kube-scheduler finds no way, and not just told to end for it."""
-        told_s = self._ended_pods.get(pod.uid, float("-inf"))
-        return (
-            bool(pod.unschedulable)
-            and not (pod.node_name or pod.ended or pod.deleting)
-            and now_s - told_s >= self._tuning.end_again_s
-        )
+    def _just_told(self, pod: Pod, now_s: float) -> bool:
+        """Its end was asked for, and there was no time yet to see it."""
+        told_s = self._ended_pods.get(pod.uid)
+        return told_s is not None and now_s - told_s < self._tuning.end_again_s
 
     def _place_of(self, pod: Pod) -> NodeName | None:
         """The node that the gang's present job gave this pod, by the pod's own words."""
@@ -634,18 +567,3 @@ def _holds(pod: Pod) -> bool:
 
 def _slot_or(slot: int | None, last: int) -> int:
     return last if slot is None else slot
-
-
-def _what_ended(facts: JobFacts) -> tuple[str, str]:
-    """(reason, sentence) for the DisruptionTarget condition of the pods."""
-    words = {
-        "CANCELLED": ("CancelledInSlurm", "was cancelled in Slurm"),
-        "TIMEOUT": ("TimeLimit", "reached its time limit"),
-        "DEADLINE": ("Deadline", "reached its deadline"),
-        "NODE_FAIL": ("NodeFail", "lost a node"),
-        "PREEMPTED": ("PreemptedInSlurm", "was preempted by a job of higher priority"),
-        "SUSPENDED": ("SuspendedInSlurm", "was suspended in Slurm"),
-        "UNKNOWN": ("UnknownToSlurm", "is not known to Slurm any more"),
-    }
-    reason, words_for = words.get(facts.state, ("EndedInSlurm", f"ended as {facts.state}"))
-    return reason, f"Slurm job {facts.job_id} {words_for}."

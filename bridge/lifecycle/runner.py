@@ -23,8 +23,9 @@ from bridge.lifecycle import describe
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance
-from bridge.lifecycle.machine import GangMachine, State, Tuning
+from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pool import Pool
+from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, PodUid, SlurmJobId

@@ -40,6 +40,21 @@ def allocated(job_id: SlurmJobId, node: NodeName) -> Condition:
     )
 
 
+def what_ended(facts: JobFacts) -> tuple[str, str]:
+    """(reason, sentence) for the DisruptionTarget condition of the pods."""
+    words = {
+        "CANCELLED": ("CancelledInSlurm", "was cancelled in Slurm"),
+        "TIMEOUT": ("TimeLimit", "reached its time limit"),
+        "DEADLINE": ("Deadline", "reached its deadline"),
+        "NODE_FAIL": ("NodeFail", "lost a node"),
+        "PREEMPTED": ("PreemptedInSlurm", "was preempted by a job of higher priority"),
+        "SUSPENDED": ("SuspendedInSlurm", "was suspended in Slurm"),
+        "UNKNOWN": ("UnknownToSlurm", "is not known to Slurm any more"),
+    }
+    reason, words_for = words.get(facts.state, ("EndedInSlurm", f"ended as {facts.state}"))
+    return reason, f"Slurm job {facts.job_id} {words_for}."
+
+
 def job_id_of(condition: Condition | None) -> SlurmJobId | None:
     """The job id that a condition written by us names: how a restart finds a queued gang's job."""
     match = _JOB_ID.match(condition.message) if condition is not None else None

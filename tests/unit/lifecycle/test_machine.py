@@ -7,7 +7,7 @@ import pytest
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.machine import State
+from bridge.lifecycle.states import State
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
 from tests.unit.lifecycle.world import World

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, replace
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.machine import GangMachine, State, Tuning
+from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.states import State, Tuning
 from bridge.model.gang import Assignment, Gang, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec

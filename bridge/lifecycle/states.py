@@ -1,0 +1,51 @@
+"""Where a gang stands, how long it waits for what, and what its story is made of."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class State(Enum):
+    """Where the gang stands; derived from the facts, kept for people."""
+
+    KNOWN = "Known"
+    SUBMITTING = "Submitting"
+    QUEUED = "Queued"
+    ALLOCATED = "Allocated"
+    PLACING = "Placing"
+    RUNNING = "Running"
+    ENDING = "Ending"
+    DONE = "Done"
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """Times that the machine waits, in seconds."""
+
+    condition_interval_s: float = 10.0
+    """Between two writes of one pod's condition, whatever they say."""
+    first_condition_s: float = 0.5
+    """A job that starts within this time gets no `waits` condition at all."""
+    retry_first_s: float = 0.5
+    retry_most_s: float = 30.0
+    refused_retry_s: float = 15.0
+    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
+    room_retry_s: float = 1.0
+    avoid_s: float = 300.0
+    """How long an owner's jobs leave out a node whose grant was of no use."""
+    stranded_s: float = 15.0
+    """Between two updates of a job that Slurm has set aside because no node can take it."""
+    unplaceable_s: float = 30.0
+    """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
+    just being made, a pod that ends there) before the place counts as lost."""
+    replacement_s: float = 300.0
+    """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
+    end_again_s: float = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a gang's story."""
+
+    at_s: float
+    state: State
+    cause: str

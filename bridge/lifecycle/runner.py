@@ -14,24 +14,21 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
-from bridge.errors import BadInput, BridgeError, Unreachable
+from bridge.errors import BadInput, BridgeError
 from bridge.kube import events as kube_events
-from bridge.kube import pods as kube_pods
 from bridge.kube.client import KubeClient
-from bridge.kube.errors import Conflict, NotFound
 from bridge.lifecycle import describe
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool
 from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.model.pod import Pod
-from bridge.model.scheduling import Taint
 from bridge.model.verdict import Verdict
 from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
@@ -45,8 +42,6 @@ _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
 _CANCEL_AGAIN_S = 2.0
-_REQUESTS = "requests"
-"""Whose failures these are in the account of an outage of Kubernetes: not the watches'."""
 _GATHER_S = 0.003
 """Changes of one gang come in crowds; a look at it costs as much as it has members."""
 
@@ -78,13 +73,9 @@ class Runner:
         self.watcher = watcher
         self.client = client
         self._side = slurm_side
-        self._kube = kube
-        self._recorder = recorder
-        self._scheduler_name = scheduler_name
         self._rules = rules
         self._tuning = tuning
         self._outage = outage
-        self._kube_outage = kube_outage
         self._metrics = metrics
         for state in State:
             metrics.gangs.labels(state.value).set_function(partial(self._count, state))
@@ -97,6 +88,17 @@ class Runner:
         self._for_kube = Pool(workers=24)
         self._for_slurm = Pool(workers=8)
         self._cancelling: set[SlurmJobId] = set()
+        self._pods = PodWriter(
+            cluster=cluster,
+            kube=kube,
+            recorder=recorder,
+            scheduler_name=scheduler_name,
+            outage=kube_outage,
+            metrics=metrics,
+            clock=clock,
+            handle=self._handle,
+            touch=self.touch,
+        )
         self._whereabouts = Whereabouts(cluster=cluster, slurm_side=slurm_side)
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._recovered = False
@@ -284,19 +286,21 @@ class Runner:
                 self._place(machine, instruction)
             case do.PinPod(pod, node):
                 self.cluster.table.occupy(pod.uid, node, pod.shape)
-                self._for_kube.add(lambda: self._pin(machine.id, instruction), urgency=_PIN)
-            case do.EndPods():
-                self._for_kube.add(lambda: self._end_pods(machine.id, instruction), urgency=_END)
+                self._for_kube.add(lambda: self._pods.pin(machine.id, instruction), urgency=_PIN)
+            case do.EndPods(pods):
+                for ending in pods:
+                    self._for_kube.add(
+                        lambda pod=ending: self._pods.end(pod, instruction),  # type: ignore[misc]
+                        urgency=_END,
+                    )
             case do.FailPod():
-                self._for_kube.add(lambda: self._fail_pod(instruction), urgency=_END)
+                self._for_kube.add(lambda: self._pods.fail(instruction), urgency=_END)
             case do.SetCondition():
                 self._for_kube.add(
-                    lambda: self._set_condition(machine.id, instruction), urgency=_TELL
+                    lambda: self._pods.set_condition(machine.id, instruction), urgency=_TELL
                 )
-            case do.EmitEvent(pod, kind, reason, note):
-                self._recorder.emit(
-                    regarding=_reference(pod), type=kind, reason=reason, note=note, action="Wait"
-                )
+            case do.EmitEvent():
+                self._pods.tell(instruction)
             case do.Wake(after_s):
                 self._wake(machine.id, after_s)
             case do.Forget():
@@ -448,113 +452,6 @@ class Runner:
             self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
             self._handle(machine.id, ev.Placed(job_id, result))
 
-    # -- pods ----------------------------------------------------------------------------------
-
-    async def _pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
-        pod, row, error = instruction.pod, None, ""
-        began_s = self._clock.monotonic()
-        for _ in range(4):
-            try:
-                if not self._tolerates_managed_nodes(pod):
-                    pod = await kube_pods.add_toleration(self._kube, pod, self._scheduler_name)
-                row = await kube_pods.pin(
-                    self._kube, pod, node=instruction.node, job_id=instruction.job_id
-                )
-            except Conflict:
-                newest = await self._read(pod)
-                if newest is None:
-                    error = "it is gone"
-                    break
-                pod = newest
-            except NotFound:
-                error = "it is gone"
-                break
-            except BridgeError as failure:
-                error = str(failure)
-                self._kubernetes_failed("pod.pin_failed", pod, failure)
-                break
-            else:
-                self._kube_outage.answered(to=_REQUESTS)
-                self.cluster.answered(row)
-                row = self.cluster.pods.get(row.uid)  # the watch may know a newer one, or its end
-                break
-        else:
-            error = "it changed at every attempt"
-        if error:
-            log.debug("pod.not_pinned", pod=pod.key, error=error)
-            self.cluster.table.vacate(pod.uid)
-        outcome = "failed" if error else "pinned"
-        self._metrics.patch_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
-        self._handle(gang_id, ev.PinEnded(pod.uid, row, error))
-
-    def _tolerates_managed_nodes(self, pod: Pod) -> bool:
-        taint = Taint(names.MANAGED_NODE_TAINT, self._scheduler_name, "NoExecute")
-        return any(toleration.tolerates(taint) for toleration in pod.shape.tolerations)
-
-    async def _read(self, pod: Pod) -> Pod | None:
-        """The pod as the API server has it now; None when it is gone (or another by that name)."""
-        try:
-            raw = await self._kube.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
-            newest = kube_pods.parse(raw)
-        except BridgeError:
-            return None
-        return newest if newest.uid == pod.uid else None
-
-    async def _end_pods(self, gang_id: GangId, instruction: do.EndPods) -> None:
-        for pod in instruction.pods:
-            self._for_kube.add(lambda pod=pod: self._end_pod(pod, instruction), urgency=_END)  # type: ignore[misc]
-
-    async def _end_pod(self, pod: Pod, instruction: do.EndPods) -> None:
-        log.info("pod.ended_by_slurm", pod=pod.key, reason=instruction.reason)
-        self._tell_of_end(pod, instruction.reason, instruction.message, action="Delete")
-        try:
-            await kube_pods.mark_disrupted(
-                self._kube, pod, reason=instruction.reason, message=instruction.message
-            )
-            await kube_pods.delete(self._kube, pod)
-        except NotFound:
-            return
-        except BridgeError as error:
-            self._kubernetes_failed("pod.delete_failed", pod, error)
-
-    async def _fail_pod(self, instruction: do.FailPod) -> None:
-        pod = instruction.pod
-        log.warning("pod.failed_by_bridge", pod=pod.key, why=instruction.message)
-        self._tell_of_end(pod, instruction.reason, instruction.message, action="Fail")
-        try:
-            row = await kube_pods.fail(
-                self._kube, pod, reason=instruction.reason, message=instruction.message
-            )
-            self.touch(self.cluster.answered(row))
-        except NotFound:
-            return
-        except BridgeError as error:
-            self._kubernetes_failed("pod.fail_failed", pod, error)
-
-    def _kubernetes_failed(self, event: str, pod: Pod, error: BridgeError) -> None:
-        """An outage is told once for all pods, a refusal for the pod it meets."""
-        if isinstance(error, Unreachable):
-            self._kube_outage.failed(error, of=_REQUESTS)
-        else:
-            log.warning(event, pod=pod.key, error=str(error))
-
-    def _tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
-        self._recorder.emit(
-            regarding=_reference(pod), type="Warning", reason=reason, note=message, action=action
-        )
-
-    async def _set_condition(self, gang_id: GangId, instruction: do.SetCondition) -> None:
-        try:
-            row = await kube_pods.set_condition(self._kube, instruction.pod, instruction.condition)
-            self._kube_outage.answered(to=_REQUESTS)
-            self._metrics.condition_writes.inc()
-            self.touch(self.cluster.answered(row))
-        except NotFound:
-            return
-        except BridgeError as error:
-            self._kubernetes_failed("pod.condition_failed", instruction.pod, error)
-            self._handle(gang_id, ev.NotTold(instruction.pod.uid))
-
     # -- the extender asks -----------------------------------------------------------------------
 
     def verdict(self, uid: PodUid) -> Verdict | None:
@@ -587,9 +484,3 @@ class Runner:
 
     def _count(self, state: State) -> int:
         return sum(machine.state is state for machine in self.machines.values())
-
-
-def _reference(pod: Pod) -> kube_events.ObjectRef:
-    return kube_events.ObjectRef(
-        kind="Pod", api_version="v1", namespace=pod.namespace, name=pod.name, uid=pod.uid
-    )

@@ -34,7 +34,7 @@ def refused(
 
 
 FORBIDDEN = [
-    (queued(), a_manifest().ours(), "spec.schedulingGates: ", "slurm-bridge explain"),
+    (queued(), a_manifest().ours(), "spec.schedulingGates: ", "another spec.schedulerName"),
     (
         placed(),
         placed().required_terms(pin_term("n2")),

@@ -1,6 +1,7 @@
 """Who takes pods off nodes: NoExecute taints, and nodes that are gone or out of service."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from bridge.sim.kube import taints
@@ -72,7 +73,7 @@ class Eviction:
         name = pod["spec"].get("nodeName") or ""
         if not name:
             if pod["metadata"].get("deletionTimestamp"):
-                await self._remove(pod)
+                await self._end_unscheduled(pod)
             return
         node = self._api.store.get(kinds.NODES.table, ("", name))
         if node is None:
@@ -80,6 +81,17 @@ class Eviction:
             return
         self._gone_since.pop(name, None)
         await self._tainted(key, pod, node.object)
+
+    async def _end_unscheduled(self, pod: Object) -> None:
+        """No kubelet will ever end it: it has Failed, or a Job would wait for it for ever."""
+
+        def failed(now: Object) -> Object:
+            if now["status"].get("phase") in ("Succeeded", "Failed"):
+                return now
+            return {**now, "status": {**now["status"], "phase": "Failed"}}
+
+        await self._change_status(pod, failed, POD_COLLECTOR)
+        await self._remove(pod)
 
     async def _orphaned(self, key: Key, pod: Object, node: str) -> None:
         """The node is gone: after a quarantine the pod is, too."""
@@ -142,9 +154,14 @@ class Eviction:
                 status["phase"] = "Failed"
             return {**now, "status": status}
 
+        await self._change_status(pod, disrupted, user)
+
+    async def _change_status(
+        self, pod: Object, change: Callable[[Object], Object], user: User
+    ) -> None:
         namespace, name = key_of(pod)
         try:
-            await self._api.patch(Target(kinds.PODS, namespace, name, "status", user), disrupted)
+            await self._api.patch(Target(kinds.PODS, namespace, name, "status", user), change)
         except ApiFailure as problem:
             if problem.code != 404:
                 raise

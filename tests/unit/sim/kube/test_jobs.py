@@ -141,6 +141,20 @@ async def test_disruption_can_be_ignored(k8s: EmbeddedKubernetes, clock: ManualC
     assert [pod["status"]["phase"] for pod in _pods(k8s)] == ["Running"]
 
 
+async def test_a_pod_deleted_before_it_had_a_node_is_replaced(
+    k8s: EmbeddedKubernetes, clock: ManualClock
+) -> None:
+    """No kubelet ends it; where the Job waits for its end, it must still have one."""
+    await k8s.create(a_job(runs_s=5, podReplacementPolicy="Failed"))
+    await clock.advance(1)
+    (before,) = _pods(k8s)
+    assert not before["spec"].get("nodeName")
+    await k8s.delete(kinds.PODS, before["metadata"]["name"])
+    await clock.advance(30)
+    (after,) = _pods(k8s)
+    assert after["metadata"]["uid"] != before["metadata"]["uid"]
+
+
 async def test_fail_job_rule(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
     """An exit code named by a FailJob rule ends the Job at once."""
     codes = {"operator": "In", "values": [42]}

@@ -54,6 +54,7 @@ class GangMachine:
         self._pinning: set[PodUid] = set()
         self._ended_pods: dict[PodUid, float] = {}
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
+        self._suspects: list[PodUid] = []
         self._review_at_s: float | None = None
         self._room: Shortfall | None = None
         self._look_again_s = 0.0
@@ -154,7 +155,10 @@ class GangMachine:
             del self._written[uid]
         for uid in self._ended_pods.keys() - self.pods.keys():
             del self._ended_pods[uid]
-        self._lost.keep(self.pods.keys())
+        self._suspects = [
+            pod.uid for pod in event.pods if pod.unschedulable or pod.phase == "Failed"
+        ]
+        self._lost.keep(self._suspects)
         self._pinning &= self.pods.keys()
         self._seat()
 
@@ -310,9 +314,12 @@ class GangMachine:
             self._wake_at(self._review_at_s)
 
     def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
+        if not self._suspects:
+            return
+        pods = [self.pods[uid] for uid in self._suspects]
         placed = [
             (pod, node)
-            for pod in self.pods.values()
+            for pod in pods
             if (node := self._place_of(pod)) is not None and not self._just_told(pod, now_s)
         ]
         lost = self._lost.find(placed, now_s)

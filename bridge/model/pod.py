@@ -74,6 +74,14 @@ class Pod:
     """PersistentVolumeClaims it mounts, generic ephemeral volumes included."""
     resource_claims: tuple[str, ...] = ()
     """Names of its entries in spec.resourceClaims (DRA)."""
+    job_id: SlurmJobId | None = field(init=False, compare=False, repr=False)
+    """The Slurm job it is pinned under, from its label; None if absent or not a number."""
+
+    def __post_init__(self) -> None:
+        # Read millions of times in a large gang's life, so not parsed at each look.
+        text = self.labels.get(names.JOB_ID_LABEL, "")
+        number = SlurmJobId(int(text)) if text.isascii() and text.isdigit() else None
+        object.__setattr__(self, "job_id", number)
 
     @property
     def key(self) -> str:
@@ -105,9 +113,3 @@ class Pod:
     def foreign_gates(self) -> tuple[str, ...]:
         """Gates of others: while one is there the pod cannot run, so it does not queue."""
         return tuple(gate for gate in self.gates if gate != names.ALLOCATION_GATE)
-
-    @property
-    def job_id(self) -> SlurmJobId | None:
-        """The Slurm job it is pinned under, from its label; None if absent or not a number."""
-        text = self.labels.get(names.JOB_ID_LABEL, "")
-        return SlurmJobId(int(text)) if text.isascii() and text.isdigit() else None

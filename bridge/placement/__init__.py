@@ -6,6 +6,7 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
 
     predicates  which nodes can take a shape, ever or now, and why the others can't
     classes     nodes that are alike to the scheduler, and the classes a shape may go to
+    paths       where a node hangs in the fabric
     topology    the fabric's tree: order and distance
     assign      a gang's slots onto the nodes that Slurm granted
     score       which of several nodes is best
@@ -15,11 +16,12 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
 
 from bridge.placement.assign import assign
 from bridge.placement.classes import Choice, choose, class_of, classes, feasible_classes
+from bridge.placement.paths import path_of
 from bridge.placement.predicates import Feasibility, check_node, feasible
 from bridge.placement.score import ScoreWeights, score
 from bridge.placement.snapshot import Snapshot
 from bridge.placement.table import NodeTable
-from bridge.placement.topology import order, path_of
+from bridge.placement.topology import order
 from bridge.placement.whatif import slots, what_if
 
 __all__ = [

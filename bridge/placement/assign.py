@@ -21,6 +21,7 @@ from bridge.model.scheduling import PodShape, Requirement
 from bridge.placement import failures, grants, members, ranks, reasons
 from bridge.placement.failures import Predicate
 from bridge.placement.snapshot import Snapshot
+from bridge.placement.topology import Fabric
 
 Counts = npt.NDArray[np.int64]
 """(granted nodes,) slots."""
@@ -64,6 +65,7 @@ def assign(
     prefer: Mapping[int, NodeName] | None = None,
     one_per_node: bool | None = None,
     also: Sequence[Requirement] = (),
+    topology: str = "",
 ) -> Assignment | Shortfall:
     """A node for each slot, or why not.
 
@@ -73,22 +75,25 @@ def assign(
     pods that are: where fewer of them hold a node than slots have taken it, room is kept for the
     rest. `prefer` are nodes that slots had before. `one_per_node` keeps slots apart; None: what
     the gang's own `exclusive` says. `also` are requirements that other pods' places make
-    (`domains`). A Shortfall names nodes that Kubernetes does not know by their Slurm name.
+    (`domains`). `topology` is the named one that ranks follow, as the job's partition has it ("":
+    the first that each node names). A Shortfall names nodes that Kubernetes does not know by their
+    Slurm name.
     """
     taken = taken or {}
     needed = gang.size - sum(1 for slot in taken if 0 <= slot < gang.size)
     if not needed:
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
     apart = bool(gang.parameters.exclusive) if one_per_node is None else one_per_node
+    fabric = Fabric(snapshot, topology)
     by_node, unknown = _by_node(allocation, by_slurm_name)
     room = _room(snapshot, gang.shape, by_node, resource_map, taken, holding, also, apart=apart)
-    fitting = _fitting_groups(snapshot, gang.shape, room, room.now, taken, needed)
+    fitting = _fitting_groups(fabric, gang.shape, room, room.now, taken, needed)
     if not fitting:
-        for_now = bool(_fitting_groups(snapshot, gang.shape, room, room.ever, taken, needed))
+        for_now = bool(_fitting_groups(fabric, gang.shape, room, room.ever, taken, needed))
         return _shortfall(snapshot, gang.shape, room, unknown, needed, for_now=for_now)
     return Assignment(
         ranks.deal_best(
-            snapshot, room.nodes, fitting, size=gang.size, taken=taken, prefer=prefer or {}
+            fabric, room.nodes, fitting, size=gang.size, taken=taken, prefer=prefer or {}
         )
     )
 
@@ -158,7 +163,7 @@ def _holders(snapshot: Snapshot, rows: npt.NDArray[np.intp], pods: frozenset[Pod
 
 
 def _fitting_groups(
-    snapshot: Snapshot,
+    fabric: Fabric,
     shape: PodShape,
     room: _Room,
     counts: Counts,
@@ -168,9 +173,10 @@ def _fitting_groups(
     """Room by node, within each group of nodes that can take all the slots together."""
     if not shape.together and not shape.apart:
         return [counts] if int(counts.sum()) >= needed else []
+    snapshot = fabric.snapshot
     places = snapshot.rows(list(taken.values()))
     places = places[places >= 0]
-    by_rank = ranks.in_order(snapshot, room.nodes)
+    by_rank = fabric.order(room.nodes)
     fitting = []
     for mask in members.groups(snapshot, room.rows, shape.together, places):
         cut = members.apart(

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.ids import NodeName
-from bridge.placement import topology
-from bridge.placement.snapshot import Snapshot
+from bridge.placement.topology import Fabric
 
 Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.int64]
@@ -28,7 +27,7 @@ _MOST_RUNS = 64
 
 
 def deal_best(
-    snapshot: Snapshot,
+    fabric: Fabric,
     nodes: list[NodeName],
     rooms: Sequence[Counts],
     *,
@@ -37,12 +36,12 @@ def deal_best(
     prefer: Mapping[int, NodeName],
 ) -> tuple[NodeName, ...]:
     """The dealing with the least rank distance among several ways to have room."""
-    dealt = [deal(snapshot, nodes, room, size=size, taken=taken, prefer=prefer) for room in rooms]
-    return min(dealt, key=lambda one: rank_distance(snapshot, one)) if dealt[1:] else dealt[0]
+    dealt = [deal(fabric, nodes, room, size=size, taken=taken, prefer=prefer) for room in rooms]
+    return min(dealt, key=lambda one: rank_distance(fabric, one)) if dealt[1:] else dealt[0]
 
 
 def deal(
-    snapshot: Snapshot,
+    fabric: Fabric,
     nodes: list[NodeName],
     room: Counts,
     *,
@@ -55,12 +54,12 @@ def deal(
     """
     if len(nodes) == 1 and not taken:
         return (nodes[0],) * size
-    order = in_order(snapshot, nodes)
+    order = fabric.order(nodes)
     left = room[order]
     along = [nodes[index] for index in order]
-    rows = snapshot.rows(along)
+    rows = fabric.rows(along)
     if not taken and not prefer:
-        return tuple(along[place] for place in _stretch(snapshot, rows, left, size))
+        return tuple(along[place] for place in _stretch(fabric, rows, left, size))
     everywhere = list(dict.fromkeys((*along, *taken.values())))
     position = {node: place for place, node in enumerate(everywhere)}
     places = np.full(size, _OPEN, dtype=np.intp)
@@ -68,25 +67,20 @@ def deal(
         if 0 <= slot < size:
             places[slot] = position[node]
     _keep(places, prefer, position, left)
-    rows = snapshot.rows(everywhere)
+    rows = fabric.rows(everywhere)
     left = np.pad(left, (0, len(everywhere) - len(along)))
-    fillings = _fillings(snapshot, rows, left, places)
-    best = min(fillings, key=lambda one: _length(snapshot, rows[one]))
+    fillings = _fillings(fabric, rows, left, places)
+    best = min(fillings, key=lambda one: _length(fabric, rows[one]))
     return tuple(everywhere[place] for place in best)
 
 
-def in_order(snapshot: Snapshot, nodes: Sequence[NodeName]) -> Indices:
-    """(nodes,) positions of the nodes along the topology."""
-    return topology.order(snapshot, nodes)
-
-
-def rank_distance(snapshot: Snapshot, nodes: Sequence[NodeName]) -> int:
+def rank_distance(fabric: Fabric, nodes: Sequence[NodeName]) -> int:
     """Sum of the tree distances from each slot's node to the next one's."""
-    return _length(snapshot, snapshot.rows(nodes))
+    return _length(fabric, fabric.rows(nodes))
 
 
-def _length(snapshot: Snapshot, rows: Indices) -> int:
-    return int(topology.distances(snapshot, rows[:-1], rows[1:]).sum())
+def _length(fabric: Fabric, rows: Indices) -> int:
+    return int(fabric.distances(rows[:-1], rows[1:]).sum())
 
 
 def _keep(
@@ -100,13 +94,13 @@ def _keep(
             left[place] -= 1
 
 
-def _stretch(snapshot: Snapshot, rows: Indices, room: Counts, needed: int) -> Indices:
+def _stretch(fabric: Fabric, rows: Indices, room: Counts, needed: int) -> Indices:
     """(needed,) ascending places of nodes (`rows`, in topology order), from the stretch of them
     with the least distance from end to end; the first of equal ones.
     """
     usable = np.flatnonzero(room > 0)
     held = room[usable]
-    hops = topology.distances(snapshot, rows[usable[:-1]], rows[usable[1:]])
+    hops = fabric.distances(rows[usable[:-1]], rows[usable[1:]])
     along = np.concatenate(([0], np.cumsum(hops)))
     upto = np.cumsum(held)
     ends = np.searchsorted(upto, upto - held + needed)
@@ -121,9 +115,7 @@ def _in_turn(places: Indices, room: Counts, needed: int) -> Indices:
     return np.repeat(places, np.clip(needed - before, 0, room))
 
 
-def _fillings(
-    snapshot: Snapshot, rows: Indices, room: Counts, places: Indices
-) -> Iterator[Indices]:
+def _fillings(fabric: Fabric, rows: Indices, room: Counts, places: Indices) -> Iterator[Indices]:
     """Ways to place the open slots: the greedy one, and each gap by its neighbours."""
     open_slots = np.flatnonzero(places == _OPEN)
     greedy = places.copy()
@@ -133,22 +125,22 @@ def _fillings(
     if len(open_slots) and len(runs) <= _MOST_RUNS:
         near, left = places.copy(), room.copy()
         for run in runs:
-            near[run] = _beside_neighbours(snapshot, rows, left, near, run)
+            near[run] = _beside_neighbours(fabric, rows, left, near, run)
             left -= np.bincount(near[run], minlength=len(rows))
         yield near
 
 
 def _beside_neighbours(
-    snapshot: Snapshot, rows: Indices, room: Counts, places: Indices, run: Indices
+    fabric: Fabric, rows: Indices, room: Counts, places: Indices, run: Indices
 ) -> Indices:
     """(run,) places for consecutive open slots: the nodes nearest to the slots before and after,
     those nearer to the one before first.
     """
     before, after = (np.zeros(len(rows), dtype=np.int64) for _ in range(2))
     if run[0] > 0:
-        before += topology.distances(snapshot, rows, rows[places[run[0] - 1]])
+        before += fabric.distances(rows, rows[places[run[0] - 1]])
     if run[-1] + 1 < len(places):
-        after += topology.distances(snapshot, rows, rows[places[run[-1] + 1]])
+        after += fabric.distances(rows, rows[places[run[-1] + 1]])
     nearest = np.argsort(before + after, kind="stable")
     chosen, counts = np.unique(_in_turn(nearest, room[nearest], len(run)), return_counts=True)
     turns = np.lexsort((chosen, before[chosen] - after[chosen]))

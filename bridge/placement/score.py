@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
-from bridge.placement import topology
+from bridge.placement import topology as fabric
 from bridge.placement.snapshot import Snapshot
 
 HIGHEST = 10
@@ -59,12 +59,13 @@ def score(
     node_weights: Mapping[NodeName, int] | None = None,
     tiers: Mapping[NodeName, int] | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
+    topology: str = "",
 ) -> npt.NDArray[np.int64]:
     """(candidates,) int64 0…10. Unknown nodes score 0.
 
     `near`: nodes of the rest of the gang; `scheduled`: nodes that Slurm's backfill has planned;
     `node_weights` and `tiers`: Slurm's (1 where not given). Terms without an input, and devices
-    that no candidate has, do not count.
+    that no candidate has, do not count. `topology`: the named one to measure distances in.
     """
     return score_rows(
         snapshot,
@@ -75,6 +76,7 @@ def score(
         node_weights=_by_node(candidates, node_weights),
         tiers=_by_node(candidates, tiers),
         weights=weights,
+        topology=topology,
     )
 
 
@@ -88,6 +90,7 @@ def score_rows(
     node_weights: Terms | None = None,
     tiers: Terms | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
+    topology: str = "",
 ) -> npt.NDArray[np.int64]:
     """`score` for rows of the snapshot; `node_weights` and `tiers` (rows,)."""
     if not len(rows):
@@ -98,7 +101,7 @@ def score_rows(
     for weight, term in (
         (weights.packing, packing),
         (weights.waste, waste),
-        (weights.distance, _nearness(snapshot, rows, near[near >= 0])),
+        (weights.distance, _nearness(snapshot, rows, near[near >= 0], topology)),
         (weights.scheduled, np.isin(rows, scheduled[scheduled >= 0]) if len(scheduled) else None),
         (weights.node_weight, _spread(node_weights, best=np.min)),
         (weights.tier, _spread(tiers, best=np.max)),
@@ -146,22 +149,22 @@ class _Mean:
         return self._sum / self._count if self._count else None
 
 
-def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
+def _nearness(snapshot: Snapshot, rows: Rows, others: Rows, topology: str) -> Terms | None:
     """1 on the same node as the rest of the gang, 0 as far from all of it as the tree allows.
 
     Distances are taken between distinct switches, not between nodes.
     """
     if not len(others):
         return None
-    tree = topology.tree(snapshot.layout.paths)
+    tree = fabric.tree(snapshot.layout, topology)
     path = snapshot.layout.path
     every = np.arange(len(tree.rank), dtype=np.int32)
     there, counts = np.unique(path[others], return_counts=True)
-    between = topology.path_distances(tree, every[:, None], there[None, :]) @ counts
-    furthest = topology.furthest(tree) * len(others)
+    between = fabric.path_distances(tree, every[:, None], there[None, :]) @ counts
+    furthest = fabric.furthest(tree) * len(others)
     near = (1.0 - between / furthest).take(path.take(rows))
     same_node = np.zeros(snapshot.size, dtype=np.float64)
-    below_one_switch = topology.path_distances(tree, path[others], path[others])
+    below_one_switch = fabric.path_distances(tree, path[others], path[others])
     np.add.at(same_node, others, below_one_switch / furthest)
     near += same_node.take(rows)
     return near

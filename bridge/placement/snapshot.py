@@ -5,7 +5,7 @@ switches) changes now and then and carries what was computed from it; amounts ch
 pod. Row numbers are stable while a node exists; rows between may be empty.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,6 +17,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.interning import Memory, Vocabulary
 from bridge.placement.labels import Labels
+from bridge.placement.paths import Paths
 from bridge.placement.shards import FrozenShards
 from bridge.placement.taints import TaintSet
 
@@ -122,7 +123,9 @@ class Layout:
     taint_set: npt.NDArray[np.int32]
     taints: Vocabulary[TaintSet]
     path: npt.NDArray[np.int32]
-    paths: Vocabulary[tuple[str, ...]]
+    paths: Vocabulary[Paths]
+    block_sizes: Mapping[str, Sequence[int]]
+    """Block topologies by name → nodes of a base block, then of each larger one, ascending."""
     scheduler_name: str
     memory: Memory = field(default_factory=Memory, compare=False, repr=False)
 

@@ -6,7 +6,8 @@ a node, so that the order in which news of pods and nodes arrive does not matter
 """
 
 import heapq
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -16,9 +17,8 @@ from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement import labels, taints
+from bridge.placement import labels, paths, taints
 from bridge.placement import snapshot as views
-from bridge.placement import topology as fabric
 from bridge.placement.columns import Array, Section
 from bridge.placement.interning import Interner
 from bridge.placement.ports import PortStore
@@ -37,7 +37,7 @@ class NodeTable:
 
     `class_ignore_keys` are labels that never make a node class, as labels of more than
     `class_most_values` values don't; `scheduler_name` says which managed-node taint is ours;
-    `topology` which of several named topologies we place by ("": the first that a node names).
+    `block_sizes` are Slurm's BlockSizes of each block topology (`topology`).
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class NodeTable:
         class_ignore_keys: Collection[str] = (),
         scheduler_name: str,
         class_most_values: int = labels.MOST_VALUES,
-        topology: str = "",
+        block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
     ) -> None:
         self._scheduler_name = scheduler_name
-        self._topology = topology
+        self._block_sizes = MappingProxyType(dict(block_sizes))
         self._capacity = _FIRST_CAPACITY
         self._size = 0
         self._free: list[int] = []
@@ -60,7 +60,7 @@ class NodeTable:
             self._capacity, wide=class_ignore_keys, most_values=class_most_values
         )
         self._taints: Interner[taints.TaintSet] = Interner()
-        self._paths: Interner[fabric.Path] = Interner()
+        self._paths: Interner[paths.Paths] = Interner()
         self._nodes = Section(self._capacity)
         self._nodes.define("name", np.object_, fill="")
         for flag in _FLAGS:
@@ -89,9 +89,7 @@ class NodeTable:
         row = self._row(node.name)
         changed = self._labels.set(row, node.labels)
         changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.taints))
-        changed |= self._set_number(
-            row, "path", self._paths, fabric.path_of(node, topology=self._topology)
-        )
+        changed |= self._set_number(row, "path", self._paths, paths.paths_of(node))
         changed |= self._set_flags(
             row,
             alive=True,
@@ -195,6 +193,7 @@ class NodeTable:
                 taints=self._taints.vocabulary(),
                 path=nodes["path"],
                 paths=self._paths.vocabulary(),
+                block_sizes=self._block_sizes,
                 scheduler_name=self._scheduler_name,
             )
         return self._layout

@@ -1,45 +1,34 @@
-"""The fabric's tree: where a node hangs in it, the order of nodes along it, and distances.
+"""The fabric's tree: the order of nodes along it, and distances. Where nodes hang: `paths`.
 
-A node's path names its switches from the top down. It comes from, in this order:
-1. the annotation `topology.slinky.slurm.net/spec`, Slurm's own form `name:switch[:switch…]`,
-   comma separated for several named topologies, of which one is placed by. Its name is the
-   path's first element, so nodes of different topologies are far from each other;
-2. the labels `topology.k8s.aws/network-node-layer-1…N` (1 is the top).
-A label that names an NVLink domain (UltraServer, clique) is appended as the innermost level:
-nodes in one domain are closer to each other than to the rest of their leaf.
+In a block topology (Slurm's topology/block) a path is the topology's name and the node's base
+block; blocks that follow each other make larger ones, as the sizes in `Layout.block_sizes` say,
+and each larger size is a level of the tree above the base blocks. Slurm counts blocks in the order
+in which its configuration names them; here it is the natural order of their names.
 
 Distance of two nodes is the number of edges between them: 0 for a node and itself, 2 below one
 switch, 4 one level up; nodes without a common switch (or without any path) are as far as the
 deepest tree allows, plus 2.
+
+`topology` names the one of several topologies to go by, everywhere; "" is the first of each node.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from bridge import names
 from bridge.model.ids import NodeName
-from bridge.model.node import Node
-from bridge.placement.interning import Vocabulary
-from bridge.placement.snapshot import Snapshot
+from bridge.placement.paths import Path, path_in
+from bridge.placement.snapshot import Layout, Snapshot
 
-Path = tuple[str, ...]
-"""Switches from the top down; () when nothing is known."""
+NaturalKey = tuple[tuple[str | tuple[int, str], ...], str]
 
-NVLINK_DOMAIN_LABELS = (
-    "nvidia.com/gpu.clique",
-    "network.topology.nvidia.com/accelerator",
-    "accelerator.topograph.run/domain",
-    "topology.k8s.aws/capacity-block-id",
-)
-"""The first that a node has names its NVLink domain, the most exact first: one capacity block
-can span several cliques."""
-
-NOWHERE = np.iinfo(np.int32).max
-"""Rank of nodes without a path: after all others."""
+UNKNOWN = np.iinfo(np.int32).max
+"""Rank of nodes that the snapshot does not know: after all others."""
+NOWHERE = UNKNOWN - 1
+"""Rank of nodes without a path: after those with one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +50,43 @@ class Tree:
         return len(self.ancestors)
 
 
-def path_of(node: Node, *, topology: str = "") -> Path:
-    """The node's switches from the top down; `topology` is the named one to go by ("": the
-    first that the annotation names).
+def natural(name: str) -> NaturalKey:
+    """A sort key in which node-2 comes before node-10: text and numbers take turns.
+
+    Numbers of any length count; names that differ in leading zeros only are still ordered.
     """
-    spec = node.annotations.get(names.TOPOLOGY_ANNOTATION, "")
-    fabric = _from_spec(spec, topology) or _from_layers(node)
-    for label in NVLINK_DOMAIN_LABELS:
-        domain = node.labels.get(label)
-        if domain:
-            return (*fabric, domain)
-    return fabric
+    parts = _DIGITS.split(name)
+    return tuple(
+        (len(part.lstrip("0")), part.lstrip("0")) if index % 2 else part
+        for index, part in enumerate(parts)
+    ), name
 
 
-def natural(name: str) -> tuple[str | int, ...]:
-    """A sort key in which node-2 comes before node-10: text and numbers take turns."""
-    return tuple(int(part) if index % 2 else part for index, part in enumerate(_DIGITS.split(name)))
+@dataclass(frozen=True, slots=True)
+class Fabric:
+    """A snapshot seen through one of its topologies."""
+
+    snapshot: Snapshot
+    topology: str = ""
+
+    def rows(self, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
+        """(nodes,) their rows."""
+        return self.snapshot.rows(nodes)
+
+    def order(self, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
+        """As the function `order`."""
+        return order(self.snapshot, nodes, topology=self.topology)
+
+    def distances(
+        self, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.int32]:
+        """As the function `distances`."""
+        return distances(self.snapshot, one, other, topology=self.topology)
 
 
-def order(snapshot: Snapshot, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
+def order(
+    snapshot: Snapshot, nodes: Sequence[NodeName], *, topology: str = ""
+) -> npt.NDArray[np.intp]:
     """(nodes,) positions of `nodes` in the order of the tree: neighbours next to each other.
 
     Within one switch by name in natural order; nodes without a path last; nodes that the
@@ -88,25 +95,31 @@ def order(snapshot: Snapshot, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]
     by_name = np.array(
         sorted(range(len(nodes)), key=list(map(natural, nodes)).__getitem__), dtype=np.intp
     )
-    rank = ranks(snapshot, snapshot.rows(nodes))
+    rank = ranks(snapshot, snapshot.rows(nodes), topology=topology)
     return by_name[np.argsort(rank[by_name], kind="stable")]
 
 
-def ranks(snapshot: Snapshot, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int32]:
-    """(rows,) int32: each node's switch in depth-first order; NOWHERE for rows of -1."""
-    if not len(rows):
-        return np.zeros(0, dtype=np.int32)
-    known = tree(snapshot.layout.paths).rank[snapshot.layout.path[rows]]
-    return np.where(rows < 0, NOWHERE, known).astype(np.int32)
+def ranks(
+    snapshot: Snapshot, rows: npt.NDArray[np.intp], *, topology: str = ""
+) -> npt.NDArray[np.int32]:
+    """(rows,) int32: each node's switch in depth-first order; NOWHERE for nodes without a path,
+    UNKNOWN for rows of -1.
+    """
+    known = tree(snapshot.layout, topology).rank[snapshot.layout.path[rows]]
+    return np.where(rows < 0, UNKNOWN, known).astype(np.int32)
 
 
 def distances(
-    snapshot: Snapshot, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]
+    snapshot: Snapshot,
+    one: npt.NDArray[np.intp],
+    other: npt.NDArray[np.intp],
+    *,
+    topology: str = "",
 ) -> npt.NDArray[np.int32]:
     """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast);
     rows of -1 are as far from all others as can be.
     """
-    the_tree = tree(snapshot.layout.paths)
+    the_tree = tree(snapshot.layout, topology)
     path = snapshot.layout.path
     between = path_distances(the_tree, path[one], path[other])
     between[np.logical_or(one < 0, other < 0)] = furthest(the_tree)
@@ -130,47 +143,61 @@ def furthest(the_tree: Tree) -> int:
     return 2 * the_tree.depth + 2
 
 
-def tree(paths: Vocabulary[Path]) -> Tree:
-    """The tree of these paths, built once per generation of them."""
-    return paths.remember("tree", lambda: _tree(paths.values))
+def tree(layout: Layout, topology: str = "") -> Tree:
+    """The tree of the named topology, built once per generation of paths."""
+    return layout.paths.remember(
+        ("tree", topology),
+        lambda: _tree(
+            [path_in(paths or (), topology) for paths in layout.paths.values], layout.block_sizes
+        ),
+    )
 
 
-def _tree(paths: Sequence[Path | None]) -> Tree:
-    lengths = np.array([len(path or ()) for path in paths], dtype=np.int32)
-    return Tree(_rank(paths), lengths, _ancestors(paths, max(int(lengths.max()), 1)))
+def _tree(paths: Sequence[Path], block_sizes: Mapping[str, Sequence[int]]) -> Tree:
+    whole = _with_larger_blocks(paths, block_sizes)
+    lengths = np.array([len(path) for path in whole], dtype=np.int32)
+    return Tree(_rank(whole), lengths, _ancestors(whole, max(int(lengths.max()), 1)))
 
 
-def _rank(paths: Sequence[Path | None]) -> npt.NDArray[np.int32]:
+def _with_larger_blocks(
+    paths: Sequence[Path], block_sizes: Mapping[str, Sequence[int]]
+) -> list[Path]:
+    """Paths in block topologies with the larger blocks between the name and the base block."""
+    whole = list(paths)
+    for name, sizes in block_sizes.items():
+        among = [number for number, path in enumerate(paths) if path[:1] == (name,) and path[1:]]
+        place = _places(paths[number][1] for number in among)
+        for number in among:
+            block = place[paths[number][1]]
+            larger = [f"{size}/{block * sizes[0] // size}" for size in reversed(sizes[1:])]
+            whole[number] = (name, *larger, *paths[number][1:])
+    return whole
+
+
+def _places(blocks: Iterable[str]) -> dict[str, int]:
+    return {block: place for place, block in enumerate(sorted(set(blocks), key=natural))}
+
+
+def _rank(paths: Sequence[Path]) -> npt.NDArray[np.int32]:
     rank = np.full(len(paths), NOWHERE, dtype=np.int32)
     known = [number for number, path in enumerate(paths) if path]
-    known.sort(key=lambda number: [natural(switch) for switch in paths[number] or ()])
-    rank[known] = np.arange(len(known), dtype=np.int32)
+    places = {path: place for place, path in enumerate(sorted(
+        {paths[number] for number in known}, key=lambda path: list(map(natural, path))
+    ))}  # fmt: skip
+    rank[known] = [places[paths[number]] for number in known]
     return rank
 
 
-def _ancestors(paths: Sequence[Path | None], depth: int) -> npt.NDArray[np.int32]:
+def _ancestors(paths: Sequence[Path], depth: int) -> npt.NDArray[np.int32]:
     ancestors = np.full((depth, len(paths)), -1, dtype=np.int32)
-    prefixes: dict[Path, int] = {}
+    switches: dict[tuple[int, str], int] = {}
+    """(number of the switch above, name) → number."""
     for number, path in enumerate(paths):
-        for level in range(len(path or ())):
-            prefix = (path or ())[: level + 1]
-            ancestors[level, number] = prefixes.setdefault(prefix, len(prefixes))
+        above = -1
+        for level, switch in enumerate(path):
+            above = switches.setdefault((above, switch), len(switches))
+            ancestors[level, number] = above
     return ancestors
-
-
-def _from_spec(spec: str, topology: str) -> Path:
-    paths = [tuple(filter(None, one.strip().split(":"))) for one in spec.split(",")]
-    named = [path for path in paths if path and (not topology or path[0] == topology)]
-    return named[0] if named else ()
-
-
-def _from_layers(node: Node) -> Path:
-    layers = []
-    for key, value in node.labels.items():
-        level = key.removeprefix(names.AWS_NETWORK_LAYER_PREFIX)
-        if level != key and level.isascii() and level.isdigit() and value:
-            layers.append((int(level), value))
-    return tuple(value for _, value in sorted(layers))
 
 
 _DIGITS = re.compile(r"(\d+)", re.ASCII)

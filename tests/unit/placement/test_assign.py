@@ -14,7 +14,7 @@ from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, PodShape, Requirement, Taint
-from bridge.placement import NodeTable, Snapshot, assign, order, ranks
+from bridge.placement import NodeTable, Snapshot, assign, order, ranks, topology
 from tests.builders import a_gang, a_node
 from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS, Cluster
@@ -134,7 +134,7 @@ def test_nothing_is_ever_overcommitted(case: Case) -> None:
 
 def distance(snapshot: Snapshot, nodes: Sequence[NodeName]) -> int:
     """The rank distance."""
-    return ranks.rank_distance(snapshot, nodes)
+    return ranks.rank_distance(topology.Fabric(snapshot), nodes)
 
 
 def greedy(case: Case, snapshot: Snapshot, taken: Mapping[int, NodeName]) -> list[NodeName]:

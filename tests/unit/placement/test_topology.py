@@ -40,6 +40,15 @@ def table(**switches: tuple[str, ...]) -> NodeTable:
             {f"{LAYER}1": "a", "topology.k8s.aws/capacity-block-id": "cb",
              "nvidia.com/gpu.clique": "q.1"}, {}, ("a", "q.1"),
         ),
+        (
+            {f"{LAYER}1": "a", "topology.k8s.aws/capacity-block-id": "cb",
+             "topology.k8s.aws/ultraserver-id": "us"}, {}, ("a", "us"),
+        ),
+        ({"topology.k8s.aws/capacity-block-id": "cb"}, {SPEC: "t:b1"}, ("t", "b1", "cb")),
+        ({"topology.k8s.aws/capacity-block-id": "cb"}, {}, ("cb",)),
+        ({}, {SPEC: " t : b1 ,, t:b2 ,"}, ("t", "b1")),
+        ({}, {SPEC: ":" * 1000}, ()),
+        ({}, {SPEC: "t" + ":x" * 1000}, ("t",) + ("x",) * 63),
     ],
 )  # fmt: skip
 def test_paths(labels: dict[str, str], annotations: dict[str, str], path: tuple[str, ...]) -> None:
@@ -52,6 +61,67 @@ def test_a_named_topology_can_be_chosen() -> None:
     node = a_node(annotations={SPEC: "tree:s2, block:b2"})
     assert path_of(node, topology="block") == ("block", "b2")
     assert path_of(node, topology="other") == ()
+
+
+def annotated(specs: dict[str, str], **settings: object) -> NodeTable:
+    """Nodes by name with their annotation."""
+    made = NodeTable(scheduler_name=OURS, **settings)  # type: ignore[arg-type]
+    for name, spec in specs.items():
+        made.upsert(a_node(name, annotations={SPEC: spec}))
+    return made
+
+
+def test_nodes_are_in_several_topologies_at_once() -> None:
+    """Each query says by which topology it goes; what is not in it is far from all."""
+    table = annotated({"n1": "tree:s1,block:b2", "n2": "tree:s2,block:b1", "n3": "tree:s1"})
+    snapshot = table.snapshot()
+    names = [NodeName(name) for name in ("n1", "n2", "n3")]
+
+    def along(topology: str) -> list[str]:
+        return [names[place] for place in order(snapshot, names, topology=topology)]
+
+    assert along("") == along("tree") == ["n1", "n3", "n2"]
+    assert along("block") == ["n2", "n1", "n3"]
+    rows = snapshot.rows(names)
+    assert topology.distances(snapshot, rows[:1], rows, topology="tree").tolist() == [0, 4, 2]
+    assert topology.distances(snapshot, rows[:1], rows, topology="block").tolist() == [0, 4, 6]
+
+
+def test_labels_stand_in_where_the_annotation_has_another_topology() -> None:
+    """A path from labels has no name, so it is good for any topology the node doesn't name."""
+    node = a_node(annotations={SPEC: "tree:s2"}, labels={f"{LAYER}1": "a"})
+    assert path_of(node) == path_of(node, topology="tree") == ("tree", "s2")
+    assert path_of(node, topology="block") == ("a",)
+
+
+def test_blocks_that_follow_each_other_make_larger_blocks() -> None:
+    """BlockSizes=18,36,144: two base blocks are nearer than four, four nearer than eight."""
+    specs = {f"n{block}": f"nvl:b{block}" for block in range(1, 12)} | {"m1": "nvl:b1"}
+    table = annotated(specs, block_sizes={"nvl": (18, 36, 144)})
+    snapshot = table.snapshot()
+    names = [NodeName(name) for name in ("n1", "m1", "n2", "n3", "n8", "n9", "n11")]
+    rows = snapshot.rows(names)
+    assert topology.distances(snapshot, rows[:1], rows).tolist() == [0, 2, 4, 6, 6, 8, 8]
+    mixed = [NodeName(f"n{block}") for block in (11, 2, 9, 1, 10)]
+    found = [mixed[place] for place in order(snapshot, mixed)]
+    assert found == ["n1", "n2", "n9", "n10", "n11"]
+
+
+def test_a_tree_of_any_depth_and_names_of_any_form() -> None:
+    """Forty levels, numbers of thousands of digits, names that differ in zeros only."""
+    deep = "t:" + ":".join(f"s{level}" for level in range(40))
+    table = annotated(
+        {"n1": f"{deep}:a", "n2": f"{deep}:b", "n3": "t:" + "9" * 5000, "n4": "t:" + "8" * 5000}
+    )
+    snapshot = table.snapshot()
+    rows = snapshot.rows([NodeName(f"n{number}") for number in (1, 2, 3, 4)])
+    assert topology.distances(snapshot, rows[:1], rows).tolist() == [0, 4, 44, 44]
+    names = [NodeName(name) for name in ("n3", "n4", "n2", "n1", "", "7")]
+    found = [names[place] for place in order(snapshot, names)]
+    assert found == ["n4", "n3", "n1", "n2", "", "7"]
+    assert sorted(["a01", "a1", "a001", "a2", "a"], key=topology.natural) == sorted(
+        ["a2", "a001", "a", "a1", "a01"], key=topology.natural
+    )
 
 
 def test_order_goes_along_the_tree() -> None:

@@ -15,7 +15,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.clock import Clock, SystemClock
 from bridge.errors import BadInput, ConfigError, Unreachable
+from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
 from bridge.kube import jobs as kube_jobs
 from bridge.kube import namespaces as kube_namespaces
@@ -48,7 +49,7 @@ from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
 from bridge.nodes import definition
 from bridge.nodes.controller import NodeController
-from bridge.placement.score import score
+from bridge.placement.score import ScoreWeights
 from bridge.server import addresses, certificates
 from bridge.server.https import HttpsServer, Route
 from bridge.server.metrics import ServerMetrics
@@ -138,6 +139,7 @@ class App:
         self.cluster = Cluster(
             scheduler_name=settings.scheduler_name,
             class_ignore_keys=settings.nodes.class_ignore_keys,
+            block_sizes=settings.placement.block_sizes,
         )
         self._side = SlurmSide()
         self._recorder = EventRecorder(kube, clock=clock, instance=socket.gethostname())
@@ -291,7 +293,7 @@ class App:
             verdicts=self.runner,
             binder=KubeBinder(self._kube),
             clock=self._clock,
-            scores=self._scores,
+            scores=NodeScores(self.cluster, self._side, _score_weights(self.settings.placement)),
             metrics=self.metrics,
         )
         guarded = files.client_ca is not None
@@ -308,13 +310,6 @@ class App:
             metrics=ServerMetrics(self.metrics),
             clock=self._clock,
         )
-
-    def _scores(self, uid: PodUid, candidates: Sequence[NodeName], /) -> Sequence[int]:
-        pod = self.cluster.pods.get(uid)
-        if pod is None:
-            return [0] * len(candidates)
-        found = score(self.cluster.table.snapshot(), pod.shape, candidates)
-        return [int(value) for value in found]
 
     def _kubernetes_missing(self) -> str:
         waiting = [one.name for one in self._reflectors if not one.synced]
@@ -475,6 +470,17 @@ def _certificates(settings: config.Settings, now_s: float) -> CertificateFiles:
     made = certificates.Folder(folder)
     certificates.ensure(made, hosts=_hosts(), now_s=now_s)
     return CertificateFiles(made.server, made.server_key, client_ca or made.ca)
+
+
+def _score_weights(settings: config.PlacementSettings) -> ScoreWeights:
+    return ScoreWeights(
+        packing=settings.score_packing,
+        waste=settings.score_waste,
+        distance=settings.score_distance,
+        scheduled=settings.score_scheduled,
+        node_weight=settings.score_node_weight,
+        tier=settings.score_tier,
+    )
 
 
 def _hosts() -> tuple[str, ...]:

@@ -7,6 +7,7 @@ unit, and what its empty value means.
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -137,6 +138,33 @@ class NodeSettings(Section):
     """Labels that are different on each node and so never make a node class."""
 
 
+class PlacementSettings(Section):
+    """Which of several nodes is taken: what counts for a node's score (0 to 10), and how much."""
+
+    score_packing: float = Field(default=2.0, ge=0, le=1000)
+    """Nodes whose GPUs, EFA or Neuron devices are in use already: whole nodes stay whole."""
+    score_waste: float = Field(default=2.0, ge=0, le=1000)
+    """Nodes without GPUs, EFA or Neuron devices that the pod does not ask for."""
+    score_distance: float = Field(default=4.0, ge=0, le=1000)
+    """Nodes near the rest of the pod's gang in the fabric."""
+    score_scheduled: float = Field(default=4.0, ge=0, le=1000)
+    """Nodes that Slurm's backfill plans for the job."""
+    score_node_weight: float = Field(default=1.0, ge=0, le=1000)
+    """Nodes with a low Weight in Slurm."""
+    score_tier: float = Field(default=1.0, ge=0, le=1000)
+    """Nodes in a partition with a high PriorityTier."""
+    block_sizes: dict[str, tuple[int, ...]] = {}
+    """BlockSizes of each of Slurm's block topologies, by the topology's name; blocks count in the
+    natural order of their names. Topologies that are not named here are trees."""
+
+    @field_validator("block_sizes")
+    @classmethod
+    def _are_block_sizes(cls, value: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        for name, sizes in value.items():
+            _check_block_sizes(name, sizes)
+        return value
+
+
 class Defaults(Section):
     """What pods get that do not say it."""
 
@@ -169,6 +197,7 @@ class Settings(Section):
     kubernetes: KubernetesSettings = KubernetesSettings()
     server: ServerSettings = ServerSettings()
     nodes: NodeSettings = NodeSettings()
+    placement: PlacementSettings = PlacementSettings()
     defaults: Defaults = Defaults()
     resource_map: dict[str, str] = {
         "nvidia.com/gpu": "gpu",
@@ -192,6 +221,18 @@ class Settings(Section):
         if value is not None:
             _check_label_selector(value)
         return value
+
+
+def _check_block_sizes(name: str, sizes: tuple[int, ...]) -> None:
+    """Slurm's rule: each size is the first one times a power of two, and larger than the last."""
+    if not sizes or sizes[0] < 1:
+        raise ValueError(f"{name} needs at least the size of a base block, such as [18, 72]")
+    for smaller, size in pairwise(sizes):
+        times, rest = divmod(size, sizes[0])
+        if size <= smaller or rest or times & (times - 1):
+            raise ValueError(
+                f"{name}: {size} is not a larger power of two times the base block's {sizes[0]}"
+            )
 
 
 def _check_label_selector(selector: Mapping[str, object]) -> None:

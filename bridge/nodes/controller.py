@@ -145,6 +145,12 @@ class NodeController:
         news = (features, facts, registered) != before
         self._side.features, self._side.partitions = features, facts
         self._registered = registered
+        tier_of = {part.name: part.tier for part in partitions}
+        self._side.node_weights = {node.name: node.weight for node in nodes}
+        self._side.tiers = {
+            node.name: max((tier_of.get(part, 1) for part in node.partitions), default=1)
+            for node in nodes
+        }
         if news:
             self._changed()
 

@@ -3,8 +3,9 @@
 Every write returns the gangs it touched, so that whoever drives the gangs looks at those only.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from bridge import names
 from bridge.errors import BadInput
@@ -33,8 +34,18 @@ class Members:
 class Cluster:
     """Pods that name our scheduler, the Jobs that own them, nodes and what holds their room."""
 
-    def __init__(self, *, scheduler_name: str, class_ignore_keys: Collection[str] = ()) -> None:
-        self.table = NodeTable(class_ignore_keys=class_ignore_keys, scheduler_name=scheduler_name)
+    def __init__(
+        self,
+        *,
+        scheduler_name: str,
+        class_ignore_keys: Collection[str] = (),
+        block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    ) -> None:
+        self.table = NodeTable(
+            class_ignore_keys=class_ignore_keys,
+            scheduler_name=scheduler_name,
+            block_sizes=block_sizes,
+        )
         self.pods: dict[PodUid, Pod] = {}
         self.jobs: dict[str, BatchJob] = {}
         self.nodes: dict[NodeName, Node] = {}

@@ -1,7 +1,9 @@
 """Slurm's side of the truth, beyond the jobs: what its partitions and nodes are called."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from bridge.model.ids import SlurmNodeName
 from bridge.workloads.jobspec import PartitionFacts
 
 
@@ -12,3 +14,7 @@ class SlurmSide:
     partitions: PartitionFacts = PartitionFacts()
     features: frozenset[str] = frozenset()
     """Every feature that some node has: others are refused in a job's constraints."""
+    node_weights: Mapping[SlurmNodeName, int] = field(default_factory=dict)
+    """Slurm's Weight: lower ones are taken first."""
+    tiers: Mapping[SlurmNodeName, int] = field(default_factory=dict)
+    """Highest PriorityTier of a node's partitions."""

@@ -87,3 +87,19 @@ def test_topology_names_its_root() -> None:
     assert config.NodeSettings(topology="topo:root").topology == "topo:root"
     with pytest.raises(ValidationError):
         config.NodeSettings(topology="topo")
+
+
+@pytest.mark.parametrize("sizes", [[], [0], [18, 18], [18, 9], [18, 54], [18, 36, 40], [18, 30]])
+def test_block_sizes_are_what_slurm_takes(sizes: list[int]) -> None:
+    """Each is the base block times a larger power of two; anything else is refused by name."""
+    good = config.PlacementSettings(block_sizes={"nvl": (18, 36, 144)})
+    assert good.block_sizes == {"nvl": (18, 36, 144)}
+    with pytest.raises(ValidationError, match="nvl"):
+        config.PlacementSettings(block_sizes={"nvl": tuple(sizes)})
+
+
+@pytest.mark.parametrize("weight", [-1, 1001, float("nan"), float("inf")])
+def test_score_weights_are_finite_and_not_negative(weight: float) -> None:
+    """A score is a weighted mean: nonsense weights are refused."""
+    with pytest.raises(ValidationError):
+        config.PlacementSettings(score_tier=weight)

@@ -8,7 +8,7 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
     classes     nodes that are alike to the scheduler, and the classes a shape may go to
     paths       where a node hangs in the fabric
     topology    the fabric's tree: order and distance
-    assign      a gang's slots onto the nodes that Slurm granted
+    assign      a gang's slots onto the nodes that Slurm granted; `mixed` where they differ
     score       which of several nodes is best
     whatif      the same questions if pods ended, nodes came back or were drained
     domains     what other pods' places ask of a node: (anti-)affinity, topology spread

@@ -12,11 +12,14 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from bridge.model.job import NodeGrant
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape
 
 UNBOUNDED = 2**31
 """Slots where nothing limits."""
+NO_LIMIT = 2**54
+"""Amount where Slurm does not count, and the most that is counted."""
 
 _MIB = 2**20
 
@@ -28,6 +31,42 @@ def slots(
     limits = _limits(shape, resource_map)
     counts = (min(limit.slots(node_grants) for limit in limits) for node_grants in by_node)
     return np.fromiter(counts, dtype=np.int64, count=len(by_node))
+
+
+def dimensions(
+    by_node: Sequence[Sequence[NodeGrant]],
+    shapes: Sequence[PodShape],
+    resource_map: Mapping[str, str],
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """(shapes, dimensions) int64 what a pod of each shape takes, and (nodes, dimensions) int64
+    what each node's grants hold; a large number where Slurm does not count.
+    """
+    of_shape = [{limit.name: limit for limit in _limits(one, resource_map)} for one in shapes]
+    every = {name: limit for limits in of_shape for name, limit in limits.items()}
+    needed = [
+        [min(limits[name].needed, NO_LIMIT + 1) if name in limits else 0 for name in every]
+        for limits in of_shape
+    ]
+    held = [[limit.held(node_grants) for limit in every.values()] for node_grants in by_node]
+    return (
+        np.array(needed, dtype=np.int64).reshape(len(shapes), len(every)),
+        np.array(held, dtype=np.int64).reshape(len(by_node), len(every)),
+    )
+
+
+def by_node(
+    allocation: Allocation, by_slurm_name: Mapping[SlurmNodeName, NodeName]
+) -> tuple[dict[NodeName, list[NodeGrant]], list[SlurmNodeName]]:
+    """The grants by Kubernetes node, and the Slurm nodes that Kubernetes does not have."""
+    known: dict[NodeName, list[NodeGrant]] = {}
+    unknown = []
+    for grant in allocation.nodes:
+        node = by_slurm_name.get(grant.node)
+        if node is None:
+            unknown.append(grant.node)
+        else:
+            known.setdefault(node, []).append(grant)
+    return known, unknown
 
 
 def scarcest(
@@ -54,10 +93,12 @@ class _Limit:
 
     def slots(self, node_grants: Sequence[NodeGrant]) -> int:
         """Pods that the grants hold by this dimension alone."""
+        return min(self.held(node_grants) // self.needed, UNBOUNDED)
+
+    def held(self, node_grants: Sequence[NodeGrant]) -> int:
+        """How much the grants have of it, at most NO_LIMIT."""
         granted = self.granted(node_grants)
-        if self.untracked and not granted:
-            return UNBOUNDED
-        return min(granted // self.needed, UNBOUNDED)
+        return NO_LIMIT if self.untracked and not granted else min(granted, NO_LIMIT)
 
 
 def _limits(shape: PodShape, resource_map: Mapping[str, str]) -> list[_Limit]:

@@ -5,11 +5,12 @@ Kubernetes' own scheduler checks both against pods that are already bound; a gan
 before, since its pods are pinned before the first is bound.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
+from bridge.model.ids import NodeName
 from bridge.placement import domains
 from bridge.placement.snapshot import Snapshot
 
@@ -39,6 +40,15 @@ def groups(
         mask[np.flatnonzero(allowed)[inverse.reshape(-1) == number]] = True
         masks.append(mask)
     return masks
+
+
+def preferred_first(
+    along: Indices, nodes: Sequence[NodeName], preferred: Collection[NodeName]
+) -> Indices:
+    """(nodes,) positions in the order given, preferred nodes before the others."""
+    wanted = set(preferred)
+    last = np.array([node not in wanted for node in nodes], dtype=np.bool_)
+    return along[np.argsort(last[along], kind="stable")]
 
 
 def apart(

@@ -89,7 +89,7 @@ def _keep(
     """Give open slots the nodes that they had before, where these have room; uses it up."""
     for slot, node in sorted(prefer.items()):
         place = position.get(node, len(left))
-        if 0 <= slot < len(places) and places[slot] == _OPEN and place < len(left) and left[place]:
+        if places[slot] == _OPEN and place < len(left) and left[place]:
             places[slot] = place
             left[place] -= 1
 

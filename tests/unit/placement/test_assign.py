@@ -556,6 +556,13 @@ def test_apart_puts_one_pod_into_each_domain() -> None:
     assert isinstance(place(table, gpus(1, 4, apart=("unknown",)), *every), Assignment)
 
 
+def test_a_pod_that_keeps_apart_returns_to_its_own_node() -> None:
+    """Of a rack's nodes the one that the slot had before, not the first in order."""
+    gang = gpus(1, 2, apart=("rack",))
+    back = place(leaves("a1", "a2", "b1"), gang, "a1", "a2", "b1", prefer={0: NodeName("a2")})
+    assert back == Assignment((NodeName("a2"), NodeName("b1")))
+
+
 def test_other_pods_places_are_respected() -> None:
     """Requirements from other pods' places exclude nodes now, and are waited for."""
     also = (Requirement("rack", "NotIn", ("a",)),)

@@ -6,14 +6,19 @@ make `Requirement`s that the predicates evaluate like any selector: an anti-affi
 is not in the domains that have one", an affinity "the key is in them".
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
 from bridge.model.ids import NodeName
-from bridge.model.scheduling import Requirement
+from bridge.model.scheduling import PodShape, Requirement
+from bridge.placement import selectors
+from bridge.placement.failures import EVERY_ROW, untolerated
+from bridge.placement.interning import Bools
 from bridge.placement.snapshot import Snapshot
+from bridge.placement.taints import TOLERATED
 
 
 def anti_affinity(snapshot: Snapshot, key: str, matching: Mapping[NodeName, int]) -> Requirement:
@@ -38,13 +43,49 @@ def affinity(
 
 
 def spread(
-    snapshot: Snapshot, key: str, matching: Mapping[NodeName, int], *, max_skew: int, itself: bool
+    snapshot: Snapshot,
+    key: str,
+    matching: Mapping[NodeName, int],
+    *,
+    max_skew: int,
+    itself: bool,
+    min_domains: int = 1,
+    among: Bools | None = None,
 ) -> Requirement:
-    """Domains of `key` where one pod more keeps within `max_skew` of the emptiest domain."""
-    counts = _by_domain(snapshot, key, matching)
-    least = min(counts.values(), default=0)
-    allowed = (d for d, count in counts.items() if count + itself - least <= max_skew)
+    """Domains of `key` where one pod more keeps within `max_skew` of the emptiest domain.
+
+    Only nodes `among` (n,) count, for pods and for domains (see `counted`; None: all). With fewer
+    domains than `min_domains` the emptiest one counts as empty.
+    """
+    every = _by_domain(snapshot, key, {})
+    counts = _by_domain(snapshot, key, matching, among)
+    least = min(counts.values(), default=0) if len(counts) >= min_domains else 0
+    allowed = (d for d in every if counts.get(d, 0) + itself - least <= max_skew)
     return Requirement(key, "In", tuple(sorted(allowed)))
+
+
+def counted(
+    snapshot: Snapshot,
+    shape: PodShape,
+    keys: Sequence[str],
+    *,
+    affinity: bool = True,
+    taints: bool = False,
+) -> Bools:
+    """(n,) bool: nodes that count for the topology spread of a pod (kube-scheduler's
+    PodTopologySpread): they have all `keys` of its constraints, and meet its node selector and
+    affinity (`affinity`: nodeAffinityPolicy Honor, the default) and its tolerations (`taints`:
+    nodeTaintsPolicy Honor).
+    """
+    layout = snapshot.layout
+    present = [Requirement(key, "Exists") for key in keys]
+    nodes = layout.alive & selectors.all_of(layout.labels, present, EVERY_ROW)
+    if affinity:
+        own = replace(shape, volume_terms=())
+        nodes &= selectors.matches(layout.labels, layout.row_of, own, EVERY_ROW)
+    if taints:
+        nodes &= untolerated(snapshot, shape, EVERY_ROW, now=True) == TOLERATED
+    return nodes
 
 
 def domain_numbers(snapshot: Snapshot, key: str) -> tuple[npt.NDArray[np.int64], list[str]]:
@@ -69,12 +110,16 @@ def domain_numbers(snapshot: Snapshot, key: str) -> tuple[npt.NDArray[np.int64],
     return inverse.reshape(column.shape) - absent, [names[int(n)] for n in used[absent:]]
 
 
-def _by_domain(snapshot: Snapshot, key: str, matching: Mapping[NodeName, int]) -> dict[str, int]:
-    """Each domain of the key, also empty ones, and its matching pods."""
+def _by_domain(
+    snapshot: Snapshot, key: str, matching: Mapping[NodeName, int], among: Bools | None = None
+) -> dict[str, int]:
+    """Each domain of the key that has a node `among`, also empty ones, and its matching pods."""
     numbers, domains = domain_numbers(snapshot, key)
     weights = np.zeros(snapshot.size + 1, dtype=np.int64)
     rows = snapshot.rows(matching)
     np.add.at(weights, rows, np.fromiter(matching.values(), dtype=np.int64, count=len(matching)))
-    here = numbers >= 0
-    counts = np.bincount(numbers[here], weights=weights[:-1][here], minlength=len(domains))
-    return dict(zip(domains, counts.astype(int).tolist(), strict=True))
+    here = numbers >= 0 if among is None else (numbers >= 0) & among
+    counts = np.zeros(len(domains), dtype=np.int64)
+    np.add.at(counts, numbers[here], weights[:-1][here])
+    there = np.unique(numbers[here]).tolist()
+    return {domains[number]: int(counts[number]) for number in there}

@@ -1,14 +1,17 @@
 """Other pods' places as requirements on a node's labels."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
+from bridge.model.scheduling import PodShape
 from bridge.placement import NodeTable, domains
 from bridge.placement.selectors import all_of
 from tests.builders import a_node
-from tests.unit.placement import clusters
+from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS
 
 keys = st.sampled_from(clusters.KEYS)
@@ -51,6 +54,53 @@ def test_requirements_say_what_kubernetes_says(
         name
         for name, domain in of.items()
         if domain is not None and pods[domain] + itself - least <= skew
+    }
+
+
+@given(
+    st.lists(clusters.nodes, max_size=6), clusters.shapes, counts,
+    st.lists(keys, min_size=1, max_size=2, unique=True), st.integers(1, 3),
+    st.booleans(), st.booleans(),
+)  # fmt: skip
+def test_spread_counts_the_nodes_that_kubernetes_counts(
+    nodes: list[Node],
+    shape: PodShape,
+    matching: dict[NodeName, int],
+    constraints: list[str],
+    least_domains: int,
+    honor_affinity: bool,
+    honor_taints: bool,
+) -> None:
+    """Domains without a node that the pod may use neither count nor hold the others back."""
+    known = {node.name: node for node in nodes}
+    table = clusters.a_table()
+    for node in known.values():
+        table.upsert(node)
+    snapshot, key = table.snapshot(), constraints[0]
+    own = replace(shape, volume_terms=())
+    eligible = {
+        name
+        for name, node in known.items()
+        if all(one in node.labels for one in constraints)
+        and (not honor_affinity or oracle.selected(node, own))
+        and (not honor_taints or oracle.tolerated(node.taints, own))
+    }
+    among = domains.counted(
+        snapshot, shape, constraints, affinity=honor_affinity, taints=honor_taints
+    )
+    assert set(snapshot.names[among]) == eligible
+    pods: dict[str, int] = {}
+    for name in eligible:
+        here = known[name].labels[key]
+        pods[here] = pods.get(here, 0) + matching.get(name, 0)
+    least = min(pods.values(), default=0) if len(pods) >= least_domains else 0
+    found = domains.spread(
+        snapshot, key, matching, max_skew=1, itself=True, min_domains=least_domains, among=among
+    )
+    assert allowed(table, found) == {
+        name
+        for name, node in known.items()
+        if key in node.labels and pods.get(node.labels[key], 0) + 1 - least <= 1
     }
 
 

@@ -1,11 +1,13 @@
 """What Kubernetes' own scheduler reads of a pod: selectors, taints, tolerations, the shape."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.model.resources import Resources
 
 Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
 
@@ -28,14 +30,26 @@ class Toleration:
     effect: TaintEffect | Literal[""] = ""
 
     def tolerates(self, taint: Taint) -> bool:
-        """Kubernetes' rule (v1 `ToleratesTaint`)."""
+        """Kubernetes' rule (v1 `ToleratesTaint`; Gt and Lt are behind a feature gate there)."""
         if self.effect and self.effect != taint.effect:
             return False
         if self.key and self.key != taint.key:
             return False
         if self.operator == "Exists":
             return True
-        return self.operator == "Equal" and bool(self.key) and self.value == taint.value
+        if self.operator == "Equal":
+            return bool(self.key) and self.value == taint.value
+        return _compares(self.operator, taint.value, self.value)
+
+
+def _compares(operator: Literal["Gt", "Lt"], taint: str, toleration: str) -> bool:
+    """Decimal 64-bit integers without sign or zeros in front; anything else tolerates nothing."""
+    if not all(_DECIMAL.fullmatch(text) for text in (taint, toleration)):
+        return False
+    mine, limit = int(taint), int(toleration)
+    if not all(-(2**63) <= value < 2**63 for value in (mine, limit)):
+        return False
+    return mine > limit if operator == "Gt" else mine < limit
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,8 +130,8 @@ def ports_taken(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Bools:
 
 def untolerated(
     snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool
-) -> npt.NDArray[np.int16]:
-    """(rows,) int16: index of the first taint that keeps the shape away, or TOLERATED."""
+) -> npt.NDArray[np.int32]:
+    """(rows,) int32: index of the first taint that keeps the shape away, or TOLERATED."""
     layout = snapshot.layout
     firsts = taints.first_untolerated(
         layout.taints, shape.tolerations, now=now, scheduler_name=layout.scheduler_name

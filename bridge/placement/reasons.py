@@ -148,7 +148,7 @@ def _range(line: int, values: npt.NDArray[np.int64]) -> str:
 def _amount(line: int, value: int) -> str:
     if line == views.CPU:
         return f"{value / 1000:g}"
-    if line in (views.MEMORY, views.EPHEMERAL):
+    if line in (views.MEMORY, views.EPHEMERAL) and (abs(value) >= 2**20 or not value):
         return f"{value / 2**30:.4g}Gi"
     return str(value)
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement import topology as fabric
-from bridge.placement.snapshot import Snapshot
+from bridge.placement.snapshot import MOST, Snapshot
 
 HIGHEST = 10
 """kube-scheduler's extender scores end here."""
@@ -127,7 +127,7 @@ def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | N
         whole = snapshot.allocatable[line].take(rows)
         if not whole.any():
             continue
-        left = whole - snapshot.used[line].take(rows) - asked.get(name, 0)
+        left = whole - snapshot.used[line].take(rows) - min(asked.get(name, 0), MOST)
         share = 1.0 - np.maximum(left, 0) / np.maximum(whole, 1)
         (packing if name in asked else waste).add(share)
     return packing.value(), waste.value()

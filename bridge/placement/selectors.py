@@ -22,6 +22,9 @@ Rows = slice | npt.NDArray[np.intp]
 
 NAME_FIELD = "metadata.name"
 
+_MOST_DIGITS = 19
+"""Of a 64-bit integer."""
+
 
 def matches(
     labels: Labels, row_of: FrozenShards[NodeName, int], shape: PodShape, rows: Rows
@@ -178,5 +181,7 @@ def _integer(text: str) -> int | None:
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not (digits.isascii() and digits.isdigit()):
         return None
-    value = int(text)
+    if len(digits.lstrip("0")) > _MOST_DIGITS:
+        return None
+    value = int(digits.lstrip("0") or "0") * (-1 if text[:1] == "-" else 1)
     return value if -(2**63) <= value < 2**63 else None

@@ -35,8 +35,10 @@ FIXED: Final[Mapping[str, int]] = {
 
 NO_ROW: Final = -1
 
-MOST: Final = 2**55
-"""Amounts are cut here, so that sums over a node's pods cannot overflow 64 bits."""
+MOST: Final = 2**50
+"""What a node has is cut here (a pebibyte), and what a pod asks for one beyond, where it fits
+nowhere: so the sum over 8,000 pods of one node cannot overflow 64 bits.
+"""
 
 REMEMBERED = 1024
 """Requests whose lines are known."""
@@ -84,7 +86,11 @@ class Lines(dict[str, int]):
             "ephemeral-storage": requests.ephemeral_bytes,
             **dict(requests.extended),
         }
-        found = [(self[name], min(n, MOST)) for name, n in wanted.items() if n > 0 and name in self]
+        found = [
+            (self[name], min(amount, MOST + 1))
+            for name, amount in wanted.items()
+            if amount > 0 and name in self
+        ]
         return Asks(
             lines=np.array([line for line, _ in found], dtype=np.intp),
             amounts=np.array([[amount] for _, amount in found], dtype=np.int64),

@@ -100,7 +100,8 @@ class NodeTable:
         )
         if changed:
             self._layout = self._snapshot = None
-        amounts = self._amounts(node.allocatable, pods=node.max_pods)
+        amounts = self._amounts(node.allocatable, pods=max(0, min(node.max_pods, views.MOST)))
+        np.minimum(amounts, views.MOST, out=amounts)
         live = self._capacities.live["allocatable"]
         if not np.array_equal(live[:, row], amounts):
             live[:, row] = amounts

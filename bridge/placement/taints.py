@@ -70,19 +70,19 @@ def first_untolerated(
     *,
     now: bool,
     scheduler_name: str,
-) -> npt.NDArray[np.int16]:
-    """(sets,) int16: index, in each set, of the first taint that keeps the pod away, or TOLERATED.
+) -> npt.NDArray[np.int32]:
+    """(sets,) int32: index, in each set, of the first taint that keeps the pod away, or TOLERATED.
 
     With `now` False taints of a state are passed over.
     """
 
-    def compute() -> npt.NDArray[np.int16]:
+    def compute() -> npt.NDArray[np.int32]:
         return np.array(
             [
                 _first(value or (), tolerations, now=now, scheduler_name=scheduler_name)
                 for value in sets.values
             ],
-            dtype=np.int16,
+            dtype=np.int32,
         )
 
     return sets.remember((tolerations, now), compute)

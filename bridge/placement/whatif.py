@@ -14,6 +14,7 @@ import numpy.typing as npt
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.scheduling import PodShape
 from bridge.placement import failures, ports, taints
+from bridge.placement.grants import UNBOUNDED
 from bridge.placement.interning import Memory, Vocabulary
 from bridge.placement.ports import PortKey, PortRows
 from bridge.placement.snapshot import Capacity, Holding, Layout, Snapshot
@@ -31,7 +32,7 @@ def what_if(
     nodes in service again, and with these cordoned. Pods and nodes that it does not know are
     passed over; a node in both lists is drained.
     """
-    holdings = [held for pod in ended if (held := snapshot.pods.get(pod)) is not None]
+    holdings = [held for pod in set(ended) if (held := snapshot.pods.get(pod)) is not None]
     return replace(
         snapshot,
         layout=_layout(snapshot, back, drained) if back or drained else snapshot.layout,
@@ -51,7 +52,7 @@ def slots(snapshot: Snapshot, shape: PodShape) -> npt.NDArray[np.int64]:
     counts = np.zeros(snapshot.size, dtype=np.int64)
     rows = np.flatnonzero(codes == failures.Predicate.FITS)
     counts[rows] = failures.fitting(snapshot, shape.requests, rows, snapshot.used)
-    return np.minimum(counts, 1) if shape.host_ports else counts
+    return np.minimum(counts, 1 if shape.host_ports else UNBOUNDED)
 
 
 def _without(

@@ -35,7 +35,7 @@ from bridge.slurm.errors import (
     SlurmError,
     Unavailable,
 )
-from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, over
+from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, Submitted, over
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
@@ -46,6 +46,7 @@ __all__ = [
     "Job",
     "JobDescription",
     "JobChanges",
+    "Submitted",
     "EXTERNAL_JOB",
     "over",
     "SlurmNode",

@@ -33,6 +33,7 @@ from bridge.slurm.http import Answer
 T = TypeVar("T")
 _UNKNOWN_URL = b"Unable to find requested URL endpoint"
 _IGNORED = "Ignoring unknown field"
+_SUBMITTED = "slurm_submit_batch_"
 _SHOWN = 200
 
 
@@ -91,6 +92,11 @@ class Envelope(BaseModel):
         """The warnings as text."""
         return tuple(str(warning) for warning in self.warnings)
 
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """What is said of a job that was taken: errors and warnings as text."""
+        return tuple(dict.fromkeys(str(one) for one in (*self.errors, *self.warnings)))
+
 
 _ENVELOPE = TypeAdapter(Envelope)
 
@@ -143,6 +149,21 @@ def judge(found: Envelope, answer: Answer, operation: Operation) -> SlurmError |
             found.words, answer.url,
         )  # fmt: skip
     return None
+
+
+def queued_all_the_same(found: Envelope) -> bool:
+    """Whether the errors are only what slurmctld says of a job that it has taken.
+
+    slurmrestd knows which of slurmctld's words mean "accepted, but it waits", all but some: beside
+    exclusive jobs it answers 500 with 7205 and the id of a job that is queued as any other. What
+    is wrong with the request itself comes from its parser, and has another source.
+    """
+    ignored = any(_IGNORED in (warning.description or "") for warning in found.warnings)
+    return (
+        (found.job_id or 0) > 0
+        and not ignored
+        and all((one.source or "").startswith(_SUBMITTED) for one in found.errors)
+    )
 
 
 def killed(found: Envelope, answer: Answer, operation: Operation) -> SlurmError | None:

@@ -29,7 +29,7 @@ from bridge.slurm.errors import (
     Unavailable,
 )
 from bridge.slurm.http import AsyncTransport, Request
-from bridge.slurm.jobs import Job, JobChanges, JobDescription
+from bridge.slurm.jobs import Job, JobChanges, JobDescription, Submitted
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.session import Session
@@ -127,7 +127,13 @@ class SlurmClient:
     async def submit(
         self, job: JobDescription, *, recover: bool = True, at_once: bool = False
     ) -> SlurmJobId:
-        """Submit a job; its id.
+        """Submit a job; its id. The same as `submission`, without Slurm's words."""
+        return (await self.submission(job, recover=recover, at_once=at_once)).id
+
+    async def submission(
+        self, job: JobDescription, *, recover: bool = True, at_once: bool = False
+    ) -> Submitted:
+        """Submit a job; its id, and what Slurm said of it.
 
         With `at_once` Slurm is asked to start it in this very call, where that is likely (see
         the module at_once); where it doesn't, the job is queued as any other.
@@ -147,27 +153,25 @@ class SlurmClient:
         if (before := self._submissions.lost_before(identity)) is not None:
             found = await self._look_for(before)
             if found is not None:
-                return found
+                return Submitted(found)
         attempt = self._submissions.begin(identity)
         try:
-            job_id = await self._make(job, operation, at_once=at_once)
+            made = await self._make(job, operation, at_once=at_once)
         except Unavailable as error:
             if error.nothing_done:
                 raise
-            return await self._recover(attempt, error)
+            return Submitted(await self._recover(attempt, error))
         except asyncio.CancelledError:
             self._submissions.lost(attempt)
             raise
-        self._submissions.answered(job_id, identity)
-        return job_id
+        self._submissions.answered(made.id, identity)
+        return made
 
-    async def _make(
-        self, job: JobDescription, operation: Operation, *, at_once: bool
-    ) -> SlurmJobId:
+    async def _make(self, job: JobDescription, operation: Operation, *, at_once: bool) -> Submitted:
         """The job, running or queued."""
         if at_once and startable(job) and self._at_once.worth_asking(self._clock.monotonic()):
             try:
-                job_id = await self._submit(
+                made = await self._submit(
                     operation, lambda wire: Request("POST", "/job/allocate", wire.allocation(job))
                 )
             except Unavailable:
@@ -178,18 +182,18 @@ class SlurmClient:
                 log.debug("job.not_started_at_once", job=job.name, error=str(error))
             else:
                 self._at_once.granted()
-                return job_id
+                return made
         return await self._submit(
             operation, lambda wire: Request("POST", "/job/submit", wire.submission(job))
         )
 
-    async def _submit(self, operation: Operation, request: Callable[[Wire], Request]) -> SlurmJobId:
+    async def _submit(self, operation: Operation, request: Callable[[Wire], Request]) -> Submitted:
         answer, _ = await self._session.call(operation, request)
         found = answers.envelope(answer, operation)
-        problem = answers.judge(found, answer, operation)
         job_id = SlurmJobId(found.job_id or 0)
-        if problem is None and job_id > 0:
-            return job_id
+        if answers.queued_all_the_same(found):
+            return Submitted(job_id, found.caveats)
+        problem = answers.judge(found, answer, operation)
         if problem is not None and job_id > 0:
             # Slurm takes jobs with a flag or field it does not know, and runs them without.
             await self._withdraw(job_id, problem)

@@ -100,6 +100,16 @@ class Job:
         return over(self.states)
 
 
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A job that Slurm has taken."""
+
+    id: SlurmJobId
+    warnings: tuple[str, ...] = ()
+    """What Slurm said of it: why it waits ("Requested nodes are busy" …), or what a submit plugin
+    has for the user. Empty for a job that was found again after its answer was lost."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFields:
     """What can be said about a job; None: not said. Sizes in MiB, times in minutes."""

@@ -167,6 +167,40 @@ def test_slurm_grants_an_external_job_and_keeps_it_over_a_crash(real: Stack) -> 
     assert "SwitchName=leaf-1" in real.slurm("scontrol", "show", "topology")
 
 
+def test_accounting_knows_jobs_and_users(real: Stack) -> None:
+    """slurmdbd keeps ended jobs over the end of its database; who is not in it may submit."""
+    real.slurm("sacctmgr", "-i", "add", "account", "physics", "fairshare=3")
+    real.slurm("sacctmgr", "-i", "add", "user", "alice", "account=physics")
+    assert "physics" in real.slurm("sshare", "-n", "-P", "-a", "--format=Account,User")
+    call = real.slurm_cluster.call
+    fields = {"flags": ["EXTERNAL_JOB"], "hold": True, "current_working_directory": "/tmp"}
+    fields["environment"] = ["A=B"]
+    for user, account in (("10001", "physics"), ("10003", "")):
+        job = {**fields, "name": f"of-{user}", "user_id": user, "group_id": user}
+        number = call("POST", "job/submit", {"job": job})["job_id"]
+        call("DELETE", f"job/{number}")
+        said = ("sacct", "-n", "-P", "-a", "-X", f"-j{number}", "--format=State,Account")
+        wanted = f"CANCELLED by 64030|{account}"
+        eventually(lambda said=said, wanted=wanted: real.slurm(*said).strip() == wanted)
+    for name in ("mariadbd", "slurmdbd"):
+        real.restart(name)
+    assert real.slurm(*said).strip() == wanted
+
+
+def test_limits_are_enforced_when_a_test_asks(real: Stack) -> None:
+    """Then only users that the accounting knows may submit; afterwards everybody again."""
+    call = real.slurm_cluster.call
+    fields = {"flags": ["EXTERNAL_JOB"], "hold": True, "current_working_directory": "/tmp"}
+    fields |= {"environment": ["A=B"], "user_id": "10002", "group_id": "10002"}
+    real.slurm_cluster.enforce("limits", "qos")
+    try:
+        with pytest.raises(errors.CommandFailed, match="2045"):
+            call("POST", "job/submit", {"job": fields})
+    finally:
+        real.slurm_cluster.enforce()
+    call("DELETE", f"job/{call('POST', 'job/submit', {'job': fields})['job_id']}")
+
+
 def test_kubernetes_keeps_its_objects_over_a_crash(real: Stack) -> None:
     """etcd and the API server are killed and come back with what they had."""
     for name in ("kube-apiserver", "etcd"):
@@ -189,7 +223,7 @@ def test_the_second_scheduler_asks_the_extender(real: Stack) -> None:
     real.run_kubectl("delete", "pod", "asks")
 
 
-@pytest.mark.parametrize("after_s", [0.5, 2.0, 4.0])
+@pytest.mark.parametrize("after_s", [0.5, 1.0, 2.0, 3.0, 4.0])
 def test_down_after_a_killed_up_leaves_nothing(tmp_path: pathlib.Path, after_s: float) -> None:
     """Wherever SIGKILL hits `up`, `down` finds every process, mount and file."""
     folder = tmp_path / "state"

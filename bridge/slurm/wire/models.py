@@ -69,7 +69,7 @@ class Job(Model):
     scheduled_nodes: str = ""
     nodes: str = ""
     job_resources: JobResources | None = None
-    gres_detail: list[str] = []
+    gres_detail: list[str | None] = []
     tasks: Number = None
     cpus_per_task: Number = None
     het_job_id: Number = None

@@ -232,10 +232,13 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
 
 
 def _grants(found: models.Job) -> tuple[NodeGrant, ...]:
-    """Node by node; `gres_detail` has one string per node in the same order, or none at all."""
+    """Node by node; `gres_detail` has one string per node in the same order, or none at all.
+
+    It is null for a node that gives the job no GRES, while others do.
+    """
     resources = found.job_resources
     allocation = resources.nodes.allocation if resources and resources.nodes else []
-    details = found.gres_detail or [""] * len(allocation)
+    details = found.gres_detail or [None] * len(allocation)
     if len(details) != len(allocation):
         raise ValueError(f"gres_detail tells of {len(details)} nodes, not {len(allocation)}")
     return tuple(
@@ -243,7 +246,7 @@ def _grants(found: models.Job) -> tuple[NodeGrant, ...]:
             node=SlurmNodeName(node.name),
             cpus=node.cpus.count,
             memory_mib=node.memory.allocated,
-            gres=tuple(one for one in gres.parse(detail) if one.count),
+            gres=tuple(one for one in gres.parse(detail or "") if one.count),
         )
         for node, detail in zip(allocation, details, strict=True)
     )

@@ -37,7 +37,6 @@ class Port(enum.IntEnum):
     """Ours to bind: nothing of the stack listens here, the bridge's HTTPS server may."""
     WEBHOOK = 12
     """As EXTENDER, for tests that serve the webhook on its own."""
-    DATABASE = 13
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

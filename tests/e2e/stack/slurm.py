@@ -1,7 +1,8 @@
 """The Slurm side: what runs, and how it is spoken to.
 
 Every program runs inside the Slurm root (`chroot`), so its id, log and end are those of any other
-process. Accounting (slurmdbd and its database) is not started: `AccountingStorageType` is unset.
+process. Accounting is real: slurmctld tells slurmdbd of its jobs, which keeps them in MariaDB.
+slurmctld ends itself when it finds no accounting at its first start, so these start in order.
 """
 
 import json
@@ -19,9 +20,25 @@ VERSION = "v0.0.45"
 Answer = dict[str, Any]
 """A decoded answer of slurmrestd; `Any` because it is the wire, looked into by probes only."""
 
-COMMANDS = ("squeue", "sinfo", "scontrol", "scancel", "sbatch", "srun", "salloc", "sdiag", "sprio")
+COMMANDS = (
+    *("squeue", "sinfo", "scontrol", "scancel", "sbatch", "srun", "salloc", "sdiag", "sprio"),
+    *("sacct", "sacctmgr", "sreport", "sshare"),
+)
 """Slurm's commands that get a wrapper in `bin/`."""
 
+_DATABASE_SOCKET = "/run/mysqld/mysqld.sock"
+_DATABASE_OPTIONS = (
+    f"--socket={_DATABASE_SOCKET}",
+    "--skip-networking",
+    "--init-file=/etc/slurm/accounts.sql",
+    "--innodb-buffer-pool-size=64M",
+    "--innodb-log-file-size=64M",
+    "--innodb-flush-log-at-trx-commit=2",  # survives a kill, not a power cut
+    "--innodb-flush-method=nosync",
+    "--innodb-use-native-aio=0",
+    "--innodb-lock-wait-timeout=900",  # slurmdbd complains below that
+    "--performance-schema=OFF",
+)
 _TOKEN_LIFE_S = 10 * 365 * 24 * 3600
 _NOBODY = "65534"
 
@@ -46,6 +63,7 @@ class Slurm:
                 "hostname": socket.gethostname().partition(".")[0],
                 "slurmctld_port": self._where.port(layout.Port.SLURMCTLD),
                 "slurmd_port": self._where.port(layout.Port.SLURMD),
+                "slurmdbd_port": self._where.port(layout.Port.SLURMDBD),
             },
         )
 
@@ -58,15 +76,30 @@ class Slurm:
         """Run a command inside the root and give its output. Raises CommandFailed."""
         return host.run(self.enter(*command, user=user), stdin=stdin)
 
+    def database(self) -> components.Component:
+        """MariaDB, small: what it keeps ends with the stack."""
+        argv = self.enter("/usr/sbin/mariadbd", "--no-defaults", "--user=mysql", *_DATABASE_OPTIONS)
+        return components.Component("mariadbd", tuple(argv), ready=self._database_answers)
+
+    def slurmdbd(self) -> components.Component:
+        """The accounting daemon; it makes its tables at its first start."""
+        argv = self.enter("/usr/sbin/slurmdbd", "-D")
+        port = self._where.port(layout.Port.SLURMDBD)
+        return components.Component("slurmdbd", tuple(argv), ready=lambda: _listens(port))
+
     def slurmctld(self) -> components.Component:
-        """The controller."""
-        argv = self.enter("/usr/sbin/slurmctld", "-D")
+        """The controller.
+
+        `-i`: killed before it first wrote the shares' usage, it would refuse to start again.
+        """
+        argv = self.enter("/usr/sbin/slurmctld", "-D", "-i")
         return components.Component("slurmctld", tuple(argv), ready=self._controller_is_up)
 
     def slurmrestd(self) -> components.Component:
         """The REST server; it refuses to run as root or SlurmUser."""
         port = self._where.port(layout.Port.SLURMRESTD)
-        argv = self.enter("/usr/sbin/slurmrestd", "-a", "rest_auth/jwt", "-s", "slurmctld,util")
+        plugins = "slurmctld,slurmdbd,util"
+        argv = self.enter("/usr/sbin/slurmrestd", "-a", "rest_auth/jwt", "-s", plugins)
         argv += ["-u", _NOBODY, "-g", _NOBODY, f"127.0.0.1:{port}"]
         return components.Component(
             "slurmrestd", tuple(argv), ready=self._rest_answers, environment={"SLURM_JWT": "daemon"}
@@ -74,7 +107,23 @@ class Slurm:
 
     def parts(self) -> list[components.Component]:
         """All of Slurm, in order of start."""
-        return [self.slurmctld(), self.slurmrestd()]
+        return [*self.accounting(), self.slurmctld(), self.slurmrestd()]
+
+    def accounting(self) -> list[components.Component]:
+        """What must answer before slurmctld starts, in order of start."""
+        return [self.database(), self.slurmdbd()]
+
+    def enforce(self, *what: str) -> None:
+        """Have slurmctld enforce `associations`, `limits`, `qos` …; nothing: what it began with.
+
+        For all users and partitions, so only on a stack of the test's own, and undone after it.
+        """
+        path = self._where.slurm_root / "etc" / "slurm" / "slurm.conf"
+        key = "AccountingStorageEnforce="
+        lines = [line for line in path.read_text().splitlines() if not line.startswith(key)]
+        lines += [key + ",".join(what)] if what else []
+        path.write_text("\n".join(lines) + "\n")
+        self.run("scontrol", "reconfigure")
 
     def token(self, user: str = "slurm", *, life_s: int = _TOKEN_LIFE_S) -> str:
         """Have slurmctld make a JWT for a user."""
@@ -112,6 +161,10 @@ class Slurm:
             path.write_text(f'#!/bin/sh\nexec chroot "{self._where.slurm_root}" {name} "$@"\n')
             path.chmod(0o755)
 
+    def _database_answers(self) -> bool:
+        ping = self.enter("mariadb-admin", "--no-defaults", f"--socket={_DATABASE_SOCKET}", "ping")
+        return subprocess.run(ping, capture_output=True, check=False).returncode == 0
+
     def _controller_is_up(self) -> bool:
         command = self.enter("scontrol", "ping")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -128,3 +181,8 @@ class Slurm:
         except (OSError, errors.CommandFailed):
             return False
         return True
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

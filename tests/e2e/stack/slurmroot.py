@@ -22,6 +22,7 @@ _PACKAGES = (
     "slurm-wlm-basic-plugins",
     "slurm-wlm-jwt-plugin",
     "slurm-wlm-mysql-plugin",
+    "mariadb-server",  # behind slurmdbd; its packages make an empty database in the root
     "procps",
     "iproute2",
     "python3-minimal",
@@ -77,17 +78,26 @@ def configure(where: layout.Layout, values: abc.Mapping[str, object]) -> None:
     root = where.slurm_root
     etc = root / "etc" / "slurm"
     etc.mkdir(exist_ok=True)
-    for name in ("slurm.conf", "topology.yaml", "cgroup.conf"):
+    for name in ("slurm.conf", "slurmdbd.conf", "topology.yaml", "cgroup.conf", "accounts.sql"):
         text = string.Template((layout.FILES / name).read_text()).substitute(values)
         (etc / name).write_text(text)
+    # It holds a password where others need one, so slurmdbd wants it to be its user's alone.
+    (etc / "slurmdbd.conf").chmod(0o600)
+    shutil.chown(etc / "slurmdbd.conf", _SLURM_ID, _SLURM_ID)
     for name, size in (("slurm.key", 1024), ("jwt_hs256.key", 32)):
         key = etc / name
         key.touch(mode=0o600)
         key.write_bytes(secrets.token_bytes(size))
         shutil.chown(key, _SLURM_ID, _SLURM_ID)
-    for name in ("var/spool/slurmctld", "var/spool/slurmd", "run/slurm"):
+    for name, owner in (
+        ("var/spool/slurmctld", "slurm"),
+        ("var/spool/slurmd", "root"),
+        ("run/slurm", "root"),
+        ("run/slurmdbd", "slurm"),
+        ("run/mysqld", "mysql"),
+    ):
         (root / name).mkdir(parents=True, exist_ok=True)
-    shutil.chown(root / "var/spool/slurmctld", _SLURM_ID, _SLURM_ID)
+        host.run(["chroot", str(root), "chown", owner, f"/{name}"])
 
 
 def _overlay(where: layout.Layout, base: pathlib.Path) -> bool:

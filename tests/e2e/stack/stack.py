@@ -225,14 +225,14 @@ class Stack:
         self.kubernetes.api.write_wrapper()
         self.slurm_cluster.write_wrappers()
         _write_env(self)
-        say("starting etcd, kube-apiserver, slurmctld")
+        say("starting etcd, kube-apiserver, accounting, slurmctld")
         # The slow ones first and together; the others would only retry until these answer.
-        first = [
-            self.kubernetes.etcd(),
-            self.slurm_cluster.slurmctld(),
-            self.kubernetes.apiserver(),
-        ]
-        self._runner.start(*first)
+        first = [self.kubernetes.etcd(), self.kubernetes.apiserver()]
+        for component in first:
+            self._runner.spawn(component)
+        for component in self.slurm_cluster.accounting():
+            self._runner.start(component)
+        self._runner.start(*first, self.slurm_cluster.slurmctld())
         say("starting the other components")
         self._runner.start(*self._components().values())
         self._complete.touch()

@@ -98,13 +98,14 @@ def job(**fields: Json) -> Json:
     return {"job": {key: value for key, value in said.items() if value is not None}}
 
 
-def node(name: str, extra: str = "") -> Json:
-    """A node with 8 CPUs and 8 GPUs."""
+def node(name: str, *, gres: bool = True) -> Json:
+    """A node with 8 CPUs and, where wanted, 8 GPUs."""
+    devices = f"count=8,name=gpu,type=h100,{_FILES}+count=4,name=efa"
     return {
         "node_conf": f"NodeName={name} NodeAddr=127.0.0.1 Sockets=1 CoresPerSocket=8 "
         "ThreadsPerCore=1 CPUs=8 RealMemory=16000 State=External Feature=slurm-bridge,class-a "
-        f'Gres="gpu:h100:8,efa:4" GresConf="count=8,name=gpu,type=h100,{_FILES}+count=4,name=efa" '
-        f"Topology=topo:root:spine-1:leaf-{name[-1]} {extra}"
+        f"Topology=topo:root:spine-1:leaf-{name[-1]}"
+        + (f' Gres="gpu:h100:8,efa:4" GresConf="{devices}"' if gres else "")
     }
 
 
@@ -180,6 +181,12 @@ def jobs(recorder: Recorder) -> None:
                           {"comment": "x"})  # fmt: skip
             recorder.keep(f"update ended {version}", "POST", f"{base}/job/{job_id}",
                           {"priority": {"set": True, "number": 4}})  # fmt: skip
+            recorder.send("POST", f"{base}/new/node/", node("rec-9", gres=False))
+            mixed = recorder.send("POST", f"{base}/job/submit",
+                                  job(tasks=2, nodes="2", required_nodes=["rec-1", "rec-9"],
+                                      shared=["none"]))["answer"]["job_id"]  # fmt: skip
+            until(recorder, mixed, "RUNNING")
+            recorder.keep(f"exclusive on mixed nodes {version}", "GET", f"{base}/job/{mixed}")
         recorder.keep(f"ping {version}", "GET", f"{base}/ping/")
     recorder.write("jobs")
 
@@ -257,6 +264,12 @@ def mistakes(recorder: Recorder) -> None:
     with some_nodes(recorder):
         for name, fields in wrong.items():
             recorder.keep(name, "POST", "/slurm/v0.0.45/job/submit", job(**fields))
+        whole = recorder.send("POST", "/slurm/v0.0.45/job/submit",
+                              job(shared=["none"], required_nodes=[_NODES[0]])
+                              )["answer"]["job_id"]  # fmt: skip
+        until(recorder, whole, "RUNNING")
+        recorder.keep("beside exclusive", "POST", "/slurm/v0.0.45/job/submit",
+                      job(tasks=len(_NODES), cpus_per_task=8))  # fmt: skip
         recorder.keep("empty body", "POST", "/slurm/v0.0.45/job/submit", {})
         recorder.keep("id that is no number", "GET", "/slurm/v0.0.45/job/abc")
         recorder.keep("unknown signal", "DELETE", "/slurm/v0.0.45/job/9999999?signal=NOPE")

@@ -127,6 +127,19 @@ async def test_a_warning_about_waiting_is_no_failure() -> None:
     assert exchange.answer["warnings"]
 
 
+async def test_a_job_that_waits_for_exclusive_ones_is_submitted() -> None:
+    """Slurm answers 500 with an error and a job id, and has queued the job: its words are kept."""
+    exchange = _MISTAKES["beside exclusive"]
+    assert (exchange.status, exchange.answer["errors"][0]["error_number"]) == (500, 7205)
+    server = recorded.always(exchange)
+    async with _client(server) as client:
+        made = await client.submission(JobDescription(), recover=False)
+    assert made.id == exchange.answer["job_id"]
+    assert "Insufficient resources in topology unit" in made.warnings[0]
+    assert "7205" in made.warnings[0]
+    assert [one.method for one in server.requests] == ["POST"]
+
+
 @pytest.mark.parametrize("name", ["unknown field", "unknown flag"])
 async def test_a_job_that_slurm_made_in_spite_of_an_error_is_cancelled(name: str) -> None:
     """Slurm runs a job whose flag it refused: it must not stay behind."""

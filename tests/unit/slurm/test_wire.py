@@ -233,6 +233,18 @@ def test_changes_of_a_node(version: str) -> None:
     }
 
 
+def test_a_node_without_gres_among_others_with_some(version: str) -> None:
+    """Slurm writes null for it in gres_detail: it gives CPUs and memory, and no devices."""
+    exchange = _JOBS[f"exclusive on mixed nodes {version}"]
+    row = exchange.answer["jobs"][0]
+    assert None in row["gres_detail"]
+    job = _WIRES[version].job(exchange.answer, SlurmJobId(row["job_id"]))
+    assert {grant.node: grant.gres for grant in job.grants} == {
+        "rec-1": (Gres("gpu", "h100", 8), Gres("efa", "", 4)),
+        "rec-9": (),
+    }
+
+
 def test_gres_of_another_number_of_nodes_is_malformed(version: str) -> None:
     """When it can't be said which node gives what, the answer is refused, not guessed."""
     answer = json.loads(_JOBS[f"running {version}"].content())

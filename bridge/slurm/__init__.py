@@ -18,8 +18,20 @@ nouns (`bridge.model`), the root of the error tree and the clock.
 """
 
 from bridge.slurm import gres, hostlist, identity, memory, timelimit
+from bridge.slurm.accounting import (
+    Account,
+    AccountedJob,
+    Association,
+    AssociationLimits,
+    Cluster,
+    Qos,
+    QosLimits,
+    Tres,
+    User,
+)
 from bridge.slurm.auth import TokenSource
 from bridge.slurm.client import SlurmClient
+from bridge.slurm.cluster import Controller, License, NodeLayout, Share, Statistics
 from bridge.slurm.errors import (
     AlreadyExists,
     InvalidRequest,
@@ -35,14 +47,17 @@ from bridge.slurm.errors import (
     SlurmError,
     Unavailable,
 )
+from bridge.slurm.http import Tls
 from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, Submitted, over
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
+from bridge.slurm.reservations import Reservation, ReservationFields
 from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
 
 __all__ = [
     "SlurmClient",
     "TokenSource",
+    "Tls",
     "Job",
     "JobDescription",
     "JobChanges",
@@ -51,7 +66,23 @@ __all__ = [
     "over",
     "SlurmNode",
     "NodeDefinition",
+    "NodeLayout",
     "Partition",
+    "Reservation",
+    "ReservationFields",
+    "License",
+    "Controller",
+    "Statistics",
+    "Share",
+    "Account",
+    "User",
+    "Association",
+    "AssociationLimits",
+    "Qos",
+    "QosLimits",
+    "Cluster",
+    "Tres",
+    "AccountedJob",
     "JobWatcher",
     "Watched",
     "JobSeen",

@@ -4,7 +4,8 @@ The HTTP status is used only where Slurm gives no number of its own. A warning t
 ignored is an error: it was asked for and did not happen.
 """
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -35,6 +36,9 @@ _UNKNOWN_URL = b"Unable to find requested URL endpoint"
 _IGNORED = "Ignoring unknown field"
 _SUBMITTED = "slurm_submit_batch_"
 _SHOWN = 200
+_UNNUMBERED = ("node", "partition", "reservation")
+_PAGE = 4096
+_TITLE = re.compile(rb"<title[^>]*>([^<]{0,200})", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Operation:
     tried: str
     """For messages: `submitting job "train"`."""
     about: str = ""
-    """job, node, partition."""
+    """job, node, partition, reservation: what is not found then."""
     safe: bool = True
     """Doing it twice is doing it once: it may be sent again when an answer is lost."""
     unspecified: Kind = Kind.UNAVAILABLE
@@ -77,6 +81,7 @@ class _KillError(BaseModel):
 
 class _KillStatus(BaseModel):
     error: _KillError = _KillError()
+    step_id: str | None = ""
 
 
 class Envelope(BaseModel):
@@ -110,6 +115,8 @@ def is_unknown_path(answer: Answer) -> bool:
 
 def envelope(answer: Answer, operation: Operation) -> Envelope:
     """The answer's errors and warnings, unjudged. Raises when it is not slurmrestd's JSON."""
+    if answer.status == 304 and not answer.body:
+        raise NotFound(f"{operation.tried}: there is no such object, nothing was changed")
     if answer.content_type != "application/json":
         raise _foreign(answer, operation)
     try:
@@ -168,14 +175,24 @@ def queued_all_the_same(found: Envelope) -> bool:
 
 def killed(found: Envelope, answer: Answer, operation: Operation) -> SlurmError | None:
     """The error inside the `status` of a cancel's answer, which is 200 all the same."""
+    return next((problem for _, problem in each_killed(found, answer, operation)), None)
+
+
+def each_killed(
+    found: Envelope, answer: Answer, operation: Operation
+) -> Iterator[tuple[str, SlurmError]]:
+    """The same for a cancel of several: the job's id as it was written, and what went wrong."""
     for status in found.status:
         if status.error.code:
             entry = _Entry(
                 error_number=status.error.code, error=status.error.string or status.error.message
             )
             kind = _kind(entry, answer, operation)
-            return _make(kind, operation, str(entry), entry.number, "", found.words, answer.url)
-    return None
+            text = str(entry)
+            yield (
+                status.step_id or "",
+                _make(kind, operation, text, entry.number, "", found.words, answer.url),
+            )
 
 
 def read(answer: Answer, operation: Operation, how: Callable[[bytes], T]) -> T:
@@ -214,8 +231,8 @@ def _foreign(answer: Answer, operation: Operation) -> SlurmError:
     begins = _beginning(answer.body)
     if is_unknown_path(answer):
         return ServerTooOld(
-            f"{operation.tried}: this slurmrestd has no {answer.url}; use Slurm 25.11 or later and "
-            "start slurmrestd with the slurmctld plugin (-s slurmctld)"
+            f"{operation.tried}: this slurmrestd has no {answer.url}; it may need a later Slurm "
+            "(25.11 at least), or slurmrestd its plugins (-s slurmctld,slurmdbd,util)"
         )
     if answer.status in (401, 403, 407, 511):
         return _make(
@@ -232,6 +249,14 @@ def _foreign(answer: Answer, operation: Operation) -> SlurmError:
             f"{operation.tried}: slurmrestd can't read the request: {begins} "
             f"(HTTP status {answer.status})"
         )
+    page = _TITLE.search(answer.body[:_PAGE])
+    if "html" in answer.content_type or page:
+        title = f" titled {_beginning(page[1])}" if page else ""
+        return MalformedAnswer(
+            f"{operation.tried}: a web page{title} came from {answer.url} (HTTP status "
+            f"{answer.status}), not slurmrestd's JSON: a proxy or another server answers there; "
+            "look at the endpoint's address and for a proxy between"
+        )
     return MalformedAnswer(
         f"{operation.tried}: what answers at {answer.url} is not slurmrestd: HTTP status "
         f"{answer.status}, content type {answer.content_type or 'none'}, it begins {begins}; look "
@@ -247,10 +272,15 @@ def _kind(entry: _Entry, answer: Answer, operation: Operation) -> Kind:
         return Kind.UNAVAILABLE  # what a cancel gets when slurmctld is away or hangs
     if number == errno.INVALID_NODE_NAME and operation.about == "node":
         return Kind.NOT_FOUND
+    if operation.about == "reservation" and (
+        number == errno.INVALID_RESERVATION
+        or (entry.description or "").startswith("Unable to find reservation")
+    ):
+        return Kind.NOT_FOUND
     kind = errno.kind_of(number)
     if kind is not None:
         return kind
-    if number == 0 and operation.about in ("node", "partition") and operation.safe:
+    if number == 0 and operation.about in _UNNUMBERED and operation.safe:
         return Kind.NOT_FOUND  # "Failure to query node", without a number
     return _kind_of_status(answer.status)
 

@@ -87,18 +87,19 @@ def indices(text: str) -> Mapping[tuple[str, str], tuple[int, ...]]:
         if match is None:
             continue
         one = _parse_one(part, text)
-        found[one.name, one.type] = found.get((one.name, one.type), ()) + _numbers(match[1], text)
+        found[one.name, one.type] = found.get((one.name, one.type), ()) + numbers(match[1], text)
     return found
 
 
-def _numbers(ranges: str, whole: str) -> tuple[int, ...]:
-    numbers: list[int] = []
+def numbers(ranges: str, whole: str = "") -> tuple[int, ...]:
+    """Of `0-3,7`: the numbers of devices. Raises BadInput."""
+    found: list[int] = []
     for part in ranges.split(","):
         first, _, last = part.partition("-")
         if not first.isdigit() or (last and not last.isdigit()) or int(last or first) > 1 << 16:
             raise BadInput(f"{ranges[:80]!r} in {whole[:120]!r} are no device numbers")
-        numbers += range(int(first), int(last or first) + 1)
-    return tuple(numbers)
+        found += range(int(first), int(last or first) + 1)
+    return tuple(found)
 
 
 def parse_tres(text: str) -> Mapping[str, str]:

@@ -2,11 +2,12 @@
 
 One request, one endpoint, one answer of bounded size; whatever goes wrong on the way is one of
 our errors, which tells whether the request may have reached Slurm. Proxy variables of the
-environment are ignored: slurmrestd stands in the cluster.
+environment are ignored, since slurmrestd stands in the cluster; a proxy is used when it is named.
 """
 
 import asyncio
 import json
+import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import httpcore2  # noqa: F401 - httpx2 imports it at the first client, which would block the loop
 import httpx2
 
+from bridge.errors import BadInput
 from bridge.slurm.errors import MalformedAnswer, Unavailable
 
 AsyncTransport = httpx2.AsyncBaseTransport
@@ -33,13 +35,40 @@ _NEVER_SENT = (
 )
 
 
+_UNIX = "unix://"
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is asked; `path` begins with a slash."""
+    """What is asked; `path` begins with a slash, and is below `/<plugin>/<version>`."""
 
     method: str
     path: str
     body: Mapping[str, Any] | None = None
+    plugin: str = "slurm"
+    """slurm, slurmdb (accounting) or util."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """How an `https://` endpoint is known, and how we are known to it. All are files of PEM."""
+
+    ca_file: str = ""
+    """Whom to trust, instead of the system's authorities."""
+    certificate_file: str = ""
+    """Ours, where the server asks for one."""
+    key_file: str = ""
+
+    def context(self) -> ssl.SSLContext:
+        """Raises BadInput when a file can't be used."""
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+            if self.certificate_file:
+                context.load_cert_chain(self.certificate_file, self.key_file or None)
+        except OSError as error:  # ssl's own errors too
+            files = ", ".join(filter(None, (self.ca_file, self.certificate_file, self.key_file)))
+            raise BadInput(f"TLS to slurmrestd: can't use {files} ({error})") from error
+        return context
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +90,40 @@ class Http:
         endpoints: Sequence[str],
         timeout_s: float,
         transport: AsyncTransport | None,
+        tls: Tls | None = None,
+        proxy: str = "",
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self.endpoints = tuple(endpoint.rstrip("/") for endpoint in endpoints)
+        self.endpoints = tuple(_checked(endpoint) for endpoint in endpoints)
         self._timeout_s = timeout_s
         self._max_answer_bytes = max_answer_bytes
         secure = any(endpoint.startswith("https:") for endpoint in self.endpoints)
-        self._client = httpx2.AsyncClient(
-            timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
-            limits=httpx2.Limits(max_connections=64, max_keepalive_connections=32),
-            trust_env=False,
-            transport=transport,
-            verify=ssl.create_default_context() if secure and transport is None else False,
-        )
+        verify = (tls or Tls()).context() if secure and transport is None else False
+
+        def client(way: AsyncTransport | None, proxy: str = "") -> httpx2.AsyncClient:
+            return httpx2.AsyncClient(
+                timeout=httpx2.Timeout(timeout_s, connect=min(_CONNECT_S, timeout_s)),
+                limits=_LIMITS,
+                trust_env=False,
+                transport=way,
+                verify=verify,
+                proxy=proxy or None,
+            )
+
+        # Their base address stands in for the socket's path, which no URL can hold.
+        self._sockets = {
+            endpoint: client(_through(endpoint))
+            for endpoint in self.endpoints
+            if endpoint.startswith(_UNIX) and transport is None
+        }
+        self._client = client(transport, "" if transport is not None else proxy)
 
     async def send(
         self, endpoint: str, request: Request, *, headers: Mapping[str, str], tried: str
     ) -> Answer:
         """One request. Raises Unavailable and MalformedAnswer."""
-        url = endpoint + request.path
+        client = self._sockets.get(endpoint, self._client)
+        url = ("http://localhost" if endpoint.startswith(_UNIX) else endpoint) + request.path
         content = None if request.body is None else json.dumps(request.body).encode()
         sent = {**headers, "Accept": "application/json"}
         if content is not None:
@@ -87,7 +131,7 @@ class Http:
         try:
             # httpx2 bounds each read; a server that trickles is bounded here.
             async with asyncio.timeout(2 * self._timeout_s):
-                return await self._exchange(request.method, url, content, sent, tried)
+                return await self._exchange(client, request.method, url, content, sent, tried)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise Unavailable(
                 f"{tried}: no answer from slurmrestd at {endpoint} ({_words(error)}); look whether "
@@ -101,9 +145,15 @@ class Http:
             ) from error
 
     async def _exchange(
-        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str], tried: str
+        self,
+        client: httpx2.AsyncClient,
+        method: str,
+        url: str,
+        content: bytes | None,
+        headers: Mapping[str, str],
+        tried: str,
     ) -> Answer:
-        async with self._client.stream(method, url, content=content, headers=headers) as response:
+        async with client.stream(method, url, content=content, headers=headers) as response:
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -117,7 +167,25 @@ class Http:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._client.aclose()
+        for client in (self._client, *self._sockets.values()):
+            await client.aclose()
+
+
+_LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=32)
+
+
+def _through(endpoint: str) -> AsyncTransport:
+    return httpx2.AsyncHTTPTransport(uds=endpoint.removeprefix(_UNIX), limits=_LIMITS)
+
+
+def _checked(endpoint: str) -> str:
+    """Without the slash at its end. Raises BadInput for what is no endpoint."""
+    if not re.match(r"^(https?://[^/\s]+|unix:///\S)", endpoint):
+        raise BadInput(
+            f"{endpoint!r} is no endpoint of slurmrestd; write it like http://host:6820, "
+            "https://host:6820 or unix:///run/slurmrestd.sock"
+        )
+    return endpoint.rstrip("/")
 
 
 def _words(error: Exception) -> str:

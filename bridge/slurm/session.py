@@ -13,7 +13,7 @@ from bridge.slurm import answers
 from bridge.slurm.answers import Operation
 from bridge.slurm.auth import TokenSource
 from bridge.slurm.errors import ServerTooOld, Unavailable
-from bridge.slurm.http import Answer, AsyncTransport, Http, Request
+from bridge.slurm.http import Answer, AsyncTransport, Http, Request, Tls
 from bridge.slurm.wire import VERSIONS, Wire
 
 T = TypeVar("T")
@@ -31,8 +31,12 @@ class Session:
         timeout_s: float,
         clock: Clock,
         transport: AsyncTransport | None,
+        tls: Tls | None,
+        proxy: str,
     ) -> None:
-        self._http = Http(endpoints=endpoints, timeout_s=timeout_s, transport=transport)
+        self._http = Http(
+            endpoints=endpoints, timeout_s=timeout_s, transport=transport, tls=tls, proxy=proxy
+        )
         self._token = token
         self._user = user
         self._clock = clock
@@ -71,9 +75,10 @@ class Session:
             for last in (False, True):
                 wire = self._wires.get(endpoint) or await self.negotiate(endpoint, operation)
                 asked = request(wire)
-                below = Request(asked.method, f"/slurm/{wire.version}{asked.path}", asked.body)
+                path = f"/{asked.plugin}/{wire.version}{asked.path}"
+                below = Request(asked.method, path, asked.body)
                 answer = await self._send(endpoint, below, operation)
-                if last or not answers.is_unknown_path(answer):
+                if last or asked.plugin != "slurm" or not answers.is_unknown_path(answer):
                     break
                 self._wires.pop(endpoint, None)  # upgraded since we agreed
             judge(answer)

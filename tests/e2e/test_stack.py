@@ -175,16 +175,21 @@ def test_accounting_knows_jobs_and_users(real: Stack) -> None:
     call = real.slurm_cluster.call
     fields = {"flags": ["EXTERNAL_JOB"], "hold": True, "current_working_directory": "/tmp"}
     fields["environment"] = ["A=B"]
+    kept: dict[tuple[str, ...], str] = {}
     for user, account in (("10001", "physics"), ("10003", "")):
         job = {**fields, "name": f"of-{user}", "user_id": user, "group_id": user}
         number = call("POST", "job/submit", {"job": job})["job_id"]
         call("DELETE", f"job/{number}")
-        said = ("sacct", "-n", "-P", "-a", "-X", f"-j{number}", "--format=State,Account")
-        wanted = f"CANCELLED by 64030|{account}"
-        eventually(lambda said=said, wanted=wanted: real.slurm(*said).strip() == wanted)
+        asked = ("sacct", "-n", "-P", "-a", "-X", f"-j{number}", "--format=State,Account")
+        kept[asked] = f"CANCELLED by 64030|{account}"
+
+    def all_kept() -> bool:
+        return all(real.slurm(*asked).strip() == said for asked, said in kept.items())
+
+    eventually(all_kept)
     for name in ("mariadbd", "slurmdbd"):
         real.restart(name)
-    assert real.slurm(*said).strip() == wanted
+    assert all_kept()
 
 
 def test_limits_are_enforced_when_a_test_asks(real: Stack) -> None:

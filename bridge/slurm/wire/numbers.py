@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, FiniteFloat
 
 from bridge.slurm import timelimit
 
@@ -20,10 +20,18 @@ def _plain(value: object) -> object:
 Number = Annotated[int | None, BeforeValidator(_plain)]
 """None: not set, or infinite."""
 
+Fraction = Annotated[FiniteFloat | None, BeforeValidator(_plain)]
+"""The same for one that need not be whole."""
 
-def number(value: int) -> dict[str, Any]:
+
+def number(value: float) -> dict[str, Any]:
     """What is sent for a number that is set."""
     return {"set": True, "infinite": False, "number": value}
+
+
+def optional(value: float | None) -> dict[str, Any] | None:
+    """The same for one that may not be said."""
+    return None if value is None else number(value)
 
 
 def minutes(value: int) -> dict[str, Any]:

@@ -16,7 +16,10 @@ from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.wire import models
+from bridge.slurm.wire.accounting import AccountingWire
+from bridge.slurm.wire.cluster import ClusterWire
 from bridge.slurm.wire.numbers import minutes, number
+from bridge.slurm.wire.reservations import ReservationWire
 
 _JOB_NUMBER = re.compile(r"^(\d{1,10})(?![0-9])")
 _HOLDS = frozenset({"RUNNING", "SUSPENDED"})
@@ -26,7 +29,7 @@ _STATES = TypeAdapter(models.States)
 _NODES = TypeAdapter(models.Nodes)
 
 
-class Wire44:
+class Wire44(ReservationWire, ClusterWire, AccountingWire):
     """What is said in this version, both ways. No state."""
 
     version = "v0.0.44"
@@ -51,6 +54,14 @@ class Wire44:
         """
         said = self.submission(job)
         return {"job": {**said["job"], "immediate": True}}
+
+    def het_submission(self, components: Sequence[JobDescription]) -> dict[str, Any]:
+        """Body of `POST /job/submit` for a het job; a script is the first component's."""
+        said = [self.submission(one) for one in components]
+        body: dict[str, Any] = {"jobs": [one["job"] for one in said]}
+        if "script" in said[0]:
+            body["script"] = said[0]["script"]
+        return body
 
     def changes(self, changes: JobChanges) -> dict[str, Any]:
         """Body of `POST /job/{id}`."""
@@ -159,6 +170,15 @@ class Wire44:
         return tuple(
             _node(node, row, parse) for node, row in zip(rows, answer["nodes"], strict=True)
         )
+
+    def hosts(self, answer: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        """`/util/…/hostnames` and `/util/…/hostlist`: a list of names, or one host list."""
+        found = answer.get(key)
+        if isinstance(found, str):
+            return (found,)
+        if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+            raise ValueError(f"there is no {key} in it")
+        return tuple(found)
 
     def partitions(self, answer: Mapping[str, Any]) -> tuple[Partition, ...]:
         """`GET /partitions/`."""

@@ -249,7 +249,10 @@ def test_what_is_not_slurmrestds_is_told_as_such(
 
 def test_a_proxys_page_is_named() -> None:
     """The message shows where it came from and how it begins."""
-    with pytest.raises(errors.MalformedAnswer, match=r"http://s/x is not slurmrestd.*502 Bad Gate"):
+    with pytest.raises(
+        errors.MalformedAnswer,
+        match=r"web page titled .502 Bad Gateway. came from http://s/x .*not slurmrestd",
+    ):
         answers.check(Answer("http://s/x", 502, "text/html", _HTML), Operation("trying"))
 
 

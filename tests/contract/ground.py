@@ -1,0 +1,124 @@
+"""What the contract's tests stand on: nodes of their own, and waiting."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from bridge.model.ids import SlurmJobId, SlurmNodeName
+from bridge.model.job import Gres
+from bridge.slurm import (
+    Job,
+    JobDescription,
+    JobNotFound,
+    NodeBusy,
+    NodeDefinition,
+    NotFound,
+    SlurmClient,
+)
+
+PARTITION = "slurm-bridge"
+GPUS = (Gres("gpu", "h100", 8), Gres("efa", "", 4))
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A Slurm, through a client that speaks one version."""
+
+    client: SlurmClient
+    version: str
+    real: bool
+    topology: str
+
+    def definition(self, name: str, run: str, *, leaf: int = 0) -> NodeDefinition:
+        """An 8-GPU node of a class of the test's own."""
+        return NodeDefinition(
+            name=name,
+            address="127.0.0.1",
+            cpus=63,
+            memory_mib=64_000,
+            features=(PARTITION, f"class-{run}"),
+            topology=f"{self.topology}:spine-{run}:leaf-{run}-{leaf}",
+            gres=GPUS,
+        )
+
+    @asynccontextmanager
+    async def nodes(self, count: int) -> AsyncIterator[tuple[SlurmNodeName, ...]]:
+        """So many of them, for as long as the test runs; its jobs end with them."""
+        run = secrets.token_hex(3)
+        names = tuple(SlurmNodeName(f"t-{run}-{number}.x.internal") for number in range(count))
+        for number, name in enumerate(names):
+            await self.client.create_node(self.definition(name, run, leaf=number % 2))
+        try:
+            yield names
+        finally:
+            await self._end_jobs(run)
+            for name in names:
+                await until(lambda name=name: self._deleted(name), "node deleted")  # type: ignore[misc]
+
+    async def _end_jobs(self, run: str) -> None:
+        for job_id in await self.client.job_states():
+            try:
+                job = await self.client.get_job(job_id)
+            except JobNotFound:
+                continue
+            if job.comment == run or f"class-{run}" in job.constraints:
+                await self.client.cancel_job(job_id)
+
+    async def _deleted(self, name: SlurmNodeName) -> bool:
+        try:
+            await self.client.delete_node(name)
+        except NodeBusy:
+            return False
+        except NotFound:
+            pass
+        return True
+
+
+def class_of(node: SlurmNodeName) -> str:
+    """The class that only the test's nodes have."""
+    return f"class-{node.split('-')[1]}"
+
+
+def a_job(node: SlurmNodeName, **fields: object) -> JobDescription:
+    """A job for the nodes of this test."""
+    said: dict[str, object] = {
+        "name": "contract",
+        "partition": PARTITION,
+        "tasks": 1,
+        "cpus_per_task": 1,
+        "memory_per_cpu_mib": 100,
+        "constraints": class_of(node),
+        "user_id": "1000",
+        "group_id": "1000",
+        **fields,
+    }
+    return JobDescription(**said)  # type: ignore[arg-type]
+
+
+async def running(client: SlurmClient, job_id: SlurmJobId) -> Job:
+    """The job, once it holds its nodes."""
+    found: list[Job] = []
+
+    async def runs() -> bool:
+        found[:] = [await client.get_job(job_id)]
+        return found[0].running and bool(found[0].grants)
+
+    await until(runs, f"job {job_id} runs")
+    return found[0]
+
+
+async def until(check: Callable[[], object], what: str, *, within_s: float = 60) -> None:
+    """Ask again and again, also a coroutine's maker."""
+    try:
+        async with asyncio.timeout(within_s):
+            while True:
+                result = check()
+                if asyncio.iscoroutine(result):
+                    result = await result
+                if result:
+                    return
+                await asyncio.sleep(0.02)
+    except TimeoutError:
+        raise AssertionError(f"not within {within_s} s: {what}") from None

@@ -1,0 +1,74 @@
+"""The watcher: what is told of jobs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from bridge.clock import SystemClock
+from bridge.model.ids import SlurmJobId
+from bridge.slurm import (
+    JobGone,
+    JobSeen,
+    JobWatcher,
+    Outage,
+    SlurmClient,
+)
+from bridge.slurm.news import News
+from tests.contract.ground import Ground, a_job, until
+
+CLOCK = SystemClock()
+
+
+@asynccontextmanager
+async def _watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
+    watcher = JobWatcher(client, clock=CLOCK)
+    news: list[News] = []
+    watcher.subscribe(news.append)
+    task = asyncio.create_task(watcher.run())
+    try:
+        await watcher.wait_for_sync()
+        yield watcher, news
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_the_watcher_tells_a_jobs_life(ground: Ground) -> None:
+    """Submitted, running with its grant, cancelled: each told, soon after it happened."""
+    client = ground.client
+    async with ground.nodes(1) as nodes, _watching(client) as (watcher, news):
+        job_id = await client.submit(a_job(nodes[0]))
+        watcher.track(job_id)
+        watcher.poke()
+
+        def states() -> list[str]:
+            return [one.job.state for one in news if isinstance(one, JobSeen)]
+
+        await until(lambda: "RUNNING" in states(), "told RUNNING", within_s=5)
+        await until(lambda: watcher.jobs[job_id].job.grants, "with its grant", within_s=5)
+        await until(lambda: CLOCK.monotonic() - watcher.jobs[job_id].seen_s < 1, "stays fresh")
+        await client.cancel_job(job_id)
+        watcher.poke()
+        await until(lambda: states()[-1] == "CANCELLED", "told CANCELLED", within_s=2)
+
+
+async def test_two_hundred_jobs_at_once(ground: Ground) -> None:
+    """All are submitted side by side, run, and are seen to; ids are all different."""
+    client = ground.client
+    async with ground.nodes(4) as nodes, _watching(client) as (watcher, news):
+        gate = asyncio.Semaphore(8)
+
+        async def submit(number: int) -> SlurmJobId:
+            async with gate:
+                job_id = await client.submit(a_job(nodes[0], admin_comment=f"{nodes[0]} {number}"))
+            watcher.track(job_id)
+            watcher.poke()
+            return job_id
+
+        ids = await asyncio.gather(*(submit(number) for number in range(200)))
+        assert len(set(ids)) == 200
+        await until(
+            lambda: all(one in watcher.jobs and watcher.jobs[one].job.running for one in ids),
+            "all seen running",
+        )
+        assert not any(isinstance(one, JobGone | Outage) for one in news)

@@ -145,20 +145,31 @@ class JobsApi:
         """End or signal a job. What goes wrong is told inside, with status 200."""
         if not call.argument.isdigit():
             return self._envelope.bad_id()
-        job_id = int(call.argument)
+        failure = self._end(call.argument, call, signal=bool(call.query.get("signal")))
+        return self._envelope.answer({"status": [failure] if failure else []})
+
+    def cancel_several(self, call: Call) -> Answer:
+        """End each of a list of jobs; of those that can't be, the status tells why."""
+        if not isinstance(call.body, dict) or not isinstance(call.body.get("jobs"), list):
+            return self._envelope.no_dictionary()
+        ended = [self._end(str(one), call, signal=False) for one in call.body["jobs"]]
+        return self._envelope.answer({"status": [one for one in ended if one]})
+
+    def _end(self, argument: str, call: Call, *, signal: bool) -> dict[str, Json] | None:
+        """What went wrong."""
+        job_id = int(argument) if argument.isdigit() else 0
         try:
-            if call.query.get("signal"):
+            if signal:
                 self._cluster.signal(job_id, call.now)
             else:
                 self._cluster.cancel(job_id, call.now)
         except Refused as refused:
             known = job_id if refused.number == ALREADY_DONE else None
             error = {"string": refused.text, "code": refused.number, "message": refused.text}
-            status = {
+            return {
                 "error": error,
-                "step_id": call.argument,
+                "step_id": argument,
                 "job_id": number(known),
                 "federation": {"sibling": ""},
             }
-            return self._envelope.answer({"status": [status]})
-        return self._envelope.answer({"status": []})
+        return None

@@ -5,9 +5,11 @@ exist, 500 for a job that was made all the same, 403 for a cancel while slurmctl
 tests replay what the real one answered.
 """
 
+import functools
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
@@ -16,6 +18,7 @@ from bridge.sim.slurm.errors import NotEmulated
 from bridge.sim.slurm.failures import no_answer, pong
 from bridge.sim.slurm.jobs_api import JobsApi
 from bridge.sim.slurm.nodes_api import NodesApi
+from bridge.sim.slurm.util_api import UtilApi
 from bridge.sim.slurm.wire import time_of
 
 VERSIONS = ("v0.0.45", "v0.0.44")
@@ -24,8 +27,20 @@ NO_ENDPOINT = (
     "'https://slurm.schedmd.com/rest_api.html' for the OpenAPI specification which includes a "
     "list of all possible slurmrestd endpoints."
 )
-_PATH = re.compile(r"/slurm/([^/]+)(/.*)")
+_PATH = re.compile(r"/(slurm|util)/([^/]+)(/.*)")
 _OPENAPI = re.compile(r"/openapi(/v3|\.json|\.yaml)?/?")
+
+
+@dataclass(frozen=True)
+class _Route:
+    plugin: str
+    method: str
+    path: str
+    handler: Callable[[Call], Answer]
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern[str]:
+        return re.compile(re.sub(r"\{\w+\}", "([^/]+)", self.path.rstrip("/")) + "/?")
 
 
 class Rest:
@@ -48,7 +63,9 @@ class Rest:
         table: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
             ("GET", "/ping/", self._ping),
             ("GET", "/diag/", self._diag),
+            ("GET", "/reconfigure/", lambda _: self._envelope.answer({})),
             ("GET", "/jobs/", jobs.everything),
+            ("DELETE", "/jobs/", jobs.cancel_several),
             ("GET", "/jobs/state/", jobs.states),
             ("POST", "/job/submit", jobs.submit),
             ("GET", "/job/{job_id}", jobs.get),
@@ -63,10 +80,11 @@ class Rest:
             ("GET", "/partitions/", nodes.partitions),
             ("GET", "/partition/{partition_name}", nodes.partition),
         )
-        self._paths = [(method, path) for method, path, _ in table]
-        self._routes = [
-            (method, re.compile(re.sub(r"\{\w+\}", "([^/]+)", path.rstrip("/")) + "/?"), handler)
-            for method, path, handler in table
+        util = UtilApi(self._envelope)
+        self._routes = [_Route("slurm", *row) for row in table]
+        self._routes += [
+            _Route("util", "POST", "/hostnames", util.hostnames),
+            _Route("util", "POST", "/hostlist", util.hostlist),
         ]
 
     def handle(
@@ -83,23 +101,25 @@ class Rest:
         if method == "GET" and _OPENAPI.fullmatch(path):
             return Answer(200, json.dumps(self._openapi()))
         match = _PATH.fullmatch(path)
-        if match is None or match[1] not in self._versions:
+        if match is None or match[2] not in self._versions:
             return Answer(404, NO_ENDPOINT, plain=True)
-        for route_method, pattern, handler in self._routes:
-            found = pattern.fullmatch(match[2])
-            if found is None or route_method != method:
+        for route in self._routes:
+            found = route.pattern.fullmatch(match[3])
+            if found is None or route.method != method or route.plugin != match[1]:
                 continue
             try:
                 parsed = json.loads(body) if body else None
             except ValueError:
                 return Answer(500, "Unable to parse request body", plain=True)
-            argument = found[1] if pattern.groups else ""
-            call = Call(method, match[2], argument, query or {}, parsed, now)
+            argument = found[1] if route.pattern.groups else ""
+            call = Call(method, match[3], argument, query or {}, parsed, now)
+            if route.plugin == "util":
+                return route.handler(call)
             if not authentic or not self.controller_up:
                 return no_answer(self._envelope, call, authentic=authentic)
             self.cluster.advance(now)
             try:
-                return handler(call)
+                return route.handler(call)
             except NotEmulated as missing:
                 return Answer(501, f"the embedded Slurm does not emulate {missing}", plain=True)
         return Answer(404, NO_ENDPOINT, plain=True)
@@ -124,8 +144,9 @@ class Rest:
         """As much as version negotiation reads: the release, the parsers, the paths."""
         paths: dict[str, dict[str, object]] = {}
         for version in self._versions:
-            for method, path in self._paths:
-                paths.setdefault(f"/slurm/{version}{path}", {})[method.lower()] = {}
+            for route in self._routes:
+                path = f"/{route.plugin}/{version}{route.path}"
+                paths.setdefault(path, {})[route.method.lower()] = {}
         slurm = {
             "data_parsers": [{"plugin": version, "flags": ["NONE"]} for version in self._versions],
             "openapi": ["openapi/slurmctld", "openapi/util"],

@@ -318,6 +318,7 @@ class App:
     def _show_ages(self) -> None:
         metrics, watcher = self.metrics, self.watcher
         metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
+        metrics.age(metrics.details_age, of=lambda: watcher.details_age_s)
         for one in self._reflectors:
             metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
 

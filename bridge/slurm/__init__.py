@@ -49,6 +49,7 @@ from bridge.slurm.errors import (
 )
 from bridge.slurm.http import Tls
 from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, Submitted, over
+from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.reservations import Reservation, ReservationFields
@@ -87,6 +88,9 @@ __all__ = [
     "Watched",
     "JobSeen",
     "JobGone",
+    "NodeWatcher",
+    "NodeSeen",
+    "NodeGone",
     "Outage",
     "Recovered",
     "SlurmError",

@@ -19,6 +19,7 @@ _INNER_COUNT = re.compile(r"\(CNT:(\d{1,18})\)")
 _COUNT = re.compile(r"^(\d{1,18})([KMGTP]?)$", re.IGNORECASE)
 _NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.\-]*$")
 _TYPE = re.compile(r"^[A-Za-z0-9_.\-]+$")
+_MAX_DEVICES = 1 << 16
 _EMPTY = frozenset({"", "(null)", "N/A", "none"})
 
 
@@ -98,6 +99,10 @@ def numbers(ranges: str, whole: str = "") -> tuple[int, ...]:
         first, _, last = part.partition("-")
         if not first.isdigit() or (last and not last.isdigit()) or int(last or first) > 1 << 16:
             raise BadInput(f"{ranges[:80]!r} in {whole[:120]!r} are no device numbers")
+        if (
+            len(found) > _MAX_DEVICES
+        ):  # ranges may repeat: a hostile answer must not fill the memory
+            raise BadInput(f"{ranges[:80]!r} are more devices than {_MAX_DEVICES}")
         found += range(int(first), int(last or first) + 1)
     return tuple(found)
 

@@ -1,5 +1,6 @@
 """What the watcher keeps of a job, and what it tells its subscribers."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -80,3 +81,14 @@ class Recovered:
 
 
 News: TypeAlias = JobSeen | JobGone | Outage | Recovered
+
+
+def about(news: News) -> Hashable:
+    """The job that it is about, or that it is about Slurm itself."""
+    match news:
+        case JobSeen(job):
+            return job.id
+        case JobGone(job_id):
+            return job_id
+        case _:
+            return type(news).__name__

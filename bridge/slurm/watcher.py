@@ -18,12 +18,13 @@ from typing import Protocol
 
 import structlog
 
-from bridge.clock import Clock
+from bridge.clock import Clock, SystemClock
 from bridge.errors import BridgeError
 from bridge.model.ids import SlurmJobId
 from bridge.slurm.errors import JobNotFound, SlurmError
 from bridge.slurm.jobs import Job
-from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched
+from bridge.slurm.listeners import Listeners, Listening
+from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched, about
 from bridge.slurm.pace import BackOff, Pace
 
 log = structlog.get_logger(__name__)
@@ -59,16 +60,21 @@ class JobWatcher:
         self,
         client: Source,
         *,
-        clock: Clock,
+        clock: Clock | None = None,
         poll_quick_s: float = 0.05,
         poll_interval_s: float = 0.5,
         max_interval_s: float = 5.0,
         detail_gets_per_s: float = 20.0,
         concurrency: int = 8,
+        all_jobs: bool = False,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        """`all_jobs`: track each job that Slurm lists, not only those that are asked for.
+
+        Times in seconds; `detail_gets_per_s` bounds what is read without a change of state.
+        """
         self._client = client
-        self._clock = clock
+        self._clock = clock or SystemClock()
         self._quick_s = poll_quick_s
         self._gets_per_s = detail_gets_per_s
         self._concurrency = concurrency
@@ -89,7 +95,8 @@ class JobWatcher:
         self._unsettled: set[SlurmJobId] = set()
         self._unsettled_since: dict[SlurmJobId, float] = {}
         self._asked_for: dict[SlurmJobId, frozenset[str] | None] = {}
-        self._subscribers: list[Callable[[News], None]] = []
+        self._listeners: Listeners[News] = Listeners(about)
+        self._all_jobs = all_jobs
         self._poked = asyncio.Event()
         self._work = asyncio.Event()
         self._synced = asyncio.Event()
@@ -131,6 +138,12 @@ class JobWatcher:
         firsts = [next(iter(queue)) for queue in (self._waiting, self._holding) if queue]
         return min((self._jobs[first].fetched_s for first in firsts), default=None)
 
+    @property
+    def details_age_s(self) -> float:
+        """Seconds since the oldest of those readings was asked for; 0 when there is none."""
+        oldest_s = self.oldest_details_s
+        return 0.0 if oldest_s is None else self._clock.monotonic() - oldest_s
+
     def track(self, job_id: SlurmJobId) -> None:
         """Follow this job: it is read now and after each change."""
         if job_id not in self._tracked:
@@ -152,9 +165,35 @@ class JobWatcher:
         self._pace.hurry()
         self._poked.set()
 
-    def subscribe(self, callback: Callable[[News], None]) -> None:
-        """`callback` is called for all news, in the event loop; it must not block or raise."""
-        self._subscribers.append(callback)
+    def subscribe(self, callback: Callable[[News], None]) -> Callable[[], None]:
+        """`callback` is called for all news, in the event loop; it must not block. Gives what ends
+        that."""
+        return self._listeners.subscribe(callback)
+
+    def listen(self) -> Listening[News]:
+        """The same as an async iterator: `async with … as news: async for one in news:`.
+
+        To one that is slow only the newest of each job is told.
+        """
+        return self._listeners.listen()
+
+    async def wait_for(self, job_id: SlurmJobId, wanted: Callable[[Job], bool]) -> Job:
+        """Until a tracked job is as wanted. Raises JobNotFound when Slurm doesn't know it (more).
+
+        Bound it with `asyncio.timeout`.
+        """
+        async with self.listen() as news:
+            self.track(job_id)
+            known = self._jobs.get(job_id)
+            if known is not None and wanted(known.job):
+                return known.job
+            async for one in news:
+                match one:
+                    case JobSeen(job) if job.id == job_id and wanted(job):
+                        return job
+                    case JobGone(gone) if gone == job_id:
+                        raise JobNotFound(f"waiting for job {job_id}: Slurm has forgotten it")
+        raise AssertionError("news never ends")
 
     async def wait_for_sync(self) -> None:
         """Until Slurm has listed its jobs once."""
@@ -190,6 +229,8 @@ class JobWatcher:
         changed = False
         if states is not None:
             self._states = states
+            for job_id in states if self._all_jobs else ():
+                self.track(job_id)
             changed = self._compare()
         self._pulse.seen_s = started_s
         if changed:
@@ -247,7 +288,7 @@ class JobWatcher:
         if self._failures == 1:
             self._healthy = False
             self._failing_since_s = self._clock.monotonic()
-            self._tell(Outage(error))
+            self._listeners.tell(Outage(error))
         return self._back_off.pause_s(self._failures, self._jitter())
 
     def _succeeded(self) -> None:
@@ -257,7 +298,7 @@ class JobWatcher:
         self._work.set()
         if failures:
             after_s = self._clock.monotonic() - self._failing_since_s
-            self._tell(Recovered(after_s=after_s, failures=failures))
+            self._listeners.tell(Recovered(after_s=after_s, failures=failures))
 
     # -- whole jobs ----------------------------------------------------------------------------
 
@@ -321,7 +362,7 @@ class JobWatcher:
         else:
             self._unsettled_since.pop(job.id, None)
         if before is None or before.job != job:
-            self._tell(JobSeen(job))
+            self._listeners.tell(JobSeen(job))
 
     def _missing(self, job_id: SlurmJobId) -> None:
         """Reading says that there is no such job; the list must have said so too."""
@@ -333,7 +374,7 @@ class JobWatcher:
             return
         watched = self._jobs.get(job_id)
         self.untrack(job_id)
-        self._tell(JobGone(job_id, None if watched is None else watched.job))
+        self._listeners.tell(JobGone(job_id, None if watched is None else watched.job))
 
     async def _reread_forever(self) -> None:
         allowance = 0.0
@@ -368,10 +409,3 @@ class JobWatcher:
         queue, job_id = found
         queue.move_to_end(job_id)
         return job_id
-
-    def _tell(self, news: News) -> None:
-        for subscriber in self._subscribers:
-            try:
-                subscriber(news)
-            except Exception:  # one subscriber's mistake is not the others'
-                log.exception("watcher.subscriber_failed", news=type(news).__name__)

@@ -94,6 +94,10 @@ class Metrics:
         self.poll_age = self._gauge(
             "slurm_poll_age_seconds", "Since the jobs' states were last read."
         )
+        self.details_age = self._gauge(
+            "slurm_details_age_seconds",
+            "Since the oldest of the jobs' details (reason, expected start) was read.",
+        )
         self.nodes_healed = self._counter(
             "nodes_healed", "External nodes made anew because Slurm had given them up."
         )

@@ -278,6 +278,78 @@ def mistakes(recorder: Recorder) -> None:
     recorder.write("mistakes")
 
 
+def breadth(recorder: Recorder) -> None:
+    """The cluster as a whole, reservations, accounting (needs slurmdbd), in each version."""
+    for version in VERSIONS:
+        base, book = f"/slurm/{version}", f"/slurmdb/{version}"
+        account = {
+            "association_condition": {
+                "accounts": ["recorded"],
+                "clusters": [],
+                "association": {
+                    "fairshare": 3,
+                    "grptres": [{"type": "gres", "name": "gpu", "count": 8}],
+                },
+            },
+            "account": {"description": "Recorded", "organization": "uni"},
+        }
+        user = {
+            "association_condition": {
+                "accounts": ["recorded"],
+                "clusters": [],
+                "users": ["alice"],
+                "association": {"maxjobs": {"set": True, "number": 2}},
+            },
+            "user": {},
+        }
+        qos = {"name": "recorded", "limits": {"max": {"wall_clock": {"per": {"job": 60}}}}}
+        with some_nodes(recorder):
+            recorder.keep(
+                f"new account {version}", "POST", f"{book}/accounts_association/", account
+            )
+            recorder.keep(
+                f"same account {version}", "POST", f"{book}/accounts_association/", account
+            )
+            recorder.send("POST", f"{book}/users_association/", user)
+            recorder.send("POST", f"{book}/qos/", {"qos": [qos]})
+            reservation = {
+                "name": "recorded",
+                "node_list": list(_NODES[:2]),
+                "start_time": {"set": True, "number": int(time.time()) + 3600},
+                "duration": {"set": True, "number": 60},
+                "users": ["root", "alice"],
+                "flags": ["IGNORE_JOBS"],
+            }
+            recorder.send("POST", f"{base}/reservation", reservation)
+            held = recorder.send("POST", f"{base}/job/submit", job(tres_per_task="gres/gpu:2"))
+            running = held["answer"]["job_id"]
+            until(recorder, running, "RUNNING")
+            time.sleep(3)  # slurmdbd hears of it, slurmctld of the account
+            for name, path in {
+                "diag": f"{base}/diag/",
+                "licenses": f"{base}/licenses/",
+                "shares": f"{base}/shares",
+                "conf": f"{base}/conf",
+                "layout": f"{base}/resources/{running}",
+                "reservations": f"{base}/reservations/",
+                "partition": f"{base}/partition/nope",
+                "accounts": f"{book}/accounts/",
+                "no account": f"{book}/account/nope",
+                "users": f"{book}/users/?with_assocs",
+                "associations": f"{book}/associations/?account=recorded",
+                "qos": f"{book}/qos/",
+                "clusters": f"{book}/clusters/",
+                "tres": f"{book}/tres/",
+                "history": f"{book}/job/{running}",
+            }.items():
+                recorder.keep(f"{name} {version}", "GET", path)
+            for path in ("user/alice", "account/recorded", "qos/recorded"):
+                recorder.send("DELETE", f"{book}/{path}")
+            recorder.keep(f"delete account {version}", "DELETE", f"{book}/account/recorded")
+            recorder.send("DELETE", f"{base}/reservation/recorded")
+    recorder.write("breadth")
+
+
 def _everywhere(recorder: Recorder, file: str) -> None:
     base = "/slurm/v0.0.45"
     recorder.keep("ping", "GET", f"{base}/ping/")
@@ -305,7 +377,8 @@ def expired(recorder: Recorder) -> None:
 
 
 _PARTS: dict[str, Callable[[Recorder], None]] = {
-    "jobs": jobs, "nodes": nodes, "mistakes": mistakes, "outage": outage, "expired": expired,
+    "jobs": jobs, "nodes": nodes, "mistakes": mistakes, "breadth": breadth, "outage": outage,
+    "expired": expired,
 }  # fmt: skip
 
 

@@ -47,7 +47,7 @@ def load(file: str) -> Mapping[str, Exchange]:
             path=one["request"]["path"],
             body=one["request"]["body"],
             status=one["status"],
-            content_type=one["content_type"],
+            content_type=one["content_type"] or "",
             answer=one["answer"],
         )
         for name, one in kept.items()
@@ -108,5 +108,5 @@ def refused(number: int, *, status: int = 500, source: str = "there()") -> httpx
     return httpx2.Response(status, json={"errors": [error], "warnings": []})
 
 
-for _file in ("jobs", "nodes", "mistakes", "outage", "expired"):
+for _file in ("jobs", "nodes", "mistakes", "outage", "expired", "breadth"):
     load(_file)  # here, since a read inside a test's loop would block it

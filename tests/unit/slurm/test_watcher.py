@@ -524,3 +524,46 @@ async def test_a_burst_of_changes_is_read_side_by_side() -> None:
     assert most == 4
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_all_jobs_are_tracked_when_that_is_wanted() -> None:
+    """Those that are there and those that come, without asking for them."""
+    async with _world(lambda slurm: slurm.put(_ONE), all_jobs=True) as world:
+        await world.pass_time(1)
+        world.slurm.put(_TWO, "RUNNING")
+        await world.pass_time(6)
+        assert [one.job.id for one in world.told() if isinstance(one, JobSeen)] == [_ONE, _TWO]
+
+
+async def test_waiting_for_a_job_to_be_as_wanted() -> None:
+    """It is tracked by that; who waits for what is already so doesn't wait."""
+    async with _world(lambda slurm: slurm.put(_ONE)) as world:
+        runs = asyncio.ensure_future(world.watcher.wait_for(_ONE, lambda job: job.running))
+        await world.pass_time(1)
+        assert not runs.done()
+        world.slurm.put(_ONE, "RUNNING")
+        await world.pass_time(6)
+        assert runs.result() == world.slurm.jobs[_ONE]
+        assert (await world.watcher.wait_for(_ONE, lambda job: job.running)).running
+
+
+async def test_waiting_for_a_job_that_is_gone_ends() -> None:
+    """Slurm has forgotten it before it was as wanted."""
+    async with _world(lambda slurm: slurm.put(_ONE)) as world:
+        waits = asyncio.ensure_future(world.watcher.wait_for(_ONE, lambda job: job.running))
+        await world.pass_time(1)
+        del world.slurm.jobs[_ONE]
+        await world.pass_time(6)
+        with pytest.raises(JobNotFound):
+            await waits
+
+
+async def test_the_age_of_details_is_that_of_the_oldest() -> None:
+    """Nothing while nothing is re-read; it grows while Slurm is away."""
+    async with _world(lambda slurm: slurm.put(_ONE)) as world:
+        assert world.watcher.details_age_s == 0
+        world.watcher.track(_ONE)
+        await world.pass_time(0)
+        world.slurm.error = Unavailable("away")
+        await world.pass_time(100)
+        assert world.watcher.details_age_s == 100

@@ -120,7 +120,16 @@ def test_cut_answers(which: tuple[str, str], share: float) -> None:
 @pytest.mark.parametrize("which", _CALLS, ids=lambda which: which[1])
 @pytest.mark.parametrize(
     "content",
-    [b"", b"null", b"[]", b"NaN", b'{"jobs": NaN, "status": NaN}', _DEEP, b"\xff\xfe", b'{"errors": {}}'],
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"NaN",
+        b'{"jobs": NaN, "status": NaN}',
+        _DEEP,
+        b"\xff\xfe",
+        b'{"errors": {}}',
+    ],
     ids=["empty", "null", "list", "nan", "nan inside", "deep", "no utf-8", "errors"],
 )
 def test_nonsense(which: tuple[str, str], content: bytes) -> None:

@@ -54,6 +54,12 @@ class Labels:
     set_numbers: npt.NDArray[np.int32]
     sets: Vocabulary[LabelSet]
     wide: Mapping[str, WideKey]
+    """Wide keys that some node has, or had."""
+    always_wide: frozenset[str] = PER_NODE_KEYS
+
+    def is_wide(self, key: str) -> bool:
+        """Whether node classes don't tell the key's values apart, also if no node has it yet."""
+        return key in self.wide or _by_meaning_wide(key, self.always_wide)
 
 
 class _WideValues:
@@ -145,12 +151,13 @@ class LabelStore:
                     for key, values in self._wide.items()
                 }
             ),
+            always_wide=self._always_wide,
         )
 
     def _attach(self, row: int, labels: Mapping[str, str]) -> None:
         narrow = []
         for key, value in labels.items():
-            if key in self._wide or self._by_meaning_wide(key):
+            if key in self._wide or _by_meaning_wide(key, self._always_wide):
                 self._section.live[key][row] = self._widen(key).take(value)
             else:
                 narrow.append((key, value))
@@ -186,9 +193,6 @@ class LabelStore:
                 if not counts:
                     del self._narrow[key]
 
-    def _by_meaning_wide(self, key: str) -> bool:
-        return key in self._always_wide or key.startswith(names.AWS_NETWORK_LAYER_PREFIX)
-
     def _widen(self, key: str) -> _WideValues:
         if key not in self._wide:
             self._wide[key] = _WideValues()
@@ -202,7 +206,7 @@ class LabelStore:
             key
             for key in keys
             if key in self._wide
-            and not self._by_meaning_wide(key)
+            and not _by_meaning_wide(key, self._always_wide)
             and len(self._wide[key]) <= self._most_values
         ]
         if not widen and not narrow:
@@ -217,3 +221,7 @@ class LabelStore:
             self._section.discard(key)
         for row, labels in given:
             self._attach(row, labels)
+
+
+def _by_meaning_wide(key: str, always: frozenset[str]) -> bool:
+    return key in always or key.startswith(names.AWS_NETWORK_LAYER_PREFIX)

@@ -66,7 +66,7 @@ def wide_keys(labels: Labels, shape: PodShape) -> tuple[str, ...]:
     terms = [term for terms in _alternatives(shape) for term in terms]
     used = [requirement.key for requirement in _selector(shape)]
     used += [requirement.key for term in terms for requirement in term.expressions]
-    used = [key for key in used if key in labels.wide]
+    used = [key for key in used if labels.is_wide(key)]
     used += [requirement.key for term in terms for requirement in term.fields]
     return tuple(dict.fromkeys(used))
 
@@ -77,7 +77,7 @@ def without_wide(labels: Labels, shape: PodShape, rows: Rows) -> Bools:
     True for a node means true for each node of its class, also for those yet to come.
     """
     selector = _selector(shape)
-    if any(requirement.key in labels.wide for requirement in selector):
+    if any(labels.is_wide(requirement.key) for requirement in selector):
         return np.zeros_like(labels.set_numbers[rows], dtype=np.bool_)
     accepted = all_of(labels, selector, rows)
     for terms in _alternatives(shape):
@@ -119,7 +119,7 @@ def _is_narrow(labels: Labels, term: NodeSelectorTerm) -> bool:
     return (
         bool(term.expressions)
         and not term.fields
-        and all(requirement.key not in labels.wide for requirement in term.expressions)
+        and not any(labels.is_wide(requirement.key) for requirement in term.expressions)
     )
 
 

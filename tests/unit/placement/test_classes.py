@@ -47,6 +47,15 @@ def test_classes_and_names_are_complete(cluster: Cluster, shape: PodShape) -> No
         assert (class_of(snapshot, name) in chosen or name in named) == expected
 
 
+def test_no_class_promises_the_absence_of_a_label_that_names_single_nodes() -> None:
+    """No node has it yet; the next of that class may."""
+    table = NodeTable(scheduler_name=OURS)
+    table.upsert(replace(a_node("n"), labels={"zone": "a"}))
+    absent = Requirement("kubernetes.io/hostname", "DoesNotExist")
+    shape = PodShape(affinity_terms=(NodeSelectorTerm(expressions=(absent,)),))
+    assert feasible_classes(table.snapshot(), shape) == ((), (NodeName("n"),))
+
+
 @given(clusters.clusters(), clusters.shapes, st.randoms(use_true_random=False))
 def test_a_chosen_class_holds_for_nodes_yet_to_come(
     cluster: Cluster, shape: PodShape, dice: random.Random

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -64,8 +65,12 @@ class Report:
 
     def finish(self, *, out: Path = OUT, console: Console | None = None) -> int:
         """Print the tables, write `<out>/<name>.json`; 0 if every floor is kept, else 1."""
-        console = console or Console(width=max(120, Console().width))
-        console.print(_rows_table(self))
+        table = _rows_table(self)
+        if console is None:  # never cut a figure: a longer line is for the terminal to wrap
+            console = Console()
+            wanted = Console(width=1000).measure(table).maximum
+            console.width = max(120, console.width, wanted)
+        console.print(table)
         if self.floors:
             console.print(_floors_table(self))
         out.mkdir(parents=True, exist_ok=True)
@@ -110,7 +115,7 @@ def machine() -> dict[str, Value]:
 
 def _rows_table(report: Report) -> Table:
     columns = list(dict.fromkeys(key for row in report.rows for key in row))
-    table = Table(title=f"{report.name} (seed {report.seed})")
+    table = Table(title=f"{report.name} (seed {report.seed})", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
         numeric = all(not isinstance(row.get(column), str) for row in report.rows)
         table.add_column(column, justify="right" if numeric else "left")

@@ -1,5 +1,6 @@
 """Where a shape may run, said in Slurm's terms: node classes, exclusions, required nodes."""
 
+from bridge import names
 from bridge.errors import BadInput
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
@@ -82,7 +83,11 @@ class Whereabouts:
             required = ()
         known = sorted(wanted & self._side.features)
         if not known and not required:
-            raise BadInput("none of the nodes that can take this pod is registered in Slurm yet")
+            raise BadInput(
+                "none of the nodes that can take this pod is registered in Slurm yet. Those with "
+                f"label {names.EXTERNAL_NODE_LABEL} are within seconds; events on the node say "
+                "what is in the way"
+            )
         nodes = self._cluster.nodes
         return jobspec.Where(
             classes=known,

@@ -108,9 +108,11 @@ def expire_the_token(scene: Scene) -> None:
 
 
 def wait_until_slurm_fails(make: Callable[[Scene], object]) -> Callable[[Scene], None]:
-    """The bridge has noticed before the pod is there: else it might just slip in."""
+    """The bridge knows Slurm's nodes, and has noticed before the pod is there to slip in."""
 
     def make_and_wait(scene: Scene) -> None:
+        scene.arena.create(manifests.pod("before", NAMESPACE, gpus=1))
+        scene.arena.wait_bound("before")
         make(scene)
         wait_for("noticed", lambda: "slurm" in scene.arena.bridge.ready(), seconds=40)
 

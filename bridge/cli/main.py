@@ -23,6 +23,7 @@ from bridge import config, errors
 from bridge.cli import config as config_commands
 from bridge.cli import demo, run, version
 from bridge.cli import invocation as invocations
+from bridge.cli import slurm as slurm_commands
 
 FAILED: Final = 1
 USAGE: Final = 2
@@ -110,6 +111,7 @@ def application() -> typer.Typer:
     root.command("run")(run.run)
     root.command("demo")(demo.demo)
     root.add_typer(config_commands.commands())
+    root.add_typer(slurm_commands.commands())
     return root
 
 

@@ -52,10 +52,10 @@ docs: $(READY) ## write the pages that come from the code
 	$(PY) -m bridge config reference > docs/configuration.md
 
 .PHONY: test
-test: check unit wheel ## check, unit and flow tests, and the wheel in an empty environment
+test: check unit wheel ## check, unit, contract and flow tests, and the wheel in empty environments
 
 .PHONY: unit
-unit: $(READY) ## only the unit and flow tests; ARGS="-k name"
+unit: $(READY) ## only the unit, contract and flow tests; ARGS="-k name"
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: wheel

@@ -238,6 +238,8 @@ class App:
             token=slurm.TokenSource.from_file(token_file),
             user=settings.slurm.user,
             timeout_s=settings.slurm.request_timeout_s,
+            tls=slurm.Tls(ca_file=settings.slurm.ca_file),
+            proxy=settings.slurm.proxy,
             clock=clock,
         )
         files = await asyncio.to_thread(_certificates, settings, clock.time())

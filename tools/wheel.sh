@@ -4,6 +4,7 @@
 set -eu
 
 python=$1
+repository=$(pwd)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
@@ -15,3 +16,14 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 venv/bin/slurm-bridge --version
 venv/bin/python -m bridge --help >/dev/null
+
+# bridge.slurm stands alone: the wheel without its dependencies, and what docs/slurm-client.md names.
+"$python" -m venv --without-pip "$scratch/alone"
+"$python" -m pip --disable-pip-version-check --python "$scratch/alone/bin/python" \
+    install --quiet --no-deps "$scratch"/*.whl
+"$python" -m pip --disable-pip-version-check --python "$scratch/alone/bin/python" \
+    install --quiet httpx2 pydantic structlog 2>"$scratch/log" ||  # else it only says what it lacks
+    { cat "$scratch/log" >&2; exit 1; }
+alone/bin/python -c 'import bridge.slurm'
+cd "$repository"
+"$python" -m tests.contract.examples "$scratch/alone/bin/python"

@@ -154,6 +154,8 @@ def _with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[
             token=token,
             user=settings.slurm.user,
             timeout_s=settings.slurm.request_timeout_s,
+            tls=slurm.Tls(ca_file=settings.slurm.ca_file),
+            proxy=settings.slurm.proxy,
         ) as client:
             return await do(client)
 

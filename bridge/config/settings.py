@@ -55,7 +55,11 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Url = Annotated[str, AfterValidator(_url)]
+def _endpoint(text: str) -> str:
+    return text if re.match(r"^unix:///\S", text) else _url(text)
+
+
+Url = Annotated[str, AfterValidator(_endpoint)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -63,7 +67,11 @@ class SlurmSettings(Section):
     """How to reach and use Slurm."""
 
     endpoints: tuple[Url, ...] = ()
-    """URLs of slurmrestd, tried in order."""
+    """URLs of slurmrestd, tried in order: http, https, or a socket (`unix:///run/rest.sock`)."""
+    ca_file: str = ""
+    """CA of https endpoints, as PEM; "" trusts the system's authorities."""
+    proxy: str = ""
+    """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
     token_file: str = ""
     """File with the JWT, read again when it changes. SLURM_JWT_FILE in the environment sets it
     too; "" sends no token (a slurmrestd that trusts its socket)."""

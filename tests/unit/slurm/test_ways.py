@@ -1,0 +1,148 @@
+"""The ways to a slurmrestd: Unix sockets, TLS with one's own CA, a named proxy."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bridge.errors import BadInput
+from bridge.slurm import MalformedAnswer, SlurmClient, Tls, TokenSource, Unavailable
+
+from .clocks import ImpatientClock
+
+_PINGS = b'{"pings": [{"hostname": "h", "responding": true}], "errors": [], "warnings": []}'
+
+
+def _client(endpoint: str, *, tls: Tls | None = None, proxy: str = "") -> SlurmClient:
+    return SlurmClient(
+        endpoints=[endpoint],
+        token=TokenSource.fixed(""),
+        clock=ImpatientClock(),
+        timeout_s=5,
+        tls=tls,
+        proxy=proxy,
+    )
+
+
+class Server:
+    """Answers every request with the same, and keeps the first lines."""
+
+    def __init__(self, body: bytes = _PINGS, kind: str = "application/json") -> None:
+        self.asked: list[str] = []
+        self._body, self._kind = body, kind
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.asked.append(head.split(b"\r\n")[0].decode())
+            said = f"HTTP/1.1 200 OK\r\nContent-Type: {self._kind}\r\nConnection: close\r\n"
+            writer.write(f"{said}Content-Length: {len(self._body)}\r\n\r\n".encode() + self._body)
+            await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def _listening(server: Server, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    listener = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
+    async with listener:
+        yield listener.sockets[0].getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+    """A CA of one's own, which is the server's certificate too."""
+    folder = tmp_path_factory.mktemp("pki")
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "slurmrestd")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    pem, private = folder / "ca.crt", folder / "ca.key"
+    pem.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, private)
+    return pem, context
+
+
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    """slurmrestd that listens on a file is asked through it; one that isn't there is away."""
+    server = Server()
+    path = tmp_path / "rest.sock"
+    listener = await asyncio.start_unix_server(server, str(path))
+    async with listener, _client(f"unix://{path}") as client:
+        await client.ping()
+    assert server.asked[-1] == "GET /slurm/v0.0.45/ping/ HTTP/1.1"
+    async with _client(f"unix://{tmp_path}/nobody.sock") as client:
+        with pytest.raises(Unavailable, match=r"nobody\.sock"):
+            await client.ping()
+
+
+async def test_ones_own_authority(authority: tuple[Path, ssl.SSLContext]) -> None:
+    """Trusted when named; otherwise nothing is sent, and that is said."""
+    pem, context = authority
+    server = Server()
+    async with _listening(server, context) as port:
+        async with _client(f"https://127.0.0.1:{port}", tls=Tls(ca_file=str(pem))) as client:
+            await client.ping()
+        asked = len(server.asked)
+        async with _client(f"https://127.0.0.1:{port}") as client:
+            with pytest.raises(Unavailable, match=r"(?i)certificate"):
+                await client.ping()
+        assert len(server.asked) == asked
+
+
+async def test_a_named_proxy_is_used() -> None:
+    """The request goes to it, with the whole address; its error page is named as a web page."""
+    proxy = Server(b"<html><title>Access denied</title></html>", "text/html")
+    async with (
+        _listening(proxy) as port,
+        _client("http://slurm.example:6820", proxy=f"http://127.0.0.1:{port}") as client,
+    ):
+        with pytest.raises(MalformedAnswer, match="web page titled 'Access denied'"):
+            await client.ping()
+    assert proxy.asked[0].startswith("GET http://slurm.example:6820/slurm/")
+
+
+@pytest.mark.parametrize("endpoint", ["slurm:6820", "ftp://slurm", "unix://relative", "http://"])
+def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
+    """With how to write one."""
+    with pytest.raises(BadInput, match=r"unix:///run"):
+        _client(endpoint)
+
+
+def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
+    """Missing, or no certificate."""
+    for path in (tmp_path / "none.crt", Path(__file__)):
+        with pytest.raises(BadInput, match=path.name):
+            _client("https://slurm", tls=Tls(ca_file=str(path)))

@@ -39,6 +39,8 @@ _REREAD_HOLDING_AFTER_S = 10.0
 _BUSY_S = 10.0
 """For so long after a change of state the whole budget is used; later a tenth of it."""
 _REST_SHARE = 0.1
+_HOLDING_PRICE = 2.0
+"""Of the budget, for the large record of a job that holds nodes."""
 _HURRY_FOR_S = 3.0
 """So long the looks are quick for a job that could not be read whole; then it waits its turn."""
 
@@ -390,7 +392,7 @@ class JobWatcher:
                     break
                 self._later[job_id] = None
                 self._work.set()
-                allowance -= 1.0
+                allowance -= 1.0 if job_id in self._waiting else _HOLDING_PRICE
 
     def _due(self, now_s: float) -> SlurmJobId | None:
         """The job whose reading is most overdue; it goes to the end of its queue."""

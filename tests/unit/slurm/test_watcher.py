@@ -567,3 +567,18 @@ async def test_the_age_of_details_is_that_of_the_oldest() -> None:
         world.slurm.error = Unavailable("away")
         await world.pass_time(100)
         assert world.watcher.details_age_s == 100
+
+
+@pytest.mark.parametrize(("state", "reads"), [("PENDING", 120), ("RUNNING", 60)])
+async def test_the_large_records_of_running_jobs_count_twice(state: str, reads: int) -> None:
+    """At rest two small records a second are read again, or one large one."""
+
+    def prepare(slurm: FakeSlurm) -> None:
+        for number in range(1, 501):
+            slurm.put(SlurmJobId(number), state)
+
+    async with _world(prepare, all_jobs=True) as world:
+        await world.pass_time(30)
+        world.slurm.reads.clear()
+        await world.pass_time(60)
+        assert len(world.slurm.reads) == pytest.approx(reads, abs=3)

@@ -23,8 +23,6 @@ from bridge.model.ids import NodeName
 from bridge.placement.paths import Path, path_in
 from bridge.placement.snapshot import Layout, Snapshot
 
-NaturalKey = tuple[tuple[str | tuple[int, str], ...], str]
-
 UNKNOWN = np.iinfo(np.int32).max
 """Rank of nodes that the snapshot does not know: after all others."""
 NOWHERE = UNKNOWN - 1
@@ -50,16 +48,18 @@ class Tree:
         return len(self.ancestors)
 
 
-def natural(name: str) -> NaturalKey:
-    """A sort key in which node-2 comes before node-10: text and numbers take turns.
+def natural(name: str) -> tuple[str, str]:
+    """A sort key in which node-2 comes before node-10: numbers in it count by their value.
 
-    Numbers of any length count; names that differ in leading zeros only are still ordered.
+    Numbers of any length; names that differ in leading zeros only are still ordered.
     """
-    parts = _DIGITS.split(name)
-    return tuple(
-        (len(part.lstrip("0")), part.lstrip("0")) if index % 2 else part
-        for index, part in enumerate(parts)
-    ), name
+    return _DIGITS.sub(_by_value, name), name
+
+
+def _by_value(digits: re.Match[str]) -> str:
+    """Longer numbers after shorter ones, and all before any other text."""
+    number = digits[0].lstrip("0")
+    return f"\0{chr(len(number))}{number}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,4 +200,4 @@ def _ancestors(paths: Sequence[Path], depth: int) -> npt.NDArray[np.int32]:
     return ancestors
 
 
-_DIGITS = re.compile(r"(\d+)", re.ASCII)
+_DIGITS = re.compile(r"\d+", re.ASCII)

@@ -1,12 +1,10 @@
 """Query paths do not loop over nodes in Python: the work of the interpreter is counted."""
 
-import sys
 from collections.abc import Callable
-from types import FrameType
-from typing import Any
 
 import pytest
 
+from bench.steps import steps
 from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
@@ -61,30 +59,6 @@ def cluster(size: int) -> NodeTable:
     return table
 
 
-def work(query: Callable[[], object]) -> int:
-    """Lines of Python executed and functions called (C functions too) by a query."""
-    count = 0
-
-    def each_line(frame: FrameType, event: str, argument: Any) -> Any:
-        nonlocal count
-        count += 1
-        return each_line
-
-    def each_call(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    traced, profiled = sys.gettrace(), sys.getprofile()
-    sys.settrace(each_line)
-    sys.setprofile(each_call)
-    try:
-        query()
-    finally:
-        sys.setprofile(profiled)
-        sys.settrace(traced)
-    return count
-
-
 QUERIES: dict[str, Callable[[Snapshot], object]] = {
     "feasible ever": lambda snapshot: feasible(snapshot, SHAPE, now=False),
     "feasible now": lambda snapshot: feasible(snapshot, SHAPE, now=True),
@@ -99,6 +73,10 @@ QUERIES: dict[str, Callable[[Snapshot], object]] = {
     "assign": lambda snapshot: assign(
         snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"}
     ),
+    "assign, shapes that differ": lambda snapshot: assign(
+        snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"},
+        shapes=[PodShape(), *[GANG.shape] * 15],
+    ),
     "what if": lambda snapshot: slots(
         what_if(snapshot, ended=[PodUid("p1")], drained=[NodeName("n2")]), SHAPE
     ),
@@ -112,8 +90,8 @@ def test_a_query_costs_the_interpreter_the_same_at_any_size(name: str) -> None:
     costs = []
     for size in (60, 1200):
         snapshot = cluster(size).snapshot()
-        cold = work(lambda: QUERIES[name](snapshot))  # noqa: B023
-        warm = work(lambda: QUERIES[name](snapshot))  # noqa: B023
+        cold = steps(lambda: QUERIES[name](snapshot))  # noqa: B023
+        warm = steps(lambda: QUERIES[name](snapshot))  # noqa: B023
         costs.append((cold, warm))
     assert costs[0] == costs[1]
     assert costs[0][0] > 10
@@ -136,12 +114,12 @@ def test_updating_a_node_and_taking_a_snapshot_costs_the_same_at_any_size() -> N
             table.vacate(PodUid("new"))
             kept[:] = [table.snapshot()]
 
-        costs.append([work(step) for step in (change, undo, change)])
+        costs.append([steps(step) for step in (change, undo, change)])
     assert costs[0] == costs[1]
 
 
 def test_the_counter_sees_a_loop() -> None:
     """A loop over nodes would be seen: the measure itself is tested."""
     few, many = (cluster(size).snapshot() for size in (60, 1200))
-    loops = [work(lambda: [str(name) for name in one.names]) for one in (few, many)]  # noqa: B023
+    loops = [steps(lambda: [str(name) for name in one.names]) for one in (few, many)]  # noqa: B023
     assert loops[1] > 10 * loops[0]

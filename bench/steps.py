@@ -4,6 +4,7 @@ A count does not depend on the machine, and it shows what times hide: whether a 
 nodes in Python. The work that numpy does inside a call counts as one step.
 """
 
+import gc
 import sys
 from collections.abc import Callable
 from types import FrameType
@@ -23,7 +24,8 @@ def steps(query: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    traced, profiled = sys.gettrace(), sys.getprofile()
+    traced, profiled, collects = sys.gettrace(), sys.getprofile(), gc.isenabled()
+    gc.disable()  # what others do at a collection would be counted
     sys.settrace(each_line)
     sys.setprofile(each_call)
     try:
@@ -31,4 +33,6 @@ def steps(query: Callable[[], object]) -> int:
     finally:
         sys.setprofile(profiled)
         sys.settrace(traced)
+        if collects:
+            gc.enable()
     return count

@@ -23,6 +23,7 @@ IGNORED = "instance-id"
 KEYS = ("zone", "kind", "rank", IGNORED, "kubernetes.io/hostname")
 VALUES = ("a", "b", "c", "1", "2", "10", "-3", "+4", "0x1", "")
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
+MIG, HUGE = "nvidia.com/mig-1g.10gb", "hugepages-2Mi"
 
 names = st.sampled_from([NodeName(f"node-{number}") for number in (1, 2, 3, 10, 11, 20)])
 pods = st.sampled_from([PodUid(f"pod-{number}") for number in range(12)])
@@ -48,16 +49,23 @@ tolerations = st.builds(
 )  # fmt: skip
 
 
+_RARE: tuple[dict[str, int], ...] = (
+    {}, {}, {}, {HUGE: 2 << 20}, {MIG: 1}, {HUGE: 4 << 20, MIG: 2}
+)  # fmt: skip
+
+
 def resources(most: int, least: int = 0) -> st.SearchStrategy[Resources]:
-    """Amounts so small that nodes fill up."""
-    pieces = st.integers(least, most)
-    return st.builds(
-        lambda cpu, memory, disk, gpu, efa: Resources(
-            cpu * 500, memory << 30, disk << 30,
-            tuple((key, count) for key, count in ((GPU, gpu), (EFA, efa)) if count),
-        ),
-        pieces, pieces, pieces, pieces, pieces,
-    )  # fmt: skip
+    """Amounts so small that nodes fill up; hugepages and MIG profiles now and then (always with
+    `least`).
+    """
+
+    def build(cpu: int, memory: int, disk: int, gpu: int, efa: int) -> Resources:
+        rare = _RARE[-1 if least else (cpu + memory + disk + gpu + efa) % len(_RARE)]
+        pieces = sorted({GPU: gpu, EFA: efa, **rare}.items())
+        extended = tuple((key, count) for key, count in pieces if count)
+        return Resources(cpu * 500, memory << 30, disk << 30, extended)
+
+    return st.builds(build, *[st.integers(least, most)] * 5)
 
 
 requirements = st.builds(

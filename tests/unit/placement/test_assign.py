@@ -4,6 +4,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given
@@ -287,6 +288,68 @@ def test_a_grant_that_is_just_enough_is_dealt_at_the_optimum(case: Case) -> None
     if isinstance(result, Assignment) and total == case.gang.size:
         snapshot = clusters.table_of(case.cluster).snapshot()
         assert distance(snapshot, result.nodes) == optimum(case, snapshot)
+
+
+@dataclass(frozen=True)
+class Racks:
+    """Nodes by name with their rack (None: in none), slots granted on each, and a gang."""
+
+    racks: tuple[str | None, ...]
+    room: tuple[int, ...]
+    size: int
+    apart: tuple[str, ...]
+    together: tuple[str, ...]
+
+    def labels(self, place: int) -> dict[str, str]:
+        """Racks a and b are in one zone."""
+        rack = self.racks[place]
+        zone = {} if rack is None else {"rack": rack, "zone": {"a": "x", "b": "x"}.get(rack, "y")}
+        return {"host": f"n{place}"} | zone
+
+    def allowed(self, places: Sequence[int]) -> bool:
+        """By the definition: no two, or all, in one domain."""
+        labels = [self.labels(place) for place in places]
+        alone = [[one[key] for one in labels if key in one] for key in self.apart]
+        same = [{one.get(key) for one in labels} for key in self.together]
+        return all(len(set(one)) == len(one) for one in alone) and all(
+            len(one) == 1 and None not in one for one in same
+        )
+
+    def possible(self) -> bool:
+        """By trying all dealings."""
+        every = [place for place, room in enumerate(self.room) for _ in range(room)]
+        return any(map(self.allowed, combinations(every, self.size)))
+
+
+_KEYS = (((), ("rack",)), ((), ("zone", "rack")), (("host",), ("zone",)), (("rack",), ()),
+         (("host", "zone"), ()), (("zone", "rack"), ()))  # fmt: skip
+"""Keys to be apart by and keys to be together by."""
+
+
+@given(
+    st.builds(
+        lambda racks, room, size, keys: Racks(tuple(racks), tuple(room), size, *keys),
+        st.lists(st.sampled_from(("a", "b", "c", None)), min_size=5, max_size=5),
+        st.lists(st.integers(0, 3), min_size=5, max_size=5),
+        st.integers(1, 4),
+        st.sampled_from(_KEYS),
+    )
+)
+def test_members_together_and_apart_exactly(racks: Racks) -> None:
+    """A dealing that keeps to affinity among members is found if and only if there is one."""
+    table = NodeTable(scheduler_name=OURS)
+    grants = []
+    for number, room in enumerate(racks.room):
+        table.upsert(a_node(f"n{number}", labels=racks.labels(number)))
+        gres = (Gres("gpu", "", room),)
+        grants.append(NodeGrant(SlurmNodeName(f"n{number}"), 64, 1 << 20, gres))
+    gang = gpus(1, racks.size, apart=racks.apart, together=racks.together)
+    result = place(table, gang, *grants)
+    assert isinstance(result, Assignment) == racks.possible()
+    if isinstance(result, Assignment):
+        places = [int(name[1:]) for name in result.nodes]
+        assert racks.allowed(places)
+        assert all(count <= racks.room[one] for one, count in Counter(places).items())
 
 
 # -- cases by hand ---------------------------------------------------------------------------------

@@ -37,14 +37,22 @@ def wanting(key: str, *values: str) -> PodShape:
 
 @given(clusters.clusters(), clusters.shapes)
 def test_classes_and_names_are_complete(cluster: Cluster, shape: PodShape) -> None:
-    """A node passes selectors and lasting taints if and only if its class or its name is chosen."""
+    """A node passes selectors and lasting taints if and only if its class or its name is chosen;
+    and if and only if its class is in the choice and itself is not excluded."""
     snapshot = clusters.table_of(cluster).snapshot()
     chosen, named = feasible_classes(snapshot, shape)
-    assert not set(named) & {n for c in chosen for n in classes(snapshot)[c]}
+    choice, members = choose(snapshot, shape), classes(snapshot)
+    assert not set(named) & {n for c in chosen for n in members[c]}
+    assert set(choice.excluded) <= {n for c in choice.classes for n in members[c]}
+    passing = set()
     for name, node in cluster.nodes.items():
         lasting = [taint for taint in node.taints if not taint.key.startswith(STATE)]
         expected = selected(node, shape) and tolerated(lasting, shape)
-        assert (class_of(snapshot, name) in chosen or name in named) == expected
+        key = class_of(snapshot, name)
+        assert (key in chosen or name in named) == expected
+        assert (key in choice.classes and name not in choice.excluded) == expected
+        passing |= {name} if expected else set()
+    assert choice.only is None or passing == {choice.only}
 
 
 def test_no_class_promises_the_absence_of_a_label_that_names_single_nodes() -> None:
@@ -216,23 +224,6 @@ def test_too_many_nodes_on_a_wide_key_are_refused_with_its_name() -> None:
     ) as caught:
         feasible_classes(snapshot, PodShape(affinity_terms=(term,)))
     assert caught.value.field == "spec.affinity.nodeAffinity"
-
-
-@given(clusters.clusters(), clusters.shapes)
-def test_a_choice_is_exact(cluster: Cluster, shape: PodShape) -> None:
-    """Nodes of the chosen classes but the excluded are those that may take it, no more, no less."""
-    snapshot = clusters.table_of(cluster).snapshot()
-    choice = choose(snapshot, shape)
-    members = classes(snapshot)
-    chosen = {name for key in choice.classes for name in members[key]}
-    assert set(choice.excluded) <= chosen
-    expected = set()
-    for name, node in cluster.nodes.items():
-        lasting = [taint for taint in node.taints if not taint.key.startswith(STATE)]
-        if selected(node, shape) and tolerated(lasting, shape):
-            expected.add(name)
-    assert chosen - set(choice.excluded) == expected
-    assert choice.only is None or expected == {choice.only}
 
 
 def test_a_bad_node_can_be_avoided_by_name() -> None:

@@ -134,7 +134,6 @@ def cases(draw: st.DrawFn) -> Case:
 
 
 @given(cases())
-@settings(max_examples=150)
 def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
     """Assigned if and only if some dealing fits; then within every dimension of both sides, and
     ranks no further apart than by the greedy rule."""

@@ -40,7 +40,8 @@ def table(*nodes: object) -> NodeTable:
 
 @given(clusters.clusters(), clusters.shapes)
 def test_first_failures_equal_the_oracle(cluster: Cluster, shape: PodShape) -> None:
-    """For every node, ever and now, the first failing predicate is the one the oracle finds."""
+    """For every node, ever and now, the first failing predicate is the one the oracle finds; the
+    counts in the summary add up to the number of nodes."""
     snapshot = clusters.table_of(cluster).snapshot()
     for now in (False, True):
         found = feasible(snapshot, shape, now=now)
@@ -50,6 +51,8 @@ def test_first_failures_equal_the_oracle(cluster: Cluster, shape: PodShape) -> N
             assert Predicate(found.first_failure[rows[name]]).name == expected
             assert found.mask[rows[name]] == (expected == "FITS")
         assert set(found.names()) <= cluster.nodes.keys()
+        parts = [part for part in found.summary().split("; ") if part[0].isdigit()]
+        assert sum(int(part.split()[0]) for part in parts) == len(cluster.nodes)
 
 
 @given(clusters.clusters(), clusters.shapes, clusters.resources(2))
@@ -66,14 +69,6 @@ def test_check_node_equals_the_oracle_with_the_extra_asked(
         assert (reason is None) == (expected == "FITS")
         if reason is not None and plain not in ("FITS",):
             assert reason.startswith(f"node {name}: ")
-
-
-@given(clusters.clusters(), clusters.shapes)
-def test_a_summary_counts_every_node_once(cluster: Cluster, shape: PodShape) -> None:
-    """The counts in a summary add up to the number of nodes."""
-    summary = feasible(clusters.table_of(cluster).snapshot(), shape, now=True).summary()
-    counts = [int(part.split()[0]) for part in summary.split("; ") if part[0].isdigit()]
-    assert sum(counts) == len(cluster.nodes)
 
 
 def test_a_summary_says_what_is_in_the_way_on_how_many_nodes() -> None:

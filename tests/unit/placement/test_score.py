@@ -45,11 +45,18 @@ def test_scores_are_integers_from_0_to_10_by_candidate(
     scheduled: list[NodeName],
     weights: dict[NodeName, int],
 ) -> None:
-    """Whatever the inputs; unknown nodes get 0; the same node gets the same score."""
+    """Whatever the inputs and the order of rows; unknown nodes get 0; the same node gets the same
+    score."""
     snapshot = clusters.table_of(cluster).snapshot()
     scores = score(
         snapshot, shape, candidates, near=near, scheduled=scheduled, node_weights=weights
     )
+    other_rows = Cluster(dict(reversed(cluster.nodes.items())), cluster.pods)
+    again = score(
+        clusters.table_of(other_rows).snapshot(), shape, candidates,
+        near=near, scheduled=scheduled, node_weights=weights,
+    )  # fmt: skip
+    assert again.tolist() == scores.tolist()
     assert scores.shape == (len(candidates),)
     assert scores.dtype == np.int64
     assert all(0 <= one <= 10 for one in scores)

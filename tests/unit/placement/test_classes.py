@@ -38,8 +38,10 @@ def wanting(key: str, *values: str) -> PodShape:
 @given(clusters.clusters(), clusters.shapes)
 def test_classes_and_names_are_complete(cluster: Cluster, shape: PodShape) -> None:
     """A node passes selectors and lasting taints if and only if its class or its name is chosen;
-    and if and only if its class is in the choice and itself is not excluded."""
-    snapshot = clusters.table_of(cluster).snapshot()
+    and if and only if its class is in the choice and itself is not excluded. A chosen class holds
+    for nodes yet to come too, whatever their name and wide labels are."""
+    table_now = clusters.table_of(cluster)
+    snapshot = table_now.snapshot()
     chosen, named = feasible_classes(snapshot, shape)
     choice, members = choose(snapshot, shape), classes(snapshot)
     assert not set(named) & {n for c in chosen for n in members[c]}
@@ -53,6 +55,14 @@ def test_classes_and_names_are_complete(cluster: Cluster, shape: PodShape) -> No
         assert (key in choice.classes and name not in choice.excluded) == expected
         passing |= {name} if expected else set()
     assert choice.only is None or passing == {choice.only}
+    for node in cluster.nodes.values():
+        labels = {**node.labels, "kubernetes.io/hostname": "new-7"}
+        twin = replace(node, name=NodeName("twin"), labels=labels)
+        table_now.upsert(twin)
+        later = table_now.snapshot()
+        table_now.remove(twin.name)
+        if class_of(later, twin.name) in chosen and class_of(later, node.name) in chosen:
+            assert selected(twin, shape)
 
 
 def test_no_class_promises_the_absence_of_a_label_that_names_single_nodes() -> None:
@@ -62,23 +72,6 @@ def test_no_class_promises_the_absence_of_a_label_that_names_single_nodes() -> N
     absent = Requirement("kubernetes.io/hostname", "DoesNotExist")
     shape = PodShape(affinity_terms=(NodeSelectorTerm(expressions=(absent,)),))
     assert feasible_classes(table.snapshot(), shape) == ((), (NodeName("n"),))
-
-
-@given(clusters.clusters(), clusters.shapes, st.randoms(use_true_random=False))
-def test_a_chosen_class_holds_for_nodes_yet_to_come(
-    cluster: Cluster, shape: PodShape, dice: random.Random
-) -> None:
-    """A new node of a chosen class may take the shape, whatever its name and wide labels are."""
-    table_now = clusters.table_of(cluster)
-    chosen, _ = feasible_classes(table_now.snapshot(), shape)
-    for node in list(cluster.nodes.values()):
-        labels = {**node.labels, "kubernetes.io/hostname": f"new-{dice.randrange(99)}"}
-        twin = replace(node, name=NodeName("twin"), labels=labels)
-        table_now.upsert(twin)
-        snapshot = table_now.snapshot()
-        table_now.remove(twin.name)
-        if class_of(snapshot, twin.name) in chosen and class_of(snapshot, node.name) in chosen:
-            assert selected(twin, shape)
 
 
 @given(st.lists(clusters.nodes, max_size=6), st.randoms(use_true_random=False))

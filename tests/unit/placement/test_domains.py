@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
@@ -57,6 +57,7 @@ def test_requirements_say_what_kubernetes_says(
     }
 
 
+@settings(max_examples=60)
 @given(
     st.lists(clusters.nodes, max_size=6), clusters.shapes, counts,
     st.lists(keys, min_size=1, max_size=2, unique=True), st.integers(1, 3),

@@ -155,7 +155,7 @@ def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
 
 
 @given(cases(), st.data())
-@settings(max_examples=50)
+@settings(max_examples=30)
 def test_a_replacement_gets_the_node_of_the_one_it_replaces(
     case: Case, data: st.DataObject
 ) -> None:

@@ -18,7 +18,7 @@ from bridge.placement.snapshot import MOST, Snapshot
 HIGHEST = 10
 """kube-scheduler's extender scores end here."""
 
-SCARCE = ("gpu", "efa", "neuron")
+SCARCE = ("gpu", "mig-", "efa", "neuron", "tpu", "gaudi", "rdma")
 """An extended resource whose name has one of these is worth keeping whole."""
 
 Rows = npt.NDArray[np.intp]
@@ -93,6 +93,16 @@ def score_rows(
     topology: str = "",
 ) -> npt.NDArray[np.int64]:
     """`score` for rows of the snapshot; `node_weights` and `tiers` (rows,)."""
+    known = rows >= 0
+    if not known.all():
+        scores = np.zeros(len(rows), dtype=np.int64)
+        scores[known] = score_rows(
+            snapshot, shape, rows[known], near=near, scheduled=scheduled,
+            node_weights=None if node_weights is None else node_weights[known],
+            tiers=None if tiers is None else tiers[known],
+            weights=weights, topology=topology,
+        )  # fmt: skip
+        return scores
     if not len(rows):
         return np.zeros(0, dtype=np.int64)
     total = np.zeros(len(rows), dtype=np.float64)
@@ -111,7 +121,6 @@ def score_rows(
             counted += weight
     total *= HIGHEST / counted if counted else 0.0
     np.rint(total, out=total)
-    total[rows < 0] = 0
     return total.astype(np.int64)
 
 
@@ -121,9 +130,9 @@ def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | N
     """
     asked = dict(shape.requests.extended)
     packing, waste = _Mean(len(rows)), _Mean(len(rows))
-    for name, line in snapshot.resources.items():
-        if not any(word in name for word in SCARCE):
-            continue
+    scarce = (name for name in snapshot.resources if any(word in name for word in SCARCE))
+    for name in sorted(scarce):  # by name: a sum of fractions depends on their order
+        line = snapshot.resources[name]
         whole = snapshot.allocatable[line].take(rows)
         if not whole.any():
             continue

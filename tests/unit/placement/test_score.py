@@ -1,5 +1,8 @@
 """Scores: integers 0 to 10, each term in its direction."""
 
+from dataclasses import replace
+from itertools import permutations
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -119,6 +122,42 @@ def test_weights_decide_between_terms(weights: ScoreWeights, expected: list[int]
     assert scores.tolist() == expected
 
 
+def test_nodes_that_are_gone_change_no_score() -> None:
+    """Neither their row, nor what Slurm says of them, counts for the candidates that exist."""
+    nodes = table(a1=0, a2=0, z9=8).snapshot()
+    weights = {NodeName("a1"): 5, NodeName("a2"): 6, NodeName("gone"): 1}
+    alone = score(nodes, PLAIN, names("a1", "a2"), node_weights=weights, tiers=weights)
+    beside = score(nodes, PLAIN, names("gone", "a1", "a2"), node_weights=weights, tiers=weights)
+    assert beside.tolist() == [0, *alone.tolist()]
+
+
 def test_no_candidates_no_scores() -> None:
     """An empty list is answered by an empty array."""
     assert score(table().snapshot(), PLAIN, []).tolist() == []
+
+
+def test_the_order_in_which_resources_are_seen_changes_no_score() -> None:
+    """Shares of 1, 12 and 20 of 20 devices: their sum is rounded the same in any order."""
+    asked = {"a/gpu": 1, "b/gpu": 12, "c/gpu": 20}
+    shape = PodShape(requests=Resources(extended=tuple(asked.items())))
+    found = set()
+    for order in permutations(asked):
+        made = NodeTable(scheduler_name=OURS)
+        for name in order:
+            other = Resources(extended=((name, 1),))
+            made.upsert(replace(a_node(name.replace("/", "-")), allocatable=other))
+        whole = Resources(extended=tuple((name, 20) for name in asked))
+        made.upsert(replace(a_node("n"), allocatable=whole))
+        found.add(int(score(made.snapshot(), shape, names("n"))[0]))
+    assert len(found) == 1
+
+
+@pytest.mark.parametrize("device", ["nvidia.com/mig-1g.10gb", "google.com/tpu", "rdma/hca"])
+def test_every_kind_of_device_is_worth_keeping_whole(device: str) -> None:
+    """MIG slices, TPUs and InfiniBand adapters as GPUs; hugepages and the like are not devices."""
+    made = NodeTable(scheduler_name=OURS)
+    for name, resource in (("with", device), ("without", "hugepages-2Mi")):
+        amounts = Resources(64000, 1 << 40, 0, ((resource, 8),))
+        made.upsert(replace(a_node(name), allocatable=amounts))
+    idle, none = score(made.snapshot(), PLAIN, names("with", "without"))
+    assert idle < none

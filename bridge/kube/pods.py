@@ -220,23 +220,31 @@ def _completion_index(meta: wire.Meta) -> int | None:
     return None
 
 
-def _allocated(status: wire.PodStatus) -> Condition | None:
+def _condition(status: wire.PodStatus, kind: str) -> wire.ConditionWire:
+    """The pod's condition of that type; empty where it has none."""
     for one in status.get("conditions") or ():
-        if one.get("type") == names.ALLOCATED_CONDITION:
-            return Condition(
-                type=names.ALLOCATED_CONDITION,
-                status=sys.intern(one.get("status", "Unknown")),
-                reason=sys.intern(one.get("reason") or ""),
-                message=sys.intern(one.get("message") or ""),
-            )
-    return None
+        if one.get("type") == kind:
+            return one
+    return {}
+
+
+def _allocated(status: wire.PodStatus) -> Condition | None:
+    one = _condition(status, names.ALLOCATED_CONDITION)
+    if not one:
+        return None
+    return Condition(
+        type=names.ALLOCATED_CONDITION,
+        status=sys.intern(one.get("status", "Unknown")),
+        reason=sys.intern(one.get("reason") or ""),
+        message=sys.intern(one.get("message") or ""),
+    )
 
 
 def _unschedulable(status: wire.PodStatus) -> str:
-    for one in status.get("conditions") or ():
-        if one.get("type") == "PodScheduled" and one.get("reason") == "Unschedulable":
-            return sys.intern(one.get("message") or "Unschedulable")
-    return ""
+    one = _condition(status, "PodScheduled")
+    if one.get("reason") != "Unschedulable":
+        return ""
+    return sys.intern(one.get("message") or "Unschedulable")
 
 
 def _volume_claims(meta: wire.Meta, spec: wire.PodSpec) -> tuple[str, ...]:

@@ -238,9 +238,11 @@ class Reflector(Generic[Row]):
             self._garbled = 0
         asked_s = error.retry_after_s if isinstance(error, errors.Throttled) else 0.0
         wait_s = self._backoff.next_s(at_least_s=asked_s)
-        if self._outage is not None and isinstance(error, errors.Unavailable):
-            self._outage.failed(error, of=self.name)  # told once for all, and when it ends
-        tell = _log.debug if isinstance(error, errors.Unavailable) else _log.info
+        tell = _log.info
+        if isinstance(error, errors.Unavailable):
+            tell = _log.debug
+            if self._outage is not None:
+                self._outage.failed(error, of=self.name)  # told once for all, and when it ends
         tell(
             "reflector.retrying",
             name=self.name,

@@ -64,7 +64,6 @@ class GangMachine:
         self._submitted_at_s = 0.0
         self._empty_since_s: float | None = None
         self._written: dict[PodUid, tuple[Condition | None, float]] = {}
-        self._updated_to: JobSpec | None = None
         self._wakes: list[float] = []
 
     # -- input ---------------------------------------------------------------------------------
@@ -93,7 +92,7 @@ class GangMachine:
                 self._take_members(event, out)
             case ev.Submitted():
                 self._submitting, self._failures, self._trouble = False, 0, ""
-                self.job_id, self.spec, self._updated_to = event.job_id, event.spec, None
+                self.job_id, self.spec = event.job_id, event.spec
                 self._submitted_at_s = now_s
             case ev.SubmitFailed():
                 self._submitting = False
@@ -129,7 +128,7 @@ class GangMachine:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
             case ev.UpdateFailed(job_id) if job_id == self.job_id:
-                self.spec = self._updated_to = None
+                self.spec = None
                 self._review_at_s = now_s + self._tuning.refused_retry_s
             case ev.NotTold(pod) if pod in self._written and pod in self.pods:
                 self._written[pod] = (self.pods[pod].allocated, self._written[pod][1])
@@ -185,13 +184,12 @@ class GangMachine:
         if self.facts is None or not self.facts.waits:
             return
         if not self.facts.stranded:
-            if spec in (self.spec, self._updated_to):
+            if spec == self.spec:
                 return
             if self.spec is None and self.facts.matches(spec):
                 self.spec = spec  # after a restart: Slurm has it already
                 return
         assert self.job_id is not None
-        self._updated_to = spec
         out.append(do.UpdateJob(self.job_id, self.spec, spec))
         self.spec = spec
 
@@ -517,7 +515,7 @@ class GangMachine:
         if self.job_id is None:
             return
         self.job_id = self.facts = self.spec = self._room = None
-        self._updated_to = self._cancel_at_s = self._empty_since_s = self._review_at_s = None
+        self._cancel_at_s = self._empty_since_s = self._review_at_s = None
         self._placing = False
         self._pinning.clear()
         self.generation += 1

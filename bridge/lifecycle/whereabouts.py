@@ -54,10 +54,12 @@ class Whereabouts:
             self._known.clear()
 
     def has_room(self, shape: PodShape, size: int) -> bool:
-        """Whether Kubernetes' side of it looks as if `size` pods of this shape could start now."""
-        snapshot = self._cluster.table.snapshot()
-        free = int(feasible(snapshot, shape, now=True).mask.sum())
-        return free * max(1, densest(snapshot, shape)) >= size
+        """Whether Kubernetes' side of it looks as if `size` pods of this shape could start now.
+
+        Raises BadInput where `of` does.
+        """
+        free = int(feasible(self._cluster.table.snapshot(), shape, now=True).mask.sum())
+        return free * max(1, self.of(shape, ()).tasks_per_node) >= size
 
     def _find(
         self, snapshot: Snapshot, shape: PodShape, excluded: tuple[NodeName, ...]

@@ -17,6 +17,7 @@ from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.news import Outage, Recovered
 from bridge.slurm.nodes import SlurmNode
 from bridge.slurm.pace import BackOff
+from bridge.slurm.poke import sleep_until_poked
 
 _SHARE = 0.02
 """Of the time that looking may take."""
@@ -127,16 +128,7 @@ class NodeWatcher:
                 self._listeners.tell(NodeGone(name, node))
 
     async def _pause(self, seconds: float) -> None:
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(self._poked.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        await sleep_until_poked(self._clock, seconds, self._poked)
         self._poked.clear()
 
 

@@ -26,6 +26,7 @@ from bridge.slurm.jobs import Job
 from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched, about
 from bridge.slurm.pace import BackOff, Pace
+from bridge.slurm.poke import sleep_until_poked
 
 log = structlog.get_logger(__name__)
 
@@ -268,16 +269,7 @@ class JobWatcher:
         if self._failures:
             await self._clock.sleep(seconds)
             return
-        waits = [
-            asyncio.ensure_future(self._clock.sleep(seconds)),
-            asyncio.ensure_future(self._poked.wait()),
-        ]
-        try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for wait in waits:
-                wait.cancel()
-            await asyncio.gather(*waits, return_exceptions=True)
+        await sleep_until_poked(self._clock, seconds, self._poked)
         if self._poked.is_set():
             self._poked.clear()
             await self._clock.sleep(self._quick_s)

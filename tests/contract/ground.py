@@ -6,17 +6,20 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.slurm import (
     Job,
     JobDescription,
     JobNotFound,
+    JobWatcher,
     NodeBusy,
     NodeDefinition,
     NotFound,
     SlurmClient,
 )
+from bridge.slurm.news import News
 
 PARTITION = "slurm-bridge"
 GPUS = (Gres("gpu", "h100", 8), Gres("efa", "", 4))
@@ -95,6 +98,21 @@ def a_job(node: SlurmNodeName, **fields: object) -> JobDescription:
         **fields,
     }
     return JobDescription(**said)  # type: ignore[arg-type]
+
+
+@asynccontextmanager
+async def watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
+    """A watcher in step with Slurm, and all that it tells."""
+    watcher = JobWatcher(client, clock=SystemClock())
+    news: list[News] = []
+    watcher.subscribe(news.append)
+    task = asyncio.create_task(watcher.run())
+    try:
+        await watcher.wait_for_sync()
+        yield watcher, news
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 async def running(client: SlurmClient, job_id: SlurmJobId) -> Job:

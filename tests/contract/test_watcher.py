@@ -1,42 +1,23 @@
 """The watcher: what is told of jobs."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId
 from bridge.slurm import (
     JobGone,
     JobSeen,
-    JobWatcher,
     Outage,
-    SlurmClient,
 )
-from bridge.slurm.news import News
-from tests.contract.ground import Ground, a_job, until
+from tests.contract.ground import Ground, a_job, until, watching
 
 CLOCK = SystemClock()
-
-
-@asynccontextmanager
-async def _watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
-    watcher = JobWatcher(client, clock=CLOCK)
-    news: list[News] = []
-    watcher.subscribe(news.append)
-    task = asyncio.create_task(watcher.run())
-    try:
-        await watcher.wait_for_sync()
-        yield watcher, news
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
 
 
 async def test_the_watcher_tells_a_jobs_life(ground: Ground) -> None:
     """Submitted, running with its grant, cancelled: each told, soon after it happened."""
     client = ground.client
-    async with ground.nodes(1) as nodes, _watching(client) as (watcher, news):
+    async with ground.nodes(1) as nodes, watching(client) as (watcher, news):
         job_id = await client.submit(a_job(nodes[0]))
         watcher.track(job_id)
         watcher.poke()
@@ -55,7 +36,7 @@ async def test_the_watcher_tells_a_jobs_life(ground: Ground) -> None:
 async def test_two_hundred_jobs_at_once(ground: Ground) -> None:
     """All are submitted side by side, run, and are seen to; ids are all different."""
     client = ground.client
-    async with ground.nodes(4) as nodes, _watching(client) as (watcher, news):
+    async with ground.nodes(4) as nodes, watching(client) as (watcher, news):
         gate = asyncio.Semaphore(8)
 
         async def submit(number: int) -> SlurmJobId:

@@ -8,26 +8,16 @@ stops slurmctld or compares with scontrol wants the latter.
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx2
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.model.ids import SlurmJobId, SlurmNodeName
-from bridge.model.job import Gres
 from bridge.slurm import (
-    Job,
-    JobDescription,
     JobGone,
-    JobNotFound,
-    JobWatcher,
-    NodeBusy,
-    NodeDefinition,
     NotAuthorised,
-    NotFound,
     Outage,
     Recovered,
     SlurmClient,
@@ -35,16 +25,14 @@ from bridge.slurm import (
     Unavailable,
     hostlist,
 )
-from bridge.slurm.news import News
+from tests.contract.ground import Ground, a_job, until, watching
 from tests.e2e.stack import Settings, Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
 PORT_BASE = 29500
-PARTITION = "slurm-bridge"
 TOPOLOGY = os.environ.get("SLURM_TOPOLOGY", "fabric:root")
 CLOCK = SystemClock()
-GPUS = (Gres("gpu", "h100", 8), Gres("efa", "", 4))
 
 
 @pytest.fixture(scope="module")
@@ -105,98 +93,14 @@ def _client(
     )
 
 
-@asynccontextmanager
-async def _nodes(client: SlurmClient, count: int) -> AsyncIterator[tuple[SlurmNodeName, ...]]:
-    """So many 8-GPU nodes of a class of their own, for as long as the test runs."""
-    run = secrets.token_hex(3)
-    names = tuple(SlurmNodeName(f"t-{run}-{number}.x.internal") for number in range(count))
-    for number, name in enumerate(names):
-        await client.create_node(_definition(name, run, leaf=number % 2))
-    try:
-        yield names
-    finally:
-        for job_id in await client.job_states():
-            try:
-                job = await client.get_job(job_id)
-            except JobNotFound:
-                continue
-            if job.comment == run or job.constraints == f"class-{run}":
-                await client.cancel_job(job_id)
-        for name in names:
-            try:
-                await _until(lambda name=name: _deleted(client, name), "node deleted")  # type: ignore[misc]
-            except NotFound:
-                continue
-
-
-def _definition(name: str, run: str, *, leaf: int = 0) -> NodeDefinition:
-    return NodeDefinition(
-        name=name,
-        address="127.0.0.1",
-        cpus=63,
-        memory_mib=64_000,
-        features=(PARTITION, f"class-{run}"),
-        topology=f"{TOPOLOGY}:spine-{run}:leaf-{run}-{leaf}",
-        gres=GPUS,
-    )
-
-
-async def _deleted(client: SlurmClient, name: SlurmNodeName) -> bool:
-    try:
-        await client.delete_node(name)
-    except NodeBusy:
-        return False
-    return True
-
-
-async def _until(check: Callable[[], object], what: str, *, within_s: float = 60) -> None:
-    """Ask again and again, also a coroutine's maker."""
-    async with asyncio.timeout(within_s):
-        while True:
-            result = check()
-            if asyncio.iscoroutine(result):
-                result = await result
-            if result:
-                return
-            await asyncio.sleep(0.02)
-    raise AssertionError(what)
-
-
-def _class_of(node: SlurmNodeName) -> str:
-    return f"class-{node.split('-')[1]}"
-
-
-def _job(node: SlurmNodeName, **fields: object) -> JobDescription:
-    """A job for the nodes of this test."""
-    said: dict[str, object] = {
-        "name": "e2e",
-        "partition": PARTITION,
-        "tasks": 1,
-        "cpus_per_task": 1,
-        "memory_per_cpu_mib": 100,
-        "constraints": _class_of(node),
-        "user_id": "1000",
-        "group_id": "1000",
-        **fields,
-    }
-    return JobDescription(**said)  # type: ignore[arg-type]
-
-
-async def _running(client: SlurmClient, job_id: SlurmJobId) -> Job:
-    found: list[Job] = []
-
-    async def runs() -> bool:
-        found[:] = [await client.get_job(job_id)]
-        return found[0].running and bool(found[0].grants)
-
-    await _until(runs, f"job {job_id} runs")
-    return found[0]
+def _ground(client: SlurmClient) -> Ground:
+    return Ground(client, "the newest", real=True, topology=TOPOLOGY)
 
 
 async def test_a_lost_answer_is_found_again(own: Stack | None) -> None:
     """The submit was carried out, its answer never came: the id is found, there is one job."""
     transport = Transport()
-    async with _client(own, transport=transport) as client, _nodes(client, 1) as nodes:
+    async with _client(own, transport=transport) as client, _ground(client).nodes(1) as nodes:
         lost: list[str] = []
 
         def lose(request: httpx2.Request) -> bool:
@@ -208,7 +112,7 @@ async def test_a_lost_answer_is_found_again(own: Stack | None) -> None:
         transport.lose = lose
         comment = f"e2e-{secrets.token_hex(8)}"
         before = set(await client.job_states())
-        job_id = await client.submit(_job(nodes[0], admin_comment=comment))
+        job_id = await client.submit(a_job(nodes[0], admin_comment=comment))
         assert lost
         new = set(await client.job_states()) - before
         carrying = [one for one in new if (await client.get_job(one)).admin_comment == comment]
@@ -230,40 +134,26 @@ async def test_a_wrong_token_is_refused_until_it_is_right(
         await client.job_states()
 
 
-@asynccontextmanager
-async def _watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
-    watcher = JobWatcher(client, clock=CLOCK)
-    news: list[News] = []
-    watcher.subscribe(news.append)
-    task = asyncio.create_task(watcher.run())
-    try:
-        await watcher.wait_for_sync()
-        yield watcher, news
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
 async def test_a_restart_of_slurmctld_ends_no_job(only_own: Stack) -> None:
     """An outage and its end are told; the job is the same after it, and nobody was gone."""
     async with (
         _client(only_own) as client,
-        _nodes(client, 1) as nodes,
-        _watching(client) as (watcher, news),
+        _ground(client).nodes(1) as nodes,
+        watching(client) as (watcher, news),
     ):
-        job_id = await client.submit(_job(nodes[0], admin_comment="survivor"))
+        job_id = await client.submit(a_job(nodes[0], admin_comment="survivor"))
         watcher.track(job_id)
-        await _until(lambda: job_id in watcher.jobs and watcher.jobs[job_id].job.running, "runs")
+        await until(lambda: job_id in watcher.jobs and watcher.jobs[job_id].job.running, "runs")
         news.clear()
         only_own.stop("slurmctld", kill=False)
-        await _until(lambda: any(isinstance(one, Outage) for one in news), "outage told")
+        await until(lambda: any(isinstance(one, Outage) for one in news), "outage told")
         with pytest.raises(Unavailable):
             await client.get_job(job_id)
         with pytest.raises(Unavailable):
             await client.cancel_job(job_id)
         assert watcher.jobs[job_id].job.running
         await asyncio.to_thread(only_own.start, "slurmctld")
-        await _until(lambda: any(isinstance(one, Recovered) for one in news), "recovery told")
+        await until(lambda: any(isinstance(one, Recovered) for one in news), "recovery told")
         assert not any(isinstance(one, JobGone) for one in news)
         assert (await client.get_job(job_id)).running
 

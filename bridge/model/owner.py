@@ -1,7 +1,12 @@
-"""The objects that own pods, as far as they decide how pods wait together."""
+"""The objects that own pods, directly or through others, as far as they decide how pods wait.
+
+`Owner` alone is a kind whose spec is not read: it hands down annotations and leads on to its own
+owner. The classes below it are kinds whose spec says how many pods belong together.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
 
 from bridge.model.pod import OwnerReference
 from bridge.model.scheduling import PodShape
@@ -19,23 +24,121 @@ class PodTemplate:
 
 
 @dataclass(frozen=True, slots=True)
-class BatchJob:
-    """A batch/v1 Job; counts are as the API server defaulted them."""
+class Owner:
+    """Any object that owns pods or owners of pods; also what names a group (PodGroup)."""
 
     uid: str
     namespace: str
     name: str
     resource_version: str
+    api_version: str = ""
+    kind: str = ""
+    suspended: bool = False
+    finished: bool = False
+    """No pod will be created by it any more."""
+    deleting: bool = False
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    """Only keys of our domain, and those of its controller that decide how pods are placed."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """Only those that say which pods belong together."""
+    owner: OwnerReference | None = None
+    replicas: int | None = None
+    """spec.replicas, where the kind has one: what an explicit gang of it counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob(Owner):
+    """A batch/v1 Job; counts are as the API server defaulted them."""
+
+    api_version: str = "batch/v1"
+    kind: str = "Job"
     parallelism: int = 1
     completions: int | None = 1
     """None: a work queue, done when one pod succeeds and all have ended."""
     indexed: bool = False
-    suspended: bool = False
-    finished: bool = False
-    """Condition Complete or Failed is True: no pod will be created any more."""
-    deleting: bool = False
     active_deadline_s: int | None = None
-    annotations: Mapping[str, str] = field(default_factory=dict)
-    """Only keys of our domain."""
     template: PodTemplate = PodTemplate()
-    owner: OwnerReference | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicatedJob:
+    """One of a JobSet's: `replicas` Jobs of the same template, in rank order."""
+
+    name: str
+    replicas: int
+    job: BatchJob
+    """Its template as a Job; no uid, no name."""
+    after: tuple[str, ...] = ()
+    """dependsOn: names of replicated jobs that must be ready or complete first."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobSet(Owner):
+    """A jobset.x-k8s.io JobSet."""
+
+    kind: str = "JobSet"
+    replicated_jobs: tuple[ReplicatedJob, ...] = ()
+    in_order: bool = False
+    """startupPolicy InOrder: each replicated job starts when the one before it has."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeaderWorkerSet(Owner):
+    """A leaderworkerset.x-k8s.io LeaderWorkerSet: `replicas` groups of `size` pods each."""
+
+    kind: str = "LeaderWorkerSet"
+    size: int = 1
+    """Pods of one group, the leader included."""
+    leader: PodTemplate | None = None
+    """None: the leader is made of the worker's template."""
+    worker: PodTemplate = PodTemplate()
+    leader_ready: bool = False
+    """startupPolicy LeaderReady: workers are created when their leader is ready."""
+
+
+@dataclass(frozen=True, slots=True)
+class PodGroup(Owner):
+    """A PodGroup of `scheduling.k8s.io` or of scheduler-plugins; pods name it, it owns none."""
+
+    kind: str = "PodGroup"
+    least: int = 0
+    """minCount, minMember: with so many pods it may start; 0: no gang (policy basic)."""
+    workload: str = ""
+    """The Workload it was made from; its annotations count too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """Pods of one template in a kind with several roles (Master and Workers)."""
+
+    name: str
+    """As the label on its pods says it, lower case."""
+    replicas: int
+    template: PodTemplate = PodTemplate()
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSet(Owner):
+    """A training job of several roles (MPIJob, PyTorchJob …), read by the table of kinds."""
+
+    roles: tuple[Role, ...] = ()
+    """In rank order."""
+    role_label: str = ""
+    """Label on its pods that says the role."""
+    index_label: str = ""
+    """Label on its pods that says which of the role's replicas it is."""
+    elastic: bool = False
+    """It starts with fewer and grows: no gang unless it says so."""
+
+
+OwnerKey = tuple[str, str]
+"""(API group, kind): "" is the core group. Versions are one object's different faces."""
+
+Settled = Literal["watched", "unreadable"]
+"""Whether objects of a kind are known as they are, or never will be (forbidden, not served)."""
+
+
+def key_of(api_version: str, kind: str) -> OwnerKey:
+    """The kind without its version."""
+    group, slash, _ = api_version.rpartition("/")
+    return (group if slash else "", kind)

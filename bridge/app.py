@@ -61,6 +61,7 @@ from bridge.workloads import jobspec
 
 log = structlog.get_logger(__name__)
 
+_JOBS = ("batch", "Job")
 _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
@@ -355,11 +356,12 @@ class App:
     def _on_job(self, change: Change[BatchJob]) -> None:
         match change:
             case Replaced(rows):
-                self.runner.touch(self.cluster.replace_jobs(rows))
+                self.runner.touch(self.cluster.replace_owners(_JOBS, rows))
+                self.runner.touch(self.cluster.settle_kind(_JOBS, "watched"))
             case Upserted(row):
-                self.runner.touch(self.cluster.upsert_job(row))
+                self.runner.touch(self.cluster.upsert_owner(row))
             case Deleted(row):
-                self.runner.touch(self.cluster.remove_job(row.uid))
+                self.runner.touch(self.cluster.remove_owner(row.uid))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:

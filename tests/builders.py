@@ -1,5 +1,6 @@
 """Test data, built so that a test names only what it is about: `a_pod().asking(gpu=8)`."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Self
 
@@ -8,10 +9,12 @@ from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, JobFacts, JobIdentity, NodeGrant
 from bridge.model.node import Node
-from bridge.model.owner import BatchJob, PodTemplate
+from bridge.model.owner import BatchJob, Owner, PodTemplate
 from bridge.model.pod import Condition, OwnerReference, Pod, PodPhase
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint, Toleration
+from bridge.workloads import gangs, membership
+from bridge.workloads.lineage import Lineage
 
 GI = 1 << 30
 SCHEDULER = names.SCHEDULER_NAME
@@ -58,11 +61,14 @@ class PodBuilder:
         added = {names.JOB_PREFIX + key.replace("_", "-"): text for key, text in suffixes.items()}
         return self._with(annotations={**self._pod.annotations, **added})
 
-    def pinned(self, job_id: int, node: str) -> Self:
-        """As the one PATCH leaves it."""
+    def pinned(self, job_id: int, node: str, *, gang: str = "") -> Self:
+        """As the one PATCH leaves it, for a pod of a gang of several with the gang's id."""
+        written = {names.NODE_ANNOTATION: node}
+        if gang:
+            written[names.GANG_ID_ANNOTATION] = gang
         return self._with(
             labels={names.JOB_ID_LABEL: str(job_id)},
-            annotations={**self._pod.annotations, names.NODE_ANNOTATION: node},
+            annotations={**self._pod.annotations, **written},
             gates=tuple(g for g in self._pod.gates if g != names.ALLOCATION_GATE),
         )
 
@@ -116,6 +122,17 @@ def a_gang_job(name: str = "train", *, size: int, **fields: object) -> BatchJob:
         template=PodTemplate(subdomain=name),
         **fields,
     )
+
+
+def line_of(pod: Pod, *owners: Owner) -> Lineage:
+    """The pod below its owners, nearest first."""
+    return Lineage(pod, owners)
+
+
+def gang_for(pods: Sequence[Pod], *owners: Owner) -> Gang:
+    """The gang of these pods, as the state makes it; owners nearest first."""
+    line = line_of(pods[0], *owners)
+    return gangs.gang_of(line, membership.of(line), {0: gangs.largest(pods)})
 
 
 def a_gang(gang_id: str, *, size: int = 1, shape: PodShape | None = None) -> Gang:

@@ -66,21 +66,31 @@ sets are the same objects.
 
 
 async def pin(
-    client: KubeClient, pod: Pod, *, node: NodeName, job_id: SlurmJobId, ungate: bool = True
+    client: KubeClient,
+    pod: Pod,
+    *,
+    node: NodeName,
+    job_id: SlurmJobId,
+    gang: str = "",
+    ungate: bool = True,
 ) -> Pod:
     """Write where the pod runs and let it go, in one PATCH; the new row comes back.
 
-    Adds the job id label and the node annotation, narrows the required node affinity to `node`
-    and takes our gate, only ours, off the list. A pod that does not wait behind our gate (or with
-    `ungate=False`) gets label and annotation only: the affinity of an ungated pod can't change.
+    Adds the job id label and the annotations of node and gang (if any), narrows the required node
+    affinity to `node` and takes our gate, only ours, off the list. A pod that does not wait behind
+    our gate (or with `ungate=False`) gets labels and annotations only: the affinity of an ungated
+    pod can't change.
 
     The row carries the required terms completely, and the patch its resourceVersion, so nothing
     has to be read before: a pod that changed since raises Conflict and nothing was written.
     Raises NotFound when the pod is gone, and the other KubeErrors.
     """
+    annotations = {names.NODE_ANNOTATION: str(node)}
+    if gang:
+        annotations[names.GANG_ID_ANNOTATION] = gang
     meta = {
         "labels": {names.JOB_ID_LABEL: str(job_id)},
-        "annotations": {names.NODE_ANNOTATION: node},
+        "annotations": annotations,
         "resourceVersion": pod.resource_version,
     }
     body: dict[str, Any] = {"metadata": meta}

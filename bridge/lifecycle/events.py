@@ -1,9 +1,10 @@
 """What can happen to a gang: the machine's input."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.model.gang import Assignment, Gang, Shortfall
+from bridge.model.gang import Assignment, Gang, Seat, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Pod
@@ -21,6 +22,8 @@ class MembersSeen:
     pods: tuple[Pod, ...]
     owner: OwnerWill = "creates"
     problem: str = ""
+    seats: Mapping[PodUid, Seat] = field(default_factory=dict)
+    """Where in the gang each pod belongs."""
 
 
 @dataclass(frozen=True, slots=True)

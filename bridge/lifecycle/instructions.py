@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.model.gang import Gang
-from bridge.model.ids import NodeName, SlurmJobId
+from bridge.model.ids import GangId, NodeName, SlurmJobId
 from bridge.model.job import Allocation, JobSpec
 from bridge.model.pod import Condition, Pod
 
@@ -71,6 +71,8 @@ class PinPod:
     pod: Pod
     node: NodeName
     job_id: SlurmJobId
+    gang: GangId | None = None
+    """Its gang of several; None for a gang of one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ what fails is tried again after a back-off, by Wake.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from bridge import names
 from bridge.lifecycle import events as ev
@@ -20,7 +20,7 @@ from bridge.lifecycle import sentences
 from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
-from bridge.model.gang import Gang, Shortfall
+from bridge.model.gang import Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Condition, Pod
@@ -40,7 +40,8 @@ class GangMachine:
         self.facts: JobFacts | None = None
         self.spec: JobSpec | None = None
         """What Slurm was last told; None when not known (after a restart)."""
-        self.slots = Slots(1)
+        self.slots = Slots()
+        self._seats: Mapping[PodUid, Seat] = {}
         self.state = State.KNOWN
         self.story: deque[Step] = deque(maxlen=20)
         self._tuning = tuning
@@ -143,7 +144,7 @@ class GangMachine:
 
     def _take_members(self, event: ev.MembersSeen, out: list[do.Instruction]) -> None:
         self.pods = {pod.uid: pod for pod in event.pods}
-        self._owner = event.owner
+        self._owner, self._seats = event.owner, event.seats
         if event.problem and event.problem != self._problem:
             for pod in event.pods[:1]:
                 out.append(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
@@ -166,18 +167,20 @@ class GangMachine:
         holds = self.facts is not None and not self.facts.waits
         if self.gang is not None and (holds or self._submitting):
             return
-        resized = self.gang is None or gang.size != self.gang.size
+        resized = self.gang is None or _sizes(gang) != _sizes(self.gang)
         self.gang = gang
         if not resized:
             return
-        self.slots = Slots(gang.size)
+        self.slots = Slots.of_gang(gang)
         if self.facts is not None:
             self._give_up_job(f"its size is {gang.size} now", out)
 
     def _seat(self) -> None:
         outgoing = {pod.uid for pod in self._outgoing()}
         self.slots.seat(
-            {uid: pod for uid, pod in self.pods.items() if uid not in outgoing}, self.job_id
+            {uid: pod for uid, pod in self.pods.items() if uid not in outgoing},
+            self._seats,
+            self.job_id,
         )
 
     def _take_wish(self, spec: JobSpec, out: list[do.Instruction]) -> None:
@@ -376,7 +379,7 @@ class GangMachine:
             if node is None or pod.foreign_gates:
                 continue
             self._pinning.add(pod.uid)
-            out.append(do.PinPod(pod, node, self.job_id))
+            out.append(do.PinPod(pod, node, self.job_id, None if self.single else self.id))
 
     # -- telling -------------------------------------------------------------------------------
 
@@ -519,7 +522,7 @@ class GangMachine:
         self._placing = False
         self._pinning.clear()
         self.generation += 1
-        self.slots = Slots(self.gang.size if self.gang is not None else 1)
+        self.slots = Slots.of_gang(self.gang)
         self._seat()
 
     def _back_off(self, now_s: float, delay_s: float | None = None) -> None:
@@ -568,6 +571,10 @@ class GangMachine:
 def _holds(pod: Pod) -> bool:
     """Whether the pod uses resources or may still: a pod deleted before it was bound does not."""
     return not pod.ended and (bool(pod.node_name) or not pod.deleting)
+
+
+def _sizes(gang: Gang) -> tuple[int, ...]:
+    return tuple(part.count for part in gang.parts) or (gang.size,)
 
 
 def _slot_or(slot: int | None, last: int) -> int:

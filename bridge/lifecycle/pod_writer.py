@@ -64,7 +64,11 @@ class PodWriter:
                 if not self._tolerates_managed_nodes(pod):
                     pod = await kube_pods.add_toleration(self._kube, pod, self._scheduler_name)
                 row = await kube_pods.pin(
-                    self._kube, pod, node=instruction.node, job_id=instruction.job_id
+                    self._kube,
+                    pod,
+                    node=instruction.node,
+                    job_id=instruction.job_id,
+                    gang=instruction.gang or "",
                 )
             except Conflict:
                 newest = await self._read(pod)

@@ -20,6 +20,8 @@ from bridge.model.job import JobFacts
 
 log = structlog.get_logger(__name__)
 
+_LOOK_S = 0.05
+
 
 class Recovery:
     """Finds the jobs of gangs, and gangless jobs."""
@@ -35,7 +37,8 @@ class Recovery:
     async def run(self) -> None:
         """Once all reflectors and the watcher have synced: recover, then sweep until cancelled."""
         runner = self._runner
-        for gang_id in list(runner.cluster.members):
+        await self._resolve_gangs()
+        for gang_id in list(runner.cluster.gangs):
             runner.look(gang_id)
         for gang_id, job_id in self._named_by_pods().items():
             runner.adopt(gang_id, job_id, 0)
@@ -50,15 +53,26 @@ class Recovery:
         log.info("recovery.finished", gangs=len(runner.machines))
         while True:
             await self._clock.sleep(self._interval_s)
+            runner.touch(runner.cluster.settle_missing())
             try:
                 await self.sweep()
             except BridgeError as error:
                 log.debug("sweep.failed", error=str(error))
 
+    async def _resolve_gangs(self) -> None:
+        """A job whose gang can't be told yet would look like a leak."""
+        waited_s = 0.0
+        while self._runner.cluster.unresolved:
+            await self._clock.sleep(_LOOK_S)
+            waited_s += _LOOK_S
+            if waited_s >= self._interval_s:
+                self._runner.cluster.settle_missing()
+                waited_s = 0.0
+
     def _named_by_pods(self) -> dict[GangId, SlurmJobId]:
         """A label (the pod was pinned) counts more than a condition (it was queued)."""
         found: dict[GangId, SlurmJobId] = {}
-        for gang_id in self._runner.cluster.members:
+        for gang_id in self._runner.cluster.gangs:
             pods = [pod for pod in self._runner.cluster.pods_of(gang_id) if not pod.ended]
             pinned = [pod.job_id for pod in pods if pod.job_id is not None]
             queued = [sentences.job_id_of(pod.allocated) for pod in pods]

@@ -215,15 +215,18 @@ class Runner:
             gang = self.cluster.gang(gang_id)
         except BadInput as error:
             problem = str(error)
-        self._handle(gang_id, ev.MembersSeen(gang, pods, self._owner_will(gang_id), problem))
+        members = self.cluster.members(gang_id)
+        seats = dict(members.seats) if members is not None else {}
+        will = self._owner_will(gang_id)
+        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats))
 
     def _owner_will(self, gang_id: GangId) -> ev.OwnerWill:
         if self.cluster.is_single(gang_id):
             return "creates"
-        job = self.cluster.job_of(gang_id)
-        if job is None or job.finished or job.deleting:
+        members, holder = self.cluster.members(gang_id), self.cluster.holder_of(gang_id)
+        if members is None or holder is None or members.over or holder.finished or holder.deleting:
             return "over"
-        return "suspended" if job.suspended else "creates"
+        return "suspended" if holder.suspended else "creates"
 
     # -- the loop --------------------------------------------------------------------------------
 
@@ -437,6 +440,7 @@ class Runner:
             by_slurm_name=self.cluster.by_slurm_name,
             resource_map=self._rules.resource_map,
             taken=instruction.taken,
+            shapes=instruction.gang.shapes if instruction.gang.parts else None,
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),

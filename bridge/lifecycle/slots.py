@@ -1,14 +1,15 @@
 """Who sits where in a gang: slot i is rank i.
 
 A slot outlives its pod: a failed pod's replacement takes over the slot and, where it can, the
-node. A pod's completion index names its slot, because its peers address it by that index.
+node. A pod's index in its part names its slot, because its peers address it by that index.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from bridge import names
-from bridge.model.gang import Assignment
+from bridge.model.gang import Assignment, Gang, Seat
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Pod
 
@@ -23,11 +24,19 @@ class Slot:
 
 
 class Slots:
-    """The slots of one gang under one Slurm job."""
+    """The slots of one gang under one Slurm job; `sizes` are those of its parts."""
 
-    def __init__(self, size: int) -> None:
-        self._slots = [Slot() for _ in range(size)]
+    def __init__(self, sizes: Sequence[int] = (1,)) -> None:
+        self._first = (0, *accumulate(sizes))
+        self._slots = [Slot() for _ in range(self._first[-1])]
         self._by_pod: dict[PodUid, int] = {}
+
+    @classmethod
+    def of_gang(cls, gang: Gang | None) -> "Slots":
+        """A slot for each member; one while nothing is known."""
+        if gang is None:
+            return cls()
+        return cls([part.count for part in gang.parts] or (gang.size,))
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -51,10 +60,13 @@ class Slots:
         """Nobody will use any slot again."""
         return all(slot.done for slot in self._slots)
 
-    def seat(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId | None) -> None:
+    def seat(
+        self, pods: Mapping[PodUid, Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
+    ) -> None:
         """Free the slots whose pod is gone or ended, then give free slots to pods without one.
 
-        A pod that is pinned already under `job_id` (after a restart) brings its node along.
+        `seats` say where in the gang each pod belongs (not named: anywhere in the first part). A
+        pod that is pinned already under `job_id` (after a restart) brings its node along.
         """
         for slot in self._slots:
             if slot.pod is None:
@@ -66,33 +78,48 @@ class Slots:
                 slot.pod = None
         # Ended pods seen only after a restart: their slots need nobody again.
         for pod in pods.values():
-            rank = pod.completion_index
-            if pod.phase == "Succeeded" and rank is not None and rank < len(self._slots):
-                self._slots[rank].done = True
+            if pod.phase == "Succeeded":
+                rank = self._rank(seats.get(pod.uid, Seat()))
+                if rank is not None:
+                    self._slots[rank].done = True
         unseated = [
             pod
             for pod in pods.values()
             if pod.uid not in self._by_pod and not pod.ended and _holds(pod)
         ]
         if unseated:
-            self._sit(_in_rank_order(unseated), job_id)
+            self._sit(_in_order(unseated, seats), seats, job_id)
 
-    def _sit(self, pods: list[Pod], job_id: SlurmJobId | None) -> None:
-        """Each on the slot of its index where that is free, else on the first that is."""
+    def _rank(self, seat: Seat) -> int | None:
+        """The slot that the seat names; None where it names none that there is."""
+        if seat.index is None or seat.part + 1 >= len(self._first):
+            return None
+        rank = self._first[seat.part] + seat.index
+        return rank if rank < self._first[seat.part + 1] else None
+
+    def _sit(
+        self, pods: list[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
+    ) -> None:
+        """Each on the slot of its index where that is free, else on its part's first that is."""
         free = {i: slot for i, slot in enumerate(self._slots) if slot.pod is None and not slot.done}
-        by_index = [pod for pod in pods if pod.completion_index in free]
-        for pod in (*by_index, *(pod for pod in pods if pod.completion_index not in free)):
-            index = pod.completion_index
-            if index is None or index not in free:
-                if not free:
-                    return
-                index = next(iter(free))
-            slot = free.pop(index)
+        ranks = {pod.uid: self._rank(seats.get(pod.uid, Seat())) for pod in pods}
+        by_rank = [pod for pod in pods if ranks[pod.uid] in free]
+        for pod in (*by_rank, *(pod for pod in pods if ranks[pod.uid] not in free)):
+            rank = ranks[pod.uid]
+            if rank is None or rank not in free:
+                part = min(seats.get(pod.uid, Seat()).part, len(self._first) - 2)
+                rank = next((i for i in free if self._is_of(i, part)), None)
+                if rank is None:
+                    continue
+            slot = free.pop(rank)
             slot.pod = pod.uid
-            self._by_pod[pod.uid] = index
+            self._by_pod[pod.uid] = rank
             node = pod.annotations.get(names.NODE_ANNOTATION)
             if node and job_id is not None and pod.job_id == job_id:
                 slot.node = NodeName(node)
+
+    def _is_of(self, rank: int, part: int) -> bool:
+        return self._first[part] <= rank < self._first[part + 1]
 
     def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:
         """Slots whose pod is pinned or bound under this job, with their node."""
@@ -120,11 +147,12 @@ def _holds(pod: Pod) -> bool:
     return bool(pod.node_name) or not pod.deleting
 
 
-def _in_rank_order(pods: Iterable[Pod]) -> list[Pod]:
+def _in_order(pods: Iterable[Pod], seats: Mapping[PodUid, Seat]) -> list[Pod]:
+    last = 1 << 31
     return sorted(
         pods,
         key=lambda pod: (
-            pod.completion_index if pod.completion_index is not None else 1 << 31,
+            last if (index := seats.get(pod.uid, Seat()).index) is None else index,
             pod.created_s,
             pod.name,
         ),

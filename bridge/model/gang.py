@@ -34,10 +34,29 @@ class JobParameters:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Slots of one kind in a gang, next to each other in rank: a launcher, its workers."""
+
+    name: str
+    """As its owner's spec calls it; "" where there is only one."""
+    count: int
+    shape: PodShape
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Where in its gang a pod belongs: which part, and which slot of it (None: any)."""
+
+    part: int = 0
+    index: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Gang:
     """What one Slurm job is to hold, from the owner's spec, refined by the pods that exist.
 
-    `size` counts slots; slot i is the pod of rank i. `shape` is what one slot needs.
+    `size` counts slots; slot i is the pod of rank i. `shape` is what one slot needs; in a gang of
+    several parts (`parts`, whose counts add up to `size`) it is the largest of each resource.
     """
 
     id: GangId
@@ -47,6 +66,17 @@ class Gang:
     size: int
     shape: PodShape
     parameters: JobParameters = JobParameters()
+    parts: tuple[Part, ...] = ()
+    """Empty where all slots have one shape."""
+    staged: bool = False
+    """Its controller makes some members only when others are ready: an empty slot says nothing."""
+
+    @property
+    def shapes(self) -> tuple[PodShape, ...]:
+        """(size,) what each slot asks for."""
+        if not self.parts:
+            return (self.shape,) * self.size
+        return tuple(part.shape for part in self.parts for _ in range(part.count))
 
     @property
     def owner(self) -> str:

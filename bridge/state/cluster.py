@@ -4,35 +4,27 @@ Every write returns the gangs it touched, so that whoever drives the gangs looks
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from bridge import names
-from bridge.errors import BadInput
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
 from bridge.model.namespace import Namespace
 from bridge.model.node import Node
-from bridge.model.owner import BatchJob
+from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.placement.table import NodeTable
-from bridge.workloads import gangs
-
-
-@dataclass(slots=True)
-class Members:
-    """The pods of one gang and what holds them together."""
-
-    pods: set[PodUid] = field(default_factory=set)
-    job_uid: str = ""
-    """uid of the Job that owns them, "" for none."""
-    shape: PodShape | None = None
-    """What the pods asked for before they were pinned (a pin is written into their affinity)."""
+from bridge.state.members import Members, Memberships
+from bridge.state.owners import Owners, Want
 
 
 class Cluster:
-    """Pods that name our scheduler, the Jobs that own them, nodes and what holds their room."""
+    """Pods that name our scheduler, what owns them, nodes and what holds their room.
+
+    `want` is called with (apiVersion, kind) of owners that are to be watched from now on.
+    """
 
     def __init__(
         self,
@@ -40,6 +32,7 @@ class Cluster:
         scheduler_name: str,
         class_ignore_keys: Collection[str] = (),
         block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+        want: Want = lambda api_version, kind: None,
     ) -> None:
         self.table = NodeTable(
             class_ignore_keys=class_ignore_keys,
@@ -47,21 +40,18 @@ class Cluster:
             block_sizes=block_sizes,
         )
         self.pods: dict[PodUid, Pod] = {}
-        self.jobs: dict[str, BatchJob] = {}
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
-        self.members: dict[GangId, Members] = {}
-        self._gang_of: dict[PodUid, GangId] = {}
-        self._orphans: dict[str, set[PodUid]] = {}
-        """Pods whose owning Job is not known yet, by its uid."""
+        self._owners = Owners(want)
+        self._memberships = Memberships(self.pods, self._owners, scheduler_name=scheduler_name)
         self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
 
     # -- pods ----------------------------------------------------------------------------------
 
     def gang_of(self, pod: PodUid) -> GangId | None:
         """The gang of a pod that we know."""
-        return self._gang_of.get(pod)
+        return self._memberships.gang_of(pod)
 
     def upsert_pod(self, pod: Pod) -> set[GangId]:
         """Take in a pod's newest row; an older one than we have is ignored."""
@@ -70,8 +60,7 @@ class Cluster:
             return set()
         self.pods[pod.uid] = pod
         self._hold_room(pod)
-        gang_id = self._gang_of.get(pod.uid) or self._join(pod)
-        return set() if gang_id is None else {gang_id}
+        return self._memberships.join(pod)
 
     def answered(self, pod: Pod) -> set[GangId]:
         """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""
@@ -79,20 +68,14 @@ class Cluster:
 
     def remove_pod(self, uid: PodUid) -> set[GangId]:
         """The pod is gone from the API server."""
-        pod = self.pods.pop(uid, None)
+        self.pods.pop(uid, None)
         self.table.vacate(uid)
-        if pod is not None and pod.owner is not None:
-            self._orphans.get(pod.owner.uid, set()).discard(uid)
-        gang_id = self._gang_of.pop(uid, None)
-        if gang_id is None:
-            return set()
-        self.members[gang_id].pods.discard(uid)
-        return {gang_id}
+        return self._memberships.leave(uid)
 
     def replace_pods(self, rows: Iterable[Pod]) -> set[GangId]:
         """A whole list: what is not in it is gone."""
         touched: set[GangId] = set()
-        listed = {pod.uid: pod for pod in rows}
+        listed = {pod.uid: pod for pod in sorted(rows, key=lambda pod: (pod.created_s, pod.name))}
         for uid in self.pods.keys() - listed.keys():
             touched |= self.remove_pod(uid)
         for pod in listed.values():
@@ -101,26 +84,7 @@ class Cluster:
 
     def forget(self, gang_id: GangId) -> None:
         """Drop what is kept of a gang that has no pods any more."""
-        members = self.members.get(gang_id)
-        if members is not None and not members.pods:
-            del self.members[gang_id]
-
-    def _join(self, pod: Pod) -> GangId | None:
-        job = None
-        if pod.owner is not None and pod.owner.kind == "Job":
-            job = self.jobs.get(pod.owner.uid)
-            if job is None:
-                self._orphans.setdefault(pod.owner.uid, set()).add(pod.uid)
-                return None
-        try:
-            gang_id = gangs.id_of(pod, job)
-        except BadInput:
-            gang_id = GangId(pod.uid)
-        members = self.members.setdefault(gang_id, Members())
-        members.pods.add(pod.uid)
-        members.job_uid = job.uid if job is not None else ""
-        self._gang_of[pod.uid] = gang_id
-        return gang_id
+        self._memberships.forget(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
         node = pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
@@ -159,31 +123,43 @@ class Cluster:
 
     # -- owners --------------------------------------------------------------------------------
 
-    def upsert_job(self, job: BatchJob) -> set[GangId]:
-        """A batch Job; pods that waited for it find their gang."""
-        self.jobs[job.uid] = job
-        touched = {GangId(job.uid)} & self.members.keys()
-        for uid in self._orphans.pop(job.uid, set()):
-            if uid in self.pods:
-                joined = self._join(self.pods[uid])
-                if joined is not None:
-                    touched.add(joined)
-        return touched
+    def upsert_owner(self, owner: Owner) -> set[GangId]:
+        """An owner's newest row; pods that waited for it find their gang."""
+        found = self._owners.upsert(owner)
+        if not found:
+            return set()
+        return self._memberships.owner_changed(owner.uid) | self._memberships.found(found)
 
-    def remove_job(self, uid: str) -> set[GangId]:
-        """The Job is gone; its pods follow by garbage collection."""
-        self.jobs.pop(uid, None)
-        return {GangId(uid)} & self.members.keys()
+    def remove_owner(self, uid: str) -> set[GangId]:
+        """The owner is gone; its pods follow by garbage collection."""
+        return self._memberships.owner_gone(uid) if self._owners.remove(uid) else set()
 
-    def replace_jobs(self, rows: Iterable[BatchJob]) -> set[GangId]:
-        """A whole list of Jobs."""
+    def replace_owners(self, key: OwnerKey, rows: Iterable[Owner]) -> set[GangId]:
+        """A whole list of the owners of a kind."""
         touched: set[GangId] = set()
-        listed = {job.uid: job for job in rows}
-        for uid in self.jobs.keys() - listed.keys():
-            touched |= self.remove_job(uid)
-        for job in listed.values():
-            touched |= self.upsert_job(job)
+        listed = {owner.uid: owner for owner in rows}
+        for uid in self._owners.of_kind(key):
+            if uid not in listed:
+                touched |= self.remove_owner(uid)
+        for owner in listed.values():
+            touched |= self.upsert_owner(owner)
         return touched
+
+    def settle_kind(self, key: OwnerKey, how: Settled) -> set[GangId]:
+        """All owners of the kind that exist are known now, or never will be."""
+        return self._memberships.found([self._owners.settle(key, how)])
+
+    def settle_missing(self) -> set[GangId]:
+        """Give up on owners that were missing at the last call already: called every few seconds,
+        for a reference to what does not exist (any more) must not keep its pod for ever."""
+        gone = self._memberships.long_missing()
+        self._owners.give_up(gone)
+        return self._memberships.found(gone)
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether some pod's gang can't be told yet."""
+        return self._memberships.unresolved
 
     # -- nodes ---------------------------------------------------------------------------------
 
@@ -216,31 +192,30 @@ class Cluster:
 
     # -- gangs ---------------------------------------------------------------------------------
 
+    @property
+    def gangs(self) -> Collection[GangId]:
+        """Every gang that has or had pods and is not forgotten."""
+        return self._memberships.members.keys()
+
     def pods_of(self, gang_id: GangId) -> tuple[Pod, ...]:
         """The gang's pods that exist."""
-        members = self.members.get(gang_id)
-        return () if members is None else tuple(self.pods[uid] for uid in sorted(members.pods))
+        return self._memberships.pods_of(gang_id)
 
-    def job_of(self, gang_id: GangId) -> BatchJob | None:
-        """The Job that owns the gang's pods."""
-        members = self.members.get(gang_id)
-        return None if members is None else self.jobs.get(members.job_uid)
+    def members(self, gang_id: GangId) -> Members | None:
+        """The gang's pods, and what holds them together."""
+        return self._memberships.members.get(gang_id)
+
+    def holder_of(self, gang_id: GangId) -> Owner | None:
+        """The object whose end ends the gang, as it is now; None for a gang of one."""
+        return self._memberships.holder_of(gang_id)
 
     def gang(self, gang_id: GangId) -> Gang | None:
         """What the gang asks for now; None while it has no pods. Raises BadInput."""
-        pods = self.pods_of(gang_id)
-        if not pods:
-            return None
-        members = self.members[gang_id]
-        unpinned = [pod for pod in pods if pod.job_id is None and not pod.ended]
-        if unpinned:
-            members.shape = gangs.largest(unpinned)
-        return gangs.gang_of(pods, self.job_of(gang_id), shape=members.shape)
+        return self._memberships.gang(gang_id)
 
     def is_single(self, gang_id: GangId) -> bool:
         """Whether the gang is one pod whose uid is the gang's id."""
-        members = self.members.get(gang_id)
-        return members is None or gang_id != members.job_uid
+        return self._memberships.holder_of(gang_id) is None
 
 
 def _older(version: str, than: str) -> bool:

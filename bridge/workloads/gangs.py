@@ -1,82 +1,162 @@
-"""Which pods wait and start together.
+"""What a gang asks for: its slots, their shapes and the user's parameters.
 
-A gang is what holds its resources together: one Slurm job. Its size comes from the owner's spec,
-never from the pods that happen to exist, because controllers create pods one after another and a
-gang must not start with half of its members. (architecture: "Workloads")
+Its size comes from the owner's spec, never from the pods that happen to exist, because controllers
+create pods one after another and a gang must not start with half of its members. Pods that exist
+count as they are, whatever their template says: other webhooks and LimitRanges change them.
+(architecture: "Workloads")
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from bridge import names
 from bridge.errors import BadInput
-from bridge.model.gang import Gang
-from bridge.model.ids import GangId
-from bridge.model.owner import BatchJob
+from bridge.model.gang import Gang, JobParameters, Part
+from bridge.model.owner import BatchJob, JobSet, LeaderWorkerSet, Owner, PodGroup, RoleSet
 from bridge.model.pod import Pod
-from bridge.model.scheduling import PodShape
-from bridge.workloads import annotations
+from bridge.model.scheduling import PodShape, Toleration
+from bridge.workloads import annotations, membership
+from bridge.workloads.lineage import Lineage
+from bridge.workloads.membership import Membership
 
 
-def id_of(pod: Pod, job: BatchJob | None) -> GangId:
-    """The gang that `pod` belongs to; `job` is its controlling Job, if it has one.
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A part before its pods are looked at."""
 
-    Raises BadInput when the `gang` annotation can't be read.
+    name: str
+    count: int
+    shape: PodShape | None
+    """Of its template; None where there is none to be read."""
+
+
+def gang_of(
+    line: Lineage,
+    member: Membership,
+    shapes: Mapping[int, PodShape],
+    *,
+    toleration: Toleration | None = None,
+) -> Gang:
+    """The gang of which `line` is one pod's lineage and `member` its membership.
+
+    `shapes` are what the pods of each part ask for (of parts without pods: their template's, with
+    `toleration`, which our webhook adds to each pod). Raises BadInput for parameters that can't be
+    read or that contradict the owner's counts.
     """
-    if job is not None and _waits_together(job, pod):
-        return GangId(job.uid)
-    return GangId(pod.uid)
-
-
-def gang_of(pods: Sequence[Pod], job: BatchJob | None, *, shape: PodShape | None = None) -> Gang:
-    """The gang of `pods` (at least one, all of one gang).
-
-    `shape` overrides what the pods ask for: pinned pods carry their node in their affinity, which
-    is not a wish of the user. Raises BadInput for parameters that can't be read.
-    """
-    first = pods[0]
-    together = job is not None and _waits_together(job, first)
-    inherited = job.annotations if job is not None else {}
-    merged = {**inherited, **first.annotations}  # nearest the pod wins
-    owner_kind, owner_name = ("Job", job.name) if job is not None else ("Pod", first.name)
-    parameters = annotations.parse(merged)
-    if parameters.timelimit_min is None:
-        deadline_s = job.active_deadline_s if job is not None else first.active_deadline_s
-        if deadline_s:
-            parameters = replace(parameters, timelimit_min=max(1, -(-deadline_s // 60)))
+    wishes = line.wishes
+    kinds = _kinds(line, member)
+    parts = tuple(
+        Part(kind.name, kind.count, shapes.get(at) or _of_template(kind, line, toleration))
+        for at, kind in enumerate(kinds)
+    )
+    kind, name = _owner(line, member)
     return Gang(
-        id=id_of(first, job),
-        namespace=first.namespace,
-        owner_kind=owner_kind,
-        owner_name=owner_name if together or job is None else f"{owner_name}/{first.name}",
-        size=_size(job, merged) if together and job is not None else 1,
-        shape=shape or largest(pods),
-        parameters=parameters,
+        id=member.gang,
+        namespace=line.pod.namespace,
+        owner_kind=kind,
+        owner_name=name,
+        size=sum(part.count for part in parts),
+        shape=covering([part.shape for part in parts if part.count] or [parts[0].shape]),
+        parameters=_parameters(line, wishes),
+        parts=parts if len(parts) > 1 else (),
+        staged=isinstance(member.holder, LeaderWorkerSet) and member.holder.leader_ready,
     )
 
 
 def largest(pods: Sequence[Pod]) -> PodShape:
     """One shape that covers every pod: the most of each resource, the first pod's conditions."""
-    requests = pods[0].shape.requests
-    for pod in pods[1:]:
-        if pod.shape is not pods[0].shape:
-            requests = requests.at_least(pod.shape.requests)
-    return replace(pods[0].shape, requests=requests)
+    distinct = dict.fromkeys(pod.shape for pod in pods)
+    return covering(list(distinct))
 
 
-def _waits_together(job: BatchJob, pod: Pod) -> bool:
-    wish = annotations.gang_wish({**job.annotations, **pod.annotations})
-    if wish is not None:
-        return wish
-    covers = job.completions is not None and job.parallelism >= job.completions
-    return job.indexed and covers and bool(job.template.subdomain or pod.subdomain)
+def covering(shapes: Sequence[PodShape]) -> PodShape:
+    """The most of each resource, the first one's conditions."""
+    requests = shapes[0].requests
+    for shape in shapes[1:]:
+        requests = requests.at_least(shape.requests)
+    return shapes[0] if requests == shapes[0].requests else replace(shapes[0], requests=requests)
 
 
-def _size(job: BatchJob, merged: Mapping[str, str]) -> int:
-    asked = annotations.gang_size(merged)
-    together = min(job.parallelism, job.completions or job.parallelism)
+def _kinds(line: Lineage, member: Membership) -> tuple[_Kind, ...]:
+    """The gang's parts by its owner's spec, in rank order."""
+    match member.holder:
+        case None:
+            return (_Kind("", 1, None),)
+        case JobSet() as jobs:
+            return tuple(
+                _Kind(
+                    one.name,
+                    one.replicas * membership.pods_at_once(one.job),
+                    one.job.template.shape,
+                )
+                for one in membership.held_jobs(jobs, member.gang)
+            )
+        case LeaderWorkerSet(leader=None) as group:
+            return (_Kind("", group.size, group.worker.shape),)
+        case LeaderWorkerSet(leader=leader) as group:
+            assert leader is not None
+            return (
+                _Kind("leader", 1, leader.shape),
+                _Kind("worker", group.size - 1, group.worker.shape),
+            )
+        case RoleSet() as owner:
+            return tuple(_Kind(r.name, r.replicas, r.template.shape) for r in owner.roles)
+        case PodGroup():
+            assert member.most is not None
+            return (_Kind("", member.most, None),)
+        case BatchJob() as job:
+            return (_Kind("", _job_size(job, line.wishes), job.template.shape),)
+        case owner:
+            return (_Kind("", _asked_size(owner, line.wishes), None),)
+
+
+def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:
+    asked = annotations.gang_size(wishes)
+    together = membership.pods_at_once(job)
     if asked is not None and asked < together and job.indexed:
         raise BadInput(
             f"gang-size {asked} is smaller than the {together} pods that Job {job.name} runs at "
             "once; leave the annotation out or make it as large"
         )
     return max(1, asked or together)
+
+
+def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
+    asked = annotations.gang_size(wishes) or owner.replicas
+    if not asked:
+        raise BadInput(
+            f"annotation {names.GANG_ANNOTATION}: {owner.kind} {owner.name} does not say how many "
+            f"pods it has; add annotation {names.GANG_SIZE_ANNOTATION} with their number",
+            field=f"metadata.annotations[{names.GANG_SIZE_ANNOTATION}]",
+        )
+    return asked
+
+
+def _of_template(kind: _Kind, line: Lineage, toleration: Toleration | None) -> PodShape:
+    shape = kind.shape if kind.shape is not None else line.pod.shape
+    if toleration is None or toleration in shape.tolerations:
+        return shape
+    return replace(shape, tolerations=(*shape.tolerations, toleration))
+
+
+def _owner(line: Lineage, member: Membership) -> tuple[str, str]:
+    """(kind, name) as people read it: the holder's, and which part of it; else the pod's."""
+    holder = member.holder
+    if holder is not None:
+        _, slash, which = member.gang.partition("/")
+        return holder.kind, f"{holder.name}/{which}" if slash else holder.name
+    nearest = line.nearest
+    if nearest is None:
+        return "Pod", line.pod.name
+    return nearest.kind, f"{nearest.name}/{line.pod.name}"
+
+
+def _parameters(line: Lineage, wishes: Mapping[str, str]) -> JobParameters:
+    parameters = annotations.parse(wishes)
+    if parameters.timelimit_min is not None:
+        return parameters
+    job = line.job
+    deadline_s = job.active_deadline_s if job is not None else line.pod.active_deadline_s
+    if not deadline_s:
+        return parameters
+    return replace(parameters, timelimit_min=max(1, -(-deadline_s // 60)))

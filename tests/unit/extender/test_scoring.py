@@ -22,7 +22,7 @@ def cluster() -> Cluster:
     made = Cluster(scheduler_name=SCHEDULER)
     for name, leaf in LEAVES.items():
         made.upsert_node(a_node(name, labels={f"{LAYER}1": "spine", f"{LAYER}2": leaf}))
-    made.upsert_job(JOB)
+    made.upsert_owner(JOB)
     for rank in range(3):
         made.upsert_pod(a_pod(f"train-{rank}").of(JOB, rank).build())
     return made

@@ -11,12 +11,11 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.states import State, Tuning
-from bridge.model.gang import Assignment, Gang, Shortfall
+from bridge.model.gang import Assignment, Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
-from bridge.workloads import gangs
-from tests.builders import a_gang_job, a_pod, facts
+from tests.builders import a_gang_job, a_pod, facts, gang_for
 
 TUNING = Tuning()
 
@@ -80,13 +79,14 @@ class World:
     def see(self) -> None:
         """Tell the machine of its pods, as the runner does."""
         pods = tuple(self.pods.values())
-        self.tell(ev.MembersSeen(self._gang(), pods, self.owner))
+        seats = {pod.uid: Seat(index=pod.completion_index) for pod in pods}
+        self.tell(ev.MembersSeen(self._gang(), pods, self.owner, seats=seats))
 
     def _gang(self) -> Gang | None:
         pods = list(self.pods.values())
         if not pods:
             return None
-        return replace(gangs.gang_of(pods, None if self.single else self.job), id=self.gang_id)
+        return replace(gang_for(pods, *([] if self.single else [self.job])), id=self.gang_id)
 
     def start(self, job_id: SlurmJobId) -> None:
         """Slurm gives the job its nodes, one per slot."""

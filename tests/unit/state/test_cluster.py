@@ -13,6 +13,7 @@ from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_p
 
 def a_cluster() -> Cluster:
     cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster.settle_kind(("batch", "Job"), "watched")
     cluster.upsert_node(a_node("n1", gpu=8))
     return cluster
 
@@ -30,20 +31,22 @@ def test_a_pod_that_comes_before_its_job_finds_its_gang_when_the_job_is_seen() -
     cluster, job = a_cluster(), a_gang_job(size=2)
     pods = [a_pod(f"train-{i}").of(job, i).build() for i in range(2)]
     assert cluster.upsert_pod(pods[0]) == set()
-    assert cluster.upsert_job(job) == {GangId(job.uid)}
+    assert cluster.upsert_owner(job) == {GangId(job.uid)}
     assert cluster.upsert_pod(pods[1]) == {GangId(job.uid)}
     assert [pod.name for pod in cluster.pods_of(GangId(job.uid))] == ["train-0", "train-1"]
     assert not cluster.is_single(GangId(job.uid))
 
 
 def test_pods_of_a_loose_job_are_gangs_of_one() -> None:
-    """Each by its own uid, still knowing their Job."""
+    """Each by its own uid, still named after their Job."""
     cluster, job = a_cluster(), a_job(parallelism=2, completions=2)
-    cluster.upsert_job(job)
+    cluster.upsert_owner(job)
     pod = a_pod("train-x").of(job).build()
     assert cluster.upsert_pod(pod) == {GangId(pod.uid)}
     assert cluster.is_single(GangId(pod.uid))
-    assert cluster.job_of(GangId(pod.uid)) is job
+    gang = cluster.gang(GangId(pod.uid))
+    assert gang is not None
+    assert gang.owner == "Job/team/train/train-x"
 
 
 def test_an_older_row_does_not_undo_a_newer_one() -> None:
@@ -111,7 +114,7 @@ def test_a_new_list_removes_what_is_not_in_it() -> None:
 def test_a_pin_is_not_taken_for_the_users_wish() -> None:
     """Members that come later ask for what the first asked before it was pinned."""
     cluster, job = a_cluster(), a_gang_job(size=2)
-    cluster.upsert_job(job)
+    cluster.upsert_owner(job)
     first = a_pod("train-0").of(job, 0).asking(gpu=1)
     cluster.upsert_pod(first.build())
     wanted = cluster.gang(GangId(job.uid))

@@ -6,15 +6,15 @@ import pytest
 
 from bridge.errors import BadInput
 from bridge.model.owner import PodTemplate
-from bridge.workloads import gangs
-from tests.builders import a_gang_job, a_job, a_pod
+from bridge.workloads import membership
+from tests.builders import a_gang_job, a_job, a_pod, gang_for, line_of
 
 
 def test_a_bare_pod_is_a_gang_of_one() -> None:
     """Its id is the pod's own uid."""
     pod = a_pod("web").build()
-    assert str(gangs.id_of(pod, None)) == pod.uid
-    assert gangs.gang_of([pod], None).size == 1
+    assert str(membership.of(line_of(pod)).gang) == pod.uid
+    assert gang_for([pod]).size == 1
 
 
 @pytest.mark.parametrize(
@@ -32,26 +32,26 @@ def test_a_job_is_a_gang_when_its_pods_address_each_other(
     """Indexed, with a subdomain, and parallelism covers completions: all three."""
     job = replace(a_job(parallelism=4, completions=4), **fields)  # type: ignore[arg-type]
     pod = a_pod("train-0").of(job, 0).build()
-    assert (gangs.id_of(pod, job) == job.uid) is together
+    assert (membership.of(line_of(pod, job)).gang == job.uid) is together
 
 
 def test_the_gang_annotation_overrules_in_both_directions() -> None:
     """`gang: "true"` makes a gang of any Job, `"false"` of none."""
     loose = a_job(parallelism=3, completions=9)
     pod = a_pod("train-x").of(loose).annotated(gang="true").build()
-    assert gangs.id_of(pod, loose) == loose.uid
-    assert gangs.gang_of([pod], loose).size == 3
+    assert membership.of(line_of(pod, loose)).gang == loose.uid
+    assert gang_for([pod], loose).size == 3
     tight = a_gang_job(size=4)
     pod = a_pod("train-0").of(tight, 0).annotated(gang="false").build()
-    assert str(gangs.id_of(pod, tight)) == pod.uid
+    assert str(membership.of(line_of(pod, tight)).gang) == pod.uid
     with pytest.raises(BadInput, match="neither"):
-        gangs.id_of(a_pod("train-1").of(tight, 1).annotated(gang="maybe").build(), tight)
+        membership.of(line_of(a_pod("train-1").of(tight, 1).annotated(gang="maybe").build(), tight))
 
 
 def test_the_size_comes_from_the_spec_not_from_the_pods_that_exist() -> None:
     """One pod of a Job of eight is enough to know that eight are needed."""
     job = a_gang_job(size=8)
-    gang = gangs.gang_of([a_pod("train-3").of(job, 3).build()], job)
+    gang = gang_for([a_pod("train-3").of(job, 3).build()], job)
     assert gang.size == 8
     assert gang.owner == "Job/team/train"
 
@@ -59,7 +59,7 @@ def test_the_size_comes_from_the_spec_not_from_the_pods_that_exist() -> None:
 def test_a_pod_without_a_gang_is_named_after_its_owner_and_itself() -> None:
     """In squeue each of a Job's pods can be told apart."""
     job = a_job(parallelism=2, completions=2)
-    assert gangs.gang_of([a_pod("train-x").of(job).build()], job).owner_name == "train/train-x"
+    assert gang_for([a_pod("train-x").of(job).build()], job).owner_name == "train/train-x"
 
 
 def test_annotations_nearest_the_pod_win() -> None:
@@ -67,7 +67,7 @@ def test_annotations_nearest_the_pod_win() -> None:
     job = a_job(annotations={"slurmjob.slinky.slurm.net/" + k: v for k, v in
                              {"partition": "far", "qos": "far"}.items()})  # fmt: skip
     pod = a_pod("train-x").of(job).annotated(partition="near").build()
-    parameters = gangs.gang_of([pod], job).parameters
+    parameters = gang_for([pod], job).parameters
     assert (parameters.partition, parameters.qos) == ("near", "far")
 
 
@@ -75,8 +75,8 @@ def test_a_jobs_deadline_is_its_time_limit_unless_one_is_said() -> None:
     """activeDeadlineSeconds in minutes, rounded up."""
     job = a_job(active_deadline_s=61)
     pod = a_pod("train-x").of(job)
-    assert gangs.gang_of([pod.build()], job).parameters.timelimit_min == 2
-    assert gangs.gang_of([pod.annotated(timelimit="9").build()], job).parameters.timelimit_min == 9
+    assert gang_for([pod.build()], job).parameters.timelimit_min == 2
+    assert gang_for([pod.annotated(timelimit="9").build()], job).parameters.timelimit_min == 9
 
 
 def test_pods_that_differ_count_as_they_are() -> None:
@@ -84,7 +84,7 @@ def test_pods_that_differ_count_as_they_are() -> None:
     job = a_gang_job(size=2)
     small = a_pod("train-0").of(job, 0).asking(cpu=1, memory_gi=8).build()
     large = a_pod("train-1").of(job, 1).asking(cpu=4, memory_gi=2).build()
-    requests = gangs.gang_of([small, large], job).shape.requests
+    requests = gang_for([small, large], job).shape.requests
     assert (requests.cpu_milli, requests.memory_bytes) == (4000, 8 << 30)
 
 
@@ -93,4 +93,4 @@ def test_a_gang_size_below_what_runs_at_once_is_refused() -> None:
     job = a_gang_job(size=4)
     pod = a_pod("train-0").of(job, 0).annotated(gang_size="2").build()
     with pytest.raises(BadInput, match="smaller than the 4 pods"):
-        gangs.gang_of([pod], job)
+        gang_for([pod], job)

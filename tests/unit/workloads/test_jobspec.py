@@ -7,8 +7,8 @@ import pytest
 from bridge.errors import BadInput
 from bridge.model.gang import Gang
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import annotations, gangs, jobspec
-from tests.builders import PodBuilder, a_gang_job, a_pod
+from bridge.workloads import annotations, jobspec
+from tests.builders import PodBuilder, a_gang_job, a_pod, gang_for
 
 RULES = jobspec.Rules(
     partition="slurm-bridge",
@@ -31,7 +31,7 @@ def built(gang: Gang, *, classes: tuple[str, ...] = ("class-a",)) -> JobSpec:
 
 
 def one(pod: PodBuilder) -> Gang:
-    return gangs.gang_of([pod.build()], None)
+    return gang_for([pod.build()])
 
 
 def test_cpus_are_rounded_up_once_and_memory_is_exact() -> None:
@@ -56,7 +56,7 @@ def test_a_partition_with_a_memory_default_keeps_it() -> None:
 def test_several_tasks_get_memory_per_cpu_rounded_up() -> None:
     """They may share nodes, and Slurm has no memory per task."""
     job = a_gang_job(size=4)
-    gang = gangs.gang_of([a_pod("p").of(job, 0).asking(cpu=3, memory_gi=1).build()], job)
+    gang = gang_for([a_pod("p").of(job, 0).asking(cpu=3, memory_gi=1).build()], job)
     spec = built(gang)
     assert (spec.tasks, spec.memory_mib_per_cpu, spec.memory_mib_per_node) == (4, 342, None)
 
@@ -76,7 +76,7 @@ def test_exclusive_gives_each_pod_a_node() -> None:
     """One task a node, and memory exact per node again."""
     job = a_gang_job(size=2)
     pod = a_pod("p").of(job, 0).asking(memory_gi=1).annotated(exclusive="true").build()
-    spec = built(gangs.gang_of([pod], job))
+    spec = built(gang_for([pod], job))
     assert spec.exclusive
     assert spec.one_task_per_node
     assert spec.memory_mib_per_node == 1024
@@ -122,7 +122,7 @@ def test_unlimited_time_is_slurms_infinite() -> None:
 def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:
     """Slurm looks for a leaf switch by it; the user may ask for more, not for fewer."""
     job = a_gang_job(size=16)
-    gang = gangs.gang_of([a_pod("p").of(job, 0).asking(gpu=1).build()], job)
+    gang = gang_for([a_pod("p").of(job, 0).asking(gpu=1).build()], job)
     where = jobspec.Where(classes=("class-a",), tasks_per_node=8)
 
     def fewest(gang: Gang) -> int | None:

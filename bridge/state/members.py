@@ -1,0 +1,219 @@
+"""Which pods are in which gang: each pod joins once all that stands above it is known."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.model.gang import Gang, Seat
+from bridge.model.ids import GangId, PodUid
+from bridge.model.owner import Owner
+from bridge.model.pod import Pod
+from bridge.model.scheduling import PodShape, Toleration
+from bridge.state.owners import Missing, Owners
+from bridge.workloads import gangs, membership
+from bridge.workloads.lineage import Lineage
+from bridge.workloads.membership import Membership
+
+
+@dataclass(slots=True)
+class Members:
+    """The pods of one gang and what holds them together."""
+
+    membership: Membership
+    line: Lineage
+    """Of the member that joined last; its owners as they were then."""
+    seats: dict[PodUid, Seat] = field(default_factory=dict)
+    """Of every pod that is in it."""
+    shapes: dict[int, PodShape] = field(default_factory=dict)
+    """What the pods of each part asked for before they were pinned (a pin is written into their
+    affinity)."""
+    over: bool = False
+    """What held them together is gone from the API server."""
+    problem: BadInput | None = None
+
+
+class Memberships:
+    """Pods in gangs; the rows of pods and owners are kept by others."""
+
+    def __init__(self, pods: Mapping[PodUid, Pod], owners: Owners, *, scheduler_name: str) -> None:
+        self.members: dict[GangId, Members] = {}
+        self._pods = pods
+        self._owners = owners
+        self._toleration = Toleration(
+            names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute"
+        )
+        self._gang_of: dict[PodUid, GangId] = {}
+        self._waiting: dict[str, set[PodUid]] = {}
+        """Pods whose gang can't be told yet, by what is missing."""
+        self._waits_for: dict[PodUid, str] = {}
+        self._missing_since_before: set[str] = set()
+        self._above: dict[PodUid, tuple[str, ...]] = {}
+        """uids of a pod's owners and group; and the other way round."""
+        self._below: dict[str, set[PodUid]] = {}
+
+    @property
+    def unresolved(self) -> bool:
+        """Whether some pod's gang can't be told yet."""
+        return bool(self._waiting)
+
+    def gang_of(self, pod: PodUid) -> GangId | None:
+        """The gang of a pod that we know."""
+        return self._gang_of.get(pod)
+
+    def below(self, uid: str) -> set[GangId]:
+        """The gangs of the pods below an owner or in a group."""
+        found = (self._gang_of.get(pod) for pod in self._below.get(uid, ()))
+        return {gang for gang in found if gang is not None}
+
+    # -- who is where --------------------------------------------------------------------------
+
+    def join(self, pod: Pod) -> set[GangId]:
+        """The pod is new or has changed; the gangs that this touches."""
+        known = self._gang_of.get(pod.uid)
+        if known is not None and self.members[known].problem is None:
+            return {known}
+        left = self.leave(pod.uid)
+        line = self._owners.lineage(pod, self._pods)
+        if isinstance(line, Missing):
+            self._waiting.setdefault(line.what, set()).add(pod.uid)
+            self._waits_for[pod.uid] = line.what
+            return left
+        problem = None
+        try:
+            member = self._within(membership.of(line), pod)
+        except BadInput as error:
+            member, problem = membership.alone(line), error
+        if problem is None and self._owners.lacks_group(pod):
+            problem = BadInput(
+                f"PodGroup {pod.pod_group}, which the pod names in spec.schedulingGroup, does not "
+                f"exist in namespace {pod.namespace}; create it"
+            )
+        self._enter(line, member, problem)
+        return left | {member.gang}
+
+    def _within(self, member: Membership, pod: Pod) -> Membership:
+        """What it was pinned under holds; and a full group takes nobody more."""
+        if pod.job_id is not None:
+            pinned = pod.annotations.get(names.GANG_ID_ANNOTATION)
+            return replace(member, gang=GangId(pinned)) if pinned else Membership(GangId(pod.uid))
+        members = self.members.get(member.gang)
+        if member.most is None or members is None:
+            return member
+        live = sum(1 for uid in members.seats if not self._pods[uid].ended)
+        return member if live < member.most else Membership(GangId(pod.uid))
+
+    def _enter(self, line: Lineage, member: Membership, problem: BadInput | None) -> None:
+        uid = line.pod.uid
+        members = self.members.get(member.gang)
+        if members is None:
+            members = self.members[member.gang] = Members(member, line)
+        members.line, members.problem, members.over = line, problem, False
+        members.seats[uid] = member.seat
+        self._gang_of[uid] = member.gang
+        above = [*line.owners, *filter(None, (line.group, line.workload))]
+        self._above[uid] = tuple(owner.uid for owner in above)
+        for owner in above:
+            self._below.setdefault(owner.uid, set()).add(uid)
+
+    def leave(self, uid: PodUid) -> set[GangId]:
+        """The pod is gone, or joins anew."""
+        for above in self._above.pop(uid, ()):
+            _discard(self._below, above, uid)
+        what = self._waits_for.pop(uid, None)
+        if what is not None:
+            _discard(self._waiting, what, uid)
+        gang_id = self._gang_of.pop(uid, None)
+        if gang_id is None:
+            return set()
+        self.members[gang_id].seats.pop(uid, None)
+        return {gang_id}
+
+    def forget(self, gang_id: GangId) -> None:
+        """Drop what is kept of a gang that has no pods any more."""
+        members = self.members.get(gang_id)
+        if members is not None and not members.seats:
+            del self.members[gang_id]
+
+    # -- what stands above them ----------------------------------------------------------------
+
+    def found(self, whats: Iterable[str]) -> set[GangId]:
+        """These were missing and are known now: pods that waited for them look again."""
+        touched: set[GangId] = set()
+        for what in whats:
+            for uid in sorted(self._waiting.get(what, ())):
+                touched |= self.join(self._pods[uid])
+        return touched
+
+    def owner_changed(self, uid: str) -> set[GangId]:
+        """Its pods may wish for something else now."""
+        touched = self.below(uid)
+        for gang_id in tuple(touched):
+            if self.members[gang_id].problem is not None:
+                for pod in tuple(self.members[gang_id].seats):
+                    touched |= self.join(self._pods[pod])
+        return touched
+
+    def owner_gone(self, uid: str) -> set[GangId]:
+        """No pods will be made by it, nor by what it owned."""
+        touched = self.below(uid)
+        for gang_id in touched:
+            members = self.members[gang_id]
+            holder = members.membership.holder
+            members.over = members.over or (holder is not None and holder.uid == uid)
+        return touched
+
+    def long_missing(self) -> tuple[str, ...]:
+        """What was missing at the last call already: it will not come. Kinds always settle."""
+        now = set(self._waiting)
+        found = tuple(sorted(now & self._missing_since_before))
+        self._missing_since_before = now
+        return found
+
+    # -- gangs ---------------------------------------------------------------------------------
+
+    def pods_of(self, gang_id: GangId) -> tuple[Pod, ...]:
+        """The gang's pods that exist."""
+        members = self.members.get(gang_id)
+        return () if members is None else tuple(self._pods[uid] for uid in sorted(members.seats))
+
+    def holder_of(self, gang_id: GangId) -> Owner | None:
+        """The object whose end ends the gang, as it is now; None for a gang of one."""
+        members = self.members.get(gang_id)
+        if members is None or members.membership.holder is None:
+            return None
+        holder = members.membership.holder
+        return self._owners.get(holder.uid) or holder
+
+    def gang(self, gang_id: GangId) -> Gang | None:
+        """What the gang asks for now; None while it has no pods. Raises BadInput."""
+        pods = self.pods_of(gang_id)
+        if not pods:
+            return None
+        members = self.members[gang_id]
+        if members.problem is not None:
+            raise members.problem
+        line = self._owners.lineage(pods[0], self._pods)
+        if isinstance(line, Missing):
+            line = members.line  # an owner went before its pods
+        member = replace(members.membership, holder=self.holder_of(gang_id))
+        self._look_at_shapes(members, pods)
+        return gangs.gang_of(line, member, members.shapes, toleration=self._toleration)
+
+    @staticmethod
+    def _look_at_shapes(members: Members, pods: tuple[Pod, ...]) -> None:
+        parts: dict[int, list[Pod]] = {}
+        for pod in pods:
+            parts.setdefault(members.seats[pod.uid].part, []).append(pod)
+        for part, all_of_it in parts.items():
+            unpinned = [pod for pod in all_of_it if pod.job_id is None and not pod.ended]
+            if unpinned or part not in members.shapes:
+                members.shapes[part] = gangs.largest(unpinned or all_of_it)
+
+
+def _discard(sets: dict[str, set[PodUid]], key: str, uid: PodUid) -> None:
+    there = sets.get(key)
+    if there is not None:
+        there.discard(uid)
+        if not there:
+            del sets[key]

@@ -1,0 +1,170 @@
+"""What stands above pods: owners by their uid, groups by their name, and which kinds can be read.
+
+A kind is asked for when the first pod names it (`want`); until it is settled, and until the owner
+itself has been seen (the watches of pods and of owners are not in step), the pod's gang is not
+known. A kind that may not be read, or that the API server does not serve, ends the chain: what the
+reference says (kind and name) is then all that is known of that owner.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bridge.model.ids import PodUid
+from bridge.model.owner import Owner, OwnerKey, PodGroup, Settled, key_of
+from bridge.model.pod import OwnerReference, Pod
+from bridge.workloads.lineage import Lineage
+
+GROUP = ("scheduling.k8s.io/v1alpha2", "PodGroup")
+"""Kubernetes' own PodGroup, which spec.schedulingGroup names, and what it is made from."""
+WORKLOAD = ("scheduling.k8s.io/v1alpha2", "Workload")
+PLUGIN_GROUP = ("scheduling.x-k8s.io/v1alpha1", "PodGroup")
+"""That of scheduler-plugins, which a label names."""
+PLUGIN_GROUP_LABEL = "scheduling.x-k8s.io/pod-group"
+_HIGHEST = 32
+"""Owners above each other; more is a loop."""
+
+Want = Callable[[str, str], None]
+"""(apiVersion, kind): its objects are to be watched from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """What has to be known first: a kind, an owner, or a group."""
+
+    what: str
+
+
+class Owners:
+    """Every owner that the API server has told of."""
+
+    def __init__(self, want: Want) -> None:
+        self._want = want
+        self._rows: dict[str, Owner] = {}
+        self._named: dict[tuple[OwnerKey, str, str], str] = {}
+        """(kind, namespace, name) → uid, of what is looked up by its name."""
+        self._settled: dict[OwnerKey, Settled] = {}
+        self._absent: set[str] = set()
+
+    def get(self, uid: str) -> Owner | None:
+        """The owner's newest row."""
+        return self._rows.get(uid)
+
+    def upsert(self, owner: Owner) -> tuple[str, ...]:
+        """Take in a row; what was missed till then (`Missing`), () when it says nothing new."""
+        known = self._rows.get(owner.uid)
+        self._rows[owner.uid] = owner
+        if known is not None:
+            quiet = replace(known, resource_version=owner.resource_version) == owner
+            return () if quiet else (owner.uid,)
+        named = self._by_name(owner)
+        if named is not None:
+            self._named[named] = owner.uid
+        self._absent -= {owner.uid, str(named)}
+        return (owner.uid, str(named))
+
+    def remove(self, uid: str) -> bool:
+        """The owner is gone from the API server; whether it was known."""
+        owner = self._rows.pop(uid, None)
+        if owner is None:
+            return False
+        named = self._by_name(owner)
+        if named is not None and self._named.get(named) == uid:
+            del self._named[named]
+        return True
+
+    def of_kind(self, key: OwnerKey) -> tuple[str, ...]:
+        """uids of the known owners of a kind."""
+        return tuple(
+            uid for uid, row in self._rows.items() if key_of(row.api_version, row.kind) == key
+        )
+
+    def settle(self, key: OwnerKey, how: Settled) -> str:
+        """The kind's objects are all known now, or never will be; what was missed till then."""
+        self._settled[key] = how
+        return str(key)
+
+    def give_up(self, whats: Iterable[str]) -> None:
+        """These never came: references to them lead nowhere."""
+        self._absent.update(whats)
+
+    def lineage(self, pod: Pod, pods: Mapping[PodUid, Pod]) -> Lineage | Missing:
+        """The pod and all above it."""
+        owners: list[Owner] = []
+        reference = pod.owner
+        while reference is not None and len(owners) < _HIGHEST:
+            found = self._find(reference, pod.namespace, pods)
+            if isinstance(found, Missing):
+                return found
+            owners.append(found)
+            reference = found.owner
+        group = self._group_of(pod)
+        if isinstance(group, Missing):
+            return group
+        workload = self._workload_of(group) if group is not None else None
+        if isinstance(workload, Missing):
+            return workload
+        return Lineage(pod, tuple(owners), group, workload)
+
+    def lacks_group(self, pod: Pod) -> bool:
+        """Whether the pod names a PodGroup of Kubernetes that does not exist."""
+        name = (key_of(*GROUP), pod.namespace, pod.pod_group)
+        return bool(pod.pod_group) and str(name) in self._absent
+
+    def _find(
+        self, reference: OwnerReference, namespace: str, pods: Mapping[PodUid, Pod]
+    ) -> Owner | Missing:
+        known = self._rows.get(reference.uid)
+        if known is not None:
+            return known
+        stub = Owner(
+            reference.uid, namespace, reference.name, "", reference.api_version, reference.kind
+        )
+        key = key_of(reference.api_version, reference.kind)
+        if key == ("", "Pod"):  # a LeaderWorkerSet's leader owns the set of its workers
+            above = pods.get(PodUid(reference.uid))
+            return stub if above is None else replace(stub, owner=above.owner)
+        settled = self._settled.get(key)
+        if settled is None:
+            self._want(reference.api_version, reference.kind)
+            return Missing(str(key))
+        if settled == "unreadable" or reference.uid in self._absent:
+            return stub
+        return Missing(reference.uid)
+
+    def _group_of(self, pod: Pod) -> PodGroup | Missing | None:
+        for kind, name in (
+            (GROUP, pod.pod_group),
+            (PLUGIN_GROUP, pod.labels.get(PLUGIN_GROUP_LABEL, "")),
+        ):
+            found = self._by_reference(kind, pod.namespace, name) if name else None
+            if isinstance(found, PodGroup | Missing):
+                return found
+        return None
+
+    def _workload_of(self, group: PodGroup) -> Owner | Missing | None:
+        if not group.workload:
+            return None
+        return self._by_reference(WORKLOAD, group.namespace, group.workload)
+
+    def _by_reference(
+        self, kind: tuple[str, str], namespace: str, name: str
+    ) -> Owner | Missing | None:
+        key = key_of(*kind)
+        settled = self._settled.get(key)
+        if settled is None:
+            self._want(*kind)
+            return Missing(str(key))
+        named = (key, namespace, name)
+        uid = self._named.get(named)
+        if uid is not None:
+            return self._rows[uid]
+        if settled == "unreadable" or str(named) in self._absent:
+            return None
+        return Missing(str(named))
+
+    @staticmethod
+    def _by_name(owner: Owner) -> tuple[OwnerKey, str, str] | None:
+        key = key_of(owner.api_version, owner.kind)
+        if key not in (key_of(*GROUP), key_of(*WORKLOAD), key_of(*PLUGIN_GROUP)):
+            return None
+        return (key, owner.namespace, owner.name)

@@ -57,7 +57,7 @@ from bridge.server.probes import ProbesServer
 from bridge.server.tls import CertificateFiles, Tls
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import jobspec
+from bridge.workloads import jobspec, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -171,7 +171,13 @@ class App:
                 mcs_label=settings.mcs_label,
                 resource_map=settings.resource_map,
             ),
-            tuning=Tuning(condition_interval_s=settings.condition_interval_s),
+            limits=tasks.Limits(
+                riding=settings.gangs.ride_along_waste, maximum=settings.gangs.maximum_waste
+            ),
+            tuning=Tuning(
+                condition_interval_s=settings.condition_interval_s,
+                members_s=settings.gangs.members_timeout_s,
+            ),
             outage=outage,
             kube_outage=self._kube_outage,
             metrics=self.metrics,

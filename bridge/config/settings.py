@@ -183,6 +183,20 @@ class Defaults(Section):
     """true gives every pod a whole node, as the Go bridge does."""
 
 
+class GangSettings(Section):
+    """Pods that start together, as one Slurm job."""
+
+    ride_along_waste: float = Field(default=0.1, ge=0, le=1)
+    """Pods of several shapes: the small ones ride along in the tasks of the main shape while no
+    more than this fraction of any resource is held in vain."""
+    maximum_waste: float = Field(default=0.1, ge=0, le=1)
+    """Else every task is as large as the largest pod while no more than this fraction is; else
+    the shapes become components of a het job."""
+    members_timeout_s: float = Field(default=600.0, gt=0)
+    """A gang that holds its nodes and whose members are not all there after this time (quota, an
+    admission that refuses them) gives them back, in seconds."""
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -206,6 +220,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     nodes: NodeSettings = NodeSettings()
     placement: PlacementSettings = PlacementSettings()
+    gangs: GangSettings = GangSettings()
     defaults: Defaults = Defaults()
     resource_map: dict[str, str] = {
         "nvidia.com/gpu": "gpu",

@@ -1,5 +1,7 @@
 """Between our words and Slurm's: JobSpec → job description, Slurm's job → JobFacts."""
 
+from dataclasses import replace
+
 from bridge.model.job import Allocation, JobFacts, JobSpec
 from bridge.slurm import Job, JobChanges, JobDescription, identity
 
@@ -38,6 +40,11 @@ def description(spec: JobSpec) -> JobDescription:
     )
 
 
+def component(spec: JobSpec) -> JobDescription:
+    """A further component of a het job: only the first says whose it is."""
+    return replace(description(spec), admin_comment=None)
+
+
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
     """What a waiting job needs to become `new`; with `old` unknown, all that may be changed."""
     changed: dict[str, object] = {}
@@ -69,5 +76,6 @@ def facts(job: Job) -> JobFacts:
         constraints=job.constraints,
         excluded=bool(job.excluded_nodes),
         expected_start_s=job.start_s if job.pending else None,
+        components=job.het_job_ids,
         allocation=Allocation(job.id, job.grants) if holds else None,
     )

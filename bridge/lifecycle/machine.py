@@ -17,6 +17,7 @@ from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
+from bridge.lifecycle.absent import AbsentMembers
 from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
@@ -55,6 +56,8 @@ class GangMachine:
         self._pinning: set[PodUid] = set()
         self._ended_pods: dict[PodUid, float] = {}
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
+        self._absent = AbsentMembers(patience_s=tuning.members_s)
+        self._told_gates: tuple[str, ...] = ()
         self._suspects: list[PodUid] = []
         self._review_at_s: float | None = None
         self._room: Shortfall | None = None
@@ -167,13 +170,11 @@ class GangMachine:
         holds = self.facts is not None and not self.facts.waits
         if self.gang is not None and (holds or self._submitting):
             return
-        resized = self.gang is None or _sizes(gang) != _sizes(self.gang)
-        self.gang = gang
-        if not resized:
-            return
-        self.slots = Slots.of_gang(gang)
-        if self.facts is not None:
-            self._give_up_job(f"its size is {gang.size} now", out)
+        known, self.gang = self.gang, gang
+        if known is None or _sizes(gang) != _sizes(known):
+            self.slots = Slots.of_gang(gang)
+        if known is not None and known != gang:
+            self._describe(out)
 
     def _seat(self) -> None:
         outgoing = {pod.uid for pod in self._outgoing()}
@@ -193,6 +194,9 @@ class GangMachine:
                 self.spec = spec  # after a restart: Slurm has it already
                 return
         assert self.job_id is not None
+        if self.spec is not None and not self.spec.can_become(spec):
+            self._give_up_job("its pods ask for something else now", out)
+            return
         out.append(do.UpdateJob(self.job_id, self.spec, spec))
         self.spec = spec
 
@@ -217,6 +221,7 @@ class GangMachine:
         if self.facts is not None and (self.facts.ended or self.facts.suspended):
             self._job_is_over(self.facts, now_s, out)
         self._give_up_lost_places(now_s, out)
+        self._give_up_on_absent(now_s, out)
         self._end_outgoing(now_s, out)
         if self._over(now_s):
             self._finish(now_s, out)
@@ -285,12 +290,50 @@ class GangMachine:
         if self._submitting or self.gang is None or not waiting or self._owner != "creates":
             return
         if any(pod.foreign_gates for pod in waiting):
+            self._tell_of_gates(waiting, out)
+            return
+        if self._lacks_members:
             return
         if now_s < self._retry_at_s:
             self._wake_at(self._retry_at_s)
             return
         self._submitting = True
         out.append(do.SubmitJob(self.gang, self.generation))
+
+    @property
+    def _lacks_members(self) -> bool:
+        """Whether it is not known yet what the whole gang asks for."""
+        gang = self.gang
+        return gang is not None and gang.whole_first and self.slots.vacant > 0
+
+    def _tell_of_gates(self, waiting: list[Pod], out: list[do.Instruction]) -> None:
+        """Once for each set of gates."""
+        pod = next(pod for pod in waiting if pod.foreign_gates)
+        if pod.foreign_gates != self._told_gates:
+            self._told_gates = pod.foreign_gates
+            note = sentences.gated(pod.foreign_gates)
+            out.append(do.EmitEvent(pod, "Normal", "WaitsForGates", note))
+
+    def _give_up_on_absent(self, now_s: float, out: list[do.Instruction]) -> None:
+        if self.single or self.gang is None:
+            return
+        if self.facts is None or self.facts.allocation is None:
+            return
+        # A pod that ended has come; whether it is replaced is its owner's affair.
+        vacant = 0 if len(self.pods) >= self.gang.size else self.slots.vacant
+        why = self._absent.look(self.gang, vacant, now_s)
+        if self._absent.look_again_s is not None:
+            self._wake_at(self._absent.look_again_s)
+        if not why:
+            return
+        pods = self._live()
+        for pod in pods[:1]:
+            note = f"Slurm job {self.job_id} was given back: {why}"
+            out.append(do.EmitEvent(pod, "Warning", "MembersMissing", note))
+        pinned = [pod for pod in pods if pod.job_id == self.job_id]
+        self._end_pods(pinned, "MembersMissing", why, now_s, out)
+        self._give_up_job(why, out)
+        self._back_off(now_s, self._tuning.members_s)
 
     def _describe(self, out: list[do.Instruction]) -> None:
         """A job that waits may have to be changed."""
@@ -405,10 +448,9 @@ class GangMachine:
         if self._problem:
             return sentences.waits("InvalidRequest", self._problem)
         if pod.foreign_gates:
-            gates = ", ".join(pod.foreign_gates)
-            return sentences.waits(
-                "OtherGates", f"Not yet in Slurm's queue: it waits for scheduling gate {gates}."
-            )
+            return sentences.waits("OtherGates", sentences.gated(pod.foreign_gates))
+        if self.job_id is None and self._lacks_members and self.gang is not None:
+            return sentences.incomplete(self.gang, self.slots.vacant)
         if self.job_id is None:
             return self._trouble_condition(now_s)
         if self.facts is not None and self.facts.waits:
@@ -521,6 +563,7 @@ class GangMachine:
         self._cancel_at_s = self._empty_since_s = self._review_at_s = None
         self._placing = False
         self._pinning.clear()
+        self._absent.reset()
         self.generation += 1
         self.slots = Slots.of_gang(self.gang)
         self._seat()

@@ -101,6 +101,8 @@ class Recovery:
 
     def _judge(self, facts: JobFacts) -> None:
         runner, identity = self._runner, facts.identity
+        if facts.components and facts.job_id != facts.components[0]:
+            return  # a het job is judged by its first component
         if identity is None or identity.cluster != runner.cluster_uid or facts.ended:
             self._foreign.add(facts.job_id)
             return

@@ -21,20 +21,22 @@ from bridge.lifecycle import describe
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance
+from bridge.lifecycle.het import HetJobs
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool
+from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, PodUid, SlurmJobId
-from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.verdict import Verdict
 from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads import jobspec
+from bridge.workloads import jobspec, membership, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -61,6 +63,7 @@ class Runner:
         cluster_uid: str,
         scheduler_name: str,
         rules: jobspec.Rules,
+        limits: tasks.Limits,
         tuning: Tuning,
         outage: OutageLog,
         kube_outage: OutageLog,
@@ -100,7 +103,16 @@ class Runner:
             touch=self.touch,
         )
         self._whereabouts = Whereabouts(cluster=cluster, slurm_side=slurm_side)
+        self._specs = Specs(
+            cluster_uid=cluster_uid,
+            whereabouts=self._whereabouts,
+            slurm_side=slurm_side,
+            rules=rules,
+            limits=limits,
+        )
+        self._het = HetJobs()
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
+        self._advised: set[str] = set()
         self._recovered = False
         watcher.subscribe(self.job_seen)
 
@@ -135,31 +147,41 @@ class Runner:
         """News from the watcher."""
         match event:
             case slurm.JobSeen(job=job):
-                gang_id = self._gang_of_job.get(job.id)
+                gang_id = self._gang_of_job.get(self._het.first_of(job.id))
                 if gang_id is None:
                     return
-                facts = describe.facts(job)
+                facts = self._seen(describe.facts(job))
+                if facts is None:
+                    return
                 if self._is_mine(facts.identity, gang_id):
                     self._handle(gang_id, ev.JobSeen(facts))
                 else:
-                    self._handle(gang_id, ev.JobVanished(job.id))
-                if job.ended:
-                    self._let_go(job.id)
+                    self._handle(gang_id, ev.JobVanished(facts.job_id))
+                if facts.ended:
+                    self._let_go(facts.job_id)
             case slurm.Outage(error=error):
                 self._outage.failed(error)
             case slurm.Recovered():
                 self._outage.answered()
-            case slurm.JobGone(job_id=job_id):
+            case slurm.JobGone(job_id=gone):
+                job_id = self._het.first_of(gone)
                 gang_id = self._gang_of_job.get(job_id)
                 if gang_id is not None:
                     self._handle(gang_id, ev.JobVanished(job_id))
                 self._let_go(job_id)
 
+    def _seen(self, facts: JobFacts) -> JobFacts | None:
+        """The gang's facts; None while a component of its het job has not been read yet."""
+        for job_id in facts.components:
+            self.watcher.track(job_id)
+        return self._het.seen(facts)
+
     def _let_go(self, job_id: SlurmJobId) -> None:
         """The job is over: nothing more is to be heard of it."""
         self._gang_of_job.pop(job_id, None)
         self._cancelling.discard(job_id)
-        self.watcher.untrack(job_id)
+        for component in self._het.forget(job_id):
+            self.watcher.untrack(component)
 
     def _is_mine(self, identity: JobIdentity | None, gang_id: GangId) -> bool:
         return (
@@ -178,6 +200,7 @@ class Runner:
 
     def has_job(self, job_id: SlurmJobId) -> bool:
         """Whether some gang follows this job already, or it is being cancelled."""
+        job_id = self._het.first_of(job_id)
         return job_id in self._gang_of_job or job_id in self._cancelling
 
     def cancel_leak(self, job_id: SlurmJobId) -> None:
@@ -206,6 +229,8 @@ class Runner:
                 self.cluster.forget(gang_id)
                 return
             single = self.cluster.is_single(gang_id)
+            if single:
+                self._advise(gang_id)
             machine = GangMachine(gang_id, single=single, tuning=self._tuning)
             self.machines[gang_id] = machine
             if self._recovered:
@@ -219,6 +244,15 @@ class Runner:
         seats = dict(members.seats) if members is not None else {}
         will = self._owner_will(gang_id)
         self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats))
+
+    def _advise(self, gang_id: GangId) -> None:
+        """Tell the author of a kind that we don't know, once, how its pods are queued."""
+        members = self.cluster.members(gang_id)
+        advice = membership.advice(members.line) if members is not None else ""
+        if members is None or not advice or (top := members.line.owners[-1].uid) in self._advised:
+            return
+        self._advised.add(top)
+        self._pods.tell(do.EmitEvent(members.line.pod, "Normal", "QueuedOneByOne", advice))
 
     def _owner_will(self, gang_id: GangId) -> ev.OwnerWill:
         if self.cluster.is_single(gang_id):
@@ -340,10 +374,7 @@ class Runner:
         began_s = self._clock.monotonic()
         try:
             spec = self._spec(instruction.gang, instruction.generation)
-            job_id = await self.client.submit(
-                describe.description(spec),
-                at_once=self._whereabouts.has_room(instruction.gang.shape, instruction.gang.size),
-            )
+            job_id = await self._send(spec, instruction.gang)
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
@@ -362,15 +393,18 @@ class Runner:
         self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
         self._handle(gang_id, event)
 
+    async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
+        if spec.also:
+            components = [describe.description(spec), *map(describe.component, spec.also)]
+            return (await self.client.submit_het(components)).id
+        return await self.client.submit(
+            describe.description(spec),
+            at_once=self._whereabouts.has_room(gang.shape, gang.size),
+        )
+
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
         avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
-        return jobspec.build(
-            gang,
-            identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
-            rules=self._rules,
-            partitions=self._side.partitions,
-            where=self._whereabouts.of(gang.shape, avoided),
-        )
+        return self._specs.of(gang, generation, avoided)
 
     def _describe(self, machine: GangMachine, instruction: do.DescribeJob) -> None:
         try:
@@ -398,10 +432,12 @@ class Runner:
         return gang_id
 
     async def _update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
+        old, new = instruction.old, instruction.new
+        olds = (old, *old.also) if old is not None else (None,) * (1 + len(new.also))
         try:
-            await self.client.update_job(
-                instruction.job_id, describe.changes(instruction.old, instruction.new)
-            )
+            for offset, (before, after) in enumerate(zip(olds, (new, *new.also), strict=True)):
+                component = SlurmJobId(instruction.job_id + offset)
+                await self.client.update_job(component, describe.changes(before, after))
         except BridgeError as error:
             log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
             self._handle(gang_id, ev.UpdateFailed(instruction.job_id))

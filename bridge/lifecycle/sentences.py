@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from bridge import names
+from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Condition
@@ -26,6 +27,20 @@ def queued(facts: JobFacts) -> Condition:
         start = datetime.fromtimestamp(facts.expected_start_s, UTC)
         message += f"; expected to start at {start:%Y-%m-%dT%H:%M:%SZ}"
     return waits(reason, message + ".")
+
+
+def gated(gates: tuple[str, ...]) -> str:
+    """Somebody else holds the pod back."""
+    return f"Not yet in Slurm's queue: it waits for scheduling gate {', '.join(gates)}."
+
+
+def incomplete(gang: Gang, vacant: int) -> Condition:
+    """A gang whose pods alone tell what it asks for, and some are not there."""
+    return waits(
+        "MembersMissing",
+        f"Not yet in Slurm's queue: {gang.size - vacant} of the {gang.size} pods that "
+        f"{gang.owner} starts with are there.",
+    )
 
 
 def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:

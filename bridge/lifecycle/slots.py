@@ -60,6 +60,11 @@ class Slots:
         """Nobody will use any slot again."""
         return all(slot.done for slot in self._slots)
 
+    @property
+    def vacant(self) -> int:
+        """Slots that somebody may still come for."""
+        return sum(slot.pod is None and not slot.done for slot in self._slots)
+
     def seat(
         self, pods: Mapping[PodUid, Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
     ) -> None:

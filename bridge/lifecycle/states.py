@@ -37,6 +37,8 @@ class Tuning:
     unplaceable_s: float = 30.0
     """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
     just being made, a pod that ends there) before the place counts as lost."""
+    members_s: float = 600.0
+    """How long a gang holds its nodes for members that do not come, and stays away after that."""
     replacement_s: float = 300.0
     """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
     end_again_s: float = 30.0

@@ -1,6 +1,6 @@
 """What we ask of Slurm for a gang, and what Slurm gives."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 
@@ -54,6 +54,20 @@ class JobSpec:
     user: str = ""
     """Name or number; "" means the token's own user."""
     group: str = ""
+    also: tuple["JobSpec", ...] = ()
+    """Further components: with any, it is a het job and this is its first component."""
+
+    def can_become(self, wish: "JobSpec") -> bool:
+        """Whether Slurm can change a waiting job of this kind into `wish`; else it queues anew."""
+        if len(self.also) != len(wish.also):
+            return False
+        kept = {name: getattr(self, name) for name in _CHANGEABLE}
+        if replace(wish, **kept, also=()) != replace(self, also=()):
+            return False
+        return all(one.can_become(its) for one, its in zip(self.also, wish.also, strict=True))
+
+
+_CHANGEABLE = ("constraints", "excluded_nodes", "priority", "time_limit_min", "partition", "qos")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +118,8 @@ class JobFacts:
     """Whether it may not run on some nodes by name."""
     expected_start_s: float | None = None
     """Epoch seconds, when backfill has looked at the job."""
+    components: tuple[SlurmJobId, ...] = ()
+    """Ids of all components of a het job, the first (its leader) included."""
     allocation: Allocation | None = None
 
     @property

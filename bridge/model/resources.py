@@ -48,6 +48,15 @@ class Resources:
         """May go below zero: the caller asks whether something is missing."""
         return self._combine(other, lambda a, b: a - b)
 
+    def times(self, count: int) -> "Resources":
+        """So many times as much."""
+        return Resources(
+            cpu_milli=self.cpu_milli * count,
+            memory_bytes=self.memory_bytes * count,
+            ephemeral_bytes=self.ephemeral_bytes * count,
+            extended=_sorted({name: amount * count for name, amount in self.extended}),
+        )
+
     def at_least(self, other: "Resources") -> "Resources":
         """The larger of both, amount by amount."""
         return self._combine(other, max)

@@ -67,6 +67,8 @@ class Job:
     tasks: int | None = None
     cpus_per_task: int | None = None
     het_job_id: SlurmJobId | None = None
+    het_job_ids: tuple[SlurmJobId, ...] = ()
+    """Of all components of its het job, the first one's first."""
     flags: frozenset[str] = frozenset()
     raw: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
     """All that Slurm sent; empty in the watcher's copy (20 KB a job)."""

@@ -59,7 +59,8 @@ def gang_of(
         shape=covering([part.shape for part in parts if part.count] or [parts[0].shape]),
         parameters=_parameters(line, wishes),
         parts=parts if len(parts) > 1 else (),
-        staged=isinstance(member.holder, LeaderWorkerSet) and member.holder.leader_ready,
+        staged=_is_staged(member.holder),
+        whole_first=isinstance(member.holder, PodGroup),
     )
 
 
@@ -108,6 +109,16 @@ def _kinds(line: Lineage, member: Membership) -> tuple[_Kind, ...]:
             return (_Kind("", _job_size(job, line.wishes), job.template.shape),)
         case owner:
             return (_Kind("", _asked_size(owner, line.wishes), None),)
+
+
+def _is_staged(holder: Owner | None) -> bool:
+    match holder:
+        case LeaderWorkerSet():
+            return holder.leader_ready
+        case JobSet():
+            return membership.in_stages(holder)
+        case _:
+            return False
 
 
 def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:

@@ -73,6 +73,7 @@ class Job(Model):
     tasks: Number = None
     cpus_per_task: Number = None
     het_job_id: Number = None
+    het_job_id_set: str = ""
     flags: frozenset[str] = frozenset()
 
 

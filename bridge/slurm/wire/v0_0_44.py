@@ -246,6 +246,7 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         tasks=found.tasks,
         cpus_per_task=found.cpus_per_task,
         het_job_id=SlurmJobId(found.het_job_id) if found.het_job_id else None,
+        het_job_ids=_het_job_ids(found.het_job_id_set),
         flags=found.flags,
         raw=raw,
     )
@@ -309,6 +310,16 @@ def _job_number(job_id: str | int) -> SlurmJobId:
     if match is None:
         raise ValueError(f"{str(job_id)[:40]!r} is no job id")
     return SlurmJobId(int(match[1]))
+
+
+def _het_job_ids(text: str) -> tuple[SlurmJobId, ...]:
+    """Of `647-648` or `[647,649]`; nothing for nonsense, which only costs the bond."""
+    if not text:
+        return ()
+    try:
+        return tuple(SlurmJobId(int(one)) for one in hostlist.expand(f"[{text.strip('[]')}]"))
+    except (BadInput, ValueError):
+        return ()
 
 
 def _list(values: Sequence[str] | None, *, empty: list[str] | None = None) -> list[str] | None:

@@ -39,6 +39,7 @@ class World:
     told: list[do.EmitEvent] = field(default_factory=list)
     conditions: list[do.SetCondition] = field(default_factory=list)
     avoided: list[str] = field(default_factory=list)
+    whole_first: bool = False
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
 
@@ -86,7 +87,8 @@ class World:
         pods = list(self.pods.values())
         if not pods:
             return None
-        return replace(gang_for(pods, *([] if self.single else [self.job])), id=self.gang_id)
+        gang = gang_for(pods, *([] if self.single else [self.job]))
+        return replace(gang, id=self.gang_id, whole_first=self.whole_first)
 
     def start(self, job_id: SlurmJobId) -> None:
         """Slurm gives the job its nodes, one per slot."""

@@ -1,0 +1,62 @@
+"""Het jobs: several jobs in Slurm that are one to the gang, under the id of the first. Pure.
+
+The components start together; what befalls one befalls the gang: if one ends, it is over (Slurm
+ends them all with the first).
+"""
+
+from dataclasses import replace
+
+from bridge.model.ids import SlurmJobId
+from bridge.model.job import Allocation, JobFacts
+
+
+class HetJobs:
+    """What was last seen of each component."""
+
+    def __init__(self) -> None:
+        self._seen: dict[SlurmJobId, dict[SlurmJobId, JobFacts]] = {}
+        self._first: dict[SlurmJobId, SlurmJobId] = {}
+
+    def first_of(self, job_id: SlurmJobId) -> SlurmJobId:
+        """The id under which the gang knows the job."""
+        return self._first.get(job_id, job_id)
+
+    def seen(self, facts: JobFacts) -> JobFacts | None:
+        """A job's newest facts; the gang's, or None while some component has not been seen yet."""
+        if not facts.components:
+            return facts
+        first = facts.components[0]
+        seen = self._seen.setdefault(first, {})
+        for job_id in facts.components:
+            self._first[job_id] = first
+        seen[facts.job_id] = facts
+        if len(seen) < len(facts.components):
+            return None
+        return _together([seen[job_id] for job_id in facts.components])
+
+    def forget(self, job_id: SlurmJobId) -> tuple[SlurmJobId, ...]:
+        """The job is over for the gang; the ids of all its components (of a plain job: its own)."""
+        first = self.first_of(job_id)
+        ids = tuple(self._seen.pop(first, ())) or (first,)
+        for one in ids:
+            self._first.pop(one, None)
+        return ids
+
+
+def _together(facts: list[JobFacts]) -> JobFacts:
+    first = facts[0]
+    for one in facts:
+        if one.ended or one.suspended:
+            return replace(one, job_id=first.job_id, identity=first.identity, allocation=None)
+    held = [one.allocation for one in facts if one.allocation is not None]
+    if len(held) == len(facts):
+        nodes = tuple(node for allocation in held for node in allocation.nodes)
+        return replace(first, allocation=Allocation(first.job_id, nodes))
+    waiting = next((one for one in facts if one.waits), first)
+    return replace(
+        first,
+        state=waiting.state,
+        reason=waiting.reason,
+        description=waiting.description,
+        allocation=None,
+    )

@@ -1,0 +1,74 @@
+"""A gang → the job it should have in Slurm, by all that is known of nodes and partitions now."""
+
+from dataclasses import replace
+
+from bridge.errors import BadInput
+from bridge.lifecycle.whereabouts import Whereabouts
+from bridge.model.gang import Gang
+from bridge.model.ids import NodeName
+from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.scheduling import PodShape
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads import jobspec, tasks
+
+
+class Specs:
+    """Builds jobs; the same gang gives the same job while the cluster stays as it is."""
+
+    def __init__(
+        self,
+        *,
+        cluster_uid: str,
+        whereabouts: Whereabouts,
+        slurm_side: SlurmSide,
+        rules: jobspec.Rules,
+        limits: tasks.Limits,
+    ) -> None:
+        self._cluster_uid = cluster_uid
+        self._whereabouts = whereabouts
+        self._side = slurm_side
+        self._rules = rules
+        self._limits = limits
+
+    def of(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
+        """The gang's job, of several components where its pods can't be one job's tasks.
+
+        Raises BadInput when it can't be said to Slurm, or no node can take it.
+        """
+        plan = self.plan(gang)
+        identity = JobIdentity(self._cluster_uid, gang.id, generation, gang.owner)
+        components = [
+            jobspec.build(
+                replace(gang, size=part.count, shape=part.shape, parts=()),
+                identity=identity,
+                rules=self._rules,
+                partitions=self._side.partitions,
+                where=self._whereabouts.of(part.shape, avoided),
+            )
+            for part in plan.components
+        ]
+        first, *others = components
+        if plan.how != "alike":
+            first = replace(first, comment=f"{first.comment}: {plan}")
+        return replace(first, also=tuple(others))
+
+    def plan(self, gang: Gang) -> tasks.Plan:
+        """How its pods become tasks."""
+        return tasks.plan(
+            gang,
+            limits=self._limits,
+            counted=frozenset(self._rules.resource_map),
+            alone=self._alone(gang),
+            can_run=self._can_run,
+        )
+
+    def _alone(self, gang: Gang) -> bool:
+        wished = gang.parameters.exclusive
+        return self._rules.exclusive if wished is None else wished
+
+    def _can_run(self, shape: PodShape) -> bool:
+        try:
+            self._whereabouts.of(shape, ())
+        except BadInput:
+            return False
+        return True

@@ -1,0 +1,88 @@
+"""Gangs whose members never come."""
+
+from dataclasses import replace
+
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.absent import AbsentMembers
+from bridge.lifecycle.states import State
+from bridge.model.ids import SlurmJobId
+from tests.builders import a_gang
+from tests.unit.lifecycle.world import TUNING, World
+
+
+def holding(members: int, *, size: int = 3) -> World:
+    """A gang whose job runs while only `members` of its pods exist."""
+    world = World(size=size)
+    world.machine.release()
+    for _ in range(members):
+        world.create()
+    while world.todo:
+        world.perform()
+    world.start(SlurmJobId(1))
+    while world.todo:
+        world.perform()
+    return world
+
+
+def test_nodes_held_for_members_that_never_come_are_given_back() -> None:
+    """The pods that did come are ended, and it queues again only after as long a time."""
+    world = holding(2)
+    world.pass_time(TUNING.members_s - 1)
+    assert not world.todo
+    world.pass_time(2)
+    assert [type(one) for one in world.todo] == [do.EndPods, do.CancelJob]
+    assert world.told[-1].reason == "MembersMissing"
+    assert "1 of 3 pods of Job/team/train did not come within 600 s" in world.told[-1].note
+    while world.todo:
+        world.perform()
+    for uid in list(world.pods):
+        world.remove(uid)
+    world.create()
+    assert not world.todo
+    world.pass_time(TUNING.members_s + 1)
+    assert isinstance(world.todo[0], do.SubmitJob)
+
+
+def test_a_gang_that_was_whole_keeps_its_nodes_while_one_is_replaced() -> None:
+    """Its owner's back-off may be long; a slot without a pod is nothing new then."""
+    world = holding(3)
+    world.pass_time(1)
+    world.remove(next(iter(world.pods)))
+    world.pass_time(TUNING.members_s * 2)
+    assert not world.todo
+    assert world.live_jobs
+
+
+def test_a_pod_that_failed_for_good_has_come_all_the_same() -> None:
+    """backoffLimitPerIndex gives an index up and goes on; a restarted bridge sees the same."""
+    world = holding(3)
+    world.change(next(iter(world.pods)), phase="Failed")
+    world.restart()
+    world.pass_time(1)
+    world.pass_time(TUNING.members_s * 2)
+    assert not [one for one in world.todo if isinstance(one, do.EndPods)]
+    assert world.live_jobs
+
+
+def test_a_controller_that_makes_members_one_after_another_is_given_all_the_time() -> None:
+    """Workers come when their leader is ready, which may load a model for an hour."""
+    absent = AbsentMembers(patience_s=10)
+    gang = replace(a_gang("g", size=4), staged=True)
+    assert not absent.look(gang, 3, 0.0)
+    assert not absent.look(gang, 3, 1000.0)
+    assert absent.look_again_s is None
+
+
+def test_a_group_that_only_its_pods_describe_is_queued_when_all_are_there() -> None:
+    """Nothing else tells what it asks for; the pods say how many are missing."""
+    world = World(size=3)
+    world.machine.release()
+    world.whole_first = True
+    world.create()
+    assert not world.todo
+    assert "1 of the 3 pods" in world.conditions[-1].condition.message
+    world.create()
+    assert not world.todo
+    world.create()
+    assert isinstance(world.todo[0], do.SubmitJob)
+    assert world.state is State.SUBMITTING

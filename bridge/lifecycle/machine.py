@@ -21,6 +21,7 @@ from bridge.lifecycle.absent import AbsentMembers
 from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
+from bridge.lifecycle.telling import Standing, Told
 from bridge.model.gang import Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
@@ -67,7 +68,7 @@ class GangMachine:
         self._cancel_at_s: float | None = None
         self._submitted_at_s = 0.0
         self._empty_since_s: float | None = None
-        self._written: dict[PodUid, tuple[Condition | None, float]] = {}
+        self._told = Told(interval_s=tuning.condition_interval_s)
         self._wakes: list[float] = []
 
     # -- input ---------------------------------------------------------------------------------
@@ -134,8 +135,8 @@ class GangMachine:
             case ev.UpdateFailed(job_id) if job_id == self.job_id:
                 self.spec = None
                 self._review_at_s = now_s + self._tuning.refused_retry_s
-            case ev.NotTold(pod) if pod in self._written and pod in self.pods:
-                self._written[pod] = (self.pods[pod].allocated, self._written[pod][1])
+            case ev.NotTold(pod) if pod in self.pods:
+                self._told.failed(self.pods[pod])
             case ev.NodesChanged():
                 if self.job_id is None:
                     self._retry_at_s = 0.0
@@ -154,8 +155,7 @@ class GangMachine:
         self._problem = event.problem
         if event.gang is not None:
             self._take_gang(event.gang, out)
-        for uid in self._written.keys() - self.pods.keys():
-            del self._written[uid]
+        self._told.keep(self.pods)
         for uid in self._ended_pods.keys() - self.pods.keys():
             del self._ended_pods[uid]
         self._suspects = [
@@ -427,53 +427,42 @@ class GangMachine:
     # -- telling -------------------------------------------------------------------------------
 
     def _tell(self, now_s: float, out: list[do.Instruction]) -> None:
+        standing = self._standing
         for pod in self._live():
-            condition = self._condition_for(pod, now_s)
-            if condition is None or pod.deleting:
+            condition, since_s = self._condition_for(pod, standing)
+            due_s = None if condition is None else self._told.due_s(pod, condition)
+            if condition is None or due_s is None or pod.deleting:
                 continue
-            written, at_s = self._written.get(pod.uid, (pod.allocated, float("-inf")))
-            if condition == written:
-                continue
-            due_s = at_s + self._tuning.condition_interval_s
+            due_s = max(due_s, since_s + self._tuning.first_condition_s)
             if now_s < due_s:
                 self._wake_at(due_s)
                 continue
-            self._written[pod.uid] = (condition, now_s)
+            self._told.write(pod, condition, now_s)
             out.append(do.SetCondition(pod, condition))
 
-    def _condition_for(self, pod: Pod, now_s: float) -> Condition | None:
-        if pod.job_id is not None and pod.job_id == self.job_id:
-            node = self.slots.node_of(pod.uid)
-            return sentences.allocated(pod.job_id, node) if node is not None else None
-        if self._problem:
-            return sentences.waits("InvalidRequest", self._problem)
-        if pod.foreign_gates:
-            return sentences.waits("OtherGates", sentences.gated(pod.foreign_gates))
-        if self.job_id is None and self._lacks_members and self.gang is not None:
-            return sentences.incomplete(self.gang, self.slots.vacant)
-        if self.job_id is None:
-            return self._trouble_condition(now_s)
-        if self.facts is not None and self.facts.waits:
-            if now_s < self._submitted_at_s + self._tuning.first_condition_s:
-                self._wake_at(self._submitted_at_s + self._tuning.first_condition_s)
-                return None
-            return sentences.queued(self.facts)
-        if self._room is not None:
-            return sentences.waits_for_room(self.job_id, self._room.reason)
-        if self.slots.of(pod.uid) is None and self.slots.placed:
-            return sentences.waits(
-                "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
-            )
-        return None
+    def _condition_for(self, pod: Pod, standing: Standing) -> tuple[Condition | None, float]:
+        """What it reads, and since when that is so, if it may be over in a moment."""
+        if pod.job_id is None or pod.job_id != self.job_id:
+            seated = self.slots.of(pod.uid) is not None
+            return standing.condition(pod, seated=seated), standing.moment(pod)
+        node = self.slots.node_of(pod.uid)
+        told = None if node is None else sentences.allocated(pod.job_id, node)
+        return told, float("-inf")
 
-    def _trouble_condition(self, now_s: float) -> Condition | None:
-        if not self._trouble:
-            return None
-        due_s = self._trouble_since_s + self._tuning.first_condition_s
-        if now_s < due_s:  # a node that is just being registered, a restart: over in a moment
-            self._wake_at(due_s)
-            return None
-        return sentences.waits("NotSubmitted", self._trouble)
+    @property
+    def _standing(self) -> Standing:
+        return Standing(
+            gang=self.gang,
+            job_id=self.job_id,
+            facts=self.facts,
+            problem=self._problem,
+            trouble=self._trouble,
+            trouble_s=self._trouble_since_s,
+            submitted_s=self._submitted_at_s,
+            room=self._room,
+            lacking=self.slots.vacant if self._lacks_members else 0,
+            full=self.slots.placed,
+        )
 
     # -- facts ---------------------------------------------------------------------------------
 
@@ -507,13 +496,8 @@ class GangMachine:
         alive = self.facts is not None and self.facts.allocation is not None
         if row is not None and alive and self._is_pinned(row):
             return self.slots.node_of(pod), ""
-        if self._problem or self._trouble:
-            return None, self._problem or self._trouble
-        if self.facts is not None and self.facts.waits:
-            return None, sentences.queued(self.facts).message
-        if self._room is not None and self.job_id is not None:
-            return None, sentences.waits_for_room(self.job_id, self._room.reason).message
-        return None, f"is {self.state.value.lower()} in slurm-bridge"
+        said = self._standing.sentence()
+        return None, said or f"is {self.state.value.lower()} in slurm-bridge"
 
     def _is_pinned(self, pod: Pod) -> bool:
         """Under the gang's job; or under way to that and, though last seen gated, asked for.

@@ -1,0 +1,106 @@
+"""What the pods of a gang are told, and how often. Pure.
+
+A condition is written at most once in an interval, and not at all for what is over in a moment (a
+job that starts at once, a node that is just being registered): each write costs the API server as
+much as a bind.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from bridge.lifecycle import sentences
+from bridge.model.gang import Gang, Shortfall
+from bridge.model.ids import PodUid, SlurmJobId
+from bridge.model.job import JobFacts
+from bridge.model.pod import Condition, Pod
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a gang stands, as far as pods without a place are told. Times are monotonic seconds."""
+
+    gang: Gang | None
+    job_id: SlurmJobId | None
+    facts: JobFacts | None
+    problem: str
+    """Why what they ask for can't be understood."""
+    trouble: str
+    """Why there is no job, since `trouble_s`."""
+    trouble_s: float
+    submitted_s: float
+    room: Shortfall | None
+    """Why the nodes that it holds can't be used yet."""
+    lacking: int
+    """Members that are to come before it is submitted."""
+    full: bool
+    """Every slot has its node: who has none is one too many."""
+
+    @property
+    def waits(self) -> bool:
+        """In Slurm's queue."""
+        return self.facts is not None and self.facts.waits
+
+    def condition(self, pod: Pod, *, seated: bool) -> Condition | None:
+        """What a pod that is not pinned reads (`seated`: a slot is its own); None for nothing."""
+        if self.problem:
+            return sentences.waits("InvalidRequest", self.problem)
+        if pod.foreign_gates:
+            return sentences.waits("OtherGates", sentences.gated(pod.foreign_gates))
+        if self.job_id is None and self.lacking and self.gang is not None:
+            return sentences.incomplete(self.gang, self.lacking)
+        if self.job_id is None:
+            return sentences.waits("NotSubmitted", self.trouble) if self.trouble else None
+        if self.facts is not None and self.facts.waits:
+            return sentences.queued(self.facts)
+        if self.room is not None:
+            return sentences.waits_for_room(self.job_id, self.room.reason)
+        if self.full and not seated:
+            return sentences.waits(
+                "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
+            )
+        return None
+
+    def moment(self, pod: Pod) -> float:
+        """Since when it stands so, where that may be over in a moment; else long ago."""
+        if self.problem or pod.foreign_gates:
+            return float("-inf")
+        if self.job_id is None:
+            return float("-inf") if self.lacking else self.trouble_s
+        return self.submitted_s if self.waits else float("-inf")
+
+    def sentence(self) -> str:
+        """Why the extender lets no pod of it through; "" where only the moment is in the way."""
+        if self.problem or self.trouble:
+            return self.problem or self.trouble
+        if self.facts is not None and self.facts.waits:
+            return sentences.queued(self.facts).message
+        if self.room is not None and self.job_id is not None:
+            return sentences.waits_for_room(self.job_id, self.room.reason).message
+        return ""
+
+
+class Told:
+    """What was written into each pod's condition, and when."""
+
+    def __init__(self, *, interval_s: float) -> None:
+        self._interval_s = interval_s
+        self._written: dict[PodUid, tuple[Condition | None, float]] = {}
+
+    def keep(self, pods: Collection[PodUid]) -> None:
+        """Forget all pods but these."""
+        for uid in self._written.keys() - set(pods):
+            del self._written[uid]
+
+    def failed(self, pod: Pod) -> None:
+        """The last write was not done: the pod has what it had."""
+        if pod.uid in self._written:
+            self._written[pod.uid] = (pod.allocated, self._written[pod.uid][1])
+
+    def due_s(self, pod: Pod, condition: Condition) -> float | None:
+        """When this may be written; None when it stands there already."""
+        written, at_s = self._written.get(pod.uid, (pod.allocated, float("-inf")))
+        return None if condition == written else at_s + self._interval_s
+
+    def write(self, pod: Pod, condition: Condition, now_s: float) -> None:
+        """It is being written."""
+        self._written[pod.uid] = (condition, now_s)

@@ -47,6 +47,8 @@ class Memberships:
         self._waiting: dict[str, set[PodUid]] = {}
         """Pods whose gang can't be told yet, by what is missing."""
         self._waits_for: dict[PodUid, str] = {}
+        self._lacking: dict[str, set[PodUid]] = {}
+        """Pods that name a PodGroup which does not exist; they are told so meanwhile."""
         self._missing_since_before: set[str] = set()
         self._above: dict[PodUid, tuple[str, ...]] = {}
         """uids of a pod's owners and group; and the other way round."""
@@ -84,7 +86,9 @@ class Memberships:
             member = self._within(membership.of(line), pod)
         except BadInput as error:
             member, problem = membership.alone(line), error
-        if problem is None and self._owners.lacks_group(pod):
+        absent = self._owners.absent_group(pod)
+        if absent:
+            self._lacking.setdefault(absent, set()).add(pod.uid)
             problem = BadInput(
                 f"PodGroup {pod.pod_group}, which the pod names in spec.schedulingGroup, does not "
                 f"exist in namespace {pod.namespace}; create it"
@@ -123,6 +127,8 @@ class Memberships:
         what = self._waits_for.pop(uid, None)
         if what is not None:
             _discard(self._waiting, what, uid)
+        for name in [name for name, pods in self._lacking.items() if uid in pods]:
+            _discard(self._lacking, name, uid)
         gang_id = self._gang_of.pop(uid, None)
         if gang_id is None:
             return set()
@@ -141,7 +147,8 @@ class Memberships:
         """These were missing and are known now: pods that waited for them look again."""
         touched: set[GangId] = set()
         for what in whats:
-            for uid in sorted(self._waiting.get(what, ())):
+            lacking = self._lacking.pop(what, set()) & self._pods.keys()
+            for uid in sorted(lacking | self._waiting.get(what, set())):
                 touched |= self.join(self._pods[uid])
         return touched
 

@@ -105,10 +105,10 @@ class Owners:
             return workload
         return Lineage(pod, tuple(owners), group, workload)
 
-    def lacks_group(self, pod: Pod) -> bool:
-        """Whether the pod names a PodGroup of Kubernetes that does not exist."""
-        name = (key_of(*GROUP), pod.namespace, pod.pod_group)
-        return bool(pod.pod_group) and str(name) in self._absent
+    def absent_group(self, pod: Pod) -> str:
+        """The PodGroup of Kubernetes that the pod names (as `Missing.what`), if there is none."""
+        name = str((key_of(*GROUP), pod.namespace, pod.pod_group))
+        return name if pod.pod_group and name in self._absent else ""
 
     def _find(
         self, reference: OwnerReference, namespace: str, pods: Mapping[PodUid, Pod]

@@ -37,7 +37,7 @@ def test_a_pod_that_is_just_being_placed_is_told_nothing() -> None:
 
 
 def test_the_most_certain_cause_comes_first() -> None:
-    """What can't be understood, then members, then Slurm's refusal, its queue, room on its nodes."""
+    """What can't be read, then members, then Slurm's refusal, its queue, room on nodes."""
     room = replace(HOLDING, room=Shortfall("a pod still ends there", for_now=True))
     queued = replace(KNOWN, job_id=SlurmJobId(1), facts=facts(1, "PENDING", reason="Priority"))
     trouble = replace(KNOWN, trouble="Slurm is down", trouble_s=3.0)

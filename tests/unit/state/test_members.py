@@ -1,0 +1,189 @@
+"""How pods find their gang while the API server tells of pods and owners in any order."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.model.ids import GangId
+from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
+from bridge.model.pod import OwnerReference, Pod
+from bridge.state.cluster import Cluster
+from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod
+
+JOBS, SETS = ("batch", "Job"), ("jobset.x-k8s.io", "JobSet")
+GROUPS = ("scheduling.k8s.io", "PodGroup")
+
+
+class Wanted(list[tuple[str, str]]):
+    """What the cluster asked to be watched."""
+
+    def __call__(self, api_version: str, kind: str) -> None:
+        self.append((api_version, kind))
+
+
+def a_cluster(*watched: tuple[str, str], wanted: Wanted | None = None) -> Cluster:
+    cluster = Cluster(scheduler_name=SCHEDULER, want=wanted if wanted is not None else Wanted())
+    for key in watched:
+        cluster.settle_kind(key, "watched")
+    return cluster
+
+
+def a_set(**fields: object) -> JobSet:
+    template = a_job(parallelism=2, completions=2, indexed=True)
+    base = JobSet("uid-js", "team", "js", "1", "jobset.x-k8s.io/v1alpha2")
+    return replace(base, replicated_jobs=(ReplicatedJob("w", 1, template),), **fields)  # type: ignore[arg-type]
+
+
+OF_SET = OwnerReference("jobset.x-k8s.io/v1alpha2", "JobSet", "js", "uid-js")
+
+
+def a_member(index: int) -> Pod:
+    labels = {
+        "jobset.sigs.k8s.io/replicatedjob-name": "w",
+        "jobset.sigs.k8s.io/job-index": "0",
+    }
+    return replace(a_pod(f"w-{index}").of(a_job("js-w-0"), index).build(), labels=labels)
+
+
+def test_a_kind_is_asked_for_when_the_first_pod_names_it_and_the_chain_waits_for_it() -> None:
+    """Job and JobSet come from two watches; the pod's gang is known when both have told."""
+    wanted = Wanted()
+    cluster = a_cluster(JOBS, wanted=wanted)
+    assert cluster.upsert_pod(a_member(0)) == set()
+    assert cluster.unresolved
+    assert cluster.upsert_owner(replace(a_job("js-w-0"), owner=OF_SET)) == set()
+    assert wanted == [("jobset.x-k8s.io/v1alpha2", "JobSet")]
+    cluster.upsert_owner(a_set())
+    assert cluster.settle_kind(SETS, "watched") == {GangId("uid-js")}
+    assert not cluster.unresolved
+    gang = cluster.gang(GangId("uid-js"))
+    assert gang is not None
+    assert (gang.size, gang.owner) == (2, "JobSet/team/js")
+
+
+def test_a_kind_that_may_not_be_read_ends_the_chain() -> None:
+    """What the reference says is all that is known; the pod is a gang of one."""
+    cluster = a_cluster(JOBS)
+    cluster.upsert_owner(replace(a_job("js-w-0"), owner=OF_SET))
+    pod = a_member(0)
+    cluster.upsert_pod(pod)
+    assert cluster.settle_kind(SETS, "unreadable") == {GangId(pod.uid)}
+    gang = cluster.gang(GangId(pod.uid))
+    assert gang is not None
+    assert gang.owner == "Job/team/js-w-0/w-0"
+
+
+def test_an_owner_that_never_shows_up_is_given_up_at_the_second_look() -> None:
+    """An orphan of a deleted Job must not wait for ever; a Job that is only late may come."""
+    cluster, pod = a_cluster(JOBS), a_pod("train-x").of(a_job()).build()
+    cluster.upsert_pod(pod)
+    assert cluster.settle_missing() == set()
+    assert cluster.settle_missing() == {GangId(pod.uid)}
+    assert cluster.is_single(GangId(pod.uid))
+
+
+def test_a_leaders_pod_in_the_chain_leads_on_to_its_own_owner() -> None:
+    """The StatefulSet of a LeaderWorkerSet's workers belongs to the leader's pod."""
+    stateful = ("apps", "StatefulSet")
+    cluster = a_cluster(stateful, ("example.org", "Widget"))
+    widget = Owner("uid-w", "team", "w", "1", "example.org/v1", "Widget",
+                   annotations={names.GANG_ANNOTATION: "true"}, replicas=3)  # fmt: skip
+    leader = replace(
+        a_pod("leader").build(), owner=OwnerReference("example.org/v1", "Widget", "w", "uid-w")
+    )
+    workers = Owner("uid-s", "team", "s", "1", "apps/v1", "StatefulSet",
+                    owner=OwnerReference("v1", "Pod", "leader", leader.uid))  # fmt: skip
+    worker = replace(
+        a_pod("worker").build(), owner=OwnerReference("apps/v1", "StatefulSet", "s", "uid-s")
+    )
+    for owner in (widget, workers):
+        cluster.upsert_owner(owner)
+    cluster.upsert_pod(leader)
+    assert cluster.upsert_pod(worker) == {GangId("uid-w")}
+    assert {pod.name for pod in cluster.pods_of(GangId("uid-w"))} == {"leader", "worker"}
+
+
+def a_group(**fields: object) -> PodGroup:
+    base = PodGroup("uid-pg", "team", "pg", "1", "scheduling.k8s.io/v1alpha2", least=2)
+    return replace(base, **fields)  # type: ignore[arg-type]
+
+
+def in_group(name: str, **fields: object) -> Pod:
+    return replace(a_pod(name).build(), pod_group="pg", **fields)  # type: ignore[arg-type]
+
+
+def test_a_full_group_leaves_further_pods_to_themselves() -> None:
+    """So many start together as it says; who comes later takes the place of one that ended."""
+    cluster = a_cluster(GROUPS)
+    cluster.upsert_owner(a_group())
+    first, second, third = (in_group(name) for name in "abc")
+    gang = GangId("uid-pg")
+    assert cluster.upsert_pod(first) == cluster.upsert_pod(second) == {gang}
+    assert cluster.upsert_pod(third) == {GangId(third.uid)}
+    cluster.upsert_pod(replace(first, phase="Failed"))
+    assert cluster.upsert_pod(in_group("d")) == {gang}
+
+
+def test_a_pinned_pod_stays_in_the_gang_it_was_pinned_under() -> None:
+    """After a restart the order in which pods are listed decides nothing that runs."""
+    cluster = a_cluster(GROUPS)
+    cluster.upsert_owner(a_group())
+    alone = replace(a_pod("a").pinned(7, "n1").build(), pod_group="pg")
+    of_it = replace(a_pod("b").pinned(8, "n1", gang="uid-pg").build(), pod_group="pg")
+    assert cluster.upsert_pod(alone) == {GangId(alone.uid)}
+    assert cluster.upsert_pod(of_it) == {GangId("uid-pg")}
+
+
+def test_a_pod_that_names_a_group_which_does_not_exist_is_told_and_joins_it_later() -> None:
+    """It waits for the group alone: no job is made for it, and the group need only be created."""
+    cluster, pod = a_cluster(GROUPS), in_group("a")
+    cluster.upsert_pod(pod)
+    cluster.settle_missing()
+    assert cluster.settle_missing() == {GangId(pod.uid)}
+    with pytest.raises(BadInput, match="PodGroup pg, which the pod names"):
+        cluster.gang(GangId(pod.uid))
+    touched = cluster.upsert_owner(a_group())
+    assert touched == {GangId(pod.uid), GangId("uid-pg")}
+    assert cluster.gang_of(pod.uid) == "uid-pg"
+
+
+def test_an_annotation_that_cant_be_read_is_told_until_it_is_mended() -> None:
+    """On the owner; the pod's gang is found again when the owner changes."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(replace(job, annotations={names.GANG_ANNOTATION: "maybe"}))
+    pod = a_pod("train-0").of(job, 0).build()
+    cluster.upsert_pod(pod)
+    with pytest.raises(BadInput, match="neither"):
+        cluster.gang(GangId(pod.uid))
+    assert GangId(job.uid) in cluster.upsert_owner(replace(job, resource_version="2"))
+    assert cluster.gang_of(pod.uid) == job.uid
+
+
+def test_an_owners_change_touches_the_gangs_below_it_and_a_repeated_row_nothing() -> None:
+    """A Job's status changes with each pod that ends; its gangs must not be looked at for that."""
+    cluster, job = a_cluster(JOBS), a_job(parallelism=2, completions=4)
+    cluster.upsert_owner(job)
+    pods = [a_pod(f"train-{i}").of(job).build() for i in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    assert cluster.upsert_owner(replace(job, resource_version="2")) == set()
+    wished = replace(job, annotations={names.JOB_PREFIX + "qos": "high"}, resource_version="3")
+    assert cluster.upsert_owner(wished) == {GangId(pod.uid) for pod in pods}
+
+
+def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
+    """Not that of a Job below it."""
+    cluster = a_cluster(JOBS, SETS)
+    job = replace(a_job("js-w-0"), owner=OF_SET)
+    cluster.upsert_owner(a_set())
+    cluster.upsert_owner(job)
+    cluster.upsert_pod(a_member(0))
+    gang = GangId("uid-js")
+    assert cluster.remove_owner(job.uid) == {gang}
+    members = cluster.members(gang)
+    assert members is not None
+    assert not members.over
+    assert cluster.remove_owner("uid-js") == {gang}
+    assert members.over

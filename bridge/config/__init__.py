@@ -4,17 +4,18 @@ May import: `bridge.names`, `bridge.errors`. Reads the one file it is given and 
 environment is handed in.
 """
 
+from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
     KubernetesSettings,
     NodeSettings,
     PlacementSettings,
-    Section,
     ServerSettings,
     Settings,
     SlurmSettings,
 )
 from bridge.config.sources import FILE_VARIABLE, Loaded, load
+from bridge.config.workloads import RoleKind, WorkloadSettings
 
 __all__ = [
     "Settings",
@@ -23,6 +24,8 @@ __all__ = [
     "ServerSettings",
     "NodeSettings",
     "PlacementSettings",
+    "WorkloadSettings",
+    "RoleKind",
     "Defaults",
     "Section",
     "Loaded",

@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from bridge.config import sources, tree
+from bridge.config.section import Section
 from bridge.config.settings import Settings
 
 _INTRODUCTION = f"""\
@@ -107,8 +108,20 @@ def _kind(schema: dict[str, Any]) -> str:
 
 def _inline(value: object) -> str:
     """The value as YAML in one line."""
-    plain = list(value) if isinstance(value, tuple) else value
     text = yaml.safe_dump(
-        plain, default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
+        _plain(value), default_flow_style=True, width=10**6, allow_unicode=True, sort_keys=False
     )
     return text.removesuffix("...\n").strip()
+
+
+def _plain(value: object) -> object:
+    """The value as a settings file says it; of a section, what is not its default."""
+    match value:
+        case Section():
+            said = value.model_dump(by_alias=True, exclude_defaults=True)
+            return _plain(said)
+        case dict():
+            return {key: _plain(one) for key, one in value.items()}
+        case tuple():
+            return [_plain(one) for one in value]
+    return value

@@ -10,27 +10,14 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, field_validator
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from bridge import names
+from bridge.config.section import Section
+from bridge.config.workloads import WorkloadSettings
 
 _QUANTITY = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
 _LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
-
-
-class Section(BaseModel):
-    """A part of the tree: frozen, unknown keys refused, camelCase outside."""
-
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        alias_generator=to_camel,
-        populate_by_name=True,
-        loc_by_alias=False,
-        use_attribute_docstrings=True,
-        validate_default=True,
-    )
 
 
 def _url(text: str) -> str:
@@ -161,7 +148,7 @@ class PlacementSettings(Section):
     """Nodes with a low Weight in Slurm."""
     score_tier: float = Field(default=1.0, ge=0, le=1000)
     """Nodes in a partition with a high PriorityTier."""
-    block_sizes: dict[str, tuple[int, ...]] = {}
+    block_sizes: dict[str, tuple[int, ...]] = Field(default={})
     """BlockSizes of each of Slurm's block topologies, by the topology's name; blocks count in the
     natural order of their names. Topologies that are not named here are trees."""
 
@@ -221,12 +208,15 @@ class Settings(Section):
     nodes: NodeSettings = NodeSettings()
     placement: PlacementSettings = PlacementSettings()
     gangs: GangSettings = GangSettings()
+    workloads: WorkloadSettings = WorkloadSettings()
     defaults: Defaults = Defaults()
-    resource_map: dict[str, str] = {
-        "nvidia.com/gpu": "gpu",
-        "amd.com/gpu": "gpu",
-        "vpc.amazonaws.com/efa": "efa",
-    }
+    resource_map: dict[str, str] = Field(
+        default={
+            "nvidia.com/gpu": "gpu",
+            "amd.com/gpu": "gpu",
+            "vpc.amazonaws.com/efa": "efa",
+        }
+    )
     """Kubernetes extended resource → Slurm GRES name; given, it replaces the whole default.
     Resources that are not named are counted by the bridge alone."""
     condition_interval_s: float = Field(default=10.0, gt=0)

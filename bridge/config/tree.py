@@ -8,7 +8,8 @@ from difflib import get_close_matches
 
 from pydantic.fields import FieldInfo
 
-from bridge.config.settings import Section, Settings
+from bridge.config.section import Section
+from bridge.config.settings import Settings
 
 ENVIRONMENT_PREFIX = "SLURM_BRIDGE_"
 ENVIRONMENT_SEPARATOR = "__"

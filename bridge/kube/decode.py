@@ -87,11 +87,7 @@ class Parser(Generic[Wire, Row]):
         Raises BadInput, and nothing else, with the object's name and the first offending field.
         """
         try:
-            return self._row(self._object.validate_python(raw, strict=True))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = path(first["loc"])
-            said = f"{field or 'the object'}: {first['msg']}"
+            return self._row(checked(self._object, raw))
         except BadInput as error:
             field, said = error.field, str(error)
         raise BadInput(f"{self._kind} {_name(raw)}: {said}", field=field)
@@ -129,6 +125,19 @@ class Parser(Generic[Wire, Row]):
             return Refused(raw, BadInput(said, field=error.field))
         except Exception as error:  # our own mistake with one object must not cost the others
             return Refused(raw, _mistake(error))
+
+
+def checked(adapter: TypeAdapter[Wire], raw: object, *, at: str = "") -> Wire:
+    """The known parts of `raw`, which stands at the path `at` of its object.
+
+    Raises BadInput with the first offending field.
+    """
+    try:
+        return adapter.validate_python(raw, strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    field = path((*([at] if at else ()), *first["loc"]))
+    raise BadInput(f"{field or 'the object'}: {first['msg']}", field=field)
 
 
 def plain_page(parse: Parse[Row], data: bytes) -> Page[Row]:

@@ -12,28 +12,34 @@ _FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 
 def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
-    spec: wire.JobSpecWire = job.get("spec") or {}
     conditions = (job.get("status") or {}).get("conditions") or ()
+    finished = any(
+        one.get("type") in _FINISHED and one.get("status") == "True" for one in conditions
+    )
+    return of(job.get("spec") or {}, meta, finished=finished)
+
+
+def of(
+    spec: wire.JobSpecWire, meta: wire.Meta, *, finished: bool = False, at: str = "spec"
+) -> BatchJob:
+    """The row of a Job with this spec, or of a template of Jobs; `at` is the spec's path.
+
+    Raises BadInput with the offending field.
+    """
     parallelism, completions = spec.get("parallelism"), spec.get("completions")
     if parallelism is None and completions is None:
         completions = 1
     return BatchJob(
-        uid=meta.get("uid", ""),
-        namespace=meta.get("namespace", ""),
-        name=meta.get("name", ""),
-        resource_version=meta.get("resourceVersion", ""),
+        **metadata.owner_fields(meta),
         parallelism=1 if parallelism is None else parallelism,
         completions=completions,
         indexed=spec.get("completionMode") == "Indexed",
         suspended=bool(spec.get("suspend")),
-        finished=any(
-            one.get("type") in _FINISHED and one.get("status") == "True" for one in conditions
-        ),
-        deleting=bool(meta.get("deletionTimestamp")),
+        finished=finished,
         active_deadline_s=spec.get("activeDeadlineSeconds"),
-        annotations=metadata.annotations(meta),
-        template=templates.row(spec.get("template") or {}, namespace=meta.get("namespace", "")),
-        owner=metadata.controller(meta),
+        template=templates.row(
+            spec.get("template") or {}, namespace=meta.get("namespace", ""), at=f"{at}.template"
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
+from typing import TypedDict
 
 from bridge import names
 from bridge.errors import BadInput
@@ -32,17 +33,23 @@ _LABELS = frozenset(
         "leaderworkerset.sigs.k8s.io/worker-index",
         "apps.kubernetes.io/pod-index",
         "scheduling.x-k8s.io/pod-group",
+        "training.kubeflow.org/job-name",
+        "training.kubeflow.org/job-role",
+        "training.kubeflow.org/replica-index",
+        "training.kubeflow.org/replica-type",
     }
 )
-"""Labels of Kubernetes' controllers that say which pods belong together."""
+"""Labels of controllers that say which pods belong together, and in what order."""
 
 _ANNOTATIONS = frozenset(
     {
         names.MIRROR_POD_ANNOTATION,
         "alpha.jobset.sigs.k8s.io/exclusive-topology",
+        "alpha.jobset.sigs.k8s.io/node-selector",
         "leaderworkerset.sigs.k8s.io/exclusive-topology",
         "leaderworkerset.sigs.k8s.io/leader-name",
         "leaderworkerset.sigs.k8s.io/size",
+        "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology",
     }
 )
 
@@ -54,9 +61,9 @@ def is_ours(key: str) -> bool:
     return bool(slash) and (prefix == names.OUR_DOMAIN or prefix.endswith("." + names.OUR_DOMAIN))
 
 
-def labels(meta: wire.Meta) -> Mapping[str, str]:
-    """Our labels and those that say which pods belong together."""
-    return _kept(meta.get("labels"), _LABELS)
+def labels(meta: wire.Meta, *, also: frozenset[str] = frozenset()) -> Mapping[str, str]:
+    """Our labels, those that say which pods belong together, and those of `also`."""
+    return _kept(meta.get("labels"), _LABELS | also if also else _LABELS)
 
 
 def annotations(meta: wire.Meta) -> Mapping[str, str]:
@@ -83,6 +90,33 @@ def controller(meta: wire.Meta) -> OwnerReference | None:
                 owner.get("uid", ""),
             )
     return None
+
+
+class OwnerFields(TypedDict):
+    """What rows of owners have in common, whatever their kind."""
+
+    uid: str
+    namespace: str
+    name: str
+    resource_version: str
+    deleting: bool
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    owner: OwnerReference | None
+
+
+def owner_fields(meta: wire.Meta) -> OwnerFields:
+    """The part of an owner's row that its metadata says."""
+    return {
+        "uid": meta.get("uid", ""),
+        "namespace": sys.intern(meta.get("namespace", "")),
+        "name": meta.get("name", ""),
+        "resource_version": meta.get("resourceVersion", ""),
+        "deleting": bool(meta.get("deletionTimestamp")),
+        "labels": labels(meta),
+        "annotations": annotations(meta),
+        "owner": controller(meta),
+    }
 
 
 def created_s(meta: wire.Meta) -> float:

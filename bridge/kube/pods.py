@@ -7,7 +7,8 @@ way the API server says it.
 
 import sys
 from collections.abc import Mapping
-from functools import lru_cache
+from dataclasses import replace
+from functools import lru_cache, partial
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -21,7 +22,7 @@ PATH = "/api/v1/pods"
 """List and watch, all namespaces."""
 
 
-def _row(pod: wire.PodWire) -> Pod:
+def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
     meta: wire.Meta = pod.get("metadata") or {}
     spec: wire.PodSpec = pod.get("spec") or {}
     status: wire.PodStatus = pod.get("status") or {}
@@ -41,7 +42,7 @@ def _row(pod: wire.PodWire) -> Pod:
         gates=_gates(tuple(one.get("name", "") for one in spec.get("schedulingGates") or ())),
         deleting=bool(meta.get("deletionTimestamp")),
         owner=metadata.controller(meta),
-        labels=metadata.labels(meta),
+        labels=metadata.labels(meta, also=also),
         annotations=metadata.annotations(meta),
         completion_index=_completion_index(meta),
         created_s=metadata.created_s(meta),
@@ -57,12 +58,24 @@ def _row(pod: wire.PodWire) -> Pod:
     )
 
 
-parse = decode.Parser(wire.PodWire, _row, kind="pod")
+def parser(labels: frozenset[str] = frozenset()) -> decode.Parser[wire.PodWire, Pod]:
+    """As `parse`; rows keep `labels` too, where pods have them."""
+    return decode.Parser(wire.PodWire, partial(_row, also=labels), kind="pod")
+
+
+parse = parser()
 """The row of a pod. Raises BadInput with the offending field, never anything else.
 
 Requests are computed as Kubernetes does (`bridge.kube.requests`); equal shapes, owners, label
 sets are the same objects.
 """
+
+
+def newer(raw: Mapping[str, Any], *, than: Pod) -> Pod:
+    """The row of the pod of row `than` as it is now, with the same labels kept. Raises BadInput."""
+    row = parse(raw)
+    labels = metadata.labels(raw["metadata"], also=frozenset(than.labels))
+    return row if labels == row.labels else replace(row, labels=labels)
 
 
 async def pin(
@@ -214,7 +227,7 @@ async def _patch(
                 reason="NotFound",
             ) from error
         raise
-    return parse(raw)
+    return newer(raw, than=pod)
 
 
 @lru_cache(maxsize=1024)

@@ -1,29 +1,34 @@
 """A pod template → PodTemplate: what is known of pods before they exist."""
 
-from collections.abc import Mapping
-from typing import Any
+from pydantic import TypeAdapter
 
+from bridge.errors import BadInput
 from bridge.kube import decode, metadata, shapes, wire
 from bridge.model.owner import PodTemplate
 
+_TEMPLATE = TypeAdapter(wire.TemplateWire)
 
-def parse(raw: Mapping[str, Any], *, namespace: str = "") -> PodTemplate:
-    """From the `template` of a Job, a JobSet's replicated job, a LeaderWorkerSet …
 
-    Raises BadInput with the offending field.
+def parse(raw: object, *, namespace: str = "", at: str = "") -> PodTemplate:
+    """From a pod template that nobody has checked; arguments and errors as `row`."""
+    return row(decode.checked(_TEMPLATE, raw, at=at), namespace=namespace, at=at)
+
+
+def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> PodTemplate:
+    """From a template that is checked already; `namespace` is where its pods will be.
+
+    `at` is the template's path in its object. Raises BadInput with the offending field.
     """
-    parser = decode.Parser(
-        wire.TemplateWire, lambda template: row(template, namespace=namespace), kind="pod template"
-    )
-    return parser(raw)
-
-
-def row(template: wire.TemplateWire, *, namespace: str = "") -> PodTemplate:
-    """From a template that is checked already; `namespace` is where its pods will be."""
     meta: wire.Meta = {**(template.get("metadata") or {}), "namespace": namespace}
     spec: wire.PodSpec = template.get("spec") or {}
+    try:
+        shape = shapes.of(spec, meta)
+    except BadInput as error:
+        if not at:
+            raise
+        raise BadInput(f"{at}.{error}", field=f"{at}.{error.field}") from None
     return PodTemplate(
-        shape=shapes.of(spec, meta),
+        shape=shape,
         annotations=metadata.annotations(meta),
         subdomain=spec.get("subdomain") or "",
         active_deadline_s=spec.get("activeDeadlineSeconds"),

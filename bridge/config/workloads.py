@@ -1,0 +1,122 @@
+"""Settings of workloads: kinds whose pods have several roles, and where their specs say it.
+
+The table below is what the kinds' own controllers do (kubeflow's training-operator v1.9 and
+mpi-operator v2beta1: field names of the specs, labels that their controllers put on pods).
+"""
+
+import re
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator
+
+from bridge.config.section import Section
+
+_KIND = re.compile(r"^[A-Z][A-Za-z0-9]*(\.v[0-9][a-z0-9]*)?\.[a-z0-9-]+(\.[a-z0-9-]+)+$")
+_PATH = re.compile(r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$")
+_LABEL = re.compile(r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$")
+
+
+def _path(text: str) -> str:
+    if not _PATH.match(text):
+        raise ValueError("not a path; write names with dots between, like spec.mpiReplicaSpecs")
+    return text
+
+
+def _in_spec(text: str) -> str:
+    if not _path(text).startswith("spec."):
+        raise ValueError("not a path in the spec; write it like spec.mpiReplicaSpecs")
+    return text
+
+
+def _in_spec_or_none(text: str) -> str:
+    return _in_spec(text) if text else ""
+
+
+def _label(text: str) -> str:
+    if text and not _LABEL.match(text):
+        raise ValueError("not a label's key; write it like training.kubeflow.org/replica-type")
+    return text
+
+
+class RoleKind(Section):
+    """A kind of several roles: where its objects say them, and what its pods carry."""
+
+    roles: Annotated[str, AfterValidator(_in_spec)]
+    """Path of the map from a role's name to its replicas and template."""
+    replicas: Annotated[str, AfterValidator(_path)] = "replicas"
+    """Path of the count inside a role; a role without it has one pod."""
+    template: Annotated[str, AfterValidator(_path)] = "template"
+    """Path of the pod template inside a role."""
+    role_label: Annotated[str, AfterValidator(_label)] = "training.kubeflow.org/replica-type"
+    """Label on the pods that says the role, in any case of letters."""
+    index_label: Annotated[str, AfterValidator(_label)] = "training.kubeflow.org/replica-index"
+    """Label on the pods that says which of the role's replicas it is."""
+    order: tuple[str, ...] = ()
+    """Roles in the order of their ranks; those not named follow, by name."""
+    elastic: Annotated[str, AfterValidator(_in_spec_or_none)] = ""
+    """Path whose presence makes the object elastic: its pods are no gang."""
+
+
+KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(
+    {
+        "MPIJob.kubeflow.org": RoleKind(
+            roles="spec.mpiReplicaSpecs",
+            role_label="training.kubeflow.org/job-role",
+            order=("Launcher", "Worker"),
+        ),
+        "MPIJob.v1.kubeflow.org": RoleKind(
+            roles="spec.mpiReplicaSpecs", order=("Launcher", "Worker")
+        ),
+        "PyTorchJob.kubeflow.org": RoleKind(
+            roles="spec.pytorchReplicaSpecs",
+            order=("Master", "Worker"),
+            elastic="spec.elasticPolicy",
+        ),
+        "TFJob.kubeflow.org": RoleKind(
+            roles="spec.tfReplicaSpecs",
+            order=("Chief", "Master", "Worker", "PS", "Evaluator"),
+            elastic="spec.enableDynamicWorker",
+        ),
+        "XGBoostJob.kubeflow.org": RoleKind(
+            roles="spec.xgbReplicaSpecs", order=("Master", "Worker")
+        ),
+        "PaddleJob.kubeflow.org": RoleKind(
+            roles="spec.paddleReplicaSpecs",
+            order=("Master", "Worker"),
+            elastic="spec.elasticPolicy",
+        ),
+        "JAXJob.kubeflow.org": RoleKind(roles="spec.jaxReplicaSpecs", order=("Worker",)),
+    }
+)
+"""Those that need no setting."""
+
+
+class WorkloadSettings(Section):
+    """How owners' specs become gangs."""
+
+    kinds: dict[str, RoleKind] = Field(default={})
+    """Further kinds of several roles, or others in place of the known ones, by `Kind.group` or
+    `Kind.version.group`: `{MyJob.example.com: {roles: spec.replicaSpecs, roleLabel:
+    example.com/role, indexLabel: example.com/index, order: [Leader, Worker]}}`. docs/workloads.md
+    has the known ones and every field."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _are_kinds(cls, value: dict[str, RoleKind]) -> dict[str, RoleKind]:
+        for name in value:
+            if not _KIND.match(name):
+                raise ValueError(f"{name} is no kind; write Kind.group, like MPIJob.kubeflow.org")
+        return value
+
+    @property
+    def role_kinds(self) -> Mapping[str, RoleKind]:
+        """The known kinds and those of `kinds`, which win."""
+        return {**KNOWN_KINDS, **self.kinds}
+
+    @property
+    def pod_labels(self) -> frozenset[str]:
+        """Labels of pods that say their role and index in any of these kinds."""
+        kinds = self.role_kinds.values()
+        return frozenset({*(one.role_label for one in kinds), *(one.index_label for one in kinds)})

@@ -1,0 +1,60 @@
+"""jobset.x-k8s.io JobSet → row.
+
+What its controller and webhook fill in is filled in here too: Jobs are Indexed unless they say
+otherwise, and their pods get a subdomain unless `spec.network.enableDNSHostnames` is false.
+"""
+
+from dataclasses import replace
+
+from bridge.kube import jobs, metadata, owner_wire, wire
+from bridge.model.owner import JobSet, ReplicatedJob
+
+_FINISHED = ("Completed", "Failed")
+
+
+def row(found: owner_wire.JobSetWire, api_version: str) -> JobSet:
+    """The row of a JobSet. Raises BadInput with the offending field."""
+    meta: wire.Meta = found.get("metadata") or {}
+    spec: owner_wire.JobSetSpec = found.get("spec") or {}
+    status: owner_wire.JobSetStatus = found.get("status") or {}
+    subdomain = _subdomain(meta, spec.get("network") or {})
+    return JobSet(
+        **metadata.owner_fields(meta),
+        api_version=api_version,
+        suspended=bool(spec.get("suspend")),
+        finished=status.get("terminalState") in _FINISHED
+        or any(
+            one.get("type") in _FINISHED and one.get("status") == "True"
+            for one in status.get("conditions") or ()
+        ),
+        replicated_jobs=tuple(
+            _replicated(one, meta.get("namespace", ""), subdomain, at=f"spec.replicatedJobs[{i}]")
+            for i, one in enumerate(spec.get("replicatedJobs") or ())
+        ),
+        in_order=(spec.get("startupPolicy") or {}).get("startupPolicyOrder") == "InOrder",
+    )
+
+
+def _replicated(
+    found: owner_wire.ReplicatedJobWire, namespace: str, subdomain: str, *, at: str
+) -> ReplicatedJob:
+    template = found.get("template") or {}
+    spec: wire.JobSpecWire = {**(template.get("spec") or {})}
+    spec["completionMode"] = spec.get("completionMode") or "Indexed"
+    meta: wire.Meta = {**(template.get("metadata") or {}), "namespace": namespace}
+    job = jobs.of(spec, meta, at=f"{at}.template.spec")
+    if not job.template.subdomain:
+        job = replace(job, template=replace(job.template, subdomain=subdomain))
+    replicas = found.get("replicas")
+    return ReplicatedJob(
+        name=found.get("name", ""),
+        replicas=1 if replicas is None else replicas,
+        job=job,
+        after=tuple(one.get("name", "") for one in found.get("dependsOn") or ()),
+    )
+
+
+def _subdomain(meta: wire.Meta, network: owner_wire.Network) -> str:
+    if network.get("enableDNSHostnames") is False:
+        return ""
+    return network.get("subdomain") or meta.get("name", "")

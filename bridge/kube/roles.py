@@ -1,0 +1,78 @@
+"""Kinds of several roles (MPIJob, PyTorchJob …) → row, by the table of the settings.
+
+The table says where the map of roles is, so these specs are walked by path; all else about them
+(conditions, `spec.runPolicy.suspend`) is the same in the whole family.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bridge.config import RoleKind
+from bridge.errors import BadInput
+from bridge.kube import metadata, owner_wire, templates, wire
+from bridge.model.owner import Role, RoleSet
+
+_FINISHED = ("Succeeded", "Failed")
+
+
+def row(found: owner_wire.RoleSetWire, api_version: str, kind: str, where: RoleKind) -> RoleSet:
+    """The row of such an object. Raises BadInput with the offending field."""
+    meta: wire.Meta = found.get("metadata") or {}
+    status: owner_wire.Status = found.get("status") or {}
+    raw = {"spec": found.get("spec") or {}}
+    suspended = _at(raw, "spec.runPolicy.suspend"), _at(raw, "spec.suspend")
+    return RoleSet(
+        **metadata.owner_fields(meta),
+        api_version=api_version,
+        kind=kind,
+        suspended=True in suspended,
+        finished=any(
+            one.get("type") in _FINISHED and one.get("status") == "True"
+            for one in status.get("conditions") or ()
+        ),
+        roles=_roles(raw, where, meta.get("namespace", "")),
+        role_label=where.role_label,
+        index_label=where.index_label,
+        elastic=bool(where.elastic) and _at(raw, where.elastic) not in (None, False),
+    )
+
+
+def _roles(raw: Mapping[str, Any], where: RoleKind, namespace: str) -> tuple[Role, ...]:
+    found = _at(raw, where.roles)
+    if found is None:
+        return ()
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{where.roles}: no map from role to replicas", field=where.roles)
+    ranks = {name.lower(): rank for rank, name in enumerate(where.order)}
+    names = sorted(found, key=lambda name: (ranks.get(name.lower(), len(ranks)), name.lower()))
+    return tuple(
+        _role(name.lower(), found[name], where, namespace, at=f"{where.roles}.{name}")
+        for name in names
+        if found[name] is not None
+    )
+
+
+def _role(name: str, found: object, where: RoleKind, namespace: str, *, at: str) -> Role:
+    if not isinstance(found, Mapping):
+        raise BadInput(f"{at}: no object", field=at)
+    count = _at(found, where.replicas)
+    field = f"{at}.{where.replicas}"
+    if count is None:
+        count = 1
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
+        raise BadInput(f"{field}: {count!r} is no count", field=field)
+    template = _at(found, where.template)
+    return Role(
+        name=name,
+        replicas=count,
+        template=templates.parse(
+            {} if template is None else template, namespace=namespace, at=f"{at}.{where.template}"
+        ),
+    )
+
+
+def _at(raw: object, path: str) -> Any:
+    """What is at the dotted path; None where something on the way is missing."""
+    for name in path.split("."):
+        raw = raw.get(name) if isinstance(raw, Mapping) else None
+    return raw

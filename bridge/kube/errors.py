@@ -2,6 +2,7 @@
 
 KubeError                  anything that came of a request
  ├── NotFound              404; or another object has the name now (a uid that does not match)
+ │    └── NotServed        the API server has no such kind, or it can't be listed and watched
  ├── Conflict              409: the object changed since it was read: read again, decide again
  ├── AlreadyExists         409 on create
  ├── Gone                  410: the version asked for is compacted: list again
@@ -42,6 +43,10 @@ class KubeError(BridgeError):
 
 class NotFound(KubeError):
     """The object is not there (any more)."""
+
+
+class NotServed(NotFound):
+    """The API server does not serve the kind: its CRD is not installed, or has gone."""
 
 
 class Conflict(KubeError):

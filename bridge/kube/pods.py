@@ -74,7 +74,8 @@ sets are the same objects.
 def newer(raw: Mapping[str, Any], *, than: Pod) -> Pod:
     """The row of the pod of row `than` as it is now, with the same labels kept. Raises BadInput."""
     row = parse(raw)
-    labels = metadata.labels(raw["metadata"], also=frozenset(than.labels))
+    meta: Any = raw.get("metadata") or {}
+    labels = metadata.labels(meta, also=frozenset(than.labels))
     return row if labels == row.labels else replace(row, labels=labels)
 
 

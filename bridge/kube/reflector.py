@@ -3,8 +3,8 @@
 The contract: after `Replaced` and each change that follows, the sink knows what the API server
 had at some resource version that only grows; nothing is lost. Whatever goes wrong (dropped, silent,
 garbled watches, 410, 429, an API server that is away) ends in one of two ways: watch again from the
-last version seen, or list again. It never ends in giving up, and one object that can't be read
-does not stop the others.
+last version seen, or list again. It never ends in giving up (unless it is told to give up what is
+forbidden or not served), and one object that can't be read does not stop the others.
 """
 
 import asyncio
@@ -78,7 +78,9 @@ class Reflector(Generic[Row]):
     """Lists and watches `path`, and hands every change to `sink` in order.
 
     `parse` makes a row or raises BadInput: the object is then reported once (log, and `refused`)
-    and left out. `sink` is called in the event loop and must not block.
+    and left out. `sink` is called in the event loop and must not block. With `may_give_up`, what
+    the API server denies (Forbidden, NotFound) ends `run` with that error; else it is asked for
+    ever, as what the bridge can't do without.
     """
 
     def __init__(
@@ -95,8 +97,10 @@ class Reflector(Generic[Row]):
         refused: Callable[[Mapping[str, Any], BadInput], None] | None = None,
         outage: OutageLog | None = None,
         pace: Pace | None = None,
+        may_give_up: bool = False,
     ) -> None:
         self.name = name
+        self._may_give_up = may_give_up
         self._outage = outage
         self._client = client
         self._path = path
@@ -133,7 +137,7 @@ class Reflector(Generic[Row]):
         return self._clock.monotonic() - self._heard_at
 
     async def run(self) -> None:
-        """List and watch until cancelled."""
+        """List and watch until cancelled; with `may_give_up` raises Forbidden and NotFound."""
         while True:
             try:
                 if not self._version:
@@ -145,6 +149,8 @@ class Reflector(Generic[Row]):
             except errors.Unavailable as error:
                 await self._pause(error, relist=False)
             except errors.KubeError as error:  # 410, and whatever else a list may heal
+                if self._may_give_up and isinstance(error, errors.Forbidden | errors.NotFound):
+                    raise
                 await self._pause(error, relist=True)
             except Exception as error:  # a sink that is broken must be seen, and must not end us
                 _log.exception("reflector.sink_failed", name=self.name)

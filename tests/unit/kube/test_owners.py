@@ -35,7 +35,7 @@ BASE: dict[str, Any] = {
     "annotations": {names.JOB_PREFIX + "account": "physics"},
     "owner": OwnerReference("example.com/v1", "Campaign", "c", "u-c"),
 }
-ROLE_LABELS = {
+ROLE_LABELS: dict[str, Any] = {
     "role_label": "training.kubeflow.org/replica-type",
     "index_label": "training.kubeflow.org/replica-index",
 }

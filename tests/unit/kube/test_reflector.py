@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bridge.errors import BadInput
-from bridge.kube import pods
+from bridge.kube import errors, pods
 from bridge.kube.client import KubeClient
 from bridge.kube.reflector import Change, Deleted, Pace, Reflector, Replaced, Upserted
 from bridge.kube.throttle import Backoff
@@ -361,6 +361,31 @@ async def test_first_list_fails(tmp_path: Path) -> None:
             assert not reflector.synced
             await mirror.holds(a=1)
             assert reflector.synced
+
+
+@pytest.mark.parametrize("denial", [refuse(403, "Forbidden"), refuse(404, "NotFound")])
+@pytest.mark.parametrize("listed_before", [False, True])
+async def test_gives_up(denial: Answer, listed_before: bool, tmp_path: Path) -> None:
+    """Where it may give up, what is denied ends it with that error; outages do not."""
+    async with stage(tmp_path) as (server, client, clock, mirror):
+        first = [ok(listed(pod("a", 1), version="100"))] if listed_before else []
+        server.on("GET", PATH, refuse(503), *first, refuse(503), refuse(401), denial)
+        reflector = Reflector(
+            client,
+            path=PATH,
+            parse=pods.parse,
+            key=lambda row: row.uid,
+            sink=mirror,
+            clock=clock,
+            name="pods",
+            pace=STEADY,
+            may_give_up=True,
+        )
+        async with asyncio.timeout(10):
+            with pytest.raises((errors.Forbidden, errors.NotFound)):
+                await reflector.run()
+        assert reflector.synced is listed_before
+        assert mirror.names == ({"a": "1"} if listed_before else {})
 
 
 async def test_retry_after(tmp_path: Path) -> None:

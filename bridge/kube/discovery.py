@@ -46,8 +46,8 @@ async def find(client: KubeClient, api_version: str, kind: str) -> Served:
         if found is not None:
             return found
     raise errors.NotServed(
-        f"the API server has no {kind} of {api_version} that can be listed and watched; install "
-        "its CRD, or nothing if its pods need no common owner",
+        f"the API server has no {kind} of {api_version} that can be listed and watched; if pods "
+        "of that kind belong together, install its CRD or say so by annotation",
         status=404,
         reason="NotFound",
     )

@@ -1,0 +1,37 @@
+"""The shipped role lets the bridge read the owners that it knows."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.config.workloads import KNOWN_KINDS
+
+MANIFEST = Path(__file__).parents[3] / "deploy" / "rbac.yaml"
+KINDS = {
+    ("batch", "Job"),
+    ("batch", "CronJob"),
+    ("apps", "Deployment"),
+    ("apps", "ReplicaSet"),
+    ("apps", "StatefulSet"),
+    ("jobset.x-k8s.io", "JobSet"),
+    ("leaderworkerset.x-k8s.io", "LeaderWorkerSet"),
+    ("scheduling.k8s.io", "PodGroup"),
+    ("scheduling.k8s.io", "Workload"),
+    ("scheduling.x-k8s.io", "PodGroup"),
+    ("trainer.kubeflow.org", "TrainJob"),
+    *(("kubeflow.org", name.partition(".")[0]) for name in KNOWN_KINDS),
+}
+
+
+@pytest.mark.parametrize(("group", "kind"), sorted(KINDS))
+def test_known_owners_may_be_watched(group: str, kind: str) -> None:
+    """get, list and watch, and nothing that writes."""
+    documents = yaml.safe_load_all(MANIFEST.read_text())
+    (role,) = (one for one in documents if one["kind"] == "ClusterRole")
+    verbs = [
+        rule["verbs"]
+        for rule in role["rules"]
+        if group in rule["apiGroups"] and f"{kind.lower()}s" in rule["resources"]
+    ]
+    assert verbs == [["get", "list", "watch"]]

@@ -30,13 +30,13 @@ from bridge.clock import Clock, SystemClock
 from bridge.errors import BadInput, ConfigError, Unreachable
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
-from bridge.kube import jobs as kube_jobs
 from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
 from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError
 from bridge.kube.events import EventRecorder
+from bridge.kube.owner_watches import OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
 from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.runner import Runner
@@ -45,7 +45,7 @@ from bridge.model import quantity
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.namespace import Namespace
 from bridge.model.node import Node
-from bridge.model.owner import BatchJob
+from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
 from bridge.nodes import definition
 from bridge.nodes.controller import NodeController
@@ -61,7 +61,6 @@ from bridge.workloads import jobspec, tasks
 
 log = structlog.get_logger(__name__)
 
-_JOBS = ("batch", "Job")
 _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
@@ -141,6 +140,7 @@ class App:
             scheduler_name=settings.scheduler_name,
             class_ignore_keys=settings.nodes.class_ignore_keys,
             block_sizes=settings.placement.block_sizes,
+            want=lambda api_version, kind: self._owners.want(api_version, kind),
         )
         self._side = SlurmSide()
         self._recorder = EventRecorder(kube, clock=clock, instance=socket.gethostname())
@@ -207,6 +207,14 @@ class App:
             classes_in_use=self.runner.classes_in_use,
             clock=clock,
         )
+        self._owners = OwnerWatches(
+            kube,
+            clock=clock,
+            sink=self._on_owner,
+            settled=self._on_kind_settled,
+            kinds=settings.workloads.role_kinds,
+            outage=self._kube_outage,
+        )
         self._reflectors = self._build_reflectors()
         self._show_ages()
         self.https = self._build_https(files)
@@ -262,8 +270,7 @@ class App:
 
     # -- the parts -----------------------------------------------------------------------------
 
-    def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[BatchJob]
-                                        | Reflector[Namespace]]:  # fmt: skip
+    def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[Namespace]]:
         ours = self.settings.scheduler_name
         told: Any = {"clock": self._clock, "outage": self._kube_outage}
         return [
@@ -276,11 +283,8 @@ class App:
                 name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **told,
             ),
             Reflector(
-                self._kube, path="/apis/batch/v1/jobs", parse=kube_jobs.parse, name="jobs",
-                key=lambda job: job.uid, sink=self._on_job, **told,
-            ),
-            Reflector(
-                self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="pods",
+                self._kube, path=kube_pods.PATH, name="pods",
+                parse=kube_pods.parser(self.settings.workloads.pod_labels),
                 key=lambda pod: pod.uid, sink=self._on_pod,
                 params={"fieldSelector": f"spec.schedulerName={ours}"},
                 refused=self._on_refused_pod, **told,
@@ -359,15 +363,17 @@ class App:
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         log.warning("pod.unreadable", field=error.field, error=str(error))
 
-    def _on_job(self, change: Change[BatchJob]) -> None:
+    def _on_owner(self, key: OwnerKey, change: Change[Owner]) -> None:
         match change:
             case Replaced(rows):
-                self.runner.touch(self.cluster.replace_owners(_JOBS, rows))
-                self.runner.touch(self.cluster.settle_kind(_JOBS, "watched"))
+                self.runner.touch(self.cluster.replace_owners(key, rows))
             case Upserted(row):
                 self.runner.touch(self.cluster.upsert_owner(row))
             case Deleted(row):
                 self.runner.touch(self.cluster.remove_owner(row.uid))
+
+    def _on_kind_settled(self, key: OwnerKey, how: Settled) -> None:
+        self.runner.touch(self.cluster.settle_kind(key, how))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:
@@ -415,6 +421,7 @@ class App:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._owners.run(), name="owners")
             for reflector in self._reflectors:
                 group.create_task(reflector.run(), name=f"reflector {reflector.name}")
             group.create_task(self._recorder.run(), name="events")

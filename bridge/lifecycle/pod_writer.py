@@ -104,7 +104,7 @@ class PodWriter:
         """The pod as the API server has it now; None when it is gone (or another by that name)."""
         try:
             raw = await self._kube.get(f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}")
-            newest = kube_pods.parse(raw)
+            newest = kube_pods.newer(raw, than=pod)
         except BridgeError:
             return None
         return newest if newest.uid == pod.uid else None

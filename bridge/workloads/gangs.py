@@ -20,6 +20,9 @@ from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
 
+_EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
+
+
 @dataclass(frozen=True, slots=True)
 class _Kind:
     """A part before its pods are looked at."""
@@ -46,7 +49,11 @@ def gang_of(
     wishes = line.wishes
     kinds = _kinds(line, member)
     parts = tuple(
-        Part(kind.name, kind.count, shapes.get(at) or _of_template(kind, line, toleration))
+        Part(
+            kind.name,
+            kind.count,
+            _in_one_domain(shapes.get(at) or _of_template(kind, line, toleration), member.holder),
+        )
         for at, kind in enumerate(kinds)
     )
     kind, name = _owner(line, member)
@@ -148,6 +155,21 @@ def _of_template(kind: _Kind, line: Lineage, toleration: Toleration | None) -> P
     if toleration is None or toleration in shape.tolerations:
         return shape
     return replace(shape, tolerations=(*shape.tolerations, toleration))
+
+
+def _in_one_domain(shape: PodShape, holder: Owner | None) -> PodShape:
+    """With exclusive topology a LeaderWorkerSet's group shares a domain: its controller writes an
+    affinity into the leader, and a selector of the leader's domain into workers once that is bound.
+    For the gang it is one condition, known from the start.
+    """
+    key = holder.annotations.get(_EXCLUSIVE) if isinstance(holder, LeaderWorkerSet) else None
+    if key is None:
+        return shape
+    return replace(
+        shape,
+        together=tuple(sorted({*shape.together, key})),
+        node_selector=tuple(item for item in shape.node_selector if item[0] != key),
+    )
 
 
 def _owner(line: Lineage, member: Membership) -> tuple[str, str]:

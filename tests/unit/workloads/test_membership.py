@@ -119,6 +119,21 @@ def test_a_replica_group_is_a_gang_with_its_leader_as_rank_0() -> None:
     assert gangs.gang_of(line_of(pod, late), where(pod, late), {1: pod.shape}).staged
 
 
+def test_a_group_with_exclusive_topology_shares_a_domain_from_the_start() -> None:
+    """Its leader has an affinity and its workers a selector; both mean the same."""
+    exclusive = {"leaderworkerset.sigs.k8s.io/exclusive-topology": "rack"}
+    group = LeaderWorkerSet(
+        "uid-lws", "team", "lws", "1", annotations=exclusive, size=2, leader=PodTemplate()
+    )
+    labels = {"leaderworkerset.sigs.k8s.io/group-index": "0"}
+    pod = replace(a_pod("lws-0").build(), labels=labels)
+    leader = replace(pod.shape, together=("rack",))
+    worker = replace(pod.shape, node_selector=(("pool", "gpu"), ("rack", "r7")))
+    gang = gangs.gang_of(line_of(pod, group), where(pod, group), {0: leader, 1: worker})
+    assert [part.shape.together for part in gang.parts] == [("rack",), ("rack",)]
+    assert gang.parts[1].shape.node_selector == (("pool", "gpu"),)
+
+
 def test_a_pod_group_takes_its_least_count() -> None:
     """And a policy that asks for none makes no gang."""
     group = PodGroup("uid-pg", "team", "pg", "1", least=3)

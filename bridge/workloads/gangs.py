@@ -19,7 +19,6 @@ from bridge.workloads import annotations, membership
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
-
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
 

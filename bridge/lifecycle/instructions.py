@@ -76,6 +76,13 @@ class PinPod:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitOff:
+    """The gang's job has no slot for this pod (it was scaled up meanwhile): it queues alone."""
+
+    pod: Pod
+
+
+@dataclass(frozen=True, slots=True)
 class EndPods:
     """Tell the pods (DisruptionTarget) and delete them with their grace."""
 
@@ -131,6 +138,7 @@ Instruction = (
     | AvoidNode
     | PlaceGang
     | PinPod
+    | SplitOff
     | EndPods
     | FailPod
     | SetCondition

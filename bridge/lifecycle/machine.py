@@ -417,12 +417,21 @@ class GangMachine:
                 taken = self.slots.taken(self.pods, self.job_id)
                 out.append(do.PlaceGang(self.gang, self.facts.allocation, taken))
             return
+        out += [do.SplitOff(pod) for pod in self._superfluous(newcomers)]
         for pod in newcomers:
             node = self.slots.node_of(pod.uid)
             if node is None or pod.foreign_gates:
                 continue
             self._pinning.add(pod.uid)
             out.append(do.PinPod(pod, node, self.job_id, None if self.single else self.id))
+
+    def _superfluous(self, newcomers: list[Pod]) -> list[Pod]:
+        """Those for which there is no slot, nor will be one when pods that are ending are gone."""
+        if self.single:
+            return []
+        live = sum(not pod.deleting for pod in self._live())
+        unseated = [pod for pod in newcomers if self.slots.of(pod.uid) is None]
+        return unseated[max(0, len(unseated) - max(0, live - len(self.slots))) :]
 
     # -- telling -------------------------------------------------------------------------------
 

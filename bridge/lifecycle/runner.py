@@ -324,6 +324,8 @@ class Runner:
             case do.PinPod(pod, node):
                 self.cluster.table.occupy(pod.uid, node, pod.shape)
                 self._for_kube.add(lambda: self._pods.pin(machine.id, instruction), urgency=_PIN)
+            case do.SplitOff(pod):
+                self.touch(self.cluster.split_off(pod.uid))
             case do.EndPods(pods):
                 for ending in pods:
                     self._for_kube.add(

@@ -24,19 +24,21 @@ class Slot:
 
 
 class Slots:
-    """The slots of one gang under one Slurm job; `sizes` are those of its parts."""
+    """The slots of one gang under one Slurm job; `sizes` are those of its parts. With `waves` the
+    slot of a pod that succeeded is used again."""
 
-    def __init__(self, sizes: Sequence[int] = (1,)) -> None:
+    def __init__(self, sizes: Sequence[int] = (1,), *, waves: bool = False) -> None:
         self._first = (0, *accumulate(sizes))
         self._slots = [Slot() for _ in range(self._first[-1])]
         self._by_pod: dict[PodUid, int] = {}
+        self._waves = waves
 
     @classmethod
     def of_gang(cls, gang: Gang | None) -> "Slots":
         """A slot for each member; one while nothing is known."""
         if gang is None:
             return cls()
-        return cls([part.count for part in gang.parts] or (gang.size,))
+        return cls([part.count for part in gang.parts] or (gang.size,), waves=gang.waves)
 
     def __len__(self) -> int:
         return len(self._slots)
@@ -78,12 +80,13 @@ class Slots:
                 continue
             pod = pods.get(slot.pod)
             if pod is None or pod.ended or not _holds(pod):
-                slot.done = slot.done or (pod is not None and pod.phase == "Succeeded")
+                succeeded = pod is not None and pod.phase == "Succeeded"
+                slot.done = slot.done or (succeeded and not self._waves)
                 del self._by_pod[slot.pod]
                 slot.pod = None
         # Ended pods seen only after a restart: their slots need nobody again.
         for pod in pods.values():
-            if pod.phase == "Succeeded":
+            if pod.phase == "Succeeded" and not self._waves:
                 rank = self._rank(seats.get(pod.uid, Seat()))
                 if rank is not None:
                     self._slots[rank].done = True

@@ -70,6 +70,8 @@ class Gang:
     """Empty where all slots have one shape."""
     staged: bool = False
     """Its controller makes some members only when others are ready: an empty slot says nothing."""
+    waves: bool = False
+    """Its owner makes more pods than run at once: the slot of one that succeeded is used again."""
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
 

@@ -94,6 +94,10 @@ class Cluster:
         else:
             self.table.vacate(pod.uid)
 
+    def split_off(self, uid: PodUid) -> set[GangId]:
+        """The pod is a gang of its own from now on."""
+        return self._memberships.split_off(uid)
+
     # -- pods of others: they only take room ---------------------------------------------------
 
     def upsert_other(self, pod: Pod) -> None:

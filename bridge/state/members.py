@@ -135,6 +135,17 @@ class Memberships:
         self.members[gang_id].seats.pop(uid, None)
         return {gang_id}
 
+    def split_off(self, uid: PodUid) -> set[GangId]:
+        """The pod is a gang of its own from now on, whatever its owner says."""
+        gang_id = self._gang_of.get(uid)
+        if gang_id is None or gang_id == GangId(uid):
+            return set()
+        line = replace(self.members[gang_id].line, pod=self._pods[uid])
+        left = self.leave(uid)
+        member = membership.alone(line)
+        self._enter(line, member, None)
+        return left | {member.gang}
+
     def forget(self, gang_id: GangId) -> None:
         """Drop what is kept of a gang that has no pods any more."""
         members = self.members.get(gang_id)

@@ -66,6 +66,7 @@ def gang_of(
         parameters=_parameters(line, wishes),
         parts=parts if len(parts) > 1 else (),
         staged=_is_staged(member.holder),
+        waves=isinstance(member.holder, BatchJob) and _comes_in_waves(member.holder),
         whole_first=isinstance(member.holder, PodGroup),
     )
 
@@ -125,6 +126,10 @@ def _is_staged(holder: Owner | None) -> bool:
             return membership.in_stages(holder)
         case _:
             return False
+
+
+def _comes_in_waves(job: BatchJob) -> bool:
+    return job.completions is None or job.completions > job.parallelism
 
 
 def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:

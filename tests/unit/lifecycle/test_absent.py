@@ -86,3 +86,24 @@ def test_a_group_that_only_its_pods_describe_is_queued_when_all_are_there() -> N
     world.create()
     assert isinstance(world.todo[0], do.SubmitJob)
     assert world.state is State.SUBMITTING
+
+
+def test_pods_beyond_the_slots_of_a_running_gang_are_gangs_of_their_own() -> None:
+    """A Job scaled up while it runs: the running ones are not touched, the new ones queue."""
+    world = holding(3)
+    running = set(world.pods)
+    extra = world.create()
+    assert [pod.uid for pod in world.split] == [extra.uid]
+    assert set(world.pods) == running
+    assert world.state is State.RUNNING
+
+
+def test_a_replacement_waits_for_the_slot_of_the_pod_that_is_ending() -> None:
+    """It is not one too many: the slot will be its own."""
+    world = holding(3)
+    (first, *_) = world.pods
+    world.change(first, node_name="n1-0", deleting=True)
+    world.create()
+    assert not world.split
+    world.remove(first)
+    assert isinstance(world.todo[-1], do.PinPod)

@@ -40,6 +40,8 @@ class World:
     conditions: list[do.SetCondition] = field(default_factory=list)
     avoided: list[str] = field(default_factory=list)
     whole_first: bool = False
+    split: list[Pod] = field(default_factory=list)
+    """Pods that are gangs of their own by now."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
 
@@ -153,6 +155,10 @@ class World:
                     self.told.append(instruction)
                 case do.SetCondition():
                     self.conditions.append(instruction)
+                case do.SplitOff(pod):
+                    self.pods.pop(pod.uid)
+                    self.split.append(pod)
+                    self.see()
                 case do.AvoidNode(node):
                     self.avoided.append(node)
                 case do.PlaceGang():

@@ -212,3 +212,16 @@ def test_a_part_without_pods_counts_as_its_template_says() -> None:
     )
     assert gang.parts[0].shape == PodShape(tolerations=pod.shape.tolerations)
     assert gang.shapes == (gang.parts[0].shape, *(pod.shape,) * 8)
+
+
+def test_a_job_in_waves_uses_its_slots_again() -> None:
+    """As an explicit gang: nine completions, three at once, three slots."""
+    told = {names.GANG_ANNOTATION: "true"}
+    job = a_job(parallelism=3, completions=9, annotations=told)
+    gang = gangs.gang_of(
+        line_of(a_pod("w").of(job).build(), job), where(a_pod("w").of(job), job), {}
+    )
+    assert (gang.size, gang.waves) == (3, True)
+    once = replace(job, completions=3)
+    found = where(a_pod("w").of(once), once)
+    assert not gangs.gang_of(line_of(a_pod("w").of(once).build(), once), found, {}).waves

@@ -55,6 +55,8 @@ class JobSeen:
     """Slurm's present view of the gang's job."""
 
     facts: JobFacts
+    left_s: float | None = None
+    """Seconds to its time limit; None without one."""
 
 
 @dataclass(frozen=True, slots=True)

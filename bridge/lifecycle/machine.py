@@ -18,6 +18,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
 from bridge.lifecycle.absent import AbsentMembers
+from bridge.lifecycle.deadline import Deadline
 from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
@@ -58,6 +59,7 @@ class GangMachine:
         self._ended_pods: dict[PodUid, float] = {}
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
         self._absent = AbsentMembers(patience_s=tuning.members_s)
+        self._deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
         self._told_gates: tuple[str, ...] = ()
         self._suspects: list[PodUid] = []
         self._review_at_s: float | None = None
@@ -108,8 +110,10 @@ class GangMachine:
             case ev.Adopted():
                 self.job_id, self.generation = event.job_id, event.generation
                 self._submitted_at_s = now_s
-            case ev.JobSeen(facts) if facts.job_id == self.job_id:
+            case ev.JobSeen(facts, left_s) if facts.job_id == self.job_id:
                 self.facts = facts
+                if facts.allocation is not None:
+                    self._deadline.seen(left_s, now_s)
                 if facts.identity is not None:
                     self.generation = max(self.generation, facts.identity.generation)
                 if facts.allocation is not None:
@@ -223,11 +227,15 @@ class GangMachine:
         self._give_up_lost_places(now_s, out)
         self._give_up_on_absent(now_s, out)
         self._end_outgoing(now_s, out)
+        expires = self._expires(now_s, out)
         if self._over(now_s):
-            self._finish(now_s, out)
+            if not expires:  # else Slurm ends it in a moment, and accounts it as TIMEOUT
+                self._finish(now_s, out)
             return
         if self.job_id is None:
             self._submit(now_s, out)
+        elif expires:
+            pass  # whoever comes now waits for the next job
         elif self.facts is not None and self.facts.allocation is not None:
             self._place_and_pin(now_s, out)
         elif self.facts is not None and self.facts.waits:
@@ -334,6 +342,23 @@ class GangMachine:
         self._end_pods(pinned, "MembersMissing", why, now_s, out)
         self._give_up_job(why, out)
         self._back_off(now_s, self._tuning.members_s)
+
+    def _expires(self, now_s: float, out: list[do.Instruction]) -> bool:
+        """Whether the job's time is over but for the pods' grace; they are told in time."""
+        if self.facts is None or self.facts.allocation is None:
+            return False
+        pods = [pod for pod in self._live() if pod.job_id == self.job_id]
+        due = self._deadline.due(max((pod.grace_s for pod in pods), default=0), now_s)
+        if self._deadline.look_again_s is not None:
+            self._wake_at(self._deadline.look_again_s)
+        if due == "warn" and pods:
+            note = sentences.ends_soon(self.facts)
+            out.append(do.EmitEvent(pods[0], "Warning", "EndsSoon", note))
+        if due == "end":
+            ending = [pod for pod in pods if not self._just_told(pod, now_s)]
+            reason, message = sentences.time_limit(self.facts)
+            self._end_pods(ending, reason, message, now_s, out)
+        return due == "end"
 
     def _describe(self, out: list[do.Instruction]) -> None:
         """A job that waits may have to be changed."""
@@ -455,7 +480,9 @@ class GangMachine:
             seated = self.slots.of(pod.uid) is not None
             return standing.condition(pod, seated=seated), standing.moment(pod)
         node = self.slots.node_of(pod.uid)
-        told = None if node is None else sentences.allocated(pod.job_id, node)
+        if node is None or self.facts is None:
+            return None, float("-inf")
+        told = sentences.allocated(self.facts, node)
         return told, float("-inf")
 
     @property
@@ -557,6 +584,7 @@ class GangMachine:
         self._placing = False
         self._pinning.clear()
         self._absent.reset()
+        self._deadline.reset()
         self.generation += 1
         self.slots = Slots.of_gang(self.gang)
         self._seat()

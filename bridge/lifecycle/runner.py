@@ -154,7 +154,8 @@ class Runner:
                 if facts is None:
                     return
                 if self._is_mine(facts.identity, gang_id):
-                    self._handle(gang_id, ev.JobSeen(facts))
+                    left_s = None if facts.end_s is None else facts.end_s - self._clock.time()
+                    self._handle(gang_id, ev.JobSeen(facts, left_s))
                 else:
                     self._handle(gang_id, ev.JobVanished(facts.job_id))
                 if facts.ended:

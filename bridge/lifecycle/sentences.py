@@ -24,8 +24,7 @@ def queued(facts: JobFacts) -> Condition:
     if facts.description:
         message += f" ({facts.description})"
     if facts.expected_start_s:
-        start = datetime.fromtimestamp(facts.expected_start_s, UTC)
-        message += f"; expected to start at {start:%Y-%m-%dT%H:%M:%SZ}"
+        message += f"; expected to start at {_time(facts.expected_start_s)}"
     return waits(reason, message + ".")
 
 
@@ -48,10 +47,24 @@ def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
     return waits("WaitingForRoom", f"Slurm job {job_id} holds its nodes, but {reason}.")
 
 
-def allocated(job_id: SlurmJobId, node: NodeName) -> Condition:
-    """It has its place."""
+def allocated(facts: JobFacts, node: NodeName) -> Condition:
+    """It has its place, and until when."""
+    until = "" if facts.end_s is None else f" until {_time(facts.end_s)}, its time limit"
     return Condition(
-        names.ALLOCATED_CONDITION, "True", "Allocated", f"Slurm job {job_id} gives it node {node}."
+        names.ALLOCATED_CONDITION,
+        "True",
+        "Allocated",
+        f"Slurm job {facts.job_id} gives it node {node}{until}.",
+    )
+
+
+def ends_soon(facts: JobFacts) -> str:
+    """Its time limit is near."""
+    assert facts.end_s is not None
+    return (
+        f"Slurm job {facts.job_id} reaches its time limit at {_time(facts.end_s)}; the pod is "
+        "ended in time for its grace period. A longer limit: annotation "
+        f"{names.JOB_PREFIX}timelimit for the next job, scontrol update for this one"
     )
 
 
@@ -70,10 +83,19 @@ def what_ended(facts: JobFacts) -> tuple[str, str]:
     return reason, f"Slurm job {facts.job_id} {words_for}."
 
 
+def time_limit(facts: JobFacts) -> tuple[str, str]:
+    """The same as what_ended, a moment before."""
+    return "TimeLimit", f"Slurm job {facts.job_id} reaches its time limit."
+
+
 def job_id_of(condition: Condition | None) -> SlurmJobId | None:
     """The job id that a condition written by us names: how a restart finds a queued gang's job."""
     match = _JOB_ID.match(condition.message) if condition is not None else None
     return SlurmJobId(int(match[1])) if match else None
+
+
+def _time(epoch_s: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _camel(reason: str) -> str:

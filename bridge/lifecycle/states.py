@@ -39,6 +39,10 @@ class Tuning:
     just being made, a pod that ends there) before the place counts as lost."""
     members_s: float = 600.0
     """How long a gang holds its nodes for members that do not come, and stays away after that."""
+    warn_s: float = 600.0
+    """How long before its time limit a gang is warned."""
+    end_margin_s: float = 2.0
+    """Beside the pods' grace, the time before the limit at which they are told to end."""
     replacement_s: float = 300.0
     """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
     end_again_s: float = 30.0

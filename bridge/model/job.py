@@ -118,6 +118,8 @@ class JobFacts:
     """Whether it may not run on some nodes by name."""
     expected_start_s: float | None = None
     """Epoch seconds, when backfill has looked at the job."""
+    end_s: float | None = None
+    """Epoch seconds of its time limit, while it runs under one."""
     components: tuple[SlurmJobId, ...] = ()
     """Ids of all components of a het job, the first (its leader) included."""
     allocation: Allocation | None = None

@@ -92,10 +92,12 @@ class World:
         gang = gang_for(pods, *([] if self.single else [self.job]))
         return replace(gang, id=self.gang_id, whole_first=self.whole_first)
 
-    def start(self, job_id: SlurmJobId) -> None:
+    def start(self, job_id: SlurmJobId, *, left_s: float | None = None) -> None:
         """Slurm gives the job its nodes, one per slot."""
         nodes = tuple(f"n{job_id}-{i}" for i in range(1 if self.single else self.size))
-        self._job(facts(job_id, "RUNNING", gang=self.gang_id, nodes=nodes))
+        end_s = None if left_s is None else 1e9 + left_s
+        seen = facts(job_id, "RUNNING", gang=self.gang_id, nodes=nodes)
+        self._job(replace(seen, end_s=end_s), left_s)
 
     def end(self, job_id: SlurmJobId, state: str) -> None:
         """Slurm ends the job."""
@@ -106,9 +108,9 @@ class World:
         self.jobs.pop(job_id)
         self.tell(ev.JobVanished(job_id))
 
-    def _job(self, seen: JobFacts) -> None:
+    def _job(self, seen: JobFacts, left_s: float | None = None) -> None:
         self.jobs[seen.job_id] = seen
-        self.tell(ev.JobSeen(seen))
+        self.tell(ev.JobSeen(seen, left_s))
 
     def pass_time(self, seconds: float) -> None:
         """Time passes, and the timer rings."""

@@ -45,6 +45,30 @@ def test_scancel_deletes_the_pod_with_its_grace_and_the_next_waits_until_it_is_g
     assert node_of(arena.wait_bound("next")) == node_of(pod)
 
 
+def test_a_pod_knows_its_time_limit_and_is_ended_in_time_for_its_grace(
+    arena: Arena, begin: Begin
+) -> None:
+    """One minute, forty seconds of grace: told at half of it, and Slurm's own end is a TIMEOUT."""
+    begin(Nodes(count=1))
+    limit = {manifests.JOB + "timelimit": "1", manifests.DIE_SECONDS: "1"}
+    first = manifests.pod("first", NAMESPACE, gpus=8, grace_s=40, annotations=limit)
+    pod, job_id = start_and_queue(arena, first=first)
+    until = arena.wait_pod("first", "knows until when", lambda p: "time limit" in told(p))
+    assert f"Slurm job {job_id} gives it node {node_of(pod)} until 20" in told(until)
+    ending = arena.wait_pod(
+        "first", "is told", lambda p: condition(p, names.DISRUPTION_TARGET), seconds=45
+    )
+    assert (condition(ending, names.DISRUPTION_TARGET) or {})["reason"] == "TimeLimit"
+    assert state(arena.slurm.job(job_id)) == "RUNNING"
+    arena.wait_gone("first")
+    assert node_of(arena.wait_bound("next", seconds=70)) == node_of(pod)
+    assert state(arena.slurm.job(job_id)) == "TIMEOUT"
+
+
+def told(pod: Object) -> str:
+    return str((condition(pod) or {}).get("message", ""))
+
+
 def test_deleting_a_pod_frees_its_node_for_the_next(arena: Arena, begin: Begin) -> None:
     """kubectl delete pod ends its Slurm job, after its containers have ended."""
     begin(Nodes(count=1))

@@ -182,7 +182,6 @@ async def test_jobs_are_read_one_by_one(ground: Ground) -> None:
         await client.cancel_jobs(ids)
 
 
-@pytest.mark.only_real("the emulator counts cores, it does not number them")
 async def test_a_layout_tells_cores_and_devices(ground: Ground) -> None:
     """As many as were granted, and only while the job runs."""
     client = ground.client

@@ -25,6 +25,7 @@ INVALID_RESERVATION: Final = 2053
 INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
+JOB_NOT_RUNNING: Final = 2085
 INVALID_TRES: Final = 2115
 UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
@@ -60,6 +61,7 @@ TEXT: Final = {
     INVALID_GRES: "Invalid generic resource (gres) specification",
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
+    JOB_NOT_RUNNING: "Job is not running",
     INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
     UNKNOWN_USER: "Unable to resolve user ID to user name",
     NODE_EXISTS: "Node already exists in the node table",

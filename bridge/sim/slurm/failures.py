@@ -58,6 +58,12 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ("DELETE", "job"): _Form(
         "Signal request failed", "slurm_kill_jobs()", {"status": []}, NOT_PERMITTED
     ),
+    ("DELETE", "jobs"): _Form(
+        "Signal request failed", "slurm_kill_jobs()", {"status": []}, NOT_PERMITTED
+    ),
+    ("GET", "resources"): _Form(
+        "Unable to query JobId={}", "_handle_get", {"nodes": []}, UNSPECIFIED
+    ),
     ("GET", "nodes"): _Form("Failure to query nodes", "_dump_nodes"),
     ("GET", "node"): _Form("Failure to query node {}", "_dump_nodes"),
     ("POST", "nodes"): _Form("Failure to update node {}", "_update_nodes"),
@@ -71,8 +77,9 @@ _FORMS: dict[tuple[str, str], _Form] = {
 
 def no_answer(envelope: Envelope, call: Call, *, authentic: bool) -> Answer:
     """The answer to a call whose token is bad (`authentic` False), or while slurmctld is down."""
-    path = call.path.strip("/")
-    kind = path.rpartition("/")[0] if call.argument else path
+    kind = call.path.strip("/")
+    if call.argument:
+        kind = kind.replace(f"/{call.argument}", "", 1)
     if kind == "ping":
         why = PROTOCOL_AUTHENTICATION if not authentic else UNABLE_TO_CONTACT_CONTROLLER
         return envelope.answer({"pings": [pong(why)]})

@@ -29,6 +29,7 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
     assert not (node.jobs and node.down), f"jobs on {node.name}, which is down"
     if node.whole:
         assert set(node.jobs) == {node.whole}, f"{node.name} is job {node.whole}'s alone"
+    _validate_cores(node)
     for kind, count in conf.pools:
         seen = 0
         for share in shares:
@@ -39,6 +40,16 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
         assert not seen >> count, f"{node.name} has {count} {kind.text()}"
     for job_id in node.jobs:
         assert cluster.jobs[job_id].running, f"job {job_id} on {node.name} does not run"
+
+
+def _validate_cores(node: Node) -> None:
+    seen = 0
+    for share in node.jobs.values():
+        assert not seen & share.cores.bits, f"one core of {node.name} is given twice"
+        seen |= share.cores.bits
+        held = share.cores.bits.bit_count() * node.conf.threads
+        assert held == share.cpus, f"{share.cpus} CPUs of {node.name} are {held} of its cores'"
+    assert seen == node.used_cores, f"cores in use on {node.name}"
 
 
 def _validate_columns(cluster: Cluster) -> None:

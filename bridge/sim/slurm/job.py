@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.features import Group
 from bridge.sim.slurm.gres import Ask, Kind
 
@@ -107,6 +108,7 @@ class Share:
     cpus: int
     memory_mib: int
     gres: tuple[tuple[Kind, int], ...] = ()
+    cores: Cores = Cores()
 
 
 @dataclass(slots=True, eq=False)

@@ -175,6 +175,7 @@ class Placer:
     def _share(self, request: Request, slot: int, tasks: int) -> Share:
         node = self._table.at(slot)
         cpus = max(tasks, request.tasks_per_node) * request.cpus_per_task
+        cpus += -cpus % node.conf.threads  # whole cores
         if request.exclusive:
             cpus = node.conf.cpus
         if request.memory_per_cpu_mib:
@@ -192,7 +193,8 @@ class Placer:
                 for kind, bits in fit.pick(ask, count, used, node.conf.pools).items():
                     used[kind] |= bits
                     taken[kind] = taken.get(kind, 0) | bits
-        return Share(slot, node.name, tasks, cpus, memory, tuple(taken.items()))
+        cores = node.free_cores.pick(-(-cpus // node.conf.threads))
+        return Share(slot, node.name, tasks, cpus, memory, tuple(taken.items()), cores)
 
     def _mask(
         self,

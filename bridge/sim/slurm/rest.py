@@ -18,6 +18,7 @@ from bridge.sim.slurm.errors import NotEmulated
 from bridge.sim.slurm.failures import no_answer, pong
 from bridge.sim.slurm.jobs_api import JobsApi
 from bridge.sim.slurm.nodes_api import NodesApi
+from bridge.sim.slurm.resources_api import ResourcesApi
 from bridge.sim.slurm.util_api import UtilApi
 from bridge.sim.slurm.wire import time_of
 
@@ -71,6 +72,7 @@ class Rest:
             ("GET", "/job/{job_id}", jobs.get),
             ("POST", "/job/{job_id}", jobs.update),
             ("DELETE", "/job/{job_id}", jobs.cancel),
+            ("GET", "/resources/{job_id}", ResourcesApi(cluster, self._envelope).get),
             ("GET", "/nodes/", nodes.everything),
             ("POST", "/nodes/", nodes.update_several),
             ("GET", "/node/{node_name}", nodes.get),

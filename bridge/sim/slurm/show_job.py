@@ -1,7 +1,6 @@
 """A job as slurmrestd shows it (schema job_info of v0.0.45).
 
-Left out against the real one: the map of single cores in `job_resources` (20 KB that nobody
-reads). What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
+What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
 """
 
 from bridge.sim.slurm import gres, hosts
@@ -299,5 +298,5 @@ def _node(index: int, share: Share) -> dict[str, Json]:
         "name": share.node,
         "cpus": {"count": share.cpus, "used": 0},
         "memory": {"used": 0, "allocated": share.memory_mib},
-        "sockets": [],
+        "sockets": share.cores.by_socket(),
     }

@@ -41,6 +41,7 @@ _WHILE_PENDING = frozenset(
         "tres_per_node",
         "memory_per_cpu",
         "memory_per_node",
+        "begin_time",
     }
 )
 
@@ -66,6 +67,9 @@ def update_job(
             cluster.shrink(job, list(node_names(required)), now)
     else:
         job.request = change
+        begin = read_number(body, "begin_time", complaints, "#/")
+        if begin.value:
+            cluster.set_begin(job, begin.value, now)
         if required:
             job.request = replace(
                 job.request, required=node_names(required), required_text=",".join(required)

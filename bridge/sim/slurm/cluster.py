@@ -8,23 +8,28 @@ here, which makes a run repeatable and lets a simulator jump from moment to mome
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bridge.sim.slurm import nodeconf, scheduler
 from bridge.sim.slurm.errors import (
     ALREADY_DONE,
+    BATCH_ONLY,
+    DISABLED,
     INVALID_JOB_ID,
     INVALID_NODE_NAME,
+    JOB_NOT_ALTERABLE,
+    JOB_PENDING,
     NODE_EXISTS,
     NODES_BUSY,
     Refused,
 )
-from bridge.sim.slurm.job import Job, Request, Share, State
+from bridge.sim.slurm.job import Het, Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
-from bridge.sim.slurm.submit import check
+from bridge.sim.slurm.script import Exit
+from bridge.sim.slurm.submit import Caveat, check
 from bridge.sim.slurm.topology import Tree
 
 _DECISIONS = 10
@@ -39,7 +44,8 @@ class Behaviour:
     `decision_delay_s` lies between a change and the scheduling it causes; the real one is up to a
     second, as its scheduler looks once a second. `sink` stands for a slurmd that answers for all
     external nodes: without it what slurmctld tells a node in vain makes it NOT_RESPONDING after
-    `lost_after_s`.
+    `lost_after_s`. `requeue_delay_s`: a requeued job doesn't start before its old credential has
+    expired (slurm.conf(5), AuthInfo=cred_expire).
     """
 
     decision_delay_s: float = 0.0
@@ -48,6 +54,7 @@ class Behaviour:
     backfill_depth: int = 200
     min_job_age_s: float = 30.0
     lost_after_s: float = 9.5
+    requeue_delay_s: float = 121.0
     sink: bool = False
     gres_types: frozenset[str] = frozenset({"gpu", "efa"})
     first_job_id: int = 1
@@ -214,16 +221,18 @@ class Cluster:
         """A node goes DOWN: its jobs end NODE_FAIL."""
         node.down = True
         for job_id in list(node.jobs):
-            job = self.jobs[job_id]
-            job.killed_by = 1
-            self._end(job, "NODE_FAIL", now, reason="NodeDown")
+            for job in self.components(self.jobs[job_id]):
+                if job.running:
+                    job.exit = Exit(signal=1)
+                    self._end(job, "NODE_FAIL", now, reason="NodeDown")
         self.node_changed(now)
 
     def lose(self, names: Iterable[str], now: float) -> None:
         """slurmctld tells these nodes something that nobody answers: they are lost later."""
         if self.behaviour.sink:
             return
-        wanted = [node for node in (self.table.get(name) for name in names) if node is not None]
+        found = [self.table.get(name) for name in names]
+        wanted = [node for node in found if node is not None and node.conf.external]
 
         def happen(_: float) -> None:
             for node in wanted:
@@ -240,20 +249,45 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        warning = check(request, self.partitions, self.placer, self.table)
+        caveat = check(request, self.partitions, self.placer, self.table)
         job = Job(self._next_id, request, priority or 0, now, held=held)
-        if held:
+        self._add(job, caveat, now, priority=priority)
+        return job, caveat.number
+
+    def submit_het(
+        self, components: Sequence[tuple[Request, int | None, bool]], now: float
+    ) -> tuple[Job, int]:
+        """As `submit`, for the components (request, priority, held) of a het job; gives the first
+        job, and the last one's warning. Raises Refused; then there is none of them.
+        """
+        self.advance(now)
+        caveats = [
+            check(request, self.partitions, self.placer, self.table) for request, *_ in components
+        ]
+        ids = tuple(range(self._next_id, self._next_id + len(components)))
+        for offset, (request, priority, held) in enumerate(components):
+            het = Het(ids, offset)
+            job = Job(ids[offset], request, priority or 0, now, held=held, het=het)
+            self._add(job, caveats[offset], now, priority=priority)
+        return self.jobs[ids[0]], caveats[-1].number
+
+    def _add(self, job: Job, caveat: Caveat, now: float, *, priority: int | None) -> None:
+        if job.held:
             job.reason, job.priority = "JobHeldUser", 0
         elif priority is None:
             job.priority = self._new_priority()
-        if warning.reason:
-            job.reason = warning.reason
+        if caveat.reason:
+            job.reason = caveat.reason
         self._next_id += 1
-        self.jobs[job.id] = self._waiting[job.id] = job
+        self.jobs[job.id] = job
+        self._wait(job, now)
+
+    def _wait(self, job: Job, now: float) -> None:
+        """It is in the queue now."""
+        self._waiting[job.id] = job
         self._queue.add(job)
         self._note(job, now)
-        self._stir(now)
-        return job, warning.number
+        self.set_begin(job, job.request.begin_s, now)
 
     def job(self, job_id: int) -> Job:
         """Raises Refused (2017) for an id that is not (or no longer) known."""
@@ -261,6 +295,20 @@ class Cluster:
         if job is None:
             raise Refused(INVALID_JOB_ID)
         return job
+
+    def components(self, job: Job) -> list[Job]:
+        """All that is known of its het job; the job alone if it is of none."""
+        if job.het is None:
+            return [job]
+        return [self.jobs[one] for one in job.het.ids if one in self.jobs]
+
+    def addressed(self, job_id: int) -> list[Job]:
+        """Those that a cancel or signal of this id is for: of a het job's first component, all.
+
+        Raises Refused (2017).
+        """
+        job = self.job(job_id)
+        return self.components(job) if job.het and not job.het.offset else [job]
 
     def touched(self, job: Job, now: float) -> None:
         """After any accepted update: the job is looked at anew, a broken one gets its place."""
@@ -278,6 +326,15 @@ class Cluster:
             job.held, job.priority, job.reason = True, 0, "JobHeldAdmin"
         elif job.held:
             job.held, job.priority, job.reason = False, self._new_priority(), "None"
+
+    def set_begin(self, job: Job, begin_s: float, now: float) -> None:
+        """Let a pending job not start before that."""
+        if begin_s != job.request.begin_s:
+            job.request = replace(job.request, begin_s=begin_s)
+        if begin_s > now:
+            self._at(begin_s, self._stir)
+        job.start_s = begin_s if begin_s > now else 0.0
+        self._stir(now)
 
     def set_limit(self, job: Job, minutes: int | None, now: float) -> None:
         """Change the time limit, also of a running job."""
@@ -300,32 +357,73 @@ class Cluster:
     def cancel(self, job_id: int, now: float) -> None:
         """Raises Refused: 2017 unknown, 2021 already over."""
         self.advance(now)
-        job = self.job(job_id)
-        if not job.pending and not job.running:
+        alive = [job for job in self.addressed(job_id) if not job.over]
+        if not alive:
             raise Refused(ALREADY_DONE)
-        self._end(job, "CANCELLED", now)
+        for job in alive:
+            if job.running and job.request.script:
+                job.exit = Exit(signal=15)
+            self._end(job, "CANCELLED", now)
 
-    def signal(self, job_id: int, now: float) -> None:
-        """Signal a job: an external one runs on, its nodes are lost. Raises Refused."""
+    def signal(self, job_id: int, name: str, now: float) -> None:
+        """Signal (USR1 …) a running job: a script does with it what it does; an external job runs
+        on, its nodes are lost. Raises Refused.
+        """
+        self.advance(now)
+        for job in self.addressed(job_id):
+            if job.over:
+                raise Refused(ALREADY_DONE)
+            if job.pending:
+                raise Refused(JOB_NOT_ALTERABLE)
+            ended = job.request.script.on(name) if job.request.script else None
+            if ended is not None:
+                self._exit(job, ended, now)
+            self.lose(job.nodes, now)
+
+    def requeue(self, job_id: int, now: float, *, hold: bool = False) -> None:
+        """End a batch job, if it hasn't yet, and let it wait again under its id.
+
+        Raises Refused: 2017 unknown, 2039 no batch job, 2037 it said no, 2024 it waits.
+        """
         self.advance(now)
         job = self.job(job_id)
-        if not job.pending and not job.running:
-            raise Refused(ALREADY_DONE)
-        self.lose(job.nodes, now)
+        if job.request.script is None:
+            raise Refused(BATCH_ONLY)
+        if not job.request.requeue:
+            raise Refused(DISABLED)
+        if job.pending:
+            raise Refused(JOB_PENDING)
+        if job.running:
+            self.table.give(job.id, job.shares, now)
+            del self._running[job.id]
+        job.state, job.shares, job.restarts = "PENDING", (), job.restarts + 1
+        job.submit_s, job.end_s, job.preempt_s = now, 0.0, 0.0
+        job.reason, job.description = "None", ""
+        job.request = replace(job.request, begin_s=now + self.behaviour.requeue_delay_s)
+        if hold:
+            job.held, job.priority = True, 0
+            job.reason, job.description = "JobHeldUser", "job requeued in held state"
+        self._wait(job, now)
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes (called by the schedulers)."""
         job.shares = self.placer.shares(job.request, tasks)
         self.table.take(job.id, job.shares, whole=job.request.exclusive)
         job.state, job.reason, job.description, job.planned = "RUNNING", "None", "", ()
-        job.start_s, job.end_s = now, now + job.limit_s
+        job.start_s, job.end_s, job.exit = now, now + job.limit_s, Exit()
         self._running[job.id] = self._waiting.pop(job.id)
         self._queue.remove(job)
         self._watch_limit(job)
+        self._watch_script(job)
         self._note(job, now)
 
     def preempt(self, job: Job, now: float) -> None:
         """End a job for another of a higher tier, after its partition's grace."""
+        for one in self.components(job):
+            if one.running and not one.preempt_s:
+                self._preempt(one, now)
+
+    def _preempt(self, job: Job, now: float) -> None:
         job.preempt_s = now
         grace = self.partitions[job.request.partition].grace_time_s
         if not grace:
@@ -346,6 +444,23 @@ class Cluster:
 
         self._at(end, happen)
 
+    def _watch_script(self, job: Job) -> None:
+        script, run = job.request.script, job.restarts
+        if script is None or script.seconds == math.inf:
+            return
+
+        def happen(due: float) -> None:
+            if job.running and job.restarts == run:
+                self._exit(job, script.end, due)
+
+        self._at(job.start_s + script.seconds, happen)
+
+    def _exit(self, job: Job, how: Exit, now: float) -> None:
+        """A batch job's process ended."""
+        job.exit = how
+        self._end(job, "FAILED" if how.failed else "COMPLETED", now, reason=how.reason)
+        job.description = how.description
+
     def _end_if_running(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
         if job.running:
             self._end(job, state, now, reason=reason)
@@ -361,12 +476,13 @@ class Cluster:
         job.state, job.end_s = state, now
         if reason:
             job.reason, job.description = reason, ""
-        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job.id))
+        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job, now))
         self._note(job, now)
         self._stir(now)
 
-    def _forget(self, job_id: int) -> None:
-        self.jobs.pop(job_id, None)
+    def _forget(self, job: Job, ended_s: float) -> None:
+        if job.over and job.end_s == ended_s:
+            self.jobs.pop(job.id, None)
 
     def _new_priority(self) -> int:
         priority = self._next_priority
@@ -402,7 +518,7 @@ class Cluster:
     @property
     def waiting(self) -> tuple[Job, ...]:
         """Pending jobs by id."""
-        return tuple(self._waiting.values())
+        return tuple(sorted(self._waiting.values(), key=lambda job: job.id))
 
     @property
     def running(self) -> tuple[Job, ...]:

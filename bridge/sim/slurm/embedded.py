@@ -87,6 +87,13 @@ class EmbeddedSlurm:
         """The cluster's time."""
         return self._clock.time()
 
+    def start_slurmd(self, name: str, conf: str) -> None:
+        """A node that runs batch jobs registers itself, as `slurmd -Z -N name --conf conf` does.
+
+        Raises Refused.
+        """
+        self.cluster.add_nodes(f"NodeName={name} {conf} State=UNKNOWN", self.now())
+
     async def rotate_token(self) -> None:
         """A new token is in the file, the old ones are void."""
         token = secrets.token_urlsafe(48)

@@ -14,12 +14,16 @@ NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
 INVALID_NODE_NAME: Final = 2018
+JOB_NOT_ALTERABLE: Final = 2020
 ALREADY_DONE: Final = 2021
+JOB_PENDING: Final = 2024
 BAD_TASK_COUNT: Final = 2025
 INVALID_NODE_STATE: Final = 2028
 INVALID_FEATURE: Final = 2029
 NOT_SUPPORTED: Final = 2036
+DISABLED: Final = 2037
 DEPENDENCY: Final = 2038
+BATCH_ONLY: Final = 2039
 INVALID_LICENSES: Final = 2048
 INVALID_RESERVATION: Final = 2053
 INVALID_GRES: Final = 2072
@@ -31,6 +35,7 @@ UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
 INVALID_NODE_TRANSITION: Final = 2180
+INVALID_EXTERNAL: Final = 2189
 REST_INVALID_QUERY: Final = 9000
 DATA_PATH: Final = 9200
 DATA_CONVERSION: Final = 9202
@@ -50,6 +55,11 @@ TEXT: Final = {
     NODES_BUSY: "Requested nodes are busy",
     INVALID_JOB_ID: "Invalid job id specified",
     INVALID_NODE_NAME: "Invalid node name specified",
+    JOB_NOT_ALTERABLE: "Job can not be altered now, try again later",
+    JOB_PENDING: "Job is pending execution",
+    DISABLED: "Requested operation is presently disabled",
+    BATCH_ONLY: "Only batch jobs are accepted or processed",
+    INVALID_EXTERNAL: "Invalid configuration for external job",
     ALREADY_DONE: "Job/step already completing or completed",
     BAD_TASK_COUNT: "Task count specification invalid",
     INVALID_NODE_STATE: "Invalid node state specified",
@@ -81,6 +91,7 @@ _STATUS: Final = {
     INVALID_JOB_ID: 404,
     PROTOCOL_AUTHENTICATION: 511,
     UNABLE_TO_CONTACT_CONTROLLER: 502,
+    INVALID_EXTERNAL: 500,
     REST_INVALID_QUERY: 422,
     DATA_PATH: 422,
 }

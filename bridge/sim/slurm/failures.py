@@ -49,6 +49,10 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ),
     ("GET", "job"): _Form("Unable to query JobId={}", "_handle_job_get", _NO_JOBS, UNSPECIFIED),
     ("POST", "job/submit"): _Form("Batch job submission failed", "slurm_submit_batch_job()"),
+    ("POST", "job/submit het"): _Form("HetJob submission failed", "slurm_submit_batch_het_job()"),
+    ("GET", "job/requeue"): _Form(
+        "Requeue JobID={} failed", "op_handler_job_requeue", {"status": []}, UNEXPECTED_MESSAGE
+    ),
     ("POST", "job"): _Form(
         "Job update requested failed",
         "slurm_update_job2()",
@@ -80,6 +84,8 @@ def no_answer(envelope: Envelope, call: Call, *, authentic: bool) -> Answer:
     kind = call.path.strip("/")
     if call.argument:
         kind = kind.replace(f"/{call.argument}", "", 1)
+    if kind == "job/submit" and isinstance(call.body, dict) and call.body.get("jobs"):
+        kind = "job/submit het"
     if kind == "ping":
         why = PROTOCOL_AUTHENTICATION if not authentic else UNABLE_TO_CONTACT_CONTROLLER
         return envelope.answer({"pings": [pong(why)]})

@@ -3,6 +3,7 @@
 import numpy as np
 
 from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.nodes import Node
 
 
@@ -19,7 +20,18 @@ def validate(cluster: Cluster) -> None:
             assert tasks == job.request.tasks or shrunk, f"job {job.id} has {tasks} tasks"
         else:
             assert not held, f"job {job.id} is {job.state} and holds {held} nodes"
+        _validate_het(cluster, job)
     _validate_columns(cluster)
+
+
+def _validate_het(cluster: Cluster, job: Job) -> None:
+    """Components start together, on nodes that no other component has."""
+    if job.het is None or not job.running:
+        return
+    others = [one for one in cluster.components(job) if one is not job]
+    assert not any(one.pending for one in others), f"job {job.id} started alone"
+    held = {node for one in others if one.running for node in one.nodes}
+    assert not held & set(job.nodes), f"job {job.id} shares a node with another component"
 
 
 def _validate_node(cluster: Cluster, node: Node) -> None:
@@ -39,7 +51,9 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
         assert seen == node.used[kind], f"{kind.text()} in use on {node.name}"
         assert not seen >> count, f"{node.name} has {count} {kind.text()}"
     for job_id in node.jobs:
-        assert cluster.jobs[job_id].running, f"job {job_id} on {node.name} does not run"
+        job = cluster.jobs[job_id]
+        assert job.running, f"job {job_id} on {node.name} does not run"
+        assert job.request.external or not conf.external, f"nobody runs job {job_id} on {node.name}"
 
 
 def _validate_cores(node: Node) -> None:

@@ -6,8 +6,11 @@ from typing import Literal
 from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.features import Group
 from bridge.sim.slurm.gres import Ask, Kind
+from bridge.sim.slurm.script import Exit, Script
 
-State = Literal["PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED"]
+State = Literal[
+    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED"
+]
 
 YEAR_MIN = 365 * 24 * 60
 """What Slurm plans with for a job without a limit."""
@@ -53,6 +56,11 @@ class Request:
     """What an update of `tasks` makes of the CPUs in all: one each, whatever a task needs."""
     memory_said_mib: int | None = None
     """The memory in all, where an update of `tasks` left the old sum standing."""
+    begin_s: float = 0.0
+    """Before that it doesn't start."""
+    script: Script | None = None
+    """Of a batch job; one without is external: it holds its resources and runs nothing."""
+    requeue: bool = True
     texts: dict[str, str] = field(default_factory=dict)
     """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
 
@@ -76,7 +84,13 @@ class Request:
             self.constraints,
             self.required,
             self.excluded,
+            self.external,
         )
+
+    @property
+    def external(self) -> bool:
+        """Whether it may be on nodes without a slurmd."""
+        return self.script is None
 
     @property
     def has_gres(self) -> bool:
@@ -111,6 +125,14 @@ class Share:
     cores: Cores = Cores()
 
 
+@dataclass(frozen=True, slots=True)
+class Het:
+    """Of a component of a het job: the ids of all, and which of them it is."""
+
+    ids: tuple[int, ...]
+    offset: int
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One job; times in seconds since the epoch, 0 while unknown."""
@@ -129,8 +151,10 @@ class Job:
     planned: tuple[str, ...] = ()
     """Nodes that backfill keeps for it."""
     preempt_s: float = 0.0
-    killed_by: int = 0
-    """Signal that ended it, 0 for none."""
+    exit: Exit = Exit()
+    restarts: int = 0
+    """How often it was requeued."""
+    het: Het | None = None
     evaluated_s: float = 0.0
     node_order: tuple[str, ...] = ()
 
@@ -143,6 +167,16 @@ class Job:
     def running(self) -> bool:
         """Holding its resources."""
         return self.state == "RUNNING"
+
+    @property
+    def over(self) -> bool:
+        """Ended, one way or another."""
+        return not self.pending and not self.running
+
+    @property
+    def label(self) -> str:
+        """Its id where all jobs are listed: `24`, of a het job's component `24+0`."""
+        return f"{self.id}+{self.het.offset}" if self.het else str(self.id)
 
     @property
     def limit_s(self) -> float:

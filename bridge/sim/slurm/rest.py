@@ -19,6 +19,7 @@ from bridge.sim.slurm.failures import no_answer, pong
 from bridge.sim.slurm.jobs_api import JobsApi
 from bridge.sim.slurm.nodes_api import NodesApi
 from bridge.sim.slurm.resources_api import ResourcesApi
+from bridge.sim.slurm.submit_api import SubmitApi
 from bridge.sim.slurm.util_api import UtilApi
 from bridge.sim.slurm.wire import time_of
 
@@ -38,6 +39,8 @@ class _Route:
     method: str
     path: str
     handler: Callable[[Call], Answer]
+    since: str = ""
+    """The first REST version that has it."""
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -59,7 +62,7 @@ class Rest:
         self.controller_up = True
         self._versions = versions
         self._envelope = Envelope(cluster_name)
-        jobs = JobsApi(cluster, self._envelope, site, cluster_name)
+        jobs = JobsApi(cluster, self._envelope, cluster_name)
         nodes = NodesApi(cluster, self._envelope)
         table: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
             ("GET", "/ping/", self._ping),
@@ -68,7 +71,7 @@ class Rest:
             ("GET", "/jobs/", jobs.everything),
             ("DELETE", "/jobs/", jobs.cancel_several),
             ("GET", "/jobs/state/", jobs.states),
-            ("POST", "/job/submit", jobs.submit),
+            ("POST", "/job/submit", SubmitApi(cluster, self._envelope, site).submit),
             ("GET", "/job/{job_id}", jobs.get),
             ("POST", "/job/{job_id}", jobs.update),
             ("DELETE", "/job/{job_id}", jobs.cancel),
@@ -84,7 +87,9 @@ class Rest:
         )
         util = UtilApi(self._envelope)
         self._routes = [_Route("slurm", *row) for row in table]
+        requeue = "/job/{job_id}/requeue"
         self._routes += [
+            _Route("slurm", "GET", requeue, jobs.requeue, since="v0.0.45"),
             _Route("util", "POST", "/hostnames", util.hostnames),
             _Route("util", "POST", "/hostlist", util.hostlist),
         ]
@@ -108,6 +113,8 @@ class Rest:
         for route in self._routes:
             found = route.pattern.fullmatch(match[3])
             if found is None or route.method != method or route.plugin != match[1]:
+                continue
+            if match[2] < route.since:
                 continue
             try:
                 parsed = json.loads(body) if body else None
@@ -147,6 +154,8 @@ class Rest:
         paths: dict[str, dict[str, object]] = {}
         for version in self._versions:
             for route in self._routes:
+                if version < route.since:
+                    continue
                 path = f"/{route.plugin}/{version}{route.path}"
                 paths.setdefault(path, {})[route.method.lower()] = {}
         slurm = {

@@ -9,7 +9,7 @@ from bridge.sim.slurm.job import Job, Request
 from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
-from bridge.sim.slurm.plan import Plan
+from bridge.sim.slurm.plan import Plan, Start
 
 ALL_UNAVAILABLE = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
@@ -76,13 +76,20 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
 
     Returns the jobs for which others were preempted (they start in the next pass).
     """
-    stopped: set[str] = set()
+    stopped: dict[str, Job] = {}
+    """Partition → the job that can't start."""
     kept_back = np.zeros(len(cluster.table.free().cpus), np.bool_)
     waiting_for_room: list[Job] = []
     for job in waiting:
         partition = cluster.partitions[job.request.partition]
-        if partition.name in stopped:
-            if job.reason in ("None", "Resources"):
+        if job.request.begin_s > now:
+            job.reason, job.description = "BeginTime", ""
+            continue
+        first = stopped.get(partition.name)
+        if first is not None:
+            if job.het and first.het and job.het.ids == first.het.ids:
+                job.reason, job.description = "Resources", ""
+            elif job.reason in ("None", "Resources"):
                 job.reason, job.description = "Priority", ""
             continue
         job.evaluated_s = now
@@ -96,19 +103,19 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
             continue
         allowed = cluster.placer.may_use(job.request, partition) & usable
         outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
-        if outcome.tasks is not None:
+        if outcome.tasks is not None and not job.het:  # a component is started by backfill
             cluster.start(job, outcome.tasks, now)
             running.append(job)
             continue
         if not _can_ever(cluster, job, partition):
             continue
-        victims = victims_for(cluster, job, partition, running, allowed)
+        victims = victims_for(cluster, job, partition, running, allowed) if not job.het else []
         for victim in victims:
             cluster.preempt(victim, now)
         if victims:
             waiting_for_room.append(job)
         _busy(job, outcome)
-        stopped.add(partition.name)
+        stopped[partition.name] = job
         kept_back |= spans
     return waiting_for_room
 
@@ -224,11 +231,15 @@ def backfill(
     A job that makes room for itself by preemption ends the cycle. Returns whether anything changed.
     """
     any_started = False
+    ready: dict[int, tuple[Job, Start]] = {}
+    """Components of het jobs that could start now, by id."""
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
     capacities: dict[tuple[object, ...], Ints] = {}
     for job in waiting[:depth]:
         partition = cluster.partitions[job.request.partition]
         if not job.pending or job.priority == 0 or _over_the_limit(job, partition):
+            continue
+        if job.request.begin_s > now:
             continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
         shape = job.request.shape
@@ -236,19 +247,33 @@ def backfill(
             capacities[shape] = cluster.placer.capacity(job.request, partition)
         start = plan.earliest(job, allowed, capacities[shape])
         job.planned = ()
-        if start is not None and start.at_s <= now:
+        if start is not None and start.at_s <= now and job.het:
+            ready[job.id] = job, start
+        elif start is not None and start.at_s <= now:
             cluster.start(job, start.tasks, now)
             plan.started(job)
             any_started = True
             continue
-        victims = victims_for(cluster, job, partition, running, plan.untouched(job, allowed))
-        for victim in victims:
-            cluster.preempt(victim, now)
-        if victims:
-            return True  # all is different now; the next cycle goes on
+        else:
+            free = plan.untouched(job, allowed)
+            victims = victims_for(cluster, job, partition, running, free)
+            for victim in victims:
+                cluster.preempt(victim, now)
+            if victims:
+                return True  # all is different now; the next cycle goes on
         if start is None:
             continue
         job.start_s = start.at_s
         if plan.keep(start, job.limit_s):
             job.planned = tuple(cluster.table.at(slot).name for slot in sorted(start.tasks))
+    return _start_together(cluster, ready, now) or any_started
+
+
+def _start_together(cluster: Actions, ready: dict[int, tuple[Job, Start]], now: float) -> bool:
+    """Start the components of the het jobs of which all are ready; their nodes were kept."""
+    any_started = False
+    for job, start in ready.values():
+        if job.het and all(one in ready for one in job.het.ids):
+            cluster.start(job, start.tasks, now)
+            any_started = True
     return any_started

@@ -3,6 +3,8 @@
 What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
 """
 
+from signal import Signals
+
 from bridge.sim.slurm import gres, hosts
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.job import Job, Share
@@ -19,7 +21,6 @@ _SUCCESS = {
     "return_code": _ZERO,
     "signal": {"id": _NOT_SET, "name": ""},
 }
-_SIGNALS = {1: "HUP", 9: "KILL", 15: "TERM"}
 
 _CONSTANT: dict[str, Json] = {
     "allocating_node": "localhost",
@@ -110,6 +111,8 @@ def show_job(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     """All fields of one job."""
     return {
         **_CONSTANT,
+        **_script(job),
+        **_het(job),
         **_identity(job, cluster_name),
         **_times(job),
         **_sizes(job, cluster),
@@ -164,7 +167,8 @@ def _flags(job: Job) -> list[str]:
         flags.append("JOB_WAS_RUNNING")
     if request.memory_per_cpu_mib or request.memory_per_node_mib:
         flags.append("EXACT_MEMORY_REQUESTED")
-    flags.append("EXTERNAL_JOB")
+    if request.external:
+        flags.append("EXTERNAL_JOB")
     for name, flag in (
         ("account", "USING_DEFAULT_ACCOUNT"),
         ("qos", "USING_DEFAULT_QOS"),
@@ -178,11 +182,38 @@ def _flags(job: Job) -> list[str]:
 
 
 def _exit_code(job: Job) -> dict[str, Json]:
-    if not job.killed_by:
-        return _SUCCESS
-    name = _SIGNALS.get(job.killed_by, "")
-    signal = {"id": number(job.killed_by), "name": name}
-    return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
+    how = job.exit
+    if how.signal:
+        name = Signals(how.signal).name.removeprefix("SIG")
+        signal = {"id": number(how.signal), "name": name}
+        return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
+    if how.code:
+        return {**_SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
+    return _SUCCESS
+
+
+def _script(job: Job) -> dict[str, Json]:
+    """Of a batch job: that it is one, and where its output goes."""
+    if job.request.script is None:
+        return {}
+    return {
+        "batch_flag": True,
+        "requeue": job.request.requeue,
+        "restart_cnt": job.restarts,
+        "standard_output": "slurm-%j.out",
+        "stdout_expanded": f"/tmp/slurm-{job.id}.out",
+    }
+
+
+def _het(job: Job) -> dict[str, Json]:
+    if job.het is None:
+        return {}
+    first, last = job.het.ids[0], job.het.ids[-1]
+    return {
+        "het_job_id": number(first),
+        "het_job_id_set": f"{first}-{last}" if last > first else str(first),
+        "het_job_offset": number(job.het.offset),
+    }
 
 
 def _times(job: Job) -> dict[str, Json]:
@@ -190,9 +221,10 @@ def _times(job: Job) -> dict[str, Json]:
     end = job.end_s
     if job.pending and job.start_s:
         end = job.start_s + (_FOREVER_S if limit is None else 60 * limit)
+    eligible = time_of(max(job.submit_s, job.request.begin_s))
     return {
-        "accrue_time": time_of(job.submit_s),
-        "eligible_time": time_of(job.submit_s),
+        "accrue_time": eligible,
+        "eligible_time": eligible,
         "end_time": time_of(end),
         "last_sched_evaluation": time_of(job.evaluated_s),
         "preempt_time": time_of(job.preempt_s),

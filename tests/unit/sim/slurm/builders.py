@@ -39,6 +39,12 @@ def add_node(cluster: Cluster, name: str, *, leaf: str = "leaf0", **options: Any
     cluster.add_nodes(line, NOW)
 
 
+def add_slurmd(cluster: Cluster, name: str, *, cpus: int = 4) -> None:
+    """A node that runs batch jobs."""
+    line = f"NodeName={name} CPUs={cpus} RealMemory=1000 State=UNKNOWN Topology=topo:root:native"
+    cluster.add_nodes(line, NOW)
+
+
 def a_request(cluster: Cluster, **description: Any) -> Request:
     """What a description as the bridge submits it asks for."""
     submission = read(
@@ -58,3 +64,22 @@ def submit(
     job, _ = cluster.submit(a_request(cluster, **description), now, priority=priority)
     cluster.advance(now)
     return job
+
+
+def submit_script(cluster: Cluster, *lines: str, now: float = NOW, **description: Any) -> Job:
+    """A new batch job, with what is due by then done."""
+    script = "\n".join(("#!/bin/sh", *lines, ""))
+    return submit(cluster, now, flags=[], script=script, **description)
+
+
+def submit_het(cluster: Cluster, *components: dict[str, Any], now: float = NOW) -> list[Job]:
+    """The components of a new het job, with what is due by then done."""
+    requests = [a_request(cluster, **one) for one in components]
+    rows = [
+        (request, None, bool(one.get("hold")))
+        for request, one in zip(requests, components, strict=True)
+    ]
+    first, _ = cluster.submit_het(rows, now)
+    jobs = cluster.components(first)
+    cluster.advance(now)
+    return jobs

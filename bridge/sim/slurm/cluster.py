@@ -11,15 +11,12 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.sim.slurm import nodeconf, scheduler
+from bridge.sim.slurm import batch, het, nodeconf, scheduler
 from bridge.sim.slurm.errors import (
     ALREADY_DONE,
-    BATCH_ONLY,
-    DISABLED,
     INVALID_JOB_ID,
     INVALID_NODE_NAME,
     JOB_NOT_ALTERABLE,
-    JOB_PENDING,
     NODE_EXISTS,
     NODES_BUSY,
     Refused,
@@ -221,7 +218,7 @@ class Cluster:
         """A node goes DOWN: its jobs end NODE_FAIL."""
         node.down = True
         for job_id in list(node.jobs):
-            for job in self.components(self.jobs[job_id]):
+            for job in het.components(self.jobs, self.jobs[job_id]):
                 if job.running:
                     job.exit = Exit(signal=1)
                     self._end(job, "NODE_FAIL", now, reason="NodeDown")
@@ -249,7 +246,7 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        caveat = check(request, self.partitions, self.placer, self.table)
+        caveat = self._check(request)
         job = Job(self._next_id, request, priority or 0, now, held=held)
         self._add(job, caveat, now, priority=priority)
         return job, caveat.number
@@ -261,15 +258,16 @@ class Cluster:
         job, and the last one's warning. Raises Refused; then there is none of them.
         """
         self.advance(now)
-        caveats = [
-            check(request, self.partitions, self.placer, self.table) for request, *_ in components
-        ]
+        caveats = [self._check(request) for request, *_ in components]
         ids = tuple(range(self._next_id, self._next_id + len(components)))
         for offset, (request, priority, held) in enumerate(components):
-            het = Het(ids, offset)
-            job = Job(ids[offset], request, priority or 0, now, held=held, het=het)
+            one = Het(ids, offset)
+            job = Job(ids[offset], request, priority or 0, now, held=held, het=one)
             self._add(job, caveats[offset], now, priority=priority)
         return self.jobs[ids[0]], caveats[-1].number
+
+    def _check(self, request: Request) -> Caveat:
+        return check(request, self.partitions, self.placer, self.table)
 
     def _add(self, job: Job, caveat: Caveat, now: float, *, priority: int | None) -> None:
         if job.held:
@@ -295,20 +293,6 @@ class Cluster:
         if job is None:
             raise Refused(INVALID_JOB_ID)
         return job
-
-    def components(self, job: Job) -> list[Job]:
-        """All that is known of its het job; the job alone if it is of none."""
-        if job.het is None:
-            return [job]
-        return [self.jobs[one] for one in job.het.ids if one in self.jobs]
-
-    def addressed(self, job_id: int) -> list[Job]:
-        """Those that a cancel or signal of this id is for: of a het job's first component, all.
-
-        Raises Refused (2017).
-        """
-        job = self.job(job_id)
-        return self.components(job) if job.het and not job.het.offset else [job]
 
     def touched(self, job: Job, now: float) -> None:
         """After any accepted update: the job is looked at anew, a broken one gets its place."""
@@ -357,7 +341,8 @@ class Cluster:
     def cancel(self, job_id: int, now: float) -> None:
         """Raises Refused: 2017 unknown, 2021 already over."""
         self.advance(now)
-        alive = [job for job in self.addressed(job_id) if not job.over]
+        told = het.addressed(self.jobs, self.job(job_id))
+        alive = [job for job in told if not job.over]
         if not alive:
             raise Refused(ALREADY_DONE)
         for job in alive:
@@ -370,7 +355,7 @@ class Cluster:
         on, its nodes are lost. Raises Refused.
         """
         self.advance(now)
-        for job in self.addressed(job_id):
+        for job in het.addressed(self.jobs, self.job(job_id)):
             if job.over:
                 raise Refused(ALREADY_DONE)
             if job.pending:
@@ -381,28 +366,13 @@ class Cluster:
             self.lose(job.nodes, now)
 
     def requeue(self, job_id: int, now: float, *, hold: bool = False) -> None:
-        """End a batch job, if it hasn't yet, and let it wait again under its id.
-
-        Raises Refused: 2017 unknown, 2039 no batch job, 2037 it said no, 2024 it waits.
-        """
+        """End a batch job, if it hasn't yet, and let it wait again under its id. Raises Refused."""
         self.advance(now)
         job = self.job(job_id)
-        if job.request.script is None:
-            raise Refused(BATCH_ONLY)
-        if not job.request.requeue:
-            raise Refused(DISABLED)
-        if job.pending:
-            raise Refused(JOB_PENDING)
+        batch.check_requeue(job)
         if job.running:
-            self.table.give(job.id, job.shares, now)
-            del self._running[job.id]
-        job.state, job.shares, job.restarts = "PENDING", (), job.restarts + 1
-        job.submit_s, job.end_s, job.preempt_s = now, 0.0, 0.0
-        job.reason, job.description = "None", ""
-        job.request = replace(job.request, begin_s=now + self.behaviour.requeue_delay_s)
-        if hold:
-            job.held, job.priority = True, 0
-            job.reason, job.description = "JobHeldUser", "job requeued in held state"
+            self._give_back(job, now)
+        batch.begin_anew(job, now, now + self.behaviour.requeue_delay_s, hold=hold)
         self._wait(job, now)
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
@@ -419,7 +389,7 @@ class Cluster:
 
     def preempt(self, job: Job, now: float) -> None:
         """End a job for another of a higher tier, after its partition's grace."""
-        for one in self.components(job):
+        for one in het.components(self.jobs, job):
             if one.running and not one.preempt_s:
                 self._preempt(one, now)
 
@@ -465,14 +435,18 @@ class Cluster:
         if job.running:
             self._end(job, state, now, reason=reason)
 
-    def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
+    def _give_back(self, job: Job, now: float) -> None:
+        """A running job holds nothing any more."""
         self.table.give(job.id, job.shares, now)
+        del self._running[job.id]
+
+    def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
         if job.pending:
             job.start_s = now
             del self._waiting[job.id]
             self._queue.remove(job)
         else:
-            del self._running[job.id]
+            self._give_back(job, now)
         job.state, job.end_s = state, now
         if reason:
             job.reason, job.description = reason, ""

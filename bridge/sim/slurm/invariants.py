@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bridge.sim.slurm import het
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.nodes import Node
@@ -28,7 +29,7 @@ def _validate_het(cluster: Cluster, job: Job) -> None:
     """Components start together, on nodes that no other component has."""
     if job.het is None or not job.running:
         return
-    others = [one for one in cluster.components(job) if one is not job]
+    others = [one for one in het.components(cluster.jobs, job) if one is not job]
     assert not any(one.pending for one in others), f"job {job.id} started alone"
     held = {node for one in others if one.running for node in one.nodes}
     assert not held & set(job.nodes), f"job {job.id} shares a node with another component"

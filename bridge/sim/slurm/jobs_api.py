@@ -2,7 +2,7 @@
 
 import json
 
-from bridge.sim.slurm import changes
+from bridge.sim.slurm import changes, het
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.errors import ALREADY_DONE, NO_ERROR, TEXT, Refused
@@ -120,7 +120,8 @@ class JobsApi:
         job_id = int(argument) if argument.isdigit() else 0
         over: list[Job] = []
         try:
-            over = [job for job in self._cluster.addressed(job_id) if job.over]
+            told = het.addressed(self._cluster.jobs, self._cluster.job(job_id))
+            over = [job for job in told if job.over]
             if signal and signal != "KILL":
                 self._cluster.signal(job_id, signal, call.now)
             else:

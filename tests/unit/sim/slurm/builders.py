@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+from bridge.sim.slurm import het
 from bridge.sim.slurm.cluster import Behaviour, Cluster
 from bridge.sim.slurm.description import Site, read
 from bridge.sim.slurm.embedded import USERS
@@ -80,6 +81,6 @@ def submit_het(cluster: Cluster, *components: dict[str, Any], now: float = NOW) 
         for request, one in zip(requests, components, strict=True)
     ]
     first, _ = cluster.submit_het(rows, now)
-    jobs = cluster.components(first)
+    jobs = het.components(cluster.jobs, first)
     cluster.advance(now)
     return jobs

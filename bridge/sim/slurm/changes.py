@@ -57,17 +57,19 @@ def update_job(
         raise Refused(JOB_FINISHED)
     required = read_names(body, "required_nodes", complaints, "#/")
     change = _change(cluster, job, body, complaints)
+    begin = read_number(body, "begin_time", complaints, "#/")
     if job.running:
         sent = {name for name in _WHILE_PENDING & body.keys() if body[name] != []}
         if body.get("tasks") == job.request.tasks:
             sent.discard("tasks")
+        if not begin.value:
+            sent.discard("begin_time")
         if sent:
             raise Refused(JOB_NOT_PENDING)
         if required:
             cluster.shrink(job, list(node_names(required)), now)
     else:
         job.request = change
-        begin = read_number(body, "begin_time", complaints, "#/")
         if begin.value:
             cluster.set_begin(job, begin.value, now)
         if required:

@@ -40,17 +40,17 @@ class JobsApi:
         return self._envelope.answer(self._content(jobs, call.now), complaints)
 
     def get(self, call: Call) -> Answer:
-        """One job in full."""
+        """One job in full; the first component of a het job with all others."""
         if not call.argument.isdigit():
             return self._envelope.bad_id()
         try:
-            job = self._cluster.job(int(call.argument))
+            jobs = het.addressed(self._cluster.jobs, self._cluster.job(int(call.argument)))
         except Refused as refused:
             content = {"jobs": [], "last_backfill": number(0), "last_update": number(0)}
             about = f"Unable to query JobId={call.argument}"
             return self._envelope.refused(refused.number, about, "_handle_job_get", content=content)
-        shown = show_job(job, self._cluster, self._name)
-        return self._envelope.answer(self._content([shown], call.now))
+        shown = [show_job(job, self._cluster, self._name) for job in jobs]
+        return self._envelope.answer(self._content(shown, call.now))
 
     def _content(self, jobs: list[dict[str, Json]], now: float) -> dict[str, Json]:
         return {
@@ -116,22 +116,30 @@ class JobsApi:
         return self._envelope.answer({"status": status})
 
     def _end(self, argument: str, call: Call, *, signal: str = "") -> list[dict[str, Json]]:
-        """What went wrong; of a het job that is ended by its first component, whoever was over."""
+        """What went wrong; of a het job that is told by its first component, whoever was over."""
         job_id = int(argument) if argument.isdigit() else 0
         over: list[Job] = []
+        ended = signal == "KILL" or not signal
         try:
             told = het.addressed(self._cluster.jobs, self._cluster.job(job_id))
             over = [job for job in told if job.over]
-            if signal and signal != "KILL":
-                self._cluster.signal(job_id, signal, call.now)
-            else:
+            if ended:
                 self._cluster.cancel(job_id, call.now)
+            else:
+                self._cluster.signal(job_id, signal, call.now)
         except Refused as refused:
             if refused.number != ALREADY_DONE:
-                known = None if not self._cluster.jobs.get(job_id) else job_id
+                known = job_id if job_id in self._cluster.jobs else None
                 return [_failure(refused.number, argument, known)]
-        others = [_failure(ALREADY_DONE, job.label, job.id) for job in over if job.id != job_id]
-        return [*others, _failure(ALREADY_DONE, argument, job_id)] if over else []
+        failures = [_failure(ALREADY_DONE, _step(job), job.id) for job in over]
+        if over and over[0].id != job_id:  # the first one's answer is that of the last
+            failures.append(_failure(ALREADY_DONE, argument, job_id))
+        return failures
+
+
+def _step(job: Job) -> str:
+    """A component by its het job."""
+    return f"{job.het.ids[0]}+{job.het.offset}" if job.het and job.het.offset else str(job.id)
 
 
 def _failure(why: int, step: str, job_id: int | None) -> dict[str, Json]:

@@ -301,12 +301,21 @@ def _allocation(job: Job) -> dict[str, Json]:
         "job_resources": {
             "select_type": ["CR_CORE_MEMORY"],
             "nodes": nodes,
-            "cpus": job.request.cpus if job.request.exclusive else cpus,
+            "cpus": _cpus_asked(job),
             "threads_per_core": {"set": False, "infinite": False, "number": 0},
         },
         "nodes": names,
         "tres_alloc_str": _tres(cpus, memory, len(shares)),
     }
+
+
+def _cpus_asked(job: Job) -> int:
+    """What it holds for its tasks, not for being alone or for whole cores."""
+    request = job.request
+    if request.exclusive:
+        return request.cpus
+    tasks = sum(max(share.tasks, request.tasks_per_node) for share in job.shares)
+    return tasks * request.cpus_per_task
 
 
 def _gres_detail(share: Share) -> str | None:

@@ -224,6 +224,44 @@ async def test_a_het_job_starts_together(ground: Ground) -> None:
         await client.submit_het([])
 
 
+async def test_a_component_is_cancelled_alone(ground: Ground) -> None:
+    """Unless it is the first; that one runs on, and is still found under its id."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0], name=name) for name in ("first", "second")]
+        first = (await client.submit_het(parts)).id
+        second = SlurmJobId(first + 1)
+        for job_id in (first, second):
+            await running(client, job_id)
+        await client.cancel_job(second)
+        assert (await client.get_job(second)).state == "CANCELLED"
+        job = await client.get_job(first)
+        assert (job.name, job.state) == ("first", "RUNNING")
+        await client.cancel_job(first)
+        await client.cancel_job(first)
+        assert (await client.get_job(first)).state == "CANCELLED"
+
+
+async def test_a_het_job_without_room_waits_as_a_whole(ground: Ground) -> None:
+    """Three components on two nodes: each has its plan, none starts."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0], time_limit_min=90) for _ in range(3)]
+        first = (await client.submit_het(parts)).id
+        ids = [SlurmJobId(first + offset) for offset in range(3)]
+
+        async def planned() -> bool:
+            return all([(await client.get_job(one)).scheduled_nodes for one in ids])
+
+        await until(planned, "all are planned")
+        jobs = [await client.get_job(one) for one in ids]
+        assert {job.state for job in jobs} == {"PENDING"}
+        assert {job.reason for job in jobs} == {"Resources"}
+        starts = [job.start_s or 0 for job in jobs]
+        assert starts[2] >= starts[0] + 90 * 60
+        await client.cancel_jobs(ids)
+
+
 async def test_a_job_shrinks_to_the_nodes_it_keeps(ground: Ground) -> None:
     """The others are not its any more; to none it can't shrink."""
     client = ground.client

@@ -152,6 +152,7 @@ class Job:
     """Nodes that backfill keeps for it."""
     preempt_s: float = 0.0
     exit: Exit = Exit()
+    """Of its process, or of whatever was killed with it."""
     restarts: int = 0
     """How often it was requeued."""
     het: Het | None = None

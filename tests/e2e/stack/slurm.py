@@ -121,7 +121,7 @@ class Slurm:
         }
         words = " ".join(f"{key}={value}" for key, value in conf.items())
         argv = self.enter("/usr/sbin/slurmd", "-D", "-Z", "-N", NATIVE_NODE, "--conf", words)
-        return components.Component("slurmd", tuple(argv), ready=self._native_is_idle)
+        return components.Component("slurmd", tuple(argv), ready=self._native_is_idle, timeout_s=30)
 
     def parts(self) -> list[components.Component]:
         """All of Slurm, in order of start."""

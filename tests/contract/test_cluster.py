@@ -33,7 +33,6 @@ async def test_statistics(ground: Ground) -> None:
     assert found.raw["server_thread_count"] == found.server_threads
 
 
-@pytest.mark.only_real("the emulator has no licenses")
 async def test_licenses(client: SlurmClient) -> None:
     """Each with how many there are and are free."""
     found = {one.name: one for one in await client.list_licenses()}
@@ -41,7 +40,6 @@ async def test_licenses(client: SlurmClient) -> None:
     assert found["matlab"].free == found["matlab"].total - found["matlab"].used
 
 
-@pytest.mark.only_real("the emulator has no slurm.conf")
 async def test_configuration(client: SlurmClient, version: str) -> None:
     """slurm.conf under Slurm's own names; a version without it is told to be too old."""
     if version == "v0.0.44":

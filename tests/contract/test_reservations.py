@@ -8,8 +8,6 @@ import pytest
 from bridge.slurm import AlreadyExists, InvalidRequest, NotFound, ReservationFields
 from tests.contract.ground import PARTITION, Ground
 
-pytestmark = pytest.mark.only_real("the emulator has no reservations")
-
 
 async def test_a_reservations_life(ground: Ground) -> None:
     """It is as it was made, as it was changed, and then gone."""

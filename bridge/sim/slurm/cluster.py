@@ -8,10 +8,11 @@ here, which makes a run repeatable and lets a simulator jump from moment to mome
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from bridge.sim.slurm import nodeconf, scheduler
+from bridge.sim.slurm import licenses as pool
+from bridge.sim.slurm import nodeconf, reservations, scheduler
 from bridge.sim.slurm.errors import (
     ALREADY_DONE,
     INVALID_JOB_ID,
@@ -24,6 +25,7 @@ from bridge.sim.slurm.job import Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
+from bridge.sim.slurm.reserved import at_submit
 from bridge.sim.slurm.submit import check
 from bridge.sim.slurm.topology import Tree
 
@@ -50,6 +52,8 @@ class Behaviour:
     lost_after_s: float = 9.5
     sink: bool = False
     gres_types: frozenset[str] = frozenset({"gpu", "efa"})
+    operators: frozenset[int] = frozenset({0, 64030})
+    """Ids of root and SlurmUser, who may use what is reserved for others."""
     first_job_id: int = 1
 
 
@@ -72,12 +76,15 @@ class Cluster:
         partitions: Iterable[Partition] = STANDARD,
         tree: Tree | None = None,
         behaviour: Behaviour | None = None,
+        licenses: Mapping[str, int] | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.partitions = {partition.name: partition for partition in partitions}
         self.tree = tree
         self.table = NodeTable()
         self.placer = Placer(self.table, tree)
+        self.licenses = pool.Pool(licenses or {})
+        self.reservations = reservations.Book(self.table, self.behaviour.operators)
         self.jobs: dict[int, Job] = {}
         """All jobs that are remembered, by id, in the order of their ids."""
         self.last_backfill_s = 0.0
@@ -240,7 +247,11 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
+        self.admit(request)
         warning = check(request, self.partitions, self.placer, self.table)
+        if not warning.number:
+            partition, room = self.partitions[request.partition], self.reservations.room(request)
+            warning = at_submit(request, room, partition, self.placer, self.table, now)
         job = Job(self._next_id, request, priority or 0, now, held=held)
         if held:
             job.reason, job.priority = "JobHeldUser", 0
@@ -278,6 +289,18 @@ class Cluster:
             job.held, job.priority, job.reason = True, 0, "JobHeldAdmin"
         elif job.held:
             job.held, job.priority, job.reason = False, self._new_priority(), "None"
+
+    def admit(self, request: Request) -> None:
+        """Raises Refused for a license or reservation that its job can't have: 2048, 2052, 2053."""
+        self.licenses.parse(request.licenses)
+        self.reservations.admit(request)
+
+    def change(self, job: Job, request: Request) -> None:
+        """What a job asks for from now on; licenses also while it runs."""
+        if job.running:
+            self.licenses.give(job.request.licenses)
+            self.licenses.take(request.licenses)
+        job.request = request
 
     def set_limit(self, job: Job, minutes: int | None, now: float) -> None:
         """Change the time limit, also of a running job."""
@@ -317,6 +340,7 @@ class Cluster:
         """Give a job its nodes (called by the schedulers)."""
         job.shares = self.placer.shares(job.request, tasks)
         self.table.take(job.id, job.shares, whole=job.request.exclusive)
+        self.licenses.take(job.request.licenses)
         job.state, job.reason, job.description, job.planned = "RUNNING", "None", "", ()
         job.start_s, job.end_s = now, now + job.limit_s
         self._running[job.id] = self._waiting.pop(job.id)
@@ -358,6 +382,7 @@ class Cluster:
             self._queue.remove(job)
         else:
             del self._running[job.id]
+            self.licenses.give(job.request.licenses)
         job.state, job.end_s = state, now
         if reason:
             job.reason, job.description = reason, ""
@@ -389,9 +414,41 @@ class Cluster:
         self._waiting.clear()
         self._running.clear()
         self._moments.clear()
+        self.reservations.clear()
+        self.licenses = pool.Pool(self.licenses.totals)
         self._queue = scheduler.Queue(self.partitions)
         self._next_id, self._next_priority = self.behaviour.first_job_id, FIRST_PRIORITY
         self._pass_due = self._backfill_due = math.inf
+
+    # Reservations
+
+    def reserve(self, reservation: reservations.Reservation, now: float) -> None:
+        """Keep a reservation that may be, until it ends."""
+        self.reservations.put(reservation)
+        for when in (reservation.start_s, reservation.end_s):
+            if when > now:
+                self._at(when, self._turn)
+        self._turn(now)
+
+    def unreserve(self, name: str, now: float) -> None:
+        """Raises Refused: 2053 unknown, 2055 in use."""
+        self.reservations.remove(name, [*self._waiting.values(), *self._running.values()])
+        self._stir(now)
+
+    def _turn(self, now: float) -> None:
+        """A reservation begins or ends: its jobs end with it, those that still wait are held."""
+        for name in self.reservations.turn(now):
+            jobs = [*self._running.values(), *self._waiting.values()]
+            for job in [job for job in jobs if job.request.reservation == name]:
+                job.request = replace(job.request, reservation="")
+                if job.running:
+                    self._end(job, "TIMEOUT", now, reason="TimeLimit")
+                else:
+                    job.held, job.priority = True, 0
+                    job.reason = "ReservationDeleted"
+                    job.description = f"Reservation {name} was deleted"
+        self._queue.changed()
+        self._stir(now)
 
     # What an observer may ask
 

@@ -10,9 +10,7 @@ from bridge.sim.slurm.errors import (
     DATA_CONVERSION,
     DATA_FLAG,
     DEPENDENCY,
-    INVALID_LICENSES,
     INVALID_NODE_NAME,
-    INVALID_RESERVATION,
     UNKNOWN_USER,
     NotEmulated,
     Refused,
@@ -105,6 +103,8 @@ def read(
     request.tres_per_task = read_text(body, "tres_per_task", complaints, at) or ""
     request.tres_per_node = read_text(body, "tres_per_node", complaints, at) or ""
     request.constraints = read_text(body, "constraints", complaints, at) or ""
+    request.reservation = read_text(body, "reservation", complaints, at) or ""
+    request.licenses = read_text(body, "licenses", complaints, at) or ""
     request.texts = {
         name: text for name in KEPT_TEXTS if (text := read_text(body, name, complaints, at))
     }
@@ -214,11 +214,7 @@ def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complai
 
 
 def _refuse_what_is_not_there(body: dict[str, Json]) -> None:
-    """This cluster has no reservations and no licenses."""
-    if body.get("reservation"):
-        raise Refused(INVALID_RESERVATION)
-    if body.get("licenses"):
-        raise Refused(INVALID_LICENSES)
+    """Jobs that depend on others are not emulated."""
     dependency = body.get("dependency")
     if dependency == "singleton":
         raise NotEmulated("dependency singleton of a job")

@@ -42,6 +42,7 @@ class EmbeddedSlurm:
         partitions: Iterable[Partition] = STANDARD,
         topology: Tree | None = None,
         behaviour: Behaviour | None = None,
+        licenses: Mapping[str, int] | None = None,
         users: Mapping[str, int] | None = None,
         versions: tuple[str, ...] = VERSIONS,
         cluster_name: str = "embedded",
@@ -52,6 +53,7 @@ class EmbeddedSlurm:
             partitions=partitions,
             tree=topology if topology is not None else Tree("topo"),
             behaviour=behaviour,
+            licenses=licenses,
         )
         self.rest = Rest(
             self.cluster,

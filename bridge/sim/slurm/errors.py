@@ -10,6 +10,7 @@ UNEXPECTED_MESSAGE: Final = 1000
 PROTOCOL_AUTHENTICATION: Final = 1007
 UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
 INVALID_PARTITION: Final = 2000
+INVALID_USER: Final = 2010
 NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
@@ -21,10 +22,15 @@ INVALID_FEATURE: Final = 2029
 NOT_SUPPORTED: Final = 2036
 DEPENDENCY: Final = 2038
 INVALID_LICENSES: Final = 2048
+RESERVATION_ACCESS: Final = 2052
 INVALID_RESERVATION: Final = 2053
+INVALID_TIME: Final = 2054
+RESERVATION_BUSY: Final = 2055
+RESERVATION_OVERLAP: Final = 2058
 INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
+RESERVATION_BEGUN: Final = 2104
 INVALID_TRES: Final = 2115
 UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
@@ -45,6 +51,7 @@ TEXT: Final = {
     PROTOCOL_AUTHENTICATION: "Protocol authentication error",
     UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
     INVALID_PARTITION: "Invalid partition name specified",
+    INVALID_USER: "Invalid user id",
     NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
     NODES_BUSY: "Requested nodes are busy",
     INVALID_JOB_ID: "Invalid job id specified",
@@ -56,10 +63,15 @@ TEXT: Final = {
     NOT_SUPPORTED: "Requested operation not supported on this system",
     DEPENDENCY: "Job dependency problem",
     INVALID_LICENSES: "Invalid license specification",
+    RESERVATION_ACCESS: "Access denied to requested reservation",
     INVALID_RESERVATION: "Requested reservation is invalid",
+    INVALID_TIME: "Invalid time specified",
+    RESERVATION_BUSY: "Requested reservation is in use",
+    RESERVATION_OVERLAP: "Requested reservation overlaps with another reservation",
     INVALID_GRES: "Invalid generic resource (gres) specification",
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
+    RESERVATION_BEGUN: "Reservation already started",
     INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
     UNKNOWN_USER: "Unable to resolve user ID to user name",
     NODE_EXISTS: "Node already exists in the node table",

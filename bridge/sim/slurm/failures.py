@@ -35,6 +35,7 @@ class _Form:
 
 _NO_JOBS = {"jobs": [], "last_backfill": number(0), "last_update": number(0)}
 
+_RESERVATIONS = _Form("Unable to query reservations", "slurm_load_reservations()")
 _FORMS: dict[tuple[str, str], _Form] = {
     ("GET", "diag"): _Form(
         "slurm_get_statistics() failed to get slurmctld statistics", "op_handler_diag"
@@ -65,6 +66,16 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ("DELETE", "node"): _Form("Failure to delete node {}", "op_handler_node"),
     ("POST", "new/node"): _Form("Failure to create node", "_create_node"),
     ("GET", "partitions"): _Form("", ""),
+    ("GET", "reservations"): _RESERVATIONS,
+    ("GET", "reservation"): _RESERVATIONS,
+    ("POST", "reservation"): _RESERVATIONS,
+    ("DELETE", "reservation"): _Form("Error deleting reservation {}", "slurm_delete_reservation"),
+    ("GET", "licenses"): _Form(
+        "slurm_load_licenses() was unable to load licenses",
+        "op_handler_licenses",
+        {"licenses": [], "last_update": number(0)},
+    ),
+    ("GET", "conf"): _Form("slurm_load_ctl_conf() failed", "_dump_config"),
     ("GET", "partition"): _Form("Unable to query partitions", "_partition_get"),
 }
 

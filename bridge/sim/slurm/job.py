@@ -52,6 +52,9 @@ class Request:
     """What an update of `tasks` makes of the CPUs in all: one each, whatever a task needs."""
     memory_said_mib: int | None = None
     """The memory in all, where an update of `tasks` left the old sum standing."""
+    reservation: str = ""
+    licenses: str = ""
+    """As it was sent, `matlab:2,ansys`."""
     texts: dict[str, str] = field(default_factory=dict)
     """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
 
@@ -76,6 +79,11 @@ class Request:
             self.required,
             self.excluded,
         )
+
+    @property
+    def limit_s(self) -> float:
+        """How long its job may run, as planning sees it."""
+        return 60.0 * (YEAR_MIN if self.time_limit_min is None else self.time_limit_min)
 
     @property
     def has_gres(self) -> bool:
@@ -145,8 +153,7 @@ class Job:
     @property
     def limit_s(self) -> float:
         """How long it may run, as planning sees it."""
-        minutes = self.request.time_limit_min
-        return 60.0 * (YEAR_MIN if minutes is None else minutes)
+        return self.request.limit_s
 
     @property
     def nodes(self) -> tuple[str, ...]:

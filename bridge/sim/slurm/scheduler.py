@@ -6,15 +6,17 @@ from typing import Protocol
 import numpy as np
 
 from bridge.sim.slurm.job import Job, Request
+from bridge.sim.slurm.licenses import Pool
 from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
 from bridge.sim.slurm.plan import Plan
+from bridge.sim.slurm.reservations import Book
+from bridge.sim.slurm.reserved import NODE_NOT_AVAILABLE, why_not
 
 ALL_UNAVAILABLE = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 )
-NODE_NOT_AVAILABLE = "ReqNodeNotAvail, May be reserved for other job"
 TOPOLOGY_SHORT = "Insufficient resources in topology unit"
 
 
@@ -27,6 +29,8 @@ class Actions(Protocol):
     table: NodeTable
     placer: Placer
     partitions: dict[str, Partition]
+    licenses: Pool
+    reservations: Book
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes."""
@@ -72,7 +76,8 @@ class Queue:
 
 
 def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: float) -> list[Job]:
-    """Start what is first in the queue; the first job that can't start stops its partition.
+    """Start what is first in the queue; the first job that can't start stops its partition, or the
+    reservation that it names.
 
     Returns the jobs for which others were preempted (they start in the next pass).
     """
@@ -81,7 +86,9 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
     waiting_for_room: list[Job] = []
     for job in waiting:
         partition = cluster.partitions[job.request.partition]
-        if partition.name in stopped:
+        reservation = job.request.reservation
+        line = f"reservation {reservation}" if reservation else partition.name
+        if line in stopped:
             if job.reason in ("None", "Resources"):
                 job.reason, job.description = "Priority", ""
             continue
@@ -89,18 +96,31 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         if _over_the_limit(job, partition):
             job.reason, job.description = "PartitionTimeLimit", ""
             continue
+        room = cluster.reservations.room(job.request)
+        if not room.begun or not cluster.licenses.suffice(job.request.licenses):
+            job.reason = "Licenses" if room.begun else "Reservation"
+            job.description, job.start_s, job.planned = "", 0.0, ()
+            continue
         spans = cluster.placer.spans(partition)
-        usable = cluster.table.usable & ~kept_back
+        usable = cluster.table.usable if reservation else cluster.table.usable & ~kept_back
         if not (spans & usable).any():
             _all_unavailable(job, spans)
             continue
-        allowed = cluster.placer.may_use(job.request, partition) & usable
-        outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
+        wanted = cluster.placer.may_use(job.request, partition) & usable
+        allowed = room.of(wanted, now, now + job.limit_s)
+        if room.restricts:  # what is remembered of a shape knows no time limits
+            outcome = cluster.placer.attempt(job.request, cluster.table.free(), allowed)
+        else:
+            outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
         if outcome.tasks is not None:
             cluster.start(job, outcome.tasks, now)
             running.append(job)
             continue
         if not _can_ever(cluster, job, partition):
+            continue
+        kept = why_not(job.request, room, wanted, cluster.placer, cluster.table, now)
+        if kept:
+            job.reason, job.description = "ReqNodeNotAvail", kept
             continue
         victims = victims_for(cluster, job, partition, running, allowed)
         for victim in victims:
@@ -108,8 +128,9 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         if victims:
             waiting_for_room.append(job)
         _busy(job, outcome)
-        stopped.add(partition.name)
-        kept_back |= spans
+        stopped.add(line)
+        if not reservation:
+            kept_back |= spans
     return waiting_for_room
 
 
@@ -230,18 +251,21 @@ def backfill(
         partition = cluster.partitions[job.request.partition]
         if not job.pending or job.priority == 0 or _over_the_limit(job, partition):
             continue
+        room = cluster.reservations.room(job.request)
+        if not room.begun or not cluster.licenses.suffice(job.request.licenses):
+            continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
         shape = job.request.shape
         if shape not in capacities:
             capacities[shape] = cluster.placer.capacity(job.request, partition)
-        start = plan.earliest(job, allowed, capacities[shape])
+        start = plan.earliest(job, allowed, capacities[shape], room)
         job.planned = ()
         if start is not None and start.at_s <= now:
             cluster.start(job, start.tasks, now)
             plan.started(job)
             any_started = True
             continue
-        victims = victims_for(cluster, job, partition, running, plan.untouched(job, allowed))
+        victims = victims_for(cluster, job, partition, running, plan.untouched(job, allowed, room))
         for victim in victims:
             cluster.preempt(victim, now)
         if victims:

@@ -58,8 +58,6 @@ _CONSTANT: dict[str, Json] = {
     "het_job_id_set": "",
     "het_job_offset": _ZERO,
     "job_size_str": [],
-    "licenses": "",
-    "licenses_allocated": "",
     "mail_type": [],
     "max_cpus": _ZERO,
     "memory_per_tres": "",
@@ -81,7 +79,6 @@ _CONSTANT: dict[str, Json] = {
     "requeue": True,
     "resize_time": _ZERO,
     "restart_cnt": 0,
-    "resv_name": "",
     "segment_size": 0,
     "selinux_context": "",
     "shared": [],
@@ -111,14 +108,14 @@ def show_job(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     """All fields of one job."""
     return {
         **_CONSTANT,
-        **_identity(job, cluster_name),
+        **_identity(job, cluster, cluster_name),
         **_times(job),
         **_sizes(job, cluster),
         **_allocation(job),
     }
 
 
-def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
+def _identity(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     request, texts = job.request, job.request.texts
     return {
         "account": texts.get("account", ""),
@@ -136,6 +133,8 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "hold": job.held or (job.pending and job.priority == 0),
         "job_id": job.id,
         "job_state": [job.state],
+        "licenses": request.licenses,
+        "licenses_allocated": cluster.licenses.allocated(request.licenses) if job.shares else "",
         "mail_user": request.user_name,
         "mcs_label": texts.get("mcs_label", ""),
         "name": request.name,
@@ -143,6 +142,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "priority": number(job.priority),
         "qos": "",
         "required_nodes": request.required_text,
+        "resv_name": request.reservation,
         "scheduled_nodes": hosts.compress(job.planned),
         "state_description": job.description,
         "state_reason": job.reason,

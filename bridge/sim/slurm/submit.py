@@ -17,6 +17,7 @@ from bridge.sim.slurm.place import Placer
 
 PARTITION_UNAVAILABLE_NOW = 2015
 NODE_UNAVAILABLE_NOW = 2070
+RESERVATION_NOT_USABLE = 2056
 HELD = 2091
 NO_SWITCH = 7205
 """The nodes that no exclusive job holds would not suffice: slurmrestd calls that an error, answers
@@ -24,6 +25,7 @@ NO_SWITCH = 7205
 """
 TEXTS = {
     PARTITION_UNAVAILABLE_NOW: "Requested partition configuration not available now",
+    RESERVATION_NOT_USABLE: "Requested reservation not usable now",
     NODE_UNAVAILABLE_NOW: "Required node not available (down, drained or reserved)",
     NO_SWITCH: "Insufficient resources in topology unit",
     HELD: "Job is in held state, pending scheduler release",

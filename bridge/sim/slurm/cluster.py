@@ -258,7 +258,7 @@ class Cluster:
         elif priority is None:
             job.priority = self._new_priority()
         if warning.reason:
-            job.reason = warning.reason
+            job.reason, job.description = warning.reason, warning.description
         self._next_id += 1
         self.jobs[job.id] = self._waiting[job.id] = job
         self._queue.add(job)

@@ -153,6 +153,8 @@ def _read(body: dict[str, Json], complaints: Complaints) -> reserve.Wish:
     for name in _NOT_EMULATED:
         if body.get(name):
             raise NotEmulated(f"{name} of a reservation")
+    if body.get("node_list") == []:
+        raise NotEmulated("a reservation that shall look for nodes anew")
     complaints.unknown_fields(body, RESERVATION_FIELDS, "DATA_PARSER_RESERVATION_DESC_MSG", "#/")
     minutes = _number(body, "duration", complaints)
     users = read_names(body, "users", complaints, "#/") or []

@@ -14,9 +14,11 @@ from bridge.sim.slurm.errors import (
     INVALID_USER,
     NODE_CONFIGURATION_UNAVAILABLE,
     NODES_BUSY,
+    NOT_SUPPORTED,
     RESERVATION_BEGUN,
     RESERVATION_OVERLAP,
     UNSPECIFIED,
+    NotEmulated,
     Refused,
 )
 from bridge.sim.slurm.nodes import Node
@@ -68,7 +70,7 @@ def create(cluster: Cluster, wish: Wish, users: Mapping[str, int], now: float) -
     """Make one of a wish that misses nothing. Raises Refused."""
     start_s = wish.start_s or 0.0
     end_s = start_s + (wish.duration_s or 0.0) if wish.end_s is None else wish.end_s
-    if start_s < now - _LATEST_S or end_s < now:
+    if start_s < now - _LATEST_S or (wish.end_s is not None and end_s < now):
         raise Refused(INVALID_TIME)
     default = next((one.name for one in cluster.partitions.values() if one.default), "")
     partition = wish.partition or ("" if wish.nodes else default)
@@ -105,6 +107,10 @@ def change(
         raise Refused(INVALID_PARTITION)
     if not set(wish.users) <= users.keys():
         raise Refused(INVALID_USER)
+    if wish.features:
+        raise Refused(NOT_SUPPORTED)
+    if wish.node_count:
+        raise NotEmulated("another number of nodes for a reservation")
     start_s, end_s = _times(old, wish, now)
     new = replace(
         old,

@@ -24,7 +24,9 @@ def at_submit(
     if request.reservation and not _fits(request, room, wanted, placer, table, now):
         raise Refused(NODE_CONFIGURATION_UNAVAILABLE)
     why = why_not(request, room, wanted & table.usable, placer, table, now)
-    return Caveat(NODE_UNAVAILABLE_NOW) if why == NODE_NOT_AVAILABLE else Caveat()
+    if not why:
+        return Caveat()
+    return Caveat(NODE_UNAVAILABLE_NOW if why == NODE_NOT_AVAILABLE else 0, "ReqNodeNotAvail", why)
 
 
 def why_not(

@@ -34,10 +34,13 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """The job is accepted, but: Slurm's number (0 for nothing) and the reason it starts with."""
+    """The job is accepted, but: Slurm's number (0 for nothing), the reason it starts with, and how
+    that is described.
+    """
 
     number: int = 0
     reason: str = ""
+    description: str = ""
 
 
 def check(

@@ -49,5 +49,5 @@ class Pool:
             self.used[name] -= count
 
     def allocated(self, text: str) -> str:
-        """As a job shows what it holds: `matlab:2,ansys:1`."""
-        return ",".join(f"{name}:{count}" for name, count in self.parse(text).items())
+        """As a job shows what it holds: `matlab:2;ansys:1`."""
+        return ";".join(f"{name}:{count}" for name, count in self.parse(text).items())

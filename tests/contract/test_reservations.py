@@ -175,6 +175,7 @@ async def test_nodes_are_found_by_their_number(ground: Ground) -> None:
         ({"users": ("nobody-of-that-name",)}, 2010),
         ({"partition": "nope"}, 2000),
         ({"start_s": int(time.time()) + 3600}, 2104),
+        ({"flags": ("NOPE",)}, 9207),
         ({"end_s": int(time.time()) - 60}, 2054),
         ({"features": "any"}, 2036),
     ],
@@ -186,7 +187,7 @@ async def test_a_wrong_change_changes_nothing(
     client = ground.client
     async with ground.nodes(1) as nodes, reserved(client, nodes) as name:
         before = await client.get_reservation(name)
-        with pytest.raises(SlurmError) as caught:
+        with pytest.raises(InvalidRequest) as caught:
             await client.update_reservation(name, ReservationFields(**change))  # type: ignore[arg-type]
         assert caught.value.number == number
         assert await client.get_reservation(name) == before
@@ -210,8 +211,9 @@ async def test_nodes_with_jobs_are_not_reserved(ground: Ground) -> None:
         with pytest.raises(NodeBusy):
             async with reserved(client, nodes, start_s=_in_s(600)):
                 pass
-        async with reserved(client, nodes, start_s=_in_s(3600)):
-            pass
+        async with reserved(client, nodes, start_s=_in_s(3600)) as name:
+            with pytest.raises(NodeBusy):
+                await client.update_reservation(name, ReservationFields(start_s=_in_s(600)))
         async with reserved(client, nodes, flags=("IGNORE_JOBS",)):
             assert (await client.get_job(job_id)).running
 

@@ -19,6 +19,7 @@ def validate(cluster: Cluster) -> None:
             assert tasks == job.request.tasks or shrunk, f"job {job.id} has {tasks} tasks"
         else:
             assert not held, f"job {job.id} is {job.state} and holds {held} nodes"
+    _validate_licenses(cluster)
     _validate_columns(cluster)
 
 
@@ -39,6 +40,13 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
         assert not seen >> count, f"{node.name} has {count} {kind.text()}"
     for job_id in node.jobs:
         assert cluster.jobs[job_id].running, f"job {job_id} on {node.name} does not run"
+
+
+def _validate_licenses(cluster: Cluster) -> None:
+    pool = cluster.licenses
+    held = [pool.parse(job.request.licenses) for job in cluster.running]
+    for name, used in pool.used.items():
+        assert used == sum(one.get(name, 0) for one in held), f"license {name} in use"
 
 
 def _validate_columns(cluster: Cluster) -> None:

@@ -26,6 +26,8 @@ from bridge.sim.slurm.reservations import SHARING, Reservation
 
 _LATEST_S = 600.0
 """How long ago a reservation may have begun when it is made."""
+_LATEST_MOVED_S = 60.0
+"""How far back the begin of one may be moved."""
 _NO = "No reservation created."
 
 
@@ -134,7 +136,7 @@ def _times(old: Reservation, wish: Wish, now: float) -> tuple[float, float]:
     if wish.start_s is not None:
         if old.begun:
             raise Refused(RESERVATION_BEGUN)
-        if wish.start_s < now - _LATEST_S:
+        if wish.start_s < now - _LATEST_MOVED_S:
             raise Refused(INVALID_TIME)
         start_s, end_s = wish.start_s, end_s + wish.start_s - start_s
     if wish.end_s is not None:

@@ -3,6 +3,7 @@
 import itertools
 from typing import Any
 
+from bridge.sim.slurm import reserve
 from bridge.sim.slurm.cluster import Behaviour, Cluster
 from bridge.sim.slurm.description import Site, read
 from bridge.sim.slurm.embedded import USERS
@@ -21,10 +22,16 @@ def a_cluster(
     cpus: int = 4,
     gpus: int = 0,
     partitions: tuple[Partition, ...] = STANDARD,
+    licenses: dict[str, int] | None = None,
     **behaviour: Any,
 ) -> Cluster:
     """`leaves` tells how many nodes hang on each; they are called n0, n1 … in order."""
-    cluster = Cluster(partitions=partitions, tree=Tree("topo"), behaviour=Behaviour(**behaviour))
+    cluster = Cluster(
+        partitions=partitions,
+        tree=Tree("topo"),
+        behaviour=Behaviour(**behaviour),
+        licenses=licenses,
+    )
     names = (f"n{number}" for number in itertools.count())
     for leaf, size in enumerate(leaves):
         for _ in range(size):
@@ -49,6 +56,28 @@ def a_request(cluster: Cluster, **description: Any) -> Request:
         complaints=Complaints(),
     )
     return submission.request
+
+
+def a_reservation(
+    cluster: Cluster,
+    *nodes: str,
+    after_s: float = 0,
+    minutes: int = 60,
+    now: float = NOW,
+    flags: tuple[str, ...] = (),
+) -> str:
+    """Nodes kept for the user daemon from `after_s` on; its name."""
+    name = f"r{after_s}"
+    wish = reserve.Wish(
+        name=name,
+        start_s=now + after_s,
+        duration_s=60.0 * minutes,
+        nodes=nodes,
+        users=("daemon",),
+        flags=frozenset(flags),
+    )
+    reserve.create(cluster, wish, USERS, now)
+    return name
 
 
 def submit(

@@ -237,6 +237,7 @@ _SIZES = st.fixed_dictionaries(
         "time_limit": st.integers(1, 4),
         "required_nodes": st.sampled_from([["n0"], ["n1", "n4"]]),
         "excluded_nodes": st.sampled_from([["n0"], ["n2", "n3"]]),
+        "licenses": st.sampled_from(["matlab:2", "matlab,ansys"]),
     },
 )
 _STEPS = st.lists(
@@ -263,7 +264,8 @@ _STEPS = st.lists(
 )  # fmt: skip
 def test_nothing_is_given_twice_or_lost(steps: list[tuple[str, Any]], delay: float) -> None:
     """Under any order of events no node gives more than it has, and what ends gives all back."""
-    cluster = a_cluster(leaves=(2, 3, 1), gpus=4, decision_delay_s=delay)
+    licenses = {"matlab": 3, "ansys": 1}
+    cluster = a_cluster(leaves=(2, 3, 1), gpus=4, licenses=licenses, decision_delay_s=delay)
     now = NOW
     for what, value in steps:
         with contextlib.suppress(Refused):
@@ -275,6 +277,7 @@ def test_nothing_is_given_twice_or_lost(steps: list[tuple[str, Any]], delay: flo
     cluster.advance(now + 100)
     invariants.validate(cluster)
     assert not cluster.jobs
+    assert not any(cluster.licenses.used.values())
     assert not any(node.jobs or any(node.used.values()) for node in cluster.table)
 
 

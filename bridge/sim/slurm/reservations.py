@@ -102,6 +102,7 @@ class Book:
         """Ids of users who may use every reservation: root and SlurmUser."""
         self._kept: dict[str, Reservation] = {}
         self._rooms: dict[str, Room] = {}
+        self._holders: dict[str, Reservation] = {}
         self._version = -1
 
     def __iter__(self) -> Iterator[Reservation]:
@@ -114,7 +115,7 @@ class Book:
     def put(self, reservation: Reservation) -> None:
         """A new one, or what an old one has become."""
         self._kept[reservation.name] = reservation
-        self._rooms.clear()
+        self._forget()
 
     def remove(self, name: str, jobs: Iterable[Job]) -> None:
         """Raises Refused: 2053 unknown, 2055 while a job that waits or runs names it."""
@@ -123,7 +124,7 @@ class Book:
         if any(job.request.reservation == name for job in jobs):
             raise Refused(RESERVATION_BUSY)
         del self._kept[name]
-        self._rooms.clear()
+        self._forget()
 
     def turn(self, now: float) -> list[str]:
         """Begin what begins and drop what is over by now; gives the names of the dropped ones."""
@@ -132,18 +133,21 @@ class Book:
             del self._kept[name]
         for one in self:
             one.begun = one.start_s <= now
-        self._rooms.clear()
+        self._forget()
         return ended
 
     def clear(self) -> None:
         """There is none any more."""
         self._kept.clear()
-        self._rooms.clear()
+        self._forget()
 
     def on(self, node: str) -> Reservation | None:
         """The reservation that has the node now; one for maintenance before others."""
-        having = [one for one in self if one.begun and node in one.nodes]
-        return min(having, key=lambda one: "MAINT" not in one.flags, default=None)
+        if not self._holders:
+            begun = [one for one in self if one.begun]
+            for one in sorted(begun, key=lambda one: "MAINT" in one.flags):
+                self._holders.update(dict.fromkeys(one.nodes, one))
+        return self._holders.get(node)
 
     def admit(self, request: Request) -> Reservation | None:
         """The reservation that a job names. Raises Refused: 2053 unknown, 2052 for others."""
@@ -160,7 +164,7 @@ class Book:
         """What is left to a job that asks for this."""
         if self._version != self._table.version:
             self._table.refresh()
-            self._rooms.clear()
+            self._forget()
             self._version = self._table.version
         room = self._rooms.get(request.reservation)
         if room is None:
@@ -180,6 +184,10 @@ class Book:
         if own is None:
             return Room(windows)
         return Room(windows, begun=own.begun, nodes=self._mask(own))
+
+    def _forget(self) -> None:
+        self._rooms.clear()
+        self._holders.clear()
 
     def _mask(self, reservation: Reservation) -> Bools:
         mask: Bools = np.zeros(len(self._table.exists), np.bool_)

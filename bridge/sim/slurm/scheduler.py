@@ -11,7 +11,7 @@ from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
 from bridge.sim.slurm.plan import Plan
-from bridge.sim.slurm.reservations import Book
+from bridge.sim.slurm.reservations import Book, Room
 from bridge.sim.slurm.reserved import NODE_NOT_AVAILABLE, why_not
 
 ALL_UNAVAILABLE = (
@@ -93,21 +93,16 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
                 job.reason, job.description = "Priority", ""
             continue
         job.evaluated_s = now
-        if _over_the_limit(job, partition):
-            job.reason, job.description = "PartitionTimeLimit", ""
-            continue
         room = cluster.reservations.room(job.request)
-        if not room.begun or not cluster.licenses.suffice(job.request.licenses):
-            job.reason = "Licenses" if room.begun else "Reservation"
-            job.description, job.start_s, job.planned = "", 0.0, ()
+        if _set_aside(cluster, job, partition, room):
             continue
         spans = cluster.placer.spans(partition)
         usable = cluster.table.usable if reservation else cluster.table.usable & ~kept_back
         if not (spans & usable).any():
             _all_unavailable(job, spans)
             continue
-        wanted = cluster.placer.may_use(job.request, partition) & usable
-        allowed = room.of(wanted, now, now + job.limit_s)
+        wanted = cluster.placer.may_use(job.request, partition)
+        allowed = room.of(wanted & usable, now, now + job.limit_s)
         if room.restricts:  # what is remembered of a shape knows no time limits
             outcome = cluster.placer.attempt(job.request, cluster.table.free(), allowed)
         else:
@@ -118,6 +113,7 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
             continue
         if not _can_ever(cluster, job, partition):
             continue
+        wanted = wanted & cluster.table.usable
         kept = why_not(job.request, room, wanted, cluster.placer, cluster.table, now)
         if kept:
             job.reason, job.description = "ReqNodeNotAvail", kept
@@ -132,6 +128,18 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         if not reservation:
             kept_back |= spans
     return waiting_for_room
+
+
+def _set_aside(cluster: Actions, job: Job, partition: Partition, room: Room) -> bool:
+    """Whether it can't start wherever there is room; then says why on the job."""
+    if _over_the_limit(job, partition):
+        job.reason, job.description = "PartitionTimeLimit", ""
+    elif not room.begun or not cluster.licenses.suffice(job.request.licenses):
+        job.reason = "Licenses" if room.begun else "Reservation"
+        job.description, job.start_s, job.planned = "", 0.0, ()
+    else:
+        return False
+    return True
 
 
 def _over_the_limit(job: Job, partition: Partition) -> bool:

@@ -277,6 +277,8 @@ def _kind(entry: _Entry, answer: Answer, operation: Operation) -> Kind:
         or (entry.description or "").startswith("Unable to find reservation")
     ):
         return Kind.NOT_FOUND
+    if number == errno.USER_ID_MISSING and entry.source == "slurm_update_reservation":
+        return Kind.INVALID  # a user that it names is unknown, not ours
     kind = errno.kind_of(number)
     if kind is not None:
         return kind
@@ -319,7 +321,10 @@ _REMEDY_FOR = {
     2014: "no node of the partition has that much or that kind; ask for less, or look at sinfo -N",
     2018: "name nodes that sinfo -N shows",
     2029: "name features that sinfo -o %f shows, joined by | or &",
+    2048: "name licenses that scontrol show licenses shows, and no more than there are",
+    2052: "the reservation is for others: name another, or have its users changed",
     2053: "name a reservation that scontrol show reservation shows",
+    2055: "end or change the jobs that name it first",
     2072: "name a resource of GresTypes, written like gpu:2 or gpu:h100:2",
     2115: "write it like gres/gpu:2",
     2164: "name a group that slurmctld's host knows, or a number",

@@ -39,12 +39,14 @@ class ReservationFields:
     duration_min: int | None = None
     """Instead of `end_s`."""
     nodes: tuple[str, ...] | None = None
-    """("ALL",) for all."""
+    """("ALL",) for all; () in an update has Slurm choose others."""
     node_count: int | None = None
     partition: str | None = None
     users: tuple[str, ...] | None = None
+    """Names that slurmctld's host knows. Root and SlurmUser may use every reservation."""
     accounts: tuple[str, ...] | None = None
     features: str | None = None
+    """Of nodes that are to be found by their number; nothing that an update can change."""
     licenses: tuple[str, ...] | None = None
     flags: tuple[str, ...] | None = None
     """Slurm's own: MAINT, IGNORE_JOBS, OVERLAP, FLEX, DAILY, MAGNETIC …"""

@@ -38,11 +38,12 @@ T = TypeVar("T")
 _BRIDGE_TOKEN = "of-the-bridge"
 _TOKENS = {"of-the-admin": ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
 
-_PARTITIONS = (
+PARTITIONS = (
     Partition("slurm-bridge", default=True, feature="slurm-bridge"),
     Partition("defmem", feature="slurm-bridge", default_memory_per_cpu_mib=1024),
     Partition("high", priority_tier=10, feature="slurm-bridge"),
     Partition("debug", feature="debug"),
+    Partition("native", feature="native"),
 )
 """As in tests/e2e/stack/files/slurm.conf."""
 
@@ -239,7 +240,7 @@ class _Thread:
         self._stop = asyncio.Event()
         async with (
             EmbeddedKubernetes(job_backoff_s=1.0, tokens=_TOKENS) as kubernetes,
-            EmbeddedSlurm(partitions=_PARTITIONS, topology=Tree("fabric")) as slurm,
+            EmbeddedSlurm(partitions=PARTITIONS, topology=Tree("fabric")) as slurm,
         ):
             self._started.put(_Parts(kubernetes, slurm))
             await self._stop.wait()

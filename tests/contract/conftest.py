@@ -10,8 +10,10 @@ from bridge.clock import SystemClock
 from bridge.sim.slurm import EmbeddedSlurm
 from bridge.slurm import SlurmClient, TokenSource
 from tests.arena import real
+from tests.arena.embedded import PARTITIONS
 from tests.contract.ground import Ground
 from tests.e2e.stack import Settings, Stack, layout
+from tests.e2e.stack.slurm import NATIVE, NATIVE_NODE
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -65,7 +67,9 @@ def version(request: pytest.FixtureRequest) -> str:
 async def ground(stack: Stack | None, version: str) -> AsyncIterator[Ground]:
     """A client of that Slurm, and what tests need to know of it."""
     if stack is None:
-        async with EmbeddedSlurm() as slurm:
+        licenses = {"matlab": 4, "ansys": 2}
+        async with EmbeddedSlurm(partitions=PARTITIONS, licenses=licenses) as slurm:
+            slurm.start_slurmd(NATIVE_NODE, "CPUs=2 RealMemory=1000 Feature=native")
             token = TokenSource.from_file(slurm.token_file)
             async with _client(slurm.url, token, version) as client:
                 yield Ground(client, version, real=False, topology="topo:root")
@@ -74,6 +78,14 @@ async def ground(stack: Stack | None, version: str) -> AsyncIterator[Ground]:
     token = TokenSource.from_file(stack.slurm_token_file)
     async with _client(stack.slurm_url, token, version) as client:
         yield Ground(client, version, real=True, topology="fabric:root")
+
+
+@pytest.fixture(scope="session")
+def native(stack: Stack | None) -> str:
+    """The partition of a node that runs batch jobs; in the emulator it is there always."""
+    if stack is not None:
+        stack.start_slurmd()
+    return NATIVE
 
 
 @pytest.fixture

@@ -100,6 +100,22 @@ def a_job(node: SlurmNodeName, **fields: object) -> JobDescription:
     return JobDescription(**said)  # type: ignore[arg-type]
 
 
+def a_script(partition: str, line: str, **fields: object) -> JobDescription:
+    """A batch job of one line, of a user whom Slurm's host knows."""
+    said: dict[str, object] = {
+        "name": "contract",
+        "partition": partition,
+        "script": f"#!/bin/sh\n{line}\n",
+        "flags": (),
+        "tasks": 1,
+        "memory_per_cpu_mib": 1,
+        "user_id": "10001",
+        "group_id": "10001",
+        **fields,
+    }
+    return JobDescription(**said)  # type: ignore[arg-type]
+
+
 @asynccontextmanager
 async def watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
     """A watcher in step with Slurm, and all that it tells."""
@@ -117,13 +133,37 @@ async def watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[
 
 async def running(client: SlurmClient, job_id: SlurmJobId) -> Job:
     """The job, once it holds its nodes."""
+    return await _once(client, job_id, "runs", lambda job: job.running and bool(job.grants))
+
+
+async def waiting(client: SlurmClient, job_id: SlurmJobId, reason: str) -> Job:
+    """The job, once it waits for that reason, and what it did before has ended."""
+
+    def waits(job: Job) -> bool:
+        return job.states == {"PENDING"} and job.reason == reason
+
+    return await _once(client, job_id, f"waits for {reason}", waits)
+
+
+async def ended(client: SlurmClient, job_id: SlurmJobId) -> Job:
+    """The job, once nothing of it is left on its nodes."""
+
+    def over(job: Job) -> bool:
+        return job.ended and "COMPLETING" not in job.states
+
+    return await _once(client, job_id, "has ended", over)
+
+
+async def _once(
+    client: SlurmClient, job_id: SlurmJobId, what: str, is_so: Callable[[Job], bool]
+) -> Job:
     found: list[Job] = []
 
-    async def runs() -> bool:
+    async def look() -> bool:
         found[:] = [await client.get_job(job_id)]
-        return found[0].running and bool(found[0].grants)
+        return is_so(found[0])
 
-    await until(runs, f"job {job_id} runs")
+    await until(look, f"job {job_id} {what}")
     return found[0]
 
 

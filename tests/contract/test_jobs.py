@@ -2,22 +2,25 @@
 
 import pytest
 
+from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId
 from bridge.model.job import Gres, JobIdentity
 from bridge.slurm import (
     EXTERNAL_JOB,
     InvalidRequest,
     JobChanges,
-    JobDescription,
     JobEnded,
     JobNotFound,
     ServerTooOld,
+    SlurmClient,
     SlurmError,
     hostlist,
     identity,
     timelimit,
 )
-from tests.contract.ground import Ground, a_job, class_of, running
+from tests.contract.ground import Ground, a_job, a_script, class_of, ended, running, until, waiting
+
+CLOCK = SystemClock()
 
 
 async def test_a_gang_gets_what_it_asked_for(ground: Ground) -> None:
@@ -182,7 +185,6 @@ async def test_jobs_are_read_one_by_one(ground: Ground) -> None:
         await client.cancel_jobs(ids)
 
 
-@pytest.mark.only_real("the emulator counts cores, it does not number them")
 async def test_a_layout_tells_cores_and_devices(ground: Ground) -> None:
     """As many as were granted, and only while the job runs."""
     client = ground.client
@@ -198,7 +200,6 @@ async def test_a_layout_tells_cores_and_devices(ground: Ground) -> None:
                 await client.get_layout(unknown)
 
 
-@pytest.mark.only_real("the emulator has no het jobs")
 async def test_a_het_job_starts_together(ground: Ground) -> None:
     """Each component is a job that names the first; cancelling the first ends all."""
     client = ground.client
@@ -221,6 +222,44 @@ async def test_a_het_job_starts_together(ground: Ground) -> None:
             assert (await client.get_job(SlurmJobId(job_id))).state == "CANCELLED"
     with pytest.raises(InvalidRequest):
         await client.submit_het([])
+
+
+async def test_a_component_is_cancelled_alone(ground: Ground) -> None:
+    """Unless it is the first; that one runs on, and is still found under its id."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0], name=name) for name in ("first", "second")]
+        first = (await client.submit_het(parts)).id
+        second = SlurmJobId(first + 1)
+        for job_id in (first, second):
+            await running(client, job_id)
+        await client.cancel_job(second)
+        assert (await client.get_job(second)).state == "CANCELLED"
+        job = await client.get_job(first)
+        assert (job.name, job.state) == ("first", "RUNNING")
+        await client.cancel_job(first)
+        await client.cancel_job(first)
+        assert (await client.get_job(first)).state == "CANCELLED"
+
+
+async def test_a_het_job_without_room_waits_as_a_whole(ground: Ground) -> None:
+    """Three components on two nodes: each has its plan, none starts."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0], time_limit_min=90) for _ in range(3)]
+        first = (await client.submit_het(parts)).id
+        ids = [SlurmJobId(first + offset) for offset in range(3)]
+
+        async def planned() -> bool:
+            return all([(await client.get_job(one)).scheduled_nodes for one in ids])
+
+        await until(planned, "all are planned")
+        jobs = [await client.get_job(one) for one in ids]
+        assert {job.state for job in jobs} == {"PENDING"}
+        assert {job.reason for job in jobs} == {"Resources"}
+        starts = [job.start_s or 0 for job in jobs]
+        assert starts[2] >= starts[0] + 90 * 60
+        await client.cancel_jobs(ids)
 
 
 async def test_a_job_shrinks_to_the_nodes_it_keeps(ground: Ground) -> None:
@@ -254,7 +293,87 @@ async def test_a_signal_leaves_the_job_running(ground: Ground) -> None:
         await client.signal_job(SlurmJobId(66_000_000), "TERM")
 
 
-@pytest.mark.only_real("the emulator has external jobs only, no batch jobs")
+async def test_a_batch_job_runs_on_its_node(ground: Ground, native: str) -> None:
+    """Queued again it is PENDING, its restart is counted, and it runs again; a signal ends it."""
+    client = ground.client
+    job_id = await client.submit(a_script(native, "sleep 600"))
+    job = await running(client, job_id)
+    assert (job.nodes, job.raw["restart_cnt"]) == ((f"{native}-1",), 0)
+    assert (job.raw["batch_flag"], EXTERNAL_JOB in job.flags) == (True, False)
+    if ground.version != "v0.0.44":
+        await client.requeue_job(job_id)
+        job = await waiting(client, job_id, "BeginTime")
+        assert (job.nodes, job.grants, job.raw["restart_cnt"]) == ((), (), 1)
+        await client.update_job(job_id, JobChanges(begin_s=int(CLOCK.time())))
+        assert (await running(client, job_id)).raw["restart_cnt"] == 1
+
+    async def killed() -> bool:  # the process may not be there yet
+        try:
+            await client.signal_job(job_id, "USR1")
+        except JobEnded:
+            return True
+        return False
+
+    await until(killed, "the process gets the signal")
+    job = await client.get_job(job_id)
+    assert (job.state, job.reason) == ("FAILED", "RaisedSignal")
+    assert job.description == "RaisedSignal:10(User defined signal 1)"
+    assert job.raw["exit_code"]["signal"]["name"] == "USR1"
+
+
+@pytest.mark.parametrize(
+    ("line", "state", "reason", "code"),
+    [("true", "COMPLETED", "", 0), ("exit 3", "FAILED", "NonZeroExitCode", 3)],
+)
+async def test_a_script_ends_its_job(
+    ground: Ground, native: str, line: str, state: str, reason: str, code: int
+) -> None:
+    """As it exits; an ended job can be queued again, held until it is released."""
+    client = ground.client
+    job_id = await client.submit(a_script(native, line))
+    job = await ended(client, job_id)
+    assert (job.state, job.reason) == (state, reason)
+    assert job.raw["exit_code"]["return_code"]["number"] == code
+    if ground.version == "v0.0.44":
+        return
+    await client.requeue_job(job_id, hold=True)
+    job = await waiting(client, job_id, "JobHeldUser")
+    assert (job.hold, job.description) == (True, "job requeued in held state")
+    await client.update_job(job_id, JobChanges(hold=False, begin_s=int(CLOCK.time())))
+    await until(lambda: over_again(client, job_id), "it has run again")
+
+
+async def over_again(client: SlurmClient, job_id: SlurmJobId) -> bool:
+    """Whether a job that was requeued once has ended."""
+    job = await client.get_job(job_id)
+    return job.ended and job.raw["restart_cnt"] == 1
+
+
+async def test_a_running_batch_job_is_cancelled(ground: Ground, native: str) -> None:
+    """CANCELLED once nothing of it is left; one that is not to be requeued isn't."""
+    client = ground.client
+    job_id = await client.submit(a_script(native, "sleep 600", requeue=False))
+    await running(client, job_id)
+    if ground.version != "v0.0.44":
+        with pytest.raises(SlurmError) as caught:
+            await client.requeue_job(job_id)
+        assert caught.value.number == 2037
+    await client.cancel_job(job_id)
+    assert (await ended(client, job_id)).state == "CANCELLED"
+
+
+async def test_an_external_node_runs_no_script(ground: Ground) -> None:
+    """Slurm takes no batch job that only external nodes could take, and no external one that has
+    a script.
+    """
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        for flags, number in (((), 2014), ((EXTERNAL_JOB,), 2189)):
+            with pytest.raises(SlurmError) as caught:
+                await client.submit(a_job(nodes[0], script="#!/bin/sh\ntrue\n", flags=flags))
+            assert caught.value.number == number
+
+
 async def test_a_batch_job_is_requeued(ground: Ground) -> None:
     """Under its id, held where that is said; no external job, none that waits, none in v0.0.44."""
     client = ground.client
@@ -266,11 +385,7 @@ async def test_a_batch_job_is_requeued(ground: Ground) -> None:
         external = await client.submit(a_job(nodes[0], hold=True))
         with pytest.raises(InvalidRequest):
             await client.requeue_job(external)
-    script = JobDescription(
-        name="contract", script="#!/bin/sh\ntrue\n", flags=(), partition="debug", user_id="1000",
-        group_id="1000", memory_per_cpu_mib=1,
-    )  # fmt: skip
-    job_id = await client.submit(script)
+    job_id = await client.submit(a_script("debug", "true"))
     with pytest.raises(InvalidRequest):
         await client.requeue_job(job_id)
     await client.cancel_job(job_id)

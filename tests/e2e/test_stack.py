@@ -192,6 +192,19 @@ def test_accounting_knows_jobs_and_users(real: Stack) -> None:
     assert all_kept()
 
 
+def test_a_batch_job_runs_on_the_node_of_a_slurmd(real: Stack) -> None:
+    """The node is there on demand, once, and no other partition has it."""
+    real.start_slurmd()
+    before = real.status()["slurmd"]
+    real.start_slurmd()
+    assert real.status()["slurmd"] == before
+    options = ("--parsable", "--partition=native", "--mem=1", "--chdir=/tmp")
+    number = real.slurm("sbatch", *options, "--wrap=id -un", user="alice").strip()
+    output = real.layout.slurm_root / "tmp" / f"slurm-{number}.out"
+    eventually(lambda: output.exists() and output.read_text() == "alice\n")
+    assert "Partitions=native " in real.slurm("scontrol", "show", "node", "native-1")
+
+
 def test_limits_are_enforced_when_a_test_asks(real: Stack) -> None:
     """Then only users that the accounting knows may submit; afterwards everybody again."""
     call = real.slurm_cluster.call

@@ -69,7 +69,7 @@ class Session:
         _, answer = self.send("GET", "/jobs/state/")
         for row in answer["jobs"]:
             if row["state"] in (["PENDING"], ["RUNNING"]):
-                self.send("DELETE", f"/job/{row['job_id']}")
+                self.send("DELETE", f"/job/{row['job_id'].partition('+')[0]}")
         deadline = time.time() + timeout_s
         while time.time() < deadline:
             _, answer = self.send("GET", "/nodes/")
@@ -103,14 +103,19 @@ class Scenario:
         body: Json = None,
         *,
         job: str = "",
+        components: tuple[str, ...] = (),
         token: str | None = None,
     ) -> Json:
-        """One request. `job` names the job whose id the answer brings."""
+        """One request. `job` names the job whose id the answer brings, `components` a het job's,
+        whose ids follow one another.
+        """
         sent = self._fill(path), self._fill(body)
         at_s = self._elapsed_s()
         status, answer = self._session.send(method, *sent, token=token)
         if job and isinstance(answer, dict) and answer.get("job_id"):
             self._jobs[job] = answer["job_id"]
+        if components and isinstance(answer, dict) and answer.get("job_id"):
+            self._jobs |= {name: answer["job_id"] + n for n, name in enumerate(components)}
         request: dict[str, Json] = {"method": method, "path": path}
         if body is not None:
             request["body"] = body
@@ -126,6 +131,8 @@ class Scenario:
         }
         if job:
             kept["job"] = job
+        if components:
+            kept["components"] = list(components)
         self.steps.append(kept)
         self._waited = 0.0
         return answer
@@ -183,6 +190,18 @@ class Scenario:
         return self.step(
             f"submit {name}", "POST", "/job/submit", {"job": job(name, **description)}, job=name
         )
+
+    def submit_het(self, components: dict[str, dict[str, Json]]) -> Json:
+        """Submit a het job of external jobs and name its components' ids."""
+        body = {"jobs": [job(name, **fields) for name, fields in components.items()]}
+        names = tuple(components)
+        return self.step(
+            f"submit {' and '.join(names)}", "POST", "/job/submit", body, components=names
+        )
+
+    def after_s(self, seconds: float) -> int:
+        """So many seconds after the scenario began, as Slurm counts time."""
+        return int(self._began + seconds)
 
     def get(self, name: str, *, when: str = "") -> Json:
         """Read one job."""
@@ -245,10 +264,11 @@ class Scenario:
             return {"after_s": round(value - self._began)}
         names = {number: name for name, number in self._jobs.items()}
         if key in ("job_id", "step_id", "array_job_id", "het_job_id"):
-            if isinstance(value, int) and value in names and value > 0:
+            if type(value) is int and value in names and value > 0:
                 return f"{{{names[value]}}}"
-            if isinstance(value, str) and value.isdigit() and int(value) in names:
-                return f"{{{names[int(value)]}}}"
+            number, plus, offset = value.partition("+") if isinstance(value, str) else ("", "", "")
+            if number.isdigit() and int(number) in names:
+                return f"{{{names[int(number)]}}}{plus}{offset}"
         if key == "sluid":
             return ""
         if key == "hostname" and value == platform.node():

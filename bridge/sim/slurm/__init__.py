@@ -6,6 +6,8 @@ what the real daemons answered: tests/unit/sim/recordings/slurm, re-recorded by
 `python -m tests.recording.slurm`.
 
     cluster     nodes, jobs, time         scheduler, plan, place, select, fit   who starts where
+    het, batch  jobs of other shapes      script, cores                         what runs, on what
+    reserve, reservations, reserved       nodes that are kept                   licenses
     rest        requests and answers      embedded, faults                      over sockets
 """
 

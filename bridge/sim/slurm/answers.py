@@ -84,10 +84,10 @@ class Envelope:
         status = 500 if parser_failed else status_of(number)
         return self.answer(content or {}, complaints, status=status)
 
-    def bad_id(self) -> Answer:
+    def bad_id(self, source: str = "op_handler_job") -> Answer:
         """A job id that is no number."""
         about = "Rejecting request. Failure parsing parameters"
-        return self.refused(REST_INVALID_QUERY, about, "op_handler_job")
+        return self.refused(REST_INVALID_QUERY, about, source)
 
     def no_dictionary(self) -> Answer:
         """A body that is no object."""

@@ -41,6 +41,7 @@ _WHILE_PENDING = frozenset(
         "tres_per_node",
         "memory_per_cpu",
         "memory_per_node",
+        "begin_time",
     }
 )
 
@@ -56,20 +57,23 @@ def update_job(
         raise Refused(JOB_FINISHED)
     required = read_names(body, "required_nodes", complaints, "#/")
     change = _change(cluster, job, body, complaints)
+    begin = read_number(body, "begin_time", complaints, "#/")
+    change = _claims(cluster, change, body, complaints)
     if job.running:
         sent = {name for name in _WHILE_PENDING & body.keys() if body[name] != []}
         if body.get("tasks") == job.request.tasks:
             sent.discard("tasks")
+        if not begin.value:
+            sent.discard("begin_time")
         if sent:
             raise Refused(JOB_NOT_PENDING)
         if required:
             cluster.shrink(job, list(node_names(required)), now)
-    else:
-        job.request = change
-        if required:
-            job.request = replace(
-                job.request, required=node_names(required), required_text=",".join(required)
-            )
+    elif required:
+        change = replace(change, required=node_names(required), required_text=",".join(required))
+    cluster.change(job, change)
+    if job.pending and begin.value:
+        cluster.set_begin(job, begin.value, now)
     _update_rest(cluster, job, body, complaints, now)
     cluster.touched(job, now)
 
@@ -106,6 +110,22 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
             cpus_said=tasks.value,
             memory_said_mib=asked or None,
         )
+    return request
+
+
+def _claims(
+    cluster: Cluster, request: Request, body: dict[str, Json], complaints: Complaints
+) -> Request:
+    """Reservation and licenses, which may change while the job runs too."""
+    reservation = read_text(body, "reservation", complaints, "#/")
+    licenses = read_text(body, "licenses", complaints, "#/")
+    if reservation is None and licenses is None:
+        return request
+    if reservation is not None:
+        request = replace(request, reservation=reservation)
+    if licenses is not None:
+        request = replace(request, licenses=licenses)
+    cluster.admit(request)
     return request
 
 

@@ -8,23 +8,27 @@ here, which makes a run repeatable and lets a simulator jump from moment to mome
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bridge.sim.slurm import nodeconf, scheduler
+from bridge.sim.slurm import batch, het, nodeconf, reservations, scheduler
+from bridge.sim.slurm import licenses as pool
 from bridge.sim.slurm.errors import (
     ALREADY_DONE,
     INVALID_JOB_ID,
     INVALID_NODE_NAME,
+    JOB_NOT_ALTERABLE,
     NODE_EXISTS,
     NODES_BUSY,
     Refused,
 )
-from bridge.sim.slurm.job import Job, Request, Share, State
+from bridge.sim.slurm.job import Het, Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
-from bridge.sim.slurm.submit import check
+from bridge.sim.slurm.reserved import at_submit
+from bridge.sim.slurm.script import Exit
+from bridge.sim.slurm.submit import Caveat, check
 from bridge.sim.slurm.topology import Tree
 
 _DECISIONS = 10
@@ -39,7 +43,8 @@ class Behaviour:
     `decision_delay_s` lies between a change and the scheduling it causes; the real one is up to a
     second, as its scheduler looks once a second. `sink` stands for a slurmd that answers for all
     external nodes: without it what slurmctld tells a node in vain makes it NOT_RESPONDING after
-    `lost_after_s`.
+    `lost_after_s`. `requeue_delay_s`: a requeued job doesn't start before its old credential has
+    expired (slurm.conf(5), AuthInfo=cred_expire).
     """
 
     decision_delay_s: float = 0.0
@@ -48,8 +53,11 @@ class Behaviour:
     backfill_depth: int = 200
     min_job_age_s: float = 30.0
     lost_after_s: float = 9.5
+    requeue_delay_s: float = 121.0
     sink: bool = False
     gres_types: frozenset[str] = frozenset({"gpu", "efa"})
+    operators: frozenset[int] = frozenset({0, 64030})
+    """Ids of root and SlurmUser, who may use what is reserved for others."""
     first_job_id: int = 1
 
 
@@ -72,12 +80,15 @@ class Cluster:
         partitions: Iterable[Partition] = STANDARD,
         tree: Tree | None = None,
         behaviour: Behaviour | None = None,
+        licenses: Mapping[str, int] | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.partitions = {partition.name: partition for partition in partitions}
         self.tree = tree
         self.table = NodeTable()
         self.placer = Placer(self.table, tree)
+        self.licenses = pool.Pool(licenses or {})
+        self.reservations = reservations.Book(self.table, self.behaviour.operators)
         self.jobs: dict[int, Job] = {}
         """All jobs that are remembered, by id, in the order of their ids."""
         self.last_backfill_s = 0.0
@@ -214,16 +225,18 @@ class Cluster:
         """A node goes DOWN: its jobs end NODE_FAIL."""
         node.down = True
         for job_id in list(node.jobs):
-            job = self.jobs[job_id]
-            job.killed_by = 1
-            self._end(job, "NODE_FAIL", now, reason="NodeDown")
+            for job in het.components(self.jobs, self.jobs[job_id]):
+                if job.running:
+                    job.exit = Exit(signal=1)
+                    self._end(job, "NODE_FAIL", now, reason="NodeDown")
         self.node_changed(now)
 
     def lose(self, names: Iterable[str], now: float) -> None:
         """slurmctld tells these nodes something that nobody answers: they are lost later."""
         if self.behaviour.sink:
             return
-        wanted = [node for node in (self.table.get(name) for name in names) if node is not None]
+        found = [self.table.get(name) for name in names]
+        wanted = [node for node in found if node is not None and node.conf.external]
 
         def happen(_: float) -> None:
             for node in wanted:
@@ -240,20 +253,51 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        warning = check(request, self.partitions, self.placer, self.table)
+        caveat = self._check(request, now)
         job = Job(self._next_id, request, priority or 0, now, held=held)
-        if held:
+        self._add(job, caveat, now, priority=priority)
+        return job, caveat.number
+
+    def submit_het(
+        self, components: Sequence[tuple[Request, int | None, bool]], now: float
+    ) -> tuple[Job, int]:
+        """As `submit`, for the components (request, priority, held) of a het job; gives the first
+        job, and the last one's warning. Raises Refused; then there is none of them.
+        """
+        self.advance(now)
+        caveats = [self._check(request, now) for request, *_ in components]
+        ids = tuple(range(self._next_id, self._next_id + len(components)))
+        for offset, (request, priority, held) in enumerate(components):
+            one = Het(ids, offset)
+            job = Job(ids[offset], request, priority or 0, now, held=held, het=one)
+            self._add(job, caveats[offset], now, priority=priority)
+        return self.jobs[ids[0]], caveats[-1].number
+
+    def _check(self, request: Request, now: float) -> Caveat:
+        self.admit(request)
+        caveat = check(request, self.partitions, self.placer, self.table)
+        if caveat.number:
+            return caveat
+        partition, room = self.partitions[request.partition], self.reservations.room(request)
+        return at_submit(request, room, partition, self.placer, self.table, now)
+
+    def _add(self, job: Job, caveat: Caveat, now: float, *, priority: int | None) -> None:
+        if job.held:
             job.reason, job.priority = "JobHeldUser", 0
         elif priority is None:
             job.priority = self._new_priority()
-        if warning.reason:
-            job.reason = warning.reason
+        if caveat.reason:
+            job.reason, job.description = caveat.reason, caveat.description
         self._next_id += 1
-        self.jobs[job.id] = self._waiting[job.id] = job
+        self.jobs[job.id] = job
+        self._wait(job, now)
+
+    def _wait(self, job: Job, now: float) -> None:
+        """It is in the queue now."""
+        self._waiting[job.id] = job
         self._queue.add(job)
         self._note(job, now)
-        self._stir(now)
-        return job, warning.number
+        self.set_begin(job, job.request.begin_s, now)
 
     def job(self, job_id: int) -> Job:
         """Raises Refused (2017) for an id that is not (or no longer) known."""
@@ -279,6 +323,27 @@ class Cluster:
         elif job.held:
             job.held, job.priority, job.reason = False, self._new_priority(), "None"
 
+    def set_begin(self, job: Job, begin_s: float, now: float) -> None:
+        """Let a pending job not start before that."""
+        if begin_s != job.request.begin_s:
+            job.request = replace(job.request, begin_s=begin_s)
+        if begin_s > now:
+            self._at(begin_s, self._stir)
+        job.start_s = begin_s if begin_s > now else 0.0
+        self._stir(now)
+
+    def admit(self, request: Request) -> None:
+        """Raises Refused for a license or reservation that its job can't have: 2048, 2052, 2053."""
+        self.licenses.parse(request.licenses)
+        self.reservations.admit(request)
+
+    def change(self, job: Job, request: Request) -> None:
+        """What a job asks for from now on; licenses also while it runs."""
+        if job.running:
+            self.licenses.give(job.request.licenses)
+            self.licenses.take(request.licenses)
+        job.request = request
+
     def set_limit(self, job: Job, minutes: int | None, now: float) -> None:
         """Change the time limit, also of a running job."""
         job.request = replace(job.request, time_limit_min=minutes)
@@ -300,32 +365,60 @@ class Cluster:
     def cancel(self, job_id: int, now: float) -> None:
         """Raises Refused: 2017 unknown, 2021 already over."""
         self.advance(now)
-        job = self.job(job_id)
-        if not job.pending and not job.running:
+        told = het.addressed(self.jobs, self.job(job_id))
+        alive = [job for job in told if not job.over]
+        if not alive:
             raise Refused(ALREADY_DONE)
-        self._end(job, "CANCELLED", now)
+        for job in alive:
+            if job.running and job.request.script:
+                job.exit = Exit(signal=15)
+            self._end(job, "CANCELLED", now)
 
-    def signal(self, job_id: int, now: float) -> None:
-        """Signal a job: an external one runs on, its nodes are lost. Raises Refused."""
+    def signal(self, job_id: int, name: str, now: float) -> None:
+        """Signal (USR1 …) a running job: a script does with it what it does; an external job runs
+        on, its nodes are lost. Raises Refused.
+        """
+        self.advance(now)
+        for job in het.addressed(self.jobs, self.job(job_id)):
+            if job.over:
+                raise Refused(ALREADY_DONE)
+            if job.pending:
+                raise Refused(JOB_NOT_ALTERABLE)
+            ended = job.request.script.on(name) if job.request.script else None
+            if ended is not None:
+                self._exit(job, ended, now)
+            self.lose(job.nodes, now)
+
+    def requeue(self, job_id: int, now: float, *, hold: bool = False) -> None:
+        """End a batch job, if it hasn't yet, and let it wait again under its id. Raises Refused."""
         self.advance(now)
         job = self.job(job_id)
-        if not job.pending and not job.running:
-            raise Refused(ALREADY_DONE)
-        self.lose(job.nodes, now)
+        batch.check_requeue(job)
+        if job.running:
+            self._give_back(job, now)
+        batch.begin_anew(job, now, now + self.behaviour.requeue_delay_s, hold=hold)
+        self._wait(job, now)
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes (called by the schedulers)."""
         job.shares = self.placer.shares(job.request, tasks)
         self.table.take(job.id, job.shares, whole=job.request.exclusive)
+        self.licenses.take(job.request.licenses)
         job.state, job.reason, job.description, job.planned = "RUNNING", "None", "", ()
-        job.start_s, job.end_s = now, now + job.limit_s
+        job.start_s, job.end_s, job.exit = now, now + job.limit_s, Exit()
         self._running[job.id] = self._waiting.pop(job.id)
         self._queue.remove(job)
         self._watch_limit(job)
+        self._watch_script(job)
         self._note(job, now)
 
     def preempt(self, job: Job, now: float) -> None:
         """End a job for another of a higher tier, after its partition's grace."""
+        for one in het.components(self.jobs, job):
+            if one.running and not one.preempt_s:
+                self._preempt(one, now)
+
+    def _preempt(self, job: Job, now: float) -> None:
         job.preempt_s = now
         grace = self.partitions[job.request.partition].grace_time_s
         if not grace:
@@ -346,27 +439,50 @@ class Cluster:
 
         self._at(end, happen)
 
+    def _watch_script(self, job: Job) -> None:
+        script, run = job.request.script, job.restarts
+        if script is None or script.seconds == math.inf:
+            return
+
+        def happen(due: float) -> None:
+            if job.running and job.restarts == run:
+                self._exit(job, script.end, due)
+
+        self._at(job.start_s + script.seconds, happen)
+
+    def _exit(self, job: Job, how: Exit, now: float) -> None:
+        """A batch job's process ended."""
+        job.exit = how
+        self._end(job, "FAILED" if how.failed else "COMPLETED", now, reason=how.reason)
+        job.description = how.description
+
     def _end_if_running(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
         if job.running:
             self._end(job, state, now, reason=reason)
 
-    def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
+    def _give_back(self, job: Job, now: float) -> None:
+        """A running job holds nothing any more."""
         self.table.give(job.id, job.shares, now)
+        self.licenses.give(job.request.licenses)
+        del self._running[job.id]
+
+    def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
         if job.pending:
             job.start_s = now
             del self._waiting[job.id]
             self._queue.remove(job)
         else:
-            del self._running[job.id]
+            self._give_back(job, now)
         job.state, job.end_s = state, now
         if reason:
             job.reason, job.description = reason, ""
-        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job.id))
+        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job, now))
         self._note(job, now)
         self._stir(now)
 
-    def _forget(self, job_id: int) -> None:
-        self.jobs.pop(job_id, None)
+    def _forget(self, job: Job, ended_s: float) -> None:
+        if job.over and job.end_s == ended_s:
+            self.jobs.pop(job.id, None)
 
     def _new_priority(self) -> int:
         priority = self._next_priority
@@ -389,9 +505,41 @@ class Cluster:
         self._waiting.clear()
         self._running.clear()
         self._moments.clear()
+        self.reservations.clear()
+        self.licenses = pool.Pool(self.licenses.totals)
         self._queue = scheduler.Queue(self.partitions)
         self._next_id, self._next_priority = self.behaviour.first_job_id, FIRST_PRIORITY
         self._pass_due = self._backfill_due = math.inf
+
+    # Reservations
+
+    def reserve(self, reservation: reservations.Reservation, now: float) -> None:
+        """Keep a reservation that may be, until it ends."""
+        self.reservations.put(reservation)
+        for when in (reservation.start_s, reservation.end_s):
+            if when > now:
+                self._at(when, self._turn)
+        self._turn(now)
+
+    def unreserve(self, name: str, now: float) -> None:
+        """Raises Refused: 2053 unknown, 2055 in use."""
+        self.reservations.remove(name, [*self._waiting.values(), *self._running.values()])
+        self._stir(now)
+
+    def _turn(self, now: float) -> None:
+        """A reservation begins or ends: its jobs end with it, those that still wait are held."""
+        for name in self.reservations.turn(now):
+            jobs = [*self._running.values(), *self._waiting.values()]
+            for job in [job for job in jobs if job.request.reservation == name]:
+                job.request = replace(job.request, reservation="")
+                if job.running:
+                    self._end(job, "TIMEOUT", now, reason="TimeLimit")
+                else:
+                    job.held, job.priority = True, 0
+                    job.reason = "ReservationDeleted"
+                    job.description = f"Reservation {name} was deleted"
+        self._queue.changed()
+        self._stir(now)
 
     # What an observer may ask
 
@@ -402,7 +550,7 @@ class Cluster:
     @property
     def waiting(self) -> tuple[Job, ...]:
         """Pending jobs by id."""
-        return tuple(self._waiting.values())
+        return tuple(sorted(self._waiting.values(), key=lambda job: job.id))
 
     @property
     def running(self) -> tuple[Job, ...]:

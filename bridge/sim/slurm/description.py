@@ -5,14 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bridge.errors import BadInput
-from bridge.sim.slurm import features, gres, hosts
+from bridge.sim.slurm import features, gres, hosts, script
 from bridge.sim.slurm.errors import (
     DATA_CONVERSION,
     DATA_FLAG,
     DEPENDENCY,
-    INVALID_LICENSES,
+    INVALID_EXTERNAL,
     INVALID_NODE_NAME,
-    INVALID_RESERVATION,
     UNKNOWN_USER,
     NotEmulated,
     Refused,
@@ -34,7 +33,6 @@ KEPT_TEXTS = ("account", "admin_comment", "comment", "extra", "mcs_label", "qos"
 
 _NOT_EMULATED = (
     "array",
-    "begin_time",
     "contiguous",
     "deadline",
     "minimum_cpus_per_node",
@@ -79,25 +77,25 @@ def read(
     gres_types: frozenset[str],
     site: Site,
     complaints: Complaints,
+    at: str = "#/job/",
 ) -> Submission:
     """Raises Refused for what slurmctld refuses by form (GRES, constraints, names of nodes).
 
     What slurmrestd itself can't read goes to `complaints`: an error of the parser (9202, 2166)
-    keeps the job from being submitted, an unknown flag (9207) does not.
+    keeps the job from being submitted, an unknown flag (9207) does not. They name the place `at`.
     """
-    at = "#/job/"
     for name in _NOT_EMULATED:
         if body.get(name):
             raise NotEmulated(f"{name} of a job")
     complaints.unknown_fields(body, JOB_FIELDS, "DATA_PARSER_JOB_DESC_MSG", at)
-    flags_known = _check_flags(body, complaints)
+    flags_known = _check_flags(body, complaints, at)
     request = Request(
         name=read_text(body, "name", complaints, at) or "allocation",
         partition=read_text(body, "partition", complaints, at) or _default(partitions),
     )
     _read_sizes(request, body, complaints, at)
     _read_memory(request, body, complaints, at)
-    _read_user(request, body, site, complaints)
+    _read_user(request, body, site, complaints, at)
     shared = set(body.get("shared") or [])
     if shared - {"none"}:
         raise NotEmulated(f"shared {sorted(shared)} of a job")
@@ -105,9 +103,13 @@ def read(
     request.tres_per_task = read_text(body, "tres_per_task", complaints, at) or ""
     request.tres_per_node = read_text(body, "tres_per_node", complaints, at) or ""
     request.constraints = read_text(body, "constraints", complaints, at) or ""
+    request.reservation = read_text(body, "reservation", complaints, at) or ""
+    request.licenses = read_text(body, "licenses", complaints, at) or ""
     request.texts = {
         name: text for name in KEPT_TEXTS if (text := read_text(body, name, complaints, at))
     }
+    external = "EXTERNAL_JOB" in (body.get("flags") or [])
+    _read_script(request, body, complaints, at)
     limit = read_number(body, "time_limit", complaints, at)
     request.time_limit_min = limit.value
     priority = read_number(body, "priority", complaints, at)
@@ -122,13 +124,15 @@ def read(
         request.required, request.excluded = node_names(required), node_names(excluded)
         request.required_text = hosts.compress(hosts.in_order(request.required))
         request.excluded_text = hosts.compress(hosts.in_order(request.excluded))
+        if external and request.script:
+            raise Refused(INVALID_EXTERNAL)
         _refuse_what_is_not_there(body)
         finish(request, partitions)
     return Submission(
         request=request,
         priority=priority.value,
         held=bool(body.get("hold")),
-        external="EXTERNAL_JOB" in (body.get("flags") or []),
+        external=external,
         flags_known=flags_known,
     )
 
@@ -157,11 +161,11 @@ def _default(partitions: Mapping[str, Partition]) -> str:
     return next((name for name, partition in partitions.items() if partition.default), "")
 
 
-def _check_flags(body: dict[str, Json], complaints: Complaints) -> bool:
+def _check_flags(body: dict[str, Json], complaints: Complaints, at: str) -> bool:
     known = True
     for index, flag in enumerate(body.get("flags") or []):
         if flag not in JOB_FLAGS:
-            complaints.error(DATA_FLAG, f'Unknown flag "{flag}"', f"#/job/flags[{index}]/")
+            complaints.error(DATA_FLAG, f'Unknown flag "{flag}"', f"{at}flags[{index}]/")
             known = False
     return known
 
@@ -193,14 +197,25 @@ def _read_memory(request: Request, body: dict[str, Json], complaints: Complaints
     request.memory_per_node_mib = per_node.value or None
 
 
-def _read_user(request: Request, body: dict[str, Json], site: Site, complaints: Complaints) -> None:
-    request.user_id = _number_of(body, "user_id", site, complaints)
-    request.group_id = _number_of(body, "group_id", site, complaints)
+def _read_script(request: Request, body: dict[str, Json], complaints: Complaints, at: str) -> None:
+    text = read_text(body, "script", complaints, at)
+    request.script = script.parse(text) if text else None
+    request.requeue = body.get("requeue") is not False
+    request.begin_s = float(read_number(body, "begin_time", complaints, at).value or 0)
+
+
+def _read_user(
+    request: Request, body: dict[str, Json], site: Site, complaints: Complaints, at: str
+) -> None:
+    request.user_id = _number_of(body, "user_id", site, complaints, at)
+    request.group_id = _number_of(body, "group_id", site, complaints, at)
     request.user_name = site.name_of(request.user_id)
     request.group_name = site.name_of(request.group_id)
 
 
-def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complaints) -> int:
+def _number_of(
+    body: dict[str, Json], name: str, site: Site, complaints: Complaints, at: str
+) -> int:
     value = body.get(name)
     if value is None:
         return site.users[site.user]  # also the group of a user that was sent alone
@@ -208,17 +223,13 @@ def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complai
     if text.isdigit():
         return int(text)
     if text not in site.users:
-        complaints.error(UNKNOWN_USER, f"Unable to resolve user: {text}", f"#/job/{name}/")
+        complaints.error(UNKNOWN_USER, f"Unable to resolve user: {text}", f"{at}{name}/")
         return 0
     return site.users[text]
 
 
 def _refuse_what_is_not_there(body: dict[str, Json]) -> None:
-    """This cluster has no reservations and no licenses."""
-    if body.get("reservation"):
-        raise Refused(INVALID_RESERVATION)
-    if body.get("licenses"):
-        raise Refused(INVALID_LICENSES)
+    """Jobs that depend on others are not emulated."""
     dependency = body.get("dependency")
     if dependency == "singleton":
         raise NotEmulated("dependency singleton of a job")

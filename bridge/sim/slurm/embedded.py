@@ -42,6 +42,7 @@ class EmbeddedSlurm:
         partitions: Iterable[Partition] = STANDARD,
         topology: Tree | None = None,
         behaviour: Behaviour | None = None,
+        licenses: Mapping[str, int] | None = None,
         users: Mapping[str, int] | None = None,
         versions: tuple[str, ...] = VERSIONS,
         cluster_name: str = "embedded",
@@ -52,6 +53,7 @@ class EmbeddedSlurm:
             partitions=partitions,
             tree=topology if topology is not None else Tree("topo"),
             behaviour=behaviour,
+            licenses=licenses,
         )
         self.rest = Rest(
             self.cluster,
@@ -86,6 +88,13 @@ class EmbeddedSlurm:
     def now(self) -> float:
         """The cluster's time."""
         return self._clock.time()
+
+    def start_slurmd(self, name: str, conf: str) -> None:
+        """A node that runs batch jobs registers itself, as `slurmd -Z -N name --conf conf` does.
+
+        Raises Refused.
+        """
+        self.cluster.add_nodes(f"NodeName={name} {conf} State=UNKNOWN", self.now())
 
     async def rotate_token(self) -> None:
         """A new token is in the file, the old ones are void."""

@@ -10,26 +10,38 @@ UNEXPECTED_MESSAGE: Final = 1000
 PROTOCOL_AUTHENTICATION: Final = 1007
 UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
 INVALID_PARTITION: Final = 2000
+INVALID_USER: Final = 2010
 NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
 INVALID_NODE_NAME: Final = 2018
+JOB_NOT_ALTERABLE: Final = 2020
 ALREADY_DONE: Final = 2021
+JOB_PENDING: Final = 2024
 BAD_TASK_COUNT: Final = 2025
 INVALID_NODE_STATE: Final = 2028
 INVALID_FEATURE: Final = 2029
 NOT_SUPPORTED: Final = 2036
+DISABLED: Final = 2037
 DEPENDENCY: Final = 2038
+BATCH_ONLY: Final = 2039
 INVALID_LICENSES: Final = 2048
+RESERVATION_ACCESS: Final = 2052
 INVALID_RESERVATION: Final = 2053
+INVALID_TIME: Final = 2054
+RESERVATION_BUSY: Final = 2055
+RESERVATION_OVERLAP: Final = 2058
 INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
+JOB_NOT_RUNNING: Final = 2085
+RESERVATION_BEGUN: Final = 2104
 INVALID_TRES: Final = 2115
 UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
 INVALID_NODE_TRANSITION: Final = 2180
+INVALID_EXTERNAL: Final = 2189
 REST_INVALID_QUERY: Final = 9000
 DATA_PATH: Final = 9200
 DATA_CONVERSION: Final = 9202
@@ -45,10 +57,16 @@ TEXT: Final = {
     PROTOCOL_AUTHENTICATION: "Protocol authentication error",
     UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
     INVALID_PARTITION: "Invalid partition name specified",
+    INVALID_USER: "Invalid user id",
     NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
     NODES_BUSY: "Requested nodes are busy",
     INVALID_JOB_ID: "Invalid job id specified",
     INVALID_NODE_NAME: "Invalid node name specified",
+    JOB_NOT_ALTERABLE: "Job can not be altered now, try again later",
+    JOB_PENDING: "Job is pending execution",
+    DISABLED: "Requested operation is presently disabled",
+    BATCH_ONLY: "Only batch jobs are accepted or processed",
+    INVALID_EXTERNAL: "Invalid configuration for external job",
     ALREADY_DONE: "Job/step already completing or completed",
     BAD_TASK_COUNT: "Task count specification invalid",
     INVALID_NODE_STATE: "Invalid node state specified",
@@ -56,10 +74,16 @@ TEXT: Final = {
     NOT_SUPPORTED: "Requested operation not supported on this system",
     DEPENDENCY: "Job dependency problem",
     INVALID_LICENSES: "Invalid license specification",
+    RESERVATION_ACCESS: "Access denied to requested reservation",
     INVALID_RESERVATION: "Requested reservation is invalid",
+    INVALID_TIME: "Invalid time specified",
+    RESERVATION_BUSY: "Requested reservation is in use",
+    RESERVATION_OVERLAP: "Requested reservation overlaps with another reservation",
     INVALID_GRES: "Invalid generic resource (gres) specification",
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
+    JOB_NOT_RUNNING: "Job is not running",
+    RESERVATION_BEGUN: "Reservation already started",
     INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
     UNKNOWN_USER: "Unable to resolve user ID to user name",
     NODE_EXISTS: "Node already exists in the node table",
@@ -79,6 +103,7 @@ _STATUS: Final = {
     INVALID_JOB_ID: 404,
     PROTOCOL_AUTHENTICATION: 511,
     UNABLE_TO_CONTACT_CONTROLLER: 502,
+    INVALID_EXTERNAL: 500,
     REST_INVALID_QUERY: 422,
     DATA_PATH: 422,
 }

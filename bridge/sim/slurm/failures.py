@@ -35,6 +35,7 @@ class _Form:
 
 _NO_JOBS = {"jobs": [], "last_backfill": number(0), "last_update": number(0)}
 
+_RESERVATIONS = _Form("Unable to query reservations", "slurm_load_reservations()")
 _FORMS: dict[tuple[str, str], _Form] = {
     ("GET", "diag"): _Form(
         "slurm_get_statistics() failed to get slurmctld statistics", "op_handler_diag"
@@ -49,6 +50,10 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ),
     ("GET", "job"): _Form("Unable to query JobId={}", "_handle_job_get", _NO_JOBS, UNSPECIFIED),
     ("POST", "job/submit"): _Form("Batch job submission failed", "slurm_submit_batch_job()"),
+    ("POST", "job/submit het"): _Form("HetJob submission failed", "slurm_submit_batch_het_job()"),
+    ("GET", "job/requeue"): _Form(
+        "Requeue JobID={} failed", "op_handler_job_requeue", {"status": []}, UNEXPECTED_MESSAGE
+    ),
     ("POST", "job"): _Form(
         "Job update requested failed",
         "slurm_update_job2()",
@@ -58,6 +63,12 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ("DELETE", "job"): _Form(
         "Signal request failed", "slurm_kill_jobs()", {"status": []}, NOT_PERMITTED
     ),
+    ("DELETE", "jobs"): _Form(
+        "Signal request failed", "slurm_kill_jobs()", {"status": []}, NOT_PERMITTED
+    ),
+    ("GET", "resources"): _Form(
+        "Unable to query JobId={}", "_handle_get", {"nodes": []}, UNSPECIFIED
+    ),
     ("GET", "nodes"): _Form("Failure to query nodes", "_dump_nodes"),
     ("GET", "node"): _Form("Failure to query node {}", "_dump_nodes"),
     ("POST", "nodes"): _Form("Failure to update node {}", "_update_nodes"),
@@ -65,14 +76,27 @@ _FORMS: dict[tuple[str, str], _Form] = {
     ("DELETE", "node"): _Form("Failure to delete node {}", "op_handler_node"),
     ("POST", "new/node"): _Form("Failure to create node", "_create_node"),
     ("GET", "partitions"): _Form("", ""),
+    ("GET", "reservations"): _RESERVATIONS,
+    ("GET", "reservation"): _RESERVATIONS,
+    ("POST", "reservation"): _RESERVATIONS,
+    ("DELETE", "reservation"): _Form("Error deleting reservation {}", "slurm_delete_reservation"),
+    ("GET", "licenses"): _Form(
+        "slurm_load_licenses() was unable to load licenses",
+        "op_handler_licenses",
+        {"licenses": [], "last_update": number(0)},
+    ),
+    ("GET", "conf"): _Form("slurm_load_ctl_conf() failed", "_dump_config"),
     ("GET", "partition"): _Form("Unable to query partitions", "_partition_get"),
 }
 
 
 def no_answer(envelope: Envelope, call: Call, *, authentic: bool) -> Answer:
     """The answer to a call whose token is bad (`authentic` False), or while slurmctld is down."""
-    path = call.path.strip("/")
-    kind = path.rpartition("/")[0] if call.argument else path
+    kind = call.path.strip("/")
+    if call.argument:
+        kind = kind.replace(f"/{call.argument}", "", 1)
+    if kind == "job/submit" and isinstance(call.body, dict) and call.body.get("jobs"):
+        kind = "job/submit het"
     if kind == "ping":
         why = PROTOCOL_AUTHENTICATION if not authentic else UNABLE_TO_CONTACT_CONTROLLER
         return envelope.answer({"pings": [pong(why)]})

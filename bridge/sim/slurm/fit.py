@@ -40,6 +40,7 @@ def fit(request: Request, table: NodeTable, free: Free, allowed: Bools) -> Fit:
     cpus = np.where(usable, free.cpus, 0)
     if request.memory_per_cpu_mib:
         by_memory = free.memory // request.memory_per_cpu_mib
+        by_memory -= by_memory % table.threads  # whole cores
         if request.exclusive:  # each CPU of the node brings its memory with it
             cpus = np.where(by_memory >= table.cpus, cpus, 0)
         cpus = np.minimum(cpus, by_memory)

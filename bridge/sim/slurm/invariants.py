@@ -2,7 +2,9 @@
 
 import numpy as np
 
+from bridge.sim.slurm import het
 from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.nodes import Node
 
 
@@ -19,7 +21,19 @@ def validate(cluster: Cluster) -> None:
             assert tasks == job.request.tasks or shrunk, f"job {job.id} has {tasks} tasks"
         else:
             assert not held, f"job {job.id} is {job.state} and holds {held} nodes"
+        _validate_het(cluster, job)
+    _validate_licenses(cluster)
     _validate_columns(cluster)
+
+
+def _validate_het(cluster: Cluster, job: Job) -> None:
+    """Components start together, on nodes that no other component has."""
+    if job.het is None or not job.running:
+        return
+    others = [one for one in het.components(cluster.jobs, job) if one is not job]
+    assert not any(one.pending for one in others), f"job {job.id} started alone"
+    held = {node for one in others if one.running for node in one.nodes}
+    assert not held & set(job.nodes), f"job {job.id} shares a node with another component"
 
 
 def _validate_node(cluster: Cluster, node: Node) -> None:
@@ -29,6 +43,7 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
     assert not (node.jobs and node.down), f"jobs on {node.name}, which is down"
     if node.whole:
         assert set(node.jobs) == {node.whole}, f"{node.name} is job {node.whole}'s alone"
+    _validate_cores(node)
     for kind, count in conf.pools:
         seen = 0
         for share in shares:
@@ -38,7 +53,26 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
         assert seen == node.used[kind], f"{kind.text()} in use on {node.name}"
         assert not seen >> count, f"{node.name} has {count} {kind.text()}"
     for job_id in node.jobs:
-        assert cluster.jobs[job_id].running, f"job {job_id} on {node.name} does not run"
+        job = cluster.jobs[job_id]
+        assert job.running, f"job {job_id} on {node.name} does not run"
+        assert job.request.external or not conf.external, f"nobody runs job {job_id} on {node.name}"
+
+
+def _validate_cores(node: Node) -> None:
+    seen = 0
+    for share in node.jobs.values():
+        assert not seen & share.cores.bits, f"one core of {node.name} is given twice"
+        seen |= share.cores.bits
+        held = share.cores.bits.bit_count() * node.conf.threads
+        assert held == share.cpus, f"{share.cpus} CPUs of {node.name} are {held} of its cores'"
+    assert seen == node.used_cores, f"cores in use on {node.name}"
+
+
+def _validate_licenses(cluster: Cluster) -> None:
+    pool = cluster.licenses
+    held = [pool.parse(job.request.licenses) for job in cluster.running]
+    for name, used in pool.used.items():
+        assert used == sum(one.get(name, 0) for one in held), f"license {name} in use"
 
 
 def _validate_columns(cluster: Cluster) -> None:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.features import Group
 from bridge.sim.slurm.gres import Ask, Kind
+from bridge.sim.slurm.script import Exit, Script
 
-State = Literal["PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED"]
+State = Literal[
+    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED"
+]
 
 YEAR_MIN = 365 * 24 * 60
 """What Slurm plans with for a job without a limit."""
@@ -52,6 +56,14 @@ class Request:
     """What an update of `tasks` makes of the CPUs in all: one each, whatever a task needs."""
     memory_said_mib: int | None = None
     """The memory in all, where an update of `tasks` left the old sum standing."""
+    begin_s: float = 0.0
+    """Before that it doesn't start."""
+    script: Script | None = None
+    """Of a batch job; one without is external: it holds its resources and runs nothing."""
+    requeue: bool = True
+    reservation: str = ""
+    licenses: str = ""
+    """As it was sent, `matlab:2,ansys`."""
     texts: dict[str, str] = field(default_factory=dict)
     """Fields that are only kept: account, admin_comment, comment, qos, wckey and the like."""
 
@@ -75,7 +87,18 @@ class Request:
             self.constraints,
             self.required,
             self.excluded,
+            self.external,
         )
+
+    @property
+    def external(self) -> bool:
+        """Whether it may be on nodes without a slurmd."""
+        return self.script is None
+
+    @property
+    def limit_s(self) -> float:
+        """How long its job may run, as planning sees it."""
+        return 60.0 * (YEAR_MIN if self.time_limit_min is None else self.time_limit_min)
 
     @property
     def has_gres(self) -> bool:
@@ -107,6 +130,15 @@ class Share:
     cpus: int
     memory_mib: int
     gres: tuple[tuple[Kind, int], ...] = ()
+    cores: Cores = Cores()
+
+
+@dataclass(frozen=True, slots=True)
+class Het:
+    """Of a component of a het job: the ids of all, and which of them it is."""
+
+    ids: tuple[int, ...]
+    offset: int
 
 
 @dataclass(slots=True, eq=False)
@@ -127,8 +159,11 @@ class Job:
     planned: tuple[str, ...] = ()
     """Nodes that backfill keeps for it."""
     preempt_s: float = 0.0
-    killed_by: int = 0
-    """Signal that ended it, 0 for none."""
+    exit: Exit = Exit()
+    """Of its process, or of whatever was killed with it."""
+    restarts: int = 0
+    """How often it was requeued."""
+    het: Het | None = None
     evaluated_s: float = 0.0
     node_order: tuple[str, ...] = ()
 
@@ -143,10 +178,19 @@ class Job:
         return self.state == "RUNNING"
 
     @property
+    def over(self) -> bool:
+        """Ended, one way or another."""
+        return not self.pending and not self.running
+
+    @property
+    def label(self) -> str:
+        """Its id where all jobs are listed: `24`, of a het job's component `24+0`."""
+        return f"{self.id}+{self.het.offset}" if self.het else str(self.id)
+
+    @property
     def limit_s(self) -> float:
         """How long it may run, as planning sees it."""
-        minutes = self.request.time_limit_min
-        return 60.0 * (YEAR_MIN if minutes is None else minutes)
+        return self.request.limit_s
 
     @property
     def nodes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bridge.sim.slurm import gres
+from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.job import Share
 from bridge.sim.slurm.nodeconf import NodeConf
 
@@ -41,6 +42,8 @@ class Node:
     reason_user: str = ""
     busy_s: float = 0.0
     used: dict[gres.Kind, int] = field(default_factory=dict)
+    used_cores: int = 0
+    """Bits of the cores in use."""
     jobs: dict[int, Share] = field(default_factory=dict)
     whole: int = 0
     """The job that holds it exclusively, 0 for none."""
@@ -57,6 +60,12 @@ class Node:
     @property
     def cpus_used(self) -> int:
         return sum(share.cpus for share in self.jobs.values())
+
+    @property
+    def free_cores(self) -> Cores:
+        conf = self.conf
+        every = (1 << conf.sockets * conf.cores) - 1
+        return Cores(conf.sockets, conf.cores, every & ~self.used_cores)
 
     @property
     def memory_used_mib(self) -> int:
@@ -114,6 +123,7 @@ class NodeTable:
         """Grows with that, and when what is free changes."""
         self.cpus: Ints = np.zeros(0, np.int64)
         self.memory: Ints = np.zeros(0, np.int64)
+        self.threads: Ints = np.zeros(0, np.int64)
         self.weight: Ints = np.zeros(0, np.int64)
         self.leaf: Ints = np.zeros(0, np.int64)
         self.exists: Bools = np.zeros(0, np.bool_)
@@ -187,6 +197,7 @@ class NodeTable:
             node = self.at(share.slot)
             node.jobs[job_id] = share
             node.whole = job_id if whole else node.whole
+            node.used_cores |= share.cores.bits
             for kind, mask in share.gres:
                 node.used[kind] |= mask
         if not self._stale:
@@ -205,6 +216,7 @@ class NodeTable:
             whole = whole or node.whole == job_id
             node.whole = 0 if node.whole == job_id else node.whole
             node.busy_s = now
+            node.used_cores &= ~share.cores.bits
             for kind, mask in share.gres:
                 node.used[kind] &= ~mask
         if not self._stale:
@@ -221,7 +233,7 @@ class NodeTable:
             return
         size = len(self._slots)
         self.cpus, self.memory, self.weight = (np.zeros(size, np.int64) for _ in range(3))
-        self.leaf = np.full(size, -1, np.int64)
+        self.threads, self.leaf = np.ones(size, np.int64), np.full(size, -1, np.int64)
         self.exists, self.usable = (np.zeros(size, np.bool_) for _ in range(2))
         self.gres = {}
         free = Free(
@@ -231,6 +243,7 @@ class NodeTable:
             slot = node.slot
             self.cpus[slot], self.memory[slot] = node.conf.cpus, node.conf.memory_mib
             self.weight[slot], self.leaf[slot] = node.weight, node.leaf
+            self.threads[slot] = node.conf.threads
             self.exists[slot], self.usable[slot] = True, node.usable
             for kind, count in node.conf.pools:
                 self.gres.setdefault(kind, np.zeros(size, np.int64))[slot] = count

@@ -30,13 +30,16 @@ those that would are down, drained or lost.
 """
 
 
+_ANY = Request()
+
+
 class Placer:
     """Answers "where" for the node table as it is; remembers masks until the table changes."""
 
     def __init__(self, table: NodeTable, tree: Tree | None) -> None:
         self._table = table
         self._tree = tree
-        self._masks: dict[tuple[str, str, tuple[str, ...]], Bools] = {}
+        self._masks: dict[tuple[str, str, tuple[str, ...], bool], Bools] = {}
         self._known: set[str] = set()
         self._ever_known: set[str] = set()
         self._version = -1
@@ -46,11 +49,13 @@ class Placer:
 
     def spans(self, partition: Partition) -> Bools:
         """All nodes of a partition."""
-        return self._mask(partition, "", None, ())
+        return self._mask(partition, _ANY)
 
     def may_use(self, request: Request, partition: Partition) -> Bools:
-        """Nodes of the partition that the job's constraints and exclusions allow."""
-        return self._mask(partition, request.constraints, request.expression, request.excluded)
+        """Nodes of the partition that the job's constraints and exclusions allow; of an external
+        node nobody runs a script.
+        """
+        return self._mask(partition, request)
 
     def required(self, request: Request) -> Bools | None:
         """The nodes it must get; None when one of them is gone."""
@@ -175,6 +180,7 @@ class Placer:
     def _share(self, request: Request, slot: int, tasks: int) -> Share:
         node = self._table.at(slot)
         cpus = max(tasks, request.tasks_per_node) * request.cpus_per_task
+        cpus += -cpus % node.conf.threads  # whole cores
         if request.exclusive:
             cpus = node.conf.cpus
         if request.memory_per_cpu_mib:
@@ -192,25 +198,21 @@ class Placer:
                 for kind, bits in fit.pick(ask, count, used, node.conf.pools).items():
                     used[kind] |= bits
                     taken[kind] = taken.get(kind, 0) | bits
-        return Share(slot, node.name, tasks, cpus, memory, tuple(taken.items()))
+        cores = node.free_cores.pick(-(-cpus // node.conf.threads))
+        return Share(slot, node.name, tasks, cpus, memory, tuple(taken.items()), cores)
 
-    def _mask(
-        self,
-        partition: Partition,
-        constraints: str,
-        expression: features.Group | None,
-        excluded: tuple[str, ...],
-    ) -> Bools:
-        table = self._fresh()
-        key = (partition.name, constraints, excluded)
+    def _mask(self, partition: Partition, request: Request) -> Bools:
+        table, expression = self._fresh(), request.expression
+        key = (partition.name, request.constraints, request.excluded, request.external)
         known = self._masks.get(key)
         if known is not None:
             return known
         mask = table.exists.copy()
         for node in table:
             fits = expression is None or expression.matches(node.features)
+            fits = fits and (request.external or not node.conf.external)
             mask[node.slot] = fits and partition.spans(node.counted_features)
-        for name in excluded:
+        for name in request.excluded:
             gone = table.get(name)
             if gone is not None:
                 mask[gone.slot] = False

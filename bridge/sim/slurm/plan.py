@@ -10,10 +10,12 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.nodes import Bools, Free, Ints
 from bridge.sim.slurm.place import Placer
+from bridge.sim.slurm.reservations import Room, Windows
 
 RESOLUTION_S = 60.0
 """Planned ends are on whole minutes (bf_resolution)."""
@@ -78,21 +80,24 @@ class Plan:
         self._kept_nodes = np.concatenate((self._kept_nodes, nodes))
         return True
 
-    def earliest(self, job: Job, allowed: Bools, capacity: Ints) -> Start | None:
+    def earliest(self, job: Job, allowed: Bools, capacity: Ints, room: Room) -> Start | None:
         """The first time at which the job fits on these nodes, None if never.
 
-        `capacity` is how many of its tasks each node takes when empty.
+        `capacity` is how many of its tasks each node takes when empty, `room` what reservations
+        leave to it.
         """
         at, duration = self._now, job.limit_s
-        begin, end = np.array(self._kept_begin), np.array(self._kept_end)
+        begin, end, nodes = self._hindrances(room.windows)
+        if room.nodes is not None:
+            allowed = allowed & room.nodes
         for _ in range(_TRIES):
             hinders = (begin < _whole_minute(at + duration)) & (end > at)
-            available = allowed & ~self._kept_nodes[hinders].any(axis=0)
+            available = allowed & ~nodes[hinders].any(axis=0)
             enough = int(capacity[available].sum()) >= job.request.tasks
             start = self._after(job, available, at) if enough else None
             if start is not None:
                 later = (begin < _whole_minute(start.at_s + duration)) & (end > start.at_s)
-                hinders = later & self._kept_nodes[:, list(start.tasks)].any(axis=1)
+                hinders = later & nodes[:, list(start.tasks)].any(axis=1)
                 if not hinders.any():
                     return start
                 if start.at_s > at:
@@ -103,11 +108,25 @@ class Plan:
             at = float(end[hinders].min())
         return None
 
-    def untouched(self, job: Job, allowed: Bools) -> Bools:
+    def untouched(self, job: Job, allowed: Bools, room: Room) -> Bools:
         """Those of the nodes that nobody ahead of the job needs while it would run."""
         begin, end = np.array(self._kept_begin), np.array(self._kept_end)
         hinders = (begin < _whole_minute(self._now + job.limit_s)) & (end > self._now)
+        allowed = room.of(allowed, self._now, self._now + job.limit_s)
         return allowed & ~self._kept_nodes[hinders].any(axis=0)
+
+    def _hindrances(
+        self, others: Windows
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+        """Begins, ends and nodes of all that is kept: for jobs ahead, and by reservations."""
+        begin, end = np.array(self._kept_begin), np.array(self._kept_end)
+        if not len(others.begin):
+            return begin, end, self._kept_nodes
+        return (
+            np.concatenate((begin, others.begin)),
+            np.concatenate((end, others.end)),
+            np.concatenate((self._kept_nodes, others.nodes)),
+        )
 
     def _after(self, job: Job, allowed: Bools, at: float) -> Start | None:
         """Earliest start from `at` on; jobs of one shape share the answer."""

@@ -13,11 +13,15 @@ from dataclasses import dataclass
 
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.cluster_api import ClusterApi
 from bridge.sim.slurm.description import Site
 from bridge.sim.slurm.errors import NotEmulated
 from bridge.sim.slurm.failures import no_answer, pong
 from bridge.sim.slurm.jobs_api import JobsApi
 from bridge.sim.slurm.nodes_api import NodesApi
+from bridge.sim.slurm.reservations_api import ReservationsApi
+from bridge.sim.slurm.resources_api import ResourcesApi
+from bridge.sim.slurm.submit_api import SubmitApi
 from bridge.sim.slurm.util_api import UtilApi
 from bridge.sim.slurm.wire import time_of
 
@@ -37,6 +41,8 @@ class _Route:
     method: str
     path: str
     handler: Callable[[Call], Answer]
+    since: str = ""
+    """The first REST version that has it; "" for all."""
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -58,8 +64,10 @@ class Rest:
         self.controller_up = True
         self._versions = versions
         self._envelope = Envelope(cluster_name)
-        jobs = JobsApi(cluster, self._envelope, site, cluster_name)
+        jobs = JobsApi(cluster, self._envelope, cluster_name)
         nodes = NodesApi(cluster, self._envelope)
+        reservations = ReservationsApi(cluster, self._envelope, site)
+        whole = ClusterApi(cluster, self._envelope, cluster_name)
         table: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
             ("GET", "/ping/", self._ping),
             ("GET", "/diag/", self._diag),
@@ -67,10 +75,11 @@ class Rest:
             ("GET", "/jobs/", jobs.everything),
             ("DELETE", "/jobs/", jobs.cancel_several),
             ("GET", "/jobs/state/", jobs.states),
-            ("POST", "/job/submit", jobs.submit),
+            ("POST", "/job/submit", SubmitApi(cluster, self._envelope, site).submit),
             ("GET", "/job/{job_id}", jobs.get),
             ("POST", "/job/{job_id}", jobs.update),
             ("DELETE", "/job/{job_id}", jobs.cancel),
+            ("GET", "/resources/{job_id}", ResourcesApi(cluster, self._envelope).get),
             ("GET", "/nodes/", nodes.everything),
             ("POST", "/nodes/", nodes.update_several),
             ("GET", "/node/{node_name}", nodes.get),
@@ -79,10 +88,18 @@ class Rest:
             ("POST", "/new/node/", nodes.create),
             ("GET", "/partitions/", nodes.partitions),
             ("GET", "/partition/{partition_name}", nodes.partition),
+            ("GET", "/reservations/", reservations.everything),
+            ("POST", "/reservation", reservations.post),
+            ("GET", "/reservation/{reservation_name}", reservations.get),
+            ("DELETE", "/reservation/{reservation_name}", reservations.delete),
+            ("GET", "/licenses/", whole.licenses),
         )
         util = UtilApi(self._envelope)
         self._routes = [_Route("slurm", *row) for row in table]
+        requeue = "/job/{job_id}/requeue"
         self._routes += [
+            _Route("slurm", "GET", requeue, jobs.requeue, since="v0.0.45"),
+            _Route("slurm", "GET", "/conf", whole.conf, since="v0.0.45"),
             _Route("util", "POST", "/hostnames", util.hostnames),
             _Route("util", "POST", "/hostlist", util.hostlist),
         ]
@@ -106,6 +123,8 @@ class Rest:
         for route in self._routes:
             found = route.pattern.fullmatch(match[3])
             if found is None or route.method != method or route.plugin != match[1]:
+                continue
+            if match[2] < route.since:
                 continue
             try:
                 parsed = json.loads(body) if body else None
@@ -145,6 +164,8 @@ class Rest:
         paths: dict[str, dict[str, object]] = {}
         for version in self._versions:
             for route in self._routes:
+                if version < route.since:
+                    continue
                 path = f"/{route.plugin}/{version}{route.path}"
                 paths.setdefault(path, {})[route.method.lower()] = {}
         slurm = {

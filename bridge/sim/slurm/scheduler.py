@@ -6,15 +6,17 @@ from typing import Protocol
 import numpy as np
 
 from bridge.sim.slurm.job import Job, Request
+from bridge.sim.slurm.licenses import Pool
 from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
-from bridge.sim.slurm.plan import Plan
+from bridge.sim.slurm.plan import Plan, Start
+from bridge.sim.slurm.reservations import Book, Room
+from bridge.sim.slurm.reserved import NODE_NOT_AVAILABLE, why_not
 
 ALL_UNAVAILABLE = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
 )
-NODE_NOT_AVAILABLE = "ReqNodeNotAvail, May be reserved for other job"
 TOPOLOGY_SHORT = "Insufficient resources in topology unit"
 
 
@@ -27,6 +29,8 @@ class Actions(Protocol):
     table: NodeTable
     placer: Placer
     partitions: dict[str, Partition]
+    licenses: Pool
+    reservations: Book
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes."""
@@ -72,45 +76,77 @@ class Queue:
 
 
 def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: float) -> list[Job]:
-    """Start what is first in the queue; the first job that can't start stops its partition.
+    """Start what is first in the queue; the first job that can't start stops its partition, or the
+    reservation that it names.
 
     Returns the jobs for which others were preempted (they start in the next pass).
     """
-    stopped: set[str] = set()
+    stopped: dict[str, Job] = {}
+    """Partition → the job that can't start."""
     kept_back = np.zeros(len(cluster.table.free().cpus), np.bool_)
     waiting_for_room: list[Job] = []
     for job in waiting:
         partition = cluster.partitions[job.request.partition]
-        if partition.name in stopped:
-            if job.reason in ("None", "Resources"):
+        if job.request.begin_s > now:
+            job.reason, job.description = "BeginTime", ""
+            continue
+        reservation = job.request.reservation
+        line = f"reservation {reservation}" if reservation else partition.name
+        first = stopped.get(line)
+        if first is not None:
+            if job.het and first.het and job.het.ids == first.het.ids:
+                job.reason, job.description = "Resources", ""
+            elif job.reason in ("None", "Resources"):
                 job.reason, job.description = "Priority", ""
             continue
         job.evaluated_s = now
-        if _over_the_limit(job, partition):
-            job.reason, job.description = "PartitionTimeLimit", ""
+        room = cluster.reservations.room(job.request)
+        if _set_aside(cluster, job, partition, room):
             continue
         spans = cluster.placer.spans(partition)
-        usable = cluster.table.usable & ~kept_back
+        usable = cluster.table.usable if reservation else cluster.table.usable & ~kept_back
         if not (spans & usable).any():
             _all_unavailable(job, spans)
             continue
-        allowed = cluster.placer.may_use(job.request, partition) & usable
-        outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
-        if outcome.tasks is not None:
+        wanted = cluster.placer.may_use(job.request, partition)
+        allowed = room.of(wanted & usable, now, now + job.limit_s)
+        if room.restricts:  # what is remembered of a shape knows no time limits
+            outcome = cluster.placer.attempt(job.request, cluster.table.free(), allowed)
+        else:
+            outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
+        if outcome.tasks is not None and not job.het:  # a component is started by backfill
             cluster.start(job, outcome.tasks, now)
             running.append(job)
             continue
         if not _can_ever(cluster, job, partition):
             continue
-        victims = victims_for(cluster, job, partition, running, allowed)
+        wanted = wanted & cluster.table.usable
+        kept = why_not(job.request, room, wanted, cluster.placer, cluster.table, now)
+        if kept:
+            job.reason, job.description = "ReqNodeNotAvail", kept
+            continue
+        victims = victims_for(cluster, job, partition, running, allowed) if not job.het else []
         for victim in victims:
             cluster.preempt(victim, now)
         if victims:
             waiting_for_room.append(job)
         _busy(job, outcome)
-        stopped.add(partition.name)
-        kept_back |= spans
+        stopped[line] = job
+        if not reservation:
+            kept_back |= spans
     return waiting_for_room
+
+
+def _set_aside(cluster: Actions, job: Job, partition: Partition, room: Room) -> bool:
+    """Whether it can't start wherever there is room; then says why on the job."""
+    if _over_the_limit(job, partition):
+        job.reason, job.description = "PartitionTimeLimit", ""
+    elif not room.begun or not cluster.licenses.suffice(job.request.licenses):
+        job.reason = "Licenses" if room.begun else "Reservation"
+        job.description, job.start_s, job.planned = "", 0.0, ()
+    else:
+        return False
+    return True
 
 
 def _over_the_limit(job: Job, partition: Partition) -> bool:
@@ -224,31 +260,52 @@ def backfill(
     A job that makes room for itself by preemption ends the cycle. Returns whether anything changed.
     """
     any_started = False
+    ready: dict[int, tuple[Job, Start]] = {}
+    """Components of het jobs that could start now, by id."""
     plan = Plan(cluster.placer, cluster.table.free(), running, now, window_s)
     capacities: dict[tuple[object, ...], Ints] = {}
     for job in waiting[:depth]:
         partition = cluster.partitions[job.request.partition]
         if not job.pending or job.priority == 0 or _over_the_limit(job, partition):
             continue
+        room = cluster.reservations.room(job.request)
+        if job.request.begin_s > now or not room.begun:
+            continue
+        if not cluster.licenses.suffice(job.request.licenses):
+            continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
         shape = job.request.shape
         if shape not in capacities:
             capacities[shape] = cluster.placer.capacity(job.request, partition)
-        start = plan.earliest(job, allowed, capacities[shape])
+        start = plan.earliest(job, allowed, capacities[shape], room)
         job.planned = ()
-        if start is not None and start.at_s <= now:
+        if start is not None and start.at_s <= now and job.het:
+            ready[job.id] = job, start
+        elif start is not None and start.at_s <= now:
             cluster.start(job, start.tasks, now)
             plan.started(job)
             any_started = True
             continue
-        victims = victims_for(cluster, job, partition, running, plan.untouched(job, allowed))
-        for victim in victims:
-            cluster.preempt(victim, now)
-        if victims:
-            return True  # all is different now; the next cycle goes on
+        else:
+            free = plan.untouched(job, allowed, room)
+            victims = victims_for(cluster, job, partition, running, free)
+            for victim in victims:
+                cluster.preempt(victim, now)
+            if victims:
+                return True  # all is different now; the next cycle goes on
         if start is None:
             continue
         job.start_s = start.at_s
         if plan.keep(start, job.limit_s):
             job.planned = tuple(cluster.table.at(slot).name for slot in sorted(start.tasks))
+    return _start_together(cluster, ready, now) or any_started
+
+
+def _start_together(cluster: Actions, ready: dict[int, tuple[Job, Start]], now: float) -> bool:
+    """Start the components of the het jobs of which all are ready; their nodes were kept."""
+    any_started = False
+    for job, start in ready.values():
+        if job.het and all(one in ready for one in job.het.ids):
+            cluster.start(job, start.tasks, now)
+            any_started = True
     return any_started

@@ -1,8 +1,9 @@
 """A job as slurmrestd shows it (schema job_info of v0.0.45).
 
-Left out against the real one: the map of single cores in `job_resources` (20 KB that nobody
-reads). What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
+What never differs between the jobs that this emulator knows stands in `_CONSTANT`.
 """
+
+from signal import Signals
 
 from bridge.sim.slurm import gres, hosts
 from bridge.sim.slurm.cluster import Cluster
@@ -20,7 +21,6 @@ _SUCCESS = {
     "return_code": _ZERO,
     "signal": {"id": _NOT_SET, "name": ""},
 }
-_SIGNALS = {1: "HUP", 9: "KILL", 15: "TERM"}
 
 _CONSTANT: dict[str, Json] = {
     "allocating_node": "localhost",
@@ -58,8 +58,6 @@ _CONSTANT: dict[str, Json] = {
     "het_job_id_set": "",
     "het_job_offset": _ZERO,
     "job_size_str": [],
-    "licenses": "",
-    "licenses_allocated": "",
     "mail_type": [],
     "max_cpus": _ZERO,
     "memory_per_tres": "",
@@ -81,7 +79,6 @@ _CONSTANT: dict[str, Json] = {
     "requeue": True,
     "resize_time": _ZERO,
     "restart_cnt": 0,
-    "resv_name": "",
     "segment_size": 0,
     "selinux_context": "",
     "shared": [],
@@ -111,14 +108,16 @@ def show_job(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     """All fields of one job."""
     return {
         **_CONSTANT,
-        **_identity(job, cluster_name),
+        **_script(job),
+        **_het(job),
+        **_identity(job, cluster, cluster_name),
         **_times(job),
         **_sizes(job, cluster),
         **_allocation(job),
     }
 
 
-def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
+def _identity(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     request, texts = job.request, job.request.texts
     return {
         "account": texts.get("account", ""),
@@ -136,6 +135,8 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "hold": job.held or (job.pending and job.priority == 0),
         "job_id": job.id,
         "job_state": [job.state],
+        "licenses": request.licenses,
+        "licenses_allocated": cluster.licenses.allocated(request.licenses) if job.shares else "",
         "mail_user": request.user_name,
         "mcs_label": texts.get("mcs_label", ""),
         "name": request.name,
@@ -143,6 +144,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "priority": number(job.priority),
         "qos": "",
         "required_nodes": request.required_text,
+        "resv_name": request.reservation,
         "scheduled_nodes": hosts.compress(job.planned),
         "state_description": job.description,
         "state_reason": job.reason,
@@ -165,7 +167,8 @@ def _flags(job: Job) -> list[str]:
         flags.append("JOB_WAS_RUNNING")
     if request.memory_per_cpu_mib or request.memory_per_node_mib:
         flags.append("EXACT_MEMORY_REQUESTED")
-    flags.append("EXTERNAL_JOB")
+    if request.external:
+        flags.append("EXTERNAL_JOB")
     for name, flag in (
         ("account", "USING_DEFAULT_ACCOUNT"),
         ("qos", "USING_DEFAULT_QOS"),
@@ -179,11 +182,38 @@ def _flags(job: Job) -> list[str]:
 
 
 def _exit_code(job: Job) -> dict[str, Json]:
-    if not job.killed_by:
-        return _SUCCESS
-    name = _SIGNALS.get(job.killed_by, "")
-    signal = {"id": number(job.killed_by), "name": name}
-    return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
+    how = job.exit
+    if how.signal:
+        name = Signals(how.signal).name.removeprefix("SIG")
+        signal = {"id": number(how.signal), "name": name}
+        return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
+    if how.code:
+        return {**_SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
+    return _SUCCESS
+
+
+def _script(job: Job) -> dict[str, Json]:
+    """Of a batch job: that it is one, and where its output goes."""
+    if job.request.script is None:
+        return {}
+    return {
+        "batch_flag": True,
+        "requeue": job.request.requeue,
+        "restart_cnt": job.restarts,
+        "standard_output": "slurm-%j.out",
+        "stdout_expanded": f"/tmp/slurm-{job.id}.out",
+    }
+
+
+def _het(job: Job) -> dict[str, Json]:
+    if job.het is None:
+        return {}
+    first, last = job.het.ids[0], job.het.ids[-1]
+    return {
+        "het_job_id": number(first),
+        "het_job_id_set": f"{first}-{last}" if last > first else str(first),
+        "het_job_offset": number(job.het.offset),
+    }
 
 
 def _times(job: Job) -> dict[str, Json]:
@@ -191,9 +221,10 @@ def _times(job: Job) -> dict[str, Json]:
     end = job.end_s
     if job.pending and job.start_s:
         end = job.start_s + (_FOREVER_S if limit is None else 60 * limit)
+    eligible = time_of(max(job.submit_s, job.request.begin_s))
     return {
-        "accrue_time": time_of(job.submit_s),
-        "eligible_time": time_of(job.submit_s),
+        "accrue_time": eligible,
+        "eligible_time": eligible,
         "end_time": time_of(end),
         "last_sched_evaluation": time_of(job.evaluated_s),
         "preempt_time": time_of(job.preempt_s),
@@ -270,12 +301,21 @@ def _allocation(job: Job) -> dict[str, Json]:
         "job_resources": {
             "select_type": ["CR_CORE_MEMORY"],
             "nodes": nodes,
-            "cpus": job.request.cpus if job.request.exclusive else cpus,
+            "cpus": _cpus_asked(job),
             "threads_per_core": {"set": False, "infinite": False, "number": 0},
         },
         "nodes": names,
         "tres_alloc_str": _tres(cpus, memory, len(shares)),
     }
+
+
+def _cpus_asked(job: Job) -> int:
+    """What it holds for its tasks, not for being alone or for whole cores."""
+    request = job.request
+    if request.exclusive:
+        return request.cpus
+    tasks = sum(max(share.tasks, request.tasks_per_node) for share in job.shares)
+    return tasks * request.cpus_per_task
 
 
 def _gres_detail(share: Share) -> str | None:
@@ -299,5 +339,5 @@ def _node(index: int, share: Share) -> dict[str, Json]:
         "name": share.node,
         "cpus": {"count": share.cpus, "used": 0},
         "memory": {"used": 0, "allocated": share.memory_mib},
-        "sockets": [],
+        "sockets": share.cores.by_socket(),
     }

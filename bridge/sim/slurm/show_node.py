@@ -11,6 +11,7 @@ from bridge.sim.slurm import gres, hosts
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.nodes import Node
 from bridge.sim.slurm.partition import Partition
+from bridge.sim.slurm.reservations import Reservation
 from bridge.sim.slurm.wire import INFINITE, Json, memory_text, number, time_of
 
 _ZERO = number(0)
@@ -49,7 +50,6 @@ _NODE_CONSTANT: dict[str, Json] = {
     "port": 6818,
     "res_cores_per_gpu": 0,
     "resume_after": _ZERO,
-    "reservation": "",
     "suspend_time": INFINITE,
     "slurmd_start_time": _ZERO,
     "temporary_disk": 0,
@@ -73,6 +73,7 @@ def usage(node: Node) -> Usage:
 def show_node(node: Node, cluster: Cluster, seen: Usage) -> dict[str, Json]:
     """All fields of one node; `seen` is the picture of its usage."""
     conf = node.conf
+    reservation = cluster.reservations.on(node.name)
     return {
         **_NODE_CONSTANT,
         "cores": conf.cores,
@@ -87,7 +88,8 @@ def show_node(node: Node, cluster: Cluster, seen: Usage) -> dict[str, Json]:
         "name": node.name,
         "address": node.address,
         "hostname": node.name,
-        "state": _state(node, seen),
+        "reservation": reservation.name if reservation else "",
+        "state": _state(node, seen, reservation),
         "partitions": [
             name
             for name, partition in cluster.partitions.items()
@@ -110,7 +112,7 @@ def show_node(node: Node, cluster: Cluster, seen: Usage) -> dict[str, Json]:
     }
 
 
-def _state(node: Node, seen: Usage) -> list[str]:
+def _state(node: Node, seen: Usage, reservation: Reservation | None) -> list[str]:
     if 0 < seen.cpus < node.conf.cpus:
         base = "MIXED"  # even of a node that is down, or idle by now
     elif node.down:
@@ -120,6 +122,9 @@ def _state(node: Node, seen: Usage) -> list[str]:
     states = [base]
     if node.conf.external:
         states.append("EXTERNAL")
+    if reservation:
+        states.append("RESERVED")
+        states += ["MAINTENANCE"] if "MAINT" in reservation.flags else []
     if not node.responding:
         states.append("NOT_RESPONDING")
     if node.drain:

@@ -17,6 +17,7 @@ from bridge.sim.slurm.place import Placer
 
 PARTITION_UNAVAILABLE_NOW = 2015
 NODE_UNAVAILABLE_NOW = 2070
+RESERVATION_NOT_USABLE = 2056
 HELD = 2091
 NO_SWITCH = 7205
 """The nodes that no exclusive job holds would not suffice: slurmrestd calls that an error, answers
@@ -24,6 +25,7 @@ NO_SWITCH = 7205
 """
 TEXTS = {
     PARTITION_UNAVAILABLE_NOW: "Requested partition configuration not available now",
+    RESERVATION_NOT_USABLE: "Requested reservation not usable now",
     NODE_UNAVAILABLE_NOW: "Required node not available (down, drained or reserved)",
     NO_SWITCH: "Insufficient resources in topology unit",
     HELD: "Job is in held state, pending scheduler release",
@@ -32,10 +34,13 @@ TEXTS = {
 
 @dataclass(frozen=True, slots=True)
 class Caveat:
-    """The job is accepted, but: Slurm's number (0 for nothing) and the reason it starts with."""
+    """The job is accepted, but: Slurm's number (0 for nothing), the reason it starts with, and how
+    that is described.
+    """
 
     number: int = 0
     reason: str = ""
+    description: str = ""
 
 
 def check(

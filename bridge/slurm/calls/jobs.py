@@ -127,6 +127,8 @@ class JobCalls(Calls):
     async def requeue_job(self, job_id: SlurmJobId, *, hold: bool = False) -> None:
         """End a batch job and queue it again under its id; with `hold`, until it is released.
 
+        It starts two minutes later at the earliest (slurm.conf(5), AuthInfo=cred_expire), unless
+        `update_job` gives it another `begin_s` once it is PENDING and no longer COMPLETING.
         Since v0.0.45. Raises ServerTooOld, JobNotFound, InvalidRequest (no batch job, or pending).
         """
         operation = Operation(f"requeueing job {job_id}", about="job", safe=False)

@@ -20,6 +20,10 @@ VERSION = "v0.0.45"
 Answer = dict[str, Any]
 """A decoded answer of slurmrestd; `Any` because it is the wire, looked into by probes only."""
 
+NATIVE = "native"
+"""The partition of the node that really runs jobs; it has no other."""
+NATIVE_NODE = "native-1"
+
 COMMANDS = (
     *("squeue", "sinfo", "scontrol", "scancel", "sbatch", "srun", "salloc", "sdiag", "sprio"),
     *("sacct", "sacctmgr", "sreport", "sshare"),
@@ -105,6 +109,20 @@ class Slurm:
             "slurmrestd", tuple(argv), ready=self._rest_answers, environment={"SLURM_JWT": "daemon"}
         )
 
+    def slurmd(self) -> components.Component:
+        """A node of Slurm's own kind, small: it registers itself and runs batch jobs."""
+        conf = {
+            "CPUs": "2 Sockets=1 CoresPerSocket=2 ThreadsPerCore=1",
+            "RealMemory": 1000,
+            "Feature": NATIVE,
+            "NodeAddr": "127.0.0.1",
+            "Port": self._where.port(layout.Port.NATIVE),
+            "Topology": f"fabric:root:{NATIVE}",
+        }
+        words = " ".join(f"{key}={value}" for key, value in conf.items())
+        argv = self.enter("/usr/sbin/slurmd", "-D", "-Z", "-N", NATIVE_NODE, "--conf", words)
+        return components.Component("slurmd", tuple(argv), ready=self._native_is_idle, timeout_s=30)
+
     def parts(self) -> list[components.Component]:
         """All of Slurm, in order of start."""
         return [*self.accounting(), self.slurmctld(), self.slurmrestd()]
@@ -174,6 +192,11 @@ class Slurm:
             self._where.slurm_token.touch(mode=0o600)
             self._where.slurm_token.write_text(self.token() + "\n")
         return True
+
+    def _native_is_idle(self) -> bool:
+        command = self.enter("sinfo", "--noheader", "--partition", NATIVE, "--format=%T")
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.stdout.strip() in ("idle", "mixed", "allocated")
 
     def _rest_answers(self) -> bool:
         try:

@@ -178,6 +178,13 @@ class Stack:
         )
         self._runner.start(component)
 
+    def start_slurmd(self) -> None:
+        """Start the node that runs batch jobs, in the partition slurm.NATIVE, if it doesn't run.
+
+        It stays until the stack ends: other tests may use it by then.
+        """
+        self._runner.start(self.slurm_cluster.slurmd())
+
     def stop(self, component: str, *, kill: bool = True) -> None:
         """End a component, by SIGKILL unless told otherwise."""
         self._runner.stop(component, kill=kill)
@@ -187,6 +194,8 @@ class Stack:
         every = self._components()
         if component == kubernetes.BRIDGE_SCHEDULER and component in self._runner.names():
             every[component] = self.kubernetes.bridge_scheduler_again()
+        slurmd = self.slurm_cluster.slurmd()
+        every[slurmd.name] = slurmd
         if component not in every:
             known = ", ".join(every)
             raise errors.StackError(f"no component {component!r}; there are {known}")

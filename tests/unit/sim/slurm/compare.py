@@ -10,12 +10,13 @@ from bridge.sim.slurm import scheduler
 Json = Any
 
 JOB_FIELDS = (
-    "account", "admin_comment", "batch_host", "comment", "cpus", "cpus_per_task", "end_time",
-    "excluded_nodes", "exit_code", "features", "gres_detail", "group_id", "group_name", "hold",
-    "job_id", "job_resources", "job_state", "memory_per_cpu", "memory_per_node", "name",
-    "node_count", "nodes", "partition", "preempt_time", "priority", "required_nodes",
-    "scheduled_nodes", "shared", "start_time", "state_description", "state_reason", "submit_time",
-    "tasks", "tasks_per_node", "time_limit", "tres_alloc_str", "tres_per_node", "tres_per_task",
+    "account", "admin_comment", "batch_flag", "batch_host", "comment", "cpus", "cpus_per_task",
+    "end_time", "excluded_nodes", "exit_code", "features", "gres_detail", "group_id", "group_name",
+    "het_job_id", "het_job_offset", "hold", "job_id", "job_resources", "job_state",
+    "memory_per_cpu", "memory_per_node", "name", "node_count", "nodes", "partition",
+    "preempt_time", "priority", "requeue", "required_nodes", "restart_cnt", "scheduled_nodes",
+    "shared", "start_time", "state_description", "state_reason", "submit_time", "tasks",
+    "tasks_per_node", "time_limit", "tres_alloc_str", "tres_per_node", "tres_per_task",
     "tres_req_str", "user_id", "user_name", "wckey",
 )  # fmt: skip
 """Of a job: all that the client reads (bridge/slurm/wire), and what people look at."""
@@ -35,7 +36,7 @@ PARTITION_FIELDS = (
 _KINDS = (("jobs", JOB_FIELDS), ("nodes", NODE_FIELDS), ("partitions", PARTITION_FIELDS))
 _EPOCH = 1_500_000_000
 _YEAR_MIN = 525_600
-_JOB_ID = re.compile(r"(?<=JobId=)\d+")
+_JOB_ID = re.compile(r"(?<=JobI[dD]=)\d+")
 _PLANNABLE = {"None", "Priority", "Resources", "JobHeldAdmin"}
 _PLAN = {"start_time", "end_time", "scheduled_nodes"}
 _PASSING = {"", scheduler.TOPOLOGY_SHORT, scheduler.ALL_UNAVAILABLE}
@@ -111,6 +112,8 @@ class Comparison:
 
 def _compared(kind: str, fields: tuple[str, ...], real: Json) -> tuple[str, ...]:
     """Which fields of a row; no estimate of a waiting job that the real one had not made yet."""
+    if "core_bitmap" in real:  # of a job's layout
+        return tuple(real)
     if kind != "jobs":
         return fields
     if "partition" not in real:

@@ -59,6 +59,9 @@ class Player:
             status, answer = self._ask(rest, step["request"])
             if step.get("job") and isinstance(answer, dict) and answer.get("job_id"):
                 self.jobs[step["job"]] = answer["job_id"]
+            if step.get("components") and isinstance(answer, dict) and answer.get("job_id"):
+                for offset, name in enumerate(step["components"]):
+                    self.jobs[name] = answer["job_id"] + offset
             if status != step["status"]:
                 yield Difference(step["name"], "HTTP status", step["status"], status)
             ours = self._normal(answer, began)
@@ -102,8 +105,9 @@ class Player:
             return [self._normal(item, began, key) for item in value]
         if isinstance(value, int) and _EPOCH < value < 2 * _EPOCH and key != "priority":
             return {"after_s": round(value - began)}
-        if key in ("job_id", "step_id"):
+        if key in ("job_id", "step_id", "het_job_id"):
+            shown, plus, offset = str(value).partition("+")
             for name, number in self.jobs.items():
-                if str(value) == str(number):
-                    return f"{{{name}}}"
+                if shown == str(number):
+                    return f"{{{name}}}{plus}{offset}"
         return value

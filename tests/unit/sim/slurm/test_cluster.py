@@ -11,7 +11,7 @@ from bridge.sim.slurm import errors, invariants
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.errors import Refused
 from bridge.sim.slurm.partition import Partition
-from tests.unit.sim.slurm.builders import NOW, a_cluster, a_request, add_node, submit
+from tests.unit.sim.slurm.builders import NOW, a_cluster, a_request, add_node, add_slurmd, submit
 
 
 def test_a_job_that_fits_starts_at_once() -> None:
@@ -89,7 +89,7 @@ def test_a_node_that_goes_down_ends_its_jobs() -> None:
     cluster = a_cluster()
     wide = submit(cluster, tasks=2, cpus_per_task=4)
     cluster.node_down(cluster.node("n1"), NOW + 1)
-    assert (wide.state, wide.reason, wide.killed_by) == ("NODE_FAIL", "NodeDown", 1)
+    assert (wide.state, wide.reason, wide.exit.signal) == ("NODE_FAIL", "NodeDown", 1)
     assert not cluster.node("n0").jobs
 
 
@@ -237,12 +237,15 @@ _SIZES = st.fixed_dictionaries(
         "time_limit": st.integers(1, 4),
         "required_nodes": st.sampled_from([["n0"], ["n1", "n4"]]),
         "excluded_nodes": st.sampled_from([["n0"], ["n2", "n3"]]),
+        "licenses": st.sampled_from(["matlab:2", "matlab,ansys"]),
     },
 )
 _STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("submit"), _SIZES),
-        st.tuples(st.just("cancel"), st.integers(0, 20)),
+        st.tuples(st.just("het"), st.lists(_SIZES, min_size=1, max_size=3)),
+        st.tuples(st.just("script"), st.sampled_from(["sleep 40", "exit 1", "sleep infinity"])),
+        st.tuples(st.sampled_from(["cancel", "requeue", "signal"]), st.integers(0, 20)),
         st.tuples(st.just("wait"), st.sampled_from([0.0, 1.0, 30.0, 61.0])),
         st.tuples(st.sampled_from(["drain", "resume", "down", "replace"]), st.integers(0, 5)),
         st.tuples(st.just("shrink"), st.integers(0, 5)),
@@ -263,7 +266,9 @@ _STEPS = st.lists(
 )  # fmt: skip
 def test_nothing_is_given_twice_or_lost(steps: list[tuple[str, Any]], delay: float) -> None:
     """Under any order of events no node gives more than it has, and what ends gives all back."""
-    cluster = a_cluster(leaves=(2, 3, 1), gpus=4, decision_delay_s=delay)
+    licenses = {"matlab": 3, "ansys": 1}
+    cluster = a_cluster(leaves=(2, 3, 1), gpus=4, licenses=licenses, decision_delay_s=delay)
+    add_slurmd(cluster, "native", cpus=2)
     now = NOW
     for what, value in steps:
         with contextlib.suppress(Refused):
@@ -275,6 +280,7 @@ def test_nothing_is_given_twice_or_lost(steps: list[tuple[str, Any]], delay: flo
     cluster.advance(now + 100)
     invariants.validate(cluster)
     assert not cluster.jobs
+    assert not any(cluster.licenses.used.values())
     assert not any(node.jobs or any(node.used.values()) for node in cluster.table)
 
 
@@ -284,8 +290,16 @@ def _step(cluster: Cluster, what: str, value: Any, now: float) -> float:
         return now + float(value)
     if what == "submit":
         cluster.submit(a_request(cluster, **value), now)
+    elif what == "het":
+        cluster.submit_het([(a_request(cluster, **one), None, False) for one in value], now)
+    elif what == "script":
+        cluster.submit(a_request(cluster, flags=[], script=f"#!/bin/sh\n{value}\n"), now)
     elif what == "cancel":
         cluster.cancel(value, now)
+    elif what == "requeue":
+        cluster.requeue(value, now)
+    elif what == "signal":
+        cluster.signal(value, "TERM", now)
     elif what == "shrink":
         if value < len(cluster.running):
             job = cluster.running[value]

@@ -190,9 +190,10 @@ async def test_ipv6() -> None:
 async def test_what_is_not_emulated_is_said() -> None:
     """A request that the real Slurm would treat in a way we don't know is a 501, never a guess."""
     async with running() as caller:
-        status, text = await caller.ask("POST", SUBMIT, {"job": {**JOB["job"], "begin_time": 99}})
-        assert (status, "begin_time" in text) == (501, True)
-        assert (await caller.ask("POST", SUBMIT, {"jobs": [JOB["job"]]}))[0] == 501
+        status, text = await caller.ask("POST", SUBMIT, {"job": {**JOB["job"], "deadline": 99}})
+        assert (status, "deadline" in text) == (501, True)
+        batch = {**JOB["job"], "flags": [], "script": "#!/bin/sh\ntrue\n"}
+        assert (await caller.ask("POST", SUBMIT, {"jobs": [batch]}))[0] == 501
         assert await caller.states() == {}
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.sim.slurm import scheduler
+from bridge.sim.slurm import reserved, scheduler
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.job import Job
 from tests.unit.sim.slurm.builders import NOW, a_cluster, submit
@@ -123,7 +123,7 @@ def test_no_usable_node_is_told_apart_from_no_suitable_one() -> None:
     cluster.node("n1").drain = False
     cluster.node_changed(NOW + 1)
     bound = submit(cluster, NOW + 1, required_nodes=["n0"])
-    assert (bound.reason, bound.description) == ("ReqNodeNotAvail", scheduler.NODE_NOT_AVAILABLE)
+    assert (bound.reason, bound.description) == ("ReqNodeNotAvail", reserved.NODE_NOT_AVAILABLE)
     assert job.nodes == ("n1",)
 
 

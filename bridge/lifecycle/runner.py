@@ -366,6 +366,7 @@ class Runner:
             identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
             rules=self._rules,
             partitions=self._side.partitions,
+            nodes=self._side.nodes,
             where=self._whereabouts.of(gang.shape, avoided),
         )
 
@@ -435,7 +436,7 @@ class Runner:
             instruction.allocation,
             instruction.gang,
             by_slurm_name=self.cluster.by_slurm_name,
-            resource_map=self._rules.resource_map,
+            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
             taken=instruction.taken,
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id

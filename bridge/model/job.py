@@ -1,8 +1,12 @@
 """What we ask of Slurm for a gang, and what Slurm gives."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
+
+UNLIMITED: Final = -1
+"""No time limit, where minutes are expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +53,13 @@ class JobSpec:
     wckey: str = ""
     mcs_label: str = ""
     comment: str = ""
+    working_directory: str = "/tmp"
+    dependency: str = ""
+    """In Slurm's own form: "afterok:12:13,singleton"."""
     priority: int | None = None
+    nice: int | None = None
     time_limit_min: int | None = None
+    """UNLIMITED for none."""
     user: str = ""
     """Name or number; "" means the token's own user."""
     group: str = ""

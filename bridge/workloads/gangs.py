@@ -51,6 +51,7 @@ def gang_of(pods: Sequence[Pod], job: BatchJob | None, *, shape: PodShape | None
         size=_size(job, merged) if together and job is not None else 1,
         shape=shape or largest(pods),
         parameters=parameters,
+        priority_class=first.priority_class,
     )
 
 

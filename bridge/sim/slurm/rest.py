@@ -27,6 +27,7 @@ NO_ENDPOINT = (
     "'https://slurm.schedmd.com/rest_api.html' for the OpenAPI specification which includes a "
     "list of all possible slurmrestd endpoints."
 )
+_SINCE_45 = frozenset({"/conf"})
 _PATH = re.compile(r"/(slurm|util)/([^/]+)(/.*)")
 _OPENAPI = re.compile(r"/openapi(/v3|\.json|\.yaml)?/?")
 
@@ -37,6 +38,10 @@ class _Route:
     method: str
     path: str
     handler: Callable[[Call], Answer]
+
+    def offered(self, version: str) -> bool:
+        """Whether this version of the parser has it."""
+        return version != "v0.0.44" or self.path not in _SINCE_45
 
     @functools.cached_property
     def pattern(self) -> re.Pattern[str]:
@@ -63,6 +68,7 @@ class Rest:
         table: tuple[tuple[str, str, Callable[[Call], Answer]], ...] = (
             ("GET", "/ping/", self._ping),
             ("GET", "/diag/", self._diag),
+            ("GET", "/conf", self._conf),
             ("GET", "/reconfigure/", lambda _: self._envelope.answer({})),
             ("GET", "/jobs/", jobs.everything),
             ("DELETE", "/jobs/", jobs.cancel_several),
@@ -107,6 +113,8 @@ class Rest:
             found = route.pattern.fullmatch(match[3])
             if found is None or route.method != method or route.plugin != match[1]:
                 continue
+            if not route.offered(match[2]):
+                continue
             try:
                 parsed = json.loads(body) if body else None
             except ValueError:
@@ -140,11 +148,18 @@ class Rest:
         }
         return self._envelope.answer({"statistics": statistics})
 
+    def _conf(self, _: Call) -> Answer:
+        """Of slurm.conf what the bridge reads."""
+        gres_types = sorted(self.cluster.behaviour.gres_types)
+        return self._envelope.answer({"slurm_conf": {"GresTypes": gres_types}})
+
     def _openapi(self) -> dict[str, object]:
         """As much as version negotiation reads: the release, the parsers, the paths."""
         paths: dict[str, dict[str, object]] = {}
         for version in self._versions:
             for route in self._routes:
+                if not route.offered(version):
+                    continue
                 path = f"/{route.plugin}/{version}{route.path}"
                 paths.setdefault(path, {})[route.method.lower()] = {}
         slurm = {

@@ -99,7 +99,9 @@ class Runner:
             handle=self._handle,
             touch=self.touch,
         )
-        self._whereabouts = Whereabouts(cluster=cluster, slurm_side=slurm_side)
+        self._whereabouts = Whereabouts(
+            cluster=cluster, slurm_side=slurm_side, resource_map=rules.resource_map
+        )
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._recovered = False
         watcher.subscribe(self.job_seen)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,3 +41,7 @@ class NodeFacts:
     def of(self, classes: Collection[str]) -> tuple[NodeKind, ...]:
         """The kinds in any of these node classes."""
         return tuple(kind for kind in self.kinds if not kind.features.isdisjoint(classes))
+
+
+NOTHING_TOLD: Final = NodeFacts()
+"""While Slurm has not told."""

@@ -138,7 +138,7 @@ def _type(shape: PodShape, name: str, label: str, kinds: Sequence[NodeKind]) -> 
 
 
 def _selected(shape: PodShape, label: str) -> str:
-    """The one value of the label that the pod's node selector or affinity leaves; "" for several."""
+    """The one value of the label that its node selector or affinity leaves; "" for several."""
     for key, value in shape.node_selector:
         if key == label:
             return value

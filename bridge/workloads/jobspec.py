@@ -18,7 +18,7 @@ from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
 from bridge.workloads import constraints, dependencies, gres, memory
-from bridge.workloads.facts import NodeFacts, PartitionFacts
+from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 
 _PARTITION_KEY = names.JOB_PREFIX + "partition"
 
@@ -64,7 +64,7 @@ def build(
     rules: Rules,
     partitions: PartitionFacts,
     where: Where,
-    nodes: NodeFacts = NodeFacts(),
+    nodes: NodeFacts = NOTHING_TOLD,
     resolve: dependencies.Resolve = dependencies.nobody,
 ) -> JobSpec:
     """The job that `gang` needs.

@@ -27,8 +27,9 @@ def test_ids_and_workloads_are_read(text: str, parsed: list[tuple[str, str]]) ->
 
 @pytest.mark.parametrize(
     "text",
-    ["", "12", "afterok", "afterok:", "later:12", "afterok:0", "afterok:12?afterok:13", "aftercorr:1",
-     "afterok:12+5", "afterok:job/", "afterok:job/a/b", "singleton:3", "afterok:job/A b"],
+    ["", "12", "afterok", "afterok:", "later:12", "afterok:0", "afterok:12?afterok:13",
+     "aftercorr:1", "afterok:12+5", "afterok:job/", "afterok:job/a/b", "singleton:3",
+     "afterok:job/A b"],
 )  # fmt: skip
 def test_other_forms_are_refused_with_the_accepted_ones(text: str) -> None:
     """Also those of Slurm that a placeholder has no use for."""

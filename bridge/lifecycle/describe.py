@@ -2,8 +2,9 @@
 
 What Slurm 26.05 lets change on a waiting external job, as seen there (tests/contract):
 - Tasks, CPUs and nodes only together: after a change of `tasks` or `cpus_per_task` alone slurmctld
-  keeps the old count of CPUs, and the job waits for "Resources" for ever; a rise of the fewest
-  nodes is refused (2006) while the most are still those of fewer tasks.
+  keeps the old count of CPUs, and the job waits for "Resources" for ever. A rise of the fewest
+  nodes beyond the old tasks is refused (2006) unless the most are said too; but a job that was told
+  its most nodes is spread over as many as it can get, and there is no way back.
 - A refused change may have been made in part. So what is sent is whole, and checked before.
 - `shared: ["none"]` is taken without effect, `mcs_label` too, other users are refused (2010).
 """
@@ -15,7 +16,9 @@ from bridge.slurm import Job, JobChanges, JobDescription, identity
 
 _ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "one_task_per_node")
 """What a waiting job can't change."""
-_NOT_CLEARED: Final = ("partition", "account", "qos", "reservation", "time_limit_min")
+_NOT_CLEARED: Final = (
+    "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
+)  # fmt: skip
 """What can be set, but not given back to Slurm's own default."""
 _ALIKE: Final = {
     "name": "name",
@@ -86,6 +89,8 @@ def updatable(old: JobSpec, new: JobSpec) -> bool:
         return False
     if any(_said(old, name) and not _said(new, name) for name in _NOT_CLEARED):
         return False
+    if new.max_nodes is None and _rises(old, new) and new.min_nodes != new.tasks:
+        return False
     return not _memory(old) or bool(_memory(new))
 
 
@@ -100,7 +105,7 @@ def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
         if differs or (old is None and name == "time_limit_min" and _said(new, name)):
             changed[field] = getattr(new, name)
     if old is None or any(getattr(old, name) != getattr(new, name) for name in _SIZE):
-        changed |= _size(new)
+        changed |= _size(old, new)
     if (old is None or _memory(old) != _memory(new)) and _memory(new):
         changed |= _memory(new)
     if new.priority is not None and (old is None or old.priority != new.priority):
@@ -113,15 +118,24 @@ def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
     return JobChanges(**changed)  # type: ignore[arg-type]
 
 
-def _size(spec: JobSpec) -> dict[str, object]:
-    """All of it, as a submit makes it of what it isn't told."""
-    return {
-        "tasks": spec.tasks,
-        "cpus_per_task": spec.cpus_per_task,
-        "min_cpus": spec.tasks * spec.cpus_per_task,
-        "min_nodes": spec.min_nodes or 1,
-        "max_nodes": spec.max_nodes or max(spec.tasks, spec.min_nodes or 1),
+def _size(old: JobSpec | None, new: JobSpec) -> dict[str, object]:
+    """Tasks, CPUs and nodes, as a submit counts what it isn't told."""
+    size: dict[str, object] = {
+        "tasks": new.tasks,
+        "cpus_per_task": new.cpus_per_task,
+        "min_cpus": new.tasks * new.cpus_per_task,
+        "min_nodes": new.min_nodes or 1,
     }
+    if new.max_nodes is not None:
+        size["max_nodes"] = new.max_nodes
+    elif old is not None and _rises(old, new):
+        size["max_nodes"] = new.tasks
+    return size
+
+
+def _rises(old: JobSpec, new: JobSpec) -> bool:
+    """Whether the fewest nodes are more than Slurm takes for the most."""
+    return (new.min_nodes or 1) > (old.max_nodes or max(old.tasks, old.min_nodes or 1))
 
 
 def _memory(spec: JobSpec) -> dict[str, object]:

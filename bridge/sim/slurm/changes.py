@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from bridge.sim.slurm import features
+from bridge.sim.slurm import features, resize
 from bridge.sim.slurm.cluster import Cluster
-from bridge.sim.slurm.description import KEPT_TEXTS, node_names
+from bridge.sim.slurm.description import KEPT_TEXTS, node_names, refuse_what_is_not_there
 from bridge.sim.slurm.errors import (
     DATA_FLAG,
     INVALID_FEATURE,
@@ -28,21 +28,7 @@ from bridge.sim.slurm.wire import (
     read_text,
 )
 
-_WHILE_PENDING = frozenset(
-    {
-        "constraints",
-        "excluded_nodes",
-        "partition",
-        "tasks",
-        "cpus_per_task",
-        "minimum_nodes",
-        "maximum_nodes",
-        "tres_per_task",
-        "tres_per_node",
-        "memory_per_cpu",
-        "memory_per_node",
-    }
-)
+_WHILE_PENDING = resize.FIELDS - {"shared"} | {"constraints", "excluded_nodes", "partition"}
 
 
 def update_job(
@@ -66,10 +52,11 @@ def update_job(
             cluster.shrink(job, list(node_names(required)), now)
     else:
         job.request = change
-        if required:
+        if required is not None and body["required_nodes"] != []:
             job.request = replace(
                 job.request, required=node_names(required), required_text=",".join(required)
             )
+        refuse_what_is_not_there(body)
     _update_rest(cluster, job, body, complaints, now)
     cluster.touched(job, now)
 
@@ -80,7 +67,6 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
     constraints = read_text(body, "constraints", complaints, "#/")
     excluded = read_names(body, "excluded_nodes", complaints, "#/")
     partition = read_text(body, "partition", complaints, "#/")
-    tasks = read_number(body, "tasks", complaints, "#/")
     if job.running:
         return request
     if constraints is not None:
@@ -97,16 +83,9 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
         if partition not in cluster.partitions:
             raise Refused(INVALID_PARTITION)
         request = replace(request, partition=partition)
-    if tasks.value:
-        asked = (request.memory_per_cpu_mib or 0) * request.cpus
-        request = replace(
-            request,
-            tasks=tasks.value,
-            tasks_given=True,
-            cpus_said=tasks.value,
-            memory_said_mib=asked or None,
-        )
-    return request
+    return resize.resized(
+        request, body, gres_types=cluster.behaviour.gres_types, complaints=complaints
+    )
 
 
 def _update_rest(
@@ -128,7 +107,9 @@ def _update_rest(
         cluster.set_limit(job, limit.value, now)
     priority = read_number(body, "priority", complaints, "#/")
     if priority.value is not None:
-        job.priority = priority.value
+        cluster.set_priority(job, priority.value)
+    if body.get("nice") is not None:
+        cluster.set_nice(job, int(body["nice"]))
     if "hold" in body:
         cluster.hold(job, bool(body["hold"]))
 

@@ -108,6 +108,8 @@ def read(
     request.texts = {
         name: text for name in KEPT_TEXTS if (text := read_text(body, name, complaints, at))
     }
+    request.nice = int(body.get("nice") or 0)
+    request.directory = read_text(body, "current_working_directory", complaints, at) or "/tmp"
     limit = read_number(body, "time_limit", complaints, at)
     request.time_limit_min = limit.value
     priority = read_number(body, "priority", complaints, at)
@@ -122,7 +124,7 @@ def read(
         request.required, request.excluded = node_names(required), node_names(excluded)
         request.required_text = hosts.compress(hosts.in_order(request.required))
         request.excluded_text = hosts.compress(hosts.in_order(request.excluded))
-        _refuse_what_is_not_there(body)
+        refuse_what_is_not_there(body)
         finish(request, partitions)
     return Submission(
         request=request,
@@ -213,7 +215,7 @@ def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complai
     return site.users[text]
 
 
-def _refuse_what_is_not_there(body: dict[str, Json]) -> None:
+def refuse_what_is_not_there(body: dict[str, Json]) -> None:
     """This cluster has no reservations and no licenses."""
     if body.get("reservation"):
         raise Refused(INVALID_RESERVATION)

@@ -102,7 +102,7 @@ def test_every_field_is_either_said_or_asks_for_a_new_job(name: str) -> None:
     old = SPEC
     before = getattr(old, name)
     other = not before if isinstance(before, bool) else OTHER_VALUES.get(name, "other")
-    new = replace(old, **{name: other})
+    new = replace(old, **{name: other})  # type: ignore[arg-type]
     assert not describe.updatable(old, new) or describe.changes(old, new) != JobChanges()
 
 

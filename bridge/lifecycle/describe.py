@@ -14,12 +14,6 @@ from typing import Final
 from bridge.model.job import Allocation, JobFacts, JobSpec
 from bridge.slurm import Job, JobChanges, JobDescription, identity
 
-_ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "one_task_per_node")
-"""What a waiting job can't change."""
-_NOT_CLEARED: Final = (
-    "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
-)  # fmt: skip
-"""What can be set, but not given back to Slurm's own default."""
 _ALIKE: Final = {
     "name": "name",
     "comment": "comment",
@@ -85,13 +79,7 @@ def description(spec: JobSpec) -> JobDescription:
 
 def updatable(old: JobSpec, new: JobSpec) -> bool:
     """Whether a waiting job can become `new` and keep its place; else it is submitted anew."""
-    if any(getattr(old, name) != getattr(new, name) for name in _ONLY_ANEW):
-        return False
-    if any(_said(old, name) and not _said(new, name) for name in _NOT_CLEARED):
-        return False
-    if new.max_nodes is None and _rises(old, new) and new.min_nodes != new.tasks:
-        return False
-    return not _memory(old) or bool(_memory(new))
+    return old.can_become(new)
 
 
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
@@ -102,8 +90,10 @@ def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
     changed: dict[str, object] = {}
     for name, field in _ALIKE.items():
         differs = name in _SURELY if old is None else getattr(old, name) != getattr(new, name)
-        if differs or (old is None and name == "time_limit_min" and _said(new, name)):
+        if differs:
             changed[field] = getattr(new, name)
+    if old is None and new.time_limit_min is not None:
+        changed["time_limit_min"] = new.time_limit_min
     if old is None or any(getattr(old, name) != getattr(new, name) for name in _SIZE):
         changed |= _size(old, new)
     if (old is None or _memory(old) != _memory(new)) and _memory(new):
@@ -128,14 +118,9 @@ def _size(old: JobSpec | None, new: JobSpec) -> dict[str, object]:
     }
     if new.max_nodes is not None:
         size["max_nodes"] = new.max_nodes
-    elif old is not None and _rises(old, new):
+    elif old is not None and (new.min_nodes or 1) > old.most_nodes:
         size["max_nodes"] = new.tasks
     return size
-
-
-def _rises(old: JobSpec, new: JobSpec) -> bool:
-    """Whether the fewest nodes are more than Slurm takes for the most."""
-    return (new.min_nodes or 1) > (old.max_nodes or max(old.tasks, old.min_nodes or 1))
 
 
 def _memory(spec: JobSpec) -> dict[str, object]:
@@ -144,10 +129,6 @@ def _memory(spec: JobSpec) -> dict[str, object]:
     if spec.memory_mib_per_cpu is not None:
         return {"memory_per_cpu_mib": spec.memory_mib_per_cpu}
     return {}
-
-
-def _said(spec: JobSpec, name: str) -> bool:
-    return getattr(spec, name) not in ("", None)
 
 
 def facts(job: Job) -> JobFacts:

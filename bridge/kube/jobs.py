@@ -10,6 +10,9 @@ _FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 """The last two come first: the Job controller only ends pods from then on."""
 
 
+_SUCCEEDED = {"Complete": True, "Failed": False}
+
+
 def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
     spec: wire.JobSpecWire = job.get("spec") or {}
@@ -28,6 +31,14 @@ def _row(job: wire.JobWire) -> BatchJob:
         suspended=bool(spec.get("suspend")),
         finished=any(
             one.get("type") in _FINISHED and one.get("status") == "True" for one in conditions
+        ),
+        succeeded=next(
+            (
+                _SUCCEEDED[kind]
+                for one in conditions
+                if (kind := one.get("type", "")) in _SUCCEEDED and one.get("status") == "True"
+            ),
+            None,
         ),
         deleting=bool(meta.get("deletionTimestamp")),
         active_deadline_s=spec.get("activeDeadlineSeconds"),

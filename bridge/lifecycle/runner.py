@@ -24,6 +24,7 @@ from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool
+from bridge.lifecycle.standing import standing
 from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
@@ -35,6 +36,7 @@ from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
 from bridge.workloads import jobspec
+from bridge.workloads.dependencies import Standing
 
 log = structlog.get_logger(__name__)
 
@@ -370,7 +372,24 @@ class Runner:
             partitions=self._side.partitions,
             nodes=self._side.nodes,
             where=self._whereabouts.of(gang.shape, avoided),
+            resolve=self._standing,
         )
+
+    def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
+        """How a workload stands that some gang depends on."""
+        return standing(
+            namespace,
+            kind,
+            name,
+            owners=self.cluster.jobs.values(),
+            pods=self.cluster.pods.values(),
+            job_of=self._job_of,
+        )
+
+    def _job_of(self, pod: PodUid) -> SlurmJobId | None:
+        gang_id = self.cluster.gang_of(pod)
+        machine = self.machines.get(gang_id) if gang_id is not None else None
+        return None if machine is None else machine.job_id
 
     def _describe(self, machine: GangMachine, instruction: do.DescribeJob) -> None:
         try:

@@ -29,9 +29,12 @@ class Waits(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a workload stands: its Slurm jobs that have not ended, and once it is over, how."""
+    """How a workload stands: the Slurm jobs of its pods that have not ended, and once it is over,
+    how (None: not over, or its kind doesn't tell).
+    """
 
     jobs: tuple[SlurmJobId, ...] = ()
+    over: bool = False
     succeeded: bool | None = None
 
 
@@ -82,12 +85,12 @@ def _of_workload(wish: Dependency, namespace: str, resolve: Resolve) -> list[str
     what = f"{wish.target} in namespace {namespace}"
     if standing is None:
         raise _waits(f"{what} does not exist (yet)")
-    if standing.succeeded is not None:
-        if wish.condition == ("afternotok" if standing.succeeded else "afterok"):
-            how = "has succeeded" if standing.succeeded else "has failed"
+    if standing.over:
+        if not _came_true(wish.condition, standing.succeeded):
+            how = {True: "succeeded", False: "failed", None: "ended, how isn't known"}
             raise BadInput(
-                f"annotation {KEY}: {what} {how}, so {wish.condition} can't come true; take the "
-                "annotation away, or make the workload anew",
+                f"annotation {KEY}: {what} has {how[standing.succeeded]}, so {wish.condition} "
+                "can't come true; take the annotation away, or make the workload anew",
                 field=_FIELD,
             )
         return []
@@ -96,6 +99,11 @@ def _of_workload(wish: Dependency, namespace: str, resolve: Resolve) -> list[str
     if not standing.jobs:
         raise _waits(f"{what} has no Slurm job yet")
     return [str(job_id) for job_id in standing.jobs]
+
+
+def _came_true(condition: str, succeeded: bool | None) -> bool:
+    wanted = {"afterok": True, "afternotok": False}
+    return condition not in wanted or succeeded is wanted[condition]
 
 
 def _waits(why: str) -> Waits:

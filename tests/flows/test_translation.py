@@ -2,7 +2,7 @@
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.arena import NAMESPACE, Arena, Nodes
+from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
 from tests.flows.conftest import Begin
 
 
@@ -34,3 +34,21 @@ def test_a_pods_parameters_stand_in_its_job(arena: Arena, begin: Begin) -> None:
     assert job["comment"] == f"Pod/{NAMESPACE}/web of Kubernetes"
     assert job["features"].startswith("class-")
     assert "elsewhere" not in job["features"]
+
+
+def test_a_pod_waits_until_the_job_that_it_depends_on_has_succeeded(
+    arena: Arena, begin: Begin
+) -> None:
+    """Out of the queue, as a placeholder's end in Slurm doesn't tell; told so on the pod."""
+    begin(Nodes(count=1))
+    key = f"{names.JOB_PREFIX}dependency"
+    arena.create(manifests.pod("after", NAMESPACE, annotations={key: "afterok:job/first"}))
+
+    words = "job/first in namespace"
+    arena.wait_pod(
+        "after", words, lambda pod: words in (condition(pod) or {"message": ""})["message"]
+    )
+    arena.create(manifests.job("first", NAMESPACE, run_s=0.5))
+    arena.wait_bound("after", seconds=60)
+    first = arena.kubernetes.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/first")
+    assert first["status"]["succeeded"] == 1

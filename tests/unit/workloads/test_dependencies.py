@@ -53,10 +53,10 @@ RUNNING = Standing(jobs=(SlurmJobId(12), SlurmJobId(13)))
         ("afterany:job/a", RUNNING, "afterany:12:13"),
         ("after:job/a,afterany:7", RUNNING, "after:12:13,afterany:7"),
         ("afterany:7,afterany:job/a", RUNNING, "afterany:7:12:13"),
-        ("afterok:job/a", Standing(succeeded=True), ""),
-        ("afternotok:job/a", Standing(succeeded=False), ""),
-        ("afterany:job/a,afterok:7", Standing(succeeded=False), "afterok:7"),
-        ("after:job/a", Standing(succeeded=True), ""),
+        ("afterok:job/a", Standing(over=True, succeeded=True), ""),
+        ("afternotok:job/a", Standing(over=True, succeeded=False), ""),
+        ("afterany:job/a,afterok:7", Standing(over=True, succeeded=False), "afterok:7"),
+        ("after:job/a", Standing(over=True, succeeded=True), ""),
     ],
 )
 def test_what_is_left_to_wait_for_is_said_in_slurms_form(
@@ -84,10 +84,11 @@ def test_a_gang_is_kept_out_of_the_queue_until_it_can_be_told(
 
 
 @pytest.mark.parametrize(
-    ("text", "succeeded"), [("afterok:job/a", False), ("afternotok:job/a", True)]
+    ("text", "succeeded"),
+    [("afterok:job/a", False), ("afternotok:job/a", True), ("afterok:jobset/a", None)],
 )
-def test_what_can_never_come_true_is_said(text: str, succeeded: bool) -> None:
+def test_what_can_never_come_true_is_said(text: str, succeeded: bool | None) -> None:
     """And is no waiting."""
     with pytest.raises(BadInput, match="can't come true") as refusal:
-        said(text, Standing(succeeded=succeeded))
+        said(text, Standing(over=True, succeeded=succeeded))
     assert not isinstance(refusal.value, dependencies.Waits)

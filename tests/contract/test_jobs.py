@@ -18,11 +18,13 @@ from bridge.slurm import (
     JobNotFound,
     ServerTooOld,
     SlurmError,
+    Unavailable,
+    errno,
     hostlist,
     identity,
     timelimit,
 )
-from tests.contract.ground import PARTITION, Ground, a_job, class_of, running
+from tests.contract.ground import PARTITION, Ground, a_job, class_of, running, until
 
 
 async def test_a_gang_gets_what_it_asked_for(ground: Ground) -> None:
@@ -276,7 +278,7 @@ async def test_a_waiting_job_changes_its_size(
 async def test_a_waiting_job_changes_what_it_is(
     ground: Ground, before: dict[str, Any], after: dict[str, Any], field: str, shown: object
 ) -> None:
-    """Its words, its rank, its time."""
+    """Its words, its rank, its time; its partition once Slurm isn't planning with it."""
     client = ground.client
     async with ground.nodes(1) as nodes:
         blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
@@ -285,7 +287,16 @@ async def test_a_waiting_job_changes_what_it_is(
         new = replace(old, **after)
         job_id = await client.submit(describe.description(old), recover=False)
         assert describe.updatable(old, new)
-        await client.update_job(job_id, describe.changes(old, new))
+
+        async def changed() -> bool:
+            try:
+                await client.update_job(job_id, describe.changes(old, new))
+            except Unavailable as error:
+                assert error.number == errno.TRY_AGAIN  # noqa: PT017 — any other is a fault
+                return False
+            return True
+
+        await until(changed, "job changed")
         said = (await client.get_job(job_id)).raw[field]
         if isinstance(said, dict):
             said = said["number"] if said["set"] else None

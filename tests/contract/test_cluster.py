@@ -41,7 +41,7 @@ async def test_licenses(client: SlurmClient) -> None:
     assert found["matlab"].free == found["matlab"].total - found["matlab"].used
 
 
-@pytest.mark.only_real("the emulator has no slurm.conf")
+@pytest.mark.only_real("of slurm.conf the emulator has GresTypes alone")
 async def test_configuration(client: SlurmClient, version: str) -> None:
     """slurm.conf under Slurm's own names; a version without it is told to be too old."""
     if version == "v0.0.44":

@@ -42,6 +42,7 @@ from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.runner import Runner
 from bridge.lifecycle.states import Tuning
 from bridge.model import quantity
+from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.namespace import Namespace
 from bridge.model.node import Node
@@ -169,7 +170,12 @@ class App:
                 default_memory_mib=-(-quantity.whole(settings.defaults.memory) // (1 << 20)),
                 exclusive=settings.defaults.exclusive,
                 mcs_label=settings.mcs_label,
-                resource_map=settings.resource_map,
+                resource_map=ResourceMap(settings.resource_map),
+                gpu_type_label=settings.nodes.gpu_type_label,
+                priority_classes={
+                    name: jobspec.Precedence(one.partition, one.qos, one.nice or None)
+                    for name, one in settings.priority_classes.items()
+                },
             ),
             limits=tasks.Limits(
                 riding=settings.gangs.ride_along_waste, maximum=settings.gangs.maximum_waste
@@ -197,7 +203,7 @@ class App:
                 cpu_headroom_milli=settings.nodes.cpu_headroom_milli,
                 memory_headroom_mib=settings.nodes.memory_headroom_mib,
                 gpu_type_label=settings.nodes.gpu_type_label,
-                resource_map=settings.resource_map,
+                resource_map=ResourceMap(settings.resource_map),
             ),
             scheduler_name=settings.scheduler_name,
             interval_s=settings.nodes.interval_s,

@@ -184,6 +184,18 @@ class GangSettings(Section):
     admission that refuses them) gives them back, in seconds."""
 
 
+class PriorityClassSettings(Section):
+    """What a PriorityClass of Kubernetes is to Slurm; the pods' own annotations go before it."""
+
+    partition: str = ""
+    """Partition; "" leaves it to `partition`."""
+    qos: str = ""
+    """QOS; "" leaves it to Slurm."""
+    nice: int = Field(default=0, ge=-2147483645, le=2147483645)
+    """Taken off the priority that Slurm computes; below zero it is added, which Slurm lets
+    operators do."""
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -213,12 +225,19 @@ class Settings(Section):
     resource_map: dict[str, str] = Field(
         default={
             "nvidia.com/gpu": "gpu",
+            "nvidia.com/mig-*": "gpu:*",
             "amd.com/gpu": "gpu",
+            "aws.amazon.com/neuron": "neuron",
+            "aws.amazon.com/neuroncore": "neuroncore",
             "vpc.amazonaws.com/efa": "efa",
         }
     )
-    """Kubernetes extended resource → Slurm GRES name; given, it replaces the whole default.
-    Resources that are not named are counted by the bridge alone."""
+    """Kubernetes extended resource → Slurm GRES, `name` or `name:type`; a `*` at the key's end
+    stands for the rest, also in the value. Given, it replaces the whole default. Resources that
+    are not named, or whose name is not among Slurm's GresTypes, are counted by the bridge alone."""
+    priority_classes: dict[str, PriorityClassSettings] = Field(default={})
+    """Kubernetes PriorityClass, by its name → what its pods' jobs are in Slurm. Classes that are
+    not named mean nothing to Slurm."""
     condition_interval_s: float = Field(default=10.0, gt=0)
     """A waiting pod's `Allocated` condition is written at most once in this time, in seconds."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
@@ -228,12 +247,30 @@ class Settings(Section):
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
     """One JSON object a line, or text for a terminal."""
 
+    @field_validator("resource_map")
+    @classmethod
+    def _are_gres(cls, value: dict[str, str]) -> dict[str, str]:
+        for resource, gres in value.items():
+            _check_gres(resource, gres)
+        return value
+
     @field_validator("managed_namespace_selector")
     @classmethod
     def _is_label_selector(cls, value: dict[str, object] | None) -> dict[str, object] | None:
         if value is not None:
             _check_label_selector(value)
         return value
+
+
+def _check_gres(resource: str, gres: str) -> None:
+    if "*" in resource[:-1]:
+        raise ValueError(f"{resource}: a * stands at the end, for the rest of the name")
+    form = r"[a-z][a-z0-9_]*(:[A-Za-z0-9_.\-*]+)?"
+    if not re.fullmatch(form, gres) or gres.count("*") > resource.count("*"):
+        raise ValueError(
+            f"{resource}: {gres!r} is no GRES; write name or name:type, with * only for what the "
+            "key's * stands for"
+        )
 
 
 def _check_block_sizes(name: str, sizes: tuple[int, ...]) -> None:

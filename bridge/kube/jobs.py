@@ -1,5 +1,7 @@
 """batch/v1 Job → row."""
 
+from dataclasses import replace
+
 from bridge.kube import decode, metadata, templates, wire
 from bridge.model.owner import BatchJob
 
@@ -8,20 +10,22 @@ PATH = "/apis/batch/v1/jobs"
 
 _FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 """The last two come first: the Job controller only ends pods from then on."""
+_SUCCEEDED = {"Complete": True, "Failed": False}
 
 
 def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
     conditions = (job.get("status") or {}).get("conditions") or ()
-    finished = any(
-        one.get("type") in _FINISHED and one.get("status") == "True" for one in conditions
+    true = [one.get("type", "") for one in conditions if one.get("status") == "True"]
+    row = of(job.get("spec") or {}, meta)
+    return replace(
+        row,
+        finished=any(kind in _FINISHED for kind in true),
+        succeeded=next((_SUCCEEDED[kind] for kind in true if kind in _SUCCEEDED), None),
     )
-    return of(job.get("spec") or {}, meta, finished=finished)
 
 
-def of(
-    spec: wire.JobSpecWire, meta: wire.Meta, *, finished: bool = False, at: str = "spec"
-) -> BatchJob:
+def of(spec: wire.JobSpecWire, meta: wire.Meta, *, at: str = "spec") -> BatchJob:
     """The row of a Job with this spec, or of a template of Jobs; `at` is the spec's path.
 
     Raises BadInput with the offending field.
@@ -35,7 +39,6 @@ def of(
         completions=completions,
         indexed=spec.get("completionMode") == "Indexed",
         suspended=bool(spec.get("suspend")),
-        finished=finished,
         active_deadline_s=spec.get("activeDeadlineSeconds"),
         template=templates.row(
             spec.get("template") or {}, namespace=meta.get("namespace", ""), at=f"{at}.template"

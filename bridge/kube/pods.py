@@ -51,6 +51,7 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         unschedulable=_unschedulable(status) if not node_name else "",
         grace_s=30 if grace_s is None else grace_s,
         active_deadline_s=spec.get("activeDeadlineSeconds"),
+        priority_class=sys.intern(spec.get("priorityClassName") or ""),
         subdomain=sys.intern(spec.get("subdomain") or ""),
         pod_group=sys.intern((spec.get("schedulingGroup") or {}).get("podGroupName") or ""),
         volume_claims=_volume_claims(meta, spec),

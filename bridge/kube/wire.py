@@ -183,6 +183,7 @@ class PodSpec(TypedDict, total=False):
     schedulingGates: list[Named] | None
     terminationGracePeriodSeconds: int | None
     activeDeadlineSeconds: int | None
+    priorityClassName: str | None
     subdomain: str | None
     schedulingGroup: SchedulingGroup | None
     volumes: list[Volume] | None

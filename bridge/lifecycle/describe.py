@@ -1,15 +1,51 @@
-"""Between our words and Slurm's: JobSpec → job description, Slurm's job → JobFacts."""
+"""Between our words and Slurm's: JobSpec → job description, Slurm's job → JobFacts.
+
+What Slurm 26.05 lets change on a waiting external job, as seen there (tests/contract):
+- Tasks, CPUs and nodes only together: after a change of `tasks` or `cpus_per_task` alone slurmctld
+  keeps the old count of CPUs, and the job waits for "Resources" for ever. A rise of the fewest
+  nodes beyond the old tasks is refused (2006) unless the most are said too; but a job that was told
+  its most nodes is spread over as many as it can get, and there is no way back.
+- A refused change may have been made in part. So what is sent is whole, and checked before.
+- `shared: ["none"]` is taken without effect, `mcs_label` too, other users are refused (2010).
+"""
 
 from dataclasses import replace
+from typing import Final
 
 from bridge.model.job import Allocation, JobFacts, JobSpec
 from bridge.slurm import Job, JobChanges, JobDescription, identity
+
+_ALIKE: Final = {
+    "name": "name",
+    "comment": "comment",
+    "partition": "partition",
+    "account": "account",
+    "qos": "qos",
+    "reservation": "reservation",
+    "licenses": "licenses",
+    "wckey": "wckey",
+    "dependency": "dependency",
+    "constraints": "constraints",
+    "excluded_nodes": "excluded_nodes",
+    "required_nodes": "required_nodes",
+    "gres_per_task": "tres_per_task",
+    "tres_per_node": "tres_per_node",
+    "time_limit_min": "time_limit_min",
+}
+"""Fields of a JobSpec and those of a change, whose "" and () clear."""
+_SIZE: Final = ("tasks", "cpus_per_task", "min_nodes", "max_nodes")
+_SURELY: Final = ("constraints", "excluded_nodes", "required_nodes", "gres_per_task",
+                  "tres_per_node")  # fmt: skip
+"""What is said to a job of which it isn't known what was said before."""
+_COMPUTED_PRIORITY: Final = 0xFFFFFFFF
+"""Slurm's INFINITE: as a priority, the one that it computes."""
 
 
 def description(spec: JobSpec) -> JobDescription:
     """The placeholder job for `spec`: it holds resources and runs nothing."""
     return JobDescription(
         name=spec.name,
+        working_directory=spec.working_directory,
         partition=spec.partition,
         tasks=spec.tasks,
         cpus_per_task=spec.cpus_per_task,
@@ -33,11 +69,18 @@ def description(spec: JobSpec) -> JobDescription:
         licenses=spec.licenses or None,
         wckey=spec.wckey or None,
         mcs_label=spec.mcs_label or None,
+        dependency=spec.dependency or None,
         priority=spec.priority,
+        nice=spec.nice,
         time_limit_min=spec.time_limit_min,
         user_id=spec.user or None,
         group_id=spec.group or None,
     )
+
+
+def updatable(old: JobSpec, new: JobSpec) -> bool:
+    """Whether a waiting job can become `new` and keep its place; else it is submitted anew."""
+    return old.can_become(new)
 
 
 def component(spec: JobSpec) -> JobDescription:
@@ -46,21 +89,52 @@ def component(spec: JobSpec) -> JobDescription:
 
 
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
-    """What a waiting job needs to become `new`; with `old` unknown, all that may be changed."""
+    """What a waiting job needs to become `new`, which must be `updatable`.
+
+    With `old` unknown (after a restart): all that decides where, when and how large.
+    """
     changed: dict[str, object] = {}
-    if old is None or old.constraints != new.constraints:
-        changed["constraints"] = new.constraints
-    if old is None or old.excluded_nodes != new.excluded_nodes:
-        changed["excluded_nodes"] = new.excluded_nodes
+    for name, field in _ALIKE.items():
+        differs = name in _SURELY if old is None else getattr(old, name) != getattr(new, name)
+        if differs:
+            changed[field] = getattr(new, name)
+    if old is None and new.time_limit_min is not None:
+        changed["time_limit_min"] = new.time_limit_min
+    if old is None or any(getattr(old, name) != getattr(new, name) for name in _SIZE):
+        changed |= _size(old, new)
+    if (old is None or _memory(old) != _memory(new)) and _memory(new):
+        changed |= _memory(new)
     if new.priority is not None and (old is None or old.priority != new.priority):
         changed["priority"] = new.priority
-    if new.time_limit_min is not None and (old is None or old.time_limit_min != new.time_limit_min):
-        changed["time_limit_min"] = new.time_limit_min
-    if old is not None and old.partition != new.partition:
-        changed["partition"] = new.partition
-    if old is not None and old.qos != new.qos:
-        changed["qos"] = new.qos
+    if old is not None and old.priority is not None and new.priority is None:
+        changed["priority"] = _COMPUTED_PRIORITY
+    known_nice = old.nice or 0 if old is not None else 0
+    if known_nice != (new.nice or 0):
+        changed["nice"] = new.nice or 0
     return JobChanges(**changed)  # type: ignore[arg-type]
+
+
+def _size(old: JobSpec | None, new: JobSpec) -> dict[str, object]:
+    """Tasks, CPUs and nodes, as a submit counts what it isn't told."""
+    size: dict[str, object] = {
+        "tasks": new.tasks,
+        "cpus_per_task": new.cpus_per_task,
+        "min_cpus": new.tasks * new.cpus_per_task,
+        "min_nodes": new.min_nodes or 1,
+    }
+    if new.max_nodes is not None:
+        size["max_nodes"] = new.max_nodes
+    elif old is not None and (new.min_nodes or 1) > old.most_nodes:
+        size["max_nodes"] = new.tasks
+    return size
+
+
+def _memory(spec: JobSpec) -> dict[str, object]:
+    if spec.memory_mib_per_node is not None:
+        return {"memory_per_node_mib": spec.memory_mib_per_node}
+    if spec.memory_mib_per_cpu is not None:
+        return {"memory_per_cpu_mib": spec.memory_mib_per_cpu}
+    return {}
 
 
 def facts(job: Job) -> JobFacts:

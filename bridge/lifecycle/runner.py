@@ -26,6 +26,7 @@ from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool
 from bridge.lifecycle.specs import Specs
+from bridge.lifecycle.standing import standing
 from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
@@ -37,6 +38,7 @@ from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
 from bridge.workloads import jobspec, membership, tasks
+from bridge.workloads.dependencies import Standing
 
 log = structlog.get_logger(__name__)
 
@@ -102,13 +104,16 @@ class Runner:
             handle=self._handle,
             touch=self.touch,
         )
-        self._whereabouts = Whereabouts(cluster=cluster, slurm_side=slurm_side)
+        self._whereabouts = Whereabouts(
+            cluster=cluster, slurm_side=slurm_side, resource_map=rules.resource_map
+        )
         self._specs = Specs(
             cluster_uid=cluster_uid,
             whereabouts=self._whereabouts,
             slurm_side=slurm_side,
             rules=rules,
             limits=limits,
+            resolve=self._standing,
         )
         self._het = HetJobs()
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
@@ -409,6 +414,22 @@ class Runner:
         avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
         return self._specs.of(gang, generation, avoided)
 
+    def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
+        """How a workload stands that some gang depends on."""
+        return standing(
+            namespace,
+            kind,
+            name,
+            owners=self.cluster.owners,
+            pods=self.cluster.pods.values(),
+            job_of=self._job_of,
+        )
+
+    def _job_of(self, pod: PodUid) -> SlurmJobId | None:
+        gang_id = self.cluster.gang_of(pod)
+        machine = self.machines.get(gang_id) if gang_id is not None else None
+        return None if machine is None else machine.job_id
+
     def _describe(self, machine: GangMachine, instruction: do.DescribeJob) -> None:
         try:
             spec = self._spec(instruction.gang, instruction.generation)
@@ -477,7 +498,7 @@ class Runner:
             instruction.allocation,
             instruction.gang,
             by_slurm_name=self.cluster.by_slurm_name,
-            resource_map=self._rules.resource_map,
+            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
             taken=instruction.taken,
             shapes=instruction.gang.shapes if instruction.gang.parts else None,
             holding=frozenset(

@@ -9,7 +9,7 @@ from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import jobspec, tasks
+from bridge.workloads import dependencies, jobspec, tasks
 
 
 class Specs:
@@ -23,12 +23,14 @@ class Specs:
         slurm_side: SlurmSide,
         rules: jobspec.Rules,
         limits: tasks.Limits,
+        resolve: dependencies.Resolve,
     ) -> None:
         self._cluster_uid = cluster_uid
         self._whereabouts = whereabouts
         self._side = slurm_side
         self._rules = rules
         self._limits = limits
+        self._resolve = resolve
 
     def of(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
         """The gang's job, of several components where its pods can't be one job's tasks.
@@ -43,6 +45,8 @@ class Specs:
                 identity=identity,
                 rules=self._rules,
                 partitions=self._side.partitions,
+                nodes=self._side.nodes,
+                resolve=self._resolve,
                 where=self._whereabouts.of(part.shape, avoided),
             )
             for part in plan.components
@@ -57,7 +61,7 @@ class Specs:
         return tasks.plan(
             gang,
             limits=self._limits,
-            counted=frozenset(self._rules.resource_map),
+            counted=self._rules.resource_map.within(self._side.nodes.gres_names),
             alone=self._alone(gang),
             can_run=self._can_run,
         )

@@ -2,8 +2,10 @@
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
+from bridge.placement import uncounted
 from bridge.placement.classes import class_of, classes, feasible_classes
 from bridge.placement.density import densest
 from bridge.placement.predicates import feasible
@@ -16,10 +18,13 @@ from bridge.workloads import jobspec
 class Whereabouts:
     """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
 
-    def __init__(self, *, cluster: Cluster, slurm_side: SlurmSide) -> None:
+    def __init__(
+        self, *, cluster: Cluster, slurm_side: SlurmSide, resource_map: ResourceMap
+    ) -> None:
         self._cluster = cluster
         self._side = slurm_side
-        self._valid_for: tuple[object, object, frozenset[str]] = (None, None, frozenset())
+        self._map = resource_map
+        self._valid_for: tuple[object, ...] = ()
         self._known: dict[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = {}
 
     def of(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
@@ -44,13 +49,10 @@ class Whereabouts:
     def _forget_if_changed(self, snapshot: Snapshot) -> None:
         # Their memories live as long as they do, and pin none of their arrays.
         layout, capacity = snapshot.layout.memory, snapshot.capacity.memory
-        known_layout, known_capacity, features = self._valid_for
-        if (
-            layout is not known_layout
-            or capacity is not known_capacity
-            or features != self._side.features
-        ):
-            self._valid_for = (layout, capacity, self._side.features)
+        side = (self._side.features, self._side.nodes.gres_names)
+        known = self._valid_for
+        if known[2:] != side or known[0] is not layout or known[1] is not capacity:
+            self._valid_for = (layout, capacity, *side)
             self._known.clear()
 
     def has_room(self, shape: PodShape, size: int) -> bool:
@@ -83,6 +85,11 @@ class Whereabouts:
                 wanted.add(name)
                 left_out |= set(members[name]) - set(named)
             required = ()
+        counted = self._map.within(self._side.nodes.gres_names)
+        wanted_now, unfit = uncounted.able(
+            snapshot, shape, wanted, counted=lambda resource: resource in counted
+        )
+        wanted, left_out = set(wanted_now), left_out | set(unfit)
         known = sorted(wanted & self._side.features)
         if not known and not required:
             raise BadInput(

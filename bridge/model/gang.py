@@ -7,6 +7,24 @@ from bridge.model.scheduling import PodShape
 
 
 @dataclass(frozen=True, slots=True)
+class Dependency:
+    """One thing that must have happened before the gang may start.
+
+    `condition` is Slurm's word (after, afterany, afterok, afternotok, singleton); `target` is a
+    Slurm job id (after: also "123+10", minutes after its start), or kind/name of a workload in
+    the gang's namespace, the kind in lower case; "" with singleton.
+    """
+
+    condition: str
+    target: str = ""
+
+    @property
+    def workload(self) -> bool:
+        """Whether it names something of Kubernetes."""
+        return "/" in self.target
+
+
+@dataclass(frozen=True, slots=True)
 class JobParameters:
     """The user's own wishes, from `slurmjob.slinky.slurm.net/*`, parsed and checked.
 
@@ -15,6 +33,7 @@ class JobParameters:
 
     account: str = ""
     constraints: str = ""
+    dependency: tuple["Dependency", ...] = ()
     cpu_per_task: int | None = None
     exclusive: bool | None = None
     gres: str = ""
@@ -66,6 +85,10 @@ class Gang:
     size: int
     shape: PodShape
     parameters: JobParameters = JobParameters()
+    priority_class: str = ""
+    """spec.priorityClassName of its pods."""
+    long_lived: bool = False
+    """Its pods serve until somebody ends them (Deployment, StatefulSet, LeaderWorkerSet …)."""
     parts: tuple[Part, ...] = ()
     """Empty where all slots have one shape."""
     staged: bool = False

@@ -57,6 +57,8 @@ class BatchJob(Owner):
     """None: a work queue, done when one pod succeeds and all have ended."""
     indexed: bool = False
     active_deadline_s: int | None = None
+    succeeded: bool | None = None
+    """How it ended; None until then."""
     template: PodTemplate = PodTemplate()
 
 

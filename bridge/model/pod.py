@@ -67,6 +67,8 @@ class Pod:
     """kube-scheduler's words while it finds no way onto any node it may use (PodScheduled)."""
     grace_s: int = 30
     active_deadline_s: int | None = None
+    priority_class: str = ""
+    """spec.priorityClassName."""
     subdomain: str = ""
     pod_group: str = ""
     """spec.schedulingGroup.podGroupName: the built-in PodGroup it belongs to."""

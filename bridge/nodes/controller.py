@@ -25,7 +25,7 @@ from bridge.placement.classes import classes
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads.jobspec import PartitionFacts
+from bridge.workloads.facts import NodeFacts, NodeKind, PartitionFacts
 
 log = structlog.get_logger(__name__)
 
@@ -97,7 +97,9 @@ class NodeController:
     async def reconcile(self) -> bool:
         """One pass. True when something was done that a further pass must look at."""
         slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
-        self._learn(slurm_nodes.values(), await self._client.list_partitions())
+        self._learn(
+            slurm_nodes.values(), await self._client.list_partitions(), await self._gres_names()
+        )
         snapshot = self._cluster.table.snapshot()
         class_of = {name: key for key, members in classes(snapshot).items() for name in members}
         actions = planning.plan(
@@ -121,8 +123,19 @@ class NodeController:
         told_slurm = planning.Register | planning.Delete | planning.SetFeatures
         return any(isinstance(action, told_slurm) for action in actions)
 
+    async def _gres_names(self) -> frozenset[str] | None:
+        """Slurm's GresTypes; None where it doesn't tell."""
+        try:
+            configuration = await self._client.configuration()
+        except slurm.ServerTooOld:
+            return None
+        return frozenset(configuration.get("GresTypes") or ())
+
     def _learn(
-        self, nodes: Collection[slurm.SlurmNode], partitions: Iterable[slurm.Partition]
+        self,
+        nodes: Collection[slurm.SlurmNode],
+        partitions: Iterable[slurm.Partition],
+        gres_names: frozenset[str] | None,
     ) -> None:
         """What waiting gangs depend on; they are told of changes.
 
@@ -140,10 +153,12 @@ class NodeController:
                 if part.def_mem_per_cpu_mib or part.def_mem_per_node_mib
             ),
             known=frozenset(part.name for part in partitions),
+            max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
         )
-        before = (self._side.features, self._side.partitions, self._registered)
-        news = (features, facts, registered) != before
-        self._side.features, self._side.partitions = features, facts
+        kinds = NodeFacts(_kinds(nodes), gres_names)
+        before = (self._side.features, self._side.partitions, self._side.nodes, self._registered)
+        news = (features, facts, kinds, registered) != before
+        self._side.features, self._side.partitions, self._side.nodes = features, facts, kinds
         self._registered = registered
         tier_of = {part.name: part.tier for part in partitions}
         self._side.node_weights = {node.name: node.weight for node in nodes}
@@ -203,3 +218,15 @@ class NodeController:
             note=message,
             action="Register",
         )
+
+
+def _kinds(nodes: Iterable[slurm.SlurmNode]) -> tuple[NodeKind, ...]:
+    """Nodes that jobs can't tell apart, in an order that stays the same."""
+    found = {
+        NodeKind(
+            frozenset((*node.features, *node.active_features)),
+            frozenset((item.name, item.type) for item in node.gres if item.count),
+        )
+        for node in nodes
+    }
+    return tuple(sorted(found, key=lambda kind: (sorted(kind.features), sorted(kind.devices))))

@@ -6,19 +6,19 @@
 - What pods of others use (DaemonSets above all) is not Slurm's to give.
 """
 
-import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import devices
 from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.slurm import NodeDefinition
 
 _MIB = 1 << 20
-_MODEL = re.compile(r"^(gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi\d+\w*)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,23 +74,15 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
 
 
 def gres_of(node: Node, rules: Rules) -> tuple[Gres, ...]:
-    """Its devices under Slurm's names; GPUs with the type that their label tells."""
-    found = []
+    """Its devices under Slurm's names; GPUs of no type of their own get that of their label."""
+    found: Counter[tuple[str, str]] = Counter()
     for resource, count in node.allocatable.extended:
-        name = rules.resource_map.get(resource)
-        if name is not None and count > 0:
-            kind = gpu_type(node.labels.get(rules.gpu_type_label, "")) if name == "gpu" else ""
-            found.append(Gres(name, kind, count))
-    return tuple(found)
-
-
-def gpu_type(product: str) -> str:
-    """`NVIDIA-H100-80GB-HBM3` → `h100`; a product we do not know keeps its whole name."""
-    words = [word for word in re.split(r"[^a-z0-9]+", product.lower()) if word]
-    for word in words:
-        if _MODEL.match(word):
-            return word
-    return "_".join(words)
+        name, kind = devices.split(rules.resource_map.get(resource, ""))
+        if name == "gpu" and not kind:
+            kind = devices.gpu_type(node.labels.get(rules.gpu_type_label, ""))
+        if name and count > 0:
+            found[name, kind] += count
+    return tuple(Gres(name, kind, count) for (name, kind), count in found.items())
 
 
 def topology_of(node: Node, root: str) -> str:

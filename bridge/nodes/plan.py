@@ -5,12 +5,15 @@ nothing else is ever drained or deleted. CPUs, memory and devices of a registere
 changed in Slurm, so such a node is drained and made anew when idle.
 """
 
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import devices
 from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
@@ -144,13 +147,22 @@ def _keep(
 
 
 def _lost(known: SlurmNode, wanted: NodeDefinition) -> bool:
-    """Whether Slurm would give more than there is. Types are left out: Slurm may spell them so."""
-    has = {item.name: item.count for item in wanted.gres}
+    """Whether Slurm would give more than there is."""
+    has = _devices(wanted.gres)
     return (
         known.cpus > wanted.cpus
         or known.memory_mib > wanted.memory_mib
-        or any(item.count > has.get(item.name, 0) for item in known.gres)
+        or any(count > has[device] for device, count in _devices(known.gres).items())
     )
+
+
+def _devices(gres: Iterable[Gres]) -> Counter[tuple[str, str]]:
+    """Counts by name, of slices also by type. The type of whole GPUs is left out: it comes from a
+    label, and nodes whose label is away for a moment must not all be drained."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for item in gres:
+        counts[item.name, item.type if devices.is_slice(item.type) else ""] += item.count
+    return counts
 
 
 def _retire(known: SlurmNode, why: str) -> list[Action]:

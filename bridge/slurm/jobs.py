@@ -123,6 +123,9 @@ class JobFields:
     tasks: int | None = None
     tasks_per_node: int | None = None
     cpus_per_task: int | None = None
+    min_cpus: int | None = None
+    """Of the whole job. Slurm computes it from tasks and CPUs a task when a job is submitted, and
+    never again: an update of those must say it too, else the job waits for ever."""
     memory_per_cpu_mib: int | None = None
     memory_per_node_mib: int | None = None
     tres_per_task: str | None = None

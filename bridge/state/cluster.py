@@ -127,6 +127,11 @@ class Cluster:
 
     # -- owners --------------------------------------------------------------------------------
 
+    @property
+    def owners(self) -> Collection[Owner]:
+        """All that are known."""
+        return self._owners.all
+
     def upsert_owner(self, owner: Owner) -> set[GangId]:
         """An owner's newest row; pods that waited for it find their gang."""
         found = self._owners.upsert(owner)

@@ -6,7 +6,7 @@ known. A kind that may not be read, or that the API server does not serve, ends 
 reference says (kind and name) is then all that is known of that owner.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model.ids import PodUid
@@ -48,6 +48,11 @@ class Owners:
     def get(self, uid: str) -> Owner | None:
         """The owner's newest row."""
         return self._rows.get(uid)
+
+    @property
+    def all(self) -> Collection[Owner]:
+        """Every row."""
+        return self._rows.values()
 
     def upsert(self, owner: Owner) -> tuple[str, ...]:
         """Take in a row; what was missed till then (`Missing`), () when it says nothing new."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.model.ids import SlurmNodeName
-from bridge.workloads.jobspec import PartitionFacts
+from bridge.workloads.facts import NodeFacts, PartitionFacts
 
 
 @dataclass(slots=True)
@@ -12,6 +12,7 @@ class SlurmSide:
     """Kept by the node controller, read by whoever builds jobs."""
 
     partitions: PartitionFacts = PartitionFacts()
+    nodes: NodeFacts = NodeFacts()
     features: frozenset[str] = frozenset()
     """Every feature that some node has: others are refused in a job's constraints."""
     node_weights: Mapping[SlurmNodeName, int] = field(default_factory=dict)

@@ -14,14 +14,16 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.model import quantity
 from bridge.model.gang import JobParameters
+from bridge.model.job import UNLIMITED
+from bridge.workloads import constraints, dependencies, gres
 
 _MIB = 1 << 20
 _TIME = re.compile(
     r"^(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?"
     r"|(?:(?P<h>\d+):)?(?P<m>\d+)(?::(?P<s>\d+))?)$"
 )
-UNLIMITED_MIN = 0xFFFFFFFF
-"""Slurm's INFINITE, as a time limit in minutes."""
+_LONGEST_MIN = 0xFFFFFFFD
+"""The next two numbers are Slurm's NO_VAL and INFINITE."""
 
 
 def parse(annotations: Mapping[str, str]) -> JobParameters:
@@ -38,10 +40,18 @@ def parse(annotations: Mapping[str, str]) -> JobParameters:
         try:
             parsed[field] = reader(text)
         except BadInput as error:
+            said = str(error).removeprefix(f"annotation {key}: ")
             raise BadInput(
-                f"annotation {key}: {error}", field=f"metadata.annotations[{key}]"
+                f"annotation {key}: {said}", field=f"metadata.annotations[{key}]"
             ) from None
-    return JobParameters(**parsed)  # type: ignore[arg-type]
+    parameters = JobParameters(**parsed)  # type: ignore[arg-type]
+    if (parameters.max_nodes or 2**31) < (parameters.min_nodes or 0):
+        raise BadInput(
+            f"annotation {names.JOB_PREFIX}min-nodes: {parameters.min_nodes} is more than "
+            f"max-nodes, {parameters.max_nodes}; make max-nodes as large or leave it out",
+            field=f"metadata.annotations[{names.JOB_PREFIX}min-nodes]",
+        )
+    return parameters
 
 
 def gang_wish(annotations: Mapping[str, str]) -> bool | None:
@@ -120,10 +130,21 @@ def _exclusive(text: str) -> bool:
     return text.lower() != "false"
 
 
+def _constraints(text: str) -> str:
+    constraints.parse(_text(text))
+    return text
+
+
+def _gres(text: str) -> str:
+    gres.parse(_text(text))
+    return text
+
+
 def _time_limit_min(text: str) -> int:
-    """Slurm's forms (sbatch --time): seconds are rounded up to a minute, as Slurm does."""
+    """Slurm's forms (sbatch --time): seconds are rounded up to a minute, as Slurm does; 0 is no
+    limit."""
     if text.upper() in ("UNLIMITED", "INFINITE"):
-        return UNLIMITED_MIN
+        return UNLIMITED
     match = _TIME.match(text) if text.isascii() else None
     if match is None:
         raise BadInput(
@@ -137,18 +158,19 @@ def _time_limit_min(text: str) -> int:
         seconds = part["h"] * 60 + part["m"]
     else:
         seconds = part["h"] * 3600 + part["m"] * 60 + part["s"]
-    minutes = ceil(seconds / 60)
-    if not 1 <= minutes < UNLIMITED_MIN - 1:
-        raise BadInput(f"{text!r} is no usable time limit; the least is one minute")
-    return minutes
+    minutes = -(-seconds // 60)
+    if minutes > _LONGEST_MIN:
+        raise BadInput(f"{text!r} is longer than Slurm can count; write UNLIMITED")
+    return minutes or UNLIMITED
 
 
 _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "account": ("account", _text),
-    "constraints": ("constraints", _text),
+    "constraints": ("constraints", _constraints),
     "cpu-per-task": ("cpu_per_task", _cpus),
+    "dependency": ("dependency", dependencies.parse),
     "exclusive": ("exclusive", _exclusive),
-    "gres": ("gres", _text),
+    "gres": ("gres", _gres),
     "group-id": ("group_id", _text),
     "job-name": ("job_name", _text),
     "licenses": ("licenses", _text),

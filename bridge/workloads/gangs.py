@@ -19,6 +19,7 @@ from bridge.workloads import annotations, membership
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
+_SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
 
@@ -68,6 +69,8 @@ def gang_of(
         staged=_is_staged(member.holder),
         waves=isinstance(member.holder, BatchJob) and _comes_in_waves(member.holder),
         whole_first=isinstance(member.holder, PodGroup),
+        priority_class=line.pod.priority_class,
+        long_lived=any(owner.kind in _SERVERS for owner in line.owners),
     )
 
 

@@ -2,22 +2,34 @@
 
 The rules and why:
 - CPUs are rounded up once per pod, on the sum over its containers: Slurm counts whole cores.
-- Memory is never rounded down, never 0 and never left out where Slurm would then give the whole
-  node. One task: per node, exact. Several tasks that may share nodes: per CPU, rounded up, since
-  Slurm has no memory per task.
+- Memory, devices, features, dependencies: see the modules of these names.
 - The user's own numbers may raise what the pods need, never lower it.
 - Where pods may run is said by node classes (features), see `bridge.placement.classes`.
+- What a pod says goes before what its PriorityClass is mapped to, and that before the default.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from bridge import names
 from bridge.errors import BadInput
+from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
-from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
+from bridge.workloads import constraints, dependencies, gres, memory
+from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 
-_MIB = 1 << 20
+_PARTITION_KEY = names.JOB_PREFIX + "partition"
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """What a PriorityClass of Kubernetes is to Slurm; "" and None say nothing."""
+
+    partition: str = ""
+    qos: str = ""
+    nice: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,17 +40,9 @@ class Rules:
     default_memory_mib: int
     exclusive: bool = False
     mcs_label: str = ""
-    resource_map: Mapping[str, str] = field(default_factory=dict)
-    """Kubernetes extended resource → Slurm GRES name."""
-
-
-@dataclass(frozen=True, slots=True)
-class PartitionFacts:
-    """What the translation needs to know of Slurm's partitions: who has a memory default."""
-
-    with_memory_default: frozenset[str] = frozenset()
-    known: frozenset[str] = frozenset()
-    """Every partition; empty while Slurm has not told yet."""
+    resource_map: ResourceMap = field(default_factory=lambda: ResourceMap({}))
+    gpu_type_label: str = ""
+    priority_classes: Mapping[str, Precedence] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,128 +64,98 @@ def build(
     rules: Rules,
     partitions: PartitionFacts,
     where: Where,
+    nodes: NodeFacts = NOTHING_TOLD,
+    resolve: dependencies.Resolve = dependencies.nobody,
 ) -> JobSpec:
-    """The job that `gang` needs. Raises BadInput when it can't be said to Slurm."""
+    """The job that `gang` needs.
+
+    Raises BadInput when it can't be said to Slurm, and its subclass dependencies.Waits when it is
+    not to be said yet.
+    """
     wishes = gang.parameters
-    partition = wishes.partition or rules.partition
-    if partitions.known and partition not in partitions.known:
-        raise BadInput(
-            f"Slurm has no partition {partition!r}; it has {_some(partitions.known)}. "
-            "Name one of them in annotation slurmjob.slinky.slurm.net/partition",
-            field="metadata.annotations[slurmjob.slinky.slurm.net/partition]",
-        )
-    requests = gang.shape.requests
-    cpus = max(1, -(-requests.cpu_milli // 1000), wishes.cpu_per_task or 0)
-    per_task, per_node = _gres(gang, rules.resource_map)
+    rank = rules.priority_classes.get(gang.priority_class, Precedence())
+    partition = _partition(wishes.partition or rank.partition or rules.partition, partitions)
     exclusive = rules.exclusive if wishes.exclusive is None else wishes.exclusive
-    spec = JobSpec(
+    cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), wishes.cpu_per_task or 0)
+    fewest = _fewest_nodes(gang, where, alone=exclusive)
+    constraint = constraints.build(where.classes, wishes.constraints, facts=nodes, nodes=gang.size)
+    devices = gres.build(
+        gang.shape,
+        wishes.gres,
+        resource_map=rules.resource_map.within(nodes.gres_names),
+        type_label=rules.gpu_type_label,
+        kinds=[
+            kind for kind in nodes.of(constraint.classes) if constraint.wish.fits(kind.features)
+        ],
+    )
+    size = memory.build(
+        gang,
+        cpus_per_task=cpus,
+        alone=exclusive,
+        partition_default=partition in partitions.with_memory_default,
+        default_mib=rules.default_memory_mib,
+    )
+    return JobSpec(
         identity=identity,
         name=wishes.job_name or f"{gang.namespace}/{gang.owner_name}",
         comment=f"{gang.owner} of Kubernetes",
+        working_directory=f"/{gang.namespace}/{gang.owner_kind.lower()}/{gang.owner_name}",
         tasks=gang.size,
         cpus_per_task=cpus,
         partition=partition,
-        gres_per_task=per_task,
-        tres_per_node=per_node,
+        memory_mib_per_node=size.mib_per_node,
+        memory_mib_per_cpu=size.mib_per_cpu,
+        gres_per_task=devices.per_task,
+        tres_per_node=devices.per_node,
         exclusive=exclusive,
         one_task_per_node=exclusive,
-        min_nodes=_min_nodes(gang, where, exclusive=exclusive),
-        max_nodes=wishes.max_nodes,
-        constraints=_constraints(where.classes, wishes.constraints),
+        min_nodes=fewest,
+        max_nodes=max(wishes.max_nodes, fewest or 1) if wishes.max_nodes else None,
+        constraints=constraint.text,
         excluded_nodes=where.excluded,
         required_nodes=where.required,
         account=wishes.account,
-        qos=wishes.qos,
+        qos=wishes.qos or rank.qos,
         reservation=wishes.reservation,
         licenses=wishes.licenses,
         wckey=wishes.wckey,
         mcs_label=rules.mcs_label,
+        dependency=dependencies.build(wishes.dependency, namespace=gang.namespace, resolve=resolve),
         priority=wishes.priority,
-        time_limit_min=wishes.timelimit_min,
+        nice=rank.nice if wishes.priority is None else None,
+        time_limit_min=_time_limit(gang, partitions.max_time_min.get(partition), partition),
         user=wishes.user_id,
         group=wishes.group_id,
     )
-    return _with_memory(spec, gang, rules, partitions)
 
 
-def _min_nodes(gang: Gang, where: Where, *, exclusive: bool) -> int | None:
-    """The fewest nodes that can hold the gang: Slurm chooses switches by it."""
-    per_node = 1 if exclusive else where.tasks_per_node
-    if gang.size == 1 or not per_node:
-        return gang.parameters.min_nodes
-    return max(-(-gang.size // per_node), gang.parameters.min_nodes or 1)
-
-
-def _with_memory(spec: JobSpec, gang: Gang, rules: Rules, partitions: PartitionFacts) -> JobSpec:
-    asked_mib = -(-gang.shape.requests.memory_bytes // _MIB)
-    asked_mib = max(asked_mib, gang.parameters.mem_per_node_mib or 0)
-    if not asked_mib:
-        if spec.partition in partitions.with_memory_default:
-            return spec
-        asked_mib = rules.default_memory_mib
-    if spec.tasks == 1 or spec.one_task_per_node:
-        return replace(spec, memory_mib_per_node=asked_mib)
-    return replace(spec, memory_mib_per_cpu=-(-asked_mib // spec.cpus_per_task))
-
-
-def _gres(gang: Gang, resource_map: Mapping[str, str]) -> tuple[str, str]:
-    """(TRES of one task, TRES per node beyond it).
-
-    What the pods use is said per task; the `gres` annotation may name its type and raise its
-    count, and what it names beyond the pods' own devices is asked per node, as the Go bridge did.
-    """
-    counts: dict[str, int] = {}
-    for resource, count in gang.shape.requests.extended:
-        name = resource_map.get(resource)
-        if name is not None:
-            counts[name] = counts.get(name, 0) + count
-    types: dict[str, str] = {}
-    beyond = []
-    for name, kind, count in _items(gang.parameters.gres):
-        if name in counts:
-            counts[name] = max(counts[name], count)
-            types[name] = kind
-        else:
-            beyond.append(_tres(name, kind, count))
-    per_task = [_tres(name, types.get(name, ""), count) for name, count in sorted(counts.items())]
-    return ",".join(per_task), ",".join(beyond)
-
-
-def _items(gres: str) -> list[tuple[str, str, int]]:
-    """(name, type, count) of each item of a wish like `gpu:h100:2,efa:4` or `gres/gpu=2`."""
-    items = []
-    for item in filter(None, (piece.strip() for piece in gres.split(","))):
-        parts = item.removeprefix("gres/").replace("=", ":").split(":")
-        count = int(parts.pop()) if len(parts) > 1 and parts[-1].isdigit() else 1
-        if len(parts) > 2 or not all(parts) or count < 1:
-            raise BadInput(
-                f"annotation slurmjob.slinky.slurm.net/gres: {item!r} is not name[:type][:count]; "
-                "write it like gpu:2 or gpu:h100:2,efa:4",
-                field="metadata.annotations[slurmjob.slinky.slurm.net/gres]",
-            )
-        items.append((parts[0].lower(), parts[1] if len(parts) == 2 else "", count))
-    return items
-
-
-def _tres(name: str, kind: str, count: int) -> str:
-    return f"gres/{name}:{kind}:{count}" if kind else f"gres/{name}:{count}"
-
-
-def _constraints(classes: Sequence[str], wish: str) -> str:
-    """OR of the classes, ANDed with the user's expression; Slurm refuses nested parentheses."""
-    ours = "|".join(classes)
-    if not wish:
-        return ours
-    if not ours:
-        return wish
-    if "(" in wish or "*" in wish:
+def _partition(name: str, partitions: PartitionFacts) -> str:
+    if name and partitions.known and name not in partitions.known:
         raise BadInput(
-            f"constraints {wish!r}: counts and parentheses can't be combined with the node "
-            "classes of the bridge; write features with & and |, or [x|y]",
-            field="metadata.annotations[slurmjob.slinky.slurm.net/constraints]",
+            f"Slurm has no partition {name!r}; it has {_some(partitions.known)}. "
+            f"Name one of them in annotation {_PARTITION_KEY}",
+            field=f"metadata.annotations[{_PARTITION_KEY}]",
         )
-    theirs = wish if wish.startswith("[") or "|" not in wish else f"({wish})"
-    return f"({ours})&{theirs}" if "|" in ours else f"{ours}&{theirs}"
+    return name
+
+
+def _fewest_nodes(gang: Gang, where: Where, *, alone: bool) -> int | None:
+    """The fewest nodes that can hold the gang: Slurm chooses switches by it.
+
+    The user may ask for more, up to one a pod: a node beyond that would hold nothing.
+    """
+    per_node = 1 if alone else where.tasks_per_node
+    wished = min(gang.parameters.min_nodes or 0, gang.size)
+    needed = -(-gang.size // per_node) if per_node and gang.size > 1 else 0
+    return max(needed, wished) or None
+
+
+def _time_limit(gang: Gang, most_min: int | None, partition: str) -> int | None:
+    """What the user said; else for servers all that the partition allows, not its DefaultTime."""
+    wished = gang.parameters.timelimit_min
+    if wished is None and gang.long_lived and partition:
+        return UNLIMITED if most_min is None else most_min
+    return wished
 
 
 def _some(known: frozenset[str]) -> str:

@@ -13,7 +13,7 @@ Pods that may run on different nodes (selectors, taints they tolerate) are told 
 whatever it costs: a job has one constraint for all of its tasks.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -66,7 +66,7 @@ def plan(
     gang: Gang,
     *,
     limits: Limits,
-    counted: frozenset[str],
+    counted: Container[str],
     alone: bool,
     can_run: Callable[[PodShape], bool],
 ) -> Plan:
@@ -96,7 +96,7 @@ def plan(
 def _merged(
     kinds: Mapping[PodShape, int],
     limits: Limits,
-    counted: frozenset[str],
+    counted: Container[str],
     *,
     alone: bool,
     can_run: Callable[[PodShape], bool],
@@ -141,7 +141,7 @@ def _maximum(kinds: Mapping[PodShape, int]) -> Tasks:
 
 
 def _plan(
-    components: Sequence[Tasks], how: How, kinds: Mapping[PodShape, int], counted: frozenset[str]
+    components: Sequence[Tasks], how: How, kinds: Mapping[PodShape, int], counted: Container[str]
 ) -> Plan:
     needed = _sum(((count, shape.requests) for shape, count in kinds.items()), counted)
     held = _sum(((tasks.count, tasks.shape.requests) for tasks in components), counted)
@@ -150,7 +150,7 @@ def _plan(
     return Plan(tuple(components), how, max(0.0, wasted.get(worst, 0.0)), worst)
 
 
-def _sum(of: Iterable[tuple[int, Resources]], counted: frozenset[str]) -> dict[str, int]:
+def _sum(of: Iterable[tuple[int, Resources]], counted: Container[str]) -> dict[str, int]:
     """What Slurm counts: whole CPUs and MiB of each pod or task."""
     total: dict[str, int] = {}
     for count, requests in of:

@@ -4,7 +4,7 @@ import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
@@ -47,12 +47,15 @@ class Ground:
         )
 
     @asynccontextmanager
-    async def nodes(self, count: int) -> AsyncIterator[tuple[SlurmNodeName, ...]]:
+    async def nodes(
+        self, count: int, gres: tuple[Gres, ...] = GPUS
+    ) -> AsyncIterator[tuple[SlurmNodeName, ...]]:
         """So many of them, for as long as the test runs; its jobs end with them."""
         run = secrets.token_hex(3)
         names = tuple(SlurmNodeName(f"t-{run}-{number}.x.internal") for number in range(count))
         for number, name in enumerate(names):
-            await self.client.create_node(self.definition(name, run, leaf=number % 2))
+            defined = self.definition(name, run, leaf=number % 2)
+            await self.client.create_node(replace(defined, gres=gres))
         try:
             yield names
         finally:

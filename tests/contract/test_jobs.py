@@ -1,10 +1,15 @@
 """Jobs: submitted, granted, changed, ended; what is wrong leaves none."""
 
+import re
+from dataclasses import replace
+from typing import Any
+
 import pytest
 
 from bridge.clock import SystemClock
+from bridge.lifecycle import describe
 from bridge.model.ids import SlurmJobId
-from bridge.model.job import Gres, JobIdentity
+from bridge.model.job import UNLIMITED, Gres, JobIdentity, JobSpec
 from bridge.slurm import (
     EXTERNAL_JOB,
     InvalidRequest,
@@ -14,11 +19,23 @@ from bridge.slurm import (
     ServerTooOld,
     SlurmClient,
     SlurmError,
+    Unavailable,
+    errno,
     hostlist,
     identity,
     timelimit,
 )
-from tests.contract.ground import Ground, a_job, a_script, class_of, ended, running, until, waiting
+from tests.contract.ground import (
+    PARTITION,
+    Ground,
+    a_job,
+    a_script,
+    class_of,
+    ended,
+    running,
+    until,
+    waiting,
+)
 
 CLOCK = SystemClock()
 
@@ -53,6 +70,74 @@ async def test_a_gang_gets_what_it_asked_for(ground: Ground) -> None:
         over = await client.get_job(job_id)
         assert over.state == "CANCELLED"
         assert over.grants == ()
+
+
+async def test_slices_are_gpus_of_a_type_beside_whole_ones(ground: Ground) -> None:
+    """Counted apart; a job that names no type is given either, so the bridge names one."""
+    client = ground.client
+    gres = (Gres("gpu", "h100", 2), Gres("gpu", "1g.10gb", 7))
+    async with ground.nodes(1, gres) as nodes:
+        asked = "gres/gpu:h100:1,gres/gpu:1g.10gb:2"
+        both = await client.submit(a_job(nodes[0], tres_per_task=asked))
+        granted = (await running(client, both)).grants[0].gres
+        assert [one for one in granted if one.count] == [
+            Gres("gpu", "h100", 1),
+            Gres("gpu", "1g.10gb", 2),
+        ]
+        any_type = await client.submit(a_job(nodes[0], tres_per_task="gres/gpu:3"))
+        granted = (await running(client, any_type)).grants[0].gres
+        assert Gres("gpu", "1g.10gb", 2) in granted
+        with pytest.raises(InvalidRequest):
+            await client.submit(a_job(nodes[0], tres_per_task="gres/gpu:h100:3"), recover=False)
+
+
+async def test_a_device_that_slurm_has_no_name_for_is_dropped_from_nodes(ground: Ground) -> None:
+    """Without a word; a job that asks for it is refused. GresTypes tells which there are."""
+    client = ground.client
+    async with ground.nodes(1, (Gres("gpu", "h100", 2), Gres("neuron", "", 4))) as nodes:
+        assert (await client.get_node(nodes[0])).gres == (Gres("gpu", "h100", 2),)
+        with pytest.raises(InvalidRequest) as refusal:
+            await client.submit(a_job(nodes[0], tres_per_task="gres/neuron:1"), recover=False)
+        assert refusal.value.number == 2072
+        if ground.version == "v0.0.44":
+            with pytest.raises(ServerTooOld):
+                await client.configuration()
+        else:
+            assert set((await client.configuration())["GresTypes"]) == {"gpu", "efa"}
+
+
+@pytest.mark.parametrize(
+    ("expression", "fitting"),
+    [
+        ("x|y&z", {2}),
+        ("y&z|x", {0, 2}),
+        ("({0}|k)&(x|y)&(z|y)", {1, 2}),
+        ("{0}&[x|y]", {0, 1, 2}),
+        ("(x&z)|y", {1, 2}),
+    ],
+)
+async def test_features_are_read_from_the_left(
+    ground: Ground, expression: str, fitting: set[int]
+) -> None:
+    """`|` and `&` bind equally, and any number of parentheses may be joined by `&`."""
+    client = ground.client
+    async with ground.nodes(4) as nodes:
+        own = class_of(nodes[0])
+        for node, words in zip(nodes, ("x k", "y k", "x z k", "z k"), strict=True):
+            features = (PARTITION, own, *(f"{word}-{own}" for word in words.split()))
+            await client.update_node(node, features=features)
+        words_of_its_own = re.sub(r"\b([xyzk])\b", rf"\1-{own}", expression).format(own)
+        granted = set()
+        for number, node in enumerate(nodes):
+            asked = a_job(node, constraints=words_of_its_own, required_nodes=(node,))
+            try:
+                job_id = await client.submit(asked, recover=False)
+            except InvalidRequest:
+                continue
+            await running(client, job_id)
+            granted.add(number)
+            await client.cancel_job(job_id)
+        assert granted == fitting
 
 
 _OWN: dict[str, object] = {"user_id": None, "group_id": None}
@@ -119,6 +204,189 @@ async def test_a_waiting_job_can_be_changed(ground: Ground) -> None:
         assert (job.excluded_nodes, job.time_limit_min) == ("", 5)
         await client.update_job(job_id, JobChanges(hold=False))
         assert (await running(client, job_id)).nodes == nodes
+
+
+SPEC = JobSpec(
+    identity=JobIdentity("cluster", "gang", 1, "Job/team/train"),
+    name="contract",
+    tasks=2,
+    cpus_per_task=2,
+    partition=PARTITION,
+    memory_mib_per_cpu=100,
+    user="1000",
+    group="1000",
+)
+ALONE = replace(SPEC, tasks=1, memory_mib_per_cpu=None, memory_mib_per_node=500)
+WHOLE = replace(ALONE, exclusive=True, one_task_per_node=True)
+H100 = (Gres("gpu", "h100", 4),)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "granted"),
+    [
+        (SPEC, {"tasks": 3}, [(6, 600, ())]),
+        (SPEC, {"tasks": 1}, [(2, 200, ())]),
+        (SPEC, {"cpus_per_task": 4}, [(8, 800, ())]),
+        (replace(SPEC, cpus_per_task=4), {"cpus_per_task": 1}, [(2, 200, ())]),
+        (SPEC, {"tasks": 3, "cpus_per_task": 4, "memory_mib_per_cpu": 50}, [(12, 600, ())]),
+        (SPEC, {"memory_mib_per_cpu": 150}, [(4, 600, ())]),
+        (ALONE, {"memory_mib_per_node": 700}, [(2, 700, ())]),
+        (ALONE, {"tasks": 3, "memory_mib_per_node": None, "memory_mib_per_cpu": 70},
+         [(6, 420, ())]),
+        (SPEC, {"tasks": 1, "memory_mib_per_node": 700, "memory_mib_per_cpu": None},
+         [(2, 700, ())]),
+        (SPEC, {"gres_per_task": "gres/gpu:h100:2"}, [(4, 400, H100)]),
+        (replace(SPEC, gres_per_task="gres/gpu:1"), {"tasks": 4}, [(8, 800, H100)]),
+        (replace(SPEC, gres_per_task="gres/gpu:1"), {"gres_per_task": ""}, [(4, 400, ())]),
+        (replace(SPEC, tres_per_node="gres/efa:1"), {"tres_per_node": "gres/gpu:4"},
+         [(4, 400, H100)]),
+        (ALONE, {"tasks": 2, "min_nodes": 2}, [(2, 500, ()), (2, 500, ())]),
+        (replace(SPEC, min_nodes=2), {"min_nodes": None}, [(4, 400, ())]),
+        (replace(SPEC, min_nodes=2), {"min_nodes": None, "max_nodes": 1}, [(4, 400, ())]),
+        (replace(SPEC, tasks=4), {"tasks": 6, "min_nodes": 2}, [(10, 1000, ()), (2, 200, ())]),
+        (WHOLE, {"tasks": 2, "min_nodes": 2}, [(63, 500, ()), (63, 500, ())]),
+    ],
+)  # fmt: skip
+async def test_a_waiting_job_changes_its_size(
+    ground: Ground, before: JobSpec, after: dict[str, Any], granted: list[tuple[int, int, object]]
+) -> None:
+    """What the bridge says of a workload that changed is what the job then gets."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        blocker = await client.submit(
+            a_job(nodes[0], tasks=2, cpus_per_task=63, tasks_per_node=1, nodes="2")
+        )
+        await running(client, blocker)
+        old = replace(before, constraints=class_of(nodes[0]))
+        new = replace(old, **after)
+        job_id = await client.submit(describe.description(old), recover=False)
+        assert (await client.get_job(job_id)).pending
+        assert describe.updatable(old, new)
+        await client.update_job(job_id, describe.changes(old, new))
+        await client.cancel_job(blocker)
+        job = await running(client, job_id)
+        devices = () if before is WHOLE else None
+        found = [
+            (one.cpus, one.memory_mib, one.gres if devices is None else devices)
+            for one in job.grants
+        ]
+        assert found == granted
+        await client.cancel_job(job_id)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "field", "shown"),
+    [
+        ({}, {"name": "other"}, "name", "other"),
+        ({}, {"comment": "other"}, "comment", "other"),
+        ({"wckey": "w"}, {"wckey": ""}, "wckey", ""),
+        ({}, {"partition": "high"}, "partition", "high"),
+        ({}, {"nice": 100}, "nice", 100),
+        ({"nice": 100}, {"nice": None}, "nice", 0),
+        ({}, {"priority": 77}, "priority", 77),
+        ({}, {"time_limit_min": 5}, "time_limit", 5),
+        ({"time_limit_min": 5}, {"time_limit_min": UNLIMITED}, "time_limit", None),
+    ],
+)
+async def test_a_waiting_job_changes_what_it_is(
+    ground: Ground, before: dict[str, Any], after: dict[str, Any], field: str, shown: object
+) -> None:
+    """Its words, its rank, its time; its partition once Slurm isn't planning with it."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
+        await running(client, blocker)
+        old = replace(SPEC, constraints=class_of(nodes[0]), **before)
+        new = replace(old, **after)
+        job_id = await client.submit(describe.description(old), recover=False)
+        assert describe.updatable(old, new)
+
+        async def changed() -> bool:
+            try:
+                await client.update_job(job_id, describe.changes(old, new))
+            except Unavailable as error:
+                assert error.number == errno.TRY_AGAIN  # noqa: PT017 — any other is a fault
+                return False
+            return True
+
+        await until(changed, "job changed")
+        said = (await client.get_job(job_id)).raw[field]
+        if isinstance(said, dict):
+            said = said["number"] if said["set"] else None
+        assert said == shown
+        await client.cancel_job(job_id)
+
+
+async def test_a_priority_can_be_given_back(ground: Ground) -> None:
+    """Slurm computes it again."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
+        await running(client, blocker)
+        old = replace(SPEC, constraints=class_of(nodes[0]), priority=7)
+        job_id = await client.submit(describe.description(old), recover=False)
+        assert (await client.get_job(job_id)).priority == 7
+        await client.update_job(job_id, describe.changes(old, replace(old, priority=None)))
+        assert (await client.get_job(job_id)).priority not in (7, 0, None, 0xFFFFFFFF)
+        await client.cancel_job(job_id)
+
+
+async def test_nodes_that_must_or_must_not_be_taken_can_be_changed(ground: Ground) -> None:
+    """And taken back."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        blocker = await client.submit(
+            a_job(nodes[0], tasks=2, cpus_per_task=63, tasks_per_node=1, nodes="2")
+        )
+        await running(client, blocker)
+        old = replace(SPEC, constraints=class_of(nodes[0]), required_nodes=nodes[:1])
+        job_id = await client.submit(describe.description(old), recover=False)
+        new = replace(old, required_nodes=(), excluded_nodes=nodes[:1])
+        await client.update_job(job_id, describe.changes(old, new))
+        await client.cancel_job(blocker)
+        assert (await running(client, job_id)).nodes == nodes[1:]
+        await client.cancel_job(job_id)
+
+
+async def test_licenses_and_dependencies_can_be_changed(ground: Ground) -> None:
+    """What is not there is refused as when submitted; the embedded Slurm has neither."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
+        await running(client, blocker)
+        old = replace(SPEC, constraints=class_of(nodes[0]))
+        job_id = await client.submit(describe.description(old), recover=False)
+        for wrong in ({"licenses": "nope:1"}, {"dependency": "afterok:4000000"},
+                      {"reservation": "nope"}):  # fmt: skip
+            changed = describe.changes(old, replace(old, **wrong))  # type: ignore[arg-type]
+            with pytest.raises(InvalidRequest):
+                await client.update_job(job_id, changed)
+        if ground.real:
+            more = replace(old, licenses="matlab:1", dependency=f"afterany:{blocker}")
+            await client.update_job(job_id, describe.changes(old, more))
+            job = await client.get_job(job_id)
+            assert job.raw["licenses"] == "matlab:1"
+            assert job.raw["dependency"].startswith(f"afterany:{blocker}")
+            await client.update_job(job_id, describe.changes(more, old))
+            job = await client.get_job(job_id)
+            assert (job.raw["licenses"], job.raw["dependency"]) == ("", "")
+        await client.cancel_job(job_id)
+
+
+async def test_cpus_changed_without_their_sum_wait_for_ever(ground: Ground) -> None:
+    """Why `changes` says all of a size: slurmctld counts the job's CPUs only once."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        asked = a_job(nodes[0], tasks=2, cpus_per_task=2)
+        blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
+        await running(client, blocker)
+        broken, sound = [await client.submit(asked, recover=False) for _ in range(2)]
+        await client.update_job(broken, JobChanges(tasks=3))
+        await client.update_job(sound, JobChanges(tasks=3, min_cpus=6))
+        await client.cancel_job(blocker)
+        assert (await running(client, sound)).grants[0].cpus == 6
+        assert (await client.get_job(broken)).pending
+        await client.cancel_jobs([broken, sound])
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from bridge.sim.slurm import features
+from bridge.sim.slurm import features, resize
 from bridge.sim.slurm.cluster import Cluster
-from bridge.sim.slurm.description import KEPT_TEXTS, node_names
+from bridge.sim.slurm.description import KEPT_TEXTS, node_names, refuse_what_is_not_there
 from bridge.sim.slurm.errors import (
     DATA_FLAG,
     INVALID_FEATURE,
@@ -28,22 +28,9 @@ from bridge.sim.slurm.wire import (
     read_text,
 )
 
-_WHILE_PENDING = frozenset(
-    {
-        "constraints",
-        "excluded_nodes",
-        "partition",
-        "tasks",
-        "cpus_per_task",
-        "minimum_nodes",
-        "maximum_nodes",
-        "tres_per_task",
-        "tres_per_node",
-        "memory_per_cpu",
-        "memory_per_node",
-        "begin_time",
-    }
-)
+_WHILE_PENDING = resize.FIELDS - {"shared"} | {
+    "constraints", "excluded_nodes", "partition", "begin_time",
+}  # fmt: skip
 
 
 def update_job(
@@ -69,8 +56,12 @@ def update_job(
             raise Refused(JOB_NOT_PENDING)
         if required:
             cluster.shrink(job, list(node_names(required)), now)
-    elif required:
-        change = replace(change, required=node_names(required), required_text=",".join(required))
+    else:
+        if required is not None and body["required_nodes"] != []:
+            change = replace(
+                change, required=node_names(required), required_text=",".join(required)
+            )
+        refuse_what_is_not_there(body)
     cluster.change(job, change)
     if job.pending and begin.value:
         cluster.set_begin(job, begin.value, now)
@@ -84,7 +75,6 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
     constraints = read_text(body, "constraints", complaints, "#/")
     excluded = read_names(body, "excluded_nodes", complaints, "#/")
     partition = read_text(body, "partition", complaints, "#/")
-    tasks = read_number(body, "tasks", complaints, "#/")
     if job.running:
         return request
     if constraints is not None:
@@ -101,16 +91,9 @@ def _change(cluster: Cluster, job: Job, body: dict[str, Json], complaints: Compl
         if partition not in cluster.partitions:
             raise Refused(INVALID_PARTITION)
         request = replace(request, partition=partition)
-    if tasks.value:
-        asked = (request.memory_per_cpu_mib or 0) * request.cpus
-        request = replace(
-            request,
-            tasks=tasks.value,
-            tasks_given=True,
-            cpus_said=tasks.value,
-            memory_said_mib=asked or None,
-        )
-    return request
+    return resize.resized(
+        request, body, gres_types=cluster.behaviour.gres_types, complaints=complaints
+    )
 
 
 def _claims(
@@ -148,7 +131,9 @@ def _update_rest(
         cluster.set_limit(job, limit.value, now)
     priority = read_number(body, "priority", complaints, "#/")
     if priority.value is not None:
-        job.priority = priority.value
+        cluster.set_priority(job, priority.value)
+    if body.get("nice") is not None:
+        cluster.set_nice(job, int(body["nice"]))
     if "hold" in body:
         cluster.hold(job, bool(body["hold"]))
 

@@ -34,6 +34,8 @@ from bridge.sim.slurm.topology import Tree
 _DECISIONS = 10
 FIRST_PRIORITY = 4_294_901_759
 """What priority/basic gives to the first job; each later one gets one less."""
+COMPUTED_PRIORITY = 0xFFFFFFFE
+"""NO_VAL; with INFINITE after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,7 +287,7 @@ class Cluster:
         if job.held:
             job.reason, job.priority = "JobHeldUser", 0
         elif priority is None:
-            job.priority = self._new_priority()
+            job.priority = self._new_priority() - job.request.nice
         if caveat.reason:
             job.reason, job.description = caveat.reason, caveat.description
         self._next_id += 1
@@ -343,6 +345,16 @@ class Cluster:
             self.licenses.give(job.request.licenses)
             self.licenses.take(request.licenses)
         job.request = request
+
+    def set_priority(self, job: Job, priority: int) -> None:
+        """A priority of its own; Slurm's INFINITE, or the number before it, takes it back."""
+        own = priority < COMPUTED_PRIORITY
+        job.priority = priority if own else self._new_priority() - job.request.nice
+
+    def set_nice(self, job: Job, nice: int) -> None:
+        """Move its priority by what it is nicer."""
+        job.priority -= nice - job.request.nice
+        job.request = replace(job.request, nice=nice)
 
     def set_limit(self, job: Job, minutes: int | None, now: float) -> None:
         """Change the time limit, also of a running job."""

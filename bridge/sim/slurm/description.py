@@ -110,6 +110,8 @@ def read(
     }
     external = "EXTERNAL_JOB" in (body.get("flags") or [])
     _read_script(request, body, complaints, at)
+    request.nice = int(body.get("nice") or 0)
+    request.directory = read_text(body, "current_working_directory", complaints, at) or "/tmp"
     limit = read_number(body, "time_limit", complaints, at)
     request.time_limit_min = limit.value
     priority = read_number(body, "priority", complaints, at)
@@ -126,7 +128,7 @@ def read(
         request.excluded_text = hosts.compress(hosts.in_order(request.excluded))
         if external and request.script:
             raise Refused(INVALID_EXTERNAL)
-        _refuse_what_is_not_there(body)
+        refuse_what_is_not_there(body)
         finish(request, partitions)
     return Submission(
         request=request,
@@ -228,7 +230,7 @@ def _number_of(
     return site.users[text]
 
 
-def _refuse_what_is_not_there(body: dict[str, Json]) -> None:
+def refuse_what_is_not_there(body: dict[str, Json]) -> None:
     """Jobs that depend on others are not emulated."""
     dependency = body.get("dependency")
     if dependency == "singleton":

@@ -11,6 +11,7 @@ PROTOCOL_AUTHENTICATION: Final = 1007
 UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
 INVALID_PARTITION: Final = 2000
 INVALID_USER: Final = 2010
+NODE_COUNT: Final = 2006
 NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
@@ -58,6 +59,7 @@ TEXT: Final = {
     UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
     INVALID_PARTITION: "Invalid partition name specified",
     INVALID_USER: "Invalid user id",
+    NODE_COUNT: "Node count specification invalid",
     NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
     NODES_BUSY: "Requested nodes are busy",
     INVALID_JOB_ID: "Invalid job id specified",

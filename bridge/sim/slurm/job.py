@@ -52,8 +52,10 @@ class Request:
     user_name: str = ""
     group_id: int = 0
     group_name: str = ""
+    nice: int = 0
+    directory: str = "/tmp"
     cpus_said: int | None = None
-    """What an update of `tasks` makes of the CPUs in all: one each, whatever a task needs."""
+    """The CPUs in all, where updates have left another number than the tasks need (resize)."""
     memory_said_mib: int | None = None
     """The memory in all, where an update of `tasks` left the old sum standing."""
     begin_s: float = 0.0
@@ -111,6 +113,11 @@ class Request:
         if self.max_nodes is not None:
             return self.max_nodes
         return max(self.tasks, self.min_nodes) if self.tasks_given else 1 << 30
+
+    @property
+    def never(self) -> bool:
+        """Whether it counts fewer CPUs than its tasks need, and so waits for ever."""
+        return self.cpus_said is not None and self.cpus_said < self.tasks * self.cpus_per_task
 
     @property
     def cpus(self) -> int:

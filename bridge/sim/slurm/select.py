@@ -259,7 +259,7 @@ def choose(
     `required` marks the nodes that it must get.
     """
     cpus = _Choice(request, table, fit, tree, required).run()
-    if cpus is None:
+    if cpus is None or request.never:
         return None
     slots = sorted(cpus)
     tasks = dict.fromkeys(slots, 1)  # one each, then the rest as the nodes have room

@@ -64,7 +64,6 @@ _CONSTANT: dict[str, Json] = {
     "memory_update_delay": 0,
     "memory_update_margin": 0,
     "network": "",
-    "nice": 0,
     "tasks_per_core": INFINITE,
     "tasks_per_tres": _ZERO,
     "tasks_per_socket": INFINITE,
@@ -100,7 +99,6 @@ _CONSTANT: dict[str, Json] = {
     "tres_per_job": "",
     "tres_per_socket": "",
     "maximum_switch_wait_time": 0,
-    "current_working_directory": "/tmp",
 }
 
 
@@ -140,6 +138,8 @@ def _identity(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
         "mail_user": request.user_name,
         "mcs_label": texts.get("mcs_label", ""),
         "name": request.name,
+        "nice": request.nice,
+        "current_working_directory": request.directory,
         "partition": request.partition,
         "priority": number(job.priority),
         "qos": "",

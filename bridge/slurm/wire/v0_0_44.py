@@ -77,6 +77,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
             "tasks": job.tasks,
             "tasks_per_node": job.tasks_per_node,
             "cpus_per_task": job.cpus_per_task,
+            "minimum_cpus": job.min_cpus,
             "memory_per_cpu": _number(job.memory_per_cpu_mib),
             "memory_per_node": _number(job.memory_per_node_mib),
             "tres_per_task": job.tres_per_task,

@@ -346,18 +346,22 @@ def test_pods_deleted_while_the_submit_is_under_way_leave_no_job() -> None:
     assert not world.live_jobs
 
 
-def test_a_resized_gang_is_queued_anew_with_its_new_size() -> None:
-    """While it waits; a running one keeps what it has."""
+def test_a_resized_gang_keeps_its_place_in_the_queue() -> None:
+    """While it waits its job is changed; a running one keeps what it has."""
     world = released(size=2)
     world.create()
     world.perform()
     world.size = 4
     world.job = replace(world.job, parallelism=4, completions=4)
     world.create()
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.new.tasks == 4
+    world.perform()
+    world.start(SlurmJobId(1))
     world.settle()
-    assert world.machine.gang is not None
-    assert world.machine.gang.size == 4
-    assert [job.job_id for job in world.live_jobs] == [2]
+    assert [job.job_id for job in world.live_jobs] == [1]
+    assert len(world.machine.slots) == 4
 
 
 def test_a_job_unknown_to_a_healthy_slurm_is_over() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model.devices import ResourceMap
 from bridge.model.job import Gres
 from bridge.model.resources import Resources
 from bridge.nodes import definition
@@ -15,7 +16,9 @@ RULES = definition.Rules(
     cluster="0123456789abcdef",
     topology="fabric:root",
     gpu_type_label="nvidia.com/gpu.product",
-    resource_map={"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"},
+    resource_map=ResourceMap(
+        {"nvidia.com/gpu": "gpu", "nvidia.com/mig-*": "gpu:*", "vpc.amazonaws.com/efa": "efa"}
+    ),
 )
 LAYERS = {f"{names.AWS_NETWORK_LAYER_PREFIX}{i}": f"nn-{i}" for i in (1, 2, 3)}
 
@@ -55,20 +58,18 @@ def test_the_fabrics_layers_become_the_topology_path(
     assert definition.topology_of(node, "fabric:root") == topology
 
 
-@pytest.mark.parametrize(
-    ("product", "kind"),
-    [
-        ("NVIDIA-H100-80GB-HBM3", "h100"),
-        ("NVIDIA-A10G", "a10g"),
-        ("Tesla-T4", "t4"),
-        ("NVIDIA-GB200", "gb200"),
-        ("Quadro RTX 6000", "quadro_rtx_6000"),
-        ("", ""),
-    ],
-)
-def test_the_gpus_type_is_its_model(product: str, kind: str) -> None:
-    """As people write it after `gpu:`; an unknown product keeps its name."""
-    assert definition.gpu_type(product) == kind
+def test_slices_are_gpus_of_their_own_type_beside_whole_ones() -> None:
+    """And devices that the map does not name are not Slurm's to count."""
+    extended = (
+        ("example.com/odd", 3),
+        ("nvidia.com/gpu", 2),
+        ("nvidia.com/mig-1g.10gb", 7),
+        ("nvidia.com/mig-2g.20gb", 0),
+    )
+    node = replace(a_node(), allocatable=replace(a_node().allocatable, extended=extended))
+    found = definition.define(node, node_class="c", others=Resources(), rules=RULES)
+    assert found.gres == (Gres("gpu", "h100", 2), Gres("gpu", "1g.10gb", 7))
+    assert "type=1g.10gb,file=/dev/nvidia[2-8]" in found.node_conf()
 
 
 def test_a_node_with_nothing_to_give_is_refused_with_what_to_look_at() -> None:

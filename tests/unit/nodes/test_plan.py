@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from bridge import names
+from bridge.model.devices import ResourceMap
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.node import Node
@@ -15,7 +16,7 @@ from tests.builders import SCHEDULER, a_node
 RULES = definition.Rules(
     cluster="0123456789abcdef",
     gpu_type_label="nvidia.com/gpu.product",
-    resource_map={"nvidia.com/gpu": "gpu"},
+    resource_map=ResourceMap({"nvidia.com/gpu": "gpu", "nvidia.com/mig-*": "gpu:*"}),
 )
 TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
 
@@ -73,6 +74,22 @@ def test_a_node_that_slurm_lost_is_made_anew_only_when_idle() -> None:
     assert isinstance(healed, plan.Delete)
     busy = in_slurm("node-1", "NOT_RESPONDING", allocated_cpus=4)
     assert planned([node], [busy]) == []
+
+
+def test_slices_cut_anew_are_a_loss_but_a_label_that_is_away_is_none() -> None:
+    """As many GPUs of other profiles are not those that Slurm would give."""
+    extended = (("nvidia.com/gpu", 4), ("nvidia.com/mig-2g.20gb", 4))
+    node = replace(a_node(), allocatable=replace(a_node().allocatable, extended=extended))
+    taken = replace(node, taints=(TAINT,))
+    as_cut = (Gres("gpu", "h100", 4), Gres("gpu", "2g.20gb", 4))
+    before = (Gres("gpu", "h100", 4), Gres("gpu", "1g.10gb", 4))
+    assert planned([taken], [in_slurm(gres=as_cut)]) == []
+    assert (
+        planned([replace(taken, labels={names.EXTERNAL_NODE_LABEL: ""})], [in_slurm(gres=as_cut)])
+        == []
+    )
+    (action,) = planned([taken], [in_slurm(gres=before)])
+    assert isinstance(action, plan.Delete)
 
 
 def test_a_node_that_lost_capacity_is_drained_and_made_anew_when_idle() -> None:

@@ -5,18 +5,25 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import BadInput
+from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
-from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import annotations, jobspec
+from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
+from bridge.workloads import dependencies, facts, jobspec
 from tests.builders import PodBuilder, a_gang_job, a_pod, gang_for
 
 RULES = jobspec.Rules(
     partition="slurm-bridge",
     default_memory_mib=1024,
-    resource_map={"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"},
+    resource_map=ResourceMap({"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"}),
+    priority_classes={
+        "urgent": jobspec.Precedence(partition="easy", qos="high", nice=-10),
+        "batch": jobspec.Precedence(nice=100),
+    },
 )
-PARTITIONS = jobspec.PartitionFacts(
-    with_memory_default=frozenset({"easy"}), known=frozenset({"slurm-bridge", "easy"})
+PARTITIONS = facts.PartitionFacts(
+    with_memory_default=frozenset({"easy"}),
+    known=frozenset({"slurm-bridge", "easy"}),
+    max_time_min={"easy": 600},
 )
 
 
@@ -68,8 +75,6 @@ def test_gpus_are_asked_per_task_with_the_type_from_the_annotation() -> None:
     assert built(typed).gres_per_task == "gres/gpu:h100:8"
     more = built(one(a_pod().asking(gpu=1).annotated(gres="gpu:4,efa:2")))
     assert (more.gres_per_task, more.tres_per_node) == ("gres/gpu:4", "gres/efa:2")
-    with pytest.raises(BadInput, match="name\\[:type\\]"):
-        built(one(a_pod().annotated(gres="gpu::x:1")))
 
 
 def test_exclusive_gives_each_pod_a_node() -> None:
@@ -88,7 +93,6 @@ def test_exclusive_gives_each_pod_a_node() -> None:
         (("class-a", "class-b"), "", "class-a|class-b"),
         (("class-a", "class-b"), "x", "(class-a|class-b)&x"),
         (("class-a",), "x|y", "class-a&(x|y)"),
-        (("class-a", "class-b"), "[x|y]", "(class-a|class-b)&[x|y]"),
         ((), "x&y", "x&y"),
     ],
 )
@@ -108,15 +112,17 @@ def test_an_unknown_partition_is_refused_with_those_that_exist() -> None:
 
 
 def test_squeue_shows_whose_job_it_is() -> None:
-    """Namespace and name are the job's name unless the user names it."""
+    """Namespace and name are the job's name; comment and folder tell it also of a named one."""
     assert built(one(a_pod("web"))).name == "team/web"
-    assert built(one(a_pod("web").annotated(job_name="mine"))).name == "mine"
+    named = built(one(a_pod("web").annotated(job_name="mine")))
+    assert (named.name, named.working_directory) == ("mine", "/team/pod/web")
+    assert named.comment == "Pod/team/web of Kubernetes"
 
 
 def test_unlimited_time_is_slurms_infinite() -> None:
-    """UNLIMITED is passed on as Slurm writes it."""
+    """UNLIMITED is no number of minutes."""
     spec = built(one(a_pod().annotated(timelimit="UNLIMITED")))
-    assert spec.time_limit_min == annotations.UNLIMITED_MIN
+    assert spec.time_limit_min == UNLIMITED
 
 
 def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:
@@ -135,4 +141,107 @@ def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:
     assert fewest(replace(gang, parameters=replace(gang.parameters, min_nodes=4))) == 4
     assert fewest(replace(gang, parameters=replace(gang.parameters, min_nodes=1))) == 2
     assert fewest(replace(gang, parameters=replace(gang.parameters, exclusive=True))) == 16
+    assert fewest(replace(gang, parameters=replace(gang.parameters, min_nodes=99))) == 16
     assert fewest(replace(gang, size=1)) is None
+
+
+@pytest.mark.parametrize(("wished", "said"), [(None, None), (1, 2), (2, 2), (5, 5)])
+def test_max_nodes_is_never_less_than_the_gang_needs(wished: int | None, said: int | None) -> None:
+    """16 tasks, 8 a node: one node could never hold them."""
+    job = a_gang_job(size=16)
+    gang = gang_for([a_pod("p").of(job, 0).asking(gpu=1).build()], job)
+    gang = replace(gang, parameters=replace(gang.parameters, max_nodes=wished))
+    where = jobspec.Where(classes=("class-a",), tasks_per_node=8)
+    spec = jobspec.build(
+        gang,
+        identity=JobIdentity("c", gang.id, 0, gang.owner),
+        rules=RULES,
+        partitions=PARTITIONS,
+        where=where,
+    )
+    assert spec.max_nodes == said
+
+
+def test_cpus_and_memory_of_the_user_raise_and_never_lower() -> None:
+    """What the pod needs is the least."""
+    less = built(
+        one(a_pod().asking(cpu=4, memory_gi=4).annotated(cpu_per_task="2", mem_per_node="1Gi"))
+    )
+    assert (less.cpus_per_task, less.memory_mib_per_node) == (4, 4096)
+    more = built(
+        one(a_pod().asking(cpu=4, memory_gi=4).annotated(cpu_per_task="6", mem_per_node="8Gi"))
+    )
+    assert (more.cpus_per_task, more.memory_mib_per_node) == (6, 8192)
+
+
+def ranked(priority_class: str, **annotated: str) -> JobSpec:
+    pod = replace(a_pod().annotated(**annotated).build(), priority_class=priority_class)
+    return built(gang_for([pod]))
+
+
+def test_a_priority_class_is_partition_qos_and_nice() -> None:
+    """As the map says; a class that it doesn't name is nothing to Slurm."""
+    urgent = ranked("urgent")
+    assert (urgent.partition, urgent.qos, urgent.nice) == ("easy", "high", -10)
+    batch = ranked("batch")
+    assert (batch.partition, batch.qos, batch.nice) == ("slurm-bridge", "", 100)
+    other = ranked("system-cluster-critical")
+    assert (other.partition, other.qos, other.nice) == ("slurm-bridge", "", None)
+
+
+def test_the_pods_own_words_go_before_its_priority_class() -> None:
+    """Partition and QOS one by one; a priority of its own is not nice."""
+    spec = ranked("urgent", partition="slurm-bridge", qos="low", priority="7")
+    assert (spec.partition, spec.qos, spec.priority, spec.nice) == ("slurm-bridge", "low", 7, None)
+
+
+@pytest.mark.parametrize(
+    ("partition", "timelimit", "said"),
+    [
+        ("slurm-bridge", None, UNLIMITED),
+        ("easy", None, 600),
+        ("easy", "30", 30),
+    ],
+)
+def test_a_server_asks_for_all_the_time_that_the_partition_allows(
+    partition: str, timelimit: str | None, said: int
+) -> None:
+    """Not for its DefaultTime, unless the user said how long."""
+    more = {"timelimit": timelimit} if timelimit else {}
+    gang = one(a_pod().annotated(partition=partition, **more))
+    assert built(replace(gang, long_lived=True)).time_limit_min == said
+    assert built(gang).time_limit_min == (said if timelimit else None)
+
+
+def test_what_a_workload_depends_on_is_asked_of_the_resolver() -> None:
+    """With the gang's own namespace; the ids stand in the job."""
+    asked = []
+
+    def resolve(*what: str) -> dependencies.Standing:
+        asked.append(what)
+        return dependencies.Standing(jobs=(12, 13))  # type: ignore[arg-type]
+
+    gang = one(a_pod().annotated(dependency="afterany:job/prepare,afterok:7"))
+    spec = jobspec.build(
+        gang,
+        identity=JobIdentity("c", gang.id, 0, gang.owner),
+        rules=RULES,
+        partitions=PARTITIONS,
+        where=jobspec.Where(classes=("class-a",)),
+        resolve=resolve,
+    )
+    assert spec.dependency == "afterany:12:13,afterok:7"
+    assert asked == [("team", "job", "prepare")]
+
+
+def test_licenses_reservation_account_and_wckey_are_passed_on() -> None:
+    """As they were written."""
+    spec = built(
+        one(a_pod().annotated(licenses="matlab:2", reservation="r", account="a", wckey="w"))
+    )
+    assert (spec.licenses, spec.reservation, spec.account, spec.wckey) == (
+        "matlab:2",
+        "r",
+        "a",
+        "w",
+    )

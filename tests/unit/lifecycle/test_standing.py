@@ -1,0 +1,66 @@
+"""How the workloads stand that others depend on."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge.lifecycle.standing import standing
+from bridge.model.ids import PodUid, SlurmJobId
+from bridge.model.owner import BatchJob, Owner
+from bridge.model.pod import OwnerReference
+from bridge.workloads.dependencies import Standing
+from tests.builders import a_job, a_pod
+
+JOBS = {
+    PodUid("uid-p0"): SlurmJobId(12),
+    PodUid("uid-p1"): SlurmJobId(12),
+    PodUid("uid-other"): SlurmJobId(13),
+    PodUid("uid-web"): SlurmJobId(14),
+}
+SET = Owner(uid="uid-set", namespace="team", name="all", resource_version="1", kind="JobSet")
+JOB = a_job("train", owner=OwnerReference("jobset.x-k8s.io/v1", "JobSet", "all", "uid-set"))
+PODS = [
+    a_pod("p0").of(JOB).build(),
+    a_pod("p1").of(JOB).build(),
+    a_pod("ended").of(JOB).in_phase("Succeeded").build(),
+    a_pod("other").build(),
+    a_pod("web").build(),
+]
+
+
+def found(kind: str, name: str, job: BatchJob = JOB) -> Standing | None:
+    return standing("team", kind, name, owners=[SET, job], pods=PODS, job_of=JOBS.get)
+
+
+def test_a_workloads_jobs_are_those_of_all_pods_below_it() -> None:
+    """Each once, also through owners between."""
+    assert found("job", "train") == Standing((SlurmJobId(12),))
+    assert found("jobset", "all") == Standing((SlurmJobId(12),))
+    assert found("pod", "web") == Standing((SlurmJobId(14),))
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [("job", "none"), ("pod", "none"), ("deployment", "train")]
+)
+def test_what_is_not_there_has_no_standing(kind: str, name: str) -> None:
+    """Nor has one of another kind."""
+    assert found(kind, name) is None
+
+
+def test_another_namespace_is_not_looked_into() -> None:
+    """Names there are nobody's business."""
+    assert standing("b", "job", "train", owners=[JOB], pods=PODS, job_of=JOBS.get) is None
+
+
+@pytest.mark.parametrize("succeeded", [True, False])
+def test_a_job_is_over_once_it_is_told_how(*, succeeded: bool) -> None:
+    """Not while its controller only ends its pods."""
+    over = found("job", "train", replace(JOB, finished=True, succeeded=succeeded))
+    assert over == Standing((SlurmJobId(12),), over=True, succeeded=succeeded)
+    ending = found("job", "train", replace(JOB, finished=True))
+    assert ending == Standing((SlurmJobId(12),))
+
+
+def test_a_pod_is_over_with_its_phase() -> None:
+    """Its job is let go then."""
+    assert found("pod", "ended") == Standing((), over=True, succeeded=True)

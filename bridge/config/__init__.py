@@ -6,6 +6,7 @@ environment is handed in.
 
 from bridge.config.settings import (
     Defaults,
+    IdentitySettings,
     KubernetesSettings,
     NodeSettings,
     PlacementSettings,
@@ -24,6 +25,7 @@ __all__ = [
     "NodeSettings",
     "PlacementSettings",
     "Defaults",
+    "IdentitySettings",
     "Section",
     "Loaded",
     "load",

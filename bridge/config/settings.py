@@ -183,6 +183,20 @@ class Defaults(Section):
     """true gives every pod a whole node, as the Go bridge does."""
 
 
+class IdentitySettings(Section):
+    """Who pods' jobs are in Slurm, beside what their namespaces' annotations say."""
+
+    required: bool = False
+    """true refuses pods of namespaces that name no Slurm user; with false their jobs are the
+    token's user's."""
+    pods_choose_user: bool = False
+    """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
+    as the Go bridge does; with false they may only repeat what the namespace says."""
+    associations_interval_s: float = Field(default=120.0, ge=0)
+    """Longest age, in seconds, of what admission knows of the users' accounts and QOS in slurmdbd,
+    by which it refuses pods that Slurm would refuse; 0 never asks slurmdbd."""
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -207,6 +221,7 @@ class Settings(Section):
     nodes: NodeSettings = NodeSettings()
     placement: PlacementSettings = PlacementSettings()
     defaults: Defaults = Defaults()
+    identity: IdentitySettings = IdentitySettings()
     resource_map: dict[str, str] = {
         "nvidia.com/gpu": "gpu",
         "amd.com/gpu": "gpu",

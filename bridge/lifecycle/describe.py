@@ -49,10 +49,9 @@ def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
         changed["priority"] = new.priority
     if new.time_limit_min is not None and (old is None or old.time_limit_min != new.time_limit_min):
         changed["time_limit_min"] = new.time_limit_min
-    if old is not None and old.partition != new.partition:
-        changed["partition"] = new.partition
-    if old is not None and old.qos != new.qos:
-        changed["qos"] = new.qos
+    for field in ("partition", "account", "qos"):
+        if old is not None and getattr(old, field) != getattr(new, field):
+            changed[field] = getattr(new, field)
     return JobChanges(**changed)  # type: ignore[arg-type]
 
 

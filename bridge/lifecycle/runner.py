@@ -8,6 +8,7 @@ and each request ends in exactly one event to its machine, whatever happened to 
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -34,7 +35,7 @@ from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads import jobspec
+from bridge.workloads import identity, jobspec
 
 log = structlog.get_logger(__name__)
 
@@ -361,8 +362,11 @@ class Runner:
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
         avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
+        parameters = identity.apply(
+            gang.parameters, self.cluster.namespaces.get(gang.namespace), self._rules.identity
+        )
         return jobspec.build(
-            gang,
+            replace(gang, parameters=parameters),
             identity=JobIdentity(self.cluster_uid, gang.id, generation, gang.owner),
             rules=self._rules,
             partitions=self._side.partitions,

@@ -16,6 +16,7 @@ from bridge.errors import BadInput
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import JobIdentity, JobSpec
+from bridge.workloads.identity import Rules as IdentityRules
 
 _MIB = 1 << 20
 
@@ -30,6 +31,8 @@ class Rules:
     mcs_label: str = ""
     resource_map: Mapping[str, str] = field(default_factory=dict)
     """Kubernetes extended resource → Slurm GRES name."""
+    identity: IdentityRules = IdentityRules()
+    """Applied to the parameters before `build`."""
 
 
 @dataclass(frozen=True, slots=True)

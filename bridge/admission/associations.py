@@ -17,7 +17,7 @@ from bridge.clock import Clock
 from bridge.errors import BadInput, BridgeError
 from bridge.model.namespace import Namespace
 from bridge.slurm.poke import sleep_until_poked
-from bridge.workloads import identity
+from bridge.workloads import allowance
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ def _users(namespaces: Mapping[str, Namespace]) -> Iterator[str]:
     """Those named by name, as written."""
     for namespace in namespaces.values():
         try:
-            user = identity.allowed(namespace).user
+            user = allowance.of(namespace).user
         except BadInput:
             continue
         if user and not user.isdigit():

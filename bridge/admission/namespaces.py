@@ -13,7 +13,7 @@ from bridge.errors import BadInput
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.reflector import Change, Deleted, Replaced, Upserted
 from bridge.model.namespace import Namespace
-from bridge.workloads import identity
+from bridge.workloads import allowance
 
 log = structlog.get_logger(__name__)
 
@@ -55,7 +55,7 @@ class NamespaceKeeper:
 
     def _check(self, namespace: Namespace) -> None:
         try:
-            identity.allowed(namespace)
+            allowance.of(namespace)
         except BadInput as error:
             log.warning("namespace.identity_unreadable", namespace=namespace.name, error=str(error))
             self._recorder.emit(

@@ -15,7 +15,7 @@ from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import annotations, identity
+from bridge.workloads import allowance, annotations, identity
 
 _KEYS = frozenset(
     names.JOB_PREFIX + suffix for suffix in ("user-id", "group-id", "account", "partition", "qos")
@@ -69,7 +69,7 @@ class People:
     def _not_in_slurm(
         self, wishes: JobParameters, namespace: Namespace, rules: identity.Rules, *, owned: bool
     ) -> Iterator[Refusal]:
-        may, who = identity.allowed(namespace), identity.of(namespace, wishes, rules)
+        may, who = allowance.of(namespace), identity.of(namespace, wishes, rules)
         if owned and not wishes.partition:
             who = replace(who, partition="")
         elif not who.partition:

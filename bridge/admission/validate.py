@@ -49,18 +49,26 @@ def warnings(pod: wire.Pod) -> tuple[str, ...]:
 def malformed(values: Mapping[str, str]) -> Iterator[Refusal]:
     """Every parameter (`slurmjob.slinky.slurm.net/*`) whose value can't be read; all at once, so
     that nobody corrects them one by one."""
-    for key in sorted(key for key in values if key.startswith(names.JOB_PREFIX)):
+    wishes = {key: text for key, text in values.items() if key.startswith(names.JOB_PREFIX)}
+    if all(len(text) <= _LONGEST_VALUE for text in wishes.values()) and not _mistake(wishes):
+        return  # nearly always, and read in one go
+    for key, text in sorted(wishes.items()):
         field = f"metadata.annotations[{key}]"
-        if len(values[key]) > _LONGEST_VALUE:
-            yield Refusal(field, f"has {len(values[key])} characters; at most {_LONGEST_VALUE}")
-            continue
-        one = {key: values[key]}
-        try:
-            annotations.parse(one)
-            annotations.gang_wish(one)
-            annotations.gang_size(one)
-        except BadInput as error:
-            yield Refusal(field, str(error).removeprefix(f"annotation {key}: "))
+        if len(text) > _LONGEST_VALUE:
+            yield Refusal(field, f"has {len(text)} characters; at most {_LONGEST_VALUE}")
+        elif mistake := _mistake({key: text}):
+            yield Refusal(field, mistake.removeprefix(f"annotation {key}: "))
+
+
+def _mistake(wishes: Mapping[str, str]) -> str:
+    """The first of them that can't be read; "" for none."""
+    try:
+        annotations.parse(wishes)
+        annotations.gang_wish(wishes)
+        annotations.gang_size(wishes)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:

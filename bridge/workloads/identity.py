@@ -1,16 +1,11 @@
-"""Who a pod's job is in Slurm: what its namespace allows, and what the pod chose of that.
+"""Who a pod's job is in Slurm: of what its namespace allows, what the pod chose.
 
-A namespace is an admin's, a pod is anybody's who may create one. So the namespace's annotations
-say which Slurm user its pods are and which accounts, partitions and QOS they may use; a pod's own
-annotations choose among these and nothing else. `runAsUser` says nothing here: it is a number
-inside a container. Admission asks so that the author reads the refusal; the controller asks again
-when it builds the job, because webhooks can be missing and owners carry annotations too.
-
-User and group are always said together: told a user alone, slurmrestd gives the job the group of
-the token's user, also where it knows the user (seen on 26.05). So a namespace names both.
+A namespace is an admin's, a pod is anybody's who may create one; `allowance` reads what the former
+says, and the latter chooses inside of it and nothing else. `runAsUser` says nothing here: it is a
+number inside a container. Admission asks so that the author reads the refusal; the controller asks
+again when it builds the job, because webhooks can be missing and owners carry annotations too.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -18,17 +13,8 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\+-]*\$?")
-_LARGEST_ID = 0xFFFFFFFD
-"""Slurm keeps the two numbers above it for "not said" and "no limit"."""
-_LONGEST = 256
-"""Characters of a name."""
-_PERSON = (
-    "write user:group, names or numbers that Slurm's hosts know, as alice:physics or 1001:1001; "
-    f"or the user alone, and its group in annotation {names.NAMESPACE_GROUP}"
-)
-_LIST = "write one or more names separated by commas, the first is the default; or remove it"
+from bridge.workloads import allowance
+from bridge.workloads.allowance import Allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,17 +28,6 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowed:
-    """What a namespace says; "" and () where it says nothing, which restricts nothing."""
-
-    user: str = ""
-    group: str = ""
-    accounts: tuple[str, ...] = ()
-    partitions: tuple[str, ...] = ()
-    qos: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Identity:
     """Who the job is. "" leaves it to Slurm (the token's user, the user's account …)."""
 
@@ -63,21 +38,9 @@ class Identity:
     qos: str = ""
 
 
-def allowed(namespace: Namespace) -> Allowed:
-    """What the namespace's annotations say. Raises BadInput for the first malformed one."""
-    user, group = _person_of(namespace)
-    return Allowed(
-        user=user,
-        group=group,
-        accounts=_listed(namespace, names.NAMESPACE_ACCOUNTS),
-        partitions=_listed(namespace, names.NAMESPACE_PARTITIONS),
-        qos=_listed(namespace, names.NAMESPACE_QOS),
-    )
-
-
 def of(namespace: Namespace, parameters: JobParameters, rules: Rules) -> Identity:
     """Who a job with these parameters is. Raises BadInput for the first that is not allowed."""
-    may = allowed(namespace)
+    may = allowance.of(namespace)
     user, group = _person(parameters, may, namespace, rules)
     account, partition, qos = (choice(parameters, may, namespace) for choice in _CHOICES)
     return Identity(user, group, account, partition, qos)
@@ -88,7 +51,7 @@ def objections(
 ) -> tuple[BadInput, ...]:
     """All that `of` would raise, so that nobody corrects them one by one."""
     try:
-        may = allowed(namespace)
+        may = allowance.of(namespace)
     except BadInput as error:
         return (error,)
     found = []
@@ -126,66 +89,6 @@ def apply(parameters: JobParameters, namespace: Namespace | None, rules: Rules) 
     )
 
 
-# -- what the namespace says ---------------------------------------------------------------------
-
-
-def _person_of(namespace: Namespace) -> tuple[str, str]:
-    user, _, group = _said(namespace, names.NAMESPACE_USER).partition(":")
-    beside = _said(namespace, names.NAMESPACE_GROUP)
-    for key, text in ((names.NAMESPACE_USER, user), (names.NAMESPACE_GROUP, beside)):
-        if key in namespace.annotations and not _is_id(text):
-            raise _malformed(namespace, key, _PERSON)
-    if (":" in _said(namespace, names.NAMESPACE_USER) and not _is_id(group)) or (
-        user and not (group or beside)
-    ):
-        raise _malformed(
-            namespace, names.NAMESPACE_USER, f"has no group. Slurm needs it: {_PERSON}"
-        )
-    if group and beside and group != beside:
-        raise _malformed(namespace, names.NAMESPACE_GROUP, f"is not the group of {user}:{group}")
-    if beside and not user:
-        raise _malformed(namespace, names.NAMESPACE_GROUP, f"has no user beside it. {_PERSON}")
-    return user, group or beside
-
-
-def _listed(namespace: Namespace, key: str) -> tuple[str, ...]:
-    if key not in namespace.annotations:
-        return ()
-    found = [item.strip() for item in namespace.annotations[key].split(",")]
-    if not all(_is_word(item) for item in found):
-        raise _malformed(namespace, key, _LIST)
-    return tuple(dict.fromkeys(found))
-
-
-def _said(namespace: Namespace, key: str) -> str:
-    return namespace.annotations.get(key, "").strip()
-
-
-def _is_id(text: str) -> bool:
-    """A user's or group's name, or its number."""
-    if text.isascii() and text.isdigit():
-        return len(text) < 11 and int(text) <= _LARGEST_ID
-    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
-
-
-def _is_word(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST and text.isprintable() and not re.search(r"\s", text)
-
-
-def _malformed(namespace: Namespace, key: str, advice: str) -> BadInput:
-    given = namespace.annotations[key]
-    shown = repr(given if len(given) <= 60 else given[:60] + "…")
-    return BadInput(
-        f"annotation {key} of namespace {namespace.name}: {shown}: {advice}. Until it is "
-        f"corrected (kubectl annotate --overwrite namespace {namespace.name} …) its pods can't go "
-        "to Slurm; ask whoever administers the namespace",
-        field=f"metadata.annotations[{key}]",
-    )
-
-
-# -- what the pod chose ----------------------------------------------------------------------------
-
-
 def _person(
     parameters: JobParameters, may: Allowed, namespace: Namespace, rules: Rules
 ) -> tuple[str, str]:
@@ -193,7 +96,7 @@ def _person(
     for suffix, text, theirs in (("user-id", user, may.user), ("group-id", group, may.group)):
         if text and text != theirs and not rules.pods_choose_user:
             raise _not_chosen(suffix, text, theirs, namespace)
-        if text and not _is_id(text):
+        if text and not allowance.is_id(text):
             raise _refused(suffix, f"{text!r} is neither a name nor a number of a user or group")
     if not user:
         user, group = may.user, group or may.group

@@ -125,18 +125,20 @@ _ports = st.lists(
     ),
     max_size=1,
 )
-_containers = st.fixed_dictionaries(
+_containers: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {"name": st.sampled_from(["main", "side"]), "image": st.just("busybox")},
     optional={"resources": _resources, "ports": _ports},
 )
-_init_containers = st.fixed_dictionaries(
+_init_containers: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {"name": st.just("init"), "image": st.just("busybox")},
     optional={"resources": _resources, "restartPolicy": st.just("Always")},
 )
-_spec = st.fixed_dictionaries(
+_spec: st.SearchStrategy[Json] = st.fixed_dictionaries(
     {
         "schedulerName": st.sampled_from(["default-scheduler", "slurm-bridge-scheduler"]),
-        "containers": st.lists(_containers, min_size=1, max_size=2, unique_by=lambda c: c["name"]),
+        "containers": st.lists(
+            _containers, min_size=1, max_size=2, unique_by=lambda one: str(one["name"])
+        ),
     },
     optional={
         "initContainers": st.lists(_init_containers, min_size=1, max_size=1),

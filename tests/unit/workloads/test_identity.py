@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from bridge.errors import BadInput
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import identity
-from bridge.workloads.identity import Allowed, Identity, Rules
+from bridge.workloads import allowance, identity
+from bridge.workloads.allowance import Allowed
+from bridge.workloads.identity import Identity, Rules
 
 PREFIX = "slurmjob.slinky.slurm.net/"
 LAB = {"user": "alice:hpc", "accounts": "physics, chem", "partitions": "gpu,cpu", "qos": "normal"}
@@ -40,7 +41,7 @@ def a_namespace(**annotations: str) -> Namespace:
 )
 def test_what_a_namespace_says(annotations: dict[str, str], expected: Allowed) -> None:
     """User and group in one annotation or in two; lists with blanks, each value once."""
-    assert identity.allowed(a_namespace(**annotations)) == expected
+    assert allowance.of(a_namespace(**annotations)) == expected
 
 
 @pytest.mark.parametrize(
@@ -69,7 +70,7 @@ def test_what_a_namespace_says(annotations: dict[str, str], expected: Allowed) -
 def test_malformed_annotations(annotations: dict[str, str], key: str, said: str) -> None:
     """Each is told with its key, the namespace, the accepted forms and who can help."""
     with pytest.raises(BadInput) as caught:
-        identity.allowed(a_namespace(**annotations))
+        allowance.of(a_namespace(**annotations))
     assert caught.value.field == f"metadata.annotations[{PREFIX}{key}]"
     sentence = str(caught.value)
     assert sentence.startswith(f"annotation {PREFIX}{key} of namespace lab: ")
@@ -225,7 +226,7 @@ def test_never_outside_whatever_is_written(
             identity.of(namespace, parameters, rules)
         return
     who = identity.of(namespace, parameters, rules)
-    may = identity.allowed(namespace)
+    may = allowance.of(namespace)
     assert (who.user, who.group) == (may.user, may.group)
     assert bool(who.user) == bool(who.group)
     assert who.user or not required

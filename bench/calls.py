@@ -5,12 +5,14 @@ The client is as thin as can be, since it shares two processors with the server.
 
 import asyncio
 import contextlib
+import gc
 import multiprocessing
 import ssl
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -39,9 +41,19 @@ async def read(body: bytes) -> tuple[int, bytes]:
     return 200, b"{}"
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A server that runs."""
+
+    port: int
+    ca: Path
+    """The authority to trust."""
+    pid: int
+
+
 @contextlib.contextmanager
-def serving(routes: Routes) -> Iterator[tuple[int, Path]]:
-    """A server of these routes in a process of its own: its port, and the CA to trust."""
+def serving(routes: Routes) -> Iterator[Served]:
+    """A server of these routes in a process of its own."""
     with tempfile.TemporaryDirectory() as path:
         folder = certificates.Folder(Path(path))
         certificates.ensure(folder, hosts=[HOST], now_s=time.time())
@@ -51,7 +63,7 @@ def serving(routes: Routes) -> Iterator[tuple[int, Path]]:
         server.start()
         theirs.close()  # so that a server that does not come up is noticed
         try:
-            yield ours.recv(), folder.ca
+            yield Served(port=ours.recv(), ca=folder.ca, pid=server.pid or 0)
         finally:
             ours.close()
             server.join()
@@ -71,6 +83,8 @@ async def _serving(ready: Connection, folder: certificates.Folder, routes: Route
         metrics=ServerMetrics(telemetry.Metrics()),
     )
     async with server:
+        gc.collect()
+        gc.freeze()  # as the bridge does once it has listed everything
         ready.send(server.port)
         await asyncio.to_thread(ready.poll, None)
 

@@ -184,8 +184,8 @@ class Client:
 def main() -> int:
     """Run it; the exit code."""
     report = Report("extender", SEED)
-    with calls.serving(routes) as (port, ca):
-        uvloop.run(Client(port, ca, report).run())
+    with calls.serving(routes) as server:
+        uvloop.run(Client(server.port, server.ca, report).run())
     return report.finish()
 
 

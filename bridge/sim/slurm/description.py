@@ -10,9 +10,12 @@ from bridge.sim.slurm.errors import (
     DATA_CONVERSION,
     DATA_FLAG,
     DEPENDENCY,
+    INVALID_GROUP,
     INVALID_LICENSES,
     INVALID_NODE_NAME,
     INVALID_RESERVATION,
+    INVALID_USER,
+    UNKNOWN_GROUP,
     UNKNOWN_USER,
     NotEmulated,
     Refused,
@@ -194,21 +197,40 @@ def _read_memory(request: Request, body: dict[str, Json], complaints: Complaints
 
 
 def _read_user(request: Request, body: dict[str, Json], site: Site, complaints: Complaints) -> None:
-    request.user_id = _number_of(body, "user_id", site, complaints)
-    request.group_id = _number_of(body, "group_id", site, complaints)
+    request.user_id = _number_of(body, _USER, site, complaints)
+    request.group_id = _number_of(body, _GROUP, site, complaints)
     request.user_name = site.name_of(request.user_id)
     request.group_name = site.name_of(request.group_id)
 
 
-def _number_of(body: dict[str, Json], name: str, site: Site, complaints: Complaints) -> int:
-    value = body.get(name)
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A user or a group, and what Slurm calls a bad one."""
+
+    word: str
+    unknown: int
+    invalid: int
+
+
+_USER = _Kind("user", UNKNOWN_USER, INVALID_USER)
+_GROUP = _Kind("group", UNKNOWN_GROUP, INVALID_GROUP)
+_LARGEST_ID = 0xFFFFFFFF
+
+
+def _number_of(body: dict[str, Json], kind: _Kind, site: Site, complaints: Complaints) -> int:
+    """Every user has a group of its own name here."""
+    value, place = body.get(f"{kind.word}_id"), f"#/job/{kind.word}_id/"
     if value is None:
         return site.users[site.user]  # also the group of a user that was sent alone
     text = str(value)
-    if text.isdigit():
+    if text.lstrip("-").isdigit():
+        if not 0 <= int(text) <= _LARGEST_ID:
+            said = f"Invalid {kind.word} ID (overflow): {text}"
+            complaints.error(kind.invalid, said, place)
+            return 0
         return int(text)
     if text not in site.users:
-        complaints.error(UNKNOWN_USER, f"Unable to resolve user: {text}", f"#/job/{name}/")
+        complaints.error(kind.unknown, f"Unable to resolve {kind.word}: {text}", place)
         return 0
     return site.users[text]
 

@@ -10,6 +10,7 @@ UNEXPECTED_MESSAGE: Final = 1000
 PROTOCOL_AUTHENTICATION: Final = 1007
 UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
 INVALID_PARTITION: Final = 2000
+USER_ID_MISSING: Final = 2010
 NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
 INVALID_JOB_ID: Final = 2017
@@ -26,6 +27,9 @@ INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
 INVALID_TRES: Final = 2115
+INVALID_GROUP: Final = 2163
+UNKNOWN_GROUP: Final = 2164
+INVALID_USER: Final = 2165
 UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
@@ -45,6 +49,7 @@ TEXT: Final = {
     PROTOCOL_AUTHENTICATION: "Protocol authentication error",
     UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
     INVALID_PARTITION: "Invalid partition name specified",
+    USER_ID_MISSING: "Invalid user id",
     NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
     NODES_BUSY: "Requested nodes are busy",
     INVALID_JOB_ID: "Invalid job id specified",
@@ -61,6 +66,9 @@ TEXT: Final = {
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
     INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
+    INVALID_GROUP: "Invalid group ID",
+    UNKNOWN_GROUP: "Unable to resolve group ID to group name",
+    INVALID_USER: "Invalid user ID",
     UNKNOWN_USER: "Unable to resolve user ID to user name",
     NODE_EXISTS: "Node already exists in the node table",
     TOPOLOGY_UNAVAILABLE: "Requested topology configuration is not available",

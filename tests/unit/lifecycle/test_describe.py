@@ -47,7 +47,7 @@ def test_a_label_keeps_others_off_the_nodes(spec: JobSpec, shared: tuple[str, ..
 @pytest.mark.parametrize("field", ["partition", "account", "qos"])
 def test_what_the_namespace_says_anew(field: str) -> None:
     """Partition, account and QOS of a waiting job follow."""
-    changed = replace(SPEC, **{field: "other"})
+    changed = replace(SPEC, **{field: "other"})  # type: ignore[arg-type]
     assert describe.changes(SPEC, changed) == JobChanges(**{field: "other"})  # type: ignore[arg-type]
 
 

@@ -55,7 +55,7 @@ MOST_ECHOES = 2.5
 """What a pod's two calls may cost, in echoes of the same bodies."""
 MOST_ECHOES_P99 = 4.0
 """The same for the slowest of a hundred, where both wait for the same processors."""
-MOST_PROCESSOR = 2.5
+MOST_PROCESSOR = 3.0
 """The same of the server's processor time."""
 LEAST_OF_ECHO = 0.35
 """Pods a second at saturation, of the echoes'."""

@@ -18,29 +18,22 @@ in `timing`.
 
 import asyncio
 import json
-import multiprocessing
 import random
 import ssl
 import statistics
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from multiprocessing.connection import Connection
 from pathlib import Path
 
 import uvloop
 
+from bench import calls
 from bench.report import Report
-from bridge import telemetry
 from bridge.clock import SystemClock
 from bridge.extender.service import Extender
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.verdict import Verdict
-from bridge.server import addresses, certificates
-from bridge.server.https import HttpsServer, Route
-from bridge.server.metrics import ServerMetrics
-from bridge.server.tls import CertificateFiles, Tls
+from bridge.server.https import Route
 
 SEED = 6
 SIZES = (1, 500, 5_000, 15_000)
@@ -52,9 +45,6 @@ MOST_ROUNDS = 2.0
 CROWDS, CALLS = 7, 20
 """Crowds, and calls of each of the 64 callers in one."""
 PATHS = ("/echo", "/read", "/filter", "/waiting")
-HOST = "127.0.0.1"
-
-Connected = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Granted:
@@ -80,32 +70,11 @@ class NoBinder:
         raise NotImplementedError
 
 
-async def _echo(body: bytes) -> tuple[int, bytes]:
-    return 200, body
-
-
-async def _read(body: bytes) -> tuple[int, bytes]:
-    return 200, b"{}"
-
-
-def _serve(ready: Connection, folder: certificates.Folder) -> None:
-    """The server's process: tells its port, serves until the other end closes."""
-    uvloop.run(_serving(ready, folder))
-
-
-async def _serving(ready: Connection, folder: certificates.Folder) -> None:
+def routes() -> list[Route]:
+    """What is served: in `PATHS`' order."""
     extender = Extender(verdicts=Granted(), binder=NoBinder(), clock=SystemClock())
-    telemetry.configure(level="error", log_format="json")
-    handlers = (_echo, _read, extender.filter, extender.filter)
-    server = HttpsServer(
-        address=addresses.Address(HOST, 0),
-        routes=[Route(path, handler) for path, handler in zip(PATHS, handlers, strict=True)],
-        tls=Tls(CertificateFiles(folder.server, folder.server_key)),
-        metrics=ServerMetrics(telemetry.Metrics()),
-    )
-    async with server:
-        ready.send(server.port)
-        await asyncio.to_thread(ready.poll, None)
+    handlers = (calls.echo, calls.read, extender.filter, extender.filter)
+    return [Route(path, handler) for path, handler in zip(PATHS, handlers, strict=True)]
 
 
 def body(names: Sequence[str], *, uid: str) -> bytes:
@@ -125,18 +94,6 @@ def body(names: Sequence[str], *, uid: str) -> bytes:
     }
     args = {"Pod": pod, "Nodes": None, "NodeNames": list(names)}
     return json.dumps(args, separators=(",", ":")).encode()
-
-
-async def _call(connected: Connected, path: str, content: bytes) -> tuple[float, int, bytes]:
-    """Seconds from the first byte sent to the last received, the status and the answer."""
-    reader, writer = connected
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(content)}\r\n\r\n".encode()
-    start = time.perf_counter()
-    writer.write(head + content)
-    told = await reader.readuntil(b"\r\n\r\n")
-    length = int(told.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-    answer = await reader.readexactly(length)
-    return time.perf_counter() - start, int(told.split(b" ", 2)[1]), answer
 
 
 class Client:
@@ -159,16 +116,13 @@ class Client:
             await self._alone(size, contents, names[-1])
             await self._crowd(size, contents["/filter"], names[-1])
 
-    async def _connect(self) -> Connected:
-        return await asyncio.open_connection(HOST, self._port, ssl=self._tls, limit=1 << 24)
-
     async def _alone(self, size: int, contents: dict[str, bytes], granted: str) -> None:
         """One call at a time, paths in turn."""
-        connected = await self._connect()
+        connected = await calls.connect(self._port, self._tls)
         times: dict[str, list[float]] = {path: [] for path in PATHS}
         for turn in range(320 if size > 1_000 else 2_020):
             for path in PATHS:
-                seconds, _, answer = await _call(connected, path, contents[path])
+                seconds, _, answer = await calls.call(connected, path, contents[path])
                 if turn >= 20:
                     times[path].append(seconds)
                 elif path == "/filter" and json.loads(answer)["NodeNames"] != [granted]:
@@ -184,7 +138,7 @@ class Client:
             read_ms=median["/read"],
             filter_ms=median["/filter"],
             waiting_ms=median["/waiting"],
-            filter_p99_ms=_p99(times["/filter"]) * 1000,
+            filter_p99_ms=calls.p99(times["/filter"]) * 1000,
             filter_per_echo=ratio,
         )
         self._report.at_most(f"filter per echo, {size:,} names", ratio, MOST_ECHOES, "times")
@@ -193,14 +147,14 @@ class Client:
         """64 callers that call again as soon as they are answered; between two crowds some calls
         one at a time, so that both are measured on the same machine.
         """
-        connections = [await self._connect() for _ in range(AT_ONCE)]
+        connections = [await calls.connect(self._port, self._tls) for _ in range(AT_ONCE)]
         errors = 0
 
-        async def caller(connected: Connected, calls: int) -> list[float]:
+        async def caller(connected: calls.Connected, count: int) -> list[float]:
             nonlocal errors
             times = []
-            for _ in range(calls):
-                seconds, status, answer = await _call(connected, "/filter", content)
+            for _ in range(count):
+                seconds, status, answer = await calls.call(connected, "/filter", content)
                 errors += status != 200 or json.loads(answer).get("NodeNames") != [granted]
                 times.append(seconds)
             return times
@@ -210,7 +164,7 @@ class Client:
             alone.append(statistics.median(await caller(connections[0], 100)))
             found = await asyncio.gather(*(caller(one, CALLS) for one in connections))
             crowds.append(sorted(seconds for one in found for seconds in one))
-        quickest = min(crowds, key=_p99)
+        quickest = min(crowds, key=calls.p99)
         for _, writer in connections:
             writer.close()
         self._report.row(
@@ -218,34 +172,20 @@ class Client:
             at_once=AT_ONCE,
             body_kib=round(len(content) / 1024, 1),
             filter_ms=statistics.median(quickest) * 1000,
-            filter_p99_ms=_p99(quickest) * 1000,
+            filter_p99_ms=calls.p99(quickest) * 1000,
             errors=errors,
         )
         self._report.at_most(f"errors, {AT_ONCE} at once, {size:,} names", errors, 0)
         what = f"p99 at {AT_ONCE} per {AT_ONCE} calls in a row, {size:,} names"
-        rounds = _p99(quickest) / (AT_ONCE * statistics.median(alone))
+        rounds = calls.p99(quickest) / (AT_ONCE * statistics.median(alone))
         self._report.at_most(what, rounds, MOST_ROUNDS, "times")
-
-
-def _p99(times: Sequence[float]) -> float:
-    return statistics.quantiles(times, n=100)[98]
 
 
 def main() -> int:
     """Run it; the exit code."""
     report = Report("extender", SEED)
-    with tempfile.TemporaryDirectory() as path:
-        folder = certificates.Folder(Path(path))
-        certificates.ensure(folder, hosts=[HOST], now_s=time.time())
-        ours, theirs = multiprocessing.Pipe()
-        server = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, folder))
-        server.start()
-        theirs.close()  # so that a server that does not come up is noticed
-        try:
-            uvloop.run(Client(ours.recv(), folder.ca, report).run())
-        finally:
-            ours.close()
-            server.join()
+    with calls.serving(routes) as server:
+        uvloop.run(Client(server.port, server.ca, report).run())
     return report.finish()
 
 

@@ -24,6 +24,9 @@ import structlog
 import uvloop
 
 from bridge import config, names, slurm, telemetry
+from bridge.admission.associations import Associations
+from bridge.admission.namespaces import NamespaceKeeper
+from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.clock import Clock, SystemClock
@@ -58,7 +61,7 @@ from bridge.server.probes import ProbesServer
 from bridge.server.tls import CertificateFiles, Tls
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import jobspec, tasks
+from bridge.workloads import identity, jobspec, tasks
 
 log = structlog.get_logger(__name__)
 
@@ -86,18 +89,6 @@ async def _main(settings: config.Settings) -> int:
     finally:
         await app.close()
     return 0
-
-
-class Namespaces:
-    """The namespaces' labels, for the webhook."""
-
-    def __init__(self, rows: Mapping[str, Namespace]) -> None:
-        self._rows = rows
-
-    def labels(self, name: str) -> Mapping[str, str] | None:
-        """None when the namespace is not known (yet)."""
-        row = self._rows.get(name)
-        return None if row is None else row.labels
 
 
 class KubeBinder:
@@ -176,6 +167,7 @@ class App:
                     name: jobspec.Precedence(one.partition, one.qos, one.nice or None)
                     for name, one in settings.priority_classes.items()
                 },
+                identity=_identity_rules(settings.identity),
             ),
             limits=tasks.Limits(
                 riding=settings.gangs.ride_along_waste, maximum=settings.gangs.maximum_waste
@@ -220,6 +212,15 @@ class App:
             settled=self._on_kind_settled,
             kinds=settings.workloads.role_kinds,
             outage=self._kube_outage,
+        )
+        self.associations = Associations(
+            client,
+            namespaces=self.cluster.namespaces,
+            interval_s=settings.identity.associations_interval_s,
+            clock=clock,
+        )
+        self._namespaces = NamespaceKeeper(
+            self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
         )
         self._reflectors = self._build_reflectors()
         self._show_ages()
@@ -286,7 +287,7 @@ class App:
             ),
             Reflector(
                 self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
-                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **told,
+                name="namespaces", key=lambda row: row.name, sink=self._namespaces.take, **told,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, name="pods",
@@ -305,7 +306,12 @@ class App:
     def _build_https(self, files: CertificateFiles) -> HttpsServer:
         reviewer = Reviewer(
             pods=Scope.from_settings(self.settings),
-            namespaces=Namespaces(self.cluster.namespaces),
+            namespaces=self.cluster.namespaces,
+            people=People(
+                rules=_identity_rules(self.settings.identity),
+                partition=self.settings.partition,
+                associations=self.associations,
+            ),
             bridge_users=frozenset(filter(None, [self._user])),
         )
         extender = Extender(
@@ -393,16 +399,11 @@ class App:
         self.nodes.touch()
         self.runner.room_changed()
 
-    def _on_namespace(self, change: Change[Namespace]) -> None:
-        rows = self.cluster.namespaces
-        match change:
-            case Replaced(listed):
-                rows.clear()
-                rows.update({row.name: row for row in listed})
-            case Upserted(row):
-                rows[row.name] = row
-            case Deleted(row):
-                rows.pop(row.name, None)
+    def _identities_changed(self, namespaces: frozenset[str]) -> None:
+        """Jobs that wait are told, those that were refused for it are tried again."""
+        self.associations.poke()
+        if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
+            self.runner.classes_changed()
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -438,6 +439,7 @@ class App:
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again
             group.create_task(self.nodes.run(), name="nodes")
+            group.create_task(self.associations.run(), name="associations")
             await self.watcher.wait_for_sync()
             group.create_task(self.recovery.run(), name="recovery")
 
@@ -505,6 +507,10 @@ def _score_weights(settings: config.PlacementSettings) -> ScoreWeights:
         node_weight=settings.score_node_weight,
         tier=settings.score_tier,
     )
+
+
+def _identity_rules(settings: config.IdentitySettings) -> identity.Rules:
+    return identity.Rules(required=settings.required, pods_choose_user=settings.pods_choose_user)
 
 
 def _hosts() -> tuple[str, ...]:

@@ -39,6 +39,7 @@ MANAGED_NODE_TAINT: Final = "slinky.slurm.net/managed-node"
 
 # Namespaces: who the pods run as in Slurm
 NAMESPACE_USER: Final = JOB_PREFIX + "user"
+NAMESPACE_GROUP: Final = JOB_PREFIX + "group"
 NAMESPACE_ACCOUNTS: Final = JOB_PREFIX + "accounts"
 NAMESPACE_PARTITIONS: Final = JOB_PREFIX + "partitions"
 NAMESPACE_QOS: Final = JOB_PREFIX + "qos"

@@ -1,17 +1,23 @@
 """The webhook: which pods are the bridge's, what they get on creation, what is refused.
 
 The API server calls us for every pod of a managed namespace and for every pod that names our
-scheduler. Several replicas answer, none of them keeps anything: what a call needs stands in its
-body, in the settings and in the labels of the pod's namespace.
+scheduler. Several replicas answer, none of them keeps anything of a call: what it needs stands in
+its body, in the settings, in the pod's namespace, and in what was last read of slurmdbd.
 
     wire            the parts of AdmissionReview and Pod that are read (pydantic, partial)
     scope           which namespaces and pods are the bridge's              (pure)
     mutate          pod → JSON patch: scheduler, gate, toleration           (pure)
     validate        pod → refusals and warnings, on creation                (pure)
+    refusal         why not: the field and a sentence                       (pure)
+    people          who the pod would be in Slurm → refusals                (pure)
+    accounts        the users' accounts and QOS, as last read               (pure)
+    associations    reads them, in the background
+    namespaces      keeps the namespaces, tells admins what can't be read
     protected       pod before, pod after → refusals, on update             (pure)
     review          body in, body out: the edge; never raises
     webhook_config  the objects that tell the API server when to call us    (pure)
     shipped         deploy/webhook.yaml, made from them
 
-May import `bridge.workloads` (the parser of the users' annotations) and what is below it.
+May import `bridge.workloads` (the users' annotations, identity), `bridge.slurm` and `bridge.kube`
+(the background tasks alone), and what is below them.
 """

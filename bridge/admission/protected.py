@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bridge import names
 from bridge.admission import validate, wire
-from bridge.admission.validate import Refusal
+from bridge.admission.refusal import Refusal
 
 _RESIZE = "resize"
 
@@ -80,10 +80,14 @@ def _marks(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
 
 
 def _parameters(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
-    """Only what this update changed: an old mistake must not block a controller's update."""
+    return validate.malformed(changed(old, new))
+
+
+def changed(old: wire.Pod, new: wire.Pod) -> dict[str, str]:
+    """The job's parameters that this update set or changed. Only they are judged: an old mistake
+    must not block a controller's update."""
     before = _wishes(old)
-    changed = {key: value for key, value in _wishes(new).items() if before.get(key) != value}
-    return validate.malformed(changed)
+    return {key: value for key, value in _wishes(new).items() if before.get(key) != value}
 
 
 def _wishes(pod: wire.Pod) -> dict[str, str]:

@@ -7,13 +7,16 @@ refusal that its author reads; nothing raises past here.
 
 import base64
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pydantic
 import pydantic_core
 
 from bridge.admission import mutate, protected, scope, validate, wire
+from bridge.admission.people import People
+from bridge.admission.refusal import Refusal
+from bridge.model.namespace import Namespace
 
 Reply = tuple[int, bytes]
 """HTTP status and JSON body."""
@@ -21,6 +24,7 @@ Reply = tuple[int, bytes]
 _INVALID = (422, "Invalid")
 _FORBIDDEN = (403, "Forbidden")
 _TRY_AGAIN = (503, "ServiceUnavailable")
+_NOBODY_ASKED = People()
 
 
 class Reviewer:
@@ -32,11 +36,13 @@ class Reviewer:
         self,
         *,
         pods: scope.Scope,
-        namespaces: scope.Namespaces,
+        namespaces: Mapping[str, Namespace],
+        people: People = _NOBODY_ASKED,
         bridge_users: frozenset[str] = frozenset(),
     ) -> None:
         self._pods = pods
         self._namespaces = namespaces
+        self._people = people
         self._bridge_users = bridge_users
 
     async def mutate(self, body: bytes) -> Reply:
@@ -81,7 +87,9 @@ class Reviewer:
             return _namespace_unknown(request)
         if not self._pods.takes(pod, managed=managed):
             return _answer(request)
-        return _verdict(request, validate.refusals(pod), validate.warnings(pod), _INVALID)
+        owned = any(one.controller for one in pod.metadata.owner_references)
+        refusals = (*validate.refusals(pod), *self._not_allowed(request, pod, owned=owned))
+        return _verdict(request, refusals, validate.warnings(pod), _INVALID)
 
     def _validate_change(self, request: wire.Request, *, old: wire.Pod, new: wire.Pod) -> Reply:
         if not validate.owned_by_us(old, self._pods):
@@ -90,7 +98,21 @@ class Reviewer:
         refusals = protected.refusals(
             old=old, new=new, sub_resource=request.sub_resource, by_bridge=by_bridge
         )
+        fresh = {f"metadata.annotations[{key}]" for key in protected.changed(old, new)}
+        if fresh and not by_bridge:
+            found = self._not_allowed(request, new, owned=True)
+            refusals = (*refusals, *(refusal for refusal in found if refusal.field in fresh))
         return _verdict(request, refusals, protected.warnings(old=old, new=new), _FORBIDDEN)
+
+    def _not_allowed(
+        self, request: wire.Request, pod: wire.Pod, *, owned: bool
+    ) -> Iterable[Refusal]:
+        """By the namespace. One that is not known yet lets the pod in: the controller will know
+        it before it submits anything."""
+        namespace = self._namespaces.get(request.namespace or pod.metadata.namespace)
+        if namespace is None:
+            return ()
+        return self._people.refusals(pod.metadata.annotations, namespace, owned=owned)
 
     def _managed(self, request: wire.Request, pod: wire.Pod) -> bool | None:
         if self._pods.names_us(pod):
@@ -125,7 +147,7 @@ def _answer(
 
 def _verdict(
     request: wire.Request,
-    refusals: Sequence[validate.Refusal],
+    refusals: Sequence[Refusal],
     warnings: Sequence[str],
     code_and_reason: tuple[int, str],
 ) -> Reply:

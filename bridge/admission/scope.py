@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from bridge import config, names
 from bridge.admission import wire
 from bridge.errors import ConfigError
+from bridge.model.namespace import Namespace
 
 DEFAULT_SCHEDULER = "default-scheduler"
 """What the API server writes into a pod that names no scheduler."""
@@ -17,13 +18,6 @@ _TESTS: Mapping[str, Callable[[str | None, frozenset[str]], bool]] = {
     "Exists": lambda value, _: value is not None,
     "DoesNotExist": lambda value, _: value is None,
 }
-
-
-class Namespaces(Protocol):
-    """What is known of the cluster's namespaces."""
-
-    def labels(self, name: str) -> Mapping[str, str] | None:
-        """Labels of the namespace; None when it is not known (yet)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,16 +90,16 @@ class Scope:
             selector=None if selector is None else parse_selector(selector),
         )
 
-    def manages(self, namespace: str, namespaces: Namespaces) -> bool | None:
+    def manages(self, namespace: str, namespaces: Mapping[str, Namespace]) -> bool | None:
         """Whether the namespace is managed; None when that can't be told (yet)."""
         if self.selector is None:
             return namespace in self.managed_namespaces
         if not self.selector:
             return True
-        labels = namespaces.labels(namespace)
-        if labels is None:
+        known = namespaces.get(namespace)
+        if known is None:
             return None
-        return all(requirement.matches(labels) for requirement in self.selector)
+        return all(requirement.matches(known.labels) for requirement in self.selector)
 
     def names_us(self, pod: wire.Pod) -> bool:
         """Whether the pod names our scheduler itself."""

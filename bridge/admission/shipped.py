@@ -57,7 +57,7 @@ _Readable.add_representer(str, _Readable.represent_text)
 def _configurations() -> list[dict[str, Any]]:
     calls = webhook_config.Calls(
         managed_namespaces=("${MANAGED_NAMESPACE}",),
-        excluded=("kube-system", _NAMESPACE),
+        excluded=(_NAMESPACE,),
         bridge_users=("${BRIDGE_USER}",),
     )
     target = webhook_config.Target(

@@ -5,10 +5,10 @@ pends for a reason nobody reads. So everything that can be told from the pod alo
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from bridge import names
 from bridge.admission import scope, wire
+from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
 from bridge.workloads import annotations
 
@@ -19,26 +19,21 @@ _DEVICE_CLASSES = ("dra.cpu", "gpu.example.com", "gpu.nvidia.com")
 """Those whose drivers' devices can be named after a Slurm allocation, as in the Go bridge."""
 _CPU_PER_TASK = names.JOB_PREFIX + "cpu-per-task"
 _GRES = names.JOB_PREFIX + "gres"
+_FOR_NAMESPACES: Mapping[str, str] = {
+    names.NAMESPACE_USER: names.JOB_PREFIX + "user-id",
+    names.NAMESPACE_GROUP: names.JOB_PREFIX + "group-id",
+    names.NAMESPACE_ACCOUNTS: names.JOB_PREFIX + "account",
+    names.NAMESPACE_PARTITIONS: names.JOB_PREFIX + "partition",
+}
 _LONGEST_VALUE = 4096
 """Characters; no field of a Slurm job is meant for more, and parsers must not chew megabytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why a pod can't be taken: the field at fault, and a sentence that says what to change."""
-
-    field: str
-    message: str
-
-    def __str__(self) -> str:
-        return f"{self.field}: {self.message}"
-
-
 def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
-    """All that is wrong with a pod that is being created and is to be ours."""
+    """All that is wrong with the pod itself; who it may be in Slurm is `people`'s."""
     return (
         *_placed_already(pod),
-        *_unsupported(pod),
+        *_claims(pod),
         *_devices(pod),
         *malformed(pod.metadata.annotations),
     )
@@ -47,24 +42,33 @@ def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
 def warnings(pod: wire.Pod) -> tuple[str, ...]:
     """What has no effect, probably against its author's intent. A short line each: kubectl
     shows them, the API server cuts them at 256 characters."""
-    return (*_unknown_parameters(pod.metadata.annotations), *_old_prefix(pod.metadata.annotations))
+    values = pod.metadata.annotations
+    return (*_unknown_parameters(values), *_of_namespaces(values), *_old_prefix(values))
 
 
 def malformed(values: Mapping[str, str]) -> Iterator[Refusal]:
     """Every parameter (`slurmjob.slinky.slurm.net/*`) whose value can't be read; all at once, so
     that nobody corrects them one by one."""
-    for key in sorted(key for key in values if key.startswith(names.JOB_PREFIX)):
+    wishes = {key: text for key, text in values.items() if key.startswith(names.JOB_PREFIX)}
+    if all(len(text) <= _LONGEST_VALUE for text in wishes.values()) and not _mistake(wishes):
+        return  # nearly always, and read in one go
+    for key, text in sorted(wishes.items()):
         field = f"metadata.annotations[{key}]"
-        if len(values[key]) > _LONGEST_VALUE:
-            yield Refusal(field, f"has {len(values[key])} characters; at most {_LONGEST_VALUE}")
-            continue
-        one = {key: values[key]}
-        try:
-            annotations.parse(one)
-            annotations.gang_wish(one)
-            annotations.gang_size(one)
-        except BadInput as error:
-            yield Refusal(field, str(error).removeprefix(f"annotation {key}: "))
+        if len(text) > _LONGEST_VALUE:
+            yield Refusal(field, f"has {len(text)} characters; at most {_LONGEST_VALUE}")
+        elif mistake := _mistake({key: text}):
+            yield Refusal(field, mistake.removeprefix(f"annotation {key}: "))
+
+
+def _mistake(wishes: Mapping[str, str]) -> str:
+    """The first of them that can't be read; "" for none."""
+    try:
+        annotations.parse(wishes)
+        annotations.gang_wish(wishes)
+        annotations.gang_size(wishes)
+    except BadInput as error:
+        return str(error)
+    return ""
 
 
 def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
@@ -87,19 +91,13 @@ def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
             )
 
 
-def _unsupported(pod: wire.Pod) -> Iterator[Refusal]:
+def _claims(pod: wire.Pod) -> Iterator[Refusal]:
     if pod.spec.resource_claims:
         yield Refusal(
             "spec.resourceClaims",
             "claims choose devices that Slurm would not know of. Ask for devices in a "
             "container's resources instead (nvidia.com/gpu, or a DeviceClass as "
             f"{_DEVICE_CLASS}<class>)",
-        )
-    if pod.spec.topology_spread_constraints:
-        yield Refusal(
-            "spec.topologySpreadConstraints",
-            "Slurm places the pods and does not know them. Remove them; to spread pods use the "
-            f"annotations {names.JOB_PREFIX}min-nodes or {names.JOB_PREFIX}exclusive",
         )
 
 
@@ -145,6 +143,13 @@ def _unknown_parameters(values: Mapping[str, str]) -> Iterator[str]:
     for key, nearest in annotations.unknown(values):
         advice = f"; did you mean {nearest}?" if nearest else ""
         yield f"annotation {key[:100]} is not known to slurm-bridge and has no effect{advice}"
+
+
+def _of_namespaces(values: Mapping[str, str]) -> Iterator[str]:
+    """Those that an admin says on the namespace; a pod chooses one of them by another key."""
+    for key, instead in _FOR_NAMESPACES.items():
+        if key in values:
+            yield f"annotation {key} counts on a namespace only; on a pod write {instead}"
 
 
 def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:

@@ -26,6 +26,8 @@ WEBHOOK_CHANGES = "changed.pods.slinky.slurm.net"
 NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
 """The API server puts it on every namespace."""
 
+_SYSTEM = "kube-system"
+
 Manifest = dict[str, Any]
 Expression = dict[str, Any]
 
@@ -67,13 +69,13 @@ class Calls:
     """Which requests are ours, from the settings: see the head of this module.
 
     `selector` is `managedNamespaceSelector` as it stands in the settings; with it the names are
-    ignored. `excluded` are namespaces that are never asked about.
+    ignored. `excluded` are namespaces that are never asked about beside kube-system: our own.
     """
 
     scheduler_name: str = names.SCHEDULER_NAME
     managed_namespaces: Sequence[str] = ()
     selector: Mapping[str, Any] | None = None
-    excluded: Sequence[str] = ("kube-system",)
+    excluded: Sequence[str] = ()
     bridge_users: Sequence[str] = ()
 
 
@@ -163,7 +165,7 @@ def _elsewhere(calls: Calls) -> list[Expression]:
 
 
 def _excluded(calls: Calls) -> list[Expression]:
-    return [_named("NotIn", calls.excluded)] if calls.excluded else []
+    return [_named("NotIn", (_SYSTEM, *calls.excluded))]
 
 
 def _named(operator: str, namespaces: Sequence[str]) -> Expression:

@@ -116,7 +116,6 @@ class PodSpec(Partial):
     tolerations: tuple[Toleration, ...] | None = None
     affinity: Affinity | None = None
     resource_claims: Annotated[tuple[Any, ...], BeforeValidator(_or_no_list)] = ()
-    topology_spread_constraints: Annotated[tuple[Any, ...], BeforeValidator(_or_no_list)] = ()
     resources: ResourceLists | None = None
     containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()
     init_containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()

@@ -7,6 +7,7 @@ environment is handed in.
 from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
+    IdentitySettings,
     KubernetesSettings,
     NodeSettings,
     PlacementSettings,
@@ -27,6 +28,7 @@ __all__ = [
     "WorkloadSettings",
     "RoleKind",
     "Defaults",
+    "IdentitySettings",
     "Section",
     "Loaded",
     "load",

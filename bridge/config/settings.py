@@ -196,6 +196,20 @@ class PriorityClassSettings(Section):
     operators do."""
 
 
+class IdentitySettings(Section):
+    """Who pods' jobs are in Slurm, beside what their namespaces' annotations say."""
+
+    required: bool = False
+    """true refuses pods of namespaces that name no Slurm user; with false their jobs are the
+    token's user's."""
+    pods_choose_user: bool = False
+    """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
+    as the Go bridge does; with false they may only repeat what the namespace says."""
+    associations_interval_s: float = Field(default=120.0, ge=0)
+    """Longest age, in seconds, of what admission knows of the users' accounts and QOS in slurmdbd,
+    by which it refuses pods that Slurm would refuse; 0 never asks slurmdbd."""
+
+
 class Settings(Section):
     """The whole tree."""
 
@@ -238,6 +252,7 @@ class Settings(Section):
     priority_classes: dict[str, PriorityClassSettings] = Field(default={})
     """Kubernetes PriorityClass, by its name → what its pods' jobs are in Slurm. Classes that are
     not named mean nothing to Slurm."""
+    identity: IdentitySettings = IdentitySettings()
     condition_interval_s: float = Field(default=10.0, gt=0)
     """A waiting pod's `Allocated` condition is written at most once in this time, in seconds."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (

@@ -8,6 +8,7 @@ and each request ends in exactly one event to its machine, whatever happened to 
 import asyncio
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -37,7 +38,7 @@ from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads import jobspec, membership, tasks
+from bridge.workloads import identity, jobspec, membership, tasks
 from bridge.workloads.dependencies import Standing
 
 log = structlog.get_logger(__name__)
@@ -412,7 +413,10 @@ class Runner:
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
         avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
-        return self._specs.of(gang, generation, avoided)
+        parameters = identity.apply(
+            gang.parameters, self.cluster.namespaces.get(gang.namespace), self._rules.identity
+        )
+        return self._specs.of(replace(gang, parameters=parameters), generation, avoided)
 
     def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
         """How a workload stands that some gang depends on."""

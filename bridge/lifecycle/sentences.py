@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 
 from bridge import names
+from bridge.lifecycle import reasons
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
@@ -18,11 +19,13 @@ def waits(reason: str, message: str) -> Condition:
 
 
 def queued(facts: JobFacts) -> Condition:
-    """In Slurm's queue: Slurm's own reason, and when it expects to start."""
+    """In Slurm's queue: Slurm's own reason, explained, and when it expects to start."""
     reason = facts.reason if facts.reason not in ("", "None") else "Queued"
     message = f"Slurm job {facts.job_id} waits in partition {facts.partition}: {reason}"
     if facts.description:
         message += f" ({facts.description})"
+    if explained := reasons.explained(facts.reason):
+        message += f": {explained}"
     if facts.expected_start_s:
         message += f"; expected to start at {_time(facts.expected_start_s)}"
     return waits(reason, message + ".")

@@ -83,7 +83,7 @@ def gang_size(annotations: Mapping[str, str]) -> int | None:
 
 def unknown(annotations: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Keys with our prefix that mean nothing, each with the nearest known key ("" if none)."""
-    known = [*_READERS, "gang", "gang-size", "user", "accounts", "partitions"]
+    known = [*_READERS, "gang", "gang-size", "user", "group", "accounts", "partitions"]
     found = []
     for key in annotations:
         if not key.startswith(names.JOB_PREFIX) or key[len(names.JOB_PREFIX) :] in known:

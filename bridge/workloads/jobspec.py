@@ -19,6 +19,7 @@ from bridge.model.ids import SlurmNodeName
 from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
 from bridge.workloads import constraints, dependencies, gres, memory
 from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
+from bridge.workloads.identity import Rules as IdentityRules
 
 _PARTITION_KEY = names.JOB_PREFIX + "partition"
 
@@ -43,6 +44,8 @@ class Rules:
     resource_map: ResourceMap = field(default_factory=lambda: ResourceMap({}))
     gpu_type_label: str = ""
     priority_classes: Mapping[str, Precedence] = field(default_factory=dict)
+    identity: IdentityRules = IdentityRules()
+    """Applied to the parameters before `build`."""
 
 
 @dataclass(frozen=True, slots=True)

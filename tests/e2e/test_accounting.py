@@ -6,9 +6,14 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from bridge import names
+from bridge.admission.associations import Associations
+from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId
+from bridge.model.namespace import Namespace
 from bridge.slurm import (
     AssociationLimits,
+    InvalidRequest,
     Job,
     JobDescription,
     NodeDefinition,
@@ -17,6 +22,7 @@ from bridge.slurm import (
     SlurmClient,
     TokenSource,
 )
+from bridge.workloads.identity import Identity
 from tests.contract.ground import until
 from tests.e2e.stack import Settings, Stack
 
@@ -63,10 +69,19 @@ async def client(own: Stack) -> AsyncIterator[SlurmClient]:
         finally:
             await client.cancel_jobs(await client.job_states())
             for person, account in (("alice", "physics"), ("bob", "biology")):
-                await client.delete_user(person)
+                await until(lambda person=person: _deleted(client, person), f"{person} is gone")  # type: ignore[misc]
                 await client.delete_account(account)
             await client.delete_qos("small")
             await client.delete_node((await client.list_nodes())[0].name)
+
+
+async def _deleted(client: SlurmClient, person: str) -> bool:
+    """slurmdbd hears a moment later that jobs have ended, and keeps their user until then."""
+    try:
+        await client.delete_user(person)
+    except InvalidRequest:
+        return False
+    return True
 
 
 @pytest.fixture
@@ -118,6 +133,31 @@ async def test_limits_hold(client: SlurmClient) -> None:
         return (await client.get_job(jobs[2])).running
 
     await until(runs, "the third, once its user may have three")
+
+
+@pytest.mark.usefixtures("enforcing")
+async def test_admission_knows_what_slurm_refuses(client: SlurmClient) -> None:
+    """For each user, account and QOS the webhook objects exactly where Slurm would refuse."""
+    namespaces = {
+        person: Namespace(person, person, annotations={names.NAMESPACE_USER: f"{person}:1"})
+        for person in PEOPLE
+    }
+    kept = Associations(client, namespaces=namespaces, interval_s=60, clock=SystemClock())
+    await kept.refresh()
+    for person in PEOPLE:
+        for account in ("", "physics", "biology", "PHYSICS", "no-such-account"):
+            for qos in ("", "normal", "small", "SMALL", "no-such-qos"):
+                objection = kept.known.objection(
+                    Identity(user=person, group="1", partition="slurm-bridge"),
+                    accounts=[account] if account else [],
+                    qos=[qos] if qos else [],
+                )
+                refused = False
+                try:
+                    await client.submit(a_job(person, account=account, qos=qos, hold=True))
+                except RejectedByPolicy:
+                    refused = True
+                assert refused is (objection is not None), (person, account, qos, objection)
 
 
 async def test_without_enforcement_everybody_may_submit(client: SlurmClient) -> None:

@@ -15,6 +15,7 @@ from bridge.sim.slurm.errors import (
     INVALID_PARTITION,
     JOB_FINISHED,
     JOB_NOT_PENDING,
+    USER_ID_MISSING,
     Refused,
 )
 from bridge.sim.slurm.fields import JOB_FIELDS, NODE_FIELDS
@@ -42,6 +43,8 @@ def update_job(
     job = cluster.job(job_id)
     if not job.pending and not job.running:
         raise Refused(JOB_FINISHED)
+    if str(body.get("user_id", job.request.user_id)) != str(job.request.user_id):
+        raise Refused(USER_ID_MISSING)
     required = read_names(body, "required_nodes", complaints, "#/")
     change = _change(cluster, job, body, complaints)
     begin = read_number(body, "begin_time", complaints, "#/")

@@ -11,7 +11,10 @@ from bridge.sim.slurm.errors import (
     DATA_FLAG,
     DEPENDENCY,
     INVALID_EXTERNAL,
+    INVALID_GROUP,
     INVALID_NODE_NAME,
+    INVALID_USER,
+    UNKNOWN_GROUP,
     UNKNOWN_USER,
     NotEmulated,
     Refused,
@@ -209,23 +212,42 @@ def _read_script(request: Request, body: dict[str, Json], complaints: Complaints
 def _read_user(
     request: Request, body: dict[str, Json], site: Site, complaints: Complaints, at: str
 ) -> None:
-    request.user_id = _number_of(body, "user_id", site, complaints, at)
-    request.group_id = _number_of(body, "group_id", site, complaints, at)
+    request.user_id = _number_of(body, _USER, site, complaints, at)
+    request.group_id = _number_of(body, _GROUP, site, complaints, at)
     request.user_name = site.name_of(request.user_id)
     request.group_name = site.name_of(request.group_id)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A user or a group, and what Slurm calls a bad one."""
+
+    word: str
+    unknown: int
+    invalid: int
+
+
+_USER = _Kind("user", UNKNOWN_USER, INVALID_USER)
+_GROUP = _Kind("group", UNKNOWN_GROUP, INVALID_GROUP)
+_LARGEST_ID = 0xFFFFFFFF
+
+
 def _number_of(
-    body: dict[str, Json], name: str, site: Site, complaints: Complaints, at: str
+    body: dict[str, Json], kind: _Kind, site: Site, complaints: Complaints, at: str
 ) -> int:
-    value = body.get(name)
+    """Every user has a group of its own name here."""
+    value, place = body.get(f"{kind.word}_id"), f"{at}{kind.word}_id/"
     if value is None:
         return site.users[site.user]  # also the group of a user that was sent alone
     text = str(value)
-    if text.isdigit():
+    if text.lstrip("-").isdigit():
+        if not 0 <= int(text) <= _LARGEST_ID:
+            said = f"Invalid {kind.word} ID (overflow): {text}"
+            complaints.error(kind.invalid, said, place)
+            return 0
         return int(text)
     if text not in site.users:
-        complaints.error(UNKNOWN_USER, f"Unable to resolve user: {text}", f"{at}{name}/")
+        complaints.error(kind.unknown, f"Unable to resolve {kind.word}: {text}", place)
         return 0
     return site.users[text]
 

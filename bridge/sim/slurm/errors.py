@@ -10,7 +10,7 @@ UNEXPECTED_MESSAGE: Final = 1000
 PROTOCOL_AUTHENTICATION: Final = 1007
 UNABLE_TO_CONTACT_CONTROLLER: Final = 1800
 INVALID_PARTITION: Final = 2000
-INVALID_USER: Final = 2010
+USER_ID_MISSING: Final = 2010
 NODE_COUNT: Final = 2006
 NODE_CONFIGURATION_UNAVAILABLE: Final = 2014
 NODES_BUSY: Final = 2016
@@ -38,6 +38,9 @@ JOB_FINISHED: Final = 2084
 JOB_NOT_RUNNING: Final = 2085
 RESERVATION_BEGUN: Final = 2104
 INVALID_TRES: Final = 2115
+INVALID_GROUP: Final = 2163
+UNKNOWN_GROUP: Final = 2164
+INVALID_USER: Final = 2165
 UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
@@ -58,7 +61,7 @@ TEXT: Final = {
     PROTOCOL_AUTHENTICATION: "Protocol authentication error",
     UNABLE_TO_CONTACT_CONTROLLER: "Unable to contact slurm controller (connect failure)",
     INVALID_PARTITION: "Invalid partition name specified",
-    INVALID_USER: "Invalid user id",
+    USER_ID_MISSING: "Invalid user id",
     NODE_COUNT: "Node count specification invalid",
     NODE_CONFIGURATION_UNAVAILABLE: "Requested node configuration is not available",
     NODES_BUSY: "Requested nodes are busy",
@@ -87,6 +90,9 @@ TEXT: Final = {
     JOB_NOT_RUNNING: "Job is not running",
     RESERVATION_BEGUN: "Reservation already started",
     INVALID_TRES: "Invalid Trackable RESource (TRES) specification",
+    INVALID_GROUP: "Invalid group ID",
+    UNKNOWN_GROUP: "Unable to resolve group ID to group name",
+    INVALID_USER: "Invalid user ID",
     UNKNOWN_USER: "Unable to resolve user ID to user name",
     NODE_EXISTS: "Node already exists in the node table",
     TOPOLOGY_UNAVAILABLE: "Requested topology configuration is not available",

@@ -11,13 +11,13 @@ from bridge.sim.slurm.errors import (
     INVALID_PARTITION,
     INVALID_RESERVATION,
     INVALID_TIME,
-    INVALID_USER,
     NODE_CONFIGURATION_UNAVAILABLE,
     NODES_BUSY,
     NOT_SUPPORTED,
     RESERVATION_BEGUN,
     RESERVATION_OVERLAP,
     UNSPECIFIED,
+    USER_ID_MISSING,
     NotEmulated,
     Refused,
 )
@@ -108,7 +108,7 @@ def change(
     if wish.partition and wish.partition not in cluster.partitions:
         raise Refused(INVALID_PARTITION)
     if not set(wish.users) <= users.keys():
-        raise Refused(INVALID_USER)
+        raise Refused(USER_ID_MISSING)
     if wish.features:
         raise Refused(NOT_SUPPORTED)
     if wish.node_count:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from bridge.admission import wire
+from bridge.model.namespace import Namespace
 
 Manifest = dict[str, Any]
 
@@ -123,6 +124,17 @@ def pin_term(node: str, *expressions: Manifest) -> Manifest:
     """A node selector term that holds a pod to one node."""
     fields = [{"key": "metadata.name", "operator": "In", "values": [node]}]
     return {"matchFields": fields, "matchExpressions": list(expressions)}
+
+
+def known(**labels: Mapping[str, str]) -> dict[str, Namespace]:
+    """Namespaces with these labels, by name."""
+    return {name: Namespace(name, f"uid-{name}", labels=its) for name, its in labels.items()}
+
+
+def a_namespace(name: str = "team", **annotations: str) -> Namespace:
+    """With annotations slurmjob.slinky.slurm.net/<suffix>."""
+    said = {f"slurmjob.slinky.slurm.net/{key}": text for key, text in annotations.items()}
+    return Namespace(name, f"uid-{name}", annotations=said)
 
 
 def review(

@@ -10,20 +10,10 @@ from hypothesis import strategies as st
 
 from bridge.admission import scope
 from bridge.admission.review import Reviewer
-from tests.unit.admission.manifests import a_manifest, patched, response, review
+from tests.unit.admission.manifests import a_manifest, known, patched, response, review
 
 GATE = "scheduler.slinky.slurm.net/allocation"
 BRIDGE = "system:serviceaccount:slurm-bridge:controller"
-
-
-class KnownNamespaces:
-    """Namespaces by name."""
-
-    def __init__(self, **labels: Mapping[str, str]) -> None:
-        self._labels = labels
-
-    def labels(self, name: str) -> Mapping[str, str] | None:
-        return self._labels.get(name)
 
 
 def reviewer(
@@ -33,7 +23,7 @@ def reviewer(
         managed_namespaces=frozenset({"team"}),
         selector=None if selector is None else scope.parse_selector(selector),
     )
-    return Reviewer(pods=pods, namespaces=KnownNamespaces(lab={"slurm": "yes"}), bridge_users=users)
+    return Reviewer(pods=pods, namespaces=known(lab={"slurm": "yes"}), bridge_users=users)
 
 
 async def test_a_managed_pod_is_patched() -> None:

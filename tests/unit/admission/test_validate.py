@@ -37,11 +37,6 @@ def refused(pod: ManifestBuilder) -> list[str]:
             "Ask for devices in a container's resources instead",
         ),
         (
-            a_manifest().spec_field("topologySpreadConstraints", [{"maxSkew": 1}]),
-            "spec.topologySpreadConstraints: ",
-            "Remove them; to spread pods use",
-        ),
-        (
             a_manifest().with_limits({DRA + "tpu.example.org": "1"}),
             "spec.containers[0].resources: container 'main' asks for devices of class "
             "'tpu.example.org'",
@@ -133,7 +128,7 @@ def test_all_mistakes_at_once() -> None:
         a_manifest().with_limits({DRA + "dra.cpu": "2"}).wishing(gres="gpu:8"),
         a_manifest().with_labels({"scheduler.slinky.slurm.net/slurm-jobid": ""}),
         a_manifest().annotated({"slinky.slurm.net/slurm-node": ""}),
-        a_manifest().spec_field("topologySpreadConstraints", []),
+        a_manifest().spec_field("topologySpreadConstraints", [{"maxSkew": 1}]),
         a_manifest().spec_field("resourceClaims", None),
         a_manifest().wishing(
             account="physics",
@@ -170,6 +165,23 @@ def test_unknown_parameter_names_the_nearest() -> None:
     (warning,) = validate.warnings(a_manifest().wishing(time_limit="60").parsed())
     assert f"{PREFIX}time-limit is not known" in warning
     assert f"did you mean {PREFIX}timelimit?" in warning
+
+
+@pytest.mark.parametrize(
+    ("key", "instead"),
+    [
+        ("user", "user-id"),
+        ("group", "group-id"),
+        ("accounts", "account"),
+        ("partitions", "partition"),
+    ],
+)
+def test_what_counts_on_a_namespace_only(key: str, instead: str) -> None:
+    """A pod's author who writes an admin's annotation is told the one that pods have."""
+    (warning,) = validate.warnings(a_manifest().annotated({PREFIX + key: "a"}).parsed())
+    assert warning == (
+        f"annotation {PREFIX}{key} counts on a namespace only; on a pod write {PREFIX}{instead}"
+    )
 
 
 def test_unknown_parameter_without_a_neighbour() -> None:

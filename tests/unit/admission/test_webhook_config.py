@@ -10,6 +10,7 @@ from bridge.admission import webhook_config
 from bridge.admission.webhook_config import Calls, Target
 
 TARGET = Target(service="webhook", namespace="slurm-bridge", ca=b"PEM")
+OURS = ("slurm-bridge",)
 NAME = "kubernetes.io/metadata.name"
 
 
@@ -47,6 +48,35 @@ def test_every_webhook_fails_closed_and_has_no_side_effects(calls: Calls) -> Non
         assert re.fullmatch(r"([a-z]+\.)+slinky\.slurm\.net", webhook["name"])
 
 
+@pytest.mark.parametrize(
+    "calls",
+    [
+        Calls(managed_namespaces=("team", "kube-system", "slurm-bridge"), excluded=OURS),
+        Calls(selector={"matchLabels": {"slurm": "yes"}}, excluded=OURS),
+        Calls(selector={}, excluded=OURS),
+        Calls(excluded=OURS),
+    ],
+)
+def test_a_dead_webhook_locks_nobody_out(calls: Calls) -> None:
+    """Whatever is managed: kube-system and the bridge's own pods never wait for the bridge."""
+    never = {"key": NAME, "operator": "NotIn", "values": ["kube-system", "slurm-bridge"]}
+    for webhook in both(calls):
+        assert never in webhook["namespaceSelector"]["matchExpressions"]
+
+
+def test_what_is_never_asked_about() -> None:
+    """Ephemeral containers take no resources; deletion, status, binding and eviction are nobody's
+    to refuse. (`*` and `pods/*` would name them all.)"""
+    asked = {
+        (operation, resource)
+        for webhook in both(Calls(managed_namespaces=("team",)))
+        for rule in webhook["rules"]
+        for operation in rule["operations"]
+        for resource in rule["resources"]
+    }
+    assert asked == {("CREATE", "pods"), ("UPDATE", "pods"), ("UPDATE", "pods/resize")}
+
+
 def test_paths_and_reinvocation() -> None:
     """Paths are those of the Go bridge; mutation is repeated when others change the pod later."""
     calls = Calls(managed_namespaces=("team",))
@@ -64,7 +94,7 @@ def test_paths_and_reinvocation() -> None:
 
 def test_managed_namespaces_by_name() -> None:
     """Listed namespaces are asked about once; the others only for pods that name us."""
-    calls = Calls(managed_namespaces=("team", "lab"), excluded=("kube-system", "slurm-bridge"))
+    calls = Calls(managed_namespaces=("team", "lab"), excluded=("slurm-bridge",))
     webhooks = by_name(webhook_config.mutating(calls, TARGET))
     never = {"key": NAME, "operator": "NotIn", "values": ["kube-system", "slurm-bridge"]}
     assert webhooks["pods.slinky.slurm.net"]["namespaceSelector"] == {

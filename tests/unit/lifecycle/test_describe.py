@@ -123,3 +123,27 @@ def test_after_a_restart_all_that_decides_where_when_and_how_large_is_said() -> 
         time_limit_min=5,
         nice=7,
     )
+
+
+def test_user_and_group_are_sent_together() -> None:
+    """And neither where there is none: the job is the token's user's then."""
+    sent = describe.description(replace(SPEC, user="alice", group="hpc"))
+    assert (sent.user_id, sent.group_id) == ("alice", "hpc")
+    sent = describe.description(SPEC)
+    assert (sent.user_id, sent.group_id) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "shared"),
+    [
+        (replace(SPEC, mcs_label="kubernetes"), ("mcs",)),
+        (replace(SPEC, mcs_label="kubernetes", exclusive=True), None),
+        (SPEC, None),
+    ],
+)
+def test_a_label_keeps_others_off_the_nodes(spec: JobSpec, shared: tuple[str, ...] | None) -> None:
+    """Only together with `shared`; an exclusive job is alone anyway (Slurm's `none`, which takes
+    the field's only place)."""
+    sent = describe.description(spec)
+    assert (sent.mcs_label, sent.exclusive) == (spec.mcs_label or None, spec.exclusive)
+    assert sent.shared == shared

@@ -1,0 +1,64 @@
+"""Slurm's reasons in plain words."""
+
+import pytest
+
+from bridge.lifecycle import reasons, sentences
+from bridge.model.ids import SlurmJobId
+from bridge.model.job import JobFacts
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("AssocMaxJobsLimit", "its user or account has all the running jobs that it may"),
+        ("AssocGrpJobsLimit", "its user or account has all the running jobs that it may"),
+        ("AssocGrpCpuLimit", "its user or account has all the CPUs that it may"),
+        ("AssocGrpGRES", "its user or account has all the GPUs or other devices that it may"),
+        ("AssocMaxSubmitJobLimit", "has all the queued and running jobs that it may"),
+        ("AssocMaxWallDurationPerJobLimit", "more time than its user or account allows one job"),
+        ("AssocMaxGRESPerJob", "more GPUs or other devices than its user or account allows one"),
+        ("AssocMaxCpuPerNode", "more CPUs than its user or account allows one job"),
+        ("AssocGrpWallLimit", "has used up its time"),
+        ("AssocGrpCPUMinutesLimit", "has used up its minutes of CPUs"),
+        ("AssocGrpCPURunMinutesLimit", "may still use all the minutes of CPUs"),
+        ("AssocMaxCpuMinutesPerJobLimit", "CPUs times its time limit is more than"),
+        ("QOSMaxCpuPerUserLimit", "its user has all the CPUs that its QOS allows one user"),
+        ("QOSMaxJobsPerUserLimit", "its user has all the running jobs that its QOS allows one"),
+        ("QOSGrpNodeLimit", "its QOS has all the nodes that it may"),
+        ("QOSGrpMemoryRunMinutes", "all the minutes of memory"),
+        ("QOSMinCpuNotSatisfied", "fewer CPUs than its QOS wants of a job"),
+        ("QOSMinGRES", "fewer GPUs or other devices than its QOS wants"),
+        ("InvalidAccount", "Slurm no longer lets its user charge its account"),
+        ("QOSNotAllowed", "name another QOS or partition"),
+        ("PartitionTimeLimit", "more time than the partition allows"),
+    ],
+)
+def test_a_limit_in_plain_words(reason: str, words: str) -> None:
+    """Whose limit, of what, and whether waiting helps."""
+    told = reasons.explained(reason)
+    assert words in told
+    helps = "it starts when" in told
+    assert helps != ("never starts" in told) or "ask for more" in told
+    assert not told.endswith(".")
+
+
+@pytest.mark.parametrize(
+    "reason", ["", "Priority", "Resources", "NoSuchReason", "AssocGrpNonsense"]
+)
+def test_what_needs_no_words(reason: str) -> None:
+    """Slurm's own word stands alone."""
+    assert reasons.explained(reason) == ""
+
+
+def test_in_the_condition() -> None:
+    """Slurm's reason stays the condition's, its explanation follows in the message."""
+    facts = JobFacts(
+        SlurmJobId(7), "PENDING", None, reason="QOSMaxCpuPerUserLimit", partition="gpu"
+    )
+    told = sentences.queued(facts)
+    assert told.reason == "QOSMaxCpuPerUserLimit"
+    assert told.message == (
+        "Slurm job 7 waits in partition gpu: QOSMaxCpuPerUserLimit: its user has all the CPUs "
+        "that its QOS allows one user; it starts when other jobs of it end."
+    )
+    assert sentences.job_id_of(told) == 7

@@ -237,6 +237,26 @@ async def test_a_job_shrinks_to_the_nodes_it_keeps(ground: Ground) -> None:
         await client.cancel_job(job_id)
 
 
+async def test_a_job_tells_since_when_others_may_push_it_out(ground: Ground) -> None:
+    """From its start where its partition allows it; before that nobody can."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        job_id = await client.submit(a_job(nodes[0], hold=True, comment=nodes[0].split("-")[1]))
+        assert (await client.get_job(job_id)).preemptable_s is None
+        await client.update_job(job_id, JobChanges(hold=False))
+        job = await running(client, job_id)
+        assert job.preemptable_s == job.start_s
+
+
+@pytest.mark.only_real("the emulator's partitions have no PreemptMode of their own")
+async def test_a_job_that_nobody_may_push_out_tells_so(ground: Ground) -> None:
+    """Its partition has PreemptMode=OFF."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        job = await running(client, await client.submit(a_job(nodes[0], partition="high")))
+        assert job.preemptable_s is None
+
+
 async def test_a_signal_leaves_the_job_running(ground: Ground) -> None:
     """One that Slurm doesn't know would end the job, and is never sent."""
     client = ground.client

@@ -65,6 +65,7 @@ class Job(Model):
     end_time: Number = None
     time_limit: Number = None
     preempt_time: Number = None
+    preemptable_time: Number = None
     hold: bool = False
     scheduled_nodes: str = ""
     nodes: str = ""

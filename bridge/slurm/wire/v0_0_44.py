@@ -239,6 +239,7 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         end_s=found.end_time or None,
         time_limit_min=found.time_limit,
         preempt_s=found.preempt_time or None,
+        preemptable_s=found.preemptable_time or None,
         hold=found.hold,
         scheduled_nodes=found.scheduled_nodes,
         nodes=tuple(SlurmNodeName(name) for name in names),

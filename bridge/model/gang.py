@@ -29,6 +29,7 @@ class JobParameters:
     qos: str = ""
     reservation: str = ""
     timelimit_min: int | None = None
+    """timelimit.UNLIMITED for none."""
     user_id: str = ""
     wckey: str = ""
 

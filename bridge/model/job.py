@@ -51,6 +51,7 @@ class JobSpec:
     comment: str = ""
     priority: int | None = None
     time_limit_min: int | None = None
+    """timelimit.UNLIMITED for none."""
     user: str = ""
     """Name or number; "" means the token's own user."""
     group: str = ""

@@ -17,7 +17,8 @@ nouns (`bridge.model`), the root of the error tree and the clock.
 `errors` opens with the tree of what can be raised.
 """
 
-from bridge.slurm import gres, hostlist, identity, memory, timelimit
+from bridge.model import timelimit
+from bridge.slurm import gres, hostlist, identity, memory
 from bridge.slurm.accounting import (
     Account,
     AccountedJob,

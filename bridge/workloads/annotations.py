@@ -6,22 +6,15 @@ scheduler's log) costs its author an afternoon.
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from math import ceil
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import quantity
+from bridge.model import quantity, timelimit
 from bridge.model.gang import JobParameters
 
 _MIB = 1 << 20
-_TIME = re.compile(
-    r"^(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?"
-    r"|(?:(?P<h>\d+):)?(?P<m>\d+)(?::(?P<s>\d+))?)$"
-)
-UNLIMITED_MIN = 0xFFFFFFFF
-"""Slurm's INFINITE, as a time limit in minutes."""
 
 
 def parse(annotations: Mapping[str, str]) -> JobParameters:
@@ -120,29 +113,6 @@ def _exclusive(text: str) -> bool:
     return text.lower() != "false"
 
 
-def _time_limit_min(text: str) -> int:
-    """Slurm's forms (sbatch --time): seconds are rounded up to a minute, as Slurm does."""
-    if text.upper() in ("UNLIMITED", "INFINITE"):
-        return UNLIMITED_MIN
-    match = _TIME.match(text) if text.isascii() else None
-    if match is None:
-        raise BadInput(
-            f"{text!r} is not a time limit; write minutes (90), minutes:seconds, "
-            "hours:minutes:seconds (1:30:00), days-hours[:minutes[:seconds]] (1-12) or UNLIMITED"
-        )
-    part = {name: int(value or 0) for name, value in match.groupdict().items()}
-    if match["days"] is not None:
-        seconds = part["days"] * 86400 + part["dh"] * 3600 + part["dm"] * 60 + part["ds"]
-    elif match["h"] is not None and match["s"] is None:  # "a:b" is minutes:seconds
-        seconds = part["h"] * 60 + part["m"]
-    else:
-        seconds = part["h"] * 3600 + part["m"] * 60 + part["s"]
-    minutes = ceil(seconds / 60)
-    if not 1 <= minutes < UNLIMITED_MIN - 1:
-        raise BadInput(f"{text!r} is no usable time limit; the least is one minute")
-    return minutes
-
-
 _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "account": ("account", _text),
     "constraints": ("constraints", _text),
@@ -159,7 +129,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "priority": ("priority", _priority),
     "qos": ("qos", _text),
     "reservation": ("reservation", _text),
-    "timelimit": ("timelimit_min", _time_limit_min),
+    "timelimit": ("timelimit_min", timelimit.parse),
     "user-id": ("user_id", _text),
     "wckey": ("wckey", _text),
 }

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import timelimit
 from bridge.workloads import annotations
 
 
@@ -28,7 +29,8 @@ def keyed(**suffixes: str) -> dict[str, str]:
         (keyed(timelimit="1-12"), "timelimit_min", 36 * 60),
         (keyed(timelimit="2-1:30"), "timelimit_min", 49 * 60 + 30),
         (keyed(timelimit="1-00:00:01"), "timelimit_min", 24 * 60 + 1),
-        (keyed(timelimit="unlimited"), "timelimit_min", annotations.UNLIMITED_MIN),
+        (keyed(timelimit="unlimited"), "timelimit_min", timelimit.UNLIMITED),
+        (keyed(timelimit="0"), "timelimit_min", timelimit.UNLIMITED),
         (keyed(exclusive=" False "), "exclusive", False),
         (keyed(exclusive="yes"), "exclusive", True),
         (keyed(priority="0"), "priority", 0),
@@ -48,7 +50,7 @@ def test_each_parameter_is_read_in_its_accepted_forms(
     ("given_as", "says"),
     [
         (keyed(timelimit="soon"), "days-hours"),
-        (keyed(timelimit="0"), "least is one minute"),
+        (keyed(timelimit="71582788"), "longer than Slurm can count"),
         (keyed(timelimit="-5"), "not a time limit"),
         (keyed(cpu_per_task="many"), "not a quantity"),
         (keyed(cpu_per_task="0"), "between 1 and"),

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import BadInput
+from bridge.model import timelimit
 from bridge.model.gang import Gang
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import annotations, gangs, jobspec
+from bridge.workloads import gangs, jobspec
 from tests.builders import PodBuilder, a_gang_job, a_pod
 
 RULES = jobspec.Rules(
@@ -116,7 +117,7 @@ def test_squeue_shows_whose_job_it_is() -> None:
 def test_unlimited_time_is_slurms_infinite() -> None:
     """UNLIMITED is passed on as Slurm writes it."""
     spec = built(one(a_pod().annotated(timelimit="UNLIMITED")))
-    assert spec.time_limit_min == annotations.UNLIMITED_MIN
+    assert spec.time_limit_min == timelimit.UNLIMITED
 
 
 def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:

@@ -49,7 +49,15 @@ from bridge.slurm.errors import (
     Unavailable,
 )
 from bridge.slurm.http import Tls
-from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, Submitted, over
+from bridge.slurm.jobs import (
+    BASE_STATES,
+    EXTERNAL_JOB,
+    Job,
+    JobChanges,
+    JobDescription,
+    Submitted,
+    over,
+)
 from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
@@ -64,6 +72,7 @@ __all__ = [
     "JobDescription",
     "JobChanges",
     "Submitted",
+    "BASE_STATES",
     "EXTERNAL_JOB",
     "over",
     "SlurmNode",

@@ -100,7 +100,11 @@ class Envelope(BaseModel):
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is said of a job that was taken: errors and warnings as text."""
-        return tuple(dict.fromkeys(str(one) for one in (*self.errors, *self.warnings)))
+        said = dict.fromkeys(str(one) for one in (*self.errors, *self.warnings))
+        # slurmrestd says some twice, once with words of its own before Slurm's.
+        return tuple(
+            one for one in said if not any(one != other and one.endswith(other) for other in said)
+        )
 
 
 _ENVELOPE = TypeAdapter(Envelope)
@@ -320,11 +324,13 @@ _REMEDY_FOR = {
     2018: "name nodes that sinfo -N shows",
     2029: "name features that sinfo -o %f shows, joined by | or &",
     2053: "name a reservation that scontrol show reservation shows",
-    2072: "name a resource of GresTypes, written like gpu:2 or gpu:h100:2",
+    2072: "name a resource of GresTypes: gpu in gres/gpu:2 or gres/gpu:h100:2",
     2115: "write it like gres/gpu:2",
     2164: "name a group that slurmctld's host knows, or a number",
     2166: "name a user that slurmctld's host knows, or a number",
+    2119: "name a type for all of that resource, or for none of it",
     2178: "name a topology and a root switch that topology.yaml has",
+    9202: "correct the field that is named",
 }
 
 

@@ -52,7 +52,7 @@ class Job:
     start_s: int | None = None
     """When it started; while pending, when Slurm expects that."""
     end_s: int | None = None
-    """When it ended, or will at the latest."""
+    """When it ended, or will at the latest; None without a limit."""
     time_limit_min: int | None = None
     """None: unlimited."""
     preempt_s: int | None = None

@@ -330,6 +330,7 @@ _REMEDY_FOR = {
     2166: "name a user that slurmctld's host knows, or a number",
     2119: "name a type for all of that resource, or for none of it",
     2178: "name a topology and a root switch that topology.yaml has",
+    6010: "name a user (user=…, slurm.user) that slurmrestd's host knows, with a valid token",
     9202: "correct the field that is named",
 }
 

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -70,5 +71,11 @@ def _cell(key: str, value: Any) -> str:
     if value is None:
         return ""
     if key in _TIMES:
-        return datetime.fromtimestamp(value, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return str(value)
+        with suppress(ValueError, OverflowError, OSError):  # beyond the year 9999
+            return datetime.fromtimestamp(value, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return printable(str(value))
+
+
+def printable(text: str) -> str:
+    """Without what steers a terminal: names of jobs are anybody's."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)

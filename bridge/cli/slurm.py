@@ -98,6 +98,7 @@ def submit(
     as_json: Json = False,
 ) -> None:
     """Submit a job. Prints its id, and on stderr what Slurm says of it."""
+    from bridge.cli import listing
     from bridge.slurm import EXTERNAL_JOB, JobDescription, memory, timelimit
 
     job = JobDescription(
@@ -124,7 +125,7 @@ def submit(
         return
     print(made.id)
     for warning in made.warnings:
-        typer.echo(f"slurm-bridge: job {made.id}: {warning}", err=True)
+        typer.echo(f"slurm-bridge: job {made.id}: {listing.printable(warning)}", err=True)
 
 
 def _parsed(option: str, parse: Callable[[str], int], text: str) -> int:

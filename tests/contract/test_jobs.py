@@ -237,6 +237,18 @@ async def test_a_job_shrinks_to_the_nodes_it_keeps(ground: Ground) -> None:
         await client.cancel_job(job_id)
 
 
+async def test_a_job_without_a_limit_has_no_end(ground: Ground) -> None:
+    """Slurm says it ends in a year; one with a limit ends then."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        for limit_min, shown_min in ((timelimit.UNLIMITED, None), (7, 7)):
+            asked = a_job(nodes[0], time_limit_min=limit_min)
+            job = await running(client, await client.submit(asked))
+            assert job.start_s is not None
+            ends_s = None if shown_min is None else job.start_s + 60 * shown_min
+            assert (job.time_limit_min, job.end_s) == (shown_min, ends_s)
+
+
 async def test_a_job_tells_since_when_others_may_push_it_out(ground: Ground) -> None:
     """From its start where its partition allows it; before that nobody can."""
     client = ground.client

@@ -22,7 +22,7 @@ from bridge.slurm.errors import MalformedAnswer, Unavailable
 AsyncTransport = httpx2.AsyncBaseTransport
 """The seam: tests hand in one that answers from recordings."""
 
-MAX_ANSWER_BYTES = 256 << 20
+MAX_ANSWER_BYTES = 128 << 20
 """15,000 nodes are about 40 MB, since slurmrestd writes JSON with indentation."""
 _CONNECT_S = 3.0
 _NEVER_SENT = (

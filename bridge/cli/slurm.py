@@ -2,21 +2,20 @@
 
 import asyncio
 import json
-import os
-from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from bridge.cli.invocation import Invocation
-from bridge.errors import ConfigError
+from bridge.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
-    from bridge.slurm import Job, SlurmClient, SlurmNode
+    from bridge.slurm import Job, SlurmClient
 
 T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="JSON for programs, times in epoch seconds.")]
+_ID = "JOB_ID"
 
 
 def commands() -> typer.Typer:
@@ -31,6 +30,7 @@ def commands() -> typer.Typer:
 
 def jobs(
     context: typer.Context,
+    job_ids: Annotated[list[int] | None, typer.Argument(metavar=_ID, help="Only these.")] = None,
     state: Annotated[
         list[str] | None, typer.Option(help="Only jobs in this state; may be repeated.")
     ] = None,
@@ -38,26 +38,40 @@ def jobs(
     as_json: Json = False,
 ) -> None:
     """List jobs: those that wait, run or are suspended."""
-    from bridge.slurm import over  # here, so that --help does not load the world
+    from bridge.cli import listing  # here, so that --help does not load the world
+    from bridge.model.ids import SlurmJobId
+    from bridge.slurm import BASE_STATES, over
 
     wanted = {one.upper() for one in state or ()}
+    if unknown := wanted - {*BASE_STATES, *_FLAGS}:
+        raise typer.BadParameter(
+            f"{min(unknown)} is no state of a job; those are {', '.join((*BASE_STATES, *_FLAGS))}",
+            param_hint="'--state'",
+        )
 
     def shown(states: frozenset[str]) -> bool:
         return bool(states & wanted) if wanted else everything or not over(states)
 
     async def read(client: "SlurmClient") -> "list[Job]":
+        if job_ids:
+            return [await client.get_job(SlurmJobId(job_id)) for job_id in job_ids]
         return [job async for job in client.each_job(shown)]
 
     found = _with_client(context, read)
-    rows = [_job_row(job) for job in found]
-    _show(rows, as_json=as_json, title=f"{len(rows)} jobs")
+    listing.show([listing.job_row(job) for job in found], noun="job", as_json=as_json)
+
+
+_FLAGS = ("COMPLETING", "CONFIGURING", "REQUEUED", "REQUEUE_HOLD", "RESIZING", "STAGE_OUT")
+"""Of a job's states, those beside the base state that somebody may look for."""
 
 
 def nodes(context: typer.Context, as_json: Json = False) -> None:
     """List nodes."""
+    from bridge.cli import listing
+
     found = _with_client(context, lambda client: client.list_nodes())
-    rows = [_node_row(node) for node in sorted(found, key=lambda node: node.name)]
-    _show(rows, as_json=as_json, title=f"{len(rows)} nodes")
+    rows = [listing.node_row(node) for node in sorted(found, key=lambda node: node.name)]
+    listing.show(rows, noun="node", as_json=as_json)
 
 
 def submit(
@@ -66,11 +80,11 @@ def submit(
         typer.FileText | None, typer.Argument(help="A batch script; none: an external job.")
     ] = None,
     name: Annotated[str, typer.Option(help="Of the job.")] = "slurm-bridge",
-    partition: Annotated[str | None, typer.Option()] = None,
-    account: Annotated[str | None, typer.Option()] = None,
-    qos: Annotated[str | None, typer.Option()] = None,
-    tasks: Annotated[int, typer.Option(min=1)] = 1,
-    cpus_per_task: Annotated[int, typer.Option(min=1)] = 1,
+    partition: Annotated[str | None, typer.Option(help="None: Slurm's default.")] = None,
+    account: Annotated[str | None, typer.Option(help="Whom it is charged to.")] = None,
+    qos: Annotated[str | None, typer.Option(help="None: Slurm's default.")] = None,
+    tasks: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    cpus_per_task: Annotated[int, typer.Option(min=1, help="CPUs of each.")] = 1,
     memory_per_cpu: Annotated[str, typer.Option(help="Like 500M or 2G.")] = "1G",
     tres_per_task: Annotated[str | None, typer.Option(help="Like gres/gpu:2.")] = None,
     node_count: Annotated[
@@ -79,11 +93,12 @@ def submit(
     time_limit: Annotated[
         str | None, typer.Option("--time", help="Like 90, 1:30:00, 2-12:00 or UNLIMITED.")
     ] = None,
-    constraints: Annotated[str | None, typer.Option()] = None,
-    hold: Annotated[bool, typer.Option("--hold")] = False,
+    constraints: Annotated[str | None, typer.Option(help="Features of nodes: a|b.")] = None,
+    hold: Annotated[bool, typer.Option("--hold", help="Wait until it is released.")] = False,
     as_json: Json = False,
 ) -> None:
     """Submit a job. Prints its id, and on stderr what Slurm says of it."""
+    from bridge.cli import listing
     from bridge.slurm import EXTERNAL_JOB, JobDescription, memory, timelimit
 
     job = JobDescription(
@@ -93,10 +108,12 @@ def submit(
         qos=qos,
         tasks=tasks,
         cpus_per_task=cpus_per_task,
-        memory_per_cpu_mib=memory.parse(memory_per_cpu),
+        memory_per_cpu_mib=_parsed("--memory-per-cpu", memory.parse, memory_per_cpu),
         tres_per_task=tres_per_task,
         nodes=node_count,
-        time_limit_min=None if time_limit is None else timelimit.parse(time_limit),
+        time_limit_min=None
+        if time_limit is None
+        else _parsed("--time", timelimit.parse, time_limit),
         constraints=constraints,
         hold=hold or None,
         script=script.read() if script else "",
@@ -108,17 +125,24 @@ def submit(
         return
     print(made.id)
     for warning in made.warnings:
-        typer.echo(f"slurm-bridge: job {made.id}: {warning}", err=True)
+        typer.echo(f"slurm-bridge: job {made.id}: {listing.printable(warning)}", err=True)
+
+
+def _parsed(option: str, parse: Callable[[str], int], text: str) -> int:
+    try:
+        return parse(text)
+    except BadInput as error:
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from error
 
 
 def cancel(
     context: typer.Context,
-    job_ids: Annotated[list[int], typer.Argument(min=1)],
+    job_ids: Annotated[list[int], typer.Argument(min=1, metavar=_ID)],
     signal: Annotated[
         str, typer.Option(help="Send this signal (TERM, USR1 …) instead of ending the job.")
     ] = "",
 ) -> None:
-    """End jobs; one that has ended or is unknown is no error."""
+    """End jobs; one that has ended or is unknown is no error, but an unknown one is told."""
     from bridge.model.ids import SlurmJobId
 
     ids = [SlurmJobId(job_id) for job_id in job_ids]
@@ -126,7 +150,14 @@ def cancel(
     async def end(client: "SlurmClient") -> None:
         for job_id in ids if signal else ():
             await client.signal_job(job_id, signal)
-        for problem in (await client.cancel_jobs(() if signal else ids)).values():
+        if signal:
+            return
+        failed = await client.cancel_jobs(ids)
+        known = await client.job_states()
+        for job_id in ids:
+            if job_id not in known:
+                typer.echo(f"slurm-bridge: job {job_id}: Slurm does not know it", err=True)
+        for problem in failed.values():
             raise problem
 
     _with_client(context, end)
@@ -145,8 +176,8 @@ def _with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[
             "no Slurm to talk to: set slurm.endpoints to slurmrestd's URL "
             "(--set slurm.endpoints=http://host:6820)"
         )
-    path = settings.slurm.token_file or invocation.environ.get("SLURM_JWT_FILE", "")
-    token = slurm.TokenSource.from_file(path) if path else slurm.TokenSource.fixed("")
+    path, word = settings.slurm.token_file, invocation.environ.get("SLURM_JWT", "")
+    token = slurm.TokenSource.from_file(path) if path else slurm.TokenSource.fixed(word)
 
     async def go() -> T:
         async with slurm.SlurmClient(
@@ -159,63 +190,12 @@ def _with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[
         ) as client:
             return await do(client)
 
-    return asyncio.run(go())
-
-
-def _job_row(job: "Job") -> dict[str, Any]:
-    from bridge.slurm import hostlist
-
-    return {
-        "id": job.id,
-        "name": job.name,
-        "user": job.user,
-        "partition": job.partition,
-        "state": job.state,
-        "reason": job.reason,
-        "nodes": hostlist.compress(job.nodes),
-        "start": job.start_s,
-        "end": job.end_s,
-    }
-
-
-def _node_row(node: "SlurmNode") -> dict[str, Any]:
-    from bridge.slurm import gres
-
-    return {
-        "name": node.name,
-        "state": "+".join(sorted(node.states)),
-        "cpus": node.cpus,
-        "allocated_cpus": node.allocated_cpus,
-        "memory_mib": node.memory_mib,
-        "gres": gres.format(node.gres),
-        "gres_used": gres.format(one for one in node.gres_used if one.count),
-        "partitions": ",".join(node.partitions),
-        "reason": node.reason,
-    }
-
-
-_TIMES = frozenset({"start", "end"})
-
-
-def _show(rows: Sequence[dict[str, Any]], *, as_json: bool, title: str) -> None:
-    if as_json:
-        print(json.dumps(list(rows), indent=1))
-        return
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title=title)
-    for key in rows[0] if rows else ():
-        table.add_column(key.replace("_", " "))
-    for row in rows:  # Slurm's words are shown as they are: brackets in them are no markup
-        table.add_row(*(Text(_cell(key, value)) for key, value in row.items()))
-    Console(width=None if os.isatty(1) else 200).print(table)
-
-
-def _cell(key: str, value: Any) -> str:
-    if value is None:
-        return ""
-    if key in _TIMES:
-        return datetime.fromtimestamp(value, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return str(value)
+    try:
+        return asyncio.run(go())
+    except slurm.NotAuthorised as error:
+        if path or word:
+            raise
+        raise ConfigError(
+            f"{error}. No token was sent: name its file in SLURM_JWT_FILE or slurm.tokenFile, or "
+            "`export $(scontrol token)`, which sets SLURM_JWT"
+        ) from error

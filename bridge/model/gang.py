@@ -48,6 +48,7 @@ class JobParameters:
     qos: str = ""
     reservation: str = ""
     timelimit_min: int | None = None
+    """timelimit.UNLIMITED for none."""
     user_id: str = ""
     wckey: str = ""
 

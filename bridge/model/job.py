@@ -5,9 +5,6 @@ from typing import Final
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 
-UNLIMITED: Final = -1
-"""No time limit, where minutes are expected."""
-
 
 @dataclass(frozen=True, slots=True)
 class JobIdentity:
@@ -59,7 +56,7 @@ class JobSpec:
     priority: int | None = None
     nice: int | None = None
     time_limit_min: int | None = None
-    """UNLIMITED for none."""
+    """timelimit.UNLIMITED for none."""
     user: str = ""
     """Name or number; "" means the token's own user."""
     group: str = ""

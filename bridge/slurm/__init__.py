@@ -17,7 +17,8 @@ nouns (`bridge.model`), the root of the error tree and the clock.
 `errors` opens with the tree of what can be raised.
 """
 
-from bridge.slurm import gres, hostlist, identity, memory, timelimit
+from bridge.model import timelimit
+from bridge.slurm import gres, hostlist, identity, memory
 from bridge.slurm.accounting import (
     Account,
     AccountedJob,
@@ -48,7 +49,15 @@ from bridge.slurm.errors import (
     Unavailable,
 )
 from bridge.slurm.http import Tls
-from bridge.slurm.jobs import EXTERNAL_JOB, Job, JobChanges, JobDescription, Submitted, over
+from bridge.slurm.jobs import (
+    BASE_STATES,
+    EXTERNAL_JOB,
+    Job,
+    JobChanges,
+    JobDescription,
+    Submitted,
+    over,
+)
 from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
@@ -63,6 +72,7 @@ __all__ = [
     "JobDescription",
     "JobChanges",
     "Submitted",
+    "BASE_STATES",
     "EXTERNAL_JOB",
     "over",
     "SlurmNode",

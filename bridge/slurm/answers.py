@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import pydantic_core
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from bridge.slurm import errno
 from bridge.slurm.errno import Kind
@@ -30,6 +30,7 @@ from bridge.slurm.errors import (
     Unavailable,
 )
 from bridge.slurm.http import Answer
+from bridge.slurm.wire.many import Many
 
 T = TypeVar("T")
 _UNKNOWN_URL = b"Unable to find requested URL endpoint"
@@ -38,6 +39,11 @@ _SUBMITTED = "slurm_submit_batch_"
 _SHOWN = 200
 _UNNUMBERED = ("node", "partition", "reservation")
 _PAGE = 4096
+_MAX_PARTS = 8_000_000
+"""Lists and objects in an answer, each of which takes fifty times its three bytes to read. Twenty
+thousand nodes have half a million, so many jobs' history a million."""
+_MAX_ENTRIES = 100_000
+"""A cancel of many jobs tells of each."""
 _TITLE = re.compile(rb"<title[^>]*>([^<]{0,200})", re.IGNORECASE)
 
 
@@ -87,9 +93,9 @@ class _KillStatus(BaseModel):
 class Envelope(BaseModel):
     """What every answer has beside its content."""
 
-    errors: list[_Entry] = []
-    warnings: list[_Entry] = []
-    status: list[_KillStatus] = []
+    errors: Many[_Entry] = Field([], max_length=_MAX_ENTRIES)
+    warnings: Many[_Entry] = Field([], max_length=_MAX_ENTRIES)
+    status: Many[_KillStatus] = Field([], max_length=_MAX_ENTRIES)
     job_id: int | None = None
 
     @property
@@ -100,7 +106,11 @@ class Envelope(BaseModel):
     @property
     def caveats(self) -> tuple[str, ...]:
         """What is said of a job that was taken: errors and warnings as text."""
-        return tuple(dict.fromkeys(str(one) for one in (*self.errors, *self.warnings)))
+        said = dict.fromkeys(str(one) for one in (*self.errors, *self.warnings))
+        # slurmrestd says some twice, once with words of its own before Slurm's.
+        return tuple(
+            one for one in said if not any(one != other and one.endswith(other) for other in said)
+        )
 
 
 _ENVELOPE = TypeAdapter(Envelope)
@@ -119,6 +129,11 @@ def envelope(answer: Answer, operation: Operation) -> Envelope:
         raise NotFound(f"{operation.tried}: there is no such object, nothing was changed")
     if answer.content_type != "application/json":
         raise _foreign(answer, operation)
+    if (
+        len(answer.body) > _MAX_PARTS
+        and answer.body.count(b"[") + answer.body.count(b"{") > _MAX_PARTS
+    ):
+        raise malformed(answer, operation, ValueError(f"it has more than {_MAX_PARTS} parts"))
     try:
         return _ENVELOPE.validate_json(answer.body)
     except ValidationError as error:
@@ -329,7 +344,10 @@ _REMEDY_FOR = {
     2115: "write it like gres/gpu:2",
     2164: "name a group that slurmctld's host knows, or a number",
     2166: "name a user that slurmctld's host knows, or a number",
+    2119: "name a type for all of that resource, or for none of it",
     2178: "name a topology and a root switch that topology.yaml has",
+    6010: "name a user (user=…, slurm.user) that slurmrestd's host knows, with a valid token",
+    9202: "correct the field that is named",
 }
 
 

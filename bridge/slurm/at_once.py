@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from bridge.slurm.jobs import JobDescription
 
 DEFERRED = 2125
-"""ESLURM_CAN_NOT_START_IMMEDIATELY: Slurm never decides in the call that submits."""
+"""ESLURM_DEFER: Slurm never decides in the call that submits."""
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 60.0
 _NEVER_PAUSE_S = 600.0

@@ -10,12 +10,14 @@ import re
 from pathlib import Path
 
 from bridge.clock import Clock
+from bridge.errors import BadInput
 from bridge.slurm.errors import NotAuthorised
 
 _STAT_INTERVAL_S = 1.0
 _MAX_BYTES = 64 * 1024
 _PREFIX = "SLURM_JWT="
-_WORD = re.compile(r"^[!-~]+$")
+WORD = re.compile(r"[!-~]+")
+"""What a header can hold of a token or a user's name."""
 
 
 class TokenSource:
@@ -35,8 +37,14 @@ class TokenSource:
 
     @classmethod
     def fixed(cls, token: str) -> "TokenSource":
-        """Always this one; "" sends none (a slurmrestd that authenticates by its socket)."""
-        return cls(path=None, token=_cleaned(token))
+        """Always this one; "" sends none (a slurmrestd that authenticates by its socket).
+
+        Raises BadInput.
+        """
+        word = _cleaned(token)
+        if word and not WORD.fullmatch(word):
+            raise BadInput("the token is no JWT (one word expected); see `scontrol token`")
+        return cls(path=None, token=word)
 
     def __repr__(self) -> str:
         return f"TokenSource({'fixed' if self._path is None else str(self._path)})"
@@ -77,7 +85,7 @@ class TokenSource:
                 "Slurm operator into it (scontrol token username=… lifespan=…)"
             ) from error
         token = _cleaned(text)
-        if not _WORD.match(token):
+        if not WORD.fullmatch(token):
             raise NotAuthorised(
                 f"the token file {path} holds no JWT (one word expected); write the output of "
                 "`scontrol token` into it"

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Self
 
 from bridge.clock import Clock, SystemClock
+from bridge.errors import BadInput
 from bridge.slurm.answers import Operation
 from bridge.slurm.at_once import AtOnce
 from bridge.slurm.auth import TokenSource
@@ -42,9 +43,12 @@ class SlurmClient(
         """`endpoints`: `http://host:6820`, `https://…`, `unix:///run/slurmrestd.sock`; the next is
         asked when one doesn't answer. `user`: whom the token speaks for (X-SLURM-USER-NAME).
         `proxy`: URL of the HTTP proxy to go through; those in the environment are not used.
+        Raises BadInput.
         """
-        if not endpoints:
-            raise ValueError("at least one endpoint of slurmrestd is needed")
+        if not endpoints or isinstance(endpoints, str):
+            raise BadInput(
+                f"endpoints {endpoints!r}: give a list of addresses, like ['http://host:6820']"
+            )
         self._clock = clock or SystemClock()
         self._session = Session(
             endpoints=endpoints,

@@ -8,7 +8,7 @@
           │    └── AlreadyExists         ... a node of that name
           ├── RejectedByPolicy           account, QOS, limits, rights of the job's user
           ├── NotAuthorised              our own token or user is refused
-          ├── NodeBusy                   the node has jobs; may succeed when they have ended
+          ├── NodeBusy                   jobs use the node (reservation, account …); when they end …
           ├── JobEnded                   the job is over (or ending): nothing left to change
           ├── ServerTooOld               no REST version that both know
           └── Unavailable (Unreachable)  no answer, or none from slurmctld; try again later
@@ -76,7 +76,8 @@ class NotAuthorised(SlurmError):
 
 
 class NodeBusy(SlurmError):
-    """The node still has jobs."""
+    """The node still has jobs, or the reservation, partition or association is in use; it may
+    succeed when they have ended."""
 
 
 class JobEnded(SlurmError):

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from bridge.errors import BadInput
 from bridge.model.job import Gres
 
-_SIZE = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40, "P": 1 << 50}
-_INNER_COUNT = re.compile(r"\(CNT:(\d{1,18})\)")
-_COUNT = re.compile(r"^(\d{1,18})([KMGTP]?)$", re.IGNORECASE)
-_NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_.\-]*$")
-_TYPE = re.compile(r"^[A-Za-z0-9_.\-]+$")
+_POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
+_INNER_COUNT = re.compile(r"\(CNT:([0-9]{1,18})\)")
+_COUNT = re.compile(r"([0-9]{1,18})(?:([KMGTP])(B|iB)?)?", re.IGNORECASE)
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.\-]*")
+_TYPE = re.compile(r"[A-Za-z0-9_.\-]*")
+_DEVICES = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 _MAX_DEVICES = 1 << 16
 _EMPTY = frozenset({"", "(null)", "N/A", "none"})
 
@@ -26,29 +27,43 @@ _EMPTY = frozenset({"", "(null)", "N/A", "none"})
 def parse(text: str) -> tuple[Gres, ...]:
     """Each part's name, type and count, in order; device numbers are left out.
 
-    A part without a count counts one. Raises BadInput when it isn't a GRES string.
+    A part without a count counts one, an empty one nothing. Raises BadInput when it isn't a GRES
+    string.
     """
     if text.strip() in _EMPTY:
         return ()
-    return tuple(_parse_one(part, text) for part in _split(text))
+    return tuple(_parse_one(part, text) for part in _split(text) if part)
 
 
 def _parse_one(part: str, whole: str) -> Gres:
     inner = _INNER_COUNT.search(part)  # a job's GRES without device files: `efa(CNT:4)`
     bare = part.split("(", 1)[0].removeprefix("gres/").removeprefix("gres:")
-    words = [word for word in re.split("[:=]", bare) if word != "no_consume"]
+    before, equals, after = bare.partition("=")
+    words = [word for word in before.split(":") if word != "no_consume"]
     count = 1
-    if len(words) > 1 and (match := _COUNT.match(words[-1])):
-        count = int(match[1]) * _SIZE[match[2].upper()]
+    if equals:
+        found = _COUNT.fullmatch(after)
+        count = -1 if found is None else _number(found)
+    elif len(words) > 1 and (found := _COUNT.fullmatch(words[-1])):
+        count = _number(found)
         words.pop()
+    elif not words[-1]:
+        count = -1
     elif inner:
         count = int(inner[1])
     name, kind = words[0], words[1] if len(words) == 2 else ""
-    if len(words) > 2 or not _NAME.match(name) or (kind and not _TYPE.match(kind)):
+    if count < 0 or len(words) > 2 or not _NAME.fullmatch(name) or not _TYPE.fullmatch(kind):
         raise BadInput(
             f"{part[:80]!r} in {whole[:120]!r} is not a GRES; write it like gpu:2 or gpu:h100:2"
         )
     return Gres(name, kind, count)
+
+
+def _number(count: re.Match[str]) -> int:
+    """Of `4`, `4K`, `4KiB` (both 4096) and `4KB` (4000)."""
+    base = 1000 if (count[3] or "").upper() == "B" else 1024
+    size: int = base ** _POWERS[(count[2] or "").upper()]
+    return int(count[1]) * size
 
 
 def _split(text: str) -> Iterator[str]:
@@ -60,9 +75,9 @@ def _split(text: str) -> Iterator[str]:
         elif character in ")]":
             depth -= 1
         elif character == "," and depth == 0:
-            yield text[start:position].strip()
+            yield text[start:position]
             start = position + 1
-    yield text[start:].strip()
+    yield text[start:]
 
 
 def format(gres: Iterable[Gres]) -> str:  # noqa: A001 — read as gres.format
@@ -96,14 +111,12 @@ def numbers(ranges: str, whole: str = "") -> tuple[int, ...]:
     """Of `0-3,7`: the numbers of devices. Raises BadInput."""
     found: list[int] = []
     for part in ranges.split(","):
-        first, _, last = part.partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) > 1 << 16:
+        match = _DEVICES.fullmatch(part)
+        if match is None or int(match[2] or match[1]) > _MAX_DEVICES:
             raise BadInput(f"{ranges[:80]!r} in {whole[:120]!r} are no device numbers")
-        if (
-            len(found) > _MAX_DEVICES
-        ):  # ranges may repeat: a hostile answer must not fill the memory
+        if len(found) > _MAX_DEVICES:  # they may repeat: no answer may fill the memory
             raise BadInput(f"{ranges[:80]!r} are more devices than {_MAX_DEVICES}")
-        found += range(int(first), int(last or first) + 1)
+        found += range(int(match[1]), int(match[2] or match[1]) + 1)
     return tuple(found)
 
 

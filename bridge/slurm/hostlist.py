@@ -14,9 +14,11 @@ from bridge.errors import BadInput
 MAX_NAMES = 1 << 18
 """More names than this are refused: a hostile answer must not fill the memory."""
 
+MAX_RANGE = 1 << 16
+"""More names than this are not one range to Slurm either."""
+
 _PARTS = re.compile(r"\[([^\[\]]*)\]")
-_RANGE = re.compile(r"^(\d{1,18})(?:-(\d{1,18}))?$")
-_LAST_NUMBER = re.compile(r"^(.*?)(\d{1,18})(\D*)$", re.DOTALL)
+_RANGE = re.compile(r"([0-9]{1,18})(?:-([0-9]{1,18}))?")
 
 
 def expand(text: str) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ def _expand_one(piece: str, room: int) -> Iterator[str]:
 def _ranges_of(bracket: str, whole: str) -> Iterator[tuple[range, int]]:
     """The numbers between the commas of a bracket, each with the width they are padded to."""
     for part in bracket.split(","):
-        match = _RANGE.match(part.strip())
+        match = _RANGE.fullmatch(part.strip())
         if match is None:
             raise BadInput(
                 f"host list {_shown(whole)}: {_shown(part)} is no range; write it like 1-8"
@@ -73,6 +75,10 @@ def _ranges_of(bracket: str, whole: str) -> Iterator[tuple[range, int]]:
         first, last = match[1], match[2] or match[1]
         if int(last) < int(first):
             raise BadInput(f"host list {_shown(whole)}: {_shown(part)} counts down")
+        if int(last) - int(first) >= MAX_RANGE:
+            raise BadInput(
+                f"host list {_shown(whole)}: {_shown(part)} has more than {MAX_RANGE} names"
+            )
         yield range(int(first), int(last) + 1), len(first)
 
 

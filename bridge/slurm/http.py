@@ -7,7 +7,6 @@ environment are ignored, since slurmrestd stands in the cluster; a proxy is used
 
 import asyncio
 import json
-import re
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,12 +16,13 @@ import httpcore2  # noqa: F401 - httpx2 imports it at the first client, which wo
 import httpx2
 
 from bridge.errors import BadInput
+from bridge.slurm.endpoint import UNIX, checked, checked_proxy
 from bridge.slurm.errors import MalformedAnswer, Unavailable
 
 AsyncTransport = httpx2.AsyncBaseTransport
 """The seam: tests hand in one that answers from recordings."""
 
-MAX_ANSWER_BYTES = 256 << 20
+MAX_ANSWER_BYTES = 128 << 20
 """15,000 nodes are about 40 MB, since slurmrestd writes JSON with indentation."""
 _CONNECT_S = 3.0
 _NEVER_SENT = (
@@ -33,9 +33,6 @@ _NEVER_SENT = (
     httpx2.LocalProtocolError,
     httpx2.InvalidURL,
 )
-
-
-_UNIX = "unix://"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +91,8 @@ class Http:
         proxy: str = "",
         max_answer_bytes: int = MAX_ANSWER_BYTES,
     ) -> None:
-        self.endpoints = tuple(_checked(endpoint) for endpoint in endpoints)
+        self.endpoints = tuple(checked(endpoint) for endpoint in endpoints)
+        checked_proxy(proxy)
         self._timeout_s = timeout_s
         self._max_answer_bytes = max_answer_bytes
         secure = any(endpoint.startswith("https:") for endpoint in self.endpoints)
@@ -114,7 +112,7 @@ class Http:
         self._sockets = {
             endpoint: client(_through(endpoint))
             for endpoint in self.endpoints
-            if endpoint.startswith(_UNIX) and transport is None
+            if endpoint.startswith(UNIX) and transport is None
         }
         self._client = client(transport, "" if transport is not None else proxy)
 
@@ -123,9 +121,10 @@ class Http:
     ) -> Answer:
         """One request. Raises Unavailable and MalformedAnswer."""
         client = self._sockets.get(endpoint, self._client)
-        url = ("http://localhost" if endpoint.startswith(_UNIX) else endpoint) + request.path
+        url = ("http://localhost" if endpoint.startswith(UNIX) else endpoint) + request.path
         content = None if request.body is None else json.dumps(request.body).encode()
-        sent = {**headers, "Accept": "application/json"}
+        # Not packed: a small answer could grow without bound.
+        sent = {**headers, "Accept": "application/json", "Accept-Encoding": "identity"}
         if content is not None:
             sent["Content-Type"] = "application/json"
         try:
@@ -134,8 +133,8 @@ class Http:
                 return await self._exchange(client, request.method, url, content, sent, tried)
         except (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError) as error:
             raise Unavailable(
-                f"{tried}: no answer from slurmrestd at {endpoint} ({_words(error)}); look whether "
-                "it runs there and is reachable from here",
+                f"{tried}: no answer from slurmrestd at {endpoint} ({_words(error)}); "
+                f"{_remedy(error)}",
                 nothing_done=isinstance(error, _NEVER_SENT),
             ) from error
         except TimeoutError as error:
@@ -154,6 +153,12 @@ class Http:
         tried: str,
     ) -> Answer:
         async with client.stream(method, url, content=content, headers=headers) as response:
+            packed = response.headers.get("content-encoding", "identity")
+            if packed.strip().lower() != "identity":
+                raise MalformedAnswer(
+                    f"{tried}: the answer of {url} is packed ({packed[:40]}), which was not asked "
+                    "for; look for a proxy between"
+                )
             body = bytearray()
             async for chunk in response.aiter_bytes():
                 body += chunk
@@ -176,17 +181,20 @@ _LIMITS = httpx2.Limits(max_connections=64, max_keepalive_connections=32)
 
 def _through(endpoint: str) -> AsyncTransport:
     # No TLS on a socket file, so no authorities are read from disk for it.
-    return httpx2.AsyncHTTPTransport(uds=endpoint.removeprefix(_UNIX), limits=_LIMITS, verify=False)
+    return httpx2.AsyncHTTPTransport(uds=endpoint.removeprefix(UNIX), limits=_LIMITS, verify=False)
 
 
-def _checked(endpoint: str) -> str:
-    """Without the slash at its end. Raises BadInput for what is no endpoint."""
-    if not re.match(r"^(https?://[^/\s]+|unix:///\S)", endpoint):
-        raise BadInput(
-            f"{endpoint!r} is no endpoint of slurmrestd; write it like http://host:6820, "
-            "https://host:6820 or unix:///run/slurmrestd.sock"
-        )
-    return endpoint.rstrip("/")
+def _remedy(error: Exception) -> str:
+    for words, remedy in _REMEDIES.items():
+        if words in str(error):
+            return remedy
+    return "look whether it runs there and is reachable from here"
+
+
+_REMEDIES = {
+    "WRONG_VERSION_NUMBER": "there is no TLS there: write http://",
+    "CERTIFICATE_VERIFY_FAILED": "name the authority of its certificate (ca_file, slurm.caFile)",
+}
 
 
 def _words(error: Exception) -> str:

@@ -52,11 +52,14 @@ class Job:
     start_s: int | None = None
     """When it started; while pending, when Slurm expects that."""
     end_s: int | None = None
-    """When it ended, or will at the latest."""
+    """When it ended, or will at the latest; None without a limit."""
     time_limit_min: int | None = None
     """None: unlimited."""
     preempt_s: int | None = None
     """When it was told to make room (GraceTime runs)."""
+    preemptable_s: int | None = None
+    """From when on others may push it out: its start and PreemptExemptTime. None while it holds
+    nothing, and where the PreemptMode of its partition or QOS is OFF."""
     hold: bool = False
     scheduled_nodes: str = ""
     """Host list that backfill plans for a pending job."""
@@ -95,6 +98,10 @@ class Job:
     def suspended(self) -> bool:
         """Keeps its nodes, but others may use them."""
         return self.state == "SUSPENDED"
+
+    def preemptable(self, now_s: float) -> bool:
+        """Whether others may push it out at that time (epoch seconds), or are doing so."""
+        return not self.ended and self.preemptable_s is not None and self.preemptable_s <= now_s
 
     @property
     def ended(self) -> bool:

@@ -9,9 +9,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from bridge.clock import Clock
+from bridge.errors import BadInput
 from bridge.slurm import answers
 from bridge.slurm.answers import Operation
-from bridge.slurm.auth import TokenSource
+from bridge.slurm.auth import WORD, TokenSource
 from bridge.slurm.errors import ServerTooOld, Unavailable
 from bridge.slurm.http import Answer, AsyncTransport, Http, Request, Tls
 from bridge.slurm.wire import VERSIONS, Wire
@@ -37,6 +38,8 @@ class Session:
         self._http = Http(
             endpoints=endpoints, timeout_s=timeout_s, transport=transport, tls=tls, proxy=proxy
         )
+        if user and not WORD.fullmatch(user):
+            raise BadInput(f"user {user!r}: give the name that slurmctld's host knows, as one word")
         self._token = token
         self._user = user
         self._clock = clock
@@ -120,11 +123,15 @@ class Session:
             self._wires[endpoint] = wire
             return wire
         ours = ", ".join(wire.version for wire in VERSIONS)
-        theirs = ", ".join(await self._versions_of(endpoint, operation)) or "none that it names"
+        theirs = ", ".join(await self._versions_of(endpoint, operation))
+        if not theirs:
+            raise ServerTooOld(
+                f"{operation.tried}: slurmrestd at {endpoint} names no REST version, this client "
+                f"speaks {ours}; start slurmrestd with the slurmctld plugin (-s slurmctld)"
+            )
         raise ServerTooOld(
             f"{operation.tried}: slurmrestd at {endpoint} speaks REST {theirs}, this client "
-            f"{ours}; use Slurm 25.11 or later (or a newer client), and start slurmrestd with "
-            "the slurmctld plugin (-s slurmctld)"
+            f"{ours}; use Slurm 25.11 or later, or a newer client"
         )
 
     async def _versions_of(self, endpoint: str, operation: Operation) -> list[str]:

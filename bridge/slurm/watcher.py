@@ -1,9 +1,8 @@
 """Watches jobs: everyone else gets changes pushed.
 
 Slurm has no watch. `/jobs/state/` is cheap (80 bytes a job) and tells which jobs changed state;
-those are read in full at once. What changes without a state change (reason, expected start,
-preemption's grace, node list after a shrink) is re-read round robin, oldest first, under a budget.
-An answer that equals the last one to the byte isn't even parsed.
+those are read in full at once. What changes without a state change is read again under a budget
+(see rereads). An answer that equals the last one to the byte isn't even parsed.
 
 A job is gone only when a healthy list lacks it and reading it says the same. A Slurm that doesn't
 answer changes nothing of what is known.
@@ -27,21 +26,13 @@ from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched, about
 from bridge.slurm.pace import BackOff, Pace
 from bridge.slurm.poke import sleep_until_poked
+from bridge.slurm.rereads import Rereads
 
 log = structlog.get_logger(__name__)
 
 __all__ = ["JobWatcher", "Watched", "JobSeen", "JobGone", "Outage", "Recovered", "Source"]
 
 _REREAD_TICK_S = 0.25
-_REREAD_AFTER_S = 2.0
-"""A job that waits: its reason and expected start are what people look at."""
-_REREAD_HOLDING_AFTER_S = 10.0
-"""A job that holds nodes: its record is large (a line per core) and seldom changes."""
-_BUSY_S = 10.0
-"""For so long after a change of state the whole budget is used; later a tenth of it."""
-_REST_SHARE = 0.1
-_HOLDING_PRICE = 2.0
-"""Of the budget, for the large record of a job that holds nodes."""
 _HURRY_FOR_S = 3.0
 """So long the looks are quick for a job that could not be read whole; then it waits its turn."""
 
@@ -79,7 +70,6 @@ class JobWatcher:
         self._client = client
         self._clock = clock or SystemClock()
         self._quick_s = poll_quick_s
-        self._gets_per_s = detail_gets_per_s
         self._concurrency = concurrency
         self._jitter = jitter
         self._pace = Pace(
@@ -91,8 +81,7 @@ class JobWatcher:
         self._states: Mapping[SlurmJobId, frozenset[str]] = {}
         self._jobs: dict[SlurmJobId, Watched] = {}
         self._tracked: dict[SlurmJobId, float] = {}
-        self._waiting: OrderedDict[SlurmJobId, None] = OrderedDict()
-        self._holding: OrderedDict[SlurmJobId, None] = OrderedDict()
+        self._rereads = Rereads(gets_per_s=detail_gets_per_s)
         self._urgent: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._later: OrderedDict[SlurmJobId, None] = OrderedDict()
         self._unsettled: set[SlurmJobId] = set()
@@ -106,7 +95,6 @@ class JobWatcher:
         self._healthy = False
         self._failures = 0
         self._failing_since_s = 0.0
-        self._changed_s = float("-inf")
 
     # -- what callers see ----------------------------------------------------------------------
 
@@ -138,8 +126,7 @@ class JobWatcher:
     @property
     def oldest_details_s(self) -> float | None:
         """Monotonic time of the oldest reading among the jobs that are still re-read."""
-        firsts = [next(iter(queue)) for queue in (self._waiting, self._holding) if queue]
-        return min((self._jobs[first].fetched_s for first in firsts), default=None)
+        return self._rereads.oldest_s
 
     @property
     def details_age_s(self) -> float:
@@ -160,8 +147,9 @@ class JobWatcher:
         self._asked_for.pop(job_id, None)
         self._unsettled.discard(job_id)
         self._unsettled_since.pop(job_id, None)
-        for queue in (self._waiting, self._holding, self._urgent, self._later):
-            queue.pop(job_id, None)
+        self._rereads.drop(job_id)
+        self._urgent.pop(job_id, None)
+        self._later.pop(job_id, None)
 
     def poke(self) -> None:
         """Something was done in Slurm: look soon."""
@@ -237,7 +225,7 @@ class JobWatcher:
             changed = self._compare()
         self._pulse.seen_s = started_s
         if changed:
-            self._changed_s = started_s
+            self._rereads.state_changed(started_s)
         self._pace.looked(took_s=took_s, changed=changed)
         self._succeeded()
         unsettled, self._unsettled = self._unsettled, set()
@@ -347,10 +335,7 @@ class JobWatcher:
             in_step=self._states.get(job.id) == job.states,
             pulse=self._pulse,
         )
-        self._waiting.pop(job.id, None)
-        self._holding.pop(job.id, None)
-        if not job.ended:
-            (self._waiting if job.pending else self._holding)[job.id] = None
+        self._rereads.keep(job, fetched_s, self._clock.time())
         if job.state == "RUNNING" and not job.grants:
             self._ask_again(job.id)  # started a moment ago: its nodes follow
         else:
@@ -371,35 +356,10 @@ class JobWatcher:
         self._listeners.tell(JobGone(job_id, None if watched is None else watched.job))
 
     async def _reread_forever(self) -> None:
-        allowance = 0.0
         while True:
             await self._clock.sleep(_REREAD_TICK_S)
-            now_s = self._clock.monotonic()
-            busy = now_s - self._changed_s < _BUSY_S
-            rate = self._gets_per_s * (1.0 if busy else _REST_SHARE)
-            allowance = min(allowance + rate * _REREAD_TICK_S, max(rate, 1.0))
-            while allowance >= 1.0 and not self._failures and not self._urgent:
-                job_id = self._due(now_s)
-                if job_id is None:
-                    break
+            if self._failures or self._urgent:
+                continue
+            for job_id in self._rereads.take(self._clock.monotonic()):
                 self._later[job_id] = None
                 self._work.set()
-                allowance -= 1.0 if job_id in self._waiting else _HOLDING_PRICE
-
-    def _due(self, now_s: float) -> SlurmJobId | None:
-        """The job whose reading is most overdue; it goes to the end of its queue."""
-        found, most = None, 1.0
-        for queue, after_s in (
-            (self._waiting, _REREAD_AFTER_S),
-            (self._holding, _REREAD_HOLDING_AFTER_S),
-        ):
-            for job_id in queue:  # the first is the oldest
-                overdue = (now_s - self._jobs[job_id].fetched_s) / after_s
-                if overdue >= most:
-                    found, most = (queue, job_id), overdue
-                break
-        if found is None:
-            return None
-        queue, job_id = found
-        queue.move_to_end(job_id)
-        return job_id

@@ -6,24 +6,16 @@ scheduler's log) costs its author an afternoon.
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping
 from math import ceil
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import quantity
+from bridge.model import quantity, timelimit
 from bridge.model.gang import JobParameters
-from bridge.model.job import UNLIMITED
 from bridge.workloads import constraints, dependencies, gres
 
 _MIB = 1 << 20
-_TIME = re.compile(
-    r"^(?:(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?"
-    r"|(?:(?P<h>\d+):)?(?P<m>\d+)(?::(?P<s>\d+))?)$"
-)
-_LONGEST_MIN = 0xFFFFFFFD
-"""The next two numbers are Slurm's NO_VAL and INFINITE."""
 
 
 def parse(annotations: Mapping[str, str]) -> JobParameters:
@@ -140,30 +132,6 @@ def _gres(text: str) -> str:
     return text
 
 
-def _time_limit_min(text: str) -> int:
-    """Slurm's forms (sbatch --time): seconds are rounded up to a minute, as Slurm does; 0 is no
-    limit."""
-    if text.upper() in ("UNLIMITED", "INFINITE"):
-        return UNLIMITED
-    match = _TIME.match(text) if text.isascii() else None
-    if match is None:
-        raise BadInput(
-            f"{text!r} is not a time limit; write minutes (90), minutes:seconds, "
-            "hours:minutes:seconds (1:30:00), days-hours[:minutes[:seconds]] (1-12) or UNLIMITED"
-        )
-    part = {name: int(value or 0) for name, value in match.groupdict().items()}
-    if match["days"] is not None:
-        seconds = part["days"] * 86400 + part["dh"] * 3600 + part["dm"] * 60 + part["ds"]
-    elif match["h"] is not None and match["s"] is None:  # "a:b" is minutes:seconds
-        seconds = part["h"] * 60 + part["m"]
-    else:
-        seconds = part["h"] * 3600 + part["m"] * 60 + part["s"]
-    minutes = -(-seconds // 60)
-    if minutes > _LONGEST_MIN:
-        raise BadInput(f"{text!r} is longer than Slurm can count; write UNLIMITED")
-    return minutes or UNLIMITED
-
-
 _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "account": ("account", _text),
     "constraints": ("constraints", _constraints),
@@ -181,7 +149,7 @@ _READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
     "priority": ("priority", _priority),
     "qos": ("qos", _text),
     "reservation": ("reservation", _text),
-    "timelimit": ("timelimit_min", _time_limit_min),
+    "timelimit": ("timelimit_min", timelimit.parse),
     "user-id": ("user_id", _text),
     "wckey": ("wckey", _text),
 }

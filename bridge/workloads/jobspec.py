@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
-from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
+from bridge.model.job import JobIdentity, JobSpec
 from bridge.workloads import constraints, dependencies, gres, memory
 from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 from bridge.workloads.identity import Rules as IdentityRules
@@ -157,7 +158,7 @@ def _time_limit(gang: Gang, most_min: int | None, partition: str) -> int | None:
     """What the user said; else for servers all that the partition allows, not its DefaultTime."""
     wished = gang.parameters.timelimit_min
     if wished is None and gang.long_lived and partition:
-        return UNLIMITED if most_min is None else most_min
+        return timelimit.UNLIMITED if most_min is None else most_min
     return wished
 
 

@@ -9,7 +9,7 @@ import pytest
 from bridge.clock import SystemClock
 from bridge.lifecycle import describe
 from bridge.model.ids import SlurmJobId
-from bridge.model.job import UNLIMITED, Gres, JobIdentity, JobSpec
+from bridge.model.job import Gres, JobIdentity, JobSpec
 from bridge.slurm import (
     EXTERNAL_JOB,
     InvalidRequest,
@@ -285,7 +285,7 @@ async def test_a_waiting_job_changes_its_size(
         ({"nice": 100}, {"nice": None}, "nice", 0),
         ({}, {"priority": 77}, "priority", 77),
         ({}, {"time_limit_min": 5}, "time_limit", 5),
-        ({"time_limit_min": 5}, {"time_limit_min": UNLIMITED}, "time_limit", None),
+        ({"time_limit_min": 5}, {"time_limit_min": timelimit.UNLIMITED}, "time_limit", None),
     ],
 )
 async def test_a_waiting_job_changes_what_it_is(
@@ -542,6 +542,38 @@ async def test_a_job_shrinks_to_the_nodes_it_keeps(ground: Ground) -> None:
         with pytest.raises(InvalidRequest):
             await client.shrink_job(job_id, [])
         await client.cancel_job(job_id)
+
+
+async def test_a_job_without_a_limit_has_no_end(ground: Ground) -> None:
+    """Slurm says it ends in a year; one with a limit ends then."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        for limit_min, shown_min in ((timelimit.UNLIMITED, None), (7, 7)):
+            asked = a_job(nodes[0], time_limit_min=limit_min)
+            job = await running(client, await client.submit(asked))
+            assert job.start_s is not None
+            ends_s = None if shown_min is None else job.start_s + 60 * shown_min
+            assert (job.time_limit_min, job.end_s) == (shown_min, ends_s)
+
+
+async def test_a_job_tells_since_when_others_may_push_it_out(ground: Ground) -> None:
+    """From its start where its partition allows it; before that nobody can."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        job_id = await client.submit(a_job(nodes[0], hold=True, comment=nodes[0].split("-")[1]))
+        assert (await client.get_job(job_id)).preemptable_s is None
+        await client.update_job(job_id, JobChanges(hold=False))
+        job = await running(client, job_id)
+        assert job.preemptable_s == job.start_s
+
+
+@pytest.mark.only_real("the emulator's partitions have no PreemptMode of their own")
+async def test_a_job_that_nobody_may_push_out_tells_so(ground: Ground) -> None:
+    """Its partition has PreemptMode=OFF."""
+    client = ground.client
+    async with ground.nodes(1) as nodes:
+        job = await running(client, await client.submit(a_job(nodes[0], partition="high")))
+        assert job.preemptable_s is None
 
 
 async def test_a_signal_leaves_the_job_running(ground: Ground) -> None:

@@ -158,6 +158,23 @@ async def test_a_restart_of_slurmctld_ends_no_job(only_own: Stack) -> None:
         assert (await client.get_job(job_id)).running
 
 
+async def test_a_purged_job_is_gone(own: Stack | None) -> None:
+    """Slurm forgets an ended job after MinJobAge: told once, with how it ended."""
+    async with (
+        _client(own) as client,
+        _ground(client).nodes(1) as nodes,
+        watching(client) as (watcher, news),
+    ):
+        job_id = await client.submit(a_job(nodes[0], hold=True, comment=nodes[0].split("-")[1]))
+        watcher.track(job_id)
+        await client.cancel_job(job_id)
+        await until(lambda: any(isinstance(one, JobGone) for one in news), "gone", within_s=180)
+        (gone,) = [one for one in news if isinstance(one, JobGone)]
+        assert gone.job_id == job_id
+        assert gone.last is not None
+        assert gone.last.state == "CANCELLED"
+
+
 def test_host_lists_are_scontrols(only_own: Stack) -> None:
     """scontrol expands what we compress to the same names, and we what it compresses."""
     for names in (

@@ -1,5 +1,6 @@
 """Jobs that exist: read, list, change, end."""
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
@@ -16,6 +17,9 @@ SIGNALS = (
     "TSTP", "TTIN", "TTOU",
 )  # fmt: skip
 """Those that slurmrestd knows by name. It ends the job when told any other."""
+
+_LEADING_ID = re.compile(r"[0-9]{1,10}")
+"""Of `12`, `12+0`, `12_3`, `12.batch`."""
 
 _UPDATE_AGAIN_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.5)
 
@@ -103,8 +107,11 @@ class JobCalls(Calls):
         for name, problem in answers.each_killed(
             answers.envelope(answer, operation), answer, operation
         ):
-            if not isinstance(problem, JobNotFound | JobEnded):
-                failed[SlurmJobId(int(name))] = problem
+            if isinstance(problem, JobNotFound | JobEnded):
+                continue
+            if (number := _LEADING_ID.match(name)) is None:
+                raise problem  # whose it is, the answer doesn't say
+            failed[SlurmJobId(int(number[0]))] = problem
         return failed
 
     async def signal_job(self, job_id: SlurmJobId, signal: str) -> None:

@@ -2,6 +2,7 @@
 
 from pydantic import BaseModel, Field
 
+from bridge.slurm.wire.many import Many, Words
 from bridge.slurm.wire.numbers import Fraction, Number
 
 
@@ -13,8 +14,8 @@ class AccountModel(BaseModel):
     name: str = Field(min_length=1)
     description: str = ""
     organization: str = ""
-    coordinators: list[Named] = []
-    flags: frozenset[str] = frozenset()
+    coordinators: Many[Named] = []
+    flags: Words = frozenset()
 
 
 class UserDefaults(BaseModel):
@@ -25,9 +26,9 @@ class UserDefaults(BaseModel):
 class UserModel(BaseModel):
     name: str = Field(min_length=1)
     default: UserDefaults = UserDefaults()
-    administrator_level: list[str] = []
-    coordinators: list[Named] = []
-    flags: frozenset[str] = frozenset()
+    administrator_level: Many[str] = []
+    coordinators: Many[Named] = []
+    flags: Words = frozenset()
 
 
 class TresModel(BaseModel):
@@ -52,11 +53,11 @@ class AssociationJobs(BaseModel):
 
 
 class TresPerJob(BaseModel):
-    job: list[TresModel] = []
+    job: Many[TresModel] = []
 
 
 class AssociationTres(BaseModel):
-    total: list[TresModel] = []
+    total: Many[TresModel] = []
     per: TresPerJob = TresPerJob()
 
 
@@ -74,7 +75,7 @@ class AssociationModel(BaseModel):
     parent_account: str | None = ""
     is_default: bool = False
     shares_raw: int | None = None
-    qos: list[str] = []
+    qos: Many[str] = []
     default: AssociationDefaults = AssociationDefaults()
     max: AssociationMaximums = AssociationMaximums()
 
@@ -105,12 +106,12 @@ class QosWallClock(BaseModel):
 
 
 class QosTresPer(BaseModel):
-    job: list[TresModel] = []
-    user: list[TresModel] = []
+    job: Many[TresModel] = []
+    user: Many[TresModel] = []
 
 
 class QosTres(BaseModel):
-    total: list[TresModel] = []
+    total: Many[TresModel] = []
     per: QosTresPer = QosTresPer()
 
 
@@ -127,14 +128,14 @@ class QosLimitsModel(BaseModel):
 
 
 class QosPreempt(BaseModel):
-    list_: list[str] = Field([], alias="list")
+    list_: Many[str] = Field([], alias="list")
 
 
 class QosModel(BaseModel):
     id: int = 0
     name: str = Field(min_length=1)
     description: str = ""
-    flags: frozenset[str] = frozenset()
+    flags: Words = frozenset()
     priority: Number = None
     usage_factor: Fraction = None
     preempt: QosPreempt = QosPreempt()
@@ -150,8 +151,8 @@ class ClusterModel(BaseModel):
     name: str = Field(min_length=1)
     controller: ClusterController = ClusterController()
     nodes: str | None = ""
-    tres: list[TresModel] = []
-    flags: frozenset[str] = frozenset()
+    tres: Many[TresModel] = []
+    flags: Words = frozenset()
 
 
 class JobTimes(BaseModel):
@@ -164,7 +165,7 @@ class JobTimes(BaseModel):
 
 
 class JobState(BaseModel):
-    current: frozenset[str] = Field(min_length=1)
+    current: Words = Field(min_length=1)
     reason: str | None = ""
 
 
@@ -183,8 +184,8 @@ class JobComments(BaseModel):
 
 
 class JobTres(BaseModel):
-    requested: list[TresModel] = []
-    allocated: list[TresModel] = []
+    requested: Many[TresModel] = []
+    allocated: Many[TresModel] = []
 
 
 class JobReservation(BaseModel):

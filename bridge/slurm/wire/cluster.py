@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from bridge.errors import BadInput
 from bridge.slurm import gres
 from bridge.slurm.cluster import Controller, License, NodeLayout, Share, Statistics
+from bridge.slurm.wire.many import Many, Words
 from bridge.slurm.wire.numbers import Fraction, Number
 from bridge.slurm.wire.rows import rows
 
@@ -69,7 +70,7 @@ class _Share(BaseModel):
     usage_normalized: Fraction = None
     effective_usage: Fraction = None
     fairshare: _FairShare = _FairShare()
-    type: frozenset[str] = frozenset()
+    type: Words = frozenset()
 
 
 class _Gres(BaseModel):
@@ -84,7 +85,7 @@ class _Layout(BaseModel):
     cores_per_socket: int = 0
     mem_alloc: int = 0
     core_bitmap: str | None = ""
-    gres: list[_Gres] = []
+    gres: Many[_Gres] = []
 
 
 class ClusterWire:

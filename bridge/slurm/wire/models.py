@@ -5,7 +5,11 @@ Fields that aren't named are skipped while parsing: a job has 130 of them.
 
 from pydantic import BaseModel, Field
 
+from bridge.slurm.wire.many import Many, Words
 from bridge.slurm.wire.numbers import Number
+
+MAX_JOBS = 1 << 20
+"""MaxJobCount is 10,000 by default; more than this are not read."""
 
 
 class Model(BaseModel):
@@ -14,11 +18,11 @@ class Model(BaseModel):
 
 class StateRow(Model):
     job_id: str | int
-    state: frozenset[str]
+    state: Words
 
 
 class States(Model):
-    jobs: list[StateRow]
+    jobs: Many[StateRow] = Field(max_length=MAX_JOBS)
 
 
 class Cpus(Model):
@@ -36,7 +40,7 @@ class AllocatedNode(Model):
 
 
 class JobResourceNodes(Model):
-    allocation: list[AllocatedNode] = []
+    allocation: Many[AllocatedNode] = []
 
 
 class JobResources(Model):
@@ -46,7 +50,7 @@ class JobResources(Model):
 class Job(Model):
     job_id: int
     name: str = ""
-    job_state: frozenset[str] = Field(min_length=1)
+    job_state: Words = Field(min_length=1)
     state_reason: str = ""
     state_description: str = ""
     partition: str = ""
@@ -65,34 +69,35 @@ class Job(Model):
     end_time: Number = None
     time_limit: Number = None
     preempt_time: Number = None
+    preemptable_time: Number = None
     hold: bool = False
     scheduled_nodes: str = ""
     nodes: str = ""
     job_resources: JobResources | None = None
-    gres_detail: list[str | None] = []
+    gres_detail: Many[str | None] = []
     tasks: Number = None
     cpus_per_task: Number = None
     het_job_id: Number = None
     het_job_id_set: str = ""
-    flags: frozenset[str] = frozenset()
+    flags: Words = frozenset()
 
 
 class Node(Model):
     name: str = Field(min_length=1)
-    state: frozenset[str]
+    state: Words
     address: str = ""
     hostname: str = ""
     cpus: int = 0
     real_memory: int = 0
     gres: str = ""
     gres_used: str = ""
-    features: list[str] = []
-    active_features: list[str] = []
+    features: Many[str] = []
+    active_features: Many[str] = []
     topology: str = ""
     reason: str = ""
     comment: str = ""
     extra: str = ""
-    partitions: list[str] = []
+    partitions: Many[str] = []
     reservation: str = ""
     weight: int = 1
     alloc_cpus: int = 0
@@ -100,7 +105,7 @@ class Node(Model):
 
 
 class Nodes(Model):
-    nodes: list[Node]
+    nodes: Many[Node]
 
 
 class PartitionNodes(Model):
@@ -135,7 +140,7 @@ class Priority(Model):
 
 
 class PartitionSelf(Model):
-    state: list[str] = []
+    state: Many[str] = []
     oversubscribe: str | None = None
     exclusive: str | None = None
 
@@ -152,5 +157,5 @@ class Partition(Model):
     priority: Priority = Priority()
     partition: PartitionSelf = PartitionSelf()
     grace_time: int = 0
-    flags: frozenset[str] | None = None
-    preempt_mode: frozenset[str] | None = None
+    flags: Words | None = None
+    preempt_mode: Words | None = None

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, FiniteFloat
 
-from bridge.slurm import timelimit
+from bridge.model import timelimit
 
 
 def _plain(value: object) -> object:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from bridge.slurm.reservations import Reservation, ReservationFields
+from bridge.slurm.wire.many import Words
 from bridge.slurm.wire.numbers import Number, optional
 from bridge.slurm.wire.rows import names, rows, said
 
@@ -23,7 +24,7 @@ class _Reservation(BaseModel):
     features: str = ""
     licenses: str = ""
     tres: str = ""
-    flags: frozenset[str] = frozenset()
+    flags: Words = frozenset()
 
 
 class ReservationWire:

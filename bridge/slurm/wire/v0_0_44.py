@@ -12,7 +12,7 @@ from bridge.errors import BadInput
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres, NodeGrant
 from bridge.slurm import gres, hostlist
-from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields
+from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields, over
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.wire import models
@@ -237,9 +237,11 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         required_nodes=found.required_nodes,
         submit_s=found.submit_time or None,
         start_s=found.start_time or None,
-        end_s=found.end_time or None,
+        # Of a job without a limit Slurm says that it ends in a year.
+        end_s=found.end_time if over(found.job_state) or found.time_limit is not None else None,
         time_limit_min=found.time_limit,
         preempt_s=found.preempt_time or None,
+        preemptable_s=found.preemptable_time or None,
         hold=found.hold,
         scheduled_nodes=found.scheduled_nodes,
         nodes=tuple(SlurmNodeName(name) for name in names),

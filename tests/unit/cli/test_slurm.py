@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -21,15 +21,18 @@ class Terminal:
     ) -> None:
         self._global = ("--set", f"slurm.endpoints={slurm.url}")
         self._environ = {"SLURM_JWT_FILE": str(slurm.token_file)}
+        self.token = Path(slurm.token_file).read_text().strip()
         self._capture = capture
         self._nowhere = folder / "no.yaml"
 
-    def __call__(self, *words: str) -> tuple[int, str, str]:
+    def __call__(
+        self, *words: str, environ: Mapping[str, str] | None = None
+    ) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
         with pytest.raises(SystemExit) as left:
             main(
                 [*self._global, "slurm", *words],
-                environ=self._environ,
+                environ=self._environ if environ is None else environ,
                 default_config=self._nowhere,
             )
         out, err = self._capture.readouterr()
@@ -84,11 +87,16 @@ def test_a_jobs_life(terminal: Terminal) -> None:
     code, out, _ = terminal("jobs")
     assert "train" in out
     assert "RUNNING" in out
-    assert terminal("cancel", job_id, "999999")[0] == 0
+    assert json.loads(terminal("jobs", job_id, "--json")[1]) == [job]
+    code, _, err = terminal("cancel", job_id, "999999")
+    assert code == 0
+    assert "999999: Slurm does not know it" in err
+    assert f"job {job_id}:" not in err
     assert json.loads(terminal("jobs", "--json")[1]) == []
     (over,) = json.loads(terminal("jobs", "--all", "--json")[1])
     assert over["state"] == "CANCELLED"
     assert json.loads(terminal("jobs", "--state", "pending", "--json")[1]) == []
+    assert terminal("jobs")[1] == "no jobs\n"
 
 
 def test_nodes(terminal: Terminal) -> None:
@@ -111,9 +119,11 @@ def test_what_slurm_says_of_a_job_is_told(terminal: Terminal) -> None:
     ("words", "code", "told"),
     [
         (("submit", "--partition", "nope"), 1, "partition"),
-        (("submit", "--memory-per-cpu", "much"), 1, "memory size"),
-        (("submit", "--time", "soon"), 1, "time limit"),
+        (("submit", "--memory-per-cpu", "much"), 2, "--memory-per-cpu"),
+        (("submit", "--time", "soon"), 2, "--time"),
         (("cancel", "1", "--signal", "NOPE"), 1, "knows only"),
+        (("jobs", "--state", "waiting"), 2, "PENDING"),
+        (("jobs", "999999"), 1, "999999"),
         (("cancel",), 2, "--help"),
     ],
 )
@@ -125,6 +135,18 @@ def test_a_mistake_is_one_line(
     assert found == code
     assert told in err
     assert len(err.splitlines()) == 1
+
+
+def test_the_token_is_scontrols(terminal: Terminal) -> None:
+    """In a file, or in the variable that `scontrol token` sets; without one that is told."""
+    word = terminal.token
+    assert terminal("nodes", environ={"SLURM_JWT": word})[0] == 0
+    code, _, err = terminal("nodes", environ={})
+    assert code == 2
+    assert "SLURM_JWT" in err
+    code, _, err = terminal("nodes", environ={"SLURM_JWT": "wrong"})
+    assert code == 1
+    assert "valid" in err
 
 
 def test_a_slurm_that_is_away(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from bridge.lifecycle import describe
 from bridge.model.ids import SlurmNodeName
-from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
+from bridge.model.job import JobIdentity, JobSpec
 from bridge.slurm import JobChanges, timelimit
 
 SPEC = JobSpec(
@@ -56,7 +56,7 @@ def test_what_slurm_cannot_change_in_place_is_submitted_anew(
         (replace(SPEC, licenses="a"), {"licenses": ""}, {"licenses": ""}),
         (replace(SPEC, nice=5), {"nice": None}, {"nice": 0}),
         (replace(SPEC, priority=5), {"priority": None}, {"priority": 0xFFFFFFFF}),
-        (SPEC, {"time_limit_min": UNLIMITED}, {"time_limit_min": timelimit.UNLIMITED}),
+        (SPEC, {"time_limit_min": timelimit.UNLIMITED}, {"time_limit_min": timelimit.UNLIMITED}),
         (SPEC, {"memory_mib_per_cpu": 7}, {"memory_per_cpu_mib": 7}),
         (
             SPEC,

@@ -202,6 +202,12 @@ def test_a_missing_token_is_not_authorised() -> None:
         (2027, errors.Unavailable),
         (1804, errors.RateLimited),
         (2007, errors.RateLimited),
+        (2061, errors.Unavailable),
+        (2071, errors.InvalidRequest),
+        (2119, errors.InvalidRequest),
+        (2055, errors.NodeBusy),
+        (7001, errors.NodeBusy),
+        (2082, errors.AlreadyExists),
         (9208, errors.InvalidRequest),
         (424242, errors.Unavailable),
     ],
@@ -254,6 +260,15 @@ def test_a_proxys_page_is_named() -> None:
         match=r"web page titled .502 Bad Gateway. came from http://s/x .*not slurmrestd",
     ):
         answers.check(Answer("http://s/x", 502, "text/html", _HTML), Operation("trying"))
+
+
+def test_what_is_said_twice_is_told_once() -> None:
+    """slurmrestd repeats slurmctld's words after some of its own."""
+    bare = {"description": "Requested nodes are busy", "source": "slurm_submit_batch_job()"}
+    longer = {**bare, "description": f"Job submission resulted in: {bare['description']}"}
+    body = json.dumps({"warnings": [longer, bare, bare]}).encode()
+    found = answers.check(Answer("/", 200, "application/json", body), Operation("trying"))
+    assert found.caveats == ("Requested nodes are busy (slurm_submit_batch_job())",)
 
 
 def test_numbers_that_json_does_not_have_are_refused() -> None:

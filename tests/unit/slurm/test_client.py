@@ -1,5 +1,5 @@
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from bridge.slurm import (
     NodeDefinition,
     NotAuthorised,
     NotFound,
+    RejectedByPolicy,
     ServerTooOld,
     SlurmClient,
     TokenSource,
@@ -729,9 +730,35 @@ async def test_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 async def test_needs_an_endpoint() -> None:
-    """A client without any is a programming error."""
-    with pytest.raises(ValueError, match="endpoint"):
-        SlurmClient(endpoints=[], token=TokenSource.fixed("t"), clock=ImpatientClock())
+    """A list of them; one alone is a text, of which each letter would be one."""
+    wrong: list[Sequence[str]] = [[], "http://slurm:6820"]
+    for endpoints in wrong:
+        with pytest.raises(BadInput, match="give a list"):
+            SlurmClient(endpoints=endpoints, token=TokenSource.fixed("t"))
+
+
+async def test_a_slurmrestd_that_names_no_version_is_told_as_such() -> None:
+    """It has no slurmctld plugin, or is none."""
+    server = Server(lambda _: httpx2.Response(200, json={"paths": {}}), versions=())
+    async with _client(server) as client:
+        with pytest.raises(ServerTooOld, match=r"names no REST version.*-s slurmctld"):
+            await client.negotiate()
+
+
+@pytest.mark.parametrize("step_id", ["7", "7+0", "7_3", "", None, "x"])
+async def test_what_went_wrong_with_one_of_many_is_told(step_id: str | None) -> None:
+    """By job, however its id is written; where none is, as an error."""
+    error = {"code": 2002, "string": "ESLURM_ACCESS_DENIED", "message": "denied"}
+    status = [{"error": error, "step_id": step_id}]
+    server = Server(lambda _: httpx2.Response(200, json={"status": status}))
+    async with _client(server) as client:
+        if step_id and step_id[0] == "7":
+            (failed,) = (await client.cancel_jobs([SlurmJobId(7)])).items()
+            assert failed[0] == 7
+            assert isinstance(failed[1], RejectedByPolicy)
+        else:
+            with pytest.raises(RejectedByPolicy):
+                await client.cancel_jobs([SlurmJobId(7)])
 
 
 async def test_text_of_any_language_is_sent_as_json() -> None:

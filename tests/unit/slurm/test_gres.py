@@ -27,6 +27,9 @@ _GRES = st.builds(Gres, _WORD, st.one_of(st.just(""), _TYPE), st.integers(0, 10*
         ("gres/gpu:h100:2,gres/efa:4", (Gres("gpu", "h100", 2), Gres("efa", "", 4))),
         ("gres/gpu=2", (Gres("gpu", "", 2),)),
         ("bandwidth:lustre:no_consume:4G", (Gres("bandwidth", "lustre", 4 << 30),)),
+        ("gres/gpu:h100=1K", (Gres("gpu", "h100", 1024),)),
+        ("gres/gpu:1KB,gres/efa:1KiB", (Gres("gpu", "", 1000), Gres("efa", "", 1024))),
+        ("gres/gpu::2,,gres/efa", (Gres("gpu", "", 2), Gres("efa", "", 1))),
         ("gpu:nvidia_h100_80gb_hbm3:8", (Gres("gpu", "nvidia_h100_80gb_hbm3", 8),)),
     ],
 )
@@ -36,10 +39,12 @@ def test_parses_what_slurm_writes(text: str, found: tuple[Gres, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["gpu:h100:x:2", ":2", "gpu:2,,efa", "gpu:h 100:2", "8", "gpu:a:b"]
-)
+    "text",
+    ["gpu:h100:x:2", ":2", "gpu:h 100:2", "8", "gpu:a:b", "gpu:", "gpu:h100:", "gres/gpu=",
+     "gres/gpu=x", " gpu:2", "gpu:2\n", "gpu:٣", "license/matlab:1"],
+)  # fmt: skip
 def test_refuses_what_is_no_gres(text: str) -> None:
-    """A string that Slurm would not write is refused with the accepted forms."""
+    """Neither written by Slurm nor taken from a job: refused with the accepted forms."""
     with pytest.raises(BadInput, match="write it like"):
         gres.parse(text)
 
@@ -79,9 +84,10 @@ def test_tells_which_devices_were_given(
 
 
 def test_a_hostile_device_range_is_refused() -> None:
-    """A range of billions is not built."""
-    with pytest.raises(BadInput):
-        gres.indices("gpu:1(IDX:0-4000000000)")
+    """A range of billions is not built; nor are digits of other scripts read."""
+    for ranges in ("0-4000000000", "0-65535," * 3000 + "1", "²", "1-²", "٣", "", "1-", "-1"):
+        with pytest.raises(BadInput):
+            gres.numbers(ranges)
 
 
 def test_parses_tres() -> None:

@@ -13,6 +13,7 @@ import httpx2
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.slurm import MalformedAnswer, SlurmClient, SlurmError, TokenSource
@@ -136,3 +137,30 @@ def test_nonsense(which: tuple[str, str], content: bytes) -> None:
     """What is no object with what was asked for is malformed."""
     with pytest.raises(MalformedAnswer):
         _ask(content, _CALLS[which])
+
+
+_LISTS: dict[str, Call] = {
+    "jobs": lambda client: client.job_states(),
+    "nodes": lambda client: client.list_nodes(),
+    "errors": lambda client: client.job_states(),
+    "status": lambda client: client.cancel_jobs([_JOB]),
+}
+
+
+@pytest.mark.parametrize("key", _LISTS)
+def test_a_long_list_of_nonsense_is_left_at_its_first_mistake(key: str) -> None:
+    """A thousand mistakes kept would take a thousand times the memory of one."""
+    with pytest.raises(MalformedAnswer) as caught:
+        _ask(json.dumps({key: [[]] * 1000}).encode(), _LISTS[key])
+    cause = caught.value.__cause__
+    assert isinstance(cause, ValidationError)
+    assert cause.error_count() == 1
+
+
+@pytest.mark.parametrize("part", [b"[],", b"{},"])
+def test_an_answer_of_too_many_parts_is_not_read(part: bytes) -> None:
+    """Three bytes each on the wire, fifty times that when read."""
+    body = b'{"errors":[],"jobs":[' + part * 8_000_000 + b"0]}"
+    for call in (_LISTS["jobs"], _CALLS["jobs", "running v0.0.45"]):
+        with pytest.raises(MalformedAnswer, match="8000000 parts"):
+            _ask(body, call)

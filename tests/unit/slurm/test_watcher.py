@@ -231,7 +231,7 @@ async def test_jobs_that_hold_nodes_are_read_again_more_rarely() -> None:
         for number in range(2, 202):
             world.watcher.track(SlurmJobId(number))
         world.slurm.reads.clear()
-        await world.pass_time(500)
+        await world.pass_time(600)
         assert _ONE in world.slurm.reads
 
 

@@ -1,8 +1,9 @@
 """The ways to a slurmrestd: Unix sockets, TLS with one's own CA, a named proxy."""
 
 import asyncio
+import gzip
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -33,6 +34,9 @@ def _client(endpoint: str, *, tls: Tls | None = None, proxy: str = "") -> SlurmC
     )
 
 
+Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
 class Server:
     """Answers every request with the same, and keeps the first lines."""
 
@@ -54,7 +58,7 @@ class Server:
 
 
 @asynccontextmanager
-async def _listening(server: Server, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+async def _listening(server: Handler, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
     listener = await asyncio.start_server(server, "127.0.0.1", 0, ssl=context)
     async with listener:
         yield listener.sockets[0].getsockname()[1]
@@ -134,11 +138,69 @@ async def test_a_named_proxy_is_used() -> None:
     assert proxy.asked[0].startswith("GET http://slurm.example:6820/slurm/")
 
 
-@pytest.mark.parametrize("endpoint", ["slurm:6820", "ftp://slurm", "unix://relative", "http://"])
-def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
-    """With how to write one."""
-    with pytest.raises(BadInput, match=r"unix:///run"):
+@pytest.mark.parametrize(
+    ("endpoint", "why"),
+    [
+        ("slurm:6820", ""),
+        ("ftp://slurm", ""),
+        ("unix://relative", ""),
+        ("http://", ""),
+        ("http://slurm:6820?x=1", ""),
+        ("http://slurm:abc", "abc"),
+        ("http://slurm:99999", "range"),
+        ("http://[::1", "IPv6"),
+        ("http://:6820", "missing"),
+        ("http://slurm:6820/slurm/v0.0.45", "path is the client's"),
+        ("http://slurm:6820/openapi", "path is the client's"),
+    ],
+)
+def test_what_is_no_endpoint_is_refused(endpoint: str, why: str) -> None:
+    """With what is wrong, and how to write one."""
+    with pytest.raises(BadInput, match=r"unix:///run") as caught:
         _client(endpoint)
+    assert why in str(caught.value)
+
+
+def test_an_endpoint_may_lie_below_a_path() -> None:
+    """Of a gateway that hands on to slurmrestd."""
+    _client("https://gateway.example/clusters/a/")
+
+
+@pytest.mark.parametrize("proxy", ["nonsense", "ftp://x", "http://x:abc", "socks5://x:1"])
+def test_what_is_no_proxy_is_refused(proxy: str) -> None:
+    """When the client is made, not at its first request."""
+    with pytest.raises(BadInput, match="http://proxy:3128"):
+        _client("http://slurm:6820", proxy=proxy)
+
+
+@pytest.mark.parametrize("word", ["jörg", "a b", "a\nX-Evil: 1", "\x00"])
+def test_what_no_header_can_hold_is_refused(word: str) -> None:
+    """As a user's name and as a token; neither can carry a second header."""
+    with pytest.raises(BadInput, match="user"):
+        SlurmClient(endpoints=["http://slurm"], token=TokenSource.fixed(""), user=word)
+    with pytest.raises(BadInput, match="scontrol token"):
+        TokenSource.fixed(word)
+
+
+async def test_http_and_https_confused_is_told() -> None:
+    """A slurmrestd without TLS, asked with it, as slurmrestd usually is."""
+
+    async def plain(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with _listening(plain) as port, _client(f"https://127.0.0.1:{port}") as client:
+        with pytest.raises(Unavailable, match="write http://"):
+            await client.ping()
+
+
+async def test_a_packed_answer_is_not_unpacked() -> None:
+    """It wasn't asked for, and a few bytes could become gigabytes."""
+    server = Server(gzip.compress(_PINGS), "application/json\r\nContent-Encoding: gzip")
+    async with _listening(server) as port, _client(f"http://127.0.0.1:{port}") as client:
+        with pytest.raises(MalformedAnswer, match="packed"):
+            await client.ping()
 
 
 def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:

@@ -5,9 +5,10 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import BadInput
+from bridge.model import timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
-from bridge.model.job import UNLIMITED, JobIdentity, JobSpec
+from bridge.model.job import JobIdentity, JobSpec
 from bridge.workloads import dependencies, facts, jobspec
 from tests.builders import PodBuilder, a_gang_job, a_pod, gang_for
 
@@ -122,7 +123,7 @@ def test_squeue_shows_whose_job_it_is() -> None:
 def test_unlimited_time_is_slurms_infinite() -> None:
     """UNLIMITED is no number of minutes."""
     spec = built(one(a_pod().annotated(timelimit="UNLIMITED")))
-    assert spec.time_limit_min == UNLIMITED
+    assert spec.time_limit_min == timelimit.UNLIMITED
 
 
 def test_a_gang_names_the_fewest_nodes_that_can_hold_it() -> None:
@@ -198,7 +199,7 @@ def test_the_pods_own_words_go_before_its_priority_class() -> None:
 @pytest.mark.parametrize(
     ("partition", "timelimit", "said"),
     [
-        ("slurm-bridge", None, UNLIMITED),
+        ("slurm-bridge", None, timelimit.UNLIMITED),
         ("easy", None, 600),
         ("easy", "30", 30),
     ],

@@ -28,6 +28,9 @@ _LEASE_S = 200
 _GRACE_S = _LEASE_S + 40
 """After that without a lease a node is not ready. Tests that kill a kubelet say so themselves."""
 
+_FEATURES = "--feature-gates=GenericWorkload=true"
+"""PodGroup and Workload of scheduling.k8s.io; the schedulers go without, the bridge reads them."""
+
 BRIDGE_SCHEDULER = "bridge-scheduler"
 """Name of the component that `Stack.start_bridge_scheduler` starts."""
 
@@ -122,6 +125,8 @@ class Kubernetes:
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--allow-privileged=true",
+            _FEATURES,
+            "--runtime-config=scheduling.k8s.io/v1alpha2=true",
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1500",
             "--profiling=false",
@@ -147,6 +152,7 @@ class Kubernetes:
             "--concurrent-job-syncs=20",
             "--concurrent-gc-syncs=20",
             f"--node-monitor-grace-period={_GRACE_S}s",
+            _FEATURES,
             "--profiling=false",
             ready=lambda: self._answers_tls(port) and self._default_account_exists(),
         )

@@ -141,9 +141,9 @@ async def test_a_parallel_statefulset_may_start_at_any_number(
     k8s: EmbeddedKubernetes, clock: ManualClock
 ) -> None:
     """As LeaderWorkerSet's workers are: 1 and 2, at once."""
-    wishes = {"podManagementPolicy": "Parallel", "ordinals": {"start": 1}}
+    wishes: Any = {"podManagementPolicy": "Parallel", "ordinals": {"start": 1}}
     await k8s.create(a_node())
-    await k8s.create(an_app("StatefulSet", replicas=2, start_s=10, **wishes))
+    await k8s.create(an_app("StatefulSet", start_s=10, replicas=2, **wishes))
     await clock.advance(1)
     assert _names(k8s) == ["web-1", "web-2"]
 

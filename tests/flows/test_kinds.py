@@ -1,0 +1,84 @@
+"""Every kind of workload that people create, from its manifest to what Slurm shows of it."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.arena.api import path_of, wait_for
+from tests.arena.arena import NAMESPACE, Arena
+from tests.arena.controllers import Controllers
+from tests.flows import changes, kinds
+from tests.flows.conftest import Begin
+
+MANIFESTS = Path(__file__).parents[1] / "manifests"
+
+
+@pytest.fixture(scope="module")
+def defined(stage: Arena) -> Iterator[None]:
+    """The kinds that no Kubernetes brings along; a new bridge, which finds them there."""
+    stage.end_bridge()
+    definitions = [yaml.safe_load(one.read_text()) for one in sorted(MANIFESTS.glob("crds/*"))]
+    for one in definitions:
+        stage.kubernetes.create(one)
+    for one in definitions:
+        spec = one["spec"]
+        path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+        wait_for(f"{path} is served", functools.partial(stage.kubernetes.find, path))
+    yield
+    for one in definitions:
+        stage.kubernetes.delete(path_of(one))
+    stage.end_bridge()
+
+
+@pytest.fixture
+def created(arena: Arena, begin: Begin) -> Iterator[list[Path]]:
+    """Manifests that a story has created: gone before the story ends, whatever happens."""
+    made: list[Path] = []
+    yield made
+    for manifest in made:
+        arena.delete_file(manifest)
+
+
+@pytest.mark.parametrize("story", kinds.STORIES, ids=lambda story: story.manifest)
+def test_a_manifest_becomes_what_the_table_says(
+    defined: None, arena: Arena, begin: Begin, created: list[Path], story: kinds.Story
+) -> None:
+    """Created with kubectl: all pods run, Slurm holds just what they ask for; deleted: nothing."""
+    begin(story.nodes)
+    played = story.controllers + (story.lacking if arena.kind == "embedded" else ())
+    with Controllers(arena.kubernetes, NAMESPACE, played, tls=arena.loopback_tls()):
+        manifest = MANIFESTS / f"{story.manifest}.yaml"
+        created.append(manifest)
+        arena.create_file(manifest)
+        if story.first is not None:
+            story.first(arena)
+        _wait_as_wanted(arena, story, story.jobs, story.running)
+        if story.then is not None:
+            story.then(arena)
+            jobs = story.jobs_then or story.jobs
+            pods = sum(job.tasks for job in jobs) if story.jobs_then else story.running
+            _wait_as_wanted(arena, story, jobs, pods)
+        arena.delete_file(manifest)
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE))
+        arena.wait_idle()
+
+
+def _wait_as_wanted(
+    arena: Arena, story: kinds.Story, wanted: tuple[kinds.Held, ...], pods: int
+) -> None:
+    """Until all pods run and Slurm's jobs are those of the table; they never are more."""
+    wait_for(f"{pods} pods run", lambda: len(changes.running(arena)) == pods, seconds=story.seconds)
+
+    def settled() -> bool:
+        jobs = arena.slurm.live_jobs()
+        return all(job["job_state"] == ["RUNNING"] for job in jobs) and not kinds.differences(
+            story, wanted, jobs
+        )
+
+    try:
+        wait_for("Slurm's jobs are as in the table", settled, seconds=5)
+    except AssertionError:
+        raise AssertionError(kinds.differences(story, wanted, arena.slurm.live_jobs())) from None

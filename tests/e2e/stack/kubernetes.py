@@ -28,8 +28,9 @@ _LEASE_S = 200
 _GRACE_S = _LEASE_S + 40
 """After that without a lease a node is not ready. Tests that kill a kubelet say so themselves."""
 
-_FEATURES = "--feature-gates=GenericWorkload=true"
-"""PodGroup and Workload of scheduling.k8s.io; the schedulers go without, the bridge reads them."""
+_FEATURES = "--feature-gates=GenericWorkload=true,GangScheduling=true"
+"""PodGroup and Workload of scheduling.k8s.io, in the schedulers too: a cluster that has them has
+them everywhere, so pods of a group go through kube-scheduler's own gang scheduling as well."""
 
 BRIDGE_SCHEDULER = "bridge-scheduler"
 """Name of the component that `Stack.start_bridge_scheduler` starts."""
@@ -227,6 +228,7 @@ class Kubernetes:
         return self._component(
             name,
             f"--config={self._etc(name, 'yaml')}",
+            _FEATURES,
             "--bind-address=127.0.0.1",
             f"--secure-port={number}",
             *self._serving("component"),

@@ -53,7 +53,17 @@ class Story:
     then: Callable[[Arena], None] | None = None
     """What happens when all run; afterwards the same holds again, or `jobs_then`."""
     jobs_then: tuple[Held, ...] | None = None
+    ever: int | None = None
+    """How many jobs Slurm ever gets for it; None: those of the end."""
+    may_submit_again: bool = False
+    """Restarts may go on in the allocation or queue anew; a grant in a domain that is somebody
+    else's by then is given back. Then `ever` is not looked at."""
     seconds: float = 30.0
+
+    @property
+    def submitted(self) -> int:
+        """`ever`, counted."""
+        return len(self.jobs_then or self.jobs) if self.ever is None else self.ever
 
     @property
     def running(self) -> int:
@@ -105,6 +115,10 @@ STORIES = (
     ),
     Story("job", "render", (held(1, 2, 4, 1, **RESEARCH),) * 2),
     Story("job-gang", "train", (held(3, 8, 32, 8, **RESEARCH),)),
+    Story("job-gang-annotation", "tied", (held(2, 2, 4, 1),)),
+    Story("job-counts-left-out", "once", (held(1, 2, 4, 1),)),
+    Story("job-work-queue", "queue", (held(1, 2, 4, 1),) * 2),
+    Story("job-managed-by", "lent", (held(1, 2, 4, 1),) * 2, controllers=("foreman",)),
     Story("job-waves", "sweep", (held(1, 2, 4, 1),) * 2),
     Story("job-suspended", "later", (held(1, 2, 4, 1),) * 2, first=changes.resume_job("later")),
     Story("job-deadline", "brief", (held(1, 2, 4, 1, minutes=60),)),
@@ -120,9 +134,15 @@ STORIES = (
     ),
     Story("cronjob", "nightly", (held(1, 2, 4, **RESEARCH),), lacking=("cronjob",), seconds=90.0),
     Story(
-        "deployment", "serve", (held(1, 4, 16, 2, **RESEARCH),) * 3, then=changes.roll_out("serve")
+        "deployment",
+        "serve",
+        (held(1, 4, 16, 2, **RESEARCH),) * 3,
+        then=changes.roll_out("serve"),
+        ever=6,
     ),
+    Story("replicaset", "crowd", (held(1, 4, 16, 2, **RESEARCH),) * 3),
     Story("statefulset", "store", (held(1, 2, 8),) * 3),
+    Story("statefulset-gang", "quorum", (held(3, 2, 8),)),
     Story("daemonset", "agent", (), pods=4, lacking=("daemonset",)),
     Story("jobset", "pair", (held(5, 8, 32, 1, **RESEARCH),), controllers=("jobset",)),
     Story(
@@ -143,6 +163,7 @@ STORIES = (
         (held(1, 8, 32, 8),) * 4,
         controllers=("jobset",),
         nodes=_LEAVES,
+        may_submit_again=True,
     ),
     Story(
         "jobset-coordinator",
@@ -157,6 +178,7 @@ STORIES = (
         (held(4, 8, 32, 1),),
         controllers=("jobset",),
         then=changes.fail_one_and_see_all_replaced(4),
+        may_submit_again=True,
     ),
     Story("lws", "llm", (held(3, 8, 32, 4, **RESEARCH),) * 2, controllers=("leaderworkerset",)),
     Story(
@@ -168,6 +190,7 @@ STORIES = (
         (held(1, 8, 32, 8),) * 4,
         controllers=("leaderworkerset",),
         nodes=_LEAVES,
+        may_submit_again=True,
     ),
     Story(
         "lws-restart",
@@ -175,6 +198,7 @@ STORIES = (
         (held(3, 8, 32, 4),),
         controllers=("leaderworkerset",),
         then=changes.delete_one_and_see_all_replaced("brittle-0-1", 3),
+        may_submit_again=True,
     ),
     Story("podgroup", "fit", (held(3, 8, 32, 4, **RESEARCH), held(1, 8, 32, 4, **RESEARCH))),
     Story(
@@ -190,6 +214,7 @@ STORIES = (
         "finetune",
         (held(3, 8, 32, 8, **RESEARCH),),
         controllers=("trainjob", "jobset"),
+        ever=2,
     ),
     Story(
         "raycluster",
@@ -197,5 +222,12 @@ STORIES = (
         (held(1, 4, 16), *(held(1, 8, 32, 4),) * 2),
         controllers=("raycluster",),
     ),
+    Story(
+        "rayjob",
+        "tune",
+        (held(1, 1, 1), held(1, 4, 16), *(held(1, 8, 32, 4),) * 2),
+        controllers=("rayjob", "raycluster"),
+    ),
     Story("simulation", "weather", (held(1, 8, 32, 4),) * 2, controllers=("simulation",)),
+    Story("simulation-gang", "climate", (held(2, 8, 32, 4),), controllers=("simulation",)),
 )

@@ -53,6 +53,7 @@ def test_a_manifest_becomes_what_the_table_says(
     defined: None, arena: Arena, begin: Begin, created: list[Path], story: kinds.Story
 ) -> None:
     """Created with kubectl: all pods run, Slurm holds just what they ask for; deleted: nothing."""
+    before = {int(job["job_id"]) for job in arena.slurm.jobs()}
     begin(story.nodes)
     played = story.controllers + (story.lacking if arena.kind == "embedded" else ())
     with Controllers(arena.kubernetes, NAMESPACE, played, tls=arena.loopback_tls()):
@@ -70,12 +71,15 @@ def test_a_manifest_becomes_what_the_table_says(
         arena.delete_file(manifest)
         wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE))
         arena.wait_idle()
+    assert arena.observer is not None
+    submitted = arena.observer.report.jobs - before
+    assert story.may_submit_again or len(submitted) == story.submitted
 
 
 def _wait_as_wanted(
     arena: Arena, story: kinds.Story, wanted: tuple[kinds.Held, ...], pods: int
 ) -> None:
-    """Until all pods run and Slurm's jobs are those of the table; they never are more."""
+    """Until all pods run and Slurm's jobs are those of the table."""
     wait_for(f"{pods} pods run", lambda: len(changes.running(arena)) == pods, seconds=story.seconds)
 
     def settled() -> bool:

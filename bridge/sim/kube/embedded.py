@@ -34,6 +34,7 @@ from bridge.sim.kube.controllers.garbage import GarbageCollector
 from bridge.sim.kube.controllers.jobs import JobController
 from bridge.sim.kube.controllers.namespaces import NamespaceController
 from bridge.sim.kube.controllers.node_lifecycle import LEASE_NAMESPACE, NodeLifecycle
+from bridge.sim.kube.controllers.podgroups import PodGroupProtection
 from bridge.sim.kube.controllers.replicasets import ReplicaSetController
 from bridge.sim.kube.controllers.statefulsets import StatefulSetController
 from bridge.sim.kube.kubelet import Kubelets
@@ -131,6 +132,7 @@ class EmbeddedKubernetes:
                 ReplicaSetController(self.api),
                 DeploymentController(self.api),
                 StatefulSetController(self.api),
+                PodGroupProtection(self.api),
                 GarbageCollector(self.api),
                 NamespaceController(self.api),
                 Eviction(self.api),

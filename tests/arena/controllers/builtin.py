@@ -1,4 +1,5 @@
-"""CronJob and DaemonSet, where the stack has no controller for them (the embedded one).
+"""CronJob and DaemonSet, where the stack has no controller for them (the embedded one); and the
+controller that some Jobs name in `managedBy`, on both.
 
 The CronJob's schedule is not read: its first Job comes at once, and no other.
 """
@@ -11,6 +12,7 @@ from tests.arena.controllers.world import JOB, POD, Kind, World
 
 CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
 DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+FOREMAN = "example.org/foreman"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
 
@@ -44,3 +46,15 @@ def daemonsets(world: World) -> None:
             pod["metadata"]["annotations"] = {"of-node": name}
             pod["metadata"]["generateName"] = f"{daemon['metadata']['name']}-"
             world.create(POD, daemon, pod)
+
+
+def foreman(world: World) -> None:
+    """Makes the pods of the Jobs that are given to it, all of them at once."""
+    for job in world.live(JOB):
+        if job["spec"].get("managedBy") == FOREMAN:
+            there = {pod["metadata"]["name"] for pod in world.children(POD, job)}
+            for number in range(job["spec"]["parallelism"]):
+                pod = copy.deepcopy(job["spec"]["template"])
+                pod["metadata"]["name"] = f"{job['metadata']['name']}-{number}"
+                if pod["metadata"]["name"] not in there:
+                    world.create(POD, job, pod)

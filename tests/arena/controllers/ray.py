@@ -1,16 +1,44 @@
-"""RayCluster (KubeRay): a head pod and groups of workers, all the RayCluster's own.
+"""RayCluster and RayJob (KubeRay).
 
-Not played: autoscaling, restarts, services.
+A RayCluster has a head pod and groups of workers, all its own. A RayJob owns a RayCluster, and when
+that is up a Job whose pod submits. Not played: autoscaling, restarts, services.
 """
 
 import copy
 
 from tests.arena.api import Object
 from tests.arena.controllers import world as seen
-from tests.arena.controllers.world import POD, Kind, World, labels
+from tests.arena.controllers.world import JOB, POD, Kind, World, labels
 
 RAY_CLUSTER = Kind("ray.io/v1", "RayCluster", "rayclusters")
+RAY_JOB = Kind("ray.io/v1", "RayJob", "rayjobs")
 GROUP = "ray.io/group"
+
+
+def rayjobs(world: World) -> None:
+    """A cluster for each RayJob, then the Job that submits to it."""
+    for rayjob in world.live(RAY_JOB):
+        name = rayjob["metadata"]["name"]
+        marks = {
+            "ray.io/originated-from-cr-name": name,
+            "ray.io/originated-from-crd": "RayJob",
+        }
+        clusters = world.children(RAY_CLUSTER, rayjob)
+        if not clusters:
+            head = {"generateName": f"{name}-", "labels": marks}
+            manifest = {"metadata": head, "spec": rayjob["spec"]["rayClusterSpec"]}
+            world.create(RAY_CLUSTER, rayjob, manifest)
+        elif all(_is_up(world, cluster) for cluster in clusters):
+            template = copy.deepcopy(rayjob["spec"]["submitterPodTemplate"])
+            head = {"name": name, "labels": marks}
+            spec = {"backoffLimit": 2, "template": template}
+            world.create(JOB, rayjob, {"metadata": head, "spec": spec})
+
+
+def _is_up(world: World, cluster: Object) -> bool:
+    wanted = 1 + sum(group["replicas"] for group in cluster["spec"]["workerGroupSpecs"])
+    pods = world.children(POD, cluster)
+    return bool(sum(1 for pod in pods if seen.is_true(pod, "Ready")) == wanted)
 
 
 def reconcile(world: World) -> None:

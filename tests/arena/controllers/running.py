@@ -30,6 +30,8 @@ def _controllers() -> dict[str, Reconcile]:
         "pytorchjob": kubeflow.pytorchjobs,
         "trainjob": kubeflow.trainjobs,
         "raycluster": ray.reconcile,
+        "rayjob": ray.rayjobs,
+        "foreman": builtin.foreman,
         "simulation": simulation.reconcile,
         "cronjob": builtin.cronjobs,
         "daemonset": builtin.daemonsets,

@@ -12,5 +12,5 @@ def reconcile(world: World) -> None:
     for one in world.live(SIMULATION):
         for number in range(one["spec"]["cells"]):
             pod = copy.deepcopy(one["spec"]["cell"])
-            pod["metadata"] = {"name": f"{one['metadata']['name']}-{number}"}
+            pod.setdefault("metadata", {})["name"] = f"{one['metadata']['name']}-{number}"
             world.create(POD, one, pod)

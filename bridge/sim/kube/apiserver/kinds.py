@@ -87,7 +87,7 @@ STATEFUL_SETS = Kind(
 )  # fmt: skip
 DAEMON_SETS = Kind(
     "apps", "v1", "daemonsets", "DaemonSet", has_status=True, has_generation=True,
-    short_names=("ds",), categories=("all",), rules=apps.TemplateRules(),
+    short_names=("ds",), categories=("all",), rules=apps.DaemonSetRules(),
 )  # fmt: skip
 NEW_EVENTS = Kind(
     "events.k8s.io", "v1", "events", "Event", short_names=("ev",), rules=others.NewEventRules(),
@@ -98,8 +98,13 @@ PRIORITY_CLASSES = Kind(
     "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False,
     short_names=("pc",),
 )  # fmt: skip
-WORKLOADS = Kind("scheduling.k8s.io", "v1alpha2", "workloads", "Workload")
-POD_GROUPS = Kind("scheduling.k8s.io", "v1alpha2", "podgroups", "PodGroup", has_status=True)
+WORKLOADS = Kind(
+    "scheduling.k8s.io", "v1alpha2", "workloads", "Workload", rules=apps.WorkloadRules()
+)
+POD_GROUPS = Kind(
+    "scheduling.k8s.io", "v1alpha2", "podgroups", "PodGroup", has_status=True,
+    rules=apps.PodGroupRules(),
+)  # fmt: skip
 MUTATING_WEBHOOKS = Kind(
     "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations",
     "MutatingWebhookConfiguration", namespaced=False, has_generation=True,

@@ -12,25 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.arena.api import Object, gpus_by_node
+from tests.arena.api import Object
 from tests.arena.arena import NAMESPACE, Arena, Nodes
 from tests.flows import changes
-
-_GIB = 1024
-
-
-@dataclass(frozen=True)
-class Held:
-    """One Slurm job, all of its tasks together."""
-
-    tasks: int
-    cpus: int
-    memory_mib: int
-    gpus: int
-    account: str = ""
-    user: str = "slurm"
-    minutes: int | None = None
-    """Time limit; None: unlimited."""
+from tests.flows.holdings import Held, as_seen, held
 
 
 @dataclass(frozen=True)
@@ -71,26 +56,6 @@ class Story:
         return self.pods or sum(job.tasks for job in self.jobs)
 
 
-def held(tasks: int, cpus: int, gib: int, gpus: int = 0, **more: Any) -> Held:
-    """A job of `tasks`, each with so much."""
-    return Held(tasks, tasks * cpus, tasks * gib * _GIB, tasks * gpus, **more)
-
-
-def as_seen(job: Object) -> Held:
-    """A running job, as Slurm shows it."""
-    nodes = job["job_resources"]["nodes"]["allocation"]
-    limit = job["time_limit"]
-    return Held(
-        tasks=job["tasks"]["number"],
-        cpus=sum(node["cpus"]["count"] for node in nodes),
-        memory_mib=sum(node["memory"]["allocated"] for node in nodes),
-        gpus=sum(gpus_by_node(job).values()),
-        account=job["account"],
-        user=job["user_name"],
-        minutes=None if limit["infinite"] or not limit["set"] else limit["number"],
-    )
-
-
 def differences(story: Story, wanted: tuple[Held, ...], jobs: list[Object]) -> str:
     """What is not as it has to be; "" when all is."""
     found = Counter(as_seen(job) for job in jobs)
@@ -111,7 +76,7 @@ STORIES = (
     Story(
         "pod",
         "notebook",
-        (Held(1, 3, 3 * _GIB, 1, account="research", minutes=90),),
+        (held(1, 3, 3, 1, minutes=90, **RESEARCH),),
     ),
     Story("job", "render", (held(1, 2, 4, 1, **RESEARCH),) * 2),
     Story("job-gang", "train", (held(3, 8, 32, 8, **RESEARCH),)),

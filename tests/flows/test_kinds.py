@@ -10,7 +10,7 @@ import yaml
 from tests.arena.api import path_of, wait_for
 from tests.arena.arena import NAMESPACE, Arena
 from tests.arena.controllers import Controllers
-from tests.flows import changes, kinds
+from tests.flows import changes, holdings, kinds
 from tests.flows.conftest import Begin
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
@@ -77,7 +77,7 @@ def test_a_manifest_becomes_what_the_table_says(
 
 
 def _wait_as_wanted(
-    arena: Arena, story: kinds.Story, wanted: tuple[kinds.Held, ...], pods: int
+    arena: Arena, story: kinds.Story, wanted: tuple[holdings.Held, ...], pods: int
 ) -> None:
     """Until all pods run and Slurm's jobs are those of the table."""
     wait_for(f"{pods} pods run", lambda: len(changes.running(arena)) == pods, seconds=story.seconds)

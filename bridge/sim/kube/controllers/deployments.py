@@ -12,6 +12,7 @@ from bridge.sim.kube.apiserver.objects import Object, copy, encode, key_of
 from bridge.sim.kube.controllers.owners import OwnerController
 
 HASH: Final = "pod-template-hash"
+_PREFIX: Final = "deployment.kubernetes.io/"
 _LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 
 
@@ -33,10 +34,11 @@ class DeploymentController(OwnerController):
         old = sum(one["spec"]["replicas"] for one in others)
         present = newest["spec"]["replicas"] if newest else 0
         target = _growth(owner, present, old, pods=sum(_count(one, "replicas") for one in others))
+        notes = _notes(owner, 1 + max((_revision(one) for one in others), default=0))
         if newest is None:
-            await self.create(owner, _replica_set(owner, target))
-        elif target != present:
-            await self._scale(newest, target)
+            await self.create(owner, _replica_set(owner, target, notes))
+        else:
+            await self._change(newest, target, notes)
         spare = old
         if not _recreates(owner):
             _, unavailable = _bounds(owner)
@@ -45,30 +47,36 @@ class DeploymentController(OwnerController):
         for one in others:
             cut = min(one["spec"]["replicas"], max(0, spare))
             if cut:
-                await self._scale(one, one["spec"]["replicas"] - cut)
+                await self._change(one, one["spec"]["replicas"] - cut, {})
                 spare -= cut
         await self.report(owner, _status(children, newest))
 
-    async def _scale(self, replica_set: Object, count: int) -> None:
+    async def _change(self, replica_set: Object, count: int, notes: dict[str, str]) -> None:
+        """Its number of replicas, and the annotations that follow the Deployment's."""
+        known = replica_set["metadata"].get("annotations") or {}
+        if replica_set["spec"]["replicas"] == count and known == {**known, **notes}:
+            return
         namespace, name = key_of(replica_set)
-        await self._api.patch(
-            Target(kinds.REPLICA_SETS, namespace, name, user=self._user),
-            lambda now: {**now, "spec": {**now["spec"], "replicas": count}},
-        )
+
+        def changed(now: Object) -> Object:
+            annotations = {**(now["metadata"].get("annotations") or {}), **notes}
+            metadata = {**now["metadata"], "annotations": annotations}
+            return {**now, "metadata": metadata, "spec": {**now["spec"], "replicas": count}}
+
+        await self._api.patch(Target(kinds.REPLICA_SETS, namespace, name, user=self._user), changed)
 
 
-def _replica_set(owner: Object, replicas: int) -> Object:
-    """As the real one: the Deployment's annotations, and its pods marked with the template."""
+def _replica_set(owner: Object, replicas: int, notes: dict[str, str]) -> Object:
+    """Its pods are marked with the template that they are of."""
     spec, mark = owner["spec"], {HASH: _hash(owner)}
     template = copy(spec["template"])
     labels = {**(template["metadata"].get("labels") or {}), **mark}
     template["metadata"]["labels"] = labels
-    kept = owner["metadata"].get("annotations") or {}
     return {
         "metadata": {
             "name": f"{owner['metadata']['name']}-{mark[HASH]}",
             "labels": labels,
-            "annotations": {key: text for key, text in kept.items() if key != _LAST_APPLIED},
+            "annotations": notes,
         },
         "spec": {
             "replicas": replicas,
@@ -76,6 +84,23 @@ def _replica_set(owner: Object, replicas: int) -> Object:
             "template": template,
         },
     }
+
+
+def _notes(owner: Object, revision: int) -> dict[str, str]:
+    """As the real one: the Deployment's annotations, its size, which template it is."""
+    wanted = owner["spec"]["replicas"]
+    surge = 0 if _recreates(owner) else _bounds(owner)[0]
+    known = owner["metadata"].get("annotations") or {}
+    return {
+        **{key: text for key, text in known.items() if key != _LAST_APPLIED},
+        _PREFIX + "desired-replicas": str(wanted),
+        _PREFIX + "max-replicas": str(wanted + surge),
+        _PREFIX + "revision": str(revision),
+    }
+
+
+def _revision(replica_set: Object) -> int:
+    return int((replica_set["metadata"].get("annotations") or {}).get(_PREFIX + "revision", 0))
 
 
 def _hash(owner: Object) -> str:

@@ -88,7 +88,7 @@ async def test_a_rollout_never_has_too_few_or_too_many(
     (old,) = {(controller_of(pod) or {})["name"] for pod in _pods(k8s)}
     replica_set = k8s.get(kinds.REPLICA_SETS, old)
     assert replica_set is not None
-    assert replica_set["metadata"]["annotations"] == {"team": "blue"}
+    assert replica_set["metadata"]["annotations"]["team"] == "blue"
     assert (controller_of(replica_set) or {})["name"] == "web"
     await _patch_template(k8s, {"version": "2", "kwok.x-k8s.io/start-seconds": "2"})
     for _ in range(60):
@@ -99,6 +99,28 @@ async def test_a_rollout_never_has_too_few_or_too_many(
     (new,) = {(controller_of(pod) or {})["name"] for pod in _pods(k8s)}
     assert new != old
     assert len(_pods(k8s)) == 4
+
+
+async def test_annotations_of_a_deployment_reach_its_replicaset(
+    k8s: EmbeddedKubernetes, clock: ManualClock
+) -> None:
+    """Those of its creation, and those that somebody adds later."""
+    await k8s.create(an_app("Deployment", replicas=2))
+    await clock.advance(1)
+
+    def annotated(now: Object) -> Object:
+        return {**now, "metadata": {**now["metadata"], "annotations": {"team": "red", "x": "y"}}}
+
+    await k8s.patch(kinds.DEPLOYMENTS, "web", annotated)
+    await clock.advance(1)
+    (stored,) = k8s.api.store.scan(kinds.REPLICA_SETS.table)
+    assert stored.object["metadata"]["annotations"] == {
+        "team": "red",
+        "x": "y",
+        "deployment.kubernetes.io/desired-replicas": "2",
+        "deployment.kubernetes.io/max-replicas": "3",
+        "deployment.kubernetes.io/revision": "1",
+    }
 
 
 async def test_recreate_ends_the_old_first(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:

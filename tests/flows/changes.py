@@ -57,12 +57,18 @@ def fail_one_and_see_all_replaced(count: int) -> Change:
     return fail
 
 
-def delete_one_and_see_all_replaced(name: str, count: int) -> Change:
-    """A pod is deleted, and its controller begins its whole group anew."""
+def restart_group(lws: str, pod: str, count: int) -> Change:
+    """A pod of a ready group is deleted, and its controller begins the whole group anew."""
+    path = f"/apis/leaderworkerset.x-k8s.io/v1/namespaces/{NAMESPACE}/leaderworkersets/{lws}"
+
+    def is_ready(arena: Arena) -> bool:
+        status = arena.kubernetes.get(path).get("status") or {}
+        return bool(status.get("readyReplicas"))
 
     def delete(arena: Arena) -> None:
+        wait_for("the group is ready", lambda: is_ready(arena))
         before = _uids(arena)
-        arena.delete_pod(name)
+        arena.delete_pod(pod)
         _wait_replaced(arena, before, count)
 
     return delete

@@ -162,7 +162,7 @@ STORIES = (
         "brittle",
         (held(3, 8, 32, 4),),
         controllers=("leaderworkerset",),
-        then=changes.delete_one_and_see_all_replaced("brittle-0-1", 3),
+        then=changes.restart_group("brittle", "brittle-0-1", 3),
         may_submit_again=True,
     ),
     Story("podgroup", "fit", (held(3, 8, 32, 4, **RESEARCH), held(1, 8, 32, 4, **RESEARCH))),

@@ -6,6 +6,7 @@ when one of its pods goes. Not played: rollouts, subgroups, a subdomain for each
 """
 
 import hashlib
+from collections import Counter
 
 from tests.arena.api import Object
 from tests.arena.controllers import world as seen
@@ -38,6 +39,8 @@ class LeaderWorkerSets:
             for leader in mine:
                 if labels(leader)[WORKER_INDEX] == "0" and not seen.is_ending(leader):
                     self._group(world, lws, leader, mine)
+            status = {"readyReplicas": _ready_groups(lws, mine)}
+            world.change(LWS, lws, subresource="status", status=status)
 
     def _group(self, world: World, lws: Object, leader: Object, pods: list[Object]) -> None:
         policy = lws["spec"]["leaderWorkerTemplate"].get("restartPolicy")
@@ -70,6 +73,12 @@ class LeaderWorkerSets:
                 place, mine = (uid, pod["metadata"]["name"]), pod["metadata"]["uid"]
                 lost |= seen.is_ending(pod) or self._workers.setdefault(place, mine) != mine
         return lost
+
+
+def _ready_groups(lws: Object, pods: list[Object]) -> int:
+    ready = Counter(labels(pod)[GROUP_INDEX] for pod in pods if seen.is_true(pod, "Ready"))
+    size = lws["spec"]["leaderWorkerTemplate"]["size"]
+    return sum(1 for count in ready.values() if count == size)
 
 
 def _waits_for_leader(lws: Object) -> bool:

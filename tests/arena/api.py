@@ -13,6 +13,8 @@ import yaml
 
 Object = dict[str, Any]
 
+_CLUSTER_WIDE = ("node", "namespace", "priorityclass", "customresourcedefinition")
+
 
 class Kubernetes:
     """The API server, as an admin."""
@@ -191,11 +193,22 @@ def _items(detail: str) -> Iterator[str]:
         yield detail[start:]
 
 
+def documents(manifest: Path, namespace: str) -> list[Object]:
+    """The objects of a manifest, as created in that namespace."""
+    found = [one for one in yaml.safe_load_all(manifest.read_text()) if one]
+    return [{**one, "metadata": {**one["metadata"], "namespace": namespace}} for one in found]
+
+
+def path_of(manifest: Mapping[str, Any]) -> str:
+    """Where the object of a manifest is."""
+    return f"{_collection(manifest)}/{manifest['metadata']['name']}"
+
+
 def _collection(manifest: Mapping[str, Any]) -> str:
     version, kind = manifest["apiVersion"], manifest["kind"].lower()
     plural = kind + ("es" if kind.endswith("s") else "s")
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    if kind in ("node", "namespace", "priorityclass") or "webhookconfiguration" in kind:
+    if kind in _CLUSTER_WIDE or "webhookconfiguration" in kind:
         return f"{prefix}/{plural}"
     return f"{prefix}/namespaces/{manifest['metadata']['namespace']}/{plural}"
 

@@ -91,6 +91,14 @@ class Arena(ABC):
         """A way to the API server for the bridge that can be made to fail; `with` opens it."""
 
     @abstractmethod
+    def loopback_tls(self) -> tuple[Path, Path, Path]:
+        """Authority, certificate and key of a server on loopback that the API server may ask."""
+
+    @abstractmethod
+    def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
+        """kubectl create -f."""
+
+    @abstractmethod
     def restart_kubernetes(self) -> None:
         """Take the API server away for a moment."""
 
@@ -195,6 +203,11 @@ class Arena(ABC):
     def delete_pod(self, name: str, namespace: str = NAMESPACE) -> None:
         """kubectl delete pod."""
         self.kubernetes.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+
+    def delete_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
+        """kubectl delete -f; gone already is fine."""
+        for document in reversed(api.documents(manifest, namespace)):
+            self.kubernetes.delete(api.path_of(document))
 
     def delete_job(self, name: str, namespace: str = NAMESPACE) -> None:
         """kubectl delete job."""

@@ -27,8 +27,8 @@ from bridge.sim.kube.embedded import EmbeddedKubernetes
 from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
 from tests.arena import installation
-from tests.arena.api import Kubernetes, Slurm, wait_for
-from tests.arena.arena import BRIDGE_USER, Arena, Nodes
+from tests.arena.api import Kubernetes, Slurm, documents, wait_for
+from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.e2e.stack import pki
@@ -114,10 +114,7 @@ class EmbeddedArena(Arena):
         }
 
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
-        certificate, key = self._authority.issue(
-            "bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK
-        )
-        ca = self._authority.certificate
+        ca, certificate, key = self.loopback_tls()
         parts = self._thread.parts
         return Bridge(
             folder,
@@ -181,6 +178,14 @@ class EmbeddedArena(Arena):
     def stop_scheduler(self) -> None:
         self._thread.wait(self._thread.parts.kubernetes.stop_scheduler())
         self._scheduling = False
+
+    def loopback_tls(self) -> tuple[Path, Path, Path]:
+        issued = self._authority.issue("bridge", common_name="slurm-bridge", hosts=pki.LOOPBACK)
+        return (self._authority.certificate, *issued)
+
+    def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
+        for document in documents(manifest, namespace):
+            self.kubernetes.create(document)
 
     def restart_kubernetes(self) -> None:
         self._thread.wait(self._thread.parts.kubernetes.restart())

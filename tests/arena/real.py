@@ -10,7 +10,7 @@ import yaml
 
 from tests.arena import installation, sandbox
 from tests.arena.api import Kubernetes, Slurm
-from tests.arena.arena import BRIDGE_USER, Arena, Nodes
+from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.e2e.stack import layout, stack
@@ -63,7 +63,7 @@ class RealArena(Arena):
 
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
         """As it is deployed: its own user with its own rights, no root, nothing to write to."""
-        ca, certificate, key = self.stack.bridge_tls
+        ca, certificate, key = self.loopback_tls()
         probes_port = self.stack.layout.port(layout.Port.WEBHOOK)
         token = folder / "slurm.jwt"
         token.write_bytes(self.stack.slurm_token_file.read_bytes())
@@ -126,6 +126,12 @@ class RealArena(Arena):
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))
+
+    def loopback_tls(self) -> tuple[Path, Path, Path]:
+        return self.stack.bridge_tls
+
+    def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
+        self.stack.run_kubectl("create", "--namespace", namespace, "-f", str(manifest))
 
     def restart_kubernetes(self) -> None:
         self.stack.restart("kube-apiserver")

@@ -28,11 +28,15 @@ from bridge.sim.kube.apiserver.objects import Key, Object, copy
 from bridge.sim.kube.apiserver.request import User
 from bridge.sim.kube.apiserver.store import Store, Subscription
 from bridge.sim.kube.apiserver.webhooks import HttpsWebhooks, ServiceResolver, no_services
+from bridge.sim.kube.controllers.deployments import DeploymentController
 from bridge.sim.kube.controllers.eviction import Eviction
 from bridge.sim.kube.controllers.garbage import GarbageCollector
 from bridge.sim.kube.controllers.jobs import JobController
 from bridge.sim.kube.controllers.namespaces import NamespaceController
 from bridge.sim.kube.controllers.node_lifecycle import LEASE_NAMESPACE, NodeLifecycle
+from bridge.sim.kube.controllers.podgroups import PodGroupProtection
+from bridge.sim.kube.controllers.replicasets import ReplicaSetController
+from bridge.sim.kube.controllers.statefulsets import StatefulSetController
 from bridge.sim.kube.kubelet import Kubelets
 from bridge.sim.kube.scheduler.extender import Extender, ExtenderConfig
 from bridge.sim.kube.scheduler.scheduler import Scheduler
@@ -125,6 +129,10 @@ class EmbeddedKubernetes:
             self._kubelets = Kubelets(self.api, heartbeat_s=self._heartbeat_s)
             for part in (
                 JobController(self.api, backoff_s=self._job_backoff_s),
+                ReplicaSetController(self.api),
+                DeploymentController(self.api),
+                StatefulSetController(self.api),
+                PodGroupProtection(self.api),
                 GarbageCollector(self.api),
                 NamespaceController(self.api),
                 Eviction(self.api),

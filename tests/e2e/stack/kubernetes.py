@@ -28,6 +28,10 @@ _LEASE_S = 200
 _GRACE_S = _LEASE_S + 40
 """After that without a lease a node is not ready. Tests that kill a kubelet say so themselves."""
 
+_FEATURES = "--feature-gates=GenericWorkload=true,GangScheduling=true"
+"""PodGroup and Workload of scheduling.k8s.io, in the schedulers too: a cluster that has them has
+them everywhere, so pods of a group go through kube-scheduler's own gang scheduling as well."""
+
 BRIDGE_SCHEDULER = "bridge-scheduler"
 """Name of the component that `Stack.start_bridge_scheduler` starts."""
 
@@ -122,6 +126,8 @@ class Kubernetes:
             "--requestheader-group-headers=X-Remote-Group",
             "--requestheader-extra-headers-prefix=X-Remote-Extra-",
             "--allow-privileged=true",
+            _FEATURES,
+            "--runtime-config=scheduling.k8s.io/v1alpha2=true",
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1500",
             "--profiling=false",
@@ -147,6 +153,7 @@ class Kubernetes:
             "--concurrent-job-syncs=20",
             "--concurrent-gc-syncs=20",
             f"--node-monitor-grace-period={_GRACE_S}s",
+            _FEATURES,
             "--profiling=false",
             ready=lambda: self._answers_tls(port) and self._default_account_exists(),
         )
@@ -221,6 +228,7 @@ class Kubernetes:
         return self._component(
             name,
             f"--config={self._etc(name, 'yaml')}",
+            _FEATURES,
             "--bind-address=127.0.0.1",
             f"--secure-port={number}",
             *self._serving("component"),

@@ -910,6 +910,85 @@ def custom() -> Story:
     return s
 
 
+def app(kind: str, name: str, **spec: Json) -> Json:
+    """An object of apps/v1 that finds its pods by the label `app`."""
+    template = {
+        "metadata": {"labels": {"app": name}},
+        "spec": {"containers": [{"name": "main", "image": "busybox:1"}]},
+    }
+    return {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {"name": name},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": template, **spec},
+    }
+
+
+def apps() -> Story:
+    """The kinds that make pods by a template, and CronJob: defaults and what is refused.
+
+    Of what their controllers do nothing shows: they are asked for no pods, and only their creation
+    is looked at.
+    """
+    s = Story("apps", apps.__doc__ or "")
+    root = f"/apis/apps/v1/namespaces/{s.namespace}"
+    for kind in ("Deployment", "ReplicaSet", "StatefulSet"):
+        path = f"{root}/{kind.lower()}s"
+        s.do(f"{kind}", "POST", path, app(kind, "a", replicas=0))
+        s.do(f"{kind} by default", "POST", f"{path}?dryRun=All", app(kind, "b"))
+        other = {"matchLabels": {"app": "other"}}
+        s.do(f"{kind} of others", "POST", path, app(kind, "c", replicas=0, selector=other))
+        s.do(f"{kind} of nobody", "POST", path, app(kind, "d", replicas=0, selector=None))
+    nowhere = app("DaemonSet", "a")
+    nowhere["spec"]["template"]["spec"]["nodeSelector"] = {"nobody": "has"}
+    s.do("DaemonSet", "POST", f"{root}/daemonsets", nowhere)
+    cron: Json = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {"name": "a"},
+        "spec": {
+            "schedule": "* * * * *",
+            "suspend": True,
+            "jobTemplate": {"spec": job("x")["spec"]},
+        },
+    }
+    crons = f"/apis/batch/v1/namespaces/{s.namespace}/cronjobs"
+    s.do("CronJob", "POST", crons, cron)
+    s.do("CronJob never", "POST", crons, {**cron, "spec": {**cron["spec"], "schedule": ""}})
+    return s
+
+
+def groups() -> Story:
+    """Workload and PodGroup of scheduling.k8s.io, which versions that group has, a pod of one."""
+    s = Story("groups", groups.__doc__ or "")
+    root = f"/apis/scheduling.k8s.io/v1alpha2/namespaces/{s.namespace}"
+    head = {"apiVersion": "scheduling.k8s.io/v1alpha2"}
+    gang: Json = {"gang": {"minCount": 3}}
+    workload = {
+        **head,
+        "kind": "Workload",
+        "metadata": {"name": "w"},
+        "spec": {"podGroupTemplates": [{"name": "workers", "schedulingPolicy": gang}]},
+    }
+    s.do("a workload", "POST", f"{root}/workloads", workload)
+    of = {"workload": {"workloadName": "w", "podGroupTemplateName": "workers"}}
+    specs: dict[str, Json] = {
+        "a": {"schedulingPolicy": gang},
+        "b": {"schedulingPolicy": gang, "podGroupTemplateRef": of},
+        "c": {"schedulingPolicy": {"basic": {}}},
+    }
+    for name, spec in specs.items():
+        group = {**head, "kind": "PodGroup", "metadata": {"name": name}, "spec": spec}
+        s.do(f"group {name}", "POST", f"{root}/podgroups", group)
+    member = pod("p", schedulingGroup={"podGroupName": "a"})
+    s.do("a member", "POST", s.pods, member)
+    other = {"spec": {"schedulingGroup": {"podGroupName": "b"}}}
+    s.do("of another group", "PATCH", f"{s.pods}/p", other, kind=MERGE)
+    s.do("end", "DELETE", f"{s.pods}/p?gracePeriodSeconds=0")
+    s.do("the group's versions", "GET", "/apis/scheduling.k8s.io")
+    return s
+
+
 ALL = (
     gates,
     affinity,
@@ -924,4 +1003,6 @@ ALL = (
     nodes,
     others,
     custom,
+    apps,
+    groups,
 )

@@ -205,7 +205,7 @@ def test_a_missing_token_is_not_authorised() -> None:
         (2061, errors.Unavailable),
         (2071, errors.InvalidRequest),
         (2119, errors.InvalidRequest),
-        (2055, errors.NodeBusy),
+        (2055, errors.InvalidRequest),
         (7001, errors.NodeBusy),
         (2082, errors.AlreadyExists),
         (9208, errors.InvalidRequest),

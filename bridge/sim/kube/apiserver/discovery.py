@@ -1,5 +1,6 @@
 """What clients ask before they ask for anything: version, groups, resources, a bit of OpenAPI."""
 
+import re
 from typing import Final
 
 from bridge.sim.kube.apiserver.kinds import Kind, Kinds
@@ -49,15 +50,24 @@ def groups(table: Kinds) -> Object:
 
 def group(table: Kinds, name: str) -> Object:
     """`/apis/GROUP`."""
-    versions = sorted({kind.version for kind in table if kind.group == name})
+    versions = sorted({kind.version for kind in table if kind.group == name}, key=_rank)
     listed = [{"groupVersion": f"{name}/{version}", "version": version} for version in versions]
     return {
         "kind": "APIGroup",
         "apiVersion": "v1",
         "name": name,
         "versions": listed,
-        "preferredVersion": listed[-1],
+        "preferredVersion": listed[0],
     }
+
+
+def _rank(version: str) -> tuple[int, int, int]:
+    """Stable before beta before alpha, newer before older, as Kubernetes prefers them."""
+    found = re.fullmatch(r"v(\d+)(?:(alpha|beta)(\d+))?", version)
+    if found is None:
+        return (3, 0, 0)
+    major, stage, minor = found.groups()
+    return (("", "beta", "alpha").index(stage or ""), -int(major), -int(minor or 0))
 
 
 def resources(table: Kinds, group_name: str, version: str) -> Object | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.sim.kube.apiserver.objects import Object
-from bridge.sim.kube.apiserver.rules import jobs, others, pods
+from bridge.sim.kube.apiserver.rules import apps, jobs, others, pods
 from bridge.sim.kube.apiserver.rules.base import Rules
 
 
@@ -69,6 +69,26 @@ JOBS = Kind(
     "batch", "v1", "jobs", "Job", has_status=True, has_generation=True, categories=("all",),
     rules=jobs.JobRules(),
 )  # fmt: skip
+CRON_JOBS = Kind(
+    "batch", "v1", "cronjobs", "CronJob", has_status=True, has_generation=True,
+    short_names=("cj",), categories=("all",), rules=apps.CronJobRules(),
+)  # fmt: skip
+REPLICA_SETS = Kind(
+    "apps", "v1", "replicasets", "ReplicaSet", has_status=True, has_generation=True,
+    short_names=("rs",), categories=("all",), rules=apps.ReplicaRules(),
+)  # fmt: skip
+DEPLOYMENTS = Kind(
+    "apps", "v1", "deployments", "Deployment", has_status=True, has_generation=True,
+    short_names=("deploy",), categories=("all",), rules=apps.DeploymentRules(),
+)  # fmt: skip
+STATEFUL_SETS = Kind(
+    "apps", "v1", "statefulsets", "StatefulSet", has_status=True, has_generation=True,
+    short_names=("sts",), categories=("all",), rules=apps.StatefulSetRules(),
+)  # fmt: skip
+DAEMON_SETS = Kind(
+    "apps", "v1", "daemonsets", "DaemonSet", has_status=True, has_generation=True,
+    short_names=("ds",), categories=("all",), rules=apps.DaemonSetRules(),
+)  # fmt: skip
 NEW_EVENTS = Kind(
     "events.k8s.io", "v1", "events", "Event", short_names=("ev",), rules=others.NewEventRules(),
     shares_table_of=EVENTS.table,
@@ -77,6 +97,13 @@ LEASES = Kind("coordination.k8s.io", "v1", "leases", "Lease", rules=others.Lease
 PRIORITY_CLASSES = Kind(
     "scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", namespaced=False,
     short_names=("pc",),
+)  # fmt: skip
+WORKLOADS = Kind(
+    "scheduling.k8s.io", "v1alpha2", "workloads", "Workload", rules=apps.WorkloadRules()
+)
+POD_GROUPS = Kind(
+    "scheduling.k8s.io", "v1alpha2", "podgroups", "PodGroup", has_status=True,
+    rules=apps.PodGroupRules(),
 )  # fmt: skip
 MUTATING_WEBHOOKS = Kind(
     "admissionregistration.k8s.io", "v1", "mutatingwebhookconfigurations",
@@ -96,7 +123,8 @@ DEFINITIONS = Kind(
 
 BUILT_IN = (
     PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, JOBS,
-    NEW_EVENTS, LEASES, PRIORITY_CLASSES, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, DEFINITIONS,
+    CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, NEW_EVENTS, LEASES,
+    PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, DEFINITIONS,
 )  # fmt: skip
 
 

@@ -2,7 +2,8 @@
 
 As the real one: each pod carries a tracking finalizer until its end is counted; failures are
 replaced after a growing back-off; a Job is Complete or Failed only when its last pod is gone.
-Not done: backoffLimitPerIndex, successPolicy, managedBy, restarts of containers.
+Jobs that somebody else manages are left to them. Not done: backoffLimitPerIndex, successPolicy,
+restarts of containers.
 """
 
 import asyncio
@@ -29,6 +30,7 @@ from bridge.sim.kube.controllers.events import Recorder
 from bridge.sim.kube.controllers.job_state import INDEX, TRACKING, Tally
 from bridge.sim.kube.controllers.queue import WorkQueue
 
+_MYSELF: Final = "kubernetes.io/job-controller"
 _MOST_AT_ONCE: Final = 500
 _LONGEST_BACKOFF_S: Final = 600.0
 
@@ -107,7 +109,7 @@ class JobController:
         stored = self._api.store.get(kinds.JOBS.table, key)
         job = stored.object if stored else None
         await self._release_orphans(key, job)
-        if job is None:
+        if job is None or job["spec"].get("managedBy", _MYSELF) != _MYSELF:
             return
         pods = list(self._pods_of.get(job["metadata"]["uid"], {}).values())
         if job_state.is_finished(job):

@@ -119,6 +119,25 @@ async def test_nothing_leaks_nothing_is_lost(k8s: EmbeddedKubernetes, seed: int)
     assert {name for _, name in k8s.observe().pods} == {n for n in made if not doomed(n)}
 
 
+async def test_a_podgroup_outlives_its_pods(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
+    """Deleted while a pod of it lives, it goes when that has ended."""
+    spec = {"schedulingPolicy": {"gang": {"minCount": 1}}}
+    head = {"apiVersion": "scheduling.k8s.io/v1alpha2", "kind": "PodGroup"}
+    for name in ("used", "unused"):
+        await k8s.create({**head, "metadata": {"name": name}, "spec": spec})
+    member = a_pod("member", gates=["example.com/hold"])
+    member["spec"]["schedulingGroup"] = {"podGroupName": "used"}
+    await k8s.create(member)
+    for name in ("used", "unused"):
+        await k8s.delete(kinds.POD_GROUPS, name)
+    await settle()
+    assert k8s.get(kinds.POD_GROUPS, "unused") is None
+    assert k8s.get(kinds.POD_GROUPS, "used") is not None
+    await k8s.delete(kinds.PODS, "member", grace_s=0)
+    await settle()
+    assert k8s.get(kinds.POD_GROUPS, "used") is None
+
+
 async def test_namespace_takes_its_content_along(
     k8s: EmbeddedKubernetes, clock: ManualClock
 ) -> None:

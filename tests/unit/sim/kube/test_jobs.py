@@ -42,6 +42,15 @@ async def test_completes(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
     assert status["completionTime"] > status["startTime"]
 
 
+async def test_a_job_of_somebody_else_is_left_alone(
+    k8s: EmbeddedKubernetes, clock: ManualClock
+) -> None:
+    """`managedBy` names who makes its pods and writes its status."""
+    await _started(k8s, clock, a_job(managedBy="example.org/foreman"))
+    assert _pods(k8s) == []
+    assert _job(k8s)["status"] == {}
+
+
 async def test_runs_in_waves(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
     """Never more pods than parallelism, in all as many as completions."""
     await _started(k8s, clock, a_job(runs_s=5, parallelism=2, completions=5))

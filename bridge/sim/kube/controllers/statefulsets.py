@@ -1,0 +1,80 @@
+"""The StatefulSet controller: pods with numbers, in order unless they may come at once.
+
+Not done: volume claims, rolling updates (a pod gets the template of the day it is created).
+"""
+
+import hashlib
+from typing import Final
+
+from bridge.sim.kube.apiserver import kinds
+from bridge.sim.kube.apiserver.core import ApiServer
+from bridge.sim.kube.apiserver.objects import Object, copy, encode
+from bridge.sim.kube.controllers.owners import OwnerController, is_active, is_ready
+
+POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
+POD_INDEX: Final = "apps.kubernetes.io/pod-index"
+REVISION: Final = "controller-revision-hash"
+
+
+class StatefulSetController(OwnerController):
+    """One for the whole cluster."""
+
+    def __init__(self, api: ApiServer) -> None:
+        super().__init__(api, kinds.STATEFUL_SETS, kinds.PODS, name="statefulset-controller")
+
+    async def sync(self, owner: Object, children: list[Object]) -> None:
+        """1. A pod that has ended is deleted; its successor has the same name.
+        2. The missing ones are created, in order: the next when all before it are ready.
+        3. Those beyond the count go, the highest first.
+        """
+        spec = owner["spec"]
+        start = (spec.get("ordinals") or {}).get("start", 0)
+        numbers = range(start, start + spec["replicas"])
+        there = {pod["metadata"]["name"]: pod for pod in children}
+        for pod in children:
+            if not is_active(pod) and "deletionTimestamp" not in pod["metadata"]:
+                await self.delete(pod)
+        ordered = spec["podManagementPolicy"] == "OrderedReady"
+        for number in numbers:
+            name = _name(owner, number)
+            if name not in there:
+                await self.create(owner, _pod(owner, number))
+            if ordered and not (name in there and is_ready(there[name])):
+                break
+        wanted = {_name(owner, number) for number in numbers}
+        surplus = [pod for pod in children if pod["metadata"]["name"] not in wanted]
+        surplus.sort(key=_number, reverse=True)
+        for pod in surplus[:1] if ordered else surplus:
+            await self.delete(pod)
+        ready = sum(1 for pod in children if is_ready(pod))
+        counts = {"replicas": len(children), "readyReplicas": ready, "availableReplicas": ready}
+        await self.report(owner, {**counts, "currentRevision": _revision(owner)})
+
+
+def _name(owner: Object, number: int) -> str:
+    return f"{owner['metadata']['name']}-{number}"
+
+
+def _number(pod: Object) -> int:
+    return int(pod["metadata"]["name"].rpartition("-")[2])
+
+
+def _revision(owner: Object) -> str:
+    digest = hashlib.sha256(encode(owner["spec"]["template"])).hexdigest()[:10]
+    return f"{owner['metadata']['name']}-{digest}"
+
+
+def _pod(owner: Object, number: int) -> Object:
+    template = copy(owner["spec"]["template"])
+    metadata, spec = template.get("metadata") or {}, template["spec"]
+    name = _name(owner, number)
+    labels = {
+        **(metadata.get("labels") or {}),
+        POD_NAME: name,
+        POD_INDEX: str(number),
+        REVISION: _revision(owner),
+    }
+    spec["hostname"] = name
+    if owner["spec"].get("serviceName"):
+        spec["subdomain"] = owner["spec"]["serviceName"]
+    return {"metadata": {**metadata, "name": name, "labels": labels}, "spec": spec}

@@ -1,0 +1,60 @@
+"""CronJob and DaemonSet, where the stack has no controller for them (the embedded one); and the
+controller that some Jobs name in `managedBy`, on both.
+
+The CronJob's schedule is not read: its first Job comes at once, and no other.
+"""
+
+import copy
+import time
+
+from tests.arena.controllers import world as seen
+from tests.arena.controllers.world import JOB, POD, Kind, World
+
+CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
+DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
+FOREMAN = "example.org/foreman"
+SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
+
+
+def cronjobs(world: World) -> None:
+    """A Job, called after the minute."""
+    for cron in world.live(CRON_JOB):
+        if world.children(JOB, cron):
+            continue
+        made = copy.deepcopy(cron["spec"]["jobTemplate"])
+        minute = int(time.time()) // 60
+        made.setdefault("metadata", {}).setdefault("annotations", {})
+        moment = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(minute * 60))
+        made["metadata"]["annotations"][SCHEDULED] = moment
+        made["metadata"]["name"] = f"{cron['metadata']['name']}-{minute}"
+        world.create(JOB, cron, made)
+
+
+def daemonsets(world: World) -> None:
+    """A pod for each node, tied to it by affinity; the scheduler only binds it."""
+    for daemon in world.live(DAEMON_SET):
+        there = {seen.annotations(pod).get("of-node") for pod in world.children(POD, daemon)}
+        for node in world.nodes():
+            name = node["metadata"]["name"]
+            if name in there:
+                continue
+            pod = copy.deepcopy(daemon["spec"]["template"])
+            field = {"key": "metadata.name", "operator": "In", "values": [name]}
+            required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
+            affinity = {"requiredDuringSchedulingIgnoredDuringExecution": required}
+            pod["spec"]["affinity"] = {"nodeAffinity": affinity}
+            pod["metadata"]["annotations"] = {"of-node": name}
+            pod["metadata"]["generateName"] = f"{daemon['metadata']['name']}-"
+            world.create(POD, daemon, pod)
+
+
+def foreman(world: World) -> None:
+    """Makes the pods of the Jobs that are given to it, all of them at once."""
+    for job in world.live(JOB):
+        if job["spec"].get("managedBy") == FOREMAN:
+            there = {pod["metadata"]["name"] for pod in world.children(POD, job)}
+            for number in range(job["spec"]["parallelism"]):
+                pod = copy.deepcopy(job["spec"]["template"])
+                pod["metadata"]["name"] = f"{job['metadata']['name']}-{number}"
+                if pod["metadata"]["name"] not in there:
+                    world.create(POD, job, pod)

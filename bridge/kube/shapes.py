@@ -13,6 +13,7 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
 from bridge.kube import requests, siblings, wire
+from bridge.model import scheduling
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
@@ -81,7 +82,7 @@ def _shape(text: bytes) -> PodShape:
         requests=requests.of(spec, status or None),
         node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
         affinity_terms=_terms(spec.get("affinity")),
-        tolerations=tuple(_toleration(one) for one in spec.get("tolerations") or ()),
+        tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
         host_ports=_host_ports(spec),
         apart=tuple(apart),
         together=tuple(together),

@@ -1,6 +1,7 @@
 """What Kubernetes' own scheduler reads of a pod: selectors, taints, tolerations, the shape."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,6 +41,13 @@ class Toleration:
         if self.operator == "Equal":
             return bool(self.key) and self.value == taint.value
         return _compares(self.operator, taint.value, self.value)
+
+
+def in_order(tolerations: Iterable[Toleration]) -> tuple[Toleration, ...]:
+    """Each once, in one order: pods that tolerate the same are alike however they say it."""
+    return tuple(
+        sorted(set(tolerations), key=lambda one: (one.key, one.operator, one.value, one.effect))
+    )
 
 
 def _compares(operator: Literal["Gt", "Lt"], taint: str, toleration: str) -> bool:

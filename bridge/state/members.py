@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from bridge import names
 from bridge.errors import BadInput
@@ -53,6 +54,8 @@ class Memberships:
         self._above: dict[PodUid, tuple[str, ...]] = {}
         """uids of a pod's owners and group; and the other way round."""
         self._below: dict[str, set[PodUid]] = {}
+        self._held: dict[str, set[GangId]] = {}
+        """Gangs by the uid of what holds them together, with pods or (just now) without."""
 
     @property
     def unresolved(self) -> bool:
@@ -64,9 +67,9 @@ class Memberships:
         return self._gang_of.get(pod)
 
     def below(self, uid: str) -> set[GangId]:
-        """The gangs of the pods below an owner or in a group."""
+        """The gangs of the pods below an owner or in a group, and those that it holds together."""
         found = (self._gang_of.get(pod) for pod in self._below.get(uid, ()))
-        return {gang for gang in found if gang is not None}
+        return {gang for gang in found if gang is not None} | self._held.get(uid, set())
 
     # -- who is where --------------------------------------------------------------------------
 
@@ -112,6 +115,8 @@ class Memberships:
         members = self.members.get(member.gang)
         if members is None:
             members = self.members[member.gang] = Members(member, line)
+            if member.holder is not None:
+                self._held.setdefault(member.holder.uid, set()).add(member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
         self._gang_of[uid] = member.gang
@@ -151,6 +156,8 @@ class Memberships:
         members = self.members.get(gang_id)
         if members is not None and not members.seats:
             del self.members[gang_id]
+            if members.membership.holder is not None:
+                _discard(self._held, members.membership.holder.uid, gang_id)
 
     # -- what stands above them ----------------------------------------------------------------
 
@@ -229,9 +236,12 @@ class Memberships:
                 members.shapes[part] = gangs.largest(unpinned or all_of_it)
 
 
-def _discard(sets: dict[str, set[PodUid]], key: str, uid: PodUid) -> None:
+_Id = TypeVar("_Id")
+
+
+def _discard(sets: dict[str, set[_Id]], key: str, one: _Id) -> None:
     there = sets.get(key)
     if there is not None:
-        there.discard(uid)
+        there.discard(one)
         if not there:
             del sets[key]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import scheduling
 from bridge.model.gang import Gang, JobParameters, Part
 from bridge.model.owner import BatchJob, JobSet, LeaderWorkerSet, Owner, PodGroup, RoleSet
 from bridge.model.pod import Pod
@@ -20,6 +21,7 @@ from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
+_OF_NODE_STATES = "node.kubernetes.io/"
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
 
@@ -158,10 +160,13 @@ def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
 
 
 def _of_template(kind: _Kind, line: Lineage, toleration: Toleration | None) -> PodShape:
-    shape = kind.shape if kind.shape is not None else line.pod.shape
-    if toleration is None or toleration in shape.tolerations:
-        return shape
-    return replace(shape, tolerations=(*shape.tolerations, toleration))
+    """As its pods will be: the API server and our webhook add tolerations to each pod."""
+    if kind.shape is None:
+        return line.pod.shape
+    added = [one for one in line.pod.shape.tolerations if one.key.startswith(_OF_NODE_STATES)]
+    if toleration is not None:
+        added.append(toleration)
+    return replace(kind.shape, tolerations=scheduling.in_order((*kind.shape.tolerations, *added)))
 
 
 def _in_one_domain(shape: PodShape, holder: Owner | None) -> PodShape:

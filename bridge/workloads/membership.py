@@ -144,7 +144,9 @@ def held_jobs(jobs: JobSet, gang: GangId) -> tuple[ReplicatedJob, ...]:
 def _of_job_set(line: Lineage, jobs: JobSet, *, wished: bool) -> Membership | None:
     labels = line.pod.labels
     own = next((o for o in jobs.replicated_jobs if o.name == labels.get(_REPLICATED_JOB)), None)
-    if own is None or _places_pod_after_pod(line, jobs):
+    if _places_pod_after_pod(line, jobs):
+        return alone(line)
+    if own is None:
         return None
     each = in_stages(jobs) and not wished
     gang = GangId(f"{jobs.uid}/{own.name}") if each else GangId(jobs.uid)

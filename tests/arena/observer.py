@@ -156,10 +156,9 @@ class Observer:
             )
             if used[name] > most:
                 self._fault(f"node {name}: pods use {used[name]} GPUs, Slurm gave {most}")
-            settled = here == here_after and all(
-                tasks[job] == int(before[job]["tasks"]["number"]) for job in here
-            )
-            if settled and not any(_exclusive(before[job]) for job in here):
+            settled = here == here_after and all(tasks[job] == _tasks(job, before) for job in here)
+            unlike = any(_exclusive(before[job]) or _shares_tasks(before[job]) for job in here)
+            if settled and not unlike:
                 self.report.compared += 1
                 self.report.compared_busy += bool(most)
                 if used[name] != most:
@@ -177,12 +176,27 @@ class Observer:
 
 
 def _held(jobs: dict[int, Object]) -> dict[int, dict[str, int]]:
-    """GPUs by node of each running job."""
-    return {
-        job_id: gpus_by_node(job)
-        for job_id, job in jobs.items()
-        if state(job) == "RUNNING" and (job.get("job_resources") or {}).get("nodes")
-    }
+    """GPUs by node of each running job; a het job's under its first component."""
+    found: dict[int, dict[str, int]] = {}
+    for job_id, job in jobs.items():
+        if state(job) == "RUNNING" and (job.get("job_resources") or {}).get("nodes"):
+            first = job["het_job_id"]["number"] or job_id
+            found.setdefault(first, {}).update(gpus_by_node(job))
+    return found
+
+
+def _tasks(job_id: int, jobs: dict[int, Object]) -> int:
+    """Of a job, or of all components of a het job."""
+    return sum(
+        int(job["tasks"]["number"])
+        for number, job in jobs.items()
+        if number == job_id or job["het_job_id"]["number"] == job_id
+    )
+
+
+def _shares_tasks(job: Object) -> bool:
+    """Its tasks are larger than its pods, or fewer: what they hold says nothing pod by pod."""
+    return "ride along" in job["comment"] or "largest pod" in job["comment"]
 
 
 def _exclusive(job: Object) -> bool:

@@ -152,7 +152,7 @@ STORIES = (
     Story(
         "lws-exclusive",
         "apart",
-        (held(1, 8, 32, 8),) * 4,
+        (held(2, 8, 32, 8),) * 2,
         controllers=("leaderworkerset",),
         nodes=_LEAVES,
         may_submit_again=True,

@@ -173,6 +173,21 @@ def test_an_owners_change_touches_the_gangs_below_it_and_a_repeated_row_nothing(
     assert cluster.upsert_owner(wished) == {GangId(pod.uid) for pod in pods}
 
 
+def test_a_gang_without_pods_hears_of_the_end_of_what_holds_it() -> None:
+    """A PodGroup stays until its pods are gone, and is gone only then; so may a Job be."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    pod = a_pod("train-0").of(job, 0).build()
+    cluster.upsert_pod(pod)
+    cluster.remove_pod(pod.uid)
+    assert cluster.remove_owner(job.uid) == {GangId(job.uid)}
+    members = cluster.members(GangId(job.uid))
+    assert members is not None
+    assert members.over
+    cluster.forget(GangId(job.uid))
+    assert cluster.remove_owner(job.uid) == set()
+
+
 def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
     """Not that of a Job below it."""
     cluster = a_cluster(JOBS, SETS)

@@ -9,8 +9,9 @@ from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Pod
 
-OwnerWill = Literal["creates", "suspended", "over"]
-"""Whether the gang's owner still makes pods: `over` when it is finished, deleted or gone."""
+OwnerWill = Literal["creates", "unknown", "suspended", "over"]
+"""Whether the gang's owner still makes pods: `over` when it is finished, deleted or gone, `unknown`
+when it can't be read."""
 
 
 @dataclass(frozen=True, slots=True)

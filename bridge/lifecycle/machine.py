@@ -266,17 +266,23 @@ class GangMachine:
         if self._outgoing():
             self._wake_at(now_s + self._tuning.end_again_s)
 
+    @property
+    def _more_may_come(self) -> bool:
+        return self._owner in ("creates", "unknown")
+
     def _over(self, now_s: float) -> bool:
         if any(_holds(pod) for pod in self.pods.values()):
             self._empty_since_s = None
             return False
-        if self.single or self._owner != "creates" or self.slots.all_done:
+        if self.single or not self._more_may_come or self.slots.all_done:
             return True
+        unknown = self._owner == "unknown"
         if self.job_id is None:
-            return False  # nothing is held; the owner may still create members
+            return unknown and not self.pods  # nothing is held; members may still be created
         if self._empty_since_s is None:
             self._empty_since_s = now_s
-        end_s = self._empty_since_s + self._tuning.replacement_s
+        patience_s = self._tuning.unknown_s if unknown else self._tuning.replacement_s
+        end_s = self._empty_since_s + patience_s
         self._wake_at(end_s)
         return now_s >= end_s
 
@@ -285,7 +291,7 @@ class GangMachine:
             return  # its answer is still to come, and then to be cancelled
         if self.job_id is None or (self.facts is not None and self.facts.ended):
             self._drop_job()
-            if self.single or self._owner == "over":
+            if self.single or self._owner in ("over", "unknown"):
                 out.append(do.Forget())
             return
         if self._cancel_at_s is None or now_s >= self._cancel_at_s:
@@ -295,7 +301,7 @@ class GangMachine:
 
     def _submit(self, now_s: float, out: list[do.Instruction]) -> None:
         waiting = self._waiting()
-        if self._submitting or self.gang is None or not waiting or self._owner != "creates":
+        if self._submitting or self.gang is None or not waiting or not self._more_may_come:
             return
         if any(pod.foreign_gates for pod in waiting):
             self._tell_of_gates(waiting, out)

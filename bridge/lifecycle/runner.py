@@ -267,6 +267,8 @@ class Runner:
         members, holder = self.cluster.members(gang_id), self.cluster.holder_of(gang_id)
         if members is None or holder is None or members.over or holder.finished or holder.deleting:
             return "over"
+        if not holder.known:
+            return "unknown"
         return "suspended" if holder.suspended else "creates"
 
     # -- the loop --------------------------------------------------------------------------------

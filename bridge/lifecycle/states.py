@@ -45,6 +45,8 @@ class Tuning:
     """Beside the pods' grace, the time before the limit at which they are told to end."""
     replacement_s: float = 300.0
     """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
+    unknown_s: float = 20.0
+    """The same where the owner can't be read: nothing would tell that it is gone."""
     end_again_s: float = 30.0
 
 

@@ -42,6 +42,8 @@ class Owner:
     labels: Mapping[str, str] = field(default_factory=dict)
     """Only those that say which pods belong together."""
     owner: OwnerReference | None = None
+    known: bool = True
+    """False: it can't be read, and only what a reference says of it is here."""
     replicas: int | None = None
     """spec.replicas, where the kind has one: what an explicit gang of it counts."""
 

@@ -122,7 +122,13 @@ class Owners:
         if known is not None:
             return known
         stub = Owner(
-            reference.uid, namespace, reference.name, "", reference.api_version, reference.kind
+            uid=reference.uid,
+            namespace=namespace,
+            name=reference.name,
+            resource_version="",
+            api_version=reference.api_version,
+            kind=reference.kind,
+            known=False,
         )
         key = key_of(reference.api_version, reference.kind)
         if key == ("", "Pod"):  # a LeaderWorkerSet's leader owns the set of its workers

@@ -126,6 +126,7 @@ STORIES = (
         "jobset-exclusive",
         "leaves",
         (held(1, 8, 32, 8),) * 4,
+        seconds=100,  # kube-scheduler may have to say once that a leaf is taken
         controllers=("jobset",),
         nodes=_LEAVES,
         may_submit_again=True,

@@ -74,7 +74,7 @@ def test_a_manifest_becomes_what_the_table_says(
         arena.delete_file(manifest)
         # A controller may have been about to create one more pod, which nobody owns then.
         wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE))
-        arena.wait_idle()
+        arena.wait_idle(seconds=40)  # an owner that may not be read is waited for
 
 
 def _known_jobs(arena: Arena) -> set[int]:

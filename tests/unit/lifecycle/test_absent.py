@@ -107,3 +107,17 @@ def test_a_replacement_waits_for_the_slot_of_the_pod_that_is_ending() -> None:
     assert not world.split
     world.remove(first)
     assert isinstance(world.todo[-1], do.PinPod)
+
+
+def test_nodes_are_not_held_long_for_an_owner_that_cant_be_read() -> None:
+    """Nothing would tell that it is gone; with one that is known its pods may be replaced."""
+    for owner, forgotten in (("unknown", True), ("creates", False)):
+        world = holding(2, size=2)
+        world.owner = owner  # type: ignore[assignment]
+        for uid in list(world.pods):
+            world.remove(uid)
+        world.pass_time(TUNING.unknown_s + 1)
+        while world.todo:
+            world.perform()
+        assert (not world.live_jobs) is forgotten
+        assert world.forgotten is forgotten

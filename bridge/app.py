@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -34,6 +34,7 @@ from bridge.kube import jobs as kube_jobs
 from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
+from bridge.kube import volumes as kube_volumes
 from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError
 from bridge.kube.events import EventRecorder
@@ -47,6 +48,7 @@ from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
+from bridge.model.volume import ClaimKey
 from bridge.nodes import definition
 from bridge.nodes.controller import NodeController
 from bridge.placement.score import ScoreWeights
@@ -60,6 +62,8 @@ from bridge.state.slurm_side import SlurmSide
 from bridge.workloads import jobspec, tasks
 
 log = structlog.get_logger(__name__)
+
+Row = TypeVar("Row")
 
 _JOBS = ("batch", "Job")
 _DRAIN_S = 8.0
@@ -262,10 +266,10 @@ class App:
 
     # -- the parts -----------------------------------------------------------------------------
 
-    def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[BatchJob]
-                                        | Reflector[Namespace]]:  # fmt: skip
+    def _build_reflectors(self) -> list[Reflector[Any]]:
         ours = self.settings.scheduler_name
         told: Any = {"clock": self._clock, "outage": self._kube_outage}
+        volumes = self.cluster.volumes
         return [
             Reflector(
                 self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
@@ -278,6 +282,27 @@ class App:
             Reflector(
                 self._kube, path="/apis/batch/v1/jobs", parse=kube_jobs.parse, name="jobs",
                 key=lambda job: job.uid, sink=self._on_job, **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.CLASSES_PATH, parse=kube_volumes.parse_class,
+                name="storage-classes", key=lambda row: row.name, sink=self._volumes_sink(
+                    volumes.replace_classes, volumes.upsert_class,
+                    lambda row: volumes.remove_class(row.name),
+                ), **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.VOLUMES_PATH, parse=kube_volumes.parse_volume,
+                name="volumes", key=lambda row: row.name, sink=self._volumes_sink(
+                    volumes.replace_volumes, volumes.upsert_volume,
+                    lambda row: volumes.remove_volume(row.name),
+                ), **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.CLAIMS_PATH, parse=kube_volumes.parse_claim,
+                name="claims", key=lambda row: row.key, sink=self._volumes_sink(
+                    volumes.replace_claims, volumes.upsert_claim,
+                    lambda row: volumes.remove_claim(row.key),
+                ), **told,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="pods",
@@ -368,6 +393,24 @@ class App:
                 self.runner.touch(self.cluster.upsert_owner(row))
             case Deleted(row):
                 self.runner.touch(self.cluster.remove_owner(row.uid))
+
+    def _volumes_sink(
+        self,
+        replace: Callable[[Iterable[Row]], set[ClaimKey]],
+        upsert: Callable[[Row], set[ClaimKey]],
+        remove: Callable[[Row], set[ClaimKey]],
+    ) -> Callable[[Change[Row]], None]:
+        def sink(change: Change[Row]) -> None:
+            match change:
+                case Replaced(rows):
+                    claims = replace(rows)
+                case Upserted(row):
+                    claims = upsert(row)
+                case Deleted(row):
+                    claims = remove(row)
+            self.runner.touch(self.cluster.volumes_changed(claims))
+
+        return sink
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:

@@ -54,6 +54,7 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         subdomain=sys.intern(spec.get("subdomain") or ""),
         pod_group=sys.intern((spec.get("schedulingGroup") or {}).get("podGroupName") or ""),
         volume_claims=_volume_claims(meta, spec),
+        ephemeral_claims=_ephemeral_claims(meta, spec),
         resource_claims=tuple(one.get("name", "") for one in spec.get("resourceClaims") or ()),
     )
 
@@ -272,12 +273,17 @@ def _unschedulable(status: wire.PodStatus) -> str:
 
 
 def _volume_claims(meta: wire.Meta, spec: wire.PodSpec) -> tuple[str, ...]:
-    """Claims by name; a generic ephemeral volume's claim is named pod-volume."""
-    claims = []
-    for volume in spec.get("volumes") or ():
-        source = volume.get("persistentVolumeClaim")
-        if source is not None:
-            claims.append(source.get("claimName", ""))
-        elif volume.get("ephemeral") is not None:
-            claims.append(f"{meta.get('name', '')}-{volume.get('name', '')}")
-    return tuple(claims)
+    """Claims by name, each once."""
+    volumes = spec.get("volumes") or ()
+    sources = (volume.get("persistentVolumeClaim") for volume in volumes)
+    named = (source.get("claimName", "") for source in sources if source is not None)
+    return tuple(dict.fromkeys((*named, *_ephemeral_claims(meta, spec))))
+
+
+def _ephemeral_claims(meta: wire.Meta, spec: wire.PodSpec) -> tuple[str, ...]:
+    """A generic ephemeral volume's claim is named pod-volume."""
+    return tuple(
+        f"{meta.get('name', '')}-{volume.get('name', '')}"
+        for volume in spec.get("volumes") or ()
+        if volume.get("persistentVolumeClaim") is None and volume.get("ephemeral") is not None
+    )

@@ -242,8 +242,8 @@ class Runner:
             problem = str(error)
         members = self.cluster.members(gang_id)
         seats = dict(members.seats) if members is not None else {}
-        will = self._owner_will(gang_id)
-        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats))
+        will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
+        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats, unready))
 
     def _advise(self, gang_id: GangId) -> None:
         """Tell the author of a kind that we don't know, once, how its pods are queued."""

@@ -195,7 +195,8 @@ def _collection(manifest: Mapping[str, Any]) -> str:
     version, kind = manifest["apiVersion"], manifest["kind"].lower()
     plural = kind + ("es" if kind.endswith("s") else "s")
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    if kind in ("node", "namespace", "priorityclass") or "webhookconfiguration" in kind:
+    cluster_wide = ("node", "namespace", "priorityclass", "persistentvolume", "storageclass")
+    if kind in cluster_wide or "webhookconfiguration" in kind:
         return f"{prefix}/{plural}"
     return f"{prefix}/namespaces/{manifest['metadata']['namespace']}/{plural}"
 

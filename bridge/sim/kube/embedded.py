@@ -33,6 +33,7 @@ from bridge.sim.kube.controllers.garbage import GarbageCollector
 from bridge.sim.kube.controllers.jobs import JobController
 from bridge.sim.kube.controllers.namespaces import NamespaceController
 from bridge.sim.kube.controllers.node_lifecycle import LEASE_NAMESPACE, NodeLifecycle
+from bridge.sim.kube.controllers.volumes import VolumeController
 from bridge.sim.kube.kubelet import Kubelets
 from bridge.sim.kube.scheduler.extender import Extender, ExtenderConfig
 from bridge.sim.kube.scheduler.scheduler import Scheduler
@@ -129,6 +130,7 @@ class EmbeddedKubernetes:
                 NamespaceController(self.api),
                 Eviction(self.api),
                 NodeLifecycle(self.api),
+                VolumeController(self.api),
                 self._kubelets,
             ):
                 self._start(type(part).__name__, part.run)

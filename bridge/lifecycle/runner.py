@@ -476,7 +476,7 @@ class Runner:
             by_slurm_name=self.cluster.by_slurm_name,
             resource_map=self._rules.resource_map,
             taken=instruction.taken,
-            shapes=instruction.gang.shapes if instruction.gang.parts else None,
+            shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),

@@ -21,6 +21,7 @@ from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
 from bridge.state.volumes import Volumes
+from bridge.workloads import reach
 
 
 class Cluster:
@@ -242,7 +243,10 @@ class Cluster:
 
     def gang(self, gang_id: GangId) -> Gang | None:
         """What the gang asks for now; None while it has no pods. Raises BadInput."""
-        return self._memberships.gang(gang_id)
+        gang, members = self._memberships.gang(gang_id), self.members(gang_id)
+        if gang is None or members is None:
+            return None
+        return reach.by_slot(gang, members.seats, self.pods_of(gang_id))
 
     def is_single(self, gang_id: GangId) -> bool:
         """Whether the gang is one pod whose uid is the gang's id."""

@@ -116,6 +116,8 @@ class Observer:
             all_used[node] += _gpus(pod)
             job_id = int(pod["metadata"].get("labels", {}).get(names.JOB_ID_LABEL, -1))
             slurm_name = _slurm_name(nodes.get(node), node)
+            job_id = _component({**before, **after}, held_before, job_id, slurm_name)
+            job_id = _component({**before, **after}, held_after, job_id, slurm_name)
             if slurm_name in held_before.get(job_id, {}) or slurm_name in held_after.get(
                 job_id, {}
             ):
@@ -183,6 +185,16 @@ def _held(jobs: dict[int, Object]) -> dict[int, dict[str, int]]:
         for job_id, job in jobs.items()
         if state(job) == "RUNNING" and (job.get("job_resources") or {}).get("nodes")
     }
+
+
+def _component(
+    jobs: dict[int, Object], held: dict[int, dict[str, int]], job_id: int, node: str
+) -> int:
+    """Of a het job, the component that holds the node; any other job is its own."""
+    for one, there in held.items():
+        if node in there and int(jobs[one]["het_job_id"]["number"]) == job_id:
+            return one
+    return job_id
 
 
 def _exclusive(job: Object) -> bool:

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 
+import pytest
+
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, state, wait_for
@@ -74,17 +76,19 @@ def test_a_pod_whose_claim_is_not_bound_is_not_in_slurm_until_it_is(
     arena.create(a_pod("train", "data"))
     pod = arena.wait_pod("train", "is told", waits_for_volume)
     assert "PersistentVolumeClaim data is not bound yet" in (condition(pod) or {})["message"]
-    wait_for("an event", lambda: "WaitsForVolumes" in reasons(arena, "train"))
+    wait_for("an event", lambda: "WaitsForVolumes" in reasons(arena, pod))
     arena.create(manifests.pod("other", NAMESPACE))
     arena.wait_bound("other")
     assert [job["name"] for job in arena.slurm.live_jobs()] == [f"{NAMESPACE}/other"]
     arena.create(manifests.volume("disk", ZONE, B))
     arena.wait_bound("train")
-    assert reasons(arena, "train").count("WaitsForVolumes") == 1
+    assert reasons(arena, pod).count("WaitsForVolumes") == 1
 
 
-def reasons(arena: Arena, pod: str) -> list[str]:
-    return [event["reason"] for event in arena.kubernetes.events(NAMESPACE, pod)]
+def reasons(arena: Arena, pod: Object) -> list[str]:
+    of_name = arena.kubernetes.events(NAMESPACE, pod["metadata"]["name"])
+    uid = pod["metadata"]["uid"]
+    return [event["reason"] for event in of_name if event["regarding"].get("uid") == uid]
 
 
 def test_a_claim_that_is_bound_with_its_pod_gets_the_one_disk_that_there_is(
@@ -178,3 +182,27 @@ def test_ephemeral_volumes_of_a_gang_are_bound_where_each_pod_runs(
         assert row["spec"]["volumeName"] == f"disk-{node_of(pod)}"
     arena.delete_job("train")
     wait_for("the claims go with the pods", lambda: not arena.kubernetes.get(CLAIMS)["items"])
+
+
+def test_members_of_a_gang_whose_volumes_are_in_two_zones_run_in_both(
+    arena: Arena, begin: Begin
+) -> None:
+    """Each where its own volume is; Slurm is told of each by a component of one het job."""
+    if arena.kind == "embedded":
+        pytest.skip("the embedded Slurm knows no het jobs")
+    begin(TWO_ZONES)
+    for name, zone in (("disk-a", A), ("disk-b", B)):
+        arena.create(manifests.volume(name, ZONE, zone))
+    scratch = {"volumeClaimTemplate": {"spec": manifests.claim_spec()}}
+    arena.create(
+        manifests.job(
+            "train", NAMESPACE, count=2, gang=True, gpus=1,
+            volumes=[{"name": "scratch", "ephemeral": scratch}],
+        )
+    )  # fmt: skip
+    pods = arena.wait_pods(2, "are bound", node_of, of_job="train", seconds=60)
+    for pod in pods:
+        row = claim(arena, f"{pod['metadata']['name']}-scratch", is_bound)
+        node = arena.kubernetes.get(f"/api/v1/nodes/{node_of(pod)}")
+        assert node["metadata"]["labels"][ZONE][-1] == row["spec"]["volumeName"][-1]
+    assert len({labels(pod)[names.JOB_ID_LABEL] for pod in pods}) == 1

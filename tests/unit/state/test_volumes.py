@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from bridge.errors import BadInput
 from bridge.model.ids import GangId, NodeName, PodUid
+from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms, VolumeView
@@ -253,3 +255,43 @@ def test_only_pods_that_have_no_place_yet_keep_their_gang_waiting() -> None:
     assert "data does not exist" in cluster.waits_for(gang_id)
     cluster.remove_pod(late.uid)
     assert cluster.waits_for(gang_id) == ""
+
+
+def a_gang_with_disks(*zones: str) -> tuple[Cluster, GangId]:
+    """Rank i mounts a volume of zone i of an Indexed Job; a pod for each."""
+    cluster, job = a_cluster(), a_gang_job(size=len(zones))
+    cluster.upsert_owner(job)
+    for rank, name in enumerate(zones):
+        cluster.volumes.upsert_claim(bound_to(f"disk-{rank}", f"data-{rank}"))
+        cluster.volumes.upsert_volume(a_volume(f"disk-{rank}", affinity=zone(name)))
+        pod = a_pod(f"train-{rank}").of(job, rank).build()
+        cluster.upsert_pod(replace(pod, volume_claims=(f"data-{rank}",)))
+    return cluster, GangId(job.uid)
+
+
+def test_ranks_whose_volumes_are_in_different_places_each_ask_for_their_own() -> None:
+    """Where all are in one place, the gang's shape says it."""
+    cluster, gang_id = a_gang_with_disks("a", "b", "a")
+    gang = cluster.gang(gang_id)
+    assert gang is not None
+    assert [shape.volume_terms for shape in gang.shapes] == [
+        (zone("a"),), (zone("b"),), (zone("a"),),
+    ]  # fmt: skip
+    cluster, gang_id = a_gang_with_disks("a", "a")
+    gang = cluster.gang(gang_id)
+    assert gang is not None
+    assert (gang.volume_terms, gang.shape.volume_terms) == ((), (zone("a"),))
+
+
+def test_pods_that_nothing_numbers_are_refused_when_their_volumes_are_apart() -> None:
+    """It could not be told who goes where; the sentence says what helps."""
+    cluster, gang_id = a_gang_with_disks("a", "b")
+    for pod in cluster.pods_of(gang_id):
+        cluster.remove_pod(pod.uid)
+    job = cluster.holder_of(gang_id)
+    assert isinstance(job, BatchJob)
+    for rank in range(2):
+        pod = a_pod(f"late-{rank}").of(job).build()
+        cluster.upsert_pod(replace(pod, volume_claims=(f"data-{rank}",)))
+    with pytest.raises(BadInput, match="reached from different nodes"):
+        cluster.gang(gang_id)

@@ -12,7 +12,7 @@ class UnreadyVolumes:
     def __init__(self, *, tell_after_s: float, patience_s: float) -> None:
         self._tell_after_s = tell_after_s
         self._patience_s = patience_s
-        self._told = ""
+        self._told = False
         self.why = ""
         """The sentence; "" when all are ready."""
         self.since_s = 0.0
@@ -21,7 +21,7 @@ class UnreadyVolumes:
     def see(self, why: str, now_s: float) -> None:
         """The newest sentence."""
         if why and not self.why:
-            self.since_s = now_s
+            self.since_s, self._told = now_s, False
         self.why = why
 
     def look_again_s(self, now_s: float) -> float | None:
@@ -32,10 +32,13 @@ class UnreadyVolumes:
         return min((at_s for at_s in moments if at_s > now_s), default=None)
 
     def to_tell(self, now_s: float) -> str:
-        """What the pods' author is to be told now; each sentence once."""
-        if self.why in ("", self._told) or now_s < self.since_s + self._tell_after_s:
+        """What the pods' author is to be told now, once until all are ready.
+
+        Claims of a large gang are bound one after another: the condition follows, not the events.
+        """
+        if self._told or now_s < self.since_s + self._tell_after_s:
             return ""
-        self._told = self.why
+        self._told = bool(self.why)
         return self.why
 
     def too_long(self, now_s: float) -> bool:

@@ -118,13 +118,21 @@ def claim_spec(storage_class: str = "", *, size: str = "1Gi", **spec: Any) -> Ob
     }
 
 
-def volume(name: str, key: str, value: str, *, storage_class: str = "", **spec: Any) -> Object:
+def volume(
+    name: str,
+    key: str,
+    value: str,
+    *,
+    storage_class: str = "",
+    labels: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
     """A PersistentVolume that nodes with this label reach."""
     expression = {"key": key, "operator": "In", "values": [value]}
     return {
         "apiVersion": "v1",
         "kind": "PersistentVolume",
-        "metadata": {"name": name},
+        "metadata": {"name": name, "labels": dict(labels or {})},
         "spec": {
             "capacity": {"storage": "10Gi"},
             "accessModes": ["ReadWriteOnce"],

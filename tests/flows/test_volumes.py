@@ -21,6 +21,10 @@ def a_pod(name: str, *claims: str, gpus: int = 0) -> Object:
     return manifests.pod(name, NAMESPACE, volumes=manifests.mounted(*claims), gpus=gpus)
 
 
+def disk_of(node: str, name: str) -> Object:
+    return manifests.volume(name, "kubernetes.io/hostname", node, storage_class="local")
+
+
 def claim(arena: Arena, name: str, test: Callable[[Object], object]) -> Object:
     def found() -> Object | None:
         row = arena.kubernetes.find(f"{CLAIMS}/{name}")
@@ -52,12 +56,23 @@ def classes_in(arena: Arena, zone: str) -> set[str]:
     return {one for one in found if one.startswith(names.CLASS_FEATURE_PREFIX)}
 
 
+@pytest.mark.parametrize(
+    "volume",
+    [
+        manifests.volume("disk-b", ZONE, B),
+        manifests.volume(
+            "disk-b", "", "", labels={ZONE: B}, local=None, nodeAffinity=None,
+            hostPath={"path": "/disk"},
+        ),
+    ],
+    ids=["by affinity", "by label"],
+)  # fmt: skip
 def test_a_pod_runs_in_the_zone_of_its_volume_and_slurm_was_told(
-    arena: Arena, begin: Begin
+    arena: Arena, begin: Begin, volume: Object
 ) -> None:
     """By the constraints of its job: it never waits for, nor gets, a node elsewhere."""
     begin(TWO_ZONES)
-    bound_claim(arena, "data", manifests.volume("disk-b", ZONE, B))
+    bound_claim(arena, "data", volume)
     arena.create(a_pod("train", "data", gpus=1))
     pod = arena.wait_bound("train")
     node = arena.kubernetes.get(f"/api/v1/nodes/{node_of(pod)}")
@@ -97,8 +112,7 @@ def test_a_claim_that_is_bound_with_its_pod_gets_the_one_disk_that_there_is(
     """Slurm is told of the node that has it; kube-scheduler binds the claim when it is pinned."""
     made = begin(TWO_ZONES)
     arena.create(manifests.storage_class("local"))
-    host = {"key": "kubernetes.io/hostname", "value": made[-1], "storage_class": "local"}
-    arena.create(manifests.volume("disk", **host))
+    arena.create(disk_of(made[-1], "disk"))
     arena.create(manifests.claim("data", NAMESPACE, storage_class="local"))
     arena.create(a_pod("train", "data"))
     pod = arena.wait_bound("train")
@@ -165,8 +179,7 @@ def test_ephemeral_volumes_of_a_gang_are_bound_where_each_pod_runs(
     made = begin(Nodes(count=4))
     arena.create(manifests.storage_class("local"))
     for node in made[:2]:
-        host = {"key": "kubernetes.io/hostname", "value": node, "storage_class": "local"}
-        arena.create(manifests.volume(f"disk-{node}", **host))
+        arena.create(disk_of(node, f"disk-{node}"))
     scratch = {"volumeClaimTemplate": {"spec": manifests.claim_spec("local")}}
     arena.create(
         manifests.job(

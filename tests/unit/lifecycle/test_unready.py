@@ -44,6 +44,24 @@ def test_a_pod_whose_claim_is_not_bound_is_told_so_and_queues_once_it_is() -> No
     assert [type(one) for one in world.todo] == [do.SubmitJob]
 
 
+def test_one_event_tells_of_the_wait_whatever_it_is_for_meanwhile() -> None:
+    """Claims of a gang are bound one after another; when all were ready it is a new wait."""
+    world = released(single=True)
+    world.unready = "PersistentVolumeClaim data does not exist"
+    world.create()
+    world.pass_time(1)
+    world.claim(UNBOUND)
+    world.pass_time(20)
+    assert [event.note for event in world.told] == [
+        "Not in Slurm's queue: PersistentVolumeClaim data does not exist."
+    ]
+    assert UNBOUND in world.conditions[-1].condition.message
+    world.claim("")
+    world.claim(UNBOUND)
+    world.pass_time(1)
+    assert UNBOUND in world.told[-1].note
+
+
 def test_a_claim_that_is_away_for_a_moment_costs_no_place_in_the_queue() -> None:
     """And the job keeps what it was told: a claim that is away says nothing of nodes."""
     world = released(size=2)

@@ -70,6 +70,7 @@ _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
 _KUBERNETES_WAIT_S = 30.0
+_FREE_VOLUMES_S = 1.0
 
 
 def run(settings: config.Settings) -> int:
@@ -412,6 +413,12 @@ class App:
 
         return sink
 
+    async def _follow_free_volumes(self) -> None:
+        while True:
+            await self._clock.sleep(_FREE_VOLUMES_S)
+            claims = self.cluster.volumes.concerned_by_free()
+            self.runner.touch(self.cluster.volumes_changed(claims))
+
     def _on_node(self, change: Change[Node]) -> None:
         match change:
             case Replaced(rows):
@@ -464,6 +471,7 @@ class App:
             group.create_task(self.https.watch_certificate(), name="certificate")
             group.create_task(self.watcher.run(), name="watcher")
             group.create_task(self.runner.run(), name="runner")
+            group.create_task(self._follow_free_volumes(), name="free volumes")
             await asyncio.gather(*(one.wait_for_sync() for one in self._reflectors))
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again

@@ -39,7 +39,10 @@ NOTHING = VolumeView()
 class Volumes:
     """Everything about storage that the API server has told of.
 
-    Each write returns the claims for which it may have changed something.
+    Each write returns the claims for which it may have changed something. Only what free volumes
+    change is kept for `concerned_by_free`: each of them concerns every unbound claim of its class,
+    and a thousand pods that start on a thousand disks would else change a thousand waiting jobs a
+    thousand times.
     """
 
     def __init__(self) -> None:
@@ -54,6 +57,7 @@ class Volumes:
         """By their class."""
         self._reach: dict[tuple[Hashable, ...], VolumeTerms | None] = {}
         """Where claims that ask for the same can get a free volume."""
+        self._of_changed_classes: set[str] = set()
 
     # -- what the API server says --------------------------------------------------------------
 
@@ -130,18 +134,20 @@ class Volumes:
         listed = {row.name: row for row in rows}
         return _replaced(self._classes, listed, self.upsert_class, self.remove_class)
 
-    def _concerned(self, volume: Volume) -> set[ClaimKey]:
-        """Claims that it is bound to or kept for; of a free one all that it might be bound to.
+    def concerned_by_free(self) -> set[ClaimKey]:
+        """Claims for which free volumes have come or gone since the last call.
 
-        A volume that was made for one claim is never free: ten thousand of them concern one each.
+        To be asked for about once a second.
         """
-        found = set(self._bound_to.of(volume.name))
-        if volume.claim is not None:
-            found.add(volume.claim)
+        changed, self._of_changed_classes = self._of_changed_classes, set()
+        return {key for name in changed for key in self._unbound.of(name)}
+
+    def _concerned(self, volume: Volume) -> set[ClaimKey]:
+        """Claims that it is bound to or kept for."""
         if storage.is_free(volume):
             self._reach.clear()
-            found |= self._unbound.of(volume.storage_class)
-        return found
+            self._of_changed_classes.add(volume.storage_class)
+        return {*self._bound_to.of(volume.name), *filter(None, [volume.claim])}
 
     # -- what it means for a pod ---------------------------------------------------------------
 

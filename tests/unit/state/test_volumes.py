@@ -165,20 +165,23 @@ def test_an_ephemeral_volume_needs_the_claim_that_was_made_for_its_pod() -> None
 
 
 def test_each_change_names_the_claims_that_it_may_concern() -> None:
-    """A free volume concerns every claim of its class; one that was made for a claim, that one."""
+    """One volume its claim; a free one every unbound claim of its class, a little later."""
     volumes, data, more = Volumes(), ("team", "data"), ("team", "more")
     assert volumes.upsert_claim(a_claim(storage_class="local")) == {data}
     assert volumes.upsert_claim(a_claim(storage_class="local", resource_version="2")) == set()
     volumes.upsert_claim(a_claim("more", storage_class="local"))
     assert volumes.upsert_class(LOCAL) == {data, more}
     free = a_volume(storage_class="local")
-    assert volumes.upsert_volume(free) == {data, more}
+    assert volumes.upsert_volume(free) == set()
+    assert volumes.concerned_by_free() == {data, more}
     assert volumes.upsert_volume(replace(free, resource_version="2")) == set()
     assert volumes.upsert_volume(a_volume("made", storage_class="local", claim=data)) == {data}
     assert volumes.upsert_claim(replace(bound_to("made"), storage_class="local")) == {data}
     assert volumes.remove_volume(VolumeName("made")) == {data}
     assert volumes.remove_volume(VolumeName("made")) == set()
-    assert volumes.upsert_volume(replace(free, available=False)) == {more}
+    assert volumes.concerned_by_free() == set()
+    assert volumes.upsert_volume(replace(free, available=False)) == set()
+    assert volumes.concerned_by_free() == {more}
     assert volumes.remove_class("local") == {more}
     assert volumes.remove_claim(data) == {data}
     assert volumes.remove_claim(data) == set()

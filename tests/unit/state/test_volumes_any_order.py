@@ -112,7 +112,7 @@ def test_every_change_names_the_claims_for_which_something_is_different(
     volumes = Volumes()
     for change in history:
         before = {name: volumes.of(mounting(name)) for name in CLAIMS}
-        touched = play(volumes, change)
+        touched = play(volumes, change) | volumes.concerned_by_free()
         for name in CLAIMS:
             if volumes.of(mounting(name)) != before[name]:
                 assert ("team", name) in touched

@@ -95,6 +95,7 @@ class Cluster:
     def forget(self, gang_id: GangId) -> None:
         """Drop what is kept of a gang that has no pods any more."""
         self._memberships.forget(gang_id)
+        self._mounts.forget(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
         node = pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
@@ -108,7 +109,7 @@ class Cluster:
 
     def volumes_changed(self, claims: Collection[ClaimKey]) -> set[GangId]:
         """These claims, or what they are bound to, may have changed: their pods are looked at."""
-        touched: set[GangId] = set()
+        touched = self._mounts.gangs_of(claims)
         for uid in self._mounts.of(claims):
             known, waited_for = self.pods[uid], self._mounts.waits_for(uid)
             pod = self._mounts.add(known)
@@ -246,6 +247,12 @@ class Cluster:
         gang, members = self._memberships.gang(gang_id), self.members(gang_id)
         if gang is None or members is None:
             return None
+        gang = reach.of_templates(
+            gang,
+            self.holder_of(gang_id),
+            members.shapes,
+            lambda claims: self._mounts.follow(gang_id, ((gang.namespace, one) for one in claims)),
+        )
         return reach.by_slot(gang, members.seats, self.pods_of(gang_id))
 
     def is_single(self, gang_id: GangId) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
 
-from bridge.model.ids import PodUid
+from bridge.model.ids import GangId, PodUid
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey, VolumeTerms
@@ -18,6 +18,9 @@ class Mounts:
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
         self._pods: Indexed[ClaimKey, PodUid] = Indexed()
+        self._gangs: Indexed[ClaimKey, GangId] = Indexed()
+        """Gangs whose pods to come will mount the claim; and the other way round."""
+        self._followed: Indexed[GangId, ClaimKey] = Indexed()
         self._waits_for: dict[PodUid, str] = {}
 
     def add(self, pod: Pod) -> Pod:
@@ -43,6 +46,24 @@ class Mounts:
     def waits_for(self, pod: PodUid) -> str:
         """The sentence that names the claim that is not ready; "" when none is in the way."""
         return self._waits_for.get(pod, "")
+
+    def follow(self, gang_id: GangId, claims: Iterable[ClaimKey]) -> tuple[VolumeTerms, ...]:
+        """What claims ask of nodes that pods of the gang will mount when they come."""
+        claims = tuple(claims)
+        for claim in claims:
+            self._gangs.add(claim, gang_id)
+            self._followed.add(gang_id, claim)
+        return self._volumes.of_claims(claims).terms
+
+    def gangs_of(self, claims: Iterable[ClaimKey]) -> set[GangId]:
+        """The gangs whose pods to come will mount one of the claims."""
+        return {gang_id for claim in claims for gang_id in self._gangs.of(claim)}
+
+    def forget(self, gang_id: GangId) -> None:
+        """No pod of the gang will come any more."""
+        for claim in tuple(self._followed.of(gang_id)):
+            self._gangs.discard(claim, gang_id)
+            self._followed.discard(gang_id, claim)
 
     def of(self, claims: Iterable[ClaimKey]) -> set[PodUid]:
         """The pods that mount one of the claims."""

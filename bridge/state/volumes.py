@@ -153,24 +153,40 @@ class Volumes:
 
     def of(self, pod: Pod) -> VolumeView:
         """Whether the pod's claims are ready, and what they ask of nodes."""
+        return self._together(
+            self._of_ephemeral(pod, name)
+            if name in pod.ephemeral_claims
+            else self._of_claim((pod.namespace, name))
+            for name in pod.volume_claims
+        )
+
+    def of_claims(self, claims: Iterable[ClaimKey]) -> VolumeView:
+        """The same for a pod that is not there yet and will mount these."""
+        return self._together(map(self._of_claim, claims))
+
+    @staticmethod
+    def _together(views: Iterable[VolumeView]) -> VolumeView:
         terms: dict[VolumeTerms, None] = {}
-        for name in pod.volume_claims:
-            view = self._of_claim(pod, name)
+        for view in views:
             if view.waits_for:
                 return view
             terms.update(dict.fromkeys(view.terms))
         return VolumeView(terms=tuple(terms)) if terms else NOTHING
 
-    def _of_claim(self, pod: Pod, name: str) -> VolumeView:
+    def _of_ephemeral(self, pod: Pod, name: str) -> VolumeView:
         claim = self._claims.get((pod.namespace, name))
         if claim is None:
-            if name in pod.ephemeral_claims:
-                return _waits(name, "for an ephemeral volume of the pod, is not made yet")
-            return _waits(name, f"does not exist in namespace {pod.namespace}")
-        if name in pod.ephemeral_claims and claim.pod != pod.uid:
-            return _waits(
-                name, "belongs to another, but an ephemeral volume of the pod needs its name"
-            )
+            return _waits(name, "for an ephemeral volume of the pod, is not made yet")
+        if claim.pod != pod.uid:
+            why = "belongs to another, but an ephemeral volume of the pod needs its name"
+            return _waits(name, why)
+        return self._of_claim(claim.key)
+
+    def _of_claim(self, key: ClaimKey) -> VolumeView:
+        claim = self._claims.get(key)
+        namespace, name = key
+        if claim is None:
+            return _waits(name, f"does not exist in namespace {namespace}")
         if claim.deleting:
             return _waits(name, "is being deleted")
         if claim.phase == "Lost":

@@ -6,8 +6,8 @@ import pytest
 
 from bridge.errors import BadInput
 from bridge.model.ids import GangId, NodeName, PodUid
-from bridge.model.owner import BatchJob
-from bridge.model.pod import Pod
+from bridge.model.owner import BatchJob, LeaderWorkerSet, PodTemplate
+from bridge.model.pod import OwnerReference, Pod
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms, VolumeView
 from bridge.state.cluster import Cluster
@@ -298,3 +298,37 @@ def test_pods_that_nothing_numbers_are_refused_when_their_volumes_are_apart() ->
         cluster.upsert_pod(replace(pod, volume_claims=(f"data-{rank}",)))
     with pytest.raises(BadInput, match="reached from different nodes"):
         cluster.gang(gang_id)
+
+
+def test_members_that_are_not_there_yet_will_mount_what_their_template_names() -> None:
+    """A leader is alone at first; its workers' part is one with it, and follows the claim."""
+    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster.settle_kind(("leaderworkerset.x-k8s.io", "LeaderWorkerSet"), "watched")
+    shape = a_pod().build().shape
+    template = PodTemplate(shape, volume_claims=("data",))
+    group = LeaderWorkerSet(
+        "uid-lws", "team", "serve", "1", api_version="leaderworkerset.x-k8s.io/v1",
+        size=3, leader=template, worker=template,
+    )  # fmt: skip
+    cluster.upsert_owner(group)
+    cluster.volumes.upsert_claim(bound_to("disk"))
+    cluster.volumes.upsert_volume(a_volume(affinity=zone("b")))
+    leader = replace(
+        a_pod("serve-0").build(),
+        volume_claims=("data",),
+        owner=OwnerReference(group.api_version, group.kind, group.name, group.uid),
+        labels={
+            "leaderworkerset.sigs.k8s.io/group-index": "0",
+            "leaderworkerset.sigs.k8s.io/worker-index": "0",
+        },
+    )
+    (gang_id,) = cluster.upsert_pod(leader)
+    gang = cluster.gang(gang_id)
+    assert gang is not None
+    assert [part.count for part in gang.parts] == [1, 2]
+    assert {part.shape.volume_terms for part in gang.parts} == {(zone("b"),)}
+    cluster.remove_pod(leader.uid)
+    moved = cluster.volumes.upsert_volume(a_volume(affinity=zone("c")))
+    assert cluster.volumes_changed(moved) == {gang_id}
+    cluster.forget(gang_id)
+    assert cluster.volumes_changed(moved) == set()

@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -36,6 +36,7 @@ from bridge.extender.service import Extender
 from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
+from bridge.kube import volumes as kube_volumes
 from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError
 from bridge.kube.events import EventRecorder
@@ -47,10 +48,10 @@ from bridge.lifecycle.states import Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
+from bridge.model.volume import ClaimKey
 from bridge.nodes import definition
 from bridge.nodes.controller import NodeController
 from bridge.placement.score import ScoreWeights
@@ -65,10 +66,12 @@ from bridge.workloads import identity, jobspec, tasks
 
 log = structlog.get_logger(__name__)
 
+Row = TypeVar("Row")
 _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
 _KUBERNETES_WAIT_S = 30.0
+_FREE_VOLUMES_S = 1.0
 
 
 def run(settings: config.Settings) -> int:
@@ -277,9 +280,10 @@ class App:
 
     # -- the parts -----------------------------------------------------------------------------
 
-    def _build_reflectors(self) -> list[Reflector[Pod] | Reflector[Node] | Reflector[Namespace]]:
+    def _build_reflectors(self) -> list[Reflector[Any]]:
         ours = self.settings.scheduler_name
         told: Any = {"clock": self._clock, "outage": self._kube_outage}
+        volumes = self.cluster.volumes
         return [
             Reflector(
                 self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
@@ -288,6 +292,27 @@ class App:
             Reflector(
                 self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
                 name="namespaces", key=lambda row: row.name, sink=self._namespaces.take, **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.CLASSES_PATH, parse=kube_volumes.parse_class,
+                name="storage-classes", key=lambda row: row.name, sink=self._volumes_sink(
+                    volumes.replace_classes, volumes.upsert_class,
+                    lambda row: volumes.remove_class(row.name),
+                ), **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.VOLUMES_PATH, parse=kube_volumes.parse_volume,
+                name="volumes", key=lambda row: row.name, sink=self._volumes_sink(
+                    volumes.replace_volumes, volumes.upsert_volume,
+                    lambda row: volumes.remove_volume(row.name),
+                ), **told,
+            ),
+            Reflector(
+                self._kube, path=kube_volumes.CLAIMS_PATH, parse=kube_volumes.parse_claim,
+                name="claims", key=lambda row: row.key, sink=self._volumes_sink(
+                    volumes.replace_claims, volumes.upsert_claim,
+                    lambda row: volumes.remove_claim(row.key),
+                ), **told,
             ),
             Reflector(
                 self._kube, path=kube_pods.PATH, name="pods",
@@ -387,6 +412,30 @@ class App:
     def _on_kind_settled(self, key: OwnerKey, how: Settled) -> None:
         self.runner.touch(self.cluster.settle_kind(key, how))
 
+    def _volumes_sink(
+        self,
+        replace: Callable[[Iterable[Row]], set[ClaimKey]],
+        upsert: Callable[[Row], set[ClaimKey]],
+        remove: Callable[[Row], set[ClaimKey]],
+    ) -> Callable[[Change[Row]], None]:
+        def sink(change: Change[Row]) -> None:
+            match change:
+                case Replaced(rows):
+                    claims = replace(rows)
+                case Upserted(row):
+                    claims = upsert(row)
+                case Deleted(row):
+                    claims = remove(row)
+            self.runner.touch(self.cluster.volumes_changed(claims))
+
+        return sink
+
+    async def _follow_free_volumes(self) -> None:
+        while True:
+            await self._clock.sleep(_FREE_VOLUMES_S)
+            claims = self.cluster.volumes.concerned_by_free()
+            self.runner.touch(self.cluster.volumes_changed(claims))
+
     def _on_node(self, change: Change[Node]) -> None:
         match change:
             case Replaced(rows):
@@ -435,6 +484,7 @@ class App:
             group.create_task(self.https.watch_certificate(), name="certificate")
             group.create_task(self.watcher.run(), name="watcher")
             group.create_task(self.runner.run(), name="runner")
+            group.create_task(self._follow_free_volumes(), name="free volumes")
             await asyncio.gather(*(one.wait_for_sync() for one in self._reflectors))
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again

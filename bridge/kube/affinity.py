@@ -1,13 +1,16 @@
-"""The pin: a pod's required node affinity, narrowed to one node. Pure.
+"""Node selector terms from and to the wire; the pin: terms narrowed to one node. Pure.
 
 Terms are ORed, so the node must stand in every one; and a term without any requirement matches no
 node, so it must stay empty, or the pin would open what the user closed. The API server holds the
 same rule for gated pods: requirements may be added to terms, nothing else.
 """
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
+from bridge.errors import BadInput
+from bridge.kube import wire
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 
@@ -25,6 +28,29 @@ def narrowed(
         else term
         for term in terms
     )
+
+
+def of_wire(selector: wire.NodeSelector, *, at: str) -> tuple[NodeSelectorTerm, ...]:
+    """The terms of a node selector that stands at the path `at`. Raises BadInput."""
+    return tuple(
+        NodeSelectorTerm(
+            expressions=tuple(
+                requirement(one, at=at) for one in term.get("matchExpressions") or ()
+            ),
+            fields=tuple(requirement(one, at=at) for one in term.get("matchFields") or ()),
+        )
+        for term in selector.get("nodeSelectorTerms") or ()
+    )
+
+
+def requirement(expression: wire.Expression | wire.LabelExpression, *, at: str) -> Requirement:
+    """One of a node's or a label's selector that stands at the path `at`. Raises BadInput."""
+    try:
+        key, operator = expression["key"], expression["operator"]
+    except KeyError as missing:
+        raise BadInput(f"{at}: an expression without {missing}", field=at) from None
+    values = tuple(sys.intern(value) for value in expression.get("values") or ())
+    return Requirement(key=sys.intern(key), operator=operator, values=values)
 
 
 def to_wire(terms: Sequence[NodeSelectorTerm]) -> dict[str, Any]:
@@ -50,7 +76,7 @@ def _term(term: NodeSelectorTerm) -> dict[str, Any]:
 
 
 def _requirement(one: Requirement) -> dict[str, Any]:
-    wire: dict[str, Any] = {"key": one.key, "operator": one.operator}
+    written: dict[str, Any] = {"key": one.key, "operator": one.operator}
     if one.values:
-        wire["values"] = list(one.values)
-    return wire
+        written["values"] = list(one.values)
+    return written

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from bridge import names
-from bridge.kube import affinity, decode, errors, metadata, shapes, times, wire
+from bridge.kube import affinity, claims, decode, errors, metadata, shapes, times, wire
 from bridge.kube.client import KubeClient
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
@@ -27,6 +27,7 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
     spec: wire.PodSpec = pod.get("spec") or {}
     status: wire.PodStatus = pod.get("status") or {}
     node_name = spec.get("nodeName") or ""
+    ephemeral = claims.ephemeral(spec, meta.get("name", ""))
     grace_s = spec.get("terminationGracePeriodSeconds")
     if meta.get("deletionTimestamp") and meta.get("deletionGracePeriodSeconds") is not None:
         grace_s = meta.get("deletionGracePeriodSeconds")
@@ -54,7 +55,8 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         priority_class=sys.intern(spec.get("priorityClassName") or ""),
         subdomain=sys.intern(spec.get("subdomain") or ""),
         pod_group=sys.intern((spec.get("schedulingGroup") or {}).get("podGroupName") or ""),
-        volume_claims=_volume_claims(meta, spec),
+        volume_claims=(*claims.named(spec), *ephemeral),
+        ephemeral_claims=ephemeral,
         resource_claims=tuple(one.get("name", "") for one in spec.get("resourceClaims") or ()),
     )
 
@@ -270,15 +272,3 @@ def _unschedulable(status: wire.PodStatus) -> str:
     if one.get("reason") != "Unschedulable":
         return ""
     return sys.intern(one.get("message") or "Unschedulable")
-
-
-def _volume_claims(meta: wire.Meta, spec: wire.PodSpec) -> tuple[str, ...]:
-    """Claims by name; a generic ephemeral volume's claim is named pod-volume."""
-    claims = []
-    for volume in spec.get("volumes") or ():
-        source = volume.get("persistentVolumeClaim")
-        if source is not None:
-            claims.append(source.get("claimName", ""))
-        elif volume.get("ephemeral") is not None:
-            claims.append(f"{meta.get('name', '')}-{volume.get('name', '')}")
-    return tuple(claims)

@@ -5,20 +5,18 @@ run are written out as text, and the text is the key: equal pods get the *same* 
 pods of a Job cost one computation.
 """
 
-import sys
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube import requests, siblings, wire
+from bridge.kube import affinity, requests, siblings, wire
 from bridge.model import scheduling
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
     PodShape,
-    Requirement,
     Toleration,
 )
 
@@ -43,13 +41,13 @@ def of(
     the offending field.
     """
     parts = _picked(dict(spec), _DECIDING)
-    affinity = spec.get("affinity") or {}
+    wished = spec.get("affinity") or {}
     actual = _picked(dict(status), _RESIZING) if status else {}
     if actual and status:
         actual["conditions"] = [one for one in status.get("conditions") or () if _resize(one)]
-    apart = _own(affinity.get("podAntiAffinity"), meta)
-    together = _own(affinity.get("podAffinity"), meta)
-    parts["affinity"] = affinity.get("nodeAffinity")
+    apart = _own(wished.get("podAntiAffinity"), meta)
+    together = _own(wished.get("podAffinity"), meta)
+    parts["affinity"] = wished.get("nodeAffinity")
     everything = [parts, actual, apart, together]
     try:
         return _shape(to_json(everything, fallback=str))
@@ -57,11 +55,11 @@ def of(
         raise BadInput(f"spec: {error}", field="spec") from None
 
 
-def _own(affinity: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
-    if not affinity or not meta:
+def _own(required: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
+    if not required or not meta:
         return ()
     return siblings.topology_keys(
-        affinity.get("requiredDuringSchedulingIgnoredDuringExecution"),
+        required.get("requiredDuringSchedulingIgnoredDuringExecution"),
         meta.get("labels") or {},
         meta.get("namespace", ""),
     )
@@ -96,27 +94,11 @@ def _first_equal(shape: PodShape) -> PodShape:
     return shape
 
 
-def _terms(affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
-    required = (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+def _terms(node_affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
+    required = (node_affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return None
-    return tuple(
-        NodeSelectorTerm(
-            expressions=tuple(_requirement(one) for one in term.get("matchExpressions") or ()),
-            fields=tuple(_requirement(one) for one in term.get("matchFields") or ()),
-        )
-        for term in required.get("nodeSelectorTerms") or ()
-    )
-
-
-def _requirement(expression: wire.Expression) -> Requirement:
-    try:
-        key, operator = expression["key"], expression["operator"]
-    except KeyError as missing:
-        field = "spec.affinity.nodeAffinity"
-        raise BadInput(f"{field}: an expression without {missing}", field=field) from None
-    values = tuple(sys.intern(value) for value in expression.get("values") or ())
-    return Requirement(key=sys.intern(key), operator=operator, values=values)
+    return affinity.of_wire(required, at="spec.affinity.nodeAffinity")
 
 
 def _toleration(toleration: wire.TolerationWire) -> Toleration:

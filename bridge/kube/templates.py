@@ -3,7 +3,7 @@
 from pydantic import TypeAdapter
 
 from bridge.errors import BadInput
-from bridge.kube import decode, metadata, shapes, wire
+from bridge.kube import claims, decode, metadata, shapes, wire
 from bridge.model.owner import PodTemplate
 
 _TEMPLATE = TypeAdapter(wire.TemplateWire)
@@ -32,4 +32,5 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
         annotations=metadata.annotations(meta),
         subdomain=spec.get("subdomain") or "",
         active_deadline_s=spec.get("activeDeadlineSeconds"),
+        volume_claims=claims.named(spec),
     )

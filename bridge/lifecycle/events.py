@@ -25,6 +25,8 @@ class MembersSeen:
     problem: str = ""
     seats: Mapping[PodUid, Seat] = field(default_factory=dict)
     """Where in the gang each pod belongs."""
+    waits_for: str = ""
+    """The sentence that says which claim keeps the pods that have no place yet from running."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
 from bridge.lifecycle.telling import Standing, Told
+from bridge.lifecycle.unready import UnreadyVolumes
 from bridge.model.gang import Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
@@ -60,6 +61,9 @@ class GangMachine:
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
         self._absent = AbsentMembers(patience_s=tuning.members_s)
         self._deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
+        self._unready = UnreadyVolumes(
+            tell_after_s=tuning.first_condition_s, patience_s=tuning.volumes_s
+        )
         self._told_gates: tuple[str, ...] = ()
         self._suspects: list[PodUid] = []
         self._review_at_s: float | None = None
@@ -96,7 +100,7 @@ class GangMachine:
     def _take(self, event: ev.Event, now_s: float, out: list[do.Instruction]) -> None:
         match event:
             case ev.MembersSeen():
-                self._take_members(event, out)
+                self._take_members(event, now_s, out)
             case ev.Submitted():
                 self._submitting, self._failures, self._trouble = False, 0, ""
                 self.job_id, self.spec = event.job_id, event.spec
@@ -150,13 +154,14 @@ class GangMachine:
             case _:
                 pass  # news of a job that is not ours any more
 
-    def _take_members(self, event: ev.MembersSeen, out: list[do.Instruction]) -> None:
+    def _take_members(self, event: ev.MembersSeen, now_s: float, out: list[do.Instruction]) -> None:
         self.pods = {pod.uid: pod for pod in event.pods}
         self._owner, self._seats = event.owner, event.seats
         if event.problem and event.problem != self._problem:
             for pod in event.pods[:1]:
                 out.append(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
         self._problem = event.problem
+        self._unready.see(event.waits_for, now_s)
         if event.gang is not None:
             self._take_gang(event.gang, out)
         self._told.keep(self.pods)
@@ -172,8 +177,8 @@ class GangMachine:
     def _take_gang(self, gang: Gang, out: list[do.Instruction]) -> None:
         """What a job that runs was given stays as it is; before that the newest wish counts."""
         holds = self.facts is not None and not self.facts.waits
-        if self.gang is not None and (holds or self._submitting):
-            return
+        if self.gang is not None and (holds or self._submitting or self._unready.why):
+            return  # a claim that is away says nothing of where its pods may run
         known, self.gang = self.gang, gang
         if known is None or _sizes(gang) != _sizes(known):
             self.slots = Slots.of_gang(gang)
@@ -226,6 +231,7 @@ class GangMachine:
             self._job_is_over(self.facts, now_s, out)
         self._give_up_lost_places(now_s, out)
         self._give_up_on_absent(now_s, out)
+        self._await_volumes(now_s, out)
         self._end_outgoing(now_s, out)
         expires = self._expires(now_s, out)
         if self._over(now_s):
@@ -306,7 +312,7 @@ class GangMachine:
         if any(pod.foreign_gates for pod in waiting):
             self._tell_of_gates(waiting, out)
             return
-        if self._lacks_members:
+        if self._unready.why or self._lacks_members:
             return
         if now_s < self._retry_at_s:
             self._wake_at(self._retry_at_s)
@@ -365,6 +371,20 @@ class GangMachine:
             reason, message = sentences.time_limit(self.facts)
             self._end_pods(ending, reason, message, now_s, out)
         return due == "end"
+
+    def _await_volumes(self, now_s: float, out: list[do.Instruction]) -> None:
+        """Pods whose claims are away neither queue nor, while none of them runs, hold nodes."""
+        waiting, why = self._waiting(), self._unready.to_tell(now_s)
+        look_again_s = self._unready.look_again_s(now_s)
+        if look_again_s is not None:
+            self._wake_at(look_again_s)
+        if why and waiting:
+            note = sentences.unready(why)
+            out.append(do.EmitEvent(waiting[0], "Warning", "WaitsForVolumes", note))
+        if self.job_id is None or not self._unready.too_long(now_s):
+            return
+        if not self._pinning and all(pod.job_id != self.job_id for pod in self._live()):
+            self._give_up_job(self._unready.why, out)
 
     def _describe(self, out: list[do.Instruction]) -> None:
         """A job that waits may have to be changed."""
@@ -437,7 +457,7 @@ class GangMachine:
             self._wake_at(self._retry_at_s)
             return
         newcomers = [pod for pod in self._waiting() if pod.uid not in self._pinning]
-        if not newcomers or self.gang is None:
+        if not newcomers or self.gang is None or self._unready.why:
             return
         if not self.slots.placed:
             if now_s < self._look_again_s:
@@ -504,6 +524,8 @@ class GangMachine:
             room=self._room,
             lacking=self.slots.vacant if self._lacks_members else 0,
             full=self.slots.placed,
+            unready=self._unready.why,
+            unready_s=self._unready.since_s,
         )
 
     # -- facts ---------------------------------------------------------------------------------

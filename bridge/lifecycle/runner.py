@@ -249,8 +249,8 @@ class Runner:
             problem = str(error)
         members = self.cluster.members(gang_id)
         seats = dict(members.seats) if members is not None else {}
-        will = self._owner_will(gang_id)
-        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats))
+        will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
+        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats, unready))
 
     def _advise(self, gang_id: GangId) -> None:
         """Tell the author of a kind that we don't know, once, how its pods are queued."""
@@ -506,7 +506,7 @@ class Runner:
             by_slurm_name=self.cluster.by_slurm_name,
             resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
             taken=instruction.taken,
-            shapes=instruction.gang.shapes if instruction.gang.parts else None,
+            shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),

@@ -36,6 +36,11 @@ def gated(gates: tuple[str, ...]) -> str:
     return f"Not yet in Slurm's queue: it waits for scheduling gate {', '.join(gates)}."
 
 
+def unready(why: str) -> str:
+    """A claim that is not ready holds the pods back."""
+    return f"Not in Slurm's queue: {why}."
+
+
 def incomplete(gang: Gang, vacant: int) -> Condition:
     """A gang whose pods alone tell what it asks for, and some are not there."""
     return waits(

@@ -41,7 +41,7 @@ class Specs:
         identity = JobIdentity(self._cluster_uid, gang.id, generation, gang.owner)
         components = [
             jobspec.build(
-                replace(gang, size=part.count, shape=part.shape, parts=()),
+                replace(gang, size=part.count, shape=part.shape, parts=(), volume_terms=()),
                 identity=identity,
                 rules=self._rules,
                 partitions=self._side.partitions,

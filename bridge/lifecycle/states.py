@@ -37,6 +37,9 @@ class Tuning:
     unplaceable_s: float = 30.0
     """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
     just being made, a pod that ends there) before the place counts as lost."""
+    volumes_s: float = 10.0
+    """How long a claim may be away (made anew, changed) before a job that waits or holds its nodes
+    for its pods is given up."""
     members_s: float = 600.0
     """How long a gang holds its nodes for members that do not come, and stays away after that."""
     warn_s: float = 600.0

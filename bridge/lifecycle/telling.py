@@ -34,6 +34,9 @@ class Standing:
     """Members that are to come before it is submitted."""
     full: bool
     """Every slot has its node: who has none is one too many."""
+    unready: str = ""
+    """Which claim keeps its pods from running, since `unready_s`."""
+    unready_s: float = 0.0
 
     @property
     def waits(self) -> bool:
@@ -46,6 +49,8 @@ class Standing:
             return sentences.waits("InvalidRequest", self.problem)
         if pod.foreign_gates:
             return sentences.waits("OtherGates", sentences.gated(pod.foreign_gates))
+        if self.unready:
+            return sentences.waits("VolumesNotReady", sentences.unready(self.unready))
         if self.job_id is None and self.lacking and self.gang is not None:
             return sentences.incomplete(self.gang, self.lacking)
         if self.job_id is None:
@@ -64,6 +69,8 @@ class Standing:
         """Since when it stands so, where that may be over in a moment; else long ago."""
         if self.problem or pod.foreign_gates:
             return float("-inf")
+        if self.unready:
+            return self.unready_s
         if self.job_id is None:
             return float("-inf") if self.lacking else self.trouble_s
         return self.submitted_s if self.waits else float("-inf")
@@ -72,6 +79,8 @@ class Standing:
         """Why the extender lets no pod of it through; "" where only the moment is in the way."""
         if self.problem or self.trouble:
             return self.problem or self.trouble
+        if self.unready:
+            return sentences.unready(self.unready)
         if self.facts is not None and self.facts.waits:
             return sentences.queued(self.facts).message
         if self.room is not None and self.job_id is not None:

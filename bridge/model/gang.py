@@ -1,9 +1,9 @@
 """The unit that waits and starts together: one gang, one Slurm job."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bridge.model.ids import GangId, NodeName
-from bridge.model.scheduling import PodShape
+from bridge.model.scheduling import NodeSelectorTerm, PodShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,27 @@ class Gang:
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
 
+    volume_terms: tuple[tuple[tuple[NodeSelectorTerm, ...], ...], ...] = ()
+    """(size,) what each slot's volumes ask of nodes, where that differs within a part; else empty:
+    the shapes say it."""
+
     @property
     def shapes(self) -> tuple[PodShape, ...]:
         """(size,) what each slot asks for."""
-        if not self.parts:
-            return (self.shape,) * self.size
-        return tuple(part.shape for part in self.parts for _ in range(part.count))
+        shapes = (self.shape,) * self.size
+        if self.parts:
+            shapes = tuple(part.shape for part in self.parts for _ in range(part.count))
+        if not self.volume_terms:
+            return shapes
+        return tuple(
+            replace(shape, volume_terms=terms)
+            for shape, terms in zip(shapes, self.volume_terms, strict=True)
+        )
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether slots may ask for different things."""
+        return bool(self.parts or self.volume_terms)
 
     @property
     def owner(self) -> str:

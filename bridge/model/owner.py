@@ -21,6 +21,8 @@ class PodTemplate:
     """Only keys of our domain."""
     subdomain: str = ""
     active_deadline_s: int | None = None
+    volume_claims: tuple[str, ...] = ()
+    """PersistentVolumeClaims that all of its pods mount, by name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,8 @@ class Pod:
     """spec.schedulingGroup.podGroupName: the built-in PodGroup it belongs to."""
     volume_claims: tuple[str, ...] = ()
     """PersistentVolumeClaims it mounts, generic ephemeral volumes included."""
+    ephemeral_claims: tuple[str, ...] = ()
+    """Those of them that are of its generic ephemeral volumes: made for it, and its alone."""
     resource_claims: tuple[str, ...] = ()
     """Names of its entries in spec.resourceClaims (DRA)."""
     job_id: SlurmJobId | None = field(init=False, compare=False, repr=False)

@@ -15,9 +15,13 @@ from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
+from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
 from bridge.state.members import Members, Memberships
+from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
+from bridge.state.volumes import Volumes
+from bridge.workloads import reach
 
 
 class Cluster:
@@ -43,6 +47,9 @@ class Cluster:
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
+        self.volumes = Volumes()
+        """Whoever changes them hands the claims that come back to `volumes_changed`."""
+        self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
         self._memberships = Memberships(self.pods, self._owners, scheduler_name=scheduler_name)
         self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
@@ -58,6 +65,7 @@ class Cluster:
         known = self.pods.get(pod.uid)
         if known is not None and _older(pod.resource_version, known.resource_version):
             return set()
+        pod = self._mounts.add(pod)
         self.pods[pod.uid] = pod
         self._hold_room(pod)
         return self._memberships.join(pod)
@@ -68,7 +76,9 @@ class Cluster:
 
     def remove_pod(self, uid: PodUid) -> set[GangId]:
         """The pod is gone from the API server."""
-        self.pods.pop(uid, None)
+        pod = self.pods.pop(uid, None)
+        if pod is not None:
+            self._mounts.drop(pod)
         self.table.vacate(uid)
         return self._memberships.leave(uid)
 
@@ -85,6 +95,7 @@ class Cluster:
     def forget(self, gang_id: GangId) -> None:
         """Drop what is kept of a gang that has no pods any more."""
         self._memberships.forget(gang_id)
+        self._mounts.forget(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
         node = pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
@@ -97,6 +108,28 @@ class Cluster:
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""
         return self._memberships.split_off(uid)
+
+    # -- volumes -------------------------------------------------------------------------------
+
+    def volumes_changed(self, claims: Collection[ClaimKey]) -> set[GangId]:
+        """These claims, or what they are bound to, may have changed: their pods are looked at."""
+        touched = self._mounts.gangs_of(claims)
+        for uid in self._mounts.of(claims):
+            known, waited_for = self.pods[uid], self._mounts.waits_for(uid)
+            pod = self._mounts.add(known)
+            if pod.shape != known.shape or self._mounts.waits_for(uid) != waited_for:
+                self.pods[uid] = pod
+                touched |= self._memberships.join(pod)
+        return touched
+
+    def waits_for(self, gang_id: GangId) -> str:
+        """Why pods of the gang can't be placed for their volumes; "" when they can."""
+        for pod in self.pods_of(gang_id):
+            if pod.job_id is None and not pod.ended and not pod.deleting:
+                sentence = self._mounts.waits_for(pod.uid)
+                if sentence:
+                    return sentence
+        return ""
 
     # -- pods of others: they only take room ---------------------------------------------------
 
@@ -220,7 +253,16 @@ class Cluster:
 
     def gang(self, gang_id: GangId) -> Gang | None:
         """What the gang asks for now; None while it has no pods. Raises BadInput."""
-        return self._memberships.gang(gang_id)
+        gang, members = self._memberships.gang(gang_id), self.members(gang_id)
+        if gang is None or members is None:
+            return None
+        gang = reach.of_templates(
+            gang,
+            self.holder_of(gang_id),
+            members.shapes,
+            lambda claims: self._mounts.follow(gang_id, ((gang.namespace, one) for one in claims)),
+        )
+        return reach.by_slot(gang, members.seats, self.pods_of(gang_id))
 
     def is_single(self, gang_id: GangId) -> bool:
         """Whether the gang is one pod whose uid is the gang's id."""

@@ -13,7 +13,10 @@ import yaml
 
 Object = dict[str, Any]
 
-_CLUSTER_WIDE = ("node", "namespace", "priorityclass", "customresourcedefinition")
+_CLUSTER_WIDE = (
+    "node", "namespace", "priorityclass", "customresourcedefinition", "persistentvolume",
+    "storageclass",
+)  # fmt: skip
 
 
 class Kubernetes:

@@ -33,6 +33,8 @@ class Nodes:
     per_leaf: int = 8
     seed: int = 0
     prefix: str = "gpu"
+    zones: tuple[str, ...] = ("us-west-2a",)
+    """As many nodes in each."""
 
 
 class Arena(ABC):
@@ -169,10 +171,19 @@ class Arena(ABC):
         if not self.bridge.running:
             self.bridge.start()
         wait_for("no pod is left", lambda: not self._pods_left(), seconds=40)
+        self._clear_volumes()
         wait_for("no job is left in Slurm", lambda: not self.slurm.live_jobs(), seconds=20)
         for node in self.kubernetes.get("/api/v1/nodes")["items"]:
             self.kubernetes.delete(f"/api/v1/nodes/{node['metadata']['name']}")
         wait_for("no node is left in Slurm", lambda: not self.slurm.nodes(), seconds=20)
+
+    def _clear_volumes(self) -> None:
+        claims = [f"/api/v1/namespaces/{one}/persistentvolumeclaims" for one in
+                  (NAMESPACE, PLAIN_NAMESPACE)]  # fmt: skip
+        of_all = ["/api/v1/persistentvolumes", "/apis/storage.k8s.io/v1/storageclasses"]
+        for path in (*claims, *of_all):
+            for one in self.kubernetes.get(path)["items"]:
+                self.kubernetes.delete(f"{path}/{one['metadata']['name']}")
 
     def _pods_left(self) -> list[Object]:
         return [*self.kubernetes.pods(NAMESPACE), *self.kubernetes.pods(PLAIN_NAMESPACE)]

@@ -27,7 +27,7 @@ from bridge.sim.kube.embedded import EmbeddedKubernetes
 from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
 from tests.arena import installation
-from tests.arena.api import Kubernetes, Slurm, documents, wait_for
+from tests.arena.api import Kubernetes, Object, Slurm, documents, wait_for
 from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
@@ -83,18 +83,21 @@ class EmbeddedArena(Arena):
             self.end_bridge()
 
     def add_nodes(self, nodes: Nodes) -> list[str]:
-        made = fixtures.gpu_nodes(
-            nodes.count,
-            prefix=nodes.prefix,
-            cpus=nodes.cpus,
-            memory_gib=nodes.memory_gib,
-            gpus=nodes.gpus,
-            efa=0,
-            layers=(nodes.per_leaf, 4),
-            seed=nodes.seed,
-            first=self._first_node,
-        )
-        self._first_node += nodes.count
+        made: list[Object] = []
+        for zone in nodes.zones:
+            made += fixtures.gpu_nodes(
+                nodes.count // len(nodes.zones),
+                prefix=nodes.prefix,
+                cpus=nodes.cpus,
+                memory_gib=nodes.memory_gib,
+                gpus=nodes.gpus,
+                efa=0,
+                layers=(nodes.per_leaf, 4),
+                zone=zone,
+                seed=nodes.seed,
+                first=self._first_node + len(made),
+            )
+        self._first_node += len(made)
         wanted = {self.kubernetes.create(node)["metadata"]["name"] for node in made}
         wait_for("the nodes are ready", lambda: wanted <= self._ready_nodes())
         return sorted(wanted)

@@ -96,3 +96,70 @@ def job(
         "metadata": {"name": name, "namespace": ns, "annotations": dict(annotations or {})},
         "spec": spec,
     }
+
+
+def claim(name: str, ns: str, *, storage_class: str = "", size: str = "1Gi", **spec: Any) -> Object:
+    """A PersistentVolumeClaim."""
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolumeClaim",
+        "metadata": {"name": name, "namespace": ns},
+        "spec": claim_spec(storage_class, size=size, **spec),
+    }
+
+
+def claim_spec(storage_class: str = "", *, size: str = "1Gi", **spec: Any) -> Object:
+    """What it asks for, also in a generic ephemeral volume."""
+    return {
+        "accessModes": ["ReadWriteOnce"],
+        "storageClassName": storage_class,
+        "resources": {"requests": {"storage": size}},
+        **spec,
+    }
+
+
+def volume(
+    name: str,
+    key: str,
+    value: str,
+    *,
+    storage_class: str = "",
+    labels: Mapping[str, str] | None = None,
+    **spec: Any,
+) -> Object:
+    """A PersistentVolume that nodes with this label reach."""
+    expression = {"key": key, "operator": "In", "values": [value]}
+    return {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": name, "labels": dict(labels or {})},
+        "spec": {
+            "capacity": {"storage": "10Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "storageClassName": storage_class,
+            "local": {"path": "/disk"},
+            "nodeAffinity": {
+                "required": {"nodeSelectorTerms": [{"matchExpressions": [expression]}]}
+            },
+            **spec,
+        },
+    }
+
+
+def storage_class(
+    name: str, *, provisioner: str = "kubernetes.io/no-provisioner", **fields: Any
+) -> Object:
+    """A StorageClass whose claims are bound with their pod."""
+    return {
+        "apiVersion": "storage.k8s.io/v1",
+        "kind": "StorageClass",
+        "metadata": {"name": name},
+        "provisioner": provisioner,
+        "volumeBindingMode": "WaitForFirstConsumer",
+        **fields,
+    }
+
+
+def mounted(*claims: str) -> list[Object]:
+    """spec.volumes of a pod that mounts these claims."""
+    return [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in claims]

@@ -116,6 +116,8 @@ class Observer:
             all_used[node] += _gpus(pod)
             job_id = int(pod["metadata"].get("labels", {}).get(names.JOB_ID_LABEL, -1))
             slurm_name = _slurm_name(nodes.get(node), node)
+            job_id = _component({**before, **after}, held_before, job_id, slurm_name)
+            job_id = _component({**before, **after}, held_after, job_id, slurm_name)
             if slurm_name in held_before.get(job_id, {}) or slurm_name in held_after.get(
                 job_id, {}
             ):
@@ -197,6 +199,16 @@ def _tasks(job_id: int, jobs: dict[int, Object]) -> int:
 def _shares_tasks(job: Object) -> bool:
     """Its tasks are larger than its pods, or fewer: what they hold says nothing pod by pod."""
     return "ride along" in job["comment"] or "largest pod" in job["comment"]
+
+
+def _component(
+    jobs: dict[int, Object], held: dict[int, dict[str, int]], job_id: int, node: str
+) -> int:
+    """Of a het job, the component that holds the node; any other job is its own."""
+    for one, there in held.items():
+        if node in there and int(jobs[one]["het_job_id"]["number"]) == job_id:
+            return one
+    return job_id
 
 
 def _exclusive(job: Object) -> bool:

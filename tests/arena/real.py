@@ -56,6 +56,7 @@ class RealArena(Arena):
             efa=0,
             nodes_per_leaf=nodes.per_leaf,
             seed=nodes.seed,
+            zones=nodes.zones,
             first=self._first_node,
         )
         self._first_node += nodes.count

@@ -5,7 +5,7 @@ schedules, binds, runs and deletes pods as the real one does, on a machine that 
 Python. So the parts that the bridge meets are played here, each by its own module:
 
     apiserver/    REST, watch, patches, validation, admission webhooks (called over HTTPS)
-    controllers/  Job, garbage collection, pod GC, namespaces, taints
+    controllers/  Job, garbage collection, pod GC, namespaces, taints, volumes
     kubelet       runs what is bound, ends what is deleted
     scheduler/    a kube-scheduler stand-in that speaks the extender protocol
     embedded      EmbeddedKubernetes: all of them, started and stopped together
@@ -16,8 +16,8 @@ else goes over HTTP: the bridge, its webhook, its extender, kubectl.
 The API server's answers are compared with recordings of the real one (Kubernetes 1.36,
 `python -m tests.recording.kube`). What it lacks: RBAC, server-side apply, protobuf, unknown fields
 (kept and never complained of), CEL (matchConditions of webhooks count as true), managedFields,
-quotas, volumes, DRA, preemption, pod affinity and topology spread, restarts of containers,
-controllers other than Job.
+quotas, DRA, preemption, pod affinity and topology spread, restarts of containers,
+the controllers of other workloads than Job.
 
 May import: `bridge.model`, `bridge.names`, `bridge.errors`, `bridge.clock`.
 """

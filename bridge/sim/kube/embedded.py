@@ -37,6 +37,7 @@ from bridge.sim.kube.controllers.node_lifecycle import LEASE_NAMESPACE, NodeLife
 from bridge.sim.kube.controllers.podgroups import PodGroupProtection
 from bridge.sim.kube.controllers.replicasets import ReplicaSetController
 from bridge.sim.kube.controllers.statefulsets import StatefulSetController
+from bridge.sim.kube.controllers.volumes import VolumeController
 from bridge.sim.kube.kubelet import Kubelets
 from bridge.sim.kube.scheduler.extender import Extender, ExtenderConfig
 from bridge.sim.kube.scheduler.scheduler import Scheduler
@@ -137,6 +138,7 @@ class EmbeddedKubernetes:
                 NamespaceController(self.api),
                 Eviction(self.api),
                 NodeLifecycle(self.api),
+                VolumeController(self.api),
                 self._kubelets,
             ):
                 self._start(type(part).__name__, part.run)

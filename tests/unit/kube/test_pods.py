@@ -127,6 +127,7 @@ def test_everything_that_is_kept() -> None:
         subdomain="workers",
         pod_group="pg",
         volume_claims=("data", "a-scratch"),
+        ephemeral_claims=("a-scratch",),
         resource_claims=("gpu",),
     )
 

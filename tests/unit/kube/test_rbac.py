@@ -1,4 +1,4 @@
-"""The shipped role lets the bridge read the owners that it knows."""
+"""The shipped role lets the bridge read the owners that it knows, and what volumes hang on."""
 
 from pathlib import Path
 
@@ -24,14 +24,22 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize(("group", "kind"), sorted(KINDS))
-def test_known_owners_may_be_watched(group: str, kind: str) -> None:
+STORAGE = {
+    ("", "persistentvolumes"),
+    ("", "persistentvolumeclaims"),
+    ("storage.k8s.io", "storageclasses"),
+}
+RESOURCES = STORAGE | {(group, f"{kind.lower()}s") for group, kind in KINDS}
+
+
+@pytest.mark.parametrize(("group", "resource"), sorted(RESOURCES))
+def test_what_is_read_may_be_watched(group: str, resource: str) -> None:
     """get, list and watch, and nothing that writes."""
     documents = yaml.safe_load_all(MANIFEST.read_text())
     (role,) = (one for one in documents if one["kind"] == "ClusterRole")
     verbs = [
         rule["verbs"]
         for rule in role["rules"]
-        if group in rule["apiGroups"] and f"{kind.lower()}s" in rule["resources"]
+        if group in rule["apiGroups"] and resource in rule["resources"]
     ]
     assert verbs == [["get", "list", "watch"]]

@@ -100,6 +100,10 @@ class AnyOrder(RuleBasedStateMachine):
                 self.world.poll(job_id)
         self.world.tell(ev.NodesChanged())
 
+    @rule(unready=st.sampled_from(["", "claim data is not bound yet", "claim data is gone"]))
+    def a_claim_changes(self, unready: str) -> None:
+        self.world.claim(unready)
+
     @rule()
     def the_bridge_restarts(self) -> None:
         self.world.restart()

@@ -42,6 +42,8 @@ class World:
     whole_first: bool = False
     split: list[Pod] = field(default_factory=list)
     """Pods that are gangs of their own by now."""
+    unready: str = ""
+    """Which claim keeps pods that have no place yet from running."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
 
@@ -83,7 +85,14 @@ class World:
         """Tell the machine of its pods, as the runner does."""
         pods = tuple(self.pods.values())
         seats = {pod.uid: Seat(index=pod.completion_index) for pod in pods}
-        self.tell(ev.MembersSeen(self._gang(), pods, self.owner, seats=seats))
+        placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
+        why = self.unready if placeless else ""
+        self.tell(ev.MembersSeen(self._gang(), pods, self.owner, seats=seats, waits_for=why))
+
+    def claim(self, unready: str) -> None:
+        """A claim of its pods goes ("" comes)."""
+        self.unready = unready
+        self.see()
 
     def _gang(self) -> Gang | None:
         pods = list(self.pods.values())

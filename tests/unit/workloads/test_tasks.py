@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.model.gang import Gang, Part
 from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape
+from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
 from bridge.workloads import tasks
 from bridge.workloads.tasks import Limits, Plan, Tasks
 from tests.builders import a_gang
@@ -62,6 +62,18 @@ def test_it_does_not_ride_where_no_node_has_room_for_both() -> None:
     found = plan(gang_of((1, LAUNCHER), (8, WORKER)), most_cpus=64)
     assert found.how == "het"
     assert set(found.components) == {Tasks(1, LAUNCHER), Tasks(8, WORKER)}
+
+
+def test_slots_whose_volumes_are_in_different_places_are_components() -> None:
+    """Slots of one place are tasks of one, whatever their ranks."""
+    in_a, in_b = ((NodeSelectorTerm((Requirement("zone", "In", (name,)),)),) for name in ("a", "b"))
+    gang = replace(a_gang("g", size=3, shape=WORKER), volume_terms=((in_a,), (in_b,), (in_a,)))
+    found = plan(gang)
+    assert found.how == "het"
+    assert set(found.components) == {
+        Tasks(2, replace(WORKER, volume_terms=(in_a,))),
+        Tasks(1, replace(WORKER, volume_terms=(in_b,))),
+    }
 
 
 def test_pods_of_nearly_one_size_are_all_as_large_as_the_largest() -> None:

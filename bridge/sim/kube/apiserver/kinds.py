@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bridge.sim.kube.apiserver.objects import Object
-from bridge.sim.kube.apiserver.rules import apps, jobs, others, pods
+from bridge.sim.kube.apiserver.rules import apps, jobs, others, pods, storage
 from bridge.sim.kube.apiserver.rules.base import Rules
 
 
@@ -65,6 +65,18 @@ CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = Kind("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
 SERVICES = Kind("", "v1", "services", "Service", has_status=True, short_names=("svc",))
+CLAIMS = Kind(
+    "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", has_status=True,
+    short_names=("pvc",), rules=storage.ClaimRules(),
+)  # fmt: skip
+VOLUMES = Kind(
+    "", "v1", "persistentvolumes", "PersistentVolume", namespaced=False, has_status=True,
+    short_names=("pv",), rules=storage.VolumeRules(),
+)  # fmt: skip
+STORAGE_CLASSES = Kind(
+    "storage.k8s.io", "v1", "storageclasses", "StorageClass", namespaced=False,
+    short_names=("sc",), rules=storage.StorageClassRules(),
+)  # fmt: skip
 JOBS = Kind(
     "batch", "v1", "jobs", "Job", has_status=True, has_generation=True, categories=("all",),
     rules=jobs.JobRules(),
@@ -122,9 +134,10 @@ DEFINITIONS = Kind(
 )  # fmt: skip
 
 BUILT_IN = (
-    PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, JOBS,
-    CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS, DAEMON_SETS, NEW_EVENTS, LEASES,
-    PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, DEFINITIONS,
+    PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, CLAIMS,
+    VOLUMES, STORAGE_CLASSES, JOBS, CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS,
+    DAEMON_SETS, NEW_EVENTS, LEASES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS,
+    VALIDATING_WEBHOOKS, DEFINITIONS,
 )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ COLLECTOR = User("system:serviceaccount:kube-system:generic-garbage-collector")
 NAMESPACE_CONTROLLER = User("system:serviceaccount:kube-system:namespace-controller")
 NODE_CONTROLLER = User("system:serviceaccount:kube-system:node-controller")
 POD_COLLECTOR = User("system:serviceaccount:kube-system:pod-garbage-collector")
+VOLUME_CONTROLLER = User("system:serviceaccount:kube-system:persistent-volume-binder")
 SCHEDULER = User("system:kube-scheduler")
 KUBELET = User("system:node:embedded", ("system:nodes", "system:authenticated"))
 

@@ -1,7 +1,7 @@
 """One pod at a time: filter, extenders, score; then bind, several at once.
 
-As kube-scheduler with DefaultPreemption off and percentageOfNodesToScore 100. Volumes, DRA, pod
-affinity and topology spread are not looked at.
+As kube-scheduler with DefaultPreemption off and percentageOfNodesToScore 100. DRA, pod affinity
+and topology spread are not looked at.
 """
 
 import asyncio
@@ -17,12 +17,13 @@ from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, condition, key_of, with_condition
 from bridge.sim.kube.apiserver.request import SCHEDULER
-from bridge.sim.kube.apiserver.store import Change
+from bridge.sim.kube.apiserver.store import Change, Subscription
 from bridge.sim.kube.controllers.events import Recorder
 from bridge.sim.kube.demand import Demand
 from bridge.sim.kube.scheduler.cluster import Cluster
 from bridge.sim.kube.scheduler.extender import Extender, ExtenderFailure
 from bridge.sim.kube.scheduler.queue import SchedulingQueue, Waiting
+from bridge.sim.kube.scheduler.volumes import VolumeFailure, Volumes
 
 _BINDERS: Final = 16
 _EXTENDER_POINTS: Final = 10
@@ -57,6 +58,11 @@ class Scheduler:
         self._cluster = Cluster()
         self._pods = api.store.subscribe(kinds.PODS.table, since=0)
         self._nodes = api.store.subscribe(kinds.NODES.table, since=0)
+        self._volumes = Volumes(api)
+        self._storage = [
+            api.store.subscribe(kind.table, since=0)
+            for kind in (kinds.CLAIMS, kinds.VOLUMES, kinds.STORAGE_CLASSES)
+        ]
         self._binders = asyncio.Semaphore(_BINDERS)
         self._events = Recorder(api, name, newer=True)
         self._rng = random.Random(0)
@@ -68,6 +74,8 @@ class Scheduler:
                 self._tasks = tasks
                 tasks.create_task(self._follow_nodes())
                 tasks.create_task(self._follow_pods())
+                for changes in self._storage:
+                    tasks.create_task(self._follow_storage(changes))
                 tasks.create_task(self._schedule())
         finally:
             self._queue.close()
@@ -86,6 +94,11 @@ class Scheduler:
                     self._queue.move()
                 else:
                     self._queue.stir()
+
+    async def _follow_storage(self, changes: Subscription) -> None:
+        while True:
+            await changes.take()
+            self._queue.move()
 
     async def _follow_pods(self) -> None:
         while True:
@@ -157,6 +170,10 @@ class Scheduler:
     async def _candidates(self, pod: Object, wants: Demand) -> _Candidates:
         """Where the pod may go. A nominated node is tried alone first."""
         feasible, refused = self._cluster.fitting(wants)
+        if pod["spec"].get("volumes"):
+            unreachable = self._volumes.refusals(pod, feasible)
+            refused = {**refused, **unreachable}
+            feasible = {name: feasible[name] for name in feasible.keys() - unreachable.keys()}
         nominated = pod["status"].get("nominatedNodeName")
         if nominated in feasible:
             found = await self._ask_extenders(pod, {nominated: feasible[nominated]}, {})
@@ -189,6 +206,7 @@ class Scheduler:
     async def _bind(self, waiting: Waiting, pod: Object, node: str) -> None:
         namespace, name = key_of(pod)
         try:
+            await self._volumes.bind(pod, node)
             binder = next((one for one in self._extenders if one.config.bind_verb), None)
             if binder is not None:
                 await binder.bind(pod, node)
@@ -197,7 +215,7 @@ class Scheduler:
                 metadata = {"name": name, "namespace": namespace, "uid": waiting.uid}
                 wish = {"metadata": metadata, "target": {"kind": "Node", "name": node}}
                 await binding.bind(self._api, target, wish)
-        except (ExtenderFailure, ApiFailure) as problem:
+        except (ExtenderFailure, VolumeFailure, ApiFailure) as problem:
             if not self._is_bound(waiting):
                 self._cluster.remove(waiting.uid)
                 self._queue.move()

@@ -1,0 +1,93 @@
+"""What the volumes of a gang's pods ask of nodes, beyond what the shapes of its parts say.
+
+A template gives its pods one shape, but each may mount a claim of its own (a StatefulSet's disks,
+zone by zone). Once such claims are bound, every slot has its own nodes; that is said slot by slot,
+by the index of the pod. And a part whose pods are not there yet mounts what its template names.
+"""
+
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate
+
+from bridge.errors import BadInput
+from bridge.model.gang import Gang, Seat
+from bridge.model.ids import GangId, PodUid
+from bridge.model.owner import JobSet, LeaderWorkerSet, Owner, PodTemplate, RoleSet
+from bridge.model.pod import Pod
+from bridge.model.scheduling import NodeSelectorTerm
+from bridge.workloads import membership
+
+_Terms = tuple[tuple[NodeSelectorTerm, ...], ...]
+
+
+def of_templates(
+    gang: Gang,
+    holder: Owner | None,
+    seen: Container[int],
+    reach: Callable[[tuple[str, ...]], _Terms],
+) -> Gang:
+    """The gang, with what the claims of templates ask of nodes in parts of which no pod was seen.
+
+    `reach` says it of claims of the gang's namespace.
+    """
+    if not gang.parts:
+        return gang
+    parts = tuple(
+        part
+        if at in seen or not template.volume_claims
+        else replace(part, shape=replace(part.shape, volume_terms=reach(template.volume_claims)))
+        for at, (part, template) in enumerate(
+            zip(gang.parts, _templates(holder, gang.id), strict=True)
+        )
+    )
+    return replace(gang, parts=parts)
+
+
+def _templates(holder: Owner | None, gang_id: GangId) -> tuple[PodTemplate, ...]:
+    """Of each part of a gang that has several, in their order (`gangs`)."""
+    match holder:
+        case JobSet():
+            return tuple(one.job.template for one in membership.held_jobs(holder, gang_id))
+        case LeaderWorkerSet():
+            return (holder.leader or holder.worker, holder.worker)
+        case RoleSet():
+            return tuple(role.template for role in holder.roles)
+        case _:
+            raise AssertionError(f"a gang of several parts that {holder} holds")
+
+
+def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Gang:
+    """The gang, with what the volumes of each slot's pod ask of nodes where that differs.
+
+    Slots without a pod ask for what their part's shape says; pods that have their place are past
+    it. Raises BadInput where pods differ that have no index.
+    """
+    if not any(pod.volume_claims for pod in pods):
+        return gang
+    placeless = [pod for pod in pods if pod.job_id is None and not pod.ended and not pod.deleting]
+    if not _differ(placeless, seats):
+        return gang
+    counts = [part.count for part in gang.parts] or [gang.size]
+    first = (0, *accumulate(counts))
+    terms: list[_Terms] = [shape.volume_terms for shape in gang.shapes]
+    for pod in placeless:
+        seat = seats.get(pod.uid, Seat())
+        if seat.index is None:
+            raise BadInput(
+                f"pods of {gang.owner} mount volumes that are reached from different nodes, and "
+                "nothing numbers these pods, so that it can't be told which of them goes where; "
+                "make them of a StatefulSet or an Indexed Job, or let them queue one by one with "
+                'annotation slurmjob.slinky.slurm.net/gang: "false"'
+            )
+        if seat.index < counts[seat.part]:
+            terms[first[seat.part] + seat.index] = pod.shape.volume_terms
+    return replace(gang, volume_terms=tuple(terms))
+
+
+def _differ(pods: Sequence[Pod], seats: Mapping[PodUid, Seat]) -> bool:
+    of_part: dict[int, _Terms] = {}
+    return any(
+        of_part.setdefault(seats.get(pod.uid, Seat()).part, pod.shape.volume_terms)
+        != pod.shape.volume_terms
+        for pod in pods
+    )

@@ -84,7 +84,8 @@ def test_a_change_of_the_namespace_reaches_jobs_that_wait(arena: Arena, begin: B
     begin(Nodes(count=1))
     arena.create(manifests.pod("holder", NAMESPACE, gpus=8))
     arena.wait_bound("holder")
-    arena.create(manifests.pod("next", NAMESPACE, gpus=8))
+    # With a memory of its own: that of a partition's default can't be given back in place.
+    arena.create(manifests.pod("next", NAMESPACE, gpus=8, memory="1Gi"))
     job = waiting_job(arena)
     assert job["partition"] == "slurm-bridge"
     say(arena, partitions="defmem")

@@ -499,6 +499,7 @@ class Runner:
 
     def _place(self, machine: GangMachine, instruction: do.PlaceGang) -> None:
         began_s = self._clock.monotonic()
+        partition = machine.facts.partition if machine.facts is not None else ""
         result = assign(
             self.cluster.table.snapshot(),
             instruction.allocation,
@@ -507,6 +508,7 @@ class Runner:
             resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
             taken=instruction.taken,
             shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
+            topology=self._side.partitions.topologies.get(partition, ""),
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),

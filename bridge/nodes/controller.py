@@ -154,6 +154,7 @@ class NodeController:
             ),
             known=frozenset(part.name for part in partitions),
             max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
+            topologies={part.name: part.topology for part in partitions if part.topology},
         )
         kinds = NodeFacts(_kinds(nodes), gres_names)
         before = (self._side.features, self._side.partitions, self._side.nodes, self._registered)

@@ -29,6 +29,8 @@ class Partition:
     over_subscribe: str | None = None
     """NO, YES:n, FORCE:n, EXCLUSIVE; None where the version doesn't tell."""
     exclusive: str | None = None
+    topology: str = ""
+    """The named topology that its jobs are placed by; "" for the cluster's."""
     nodes: str = ""
     """Host list of its nodes now."""
     node_sets: str = ""

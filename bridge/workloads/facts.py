@@ -15,6 +15,8 @@ class PartitionFacts:
     """Every partition; empty while Slurm has not told yet."""
     max_time_min: Mapping[str, int] = field(default_factory=dict)
     """MaxTime in minutes, of those that have one."""
+    topologies: Mapping[str, str] = field(default_factory=dict)
+    """The named topology of those that have one of their own."""
 
 
 @dataclass(frozen=True, slots=True)

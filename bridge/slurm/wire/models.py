@@ -157,5 +157,6 @@ class Partition(Model):
     priority: Priority = Priority()
     partition: PartitionSelf = PartitionSelf()
     grace_time: int = 0
+    topology: str = ""
     flags: Words | None = None
     preempt_mode: Words | None = None

@@ -191,6 +191,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
     def _partition(self, found: models.Partition, raw: Mapping[str, Any]) -> Partition:
         """This version tells neither flags, preemption mode nor over-subscription."""
         return Partition(
+            topology=found.topology,
             name=found.name,
             state=found.partition.state[0] if found.partition.state else "UNKNOWN",
             tier=found.priority.tier,

@@ -161,6 +161,15 @@ def test_partitions_are_read(version: str) -> None:
         assert (high.default, high.preempt_modes, high.over_subscribe) == (None, None, None)
 
 
+def test_a_partition_may_have_a_topology_of_its_own(version: str) -> None:
+    """Its jobs' ranks follow that one."""
+    answer = copy.deepcopy(_NODES[f"partitions {version}"].answer)
+    first, *others = answer["partitions"]
+    first["topology"] = "blocks"
+    read = list(_WIRES[version].partitions(answer))
+    assert [part.topology for part in read] == ["blocks", *("" for _ in others)]
+
+
 def test_a_description_sends_only_what_is_said(version: str) -> None:
     """Empty values mean Slurm's default; numbers that may be unset carry their flag."""
     job = JobDescription(

@@ -1,0 +1,291 @@
+"""One process with all parts: built, started, stopped."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Iterable, Mapping
+from functools import partial
+
+import structlog
+import uvloop
+
+from bridge import config, names, slurm, telemetry
+from bridge.admission.associations import Associations
+from bridge.admission.namespaces import NamespaceKeeper
+from bridge.admission.people import People
+from bridge.admission.review import Reviewer
+from bridge.admission.scope import Scope
+from bridge.app import rules
+from bridge.app.feeds import Feeds
+from bridge.app.ground import Ground, reach
+from bridge.clock import Clock, SystemClock
+from bridge.extender.scoring import NodeScores
+from bridge.extender.service import Extender
+from bridge.kube import pods as kube_pods
+from bridge.kube.client import KubeClient
+from bridge.kube.events import EventRecorder
+from bridge.lifecycle.recovery import Recovery
+from bridge.lifecycle.runner import Runner
+from bridge.model.ids import NodeName, PodUid
+from bridge.nodes.controller import NodeController
+from bridge.server import addresses
+from bridge.server.https import HttpsServer, Route
+from bridge.server.metrics import ServerMetrics
+from bridge.server.probes import ProbesServer
+from bridge.server.tls import CertificateFiles, Tls
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+
+log = structlog.get_logger(__name__)
+
+_DRAIN_S = 8.0
+_STOP_S = 5.0
+"""What is in flight, then everything else, has this long to end: 20 s in all at the most."""
+
+
+def run(settings: config.Settings) -> int:
+    """`slurm-bridge run`: all of ours in one process, until SIGTERM or SIGINT. The exit code."""
+    telemetry.configure(level=settings.log_level, log_format=settings.log_format)
+    return uvloop.run(_main(settings))
+
+
+async def _main(settings: config.Settings) -> int:
+    clock = SystemClock()
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    app = await App.build(settings, clock=clock)
+    try:
+        await app.run(stop)
+    finally:
+        await app.close()
+    return 0
+
+
+class KubeBinder:
+    """The extender's requests to the API server."""
+
+    def __init__(self, client: KubeClient) -> None:
+        self._client = client
+
+    async def bind(self, *, namespace: str, name: str, uid: PodUid, node: NodeName) -> None:
+        """POST the Binding."""
+        await kube_pods.bind(self._client, namespace=namespace, name=name, uid=uid, node=node)
+
+    async def node_of(self, *, namespace: str, name: str, uid: PodUid) -> NodeName | None:
+        """Where the pod is bound, if it is this very pod."""
+        raw = await self._client.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        pod = kube_pods.parse(raw)
+        return (pod.node_name or None) if pod.uid == uid else None
+
+
+class App:
+    """All parts of one process."""
+
+    def __init__(self, settings: config.Settings, ground: Ground, *, clock: Clock) -> None:
+        self.settings = settings
+        self._ground = ground
+        self._clock = clock
+        self._stopping = False
+        self.metrics = telemetry.Metrics()
+        self.cluster = Cluster(
+            scheduler_name=settings.scheduler_name,
+            class_ignore_keys=settings.nodes.class_ignore_keys,
+            block_sizes=settings.placement.block_sizes,
+            want=lambda api_version, kind: self._feeds.want(api_version, kind),
+        )
+        self._side = SlurmSide()
+        self._recorder = EventRecorder(ground.kube, clock=clock, instance=socket.gethostname())
+        self.watcher = self._build_watcher()
+        outage = {
+            side: telemetry.OutageLog(side, logger=log, clock=clock, metrics=self.metrics)
+            for side in ("slurm", "kubernetes")
+        }
+        self.runner = self._build_runner(outage)
+        self.recovery = Recovery(self.runner, clock=clock)
+        self.nodes = self._build_nodes(outage["slurm"])
+        self.associations = Associations(
+            ground.client,
+            namespaces=self.cluster.namespaces,
+            interval_s=settings.identity.associations_interval_s,
+            clock=clock,
+        )
+        self._feeds = Feeds(
+            settings,
+            kube=ground.kube,
+            cluster=self.cluster,
+            runner=self.runner,
+            nodes=self.nodes,
+            namespaces=NamespaceKeeper(
+                self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
+            ),
+            outage=outage["kubernetes"],
+            clock=clock,
+        )
+        self._show_ages()
+        self.https = self._build_https(ground.files)
+        self.probes = self._build_probes()
+
+    @classmethod
+    async def build(cls, settings: config.Settings, *, clock: Clock) -> "App":
+        """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
+        return cls(settings, await reach(settings, clock=clock), clock=clock)
+
+    # -- the parts -----------------------------------------------------------------------------
+
+    def _build_watcher(self) -> slurm.JobWatcher:
+        said = self.settings.slurm
+        return slurm.JobWatcher(
+            self._ground.client,
+            clock=self._clock,
+            poll_quick_s=said.poll_quick_s,
+            poll_interval_s=said.poll_interval_s,
+            detail_gets_per_s=said.detail_gets_per_s,
+        )
+
+    def _build_runner(self, outage: Mapping[str, telemetry.OutageLog]) -> Runner:
+        return Runner(
+            cluster=self.cluster,
+            slurm_side=self._side,
+            client=self._ground.client,
+            watcher=self.watcher,
+            kube=self._ground.kube,
+            recorder=self._recorder,
+            cluster_uid=self._ground.cluster_uid,
+            scheduler_name=self.settings.scheduler_name,
+            rules=rules.translation(self.settings),
+            limits=rules.shared_tasks(self.settings),
+            tuning=rules.tuning(self.settings),
+            outage=outage["slurm"],
+            kube_outage=outage["kubernetes"],
+            metrics=self.metrics,
+            clock=self._clock,
+        )
+
+    def _build_nodes(self, outage: telemetry.OutageLog) -> NodeController:
+        return NodeController(
+            cluster=self.cluster,
+            slurm_side=self._side,
+            client=self._ground.client,
+            kube=self._ground.kube,
+            recorder=self._recorder,
+            rules=rules.registration(self.settings, self._ground.cluster_uid),
+            scheduler_name=self.settings.scheduler_name,
+            interval_s=self.settings.nodes.interval_s,
+            outage=outage,
+            metrics=self.metrics,
+            changed=self.runner.classes_changed,
+            classes_in_use=self.runner.classes_in_use,
+            clock=self._clock,
+        )
+
+    def _build_probes(self) -> ProbesServer:
+        return ProbesServer(
+            address=addresses.parse(self.settings.server.metrics_listen),
+            checks={
+                "stopping": lambda: "stopping" if self._stopping else "",
+                "kubernetes": self._feeds.missing,
+                "slurm": lambda: "" if self.watcher.healthy else "Slurm does not answer",
+                "recovery": lambda: (
+                    "" if self.runner.recovered else "gangs and jobs are being matched"
+                ),
+            },
+            registry=self.metrics.registry,
+        )
+
+    def _build_https(self, files: CertificateFiles) -> HttpsServer:
+        reviewer = Reviewer(
+            pods=Scope.from_settings(self.settings),
+            namespaces=self.cluster.namespaces,
+            people=People(
+                rules=rules.identities(self.settings),
+                partition=self.settings.partition,
+                associations=self.associations,
+            ),
+            bridge_users=frozenset(filter(None, [self._ground.user])),
+        )
+        extender = Extender(
+            verdicts=self.runner,
+            binder=KubeBinder(self._ground.kube),
+            clock=self._clock,
+            scores=NodeScores(self.cluster, self._side, rules.score_weights(self.settings)),
+            metrics=self.metrics,
+        )
+        guarded = files.client_ca is not None
+        return HttpsServer(
+            address=addresses.parse(self.settings.server.listen),
+            routes=[
+                Route(names.MUTATE_PATH, reviewer.mutate),
+                Route(names.VALIDATE_PATH, reviewer.validate),
+                Route(names.FILTER_PATH, extender.filter, client_certificate=guarded),
+                Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=guarded),
+                Route(names.BIND_PATH, extender.bind, client_certificate=guarded),
+            ],
+            tls=Tls(files),
+            metrics=ServerMetrics(self.metrics),
+            clock=self._clock,
+        )
+
+    def _show_ages(self) -> None:
+        metrics, watcher = self.metrics, self.watcher
+        metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
+        metrics.age(metrics.details_age, of=lambda: watcher.details_age_s)
+        for one in self._feeds.reflectors:
+            metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
+
+    def _identities_changed(self, namespaces: frozenset[str]) -> None:
+        """Jobs that wait are told, those that were refused for it are tried again."""
+        self.associations.poke()
+        if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
+            self.runner.classes_changed()
+
+    # -- life ------------------------------------------------------------------------------------
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serve and drive until `stop` is set."""
+        async with self.probes, self.https:
+            log.info("bridge.started", https_port=self.https.port, probes_port=self.probes.port)
+            work = asyncio.create_task(self._work(), name="work")
+            stopped = asyncio.create_task(stop.wait(), name="stop")
+            try:
+                await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                self._stopping = True
+                log.info("bridge.stopping")
+                if work.done():
+                    await work  # raises what ended it
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_DRAIN_S):
+                        await self.runner.drain()
+            finally:
+                await _cancelled([work, stopped])
+        log.info("bridge.stopped")
+
+    async def _work(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._feeds.run(), name="feeds")
+            group.create_task(self._recorder.run(), name="events")
+            group.create_task(self.https.watch_certificate(), name="certificate")
+            group.create_task(self.watcher.run(), name="watcher")
+            group.create_task(self.runner.run(), name="runner")
+            await self._feeds.wait_for_sync()
+            gc.collect()
+            gc.freeze()  # what was listed lives long: no collection needs to walk it again
+            group.create_task(self.nodes.run(), name="nodes")
+            group.create_task(self.associations.run(), name="associations")
+            await self.watcher.wait_for_sync()
+            group.create_task(self.recovery.run(), name="recovery")
+
+    async def close(self) -> None:
+        """Let go of the connections."""
+        await self._ground.client.close()
+        await self._ground.kube.close()
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[object]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks, timeout=_STOP_S)

@@ -1,0 +1,74 @@
+"""The settings, cut to what each part needs."""
+
+from bridge import config
+from bridge.lifecycle.states import Tuning
+from bridge.model import quantity
+from bridge.model.devices import ResourceMap
+from bridge.nodes import definition
+from bridge.placement.score import ScoreWeights
+from bridge.workloads import identity, jobspec, tasks
+
+
+def translation(settings: config.Settings) -> jobspec.Rules:
+    """How pods become a Slurm job."""
+    return jobspec.Rules(
+        partition=settings.partition,
+        default_memory_mib=-(-quantity.whole(settings.defaults.memory) // (1 << 20)),
+        exclusive=settings.defaults.exclusive,
+        mcs_label=settings.mcs_label,
+        resource_map=ResourceMap(settings.resource_map),
+        gpu_type_label=settings.nodes.gpu_type_label,
+        priority_classes={
+            name: jobspec.Precedence(one.partition, one.qos, one.nice or None)
+            for name, one in settings.priority_classes.items()
+        },
+        identity=identities(settings),
+    )
+
+
+def shared_tasks(settings: config.Settings) -> tasks.Limits:
+    """How much may be held in vain where pods of several shapes are one job."""
+    return tasks.Limits(
+        riding=settings.gangs.ride_along_waste, maximum=settings.gangs.maximum_waste
+    )
+
+
+def tuning(settings: config.Settings) -> Tuning:
+    """The times that gangs wait."""
+    return Tuning(
+        condition_interval_s=settings.condition_interval_s,
+        members_s=settings.gangs.members_timeout_s,
+    )
+
+
+def registration(settings: config.Settings, cluster_uid: str) -> definition.Rules:
+    """How Kubernetes nodes become Slurm nodes."""
+    return definition.Rules(
+        cluster=cluster_uid,
+        address=settings.nodes.address,
+        topology=settings.nodes.topology,
+        cpu_headroom_milli=settings.nodes.cpu_headroom_milli,
+        memory_headroom_mib=settings.nodes.memory_headroom_mib,
+        gpu_type_label=settings.nodes.gpu_type_label,
+        resource_map=ResourceMap(settings.resource_map),
+    )
+
+
+def score_weights(settings: config.Settings) -> ScoreWeights:
+    """What counts for a node's score."""
+    placement = settings.placement
+    return ScoreWeights(
+        packing=placement.score_packing,
+        waste=placement.score_waste,
+        distance=placement.score_distance,
+        scheduled=placement.score_scheduled,
+        node_weight=placement.score_node_weight,
+        tier=placement.score_tier,
+    )
+
+
+def identities(settings: config.Settings) -> identity.Rules:
+    """Who pods may be in Slurm."""
+    return identity.Rules(
+        required=settings.identity.required, pods_choose_user=settings.identity.pods_choose_user
+    )

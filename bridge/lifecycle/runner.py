@@ -15,7 +15,7 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
-from bridge.errors import BadInput, BridgeError
+from bridge.errors import BadInput
 from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
 from bridge.lifecycle import describe
@@ -23,6 +23,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.het import HetJobs
+from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool
@@ -45,8 +46,6 @@ log = structlog.get_logger(__name__)
 
 _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
-_CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
-_CANCEL_AGAIN_S = 2.0
 _GATHER_S = 0.003
 """Changes of one gang come in crowds; a look at it costs as much as it has members."""
 
@@ -92,8 +91,6 @@ class Runner:
         self._gang_of_job: dict[SlurmJobId, GangId] = {}
         self._timers: dict[GangId, asyncio.TimerHandle] = {}
         self._for_kube = Pool(workers=24)
-        self._for_slurm = Pool(workers=8)
-        self._cancelling: set[SlurmJobId] = set()
         self._pods = PodWriter(
             cluster=cluster,
             kube=kube,
@@ -115,6 +112,17 @@ class Runner:
             rules=rules,
             limits=limits,
             resolve=self._standing,
+        )
+        self._jobs = JobWriter(
+            client=client,
+            watcher=watcher,
+            build=self._spec,
+            has_room=lambda gang: self._whereabouts.has_room(gang.shape, gang.size),
+            follow=self._follow,
+            handle=self._handle,
+            outage=outage,
+            metrics=metrics,
+            clock=clock,
         )
         self._het = HetJobs()
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
@@ -186,7 +194,7 @@ class Runner:
     def _let_go(self, job_id: SlurmJobId) -> None:
         """The job is over: nothing more is to be heard of it."""
         self._gang_of_job.pop(job_id, None)
-        self._cancelling.discard(job_id)
+        self._jobs.forget(job_id)
         for component in self._het.forget(job_id):
             self.watcher.untrack(component)
 
@@ -208,11 +216,11 @@ class Runner:
     def has_job(self, job_id: SlurmJobId) -> bool:
         """Whether some gang follows this job already, or it is being cancelled."""
         job_id = self._het.first_of(job_id)
-        return job_id in self._gang_of_job or job_id in self._cancelling
+        return job_id in self._gang_of_job or self._jobs.is_cancelling(job_id)
 
     def cancel_leak(self, job_id: SlurmJobId) -> None:
         """A job of this cluster that no gang needs."""
-        self._cancel(do.CancelJob(job_id, "no gang needs it"))
+        self._jobs.cancel(do.CancelJob(job_id, "no gang needs it"))
 
     def recovery_done(self) -> None:
         """From now on machines decide."""
@@ -277,12 +285,12 @@ class Runner:
         """Drive the gangs until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._for_kube.run())
-            group.create_task(self._for_slurm.run())
+            group.create_task(self._jobs.run())
             group.create_task(self._drive())
 
     async def drain(self) -> None:
         """Start no more requests; return when those in flight are answered."""
-        await asyncio.gather(self._for_kube.drain(), self._for_slurm.drain())
+        await asyncio.gather(self._for_kube.drain(), self._jobs.drain())
 
     async def _drive(self) -> None:
         while True:
@@ -319,13 +327,13 @@ class Runner:
     def _perform(self, machine: GangMachine, instruction: do.Instruction) -> None:
         match instruction:
             case do.SubmitJob():
-                self._for_slurm.add(lambda: self._submit(machine.id, instruction), urgency=_SUBMIT)
+                self._jobs.submit(machine.id, instruction)
             case do.DescribeJob():
                 self._describe(machine, instruction)
             case do.UpdateJob():
-                self._for_slurm.add(lambda: self._update(machine.id, instruction), urgency=_UPDATE)
+                self._jobs.update(machine.id, instruction)
             case do.CancelJob():
-                self._cancel(instruction)
+                self._jobs.cancel(instruction)
             case do.AvoidNode():
                 self._avoid(machine, instruction)
             case do.PlaceGang():
@@ -380,38 +388,12 @@ class Runner:
 
     # -- Slurm ---------------------------------------------------------------------------------
 
-    async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
-        event: ev.Event
-        began_s = self._clock.monotonic()
-        try:
-            spec = self._spec(instruction.gang, instruction.generation)
-            job_id = await self._send(spec, instruction.gang)
-        except BadInput as error:
-            event = ev.SubmitFailed(str(error), lasting=True)
-        except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(f"Slurm refused the job: {error}", lasting=True)
-        except BridgeError as error:
-            self._outage.failed(error)
-            event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
-        else:
-            self._gang_of_job[job_id] = gang_id
-            self.watcher.track(job_id)
-            self.watcher.poke()
-            event = ev.Submitted(job_id, spec)
-            if gang_id not in self.machines:
-                self.cancel_leak(job_id)
-        outcome = "submitted" if isinstance(event, ev.Submitted) else "failed"
-        self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
-        self._handle(gang_id, event)
-
-    async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
-        if spec.also:
-            components = [describe.description(spec), *map(describe.component, spec.also)]
-            return (await self.client.submit_het(components)).id
-        return await self.client.submit(
-            describe.description(spec),
-            at_once=self._whereabouts.has_room(gang.shape, gang.size),
-        )
+    def _follow(self, gang_id: GangId, job_id: SlurmJobId) -> None:
+        """The gang's new job; or nobody's, if the gang has gone meanwhile."""
+        self._gang_of_job[job_id] = gang_id
+        self.watcher.track(job_id)
+        if gang_id not in self.machines:
+            self.cancel_leak(job_id)
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
         avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
@@ -460,40 +442,6 @@ class Runner:
             if pod.owner is not None:
                 return pod.owner.uid
         return gang_id
-
-    async def _update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
-        old, new = instruction.old, instruction.new
-        olds = (old, *old.also) if old is not None else (None,) * (1 + len(new.also))
-        try:
-            for offset, (before, after) in enumerate(zip(olds, (new, *new.also), strict=True)):
-                component = SlurmJobId(instruction.job_id + offset)
-                await self.client.update_job(component, describe.changes(before, after))
-        except BridgeError as error:
-            log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
-            self._handle(gang_id, ev.UpdateFailed(instruction.job_id))
-
-    def _cancel(self, instruction: do.CancelJob) -> None:
-        if instruction.job_id in self._cancelling:
-            return
-        self._cancelling.add(instruction.job_id)
-        self._for_slurm.add(lambda: self._cancel_surely(instruction), urgency=_CANCEL)
-
-    async def _cancel_surely(self, instruction: do.CancelJob) -> None:
-        """Until Slurm has answered: a job that nobody needs must not stay."""
-        try:
-            await self.client.cancel_job(instruction.job_id)
-        except BridgeError as error:
-            self._outage.failed(error)
-            loop = asyncio.get_running_loop()
-            loop.call_later(
-                _CANCEL_AGAIN_S,
-                lambda: self._for_slurm.add(
-                    lambda: self._cancel_surely(instruction), urgency=_CANCEL
-                ),
-            )
-            return
-        log.info("job.cancelled", slurm_job=instruction.job_id, why=instruction.why)
-        self.watcher.poke()
 
     # -- placement -----------------------------------------------------------------------------
 

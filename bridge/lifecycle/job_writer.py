@@ -1,0 +1,138 @@
+"""Performs what concerns the jobs in Slurm: submits, changes, cancels."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.errors import BadInput, BridgeError
+from bridge.lifecycle import describe
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.pool import Pool
+from bridge.model.gang import Gang
+from bridge.model.ids import GangId, SlurmJobId
+from bridge.model.job import JobSpec
+from bridge.telemetry import Metrics, OutageLog
+
+log = structlog.get_logger(__name__)
+
+_CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
+_CANCEL_AGAIN_S = 2.0
+
+
+class JobWriter:
+    """Performs instructions about jobs, a few at a time.
+
+    `build` makes the job of a gang (generation), `has_room` tells whether it could start at once,
+    `follow` is told of each new job before anything else is, `handle` takes what came of it.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: slurm.SlurmClient,
+        watcher: slurm.JobWatcher,
+        build: Callable[[Gang, int], JobSpec],
+        has_room: Callable[[Gang], bool],
+        follow: Callable[[GangId, SlurmJobId], None],
+        handle: Callable[[GangId, ev.Event], None],
+        outage: OutageLog,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._watcher = watcher
+        self._build = build
+        self._has_room = has_room
+        self._follow = follow
+        self._handle = handle
+        self._outage = outage
+        self._metrics = metrics
+        self._clock = clock
+        self._pool = Pool(workers=8)
+        self._cancelling: set[SlurmJobId] = set()
+
+    async def run(self) -> None:
+        """Perform until cancelled."""
+        await self._pool.run()
+
+    async def drain(self) -> None:
+        """Start no more requests; return when those in flight are answered."""
+        await self._pool.drain()
+
+    def submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
+        """Answers with Submitted or SubmitFailed."""
+        self._pool.add(lambda: self._submit(gang_id, instruction), urgency=_SUBMIT)
+
+    def update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
+        """Answers with UpdateFailed, or not at all."""
+        self._pool.add(lambda: self._update(gang_id, instruction), urgency=_UPDATE)
+
+    def cancel(self, instruction: do.CancelJob) -> None:
+        """Once, until Slurm has answered: a job that nobody needs must not stay."""
+        if instruction.job_id in self._cancelling:
+            return
+        self._cancelling.add(instruction.job_id)
+        self._pool.add(lambda: self._cancel(instruction), urgency=_CANCEL)
+
+    def is_cancelling(self, job_id: SlurmJobId) -> bool:
+        """Whether its end has been asked for and not been seen."""
+        return job_id in self._cancelling
+
+    def forget(self, job_id: SlurmJobId) -> None:
+        """The job is over."""
+        self._cancelling.discard(job_id)
+
+    async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
+        event: ev.Event
+        began_s = self._clock.monotonic()
+        try:
+            spec = self._build(instruction.gang, instruction.generation)
+            job_id = await self._send(spec, instruction.gang)
+        except BadInput as error:
+            event = ev.SubmitFailed(str(error), lasting=True)
+        except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
+            event = ev.SubmitFailed(f"Slurm refused the job: {error}", lasting=True)
+        except BridgeError as error:
+            self._outage.failed(error)
+            event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
+        else:
+            self._follow(gang_id, job_id)
+            self._watcher.poke()
+            event = ev.Submitted(job_id, spec)
+        outcome = "submitted" if isinstance(event, ev.Submitted) else "failed"
+        self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
+        self._handle(gang_id, event)
+
+    async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
+        if spec.also:
+            components = [describe.description(spec), *map(describe.component, spec.also)]
+            return (await self._client.submit_het(components)).id
+        return await self._client.submit(describe.description(spec), at_once=self._has_room(gang))
+
+    async def _update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
+        old, new = instruction.old, instruction.new
+        olds = (old, *old.also) if old is not None else (None,) * (1 + len(new.also))
+        try:
+            for offset, (before, after) in enumerate(zip(olds, (new, *new.also), strict=True)):
+                component = SlurmJobId(instruction.job_id + offset)
+                await self._client.update_job(component, describe.changes(before, after))
+        except BridgeError as error:
+            log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
+            self._handle(gang_id, ev.UpdateFailed(instruction.job_id))
+
+    async def _cancel(self, instruction: do.CancelJob) -> None:
+        try:
+            await self._client.cancel_job(instruction.job_id)
+        except BridgeError as error:
+            self._outage.failed(error)
+            asyncio.get_running_loop().call_later(
+                _CANCEL_AGAIN_S,
+                lambda: self._pool.add(lambda: self._cancel(instruction), urgency=_CANCEL),
+            )
+            return
+        log.info("job.cancelled", slurm_job=instruction.job_id, why=instruction.why)
+        self._watcher.poke()

@@ -81,10 +81,12 @@ def test_up_twice_is_the_same_stack(real: Stack) -> None:
 
 def test_a_port_in_use_is_named(tmp_path: pathlib.Path) -> None:
     """Who may not have a port says which one, what for, and how to choose others."""
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        base = other.getsockname()[1] - layout.Port.SLURMRESTD
-        with pytest.raises(errors.PortInUse, match=rf"{base + 8} \(for slurmrestd\).*--port-base"):
-            Stack.up(Settings("clash", tmp_path / "state", base))
+    base = 23_100  # below the ports that the kernel gives away, of which others take some
+    with (
+        socket.create_server(("127.0.0.1", base + layout.Port.SLURMRESTD)),
+        pytest.raises(errors.PortInUse, match=rf"{base + 8} \(for slurmrestd\).*--port-base"),
+    ):
+        Stack.up(Settings("clash", tmp_path / "state", base))
 
 
 def test_a_folder_with_something_else_is_not_touched(tmp_path: pathlib.Path) -> None:

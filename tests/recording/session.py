@@ -42,9 +42,10 @@ class Session:
     ) -> tuple[int, Json]:
         """Status and parsed body (text where it isn't JSON) of one request.
 
-        `path` is below `/slurm/<version>` unless it starts with `/openapi` or `/slurm`.
+        `path` is below `/slurm/<version>` unless it starts with `/openapi`, `/slurm` or `/slurmdb`.
         """
-        base = "" if path.startswith(("/openapi", "/slurm/")) else f"/slurm/{self.version}"
+        whole = path.startswith(("/openapi", "/slurm/", "/slurmdb/"))
+        base = "" if whole else f"/slurm/{self.version}"
         sent = self._token if token is None else token
         request = urllib.request.Request(
             self.url + base + path,

@@ -56,6 +56,8 @@ def update_job(
         raise Refused(JOB_FINISHED)
     required = read_names(body, "required_nodes", complaints, "#/")
     change = _change(cluster, job, body, complaints)
+    charged = {name: str(body[name]) for name in ("account", "qos") if body.get(name)}
+    charge = cluster.policy.change(job, charged) if charged else job.charge
     if job.running:
         sent = {name for name in _WHILE_PENDING & body.keys() if body[name] != []}
         if body.get("tasks") == job.request.tasks:
@@ -70,6 +72,7 @@ def update_job(
             job.request = replace(
                 job.request, required=node_names(required), required_text=",".join(required)
             )
+    job.charge = charge
     _update_rest(cluster, job, body, complaints, now)
     cluster.touched(job, now)
 

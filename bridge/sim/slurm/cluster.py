@@ -16,6 +16,7 @@ from bridge.sim.slurm.errors import (
     ALREADY_DONE,
     INVALID_JOB_ID,
     INVALID_NODE_NAME,
+    INVALID_PARTITION,
     NODE_EXISTS,
     NODES_BUSY,
     Refused,
@@ -24,6 +25,7 @@ from bridge.sim.slurm.job import Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
+from bridge.sim.slurm.policy import Anybody, Policy
 from bridge.sim.slurm.submit import check
 from bridge.sim.slurm.topology import Tree
 
@@ -72,10 +74,12 @@ class Cluster:
         partitions: Iterable[Partition] = STANDARD,
         tree: Tree | None = None,
         behaviour: Behaviour | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.partitions = {partition.name: partition for partition in partitions}
         self.tree = tree
+        self.policy = policy or Anybody()
         self.table = NodeTable()
         self.placer = Placer(self.table, tree)
         self.jobs: dict[int, Job] = {}
@@ -240,8 +244,13 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        warning = check(request, self.partitions, self.placer, self.table)
-        job = Job(self._next_id, request, priority or 0, now, held=held)
+        partition = self.partitions.get(request.partition)
+        if partition is None:
+            raise Refused(INVALID_PARTITION)
+        admission = self.policy.admit(request, (*self.waiting, *self.running))
+        warning = check(request, partition, self.placer, self.table)
+        request.time_limit_min = admission.time_limit_min
+        job = Job(self._next_id, request, priority or 0, now, held=held, charge=admission.charge)
         if held:
             job.reason, job.priority = "JobHeldUser", 0
         elif priority is None:
@@ -270,6 +279,11 @@ class Cluster:
                 job.priority = self._new_priority()
             if job.reason != "PartitionConfig":
                 job.reason, job.description = "None", ""
+        self._stir(now)
+
+    def limits_changed(self, now: float) -> None:
+        """Waiting jobs are looked at again: at once here, at the next look in the real one."""
+        self.advance(now)
         self._stir(now)
 
     def hold(self, job: Job, held: bool) -> None:

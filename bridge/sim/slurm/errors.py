@@ -20,8 +20,12 @@ INVALID_NODE_STATE: Final = 2028
 INVALID_FEATURE: Final = 2029
 NOT_SUPPORTED: Final = 2036
 DEPENDENCY: Final = 2038
+INVALID_ACCOUNT: Final = 2045
+INVALID_PARENT_ACCOUNT: Final = 2046
 INVALID_LICENSES: Final = 2048
+ACCOUNTING_POLICY: Final = 2050
 INVALID_RESERVATION: Final = 2053
+INVALID_QOS: Final = 2066
 INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
@@ -30,6 +34,10 @@ UNKNOWN_USER: Final = 2166
 NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
 INVALID_NODE_TRANSITION: Final = 2180
+DB_CONNECTION: Final = 7000
+JOBS_ACTIVE: Final = 7001
+DEFAULT_ACCOUNT: Final = 7009
+INVALID_CLUSTER: Final = 7104
 REST_INVALID_QUERY: Final = 9000
 DATA_PATH: Final = 9200
 DATA_CONVERSION: Final = 9202
@@ -55,8 +63,13 @@ TEXT: Final = {
     INVALID_FEATURE: "Invalid feature specification",
     NOT_SUPPORTED: "Requested operation not supported on this system",
     DEPENDENCY: "Job dependency problem",
+    INVALID_ACCOUNT: "Invalid account or account/partition combination specified",
+    INVALID_PARENT_ACCOUNT: "Invalid parent account specified",
     INVALID_LICENSES: "Invalid license specification",
+    ACCOUNTING_POLICY: "Job violates accounting/QOS policy (job submit limit, user's size and/or "
+    "time limits)",
     INVALID_RESERVATION: "Requested reservation is invalid",
+    INVALID_QOS: "Invalid qos specification",
     INVALID_GRES: "Invalid generic resource (gres) specification",
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
@@ -65,6 +78,10 @@ TEXT: Final = {
     NODE_EXISTS: "Node already exists in the node table",
     TOPOLOGY_UNAVAILABLE: "Requested topology configuration is not available",
     INVALID_NODE_TRANSITION: "Invalid node state transition",
+    DB_CONNECTION: "Unable to connect to database",
+    JOBS_ACTIVE: "Job(s) active, cancel job(s) before remove",
+    DEFAULT_ACCOUNT: "You can not remove the default account of a user",
+    INVALID_CLUSTER: "Invalid cluster name",
     REST_INVALID_QUERY: "Query empty or not RFC7320 compliant",
     DATA_PATH: "Unable to resolve path",
     DATA_CONVERSION: "Unable to convert Data type",
@@ -79,6 +96,8 @@ _STATUS: Final = {
     INVALID_JOB_ID: 404,
     PROTOCOL_AUTHENTICATION: 511,
     UNABLE_TO_CONTACT_CONTROLLER: 502,
+    DB_CONNECTION: 502,
+    INVALID_CLUSTER: 500,
     REST_INVALID_QUERY: 422,
     DATA_PATH: 422,
 }

@@ -109,6 +109,15 @@ class Share:
     gres: tuple[tuple[Kind, int], ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """To whom a job is charged, and within which limits it runs; 0 and "" for nobody's."""
+
+    account: str = ""
+    qos: str = ""
+    association_id: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Job:
     """One job; times in seconds since the epoch, 0 while unknown."""
@@ -131,6 +140,9 @@ class Job:
     """Signal that ended it, 0 for none."""
     evaluated_s: float = 0.0
     node_order: tuple[str, ...] = ()
+    charge: Charge = Charge()
+    limit_reason: str = ""
+    """The last limit that kept it waiting: the accounting remembers that beyond its start."""
 
     @property
     def pending(self) -> bool:

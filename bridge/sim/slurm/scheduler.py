@@ -10,6 +10,7 @@ from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
 from bridge.sim.slurm.plan import Plan
+from bridge.sim.slurm.policy import Policy
 
 ALL_UNAVAILABLE = (
     "Nodes required for job are DOWN, DRAINED or reserved for jobs in higher priority partitions"
@@ -27,6 +28,7 @@ class Actions(Protocol):
     table: NodeTable
     placer: Placer
     partitions: dict[str, Partition]
+    policy: Policy
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes."""
@@ -89,6 +91,8 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         if _over_the_limit(job, partition):
             job.reason, job.description = "PartitionTimeLimit", ""
             continue
+        if _hindered(job, cluster.policy.before(job, running)):
+            continue
         spans = cluster.placer.spans(partition)
         usable = cluster.table.usable & ~kept_back
         if not (spans & usable).any():
@@ -97,8 +101,9 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         allowed = cluster.placer.may_use(job.request, partition) & usable
         outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
         if outcome.tasks is not None:
-            cluster.start(job, outcome.tasks, now)
-            running.append(job)
+            if not _hindered_by_size(cluster, job, outcome.tasks, running):
+                cluster.start(job, outcome.tasks, now)
+                running.append(job)
             continue
         if not _can_ever(cluster, job, partition):
             continue
@@ -111,6 +116,22 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         stopped.add(partition.name)
         kept_back |= spans
     return waiting_for_room
+
+
+def _hindered(job: Job, reason: str) -> bool:
+    """Whether a limit of its user, account or QOS keeps it waiting; then it says so."""
+    if reason:
+        job.reason, job.description, job.limit_reason = reason, "", reason
+    return bool(reason)
+
+
+def _hindered_by_size(
+    cluster: Actions, job: Job, tasks: dict[int, int], running: list[Job]
+) -> bool:
+    if not cluster.policy.limits:
+        return False
+    shares = cluster.placer.shares(job.request, tasks)
+    return _hindered(job, cluster.policy.beside(job, shares, running))
 
 
 def _over_the_limit(job: Job, partition: Partition) -> bool:
@@ -230,6 +251,8 @@ def backfill(
         partition = cluster.partitions[job.request.partition]
         if not job.pending or job.priority == 0 or _over_the_limit(job, partition):
             continue
+        if _hindered(job, cluster.policy.before(job, running)):
+            continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
         shape = job.request.shape
         if shape not in capacities:
@@ -237,7 +260,10 @@ def backfill(
         start = plan.earliest(job, allowed, capacities[shape])
         job.planned = ()
         if start is not None and start.at_s <= now:
+            if _hindered_by_size(cluster, job, start.tasks, running):
+                continue
             cluster.start(job, start.tasks, now)
+            running.append(job)
             plan.started(job)
             any_started = True
             continue

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 
-from tests.recording.scenarios import lifecycle, nodes, placement, queue, service, submit, update
+from tests.recording.scenarios import accounting, lifecycle, nodes, placement, queue, service, submit, update
 from tests.recording.session import Scenario
 
 Story = Callable[[Scenario], None]
 
 ALL: dict[str, Story] = {
     story.__name__: story
-    for module in (service, nodes, submit, lifecycle, update, queue, placement)
+    for module in (service, nodes, submit, lifecycle, update, queue, placement, accounting)
     for story in module.STORIES
 }

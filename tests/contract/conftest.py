@@ -65,7 +65,7 @@ def version(request: pytest.FixtureRequest) -> str:
 async def ground(stack: Stack | None, version: str) -> AsyncIterator[Ground]:
     """A client of that Slurm, and what tests need to know of it."""
     if stack is None:
-        async with EmbeddedSlurm() as slurm:
+        async with EmbeddedSlurm(accounting=True) as slurm:
             token = TokenSource.from_file(slurm.token_file)
             async with _client(slurm.url, token, version) as client:
                 yield Ground(client, version, real=False, topology="topo:root")

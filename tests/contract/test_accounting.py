@@ -20,8 +20,6 @@ from bridge.slurm import (
 )
 from tests.contract.ground import Ground, a_job, until
 
-pytestmark = pytest.mark.only_real("the emulator has no slurmdbd")
-
 
 @asynccontextmanager
 async def _account(client: SlurmClient) -> AsyncIterator[str]:

@@ -1,12 +1,14 @@
 """A job: what was asked, what it holds, how it stands."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from bridge.sim.slurm.features import Group
 from bridge.sim.slurm.gres import Ask, Kind
 
 State = Literal["PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED"]
+
+STATES: frozenset[str] = frozenset(get_args(State))
 
 YEAR_MIN = 365 * 24 * 60
 """What Slurm plans with for a job without a limit."""

@@ -126,7 +126,7 @@ def _identity(job: Job, cluster_name: str) -> dict[str, Json]:
         "comment": texts.get("comment", ""),
         "dependency": "",
         "excluded_nodes": request.excluded_text,
-        "exit_code": _exit_code(job),
+        "exit_code": exit_code(job),
         "extra": texts.get("extra", ""),
         "features": request.constraints,
         "flags": _flags(job),
@@ -178,7 +178,8 @@ def _flags(job: Job) -> list[str]:
     return flags
 
 
-def _exit_code(job: Job) -> dict[str, Json]:
+def exit_code(job: Job) -> dict[str, Json]:
+    """How it ended."""
     if not job.killed_by:
         return _SUCCESS
     name = _SIGNALS.get(job.killed_by, "")

@@ -37,9 +37,7 @@ class Caveat:
     reason: str = ""
 
 
-def check(
-    request: Request, partition: Partition, placer: Placer, table: NodeTable
-) -> Caveat:
+def check(request: Request, partition: Partition, placer: Placer, table: NodeTable) -> Caveat:
     """Raises Refused for a job that no node could ever serve, or that names what isn't there."""
     if not placer.features_known(request, once=True):
         raise Refused(INVALID_FEATURE)

@@ -1,13 +1,11 @@
 """The tables: what is in them, how it is found, and how it comes into them."""
 
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
-from bridge.sim.slurm.dbd import forms
 from bridge.sim.slurm.dbd.forms import Counts, Values
 from bridge.sim.slurm.dbd.rows import ROOT, Account, Association, Qos, User
-from bridge.sim.slurm.errors import INVALID_QOS, Refused
 
 _OF_ONE_JOB_OR_USER = ("jobs.active", "jobs.total", "jobs.per.wall_clock", "tres.per.job")
 """Limits that an association has from its parent where it has none; those of a group are summed
@@ -120,15 +118,16 @@ class Database:
     def add_account(self, account: Account, association: Association) -> None:
         """A new account, or a place in the tree for one that has lost it."""
         self.accounts.setdefault(account.name, account)
-        self._add(association)
+        self.add_association(association)
 
     def add_user(self, association: Association) -> None:
         """A user in an account; the first one is the default."""
         association.is_default = self.default_of(association.user) is None
         self.users.setdefault(association.user, User(association.user))
-        self._add(association)
+        self.add_association(association)
 
-    def _add(self, association: Association) -> None:
+    def add_association(self, association: Association) -> None:
+        """One whose account has its place; it gets its number."""
         association.id = next(self._association_ids)
         self.associations[association.id] = association
 
@@ -137,13 +136,6 @@ class Database:
     def qos_named(self, name: str) -> Qos | None:
         """By its name."""
         return next((one for one in self.qos.values() if one.name == name), None)
-
-    def qos_numbers(self, names: Sequence[str]) -> tuple[int, ...]:
-        """Raises Refused (2066) for a name that none has."""
-        found = [self.qos_named(name) for name in names]
-        if None in found:
-            raise Refused(INVALID_QOS)
-        return tuple(sorted(one.id for one in found if one))
 
     def new_qos(self, name: str) -> Qos:
         """One without limits."""
@@ -162,5 +154,3 @@ def counts(limits: Values, path: str) -> Counts:
     """A limit of TRES, empty where nothing is limited."""
     value = limits.get(path, {})
     return {} if isinstance(value, int | float) else value
-
-

@@ -102,14 +102,22 @@ def _read(
         inner, path = form.get(key), f"{at}{key}"
         if isinstance(inner, Mapping) and isinstance(value, dict):
             yield from _read(inner, value, complaints, f"{source}{key}/", f"{path}.")
-        elif path not in EMULATED:
-            raise NotEmulated(f"the limit {path}")
-        elif inner == _TRES:
-            yield path, tres.read(value, complaints, f"{source}{key}")
         else:
-            sent = read_number(body, key, complaints, source)
-            if sent.given:
-                yield path, None if sent.infinite else sent.value
+            yield from read_leaf(path, key, body, complaints, source).items()
+
+
+def read_leaf(
+    path: str, key: str, body: dict[str, Json], complaints: Complaints, source: str
+) -> Sent:
+    """One limit, sent under `key`. Raises NotEmulated."""
+    if path not in EMULATED:
+        raise NotEmulated(f"the limit {path}")
+    if path.partition("tres.")[1]:
+        return {path: tres.read(body[key], complaints, f"{source}{key}")}
+    sent = read_number(body, key, complaints, source)
+    if not sent.given:
+        return {}
+    return {path: None if sent.infinite else sent.value}
 
 
 def changed(values: Values, sent: Sent) -> dict[str, "float | Counts"]:

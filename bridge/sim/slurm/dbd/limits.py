@@ -4,7 +4,8 @@ slurmctld looks at a job's QOS before its association, and at counts of jobs and
 what the job would hold (as recorded in `accounting_limits`).
 """
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 from bridge.sim.slurm import tres
@@ -97,13 +98,13 @@ def _exceeded(limit: float | None, value: int | None) -> bool:
 
 def _over(limit: Counts, held: Counts, others: Jobs, counted: frozenset[str]) -> str:
     """The first kind of which there would be too much; "" for none."""
-    for kind, most in limit.items():
-        used: Callable[[Job], int] = lambda job, kind=kind: tres.held(job.shares, counted).get(  # type: ignore[misc]
-            kind, 0
-        )
-        if held.get(kind, 0) and held.get(kind, 0) + sum(map(used, others)) > most:
-            return kind
-    return ""
+    used: Counter[str] = Counter()
+    for other in others if limit else ():
+        used.update(tres.held(other.shares, counted))
+    return next(
+        (kind for kind, most in limit.items() if held.get(kind) and held[kind] + used[kind] > most),
+        "",
+    )
 
 
 def _group(whose: str, kind: str) -> str:

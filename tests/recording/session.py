@@ -95,6 +95,8 @@ class Scenario:
         self._waited = 0.0
         self.tolerance_s = 5.0
         """How far times may differ when this is played again."""
+        self.enforced: list[str] = []
+        """AccountingStorageEnforce of the Slurm, where there is accounting."""
 
     def step(
         self,
@@ -212,6 +214,7 @@ class Scenario:
             "version": self._session.version,
             "began_s": int(self._began),
             "tolerance_s": self.tolerance_s,
+            **({"enforced": self.enforced} if self.enforced else {}),
             "steps": self.steps,
         }
         path.write_text(text_of(content))

@@ -7,6 +7,7 @@ what the real daemons answered: tests/unit/sim/recordings/slurm, re-recorded by
 
     cluster     nodes, jobs, time         scheduler, plan, place, select, fit   who starts where
     rest        requests and answers      embedded, faults                      over sockets
+    dbd         slurmdbd: accounts, QOS, history; policy is how the cluster asks it
 """
 
 from bridge.sim.slurm.cluster import Behaviour, Change, Cluster

@@ -2,13 +2,23 @@
 
 from collections.abc import Callable
 
-from tests.recording.scenarios import accounting, lifecycle, nodes, placement, queue, service, submit, update
+from tests.recording.scenarios import (
+    accounting,
+    lifecycle,
+    limits,
+    nodes,
+    placement,
+    queue,
+    service,
+    submit,
+    update,
+)
 from tests.recording.session import Scenario
 
 Story = Callable[[Scenario], None]
 
 ALL: dict[str, Story] = {
     story.__name__: story
-    for module in (service, nodes, submit, lifecycle, update, queue, placement, accounting)
+    for module in (service, nodes, submit, lifecycle, update, queue, placement, accounting, limits)
     for story in module.STORIES
 }

@@ -104,9 +104,8 @@ class ReadApi:
         question = self._question(call, complaints)
         flags_unknown = any(one["error_number"] == DATA_FLAG for one in complaints.errors)
         if complaints.errors and not flags_unknown:
-            return self._envelope.refused(
-                REST_INVALID_QUERY, _QUERY, "op_handler_jobs", complaints=complaints
-            )
+            complaints.error(REST_INVALID_QUERY, _QUERY, "op_handler_jobs")
+            return self._envelope.answer({}, complaints, status=422)
         found = () if flags_unknown else self._history.find(question)
         rows = [self._history.show(job, call.now) for job in found]
         return self._found("jobs", rows, "slurmdb_jobs_get()", "_dump_jobs", complaints)

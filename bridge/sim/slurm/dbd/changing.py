@@ -35,7 +35,9 @@ _FLAGS: Final = (
 
 
 class ChangingApi:
-    """What isn't sent stays, but for the flags of a QOS. Waiting jobs are looked at again."""
+    """What isn't sent stays, but for the flags of a QOS and *all TRES limits of an association*,
+    which a change of its shares lifts. Waiting jobs are looked at again.
+    """
 
     def __init__(self, cluster: Cluster, database: Database, envelope: Envelope) -> None:
         self._cluster = cluster
@@ -61,7 +63,7 @@ class ChangingApi:
             found = self._one(row)
             if found is None:
                 continue
-            found.limits = forms.changed(found.limits, sent)
+            found.limits = forms.changed(forms.numbers(found.limits), sent)
             found.shares = int(row.get("shares_raw", found.shares))
             found.qos, found.default_qos = qos or found.qos, default or found.default_qos
         self._cluster.limits_changed(call.now)
@@ -84,7 +86,7 @@ class ChangingApi:
             return None
         found = self._db.of_user(user, account)
         if found is None and user and self._db.of_account(account):
-            found = Association(0, account, user)
+            found = Association(0, account, user, is_default=self._db.default_of(user) is None)
             self._db.add_association(found)
         return found
 

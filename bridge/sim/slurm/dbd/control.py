@@ -75,9 +75,10 @@ class Control:
         association, qos = self._of(job.charge)
         if not self.limits or association is None:
             return ""
-        held = tres.held(shares, COUNTED)
+        nodes = frozenset(share.node for share in shares)
+        wanted = limits.Holding(tres.held(shares, COUNTED), nodes)
         others = [one for one in running if one.running]
-        return limits.beside(job, held, self._db, association, qos, others, COUNTED)
+        return limits.beside(job, wanted, self._db, association, qos, others)
 
     def _association(self, user: str, account: str) -> Association:
         """The effective one; with number 0 where there is none, and nobody minds.
@@ -116,7 +117,7 @@ class Control:
                 counted=COUNTED,
             )
             if limits.before(job, association, qos, ()) or limits.beside(
-                job, asked, self._db, association, qos, (), COUNTED
+                job, limits.Holding(asked), self._db, association, qos, ()
             ):
                 raise Refused(ACCOUNTING_POLICY)
         longest = limits.longest_min(association, qos)

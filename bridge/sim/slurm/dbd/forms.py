@@ -110,6 +110,8 @@ def read_leaf(
     path: str, key: str, body: dict[str, Json], complaints: Complaints, source: str
 ) -> Sent:
     """One limit, sent under `key`. Raises NotEmulated."""
+    if path not in EMULATED and body[key] == []:
+        return {}
     if path not in EMULATED:
         raise NotEmulated(f"the limit {path}")
     if path.partition("tres.")[1]:
@@ -118,6 +120,11 @@ def read_leaf(
     if not sent.given:
         return {}
     return {path: None if sent.infinite else sent.value}
+
+
+def numbers(values: Values) -> dict[str, "float | Counts"]:
+    """Those that are no counts of TRES."""
+    return {path: value for path, value in values.items() if not isinstance(value, Mapping)}
 
 
 def changed(values: Values, sent: Sent) -> dict[str, "float | Counts"]:

@@ -9,7 +9,7 @@ from bridge.sim.slurm.cluster import Change, Cluster
 from bridge.sim.slurm.dbd import tres
 from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.show_job import exit_code, tres_asked
-from bridge.sim.slurm.wire import Json, number
+from bridge.sim.slurm.wire import INFINITE, Json, number
 
 _NEVER = 0xFFFFFFFE
 """The start of a job that ended before one."""
@@ -30,11 +30,8 @@ class Question:
     states: frozenset[str] | None = None
 
     def meets(self, job: Job) -> bool:
-        """Whether a job was there in that time, and is one of those.
-
-        Of jobs in certain states slurmdbd finds none unless it is told an end.
-        """
-        if self.states is not None and (self.until_s is None or job.state not in self.states):
+        """Whether a job was there in that time, and is one of those."""
+        if not self._was_in_states(job):
             return False
         ended_s = job.end_s if not job.pending and not job.running else None
         if self.since_s and ended_s is not None and int(ended_s) < self.since_s:
@@ -47,6 +44,17 @@ class Question:
             and _among(self.partitions, job.request.partition)
             and _among(self.names, job.request.name)
         )
+
+    def _was_in_states(self, job: Job) -> bool:
+        """In one of them at some time; slurmdbd finds none unless it is told an end. When not
+        asked for states it leaves out what was held from its submit to its end.
+        """
+        if self.states is None:
+            return not job.held
+        been = {"PENDING", job.state}
+        if job.shares and job.end_s > job.start_s:
+            been.add("RUNNING")
+        return self.until_s is not None and bool(been & self.states)
 
 
 def _among(wanted: frozenset[str] | frozenset[int] | None, value: str | int) -> bool:
@@ -119,7 +127,9 @@ class History:
             "required": {
                 "CPUs": request.cpus,
                 "memory_per_cpu": number(request.memory_per_cpu_mib),
-                "memory_per_node": number(request.memory_per_node_mib or 0),
+                "memory_per_node": _NOT_SET
+                if request.memory_per_cpu_mib
+                else number(request.memory_per_node_mib or 0),
             },
             "reservation": {"id": 0, "name": "", "requested": ""},
             "restart_cnt": 0,
@@ -154,11 +164,7 @@ def _times(job: Job, now: float) -> dict[str, Json]:
         "submission": int(job.submit_s),
         "suspended": 0,
         "system": _NO_TIME,
-        "limit": number(limit) if limit is not None or not began else number(_YEAR_MIN),
+        "limit": INFINITE if limit is None and began else number(limit),
         "total": _NO_TIME,
         "user": _NO_TIME,
     }
-
-
-_YEAR_MIN = 525_600
-"""What a job without a limit has once backfill has started it."""

@@ -6,16 +6,27 @@ what the job would hold (as recorded in `accounting_limits`).
 
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.sim.slurm import tres
 from bridge.sim.slurm.dbd.database import Database, counts, number
 from bridge.sim.slurm.dbd.rows import Association, Qos
+from bridge.sim.slurm.dbd.tres import COUNTED
 from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.tres import Counts
 
+_LIMIT_OF_GROUP: Final = ("cpu", "mem", "node")
 _WORDS: Final = {"cpu": "Cpu", "mem": "Mem", "node": "Node", "billing": "Billing"}
 Jobs = Iterable[Job]
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """What a job holds, or would. A node on which others of its group are too counts once."""
+
+    counts: Counts
+    nodes: frozenset[str] = frozenset()
 
 
 def before(job: Job, association: Association, qos: Qos, running: Jobs) -> str:
@@ -41,29 +52,23 @@ def before(job: Job, association: Association, qos: Qos, running: Jobs) -> str:
 
 
 def beside(
-    job: Job, held: Counts, db: Database, association: Association, qos: Qos, running: Jobs,
-    counted: frozenset[str],
-) -> str:  # fmt: skip
-    """The reason that holds if it got this much beside the others."""
+    job: Job, wanted: Holding, db: Database, association: Association, qos: Qos, running: Jobs
+) -> str:
+    """The reason that holds if it got what is wanted beside what the others hold."""
     of_qos = [one for one in running if one.charge.qos == qos.name]
     of_user = [one for one in of_qos if one.request.user_id == job.request.user_id]
-    limits = qos.limits
-    kind = _over(counts(limits, "max.tres.total"), held, of_qos, counted)
-    if kind:
+    if kind := _over(counts(qos.limits, "max.tres.total"), wanted, of_qos):
         return _group("QOS", kind)
-    kind = _over(counts(limits, "max.tres.per.job"), held, (), counted)
-    if kind:
+    if kind := _over(counts(qos.limits, "max.tres.per.job"), wanted, ()):
         return _of_qos(kind, "Job")
-    kind = _over(counts(limits, "max.tres.per.user"), held, of_user, counted)
-    if kind:
+    if kind := _over(counts(qos.limits, "max.tres.per.user"), wanted, of_user):
         return _of_qos(kind, "User")
     for above in db.chain(db.associations[association.id]):
         below = {one.id for one in db.below(above)}
         group = [one for one in running if one.charge.association_id in below]
-        kind = _over(counts(above.limits, "tres.total"), held, group, counted)
-        if kind:
+        if kind := _over(counts(above.limits, "tres.total"), wanted, group):
             return _group("Assoc", kind)
-    kind = _over(counts(association.limits, "tres.per.job"), held, (), counted)
+    kind = _over(counts(association.limits, "tres.per.job"), wanted, ())
     return _of_association(kind) if kind else ""
 
 
@@ -96,19 +101,27 @@ def _exceeded(limit: float | None, value: int | None) -> bool:
     return limit is not None and value is not None and value > limit
 
 
-def _over(limit: Counts, held: Counts, others: Jobs, counted: frozenset[str]) -> str:
+def _over(limit: Counts, wanted: Holding, others: Jobs) -> str:
     """The first kind of which there would be too much; "" for none."""
     used: Counter[str] = Counter()
+    nodes: set[str] = set()
     for other in others if limit else ():
-        used.update(tres.held(other.shares, counted))
+        used.update(tres.held(other.shares, COUNTED))
+        nodes.update(other.nodes)
+    used["node"] = len(nodes - wanted.nodes)
+    counts = wanted.counts
     return next(
-        (kind for kind, most in limit.items() if held.get(kind) and held[kind] + used[kind] > most),
+        (
+            kind
+            for kind, most in limit.items()
+            if counts.get(kind, 0) and counts[kind] + used[kind] > most
+        ),
         "",
     )
 
 
 def _group(whose: str, kind: str) -> str:
-    return f"{whose}Grp{_WORDS[kind]}Limit" if kind in _WORDS else f"{whose}GrpGRES"
+    return f"{whose}Grp{_WORDS.get(kind, 'GRES')}{'Limit' if kind in _LIMIT_OF_GROUP else ''}"
 
 
 def _of_association(kind: str) -> str:

@@ -41,6 +41,7 @@ INVALID_CLUSTER: Final = 7104
 REST_INVALID_QUERY: Final = 9000
 DATA_PATH: Final = 9200
 DATA_CONVERSION: Final = 9202
+DATA_NOT_A_LIST_OF_FLAGS: Final = 9206
 DATA_FLAG: Final = 9207
 DATA_NOT_A_DICTIONARY: Final = 9209
 
@@ -85,6 +86,7 @@ TEXT: Final = {
     REST_INVALID_QUERY: "Query empty or not RFC7320 compliant",
     DATA_PATH: "Unable to resolve path",
     DATA_CONVERSION: "Unable to convert Data type",
+    DATA_NOT_A_LIST_OF_FLAGS: "Data parser expects flags to be a list",
     DATA_FLAG: "Data parser unable to parse invalid flag",
     DATA_NOT_A_DICTIONARY: "Data parser expected a dictionary or object",
 }

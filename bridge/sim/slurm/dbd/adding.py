@@ -1,7 +1,7 @@
 """`/accounts_association/` and `/users_association/`: accounts and users, associated."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from bridge.sim.slurm.answers import Answer, Call, Envelope
@@ -17,7 +17,7 @@ from bridge.sim.slurm.errors import (
     NotEmulated,
     status_of,
 )
-from bridge.sim.slurm.wire import Complaints, Json, read_names, read_number, read_text
+from bridge.sim.slurm.wire import Complaints, Json, read_names, read_number, read_object, read_text
 
 _LIMITS: Final = {
     "maxjobs": "jobs.active",
@@ -48,9 +48,9 @@ class _Wish:
     parent: str
     pattern: Association
     complaints: Complaints
-    possible: bool = True
-    """A default QOS or a number that can't be read: slurmrestd then does nothing, and says 200."""
-    clusters: list[str] = field(default_factory=list)
+    clusters: list[str]
+    about: dict[str, Json]
+    """Of an account: description and organization."""
 
 
 class AddingApi:
@@ -75,9 +75,8 @@ class AddingApi:
         new = [name for name in wish.accounts if self._db.of_account(name) is None]
         if not new:
             return NOTHING_CHANGED
-        body = call.body.get("account") or {}
-        about = body.get("description", "Account Name")
-        whose = body.get("organization", "Parent/Account Name")
+        about = str(wish.about.get("description", "Account Name"))
+        whose = str(wish.about.get("organization", "Parent/Account Name"))
         for name in new:
             association = self._like(wish.pattern, name)
             association.parent = wish.parent
@@ -109,16 +108,20 @@ class AddingApi:
         return self._envelope.answer({"added_users": text}, wish.complaints)
 
     def _read(self, call: Call, needed: str) -> _Wish | Answer:
-        """What is wished for, or the answer to what can't be."""
+        """What is wished for, or the answer to what can't be: to a default QOS that there isn't,
+        and to what is no number, slurmrestd says 200, and does nothing.
+        """
         if not isinstance(call.body, dict):
             return self._envelope.no_dictionary()
-        condition = call.body.get("association_condition")
-        if not isinstance(condition, dict):
-            return self._missing("association_condition", "#/")
-        if not condition.get(needed):
-            return self._missing(needed, _AT)
         complaints = Complaints()
-        body, at = condition.get("association") or {}, f"{_AT}association/"
+        condition = read_object(call.body, "association_condition", complaints, "#/")
+        if call.body.get("association_condition") is None:
+            return missing(self._envelope, "association_condition", "#/")
+        if not condition.get(needed) and not complaints.errors:
+            return missing(self._envelope, needed, _AT)
+        at = f"{_AT}association/"
+        body = read_object(condition, "association", complaints, _AT)
+        about = read_object(call.body, "account", complaints, "#/")
         complaints.unknown_fields(body, _FIELDS, "DATA_PARSER_ASSOC_REC_SET", at)
         wish = _Wish(
             accounts=read_names(condition, "accounts", complaints, _AT) or [],
@@ -127,6 +130,7 @@ class AddingApi:
             pattern=self._pattern(body, complaints, at),
             complaints=complaints,
             clusters=read_names(condition, "clusters", complaints, _AT) or [],
+            about=about,
         )
         default = read_text(body, "defaultqos", complaints, at) or ""
         known = self._db.qos_named(default)
@@ -170,9 +174,6 @@ class AddingApi:
 
     def _line(self, account: str) -> str:
         return f"  C = {self._db.cluster_name:<10} A = {account:<20}"
-
-    def _missing(self, name: str, at: str) -> Answer:
-        return missing(self._envelope, name, at)
 
     def _refused(self, number: int, text: str, wish: _Wish) -> Answer:
         return self._envelope.refused(

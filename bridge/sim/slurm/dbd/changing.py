@@ -9,8 +9,20 @@ from bridge.sim.slurm.dbd.adding import missing, qos_numbers
 from bridge.sim.slurm.dbd.api import NOTHING_CHANGED
 from bridge.sim.slurm.dbd.database import Database
 from bridge.sim.slurm.dbd.rows import Association, Qos
-from bridge.sim.slurm.errors import DATA_FLAG, REST_INVALID_QUERY, status_of
-from bridge.sim.slurm.wire import Complaints, Json, read_names, read_number, read_text
+from bridge.sim.slurm.errors import (
+    DATA_FLAG,
+    DATA_NOT_A_LIST_OF_FLAGS,
+    REST_INVALID_QUERY,
+    status_of,
+)
+from bridge.sim.slurm.wire import (
+    Complaints,
+    Json,
+    read_names,
+    read_number,
+    read_text,
+    slurm_type,
+)
 
 _ASSOCIATION_FIELDS: Final = frozenset(
     {
@@ -54,6 +66,7 @@ class ChangingApi:
             at = f"#/associations[{index}]/"
             if "user" not in row:
                 return missing(self._envelope, "user", at)
+            _drop_what_is_no_object(row, ("max", "default"), "DATA_PARSER_ASSOC", complaints, at)
             changes.append((row, *self._association(row, complaints, at)))
         if complaints.errors or complaints.wrong_type:
             return self._unread(complaints)
@@ -64,7 +77,8 @@ class ChangingApi:
             if found is None:
                 continue
             found.limits = forms.changed(forms.numbers(found.limits), sent)
-            found.shares = int(row.get("shares_raw", found.shares))
+            shares = read_number(row, "shares_raw", Complaints(), "")
+            found.shares = found.shares if shares.value is None else shares.value
             found.qos, found.default_qos = qos or found.qos, default or found.default_qos
         self._cluster.limits_changed(call.now)
         return self._envelope.answer({}, complaints)
@@ -74,14 +88,15 @@ class ChangingApi:
     ) -> tuple[forms.Sent, tuple[int, ...] | None, int]:
         complaints.unknown_fields(row, _ASSOCIATION_FIELDS, "DATA_PARSER_ASSOC", at)
         sent = forms.read(forms.ASSOCIATION, row.get("max"), complaints, f"{at}max/")
+        read_number(row, "shares_raw", complaints, at)
         names = read_names(row, "qos", complaints, at)
         qos = qos_numbers(self._db, names, complaints, f"{at}qos/")
-        known = self._db.qos_named((row.get("default") or {}).get("qos") or "")
+        known = self._db.qos_named(str((row.get("default") or {}).get("qos") or ""))
         return sent, qos, known.id if known else 0
 
     def _one(self, row: dict[str, Json]) -> Association | None:
         """The association that is meant; without a word None where there can't be one."""
-        account, user = row.get("account", ""), row["user"]
+        account, user = str(row.get("account", "")), str(row["user"])
         if row.get("cluster", self._db.cluster_name) != self._db.cluster_name:
             return None
         found = self._db.of_user(user, account)
@@ -98,14 +113,16 @@ class ChangingApi:
         complaints, changes = Complaints(), []
         for index, row in enumerate(rows):
             at = f"#/qos[{index}]/"
-            if not row.get("name"):
+            if not read_text(row, "name", complaints, at):
                 about = "Cannot create a QOS without a name"
                 return self._envelope.refused(REST_INVALID_QUERY, about, "_foreach_update_qos")
+            _drop_what_is_no_object(row, ("limits", "preempt"), "DATA_PARSER_QOS", complaints, at)
             changes.append((row, *self._qos(row, complaints, at)))
         if complaints.errors or complaints.wrong_type:
             return self._unread(complaints)
         for row, sent, preempts, flags in changes:
-            qos = self._db.qos_named(row["name"]) or self._db.new_qos(row["name"])
+            name = str(row["name"])
+            qos = self._db.qos_named(name) or self._db.new_qos(name)
             _change_qos(qos, row, sent, preempts, flags)
         self._cluster.limits_changed(call.now)
         return self._envelope.answer({}, complaints)
@@ -120,7 +137,7 @@ class ChangingApi:
         sent = forms.read(forms.QOS, limits, complaints, f"{at}limits/")
         names = read_names(row.get("preempt") or {}, "list", complaints, f"{at}preempt/")
         preempts = qos_numbers(self._db, names, complaints, f"{at}preempt/list/")
-        flags = [str(flag) for flag in row.get("flags") or []]
+        flags = _read_flags(row, complaints, at)
         for index, flag in enumerate(flags):
             if flag not in (*_ORDER, *_FLAGS):
                 about = f'Unknown flag "{flag}"'
@@ -132,14 +149,37 @@ class ChangingApi:
     def _rows(self, call: Call, key: str) -> list[dict[str, Json]] | Answer:
         if not isinstance(call.body, dict):
             return self._envelope.no_dictionary()
-        rows = call.body.get(key)
-        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        rows, complaints = call.body.get(key), Complaints()
+        if rows is None:
             return missing(self._envelope, key, "#/")
-        return rows
+        for index, row in enumerate(rows if isinstance(rows, list) else [str(rows)]):
+            if not isinstance(row, dict):
+                complaints.no_object(row, f"#/{key}[{index}]/")
+                return self._unread(complaints)
+        return [dict(row) for row in rows]
 
     def _unread(self, complaints: Complaints) -> Answer:
         status = status_of(complaints.errors[0]["error_number"]) if complaints.errors else 200
         return self._envelope.answer({}, complaints, status=status)
+
+
+def _drop_what_is_no_object(
+    row: dict[str, Json], names: tuple[str, ...], parser: str, complaints: Complaints, at: str
+) -> None:
+    """Slurm's parser then looks for no such field."""
+    for name in names:
+        if name in row and not isinstance(row[name], dict):
+            complaints.unknown_fields({name: row.pop(name)}, frozenset(), parser, at)
+
+
+def _read_flags(row: dict[str, Json], complaints: Complaints, at: str) -> list[str]:
+    """A list of words; whether they are flags is for the caller to see."""
+    flags = row.get("flags")
+    if flags is None or isinstance(flags, list):
+        return [str(flag) for flag in flags or []]
+    about = f"Expected a List but found a {slurm_type(flags)}"
+    complaints.error(DATA_NOT_A_LIST_OF_FLAGS, about, f"{at}flags/")
+    return []
 
 
 def _says_something(row: dict[str, Json]) -> bool:
@@ -161,8 +201,10 @@ def _change_qos(
     priority = read_number(row, "priority", quiet, "")
     qos.priority = qos.priority if priority.value is None else priority.value
     factor = row.get("usage_factor", qos.usage_factor)
-    qos.usage_factor = float(factor["number"] if isinstance(factor, dict) else factor)
-    qos.grace_s = int((row.get("limits") or {}).get("grace_time", qos.grace_s))
+    factor = factor.get("number") if isinstance(factor, dict) else factor
+    qos.usage_factor = float(factor) if isinstance(factor, int | float) else qos.usage_factor
+    grace = read_number(row.get("limits") or {}, "grace_time", quiet, "")
+    qos.grace_s = qos.grace_s if grace.value is None else grace.value
     qos.limits = forms.changed(qos.limits, sent)
     qos.preempts = preempts or qos.preempts
     if "NOT_SET" in flags:

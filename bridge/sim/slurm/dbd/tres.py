@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from typing import Final
 
-from bridge.sim.slurm.errors import DATA_NOT_A_DICTIONARY
 from bridge.sim.slurm.wire import Complaints, Json
 
 IDS: Final = {
@@ -58,10 +57,10 @@ def read(value: Json, complaints: Complaints, source: str) -> dict[str, int]:
     counts = {}
     for index, one in enumerate(value if isinstance(value, list) else []):
         if not isinstance(one, dict):
-            about = "Rejecting string when dictionary expected"
-            complaints.error(DATA_NOT_A_DICTIONARY, about, f"{source}[{index}]/")
+            complaints.no_object(one, f"{source}[{index}]/")
             continue
-        name = "/".join(filter(None, (one.get("type"), one.get("name"))))
-        if name in IDS:
-            counts[name] = int(one.get("count", 0))
+        name = "/".join(str(one[key]) for key in ("type", "name") if one.get(key))
+        count = one.get("count", 0)
+        if name in IDS and isinstance(count, int):
+            counts[name] = count
     return counts

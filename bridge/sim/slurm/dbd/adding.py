@@ -1,7 +1,7 @@
 """`/accounts_association/` and `/users_association/`: accounts and users, associated."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bridge.sim.slurm.answers import Answer, Call, Envelope
@@ -47,6 +47,7 @@ class _Wish:
     users: list[str]
     parent: str
     pattern: Association
+    """What each new association is like."""
     complaints: Complaints
     clusters: list[str]
     about: dict[str, Json]
@@ -78,8 +79,7 @@ class AddingApi:
         about = str(wish.about.get("description", "Account Name"))
         whose = str(wish.about.get("organization", "Parent/Account Name"))
         for name in new:
-            association = self._like(wish.pattern, name)
-            association.parent = wish.parent
+            association = replace(wish.pattern, account=name, parent=wish.parent)
             self._db.add_account(Account(name, about, whose), association)
         settings = f"  Description     = {about}\n  Organization    = {whose}\n"
         lines = (self._line(name) for name in new)
@@ -98,9 +98,7 @@ class AddingApi:
         for name in wish.users:
             for account in wish.accounts:
                 if self._db.of_account(account) and not self._db.of_user(name, account):
-                    association = self._like(wish.pattern, account)
-                    association.user = name
-                    self._db.add_user(association)
+                    self._db.add_user(replace(wish.pattern, account=account, user=name))
                     lines.append(f"{self._line(account)} U = {name:<9}")
         if not lines:
             return NOTHING_CHANGED
@@ -159,17 +157,6 @@ class AddingApi:
             )
             or (),
             limits=limits,
-        )
-
-    @staticmethod
-    def _like(pattern: Association, account: str) -> Association:
-        return Association(
-            0,
-            account,
-            shares=pattern.shares,
-            qos=pattern.qos,
-            default_qos=pattern.default_qos,
-            limits=pattern.limits,
         )
 
     def _line(self, account: str) -> str:

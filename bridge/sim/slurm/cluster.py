@@ -7,6 +7,7 @@ here, which makes a run repeatable and lets a simulator jump from moment to mome
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -247,7 +248,8 @@ class Cluster:
         partition = self.partitions.get(request.partition)
         if partition is None:
             raise Refused(INVALID_PARTITION)
-        admission = self.policy.admit(request, (*self.waiting, *self.running))
+        others = itertools.chain(self._waiting.values(), self._running.values())
+        admission = self.policy.admit(request, others)
         warning = check(request, partition, self.placer, self.table)
         request.time_limit_min = admission.time_limit_min
         job = Job(self._next_id, request, priority or 0, now, held=held, charge=admission.charge)

@@ -20,8 +20,6 @@ from bridge.slurm import (
 )
 from tests.contract.ground import Ground, a_job, until
 
-pytestmark = pytest.mark.only_real("the emulator has no slurmdbd")
-
 
 @asynccontextmanager
 async def _account(client: SlurmClient) -> AsyncIterator[str]:
@@ -72,6 +70,8 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
     async with _account(client) as account:
         with pytest.raises(NotFound):
             await client.add_user(user, "no-such-account")
+        with pytest.raises(InvalidRequest, match="default_qos"):
+            await client.add_user(user, account, limits=AssociationLimits(default_qos="nope"))
         await client.add_user(user, account, limits=AssociationLimits(shares=5, max_jobs=2))
         with pytest.raises(AlreadyExists):
             await client.add_user(user, account)
@@ -87,7 +87,16 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
         assert (mine.limits.shares, mine.limits.max_jobs) == (5, 2)
         assert mine.limits.max_submit_jobs == 9
         assert mine.limits.max_tres_per_job == {"gres/gpu": 4, "cpu": 8}
+        with pytest.raises(NotFound):
+            await client.update_association(mine, AssociationLimits(default_qos="nope"))
+        await client.update_association(mine, AssociationLimits(shares=6))
+        await client.update_association(mine, AssociationLimits(max_tres_per_job={"cpu": 9}))
+        (mine,) = await client.list_associations(user=user)
+        assert (mine.limits.shares, mine.limits.max_submit_jobs) == (6, 9)
+        assert mine.limits.max_tres_per_job == {"gres/gpu": 4, "cpu": 9}
         await client.delete_associations(user=user, account=account)
+        with pytest.raises(NotFound):
+            await client.update_association(mine, AssociationLimits(shares=7))
         assert await client.list_associations(user=user) == ()
         with pytest.raises(NotFound):
             await client.delete_associations(user=user, account=account)
@@ -99,13 +108,43 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
             await call(user)
 
 
+async def test_what_a_parent_limits_stays_its_own(client: SlurmClient) -> None:
+    """A change of the user gives it no limit that it only has from its account."""
+    user = f"user{secrets.token_hex(3)}"
+    async with _account(client) as account:
+        (parent,) = await client.list_associations(account=account)
+        await client.update_association(
+            parent, AssociationLimits(max_jobs=7, max_tres_per_job={"cpu": 4, "mem": 100})
+        )
+        await client.add_user(user, account, limits=AssociationLimits(max_tres_per_job={"mem": 50}))
+        try:
+            (mine,) = await client.list_associations(user=user)
+            assert mine.limits.max_jobs == 7
+            assert mine.limits.max_tres_per_job == {"cpu": 4, "mem": 50}
+            assert mine.limits.group_tres is None
+            await client.update_association(mine, AssociationLimits(shares=2))
+            await client.update_association(
+                parent, AssociationLimits(max_tres_per_job={"cpu": 6, "mem": 200})
+            )
+            (mine,) = await client.list_associations(user=user)
+            assert mine.limits.max_tres_per_job == {"cpu": 6, "mem": 50}
+            parent = (await client.list_associations(account=account))[0]
+            assert parent.limits.group_tres == {"gres/gpu": 16}
+        finally:
+            await client.delete_user(user)
+
+
 async def test_a_qos_life(client: SlurmClient) -> None:
     """Made, changed in part, removed."""
     name = f"qos{secrets.token_hex(3)}"
     await client.create_qos(
         name,
         QosLimits(
-            description="urgent", priority=100, max_jobs_per_user=2, max_tres={"gres/gpu": 64}
+            description="urgent",
+            priority=100,
+            flags=("DENY_LIMIT",),
+            max_jobs_per_user=2,
+            max_tres={"gres/gpu": 64},
         ),
     )
     try:
@@ -118,7 +157,7 @@ async def test_a_qos_life(client: SlurmClient) -> None:
         assert (found.description, found.priority) == ("urgent", 100)
         assert (found.max_jobs_per_user, found.max_wall_min) == (2, 60)
         assert (found.max_tres, found.max_tres_per_user) == ({"gres/gpu": 64}, {"cpu": 8})
-        assert found.preempts == ("normal",)
+        assert (found.preempts, found.flags) == (("normal",), ("DENY_LIMIT",))
         assert {"normal", name} <= {one.name for one in await client.list_qos()}
     finally:
         await client.delete_qos(name)
@@ -159,8 +198,15 @@ async def test_the_history_of_a_job(ground: Ground) -> None:
     assert job.start_s
     assert job.end_s
     assert job.admin_comment == comment
-    listed = await client.list_history(since_s=began_s, names=["contract"])
+    listed = await client.list_history(
+        since_s=began_s, names=["contract", "other"], users=["root", "1000"]
+    )
     assert job_id in {one.id for one in listed}
+    for states, there in ((["CANCELLED", "TIMEOUT"], True), (["TIMEOUT"], False)):
+        listed = await client.list_history(since_s=began_s, states=states)
+        assert (job_id in {one.id for one in listed}) is there
+    with pytest.raises(InvalidRequest):
+        await client.list_history(since_s=began_s, users=["nobody-of-that-name"])
     with pytest.raises(JobNotFound):
         await client.get_history(SlurmJobId(66_999_999))
 
@@ -177,6 +223,8 @@ async def test_shares(client: SlurmClient) -> None:
 
             await until(told, "shares of the new account")
             lines = {one.name: one for one in await client.list_shares(accounts=[account])}
+            assert lines.keys() == {account, user}
+            assert [one.name for one in await client.list_shares(users=[user])] == [user]
             assert (lines[account].user, lines[account].shares) == (False, 3)
             assert (lines[user].user, lines[user].shares) == (True, 7)
             assert lines[user].parent == account

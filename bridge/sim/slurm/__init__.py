@@ -9,6 +9,7 @@ what the real daemons answered: tests/unit/sim/recordings/slurm, re-recorded by
     het, batch  jobs of other shapes      script, cores                         what runs, on what
     reserve, reservations, reserved       nodes that are kept                   licenses
     rest        requests and answers      embedded, faults                      over sockets
+    dbd         slurmdbd: accounts, QOS, history; policy is how the cluster asks it
 """
 
 from bridge.sim.slurm.cluster import Behaviour, Change, Cluster

@@ -7,6 +7,7 @@ here, which makes a run repeatable and lets a simulator jump from moment to mome
 """
 
 import heapq
+import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from bridge.sim.slurm.errors import (
     ALREADY_DONE,
     INVALID_JOB_ID,
     INVALID_NODE_NAME,
+    INVALID_PARTITION,
     JOB_NOT_ALTERABLE,
     NODE_EXISTS,
     NODES_BUSY,
@@ -26,6 +28,7 @@ from bridge.sim.slurm.job import Het, Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
+from bridge.sim.slurm.policy import Admission, Anybody, Policy
 from bridge.sim.slurm.reserved import at_submit
 from bridge.sim.slurm.script import Exit
 from bridge.sim.slurm.submit import Caveat, check
@@ -83,10 +86,12 @@ class Cluster:
         tree: Tree | None = None,
         behaviour: Behaviour | None = None,
         licenses: Mapping[str, int] | None = None,
+        policy: Policy | None = None,
     ) -> None:
         self.behaviour = behaviour or Behaviour()
         self.partitions = {partition.name: partition for partition in partitions}
         self.tree = tree
+        self.policy = policy or Anybody()
         self.table = NodeTable()
         self.placer = Placer(self.table, tree)
         self.licenses = pool.Pool(licenses or {})
@@ -255,8 +260,8 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        caveat = self._check(request, now)
-        job = Job(self._next_id, request, priority or 0, now, held=held)
+        admission, caveat = self._admit(request, now)
+        job = Job(self._next_id, request, priority or 0, now, held=held, charge=admission.charge)
         self._add(job, caveat, now, priority=priority)
         return job, caveat.number
 
@@ -267,21 +272,30 @@ class Cluster:
         job, and the last one's warning. Raises Refused; then there is none of them.
         """
         self.advance(now)
-        caveats = [self._check(request, now) for request, *_ in components]
+        admitted = [self._admit(request, now) for request, *_ in components]
         ids = tuple(range(self._next_id, self._next_id + len(components)))
         for offset, (request, priority, held) in enumerate(components):
+            admission, caveat = admitted[offset]
             one = Het(ids, offset)
             job = Job(ids[offset], request, priority or 0, now, held=held, het=one)
-            self._add(job, caveats[offset], now, priority=priority)
-        return self.jobs[ids[0]], caveats[-1].number
+            job.charge = admission.charge
+            self._add(job, caveat, now, priority=priority)
+        return self.jobs[ids[0]], admitted[-1][1].number
 
-    def _check(self, request: Request, now: float) -> Caveat:
+    def _admit(self, request: Request, now: float) -> tuple[Admission, Caveat]:
+        """What a new job is charged to, and what is to be said about it. Raises Refused."""
         self.admit(request)
-        caveat = check(request, self.partitions, self.placer, self.table)
-        if caveat.number:
-            return caveat
-        partition, room = self.partitions[request.partition], self.reservations.room(request)
-        return at_submit(request, room, partition, self.placer, self.table, now)
+        partition = self.partitions.get(request.partition)
+        if partition is None:
+            raise Refused(INVALID_PARTITION)
+        others = itertools.chain(self._waiting.values(), self._running.values())
+        admission = self.policy.admit(request, others)
+        caveat = check(request, partition, self.placer, self.table)
+        request.time_limit_min = admission.time_limit_min
+        if not caveat.number:
+            room = self.reservations.room(request)
+            caveat = at_submit(request, room, partition, self.placer, self.table, now)
+        return admission, caveat
 
     def _add(self, job: Job, caveat: Caveat, now: float, *, priority: int | None) -> None:
         if job.held:
@@ -316,6 +330,11 @@ class Cluster:
                 job.priority = self._new_priority()
             if job.reason != "PartitionConfig":
                 job.reason, job.description = "None", ""
+        self._stir(now)
+
+    def limits_changed(self, now: float) -> None:
+        """Waiting jobs are looked at again: at once here, at the next look in the real one."""
+        self.advance(now)
         self._stir(now)
 
     def hold(self, job: Job, held: bool) -> None:

@@ -6,7 +6,6 @@ from bridge.sim.slurm.errors import (
     BAD_TASK_COUNT,
     INVALID_FEATURE,
     INVALID_NODE_NAME,
-    INVALID_PARTITION,
     NODE_CONFIGURATION_UNAVAILABLE,
     Refused,
 )
@@ -43,13 +42,8 @@ class Caveat:
     description: str = ""
 
 
-def check(
-    request: Request, partitions: dict[str, Partition], placer: Placer, table: NodeTable
-) -> Caveat:
+def check(request: Request, partition: Partition, placer: Placer, table: NodeTable) -> Caveat:
     """Raises Refused for a job that no node could ever serve, or that names what isn't there."""
-    partition = partitions.get(request.partition)
-    if partition is None:
-        raise Refused(INVALID_PARTITION)
     if not placer.features_known(request, once=True):
         raise Refused(INVALID_FEATURE)
     named = (*request.required, *request.excluded)

@@ -18,7 +18,7 @@ from bridge.slurm import (
     QosLimits,
     SlurmClient,
 )
-from tests.contract.ground import Ground, a_job, until
+from tests.contract.ground import Ground, a_job, a_script, ended, running, until
 
 
 @asynccontextmanager
@@ -209,6 +209,74 @@ async def test_the_history_of_a_job(ground: Ground) -> None:
         await client.list_history(since_s=began_s, users=["nobody-of-that-name"])
     with pytest.raises(JobNotFound):
         await client.get_history(SlurmJobId(66_999_999))
+
+
+async def test_each_run_of_a_batch_job(ground: Ground, native: str) -> None:
+    """A requeued one has a run that was ended and one that waits, which is listed from when it may
+    begin on; asked for the job, the last one is told.
+    """
+    client, began_s = ground.client, int(time.time()) - 1
+    name = f"run-{secrets.token_hex(3)}"
+    job_id = await client.submit(a_script(native, "sleep 600", name=name))
+    await running(client, job_id)
+    if ground.version != "v0.0.44":
+        await client.requeue_job(job_id)
+
+        async def told() -> bool:
+            return (await client.get_history(job_id)).restarts == 1
+
+        await until(told, "accounting has heard")
+        for until_s, runs in (
+            (None, [(["PENDING", "REQUEUED"], 0)]),
+            (began_s + 1000, [(["PENDING", "REQUEUED"], 0), (["PENDING"], 1)]),
+        ):
+            listed = await client.list_history(since_s=began_s, until_s=until_s, names=[name])
+            assert [(sorted(one.states), one.restarts) for one in listed] == runs
+        assert listed[0].nodes
+        assert listed[0].end_s
+    await client.cancel_job(job_id)
+
+    async def over() -> bool:
+        return (await client.get_history(job_id)).state == "CANCELLED"
+
+    await until(over, "accounting has heard")
+
+
+async def test_how_a_script_ended(ground: Ground, native: str) -> None:
+    """Its exit code."""
+    client = ground.client
+    job_id = await client.submit(a_script(native, "exit 3"))
+    await ended(client, job_id)
+
+    async def told() -> bool:
+        return (await client.get_history(job_id)).state == "FAILED"
+
+    await until(told, "accounting has heard")
+    assert (await client.get_history(job_id)).exit_code == 3
+
+
+async def test_the_history_of_a_het_job(ground: Ground) -> None:
+    """Each component has its own, and says whose it is."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0], hold=True), a_job(nodes[0], cpus_per_task=2, hold=True)]
+        first = (await client.submit_het(parts)).id
+        await client.cancel_job(first)
+        for offset in range(2):
+            component = SlurmJobId(first + offset)
+
+            async def told(component: SlurmJobId = component) -> bool:
+                try:
+                    return (await client.get_history(component)).state == "CANCELLED"
+                except JobNotFound:
+                    return False
+
+            await until(told, "accounting has heard")
+            found = await client.get_history(component)
+            assert found.id == component
+            assert found.tres_requested["cpu"] == offset + 1
+            assert found.raw["het"]["job_id"] == first
+            assert found.raw["het"]["job_offset"]["number"] == offset
 
 
 async def test_shares(client: SlurmClient) -> None:

@@ -17,6 +17,7 @@ from bridge.slurm import (
     QosLimits,
     RejectedByPolicy,
     SlurmClient,
+    SlurmError,
 )
 from tests.contract.ground import PEOPLE, Ground, a_job, running, until
 
@@ -260,3 +261,108 @@ async def test_no_time_limit_is_the_longest(enforcing: Ground) -> None:
         job_id = await client.submit(_of("alice", node))
         assert (await client.get_job(job_id)).time_limit_min == 7
         await client.cancel_job(job_id)
+
+
+async def test_what_is_refused_first(enforcing: Ground) -> None:
+    """Of a job that is wrong in several ways: names, account, QOS, licenses, limits, the rest."""
+    client = enforcing.client
+    async with enforcing.nodes(1) as (node,):
+        wrong: list[tuple[dict[str, Any], int]] = [
+            ({"partition": "nope", "constraints": "nope"}, 2029),
+            ({"partition": "nope", "required_nodes": ("nope",)}, 2018),
+            ({"partition": "nope"}, 2000),
+            ({"licenses": "nope"}, 2045),
+            ({"excluded_nodes": ("nope",)}, 2045),
+        ]
+        await _refused(client, node, wrong)
+        async with _account(client, "alice", max_submit_jobs=1):
+            job_id = await client.submit(_of("alice", node, hold=True))
+            wrong = [
+                ({"licenses": "nope", "qos": "nope"}, 2066),
+                ({"licenses": "nope"}, 2048),
+                ({"reservation": "nope"}, 2050),
+                ({"cpus_per_task": 64}, 2050),
+            ]
+            await _refused(client, node, wrong)
+            await client.cancel_job(job_id)
+
+
+async def _refused(
+    client: SlurmClient, node: SlurmNodeName, wrong: list[tuple[dict[str, Any], int]]
+) -> None:
+    for fields, number in wrong:
+        with pytest.raises(SlurmError) as caught:
+            await client.submit(_of("alice", node, **fields))
+        assert (fields, caught.value.number) == (fields, number)
+
+
+async def test_limits_come_before_licenses(enforcing: Ground) -> None:
+    """A job that lacks both waits for its limit, and then for the licenses."""
+    client = enforcing.client
+    async with _account(client, "alice", max_jobs=1), enforcing.nodes(1) as (node,):
+        others = await client.submit(
+            a_job(node, user_id="root", group_id="root", licenses="matlab:3")
+        )
+        mine = await client.submit(_of("alice", node))
+        for job_id in (others, mine):
+            await running(client, job_id)
+        lacks = await client.submit(_of("alice", node, licenses="matlab:2"))
+        await _waits(client, lacks, "AssocMaxJobsLimit")
+        await client.cancel_job(mine)
+        await _waits(client, lacks, "Licenses")
+        await client.cancel_jobs([others, lacks])
+
+
+_NEVER: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"max_jobs": 1}, {}),
+    ({"group_tres": {"cpu": 3}}, {}),
+    ({"max_tres_per_job": {"cpu": 1}}, {}),
+    ({"max_wall_min": 5}, {}),
+    ({}, {"max_jobs": 1}),
+    ({}, {"max_jobs_per_user": 1}),
+    ({}, {"max_tres": {"cpu": 3}}),
+    ({}, {"max_tres": {"node": 1}}),
+    ({}, {"max_tres_per_user": {"cpu": 3}}),
+]
+"""Limits of association and QOS that two components of 2 CPUs and 10 minutes each can't keep."""
+
+
+@pytest.mark.parametrize(("limit", "of_qos"), _NEVER)
+async def test_a_het_job_that_never_could_run(
+    enforcing: Ground, limit: dict[str, Any], of_qos: dict[str, Any]
+) -> None:
+    """Is refused as a whole, where a single job beyond the limit would wait."""
+    client = enforcing.client
+    async with (
+        _qos(client, **of_qos) as qos,
+        _account(client, "alice", qos=(qos,), default_qos=qos, **limit),
+        enforcing.nodes(2) as (node, _),
+    ):
+        before = await client.job_states()
+        with pytest.raises(RejectedByPolicy) as caught:
+            await client.submit_het([_of("alice", node, cpus_per_task=2, time_limit_min=10)] * 2)
+        assert caught.value.number == 2050
+        assert not [
+            job_id
+            for job_id, states in (await client.job_states()).items()
+            if job_id not in before and states & {"PENDING", "RUNNING"}
+        ]
+
+
+async def test_components_count_one_by_one(enforcing: Ground) -> None:
+    """How many may be submitted, and what others hold, is asked of each component alone: together
+    they may go beyond it.
+    """
+    client = enforcing.client
+    limits = {"max_submit_jobs": 2, "max_jobs": 2, "group_tres": {"cpu": 4}}
+    async with _account(client, "alice", **limits), enforcing.nodes(2) as (node, _):
+        job = _of("alice", node, cpus_per_task=2)
+        single = await client.submit(job)
+        await running(client, single)
+        first = (await client.submit_het([job, job])).id
+        components = [first, SlurmJobId(first + 1)]
+        for job_id in components:
+            await running(client, job_id)
+        with pytest.raises(RejectedByPolicy):
+            await client.submit(job)
+        await client.cancel_jobs([single, *components])

@@ -24,14 +24,14 @@ from bridge.sim.slurm.errors import (
     NODES_BUSY,
     Refused,
 )
-from bridge.sim.slurm.job import Het, Job, Request, Share, State
+from bridge.sim.slurm.job import Charge, Het, Job, Request, Share, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
-from bridge.sim.slurm.policy import Admission, Anybody, Policy
+from bridge.sim.slurm.policy import Anybody, Policy
 from bridge.sim.slurm.reserved import at_submit
 from bridge.sim.slurm.script import Exit
-from bridge.sim.slurm.submit import Caveat, check
+from bridge.sim.slurm.submit import Caveat, check, check_names
 from bridge.sim.slurm.topology import Tree
 
 _DECISIONS = 10
@@ -260,8 +260,8 @@ class Cluster:
     ) -> tuple[Job, int]:
         """The new job, and the number of Slurm's warning (0 for none). Raises Refused."""
         self.advance(now)
-        admission, caveat = self._admit(request, now)
-        job = Job(self._next_id, request, priority or 0, now, held=held, charge=admission.charge)
+        charge, caveat = self._admit(request, now)
+        job = Job(self._next_id, request, priority or 0, now, held=held, charge=charge)
         self._add(job, caveat, now, priority=priority)
         return job, caveat.number
 
@@ -274,28 +274,35 @@ class Cluster:
         self.advance(now)
         admitted = [self._admit(request, now) for request, *_ in components]
         ids = tuple(range(self._next_id, self._next_id + len(components)))
-        for offset, (request, priority, held) in enumerate(components):
-            admission, caveat = admitted[offset]
-            one = Het(ids, offset)
-            job = Job(ids[offset], request, priority or 0, now, held=held, het=one)
-            job.charge = admission.charge
+        jobs = [
+            Job(number, request, priority or 0, now, held=held, het=Het(ids, offset), charge=charge)
+            for offset, (number, (request, priority, held), (charge, _)) in enumerate(
+                zip(ids, components, admitted, strict=True)
+            )
+        ]
+        self.policy.admit_together(jobs)
+        for job, (_, priority, _), (_, caveat) in zip(jobs, components, admitted, strict=True):
             self._add(job, caveat, now, priority=priority)
-        return self.jobs[ids[0]], admitted[-1][1].number
+        return jobs[0], admitted[-1][1].number
 
-    def _admit(self, request: Request, now: float) -> tuple[Admission, Caveat]:
-        """What a new job is charged to, and what is to be said about it. Raises Refused."""
-        self.admit(request)
+    def _admit(self, request: Request, now: float) -> tuple[Charge, Caveat]:
+        """What a new job is charged to, and what is to be said about it. Raises Refused; where a
+        job is wrong in several ways, as slurmctld does.
+        """
+        check_names(request, self.placer, self.table)
         partition = self.partitions.get(request.partition)
         if partition is None:
             raise Refused(INVALID_PARTITION)
+        charge = self.policy.charge(request)
+        self.licenses.parse(request.licenses)
         others = itertools.chain(self._waiting.values(), self._running.values())
-        admission = self.policy.admit(request, others)
+        request.time_limit_min = self.policy.admit(request, charge, others)
+        self.reservations.admit(request)
         caveat = check(request, partition, self.placer, self.table)
-        request.time_limit_min = admission.time_limit_min
         if not caveat.number:
             room = self.reservations.room(request)
             caveat = at_submit(request, room, partition, self.placer, self.table, now)
-        return admission, caveat
+        return charge, caveat
 
     def _add(self, job: Job, caveat: Caveat, now: float, *, priority: int | None) -> None:
         if job.held:
@@ -427,8 +434,9 @@ class Cluster:
         batch.check_requeue(job)
         if job.running:
             self._give_back(job, now)
-        batch.begin_anew(job, now, now + self.behaviour.requeue_delay_s, hold=hold)
-        self._wait(job, now)
+        run = batch.begin_anew(job, now, now + self.behaviour.requeue_delay_s, hold=hold)
+        self.jobs[job_id] = run
+        self._wait(run, now)
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes (called by the schedulers)."""
@@ -507,13 +515,13 @@ class Cluster:
         job.state, job.end_s = state, now
         if reason:
             job.reason, job.description = reason, ""
-        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job, now))
+        self._at(now + self.behaviour.min_job_age_s, lambda _: self._forget(job))
         self._note(job, now)
         self._stir(now)
 
-    def _forget(self, job: Job, ended_s: float) -> None:
-        if job.over and job.end_s == ended_s:
-            self.jobs.pop(job.id, None)
+    def _forget(self, job: Job) -> None:
+        if self.jobs.get(job.id) is job:  # it doesn't run again
+            del self.jobs[job.id]
 
     def _new_priority(self) -> int:
         priority = self._next_priority

@@ -9,8 +9,10 @@ from bridge.sim.slurm.gres import Ask, Kind
 from bridge.sim.slurm.script import Exit, Script
 
 State = Literal[
-    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED"
-]
+    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED",
+    "REQUEUED",
+]  # fmt: skip
+"""REQUEUED: a run that was ended so that the job runs again; only the accounting shows it."""
 
 STATES: frozenset[str] = frozenset(get_args(State))
 
@@ -161,7 +163,9 @@ class Charge:
 
 @dataclass(slots=True, eq=False)
 class Job:
-    """One job; times in seconds since the epoch, 0 while unknown."""
+    """One job, or one run of a job that was requeued; times in seconds since the epoch, 0 while
+    unknown.
+    """
 
     id: int
     request: Request

@@ -4,20 +4,11 @@ Without accounting everybody may do everything (`Anybody`); `dbd.control.Control
 their associations, and jobs to limits.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bridge.sim.slurm.job import Charge, Job, Request, Share
 from bridge.sim.slurm.wire import Json
-
-
-@dataclass(frozen=True, slots=True)
-class Admission:
-    """What a new job is charged to, and the time limit it gets where it named none."""
-
-    charge: Charge
-    time_limit_min: int | None
 
 
 class Policy(Protocol):
@@ -33,8 +24,14 @@ class Policy(Protocol):
     def settings(self) -> dict[str, Json]:
         """What slurm.conf says of the accounting."""
 
-    def admit(self, request: Request, others: Iterable[Job]) -> Admission:
-        """A job is submitted; `others` wait or run. Raises Refused."""
+    def charge(self, request: Request) -> Charge:
+        """Whom a new job is charged to. Raises Refused."""
+
+    def admit(self, request: Request, charge: Charge, others: Iterable[Job]) -> int | None:
+        """Its time limit, also where it named none; `others` wait or run. Raises Refused."""
+
+    def admit_together(self, components: Sequence[Job]) -> None:
+        """A het job is submitted, whose components were admitted. Raises Refused."""
 
     def change(self, job: Job, texts: dict[str, str]) -> Charge:
         """An operator changes account or QOS of a job. Raises Refused."""
@@ -56,9 +53,16 @@ class Anybody:
         """There is none."""
         return {"AccountingStorageType": "", "AccountingStorageEnforce": []}
 
-    def admit(self, request: Request, others: Iterable[Job]) -> Admission:
+    def charge(self, request: Request) -> Charge:
+        """Whomever it names."""
+        return Charge(request.texts.get("account", ""))
+
+    def admit(self, request: Request, charge: Charge, others: Iterable[Job]) -> int | None:
+        """Whoever asks, for as long as they ask."""
+        return request.time_limit_min
+
+    def admit_together(self, components: Sequence[Job]) -> None:
         """Whoever asks."""
-        return Admission(Charge(request.texts.get("account", "")), request.time_limit_min)
 
     def change(self, job: Job, texts: dict[str, str]) -> Charge:
         """The account is a word that is kept."""

@@ -16,7 +16,7 @@ _FOREVER_S = 2**32 - 60
 
 _NOT_SET = number(None)
 _ZERO = number(0)
-_SUCCESS = {
+SUCCESS = {
     "status": ["SUCCESS"],
     "return_code": _ZERO,
     "signal": {"id": _NOT_SET, "name": ""},
@@ -48,7 +48,7 @@ _CONSTANT: dict[str, Json] = {
     "cron": "",
     "deadline": _ZERO,
     "delay_boot": _ZERO,
-    "derived_exit_code": _SUCCESS,
+    "derived_exit_code": SUCCESS,
     "failed_node": "",
     "federation_origin": "",
     "federation_siblings_active": "",
@@ -189,8 +189,8 @@ def exit_code(job: Job) -> dict[str, Json]:
         signal = {"id": number(how.signal), "name": name}
         return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
     if how.code:
-        return {**_SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
-    return _SUCCESS
+        return {**SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
+    return SUCCESS
 
 
 def _script(job: Job) -> dict[str, Json]:

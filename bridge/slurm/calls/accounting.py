@@ -350,7 +350,7 @@ class AccountingCalls(Calls):
         runs = [one for one in found if one.id == job_id]
         if not runs:
             raise JobNotFound(f"{operation.tried}: the accounting has none of that number")
-        return max(runs, key=lambda one: one.submit_s or 0)
+        return max(runs, key=lambda one: (one.submit_s or 0, one.restarts))
 
 
 def _of(*, account: str, user: str, cluster: str, partition: str) -> Question:

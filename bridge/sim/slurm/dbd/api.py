@@ -106,7 +106,7 @@ class ReadApi:
         if complaints.errors and not flags_unknown:
             complaints.error(REST_INVALID_QUERY, _QUERY, "op_handler_jobs")
             return self._envelope.answer({}, complaints, status=422)
-        found = () if flags_unknown else self._history.find(question)
+        found = () if flags_unknown else self._history.find(question, call.now)
         rows = [self._history.show(job, call.now) for job in found]
         return self._found("jobs", rows, "slurmdb_jobs_get()", "_dump_jobs", complaints)
 

@@ -1,6 +1,6 @@
 """slurmctld's side of the accounting: whose a job is, and what its limits say to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from bridge.sim.slurm import tres
@@ -10,7 +10,6 @@ from bridge.sim.slurm.dbd.rows import Association, Qos
 from bridge.sim.slurm.dbd.tres import COUNTED, IDS
 from bridge.sim.slurm.errors import ACCOUNTING_POLICY, INVALID_ACCOUNT, INVALID_QOS, Refused
 from bridge.sim.slurm.job import Charge, Job, Request, Share
-from bridge.sim.slurm.policy import Admission
 from bridge.sim.slurm.wire import Json
 
 KNOWN: Final = frozenset({"associations", "limits", "qos"})
@@ -44,19 +43,38 @@ class Control:
             "AccountingStorageTRES": list(IDS),
         }
 
-    def admit(self, request: Request, others: Iterable[Job]) -> Admission:
-        """Find whom to charge. Raises Refused: 2045 account, 2066 QOS, 2050 limits."""
+    def charge(self, request: Request) -> Charge:
+        """Raises Refused: 2045 account, 2066 QOS."""
         association = self._association(request.user_name, request.texts.get("account", ""))
         named = request.texts.get("qos", "")
         if named and "qos" in self.enforced:
             self._refuse_unless_allowed(named, association)
         default = self._db.qos.get(association.default_qos) or self._db.qos[NORMAL]
         account = association.account if association.id else request.texts.get("account", "")
-        charge = Charge(account, named or default.name, association.id)
-        minutes = request.time_limit_min
-        if self.limits:
-            minutes = self._within_limits(request, charge, list(others))
-        return Admission(charge, minutes)
+        return Charge(account, named or default.name, association.id)
+
+    def admit(self, request: Request, charge: Charge, others: Iterable[Job]) -> int | None:
+        """What goes beyond a limit waits, unless the QOS says DENY_LIMIT. Raises Refused (2050)."""
+        association, qos = self._of(charge)
+        if not self.limits or association is None:
+            return request.time_limit_min
+        job = Job(0, request, 0, 0.0, charge=charge)
+        if not limits.submits(job, association, qos, list(others)):
+            raise Refused(ACCOUNTING_POLICY)
+        if "DENY_LIMIT" in qos.flags and self._never(job, ()):
+            raise Refused(ACCOUNTING_POLICY)
+        longest = limits.longest_min(association, qos)
+        if request.time_limit_min is None and longest is not None:
+            return int(longest)
+        return request.time_limit_min
+
+    def admit_together(self, components: Sequence[Job]) -> None:
+        """A het job that could never run as a whole doesn't wait, whatever its QOS says; how many
+        may be submitted was asked of each alone. Raises Refused (2050).
+        """
+        for job in components if self.limits else ():
+            if self._never(job, [one for one in components if one is not job]):
+                raise Refused(ACCOUNTING_POLICY)
 
     def change(self, job: Job, texts: Mapping[str, str]) -> Charge:
         """An operator may give a job any QOS there is. Raises Refused: 2045, 2066."""
@@ -110,30 +128,16 @@ class Control:
         if qos is None or qos.id not in association.qos:
             raise Refused(INVALID_QOS)
 
-    def _within_limits(self, request: Request, charge: Charge, others: list[Job]) -> int | None:
-        """The time limit. What goes beyond a limit waits, unless the QOS says DENY_LIMIT."""
-        association, qos = self._of(charge)
+    def _never(self, job: Job, mates: Sequence[Job]) -> bool:
+        """Whether limits hinder it even if nobody runs but those that it must run with."""
+        association, qos = self._of(job.charge)
         if association is None:
-            return request.time_limit_min
-        job = Job(0, request, 0, 0.0, charge=charge)
-        if not limits.submits(job, association, qos, others):
-            raise Refused(ACCOUNTING_POLICY)
-        if "DENY_LIMIT" in qos.flags:
-            asked = tres.asked(
-                request,
-                cpus=request.cpus,
-                memory_mib=(request.memory_per_cpu_mib or 0) * request.cpus,
-                nodes=request.min_nodes,
-                counted=COUNTED,
-            )
-            if limits.before(job, association, qos, ()) or limits.beside(
-                job, limits.Holding(asked), self._db, association, qos, ()
-            ):
-                raise Refused(ACCOUNTING_POLICY)
-        longest = limits.longest_min(association, qos)
-        if request.time_limit_min is None and longest is not None:
-            return int(longest)
-        return request.time_limit_min
+            return False
+        wanted = limits.holding(job)
+        return bool(
+            limits.before(job, association, qos, mates)
+            or limits.beside(job, wanted, self._db, association, qos, mates)
+        )
 
     def _of(self, charge: Charge) -> tuple[Association | None, Qos]:
         """Effective, as they are now; None for a job that is nobody's."""

@@ -8,7 +8,7 @@ from bridge.sim.slurm import tres as counts
 from bridge.sim.slurm.cluster import Change, Cluster
 from bridge.sim.slurm.dbd import tres
 from bridge.sim.slurm.job import Job
-from bridge.sim.slurm.show_job import exit_code, tres_asked
+from bridge.sim.slurm.show_job import SUCCESS, exit_code, tres_asked
 from bridge.sim.slurm.wire import INFINITE, Json, number
 
 _NEVER = 0xFFFFFFFE
@@ -29,14 +29,14 @@ class Question:
     names: frozenset[str] | None = None
     states: frozenset[str] | None = None
 
-    def meets(self, job: Job) -> bool:
-        """Whether a job was there in that time, and is one of those."""
+    def meets(self, job: Job, now: float) -> bool:
+        """Whether a job was there in that time, and is one of those. It comes when it may start."""
         if not self._was_in_states(job):
             return False
         ended_s = job.end_s if not job.pending and not job.running else None
         if self.since_s and ended_s is not None and int(ended_s) < self.since_s:
             return False
-        if self.until_s and int(job.submit_s) >= self.until_s:
+        if int(_eligible_s(job)) >= (self.until_s or now + 1):
             return False
         return (
             _among(self.user_ids, job.request.user_id)
@@ -61,8 +61,14 @@ def _among(wanted: frozenset[str] | frozenset[int] | None, value: str | int) -> 
     return wanted is None or value in wanted
 
 
+def _eligible_s(job: Job) -> float:
+    return max(job.submit_s, job.request.begin_s)
+
+
 class History:
-    """Every job since the beginning; an id may come again after slurmctld lost its state."""
+    """Every run of every job since the beginning; an id may come again after slurmctld lost its
+    state.
+    """
 
     def __init__(self, cluster: Cluster, *, cluster_name: str, speaker: str) -> None:
         self._cluster = cluster
@@ -76,12 +82,12 @@ class History:
             self._jobs.append(self._cluster.jobs[change.job_id])
 
     def of(self, job_id: int) -> Iterator[Job]:
-        """Every run under that number."""
-        return (job for job in self._jobs if job.id == job_id)
+        """Every run under that number; of a het job's number, all its components."""
+        return (job for job in self._jobs if job_id in (job.id, job.het and job.het.ids[0]))
 
-    def find(self, question: Question) -> Iterator[Job]:
+    def find(self, question: Question, now: float) -> Iterator[Job]:
         """In the order of their submits."""
-        return filter(question.meets, self._jobs)
+        return (job for job in self._jobs if question.meets(job, now))
 
     def busy(self) -> frozenset[int]:
         """Associations whose jobs wait or run."""
@@ -110,11 +116,15 @@ class History:
             },
             "cluster": self._name,
             "constraints": request.constraints,
-            "derived_exit_code": exit_code(job),
-            "exit_code": exit_code(job),
+            "derived_exit_code": SUCCESS,
+            "exit_code": exit_code(job) if job.shares else SUCCESS,
             "time": _times(job, now),
             "flags": ["START_RECEIVED"],
             "group": request.group_name or str(request.group_id),
+            "het": {
+                "job_id": job.het.ids[0] if job.het else 0,
+                "job_offset": number(job.het.offset if job.het else None),
+            },
             "hold": job.held or job.priority == 0,
             "job_id": job.id,
             "kill_request_user": self._speaker if job.state == "CANCELLED" else "",
@@ -132,9 +142,9 @@ class History:
                 else number(request.memory_per_node_mib or 0),
             },
             "reservation": {"id": 0, "name": "", "requested": ""},
-            "restart_cnt": 0,
+            "restart_cnt": job.restarts,
             "state": {
-                "current": [job.state],
+                "current": ["PENDING", "REQUEUED"] if job.state == "REQUEUED" else [job.state],
                 "reason": (job.limit_reason if job.start_s or over else "") or "None",
             },
             "steps": [],
@@ -144,13 +154,13 @@ class History:
             },
             "user": request.user_name or None,
             "wckey": {"wckey": request.texts.get("wckey", ""), "flags": []},
-            "working_directory": "/tmp",
+            "working_directory": request.directory,
         }
 
 
 def _times(job: Job, now: float) -> dict[str, Json]:
     over, began = not job.pending and not job.running, bool(job.shares)
-    eligible = 0 if job.held else int(job.submit_s)
+    eligible = 0 if job.held else int(_eligible_s(job))
     start = int(job.start_s) if began else _NEVER if over else 0
     end = int(job.end_s) if over else 0
     waited = (start if began else end or int(now)) - eligible if eligible else 0

@@ -29,6 +29,21 @@ class Holding:
     nodes: frozenset[str] = frozenset()
 
 
+def holding(job: Job) -> Holding:
+    """What a job holds; of one that has no nodes yet, what it asks for."""
+    if job.shares:
+        return Holding(tres.held(job.shares, COUNTED), frozenset(job.nodes))
+    request = job.request
+    asked = tres.asked(
+        request,
+        cpus=request.cpus,
+        memory_mib=(request.memory_per_cpu_mib or 0) * request.cpus,
+        nodes=request.min_nodes,
+        counted=COUNTED,
+    )
+    return Holding(asked)
+
+
 def before(job: Job, association: Association, qos: Qos, running: Jobs) -> str:
     """The reason that holds whatever nodes it would get; "" for none.
 
@@ -105,10 +120,12 @@ def _over(limit: Counts, wanted: Holding, others: Jobs) -> str:
     """The first kind of which there would be too much; "" for none."""
     used: Counter[str] = Counter()
     nodes: set[str] = set()
-    for other in others if limit else ():
-        used.update(tres.held(other.shares, COUNTED))
-        nodes.update(other.nodes)
-    used["node"] = len(nodes - wanted.nodes)
+    nameless = 0
+    for held in map(holding, others if limit else ()):
+        used.update(held.counts)
+        nodes |= held.nodes
+        nameless += 0 if held.nodes else held.counts["node"]
+    used["node"] = len(nodes - wanted.nodes) + nameless
     counts = wanted.counts
     return next(
         (

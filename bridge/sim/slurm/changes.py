@@ -114,7 +114,7 @@ def _claims(
         request = replace(request, reservation=reservation)
     if licenses is not None:
         request = replace(request, licenses=licenses)
-    cluster.admit(request)
+    cluster.check_claims(request)
     return request
 
 

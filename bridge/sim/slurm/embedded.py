@@ -13,7 +13,8 @@ from aiohttp import web
 
 from bridge.clock import Clock, SystemClock
 from bridge.sim.slurm.answers import Answer
-from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.behaviour import Behaviour
+from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.dbd.control import Control
 from bridge.sim.slurm.dbd.database import Database
 from bridge.sim.slurm.description import Site

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from bridge.sim.slurm import hosts
 from bridge.sim.slurm import tres as counts
-from bridge.sim.slurm.cluster import Change, Cluster
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.core import Change
 from bridge.sim.slurm.dbd import tres
 from bridge.sim.slurm.job import Job
 from bridge.sim.slurm.show_job import SUCCESS, exit_code, tres_asked

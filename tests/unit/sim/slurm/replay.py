@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
-from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.behaviour import Behaviour
+from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.dbd.control import Control
 from bridge.sim.slurm.dbd.database import Database
 from bridge.sim.slurm.description import Site

@@ -256,11 +256,13 @@ async def test_how_a_script_ended(ground: Ground, native: str) -> None:
 
 
 async def test_the_history_of_a_het_job(ground: Ground) -> None:
-    """Each component has its own, and says whose it is."""
+    """Each component has its own, and says whose it is, if they have started."""
     client = ground.client
     async with ground.nodes(2) as nodes:
-        parts = [a_job(nodes[0], hold=True), a_job(nodes[0], cpus_per_task=2, hold=True)]
+        parts = [a_job(nodes[0]), a_job(nodes[0], cpus_per_task=2)]
         first = (await client.submit_het(parts)).id
+        for offset in range(2):
+            await running(client, SlurmJobId(first + offset))
         await client.cancel_job(first)
         for offset in range(2):
             component = SlurmJobId(first + offset)

@@ -331,22 +331,24 @@ _NEVER: list[tuple[dict[str, Any], dict[str, Any]]] = [
 async def test_a_het_job_that_never_could_run(
     enforcing: Ground, limit: dict[str, Any], of_qos: dict[str, Any]
 ) -> None:
-    """Is refused as a whole, where a single job beyond the limit would wait."""
+    """Is refused, where a single job beyond the limit would wait. A component is left over, and
+    runs as a job of its own unless it is cancelled.
+    """
     client = enforcing.client
     async with (
         _qos(client, **of_qos) as qos,
-        _account(client, "alice", qos=(qos,), default_qos=qos, **limit),
+        _account(client, "alice", qos=(qos,), default_qos=qos, **limit) as account,
         enforcing.nodes(2) as (node, _),
     ):
         before = await client.job_states()
         with pytest.raises(RejectedByPolicy) as caught:
             await client.submit_het([_of("alice", node, cpus_per_task=2, time_limit_min=10)] * 2)
         assert caught.value.number == 2050
-        assert not [
-            job_id
-            for job_id, states in (await client.job_states()).items()
-            if job_id not in before and states & {"PENDING", "RUNNING"}
-        ]
+        new = [job async for job in client.each_job(bool) if job.id not in before]
+        (left,) = (job for job in new if not job.ended)
+        assert (left.het_job_id, left.account) == (None, account)
+        assert all(job.states == {"CANCELLED"} for job in new if job is not left)
+        await client.cancel_job(left.id)
 
 
 async def test_components_count_one_by_one(enforcing: Ground) -> None:

@@ -83,6 +83,10 @@ class Core(ABC):
     def advance(self, now: float) -> None:
         """Let happen, in order, what was due up to `now`."""
 
+    @abstractmethod
+    def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
+        """A job that waits or runs is over."""
+
     def _stir(self, now: float) -> None:
         """Something changed that may let a job start."""
         if not self._waiting:

@@ -30,8 +30,10 @@ class Policy(Protocol):
     def admit(self, request: Request, charge: Charge, others: Iterable[Job]) -> int | None:
         """Its time limit, also where it named none; `others` wait or run. Raises Refused."""
 
-    def admit_together(self, components: Sequence[Job]) -> None:
-        """A het job is submitted, whose components were admitted. Raises Refused."""
+    def never(self, job: Job, mates: Sequence[Job]) -> str:
+        """Slurm's reason why a job could not run even if nobody did but those that it must run
+        with; "" for none.
+        """
 
     def change(self, job: Job, texts: dict[str, str]) -> Charge:
         """An operator changes account or QOS of a job. Raises Refused."""
@@ -61,8 +63,9 @@ class Anybody:
         """Whoever asks, for as long as they ask."""
         return request.time_limit_min
 
-    def admit_together(self, components: Sequence[Job]) -> None:
-        """Whoever asks."""
+    def never(self, job: Job, mates: Sequence[Job]) -> str:
+        """Nothing hinders."""
+        return ""
 
     def change(self, job: Job, texts: dict[str, str]) -> Charge:
         """The account is a word that is kept."""

@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from bridge.sim.slurm.core import Core
-from bridge.sim.slurm.errors import INVALID_PARTITION, Refused
+from bridge.sim.slurm.errors import ACCOUNTING_POLICY, INVALID_PARTITION, Refused
 from bridge.sim.slurm.job import Charge, Het, Job, Request
 from bridge.sim.slurm.reserved import at_submit
+from bridge.sim.slurm.script import Exit
 from bridge.sim.slurm.submit import Caveat, check, check_names
 
 COMPUTED_PRIORITY = 0xFFFFFFFE
@@ -31,7 +32,8 @@ class Queueing(Core):
         self, components: Sequence[tuple[Request, int | None, bool]], now: float
     ) -> tuple[Job, int]:
         """As `submit`, for the components (request, priority, held) of a het job; gives the first
-        job, and the last one's warning. Raises Refused; then there is none of them.
+        job, and the last one's warning. Raises Refused; then there is none of them, or only what
+        `_leave` leaves.
         """
         self.advance(now)
         admitted = [self._admit(request, now) for request, *_ in components]
@@ -42,10 +44,25 @@ class Queueing(Core):
                 zip(ids, components, admitted, strict=True)
             )
         ]
-        self.policy.admit_together(jobs)
+        for offset, job in enumerate(jobs):
+            if limit := self.policy.never(job, jobs[:offset]):
+                self._leave(jobs[:offset], job, limit, now)
+                raise Refused(ACCOUNTING_POLICY)
         for job, (_, priority, _), (_, caveat) in zip(jobs, components, admitted, strict=True):
             self._add(job, caveat, now, priority=priority)
         return jobs[0], admitted[-1][1].number
+
+    def _leave(self, before: Sequence[Job], orphan: Job, limit: str, now: float) -> None:
+        """What is there of a het job that was refused for a limit: the components before the one
+        beyond it are cancelled, that one waits as a job of its own, and runs. Seen on 26.05.
+        """
+        ids = tuple(job.id for job in before)
+        for offset, job in enumerate(before):
+            job.het, job.exit = Het(ids, offset), Exit(signal=1)
+            self._add(job, Caveat(), now, priority=None)
+            self._end(job, "CANCELLED", now)
+        orphan.het, orphan.limit_reason = None, limit
+        self._add(orphan, Caveat(0, limit), now, priority=None)
 
     def _admit(self, request: Request, now: float) -> tuple[Charge, Caveat]:
         """What a new job is charged to, and what is to be said about it. Raises Refused; where a

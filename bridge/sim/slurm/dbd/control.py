@@ -61,20 +61,12 @@ class Control:
         job = Job(0, request, 0, 0.0, charge=charge)
         if not limits.submits(job, association, qos, list(others)):
             raise Refused(ACCOUNTING_POLICY)
-        if "DENY_LIMIT" in qos.flags and self._never(job, ()):
+        if "DENY_LIMIT" in qos.flags and self.never(job, ()):
             raise Refused(ACCOUNTING_POLICY)
         longest = limits.longest_min(association, qos)
         if request.time_limit_min is None and longest is not None:
             return int(longest)
         return request.time_limit_min
-
-    def admit_together(self, components: Sequence[Job]) -> None:
-        """A het job that could never run as a whole doesn't wait, whatever its QOS says; how many
-        may be submitted was asked of each alone. Raises Refused (2050).
-        """
-        for job in components if self.limits else ():
-            if self._never(job, [one for one in components if one is not job]):
-                raise Refused(ACCOUNTING_POLICY)
 
     def change(self, job: Job, texts: Mapping[str, str]) -> Charge:
         """An operator may give a job any QOS there is. Raises Refused: 2045, 2066."""
@@ -90,6 +82,18 @@ class Control:
             elif "qos" in self.enforced:
                 raise Refused(INVALID_QOS)
         return charge
+
+    def never(self, job: Job, mates: Sequence[Job]) -> str:
+        """Limits that it is beyond with what it asks for; a component of a het job then doesn't
+        wait, whatever its QOS says. How many may be submitted is asked of each alone.
+        """
+        association, qos = self._of(job.charge)
+        if not self.limits or association is None:
+            return ""
+        wanted = limits.holding(job)
+        return limits.before(job, association, qos, mates) or limits.beside(
+            job, wanted, self._db, association, qos, mates
+        )
 
     def before(self, job: Job, running: Iterable[Job]) -> str:
         """Limits on jobs and on their time."""
@@ -127,17 +131,6 @@ class Control:
         qos = self._db.qos_named(name)
         if qos is None or qos.id not in association.qos:
             raise Refused(INVALID_QOS)
-
-    def _never(self, job: Job, mates: Sequence[Job]) -> bool:
-        """Whether limits hinder it even if nobody runs but those that it must run with."""
-        association, qos = self._of(job.charge)
-        if association is None:
-            return False
-        wanted = limits.holding(job)
-        return bool(
-            limits.before(job, association, qos, mates)
-            or limits.beside(job, wanted, self._db, association, qos, mates)
-        )
 
     def _of(self, charge: Charge) -> tuple[Association | None, Qos]:
         """Effective, as they are now; None for a job that is nobody's."""

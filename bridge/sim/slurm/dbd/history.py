@@ -66,6 +66,11 @@ def _eligible_s(job: Job) -> float:
     return max(job.submit_s, job.request.begin_s)
 
 
+def _het(job: Job) -> tuple[int, int | None]:
+    """The first id and the offset, which slurmctld tells when a component starts."""
+    return (job.het.ids[0], job.het.offset) if job.het and job.shares else (0, None)
+
+
 class History:
     """Every run of every job since the beginning; an id may come again after slurmctld lost its
     state.
@@ -84,7 +89,7 @@ class History:
 
     def of(self, job_id: int) -> Iterator[Job]:
         """Every run under that number; of a het job's number, all its components."""
-        return (job for job in self._jobs if job_id in (job.id, job.het and job.het.ids[0]))
+        return (job for job in self._jobs if job_id in (job.id, _het(job)[0]))
 
     def find(self, question: Question, now: float) -> Iterator[Job]:
         """In the order of their submits."""
@@ -123,8 +128,8 @@ class History:
             "flags": ["START_RECEIVED"],
             "group": request.group_name or str(request.group_id),
             "het": {
-                "job_id": job.het.ids[0] if job.het else 0,
-                "job_offset": number(job.het.offset if job.het else None),
+                "job_id": _het(job)[0],
+                "job_offset": number(_het(job)[1]),
             },
             "hold": job.held or job.priority == 0,
             "job_id": job.id,

@@ -2,18 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 
 import httpx2
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.sim.slurm import EmbeddedSlurm
+from bridge.sim.slurm import EmbeddedSlurm, embedded
 from bridge.slurm import SlurmClient, TokenSource
 from tests.arena import real
 from tests.arena.embedded import PARTITIONS
-from tests.contract.ground import Ground
+from tests.contract.ground import PEOPLE, Ground
 from tests.e2e.stack import Settings, Stack, layout
 from tests.e2e.stack.slurm import NATIVE, NATIVE_NODE
+
+ENFORCED = ("limits", "qos")
+"""AccountingStorageEnforce where it is about that."""
 
 
 class Transport(httpx2.AsyncBaseTransport):
@@ -48,6 +52,20 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack | None]:
         started.down()
 
 
+@pytest.fixture(scope="session")
+def enforcing_stack(
+    stack: Stack | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack | None]:
+    """One more, that holds jobs to accounts and limits: those of all users, so it is not shared."""
+    if stack is None:
+        yield None
+        return
+    folder = tmp_path_factory.mktemp("limits") / "state"
+    with Stack.up(Settings("limits", folder, real.PORT_BASE + 20)) as own:
+        own.slurm_cluster.enforce(*ENFORCED)
+        yield own
+
+
 @pytest.fixture(autouse=True)
 def _only_real(request: pytest.FixtureRequest, stack: Stack | None) -> None:
     """Skip, with the reason that the test's mark gives, what the emulator can't be asked."""
@@ -66,9 +84,29 @@ def version(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def ground(stack: Stack | None, version: str) -> AsyncIterator[Ground]:
     """A client of that Slurm, and what tests need to know of it."""
+    async with _ground(stack, version) as found:
+        yield found
+
+
+@pytest.fixture
+async def enforcing(enforcing_stack: Stack | None, version: str) -> AsyncIterator[Ground]:
+    """The same of a Slurm that enforces accounts, limits and QOS."""
+    async with _ground(enforcing_stack, version, enforce=ENFORCED) as found:
+        yield found
+
+
+@asynccontextmanager
+async def _ground(
+    stack: Stack | None, version: str, *, enforce: tuple[str, ...] = ()
+) -> AsyncIterator[Ground]:
     if stack is None:
-        licenses = {"matlab": 4, "ansys": 2}
-        async with EmbeddedSlurm(partitions=PARTITIONS, licenses=licenses) as slurm:
+        async with EmbeddedSlurm(
+            partitions=PARTITIONS,
+            licenses={"matlab": 4, "ansys": 2},
+            users={**embedded.USERS, **PEOPLE, "games": 5},
+            accounting=True,
+            enforce=enforce,
+        ) as slurm:
             slurm.start_slurmd(NATIVE_NODE, "CPUs=2 RealMemory=1000 Feature=native")
             token = TokenSource.from_file(slurm.token_file)
             async with _client(slurm.url, token, version) as client:

@@ -16,7 +16,6 @@ from bridge.sim.slurm import EmbeddedSlurm
 from bridge.slurm import NodeDefinition, SlurmClient, TokenSource
 
 PAGE = Path(__file__).parents[2] / "docs" / "slurm-client.md"
-ACCOUNTING = "# needs accounting"
 _BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -62,13 +61,11 @@ def a_node(name: str, topology: str) -> NodeDefinition:
 
 
 async def _main(python: str) -> int:
-    async with EmbeddedSlurm() as slurm:
+    async with EmbeddedSlurm(accounting=True) as slurm:
         token = TokenSource.from_file(slurm.token_file)
         async with SlurmClient(endpoints=[slurm.url], token=token) as client:
             await client.create_node(a_node("n1", "topo:root:leaf"))
         for example in examples():
-            if example.startswith(ACCOUNTING):
-                continue
             code, said = await asyncio.to_thread(
                 run, example, python=python, url=slurm.url, token_file=slurm.token_file
             )

@@ -22,6 +22,8 @@ from bridge.slurm import (
 from bridge.slurm.news import News
 
 PARTITION = "slurm-bridge"
+PEOPLE = {"alice": 10001, "bob": 10002}
+"""Whom slurmctld's host knows by these numbers, and the accounting not yet."""
 GPUS = (Gres("gpu", "h100", 8), Gres("efa", "", 4))
 
 

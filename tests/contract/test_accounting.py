@@ -18,9 +18,7 @@ from bridge.slurm import (
     QosLimits,
     SlurmClient,
 )
-from tests.contract.ground import Ground, a_job, until
-
-pytestmark = pytest.mark.only_real("the emulator has no slurmdbd")
+from tests.contract.ground import Ground, a_job, a_script, ended, running, until
 
 
 @asynccontextmanager
@@ -72,6 +70,8 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
     async with _account(client) as account:
         with pytest.raises(NotFound):
             await client.add_user(user, "no-such-account")
+        with pytest.raises(InvalidRequest, match="default_qos"):
+            await client.add_user(user, account, limits=AssociationLimits(default_qos="nope"))
         await client.add_user(user, account, limits=AssociationLimits(shares=5, max_jobs=2))
         with pytest.raises(AlreadyExists):
             await client.add_user(user, account)
@@ -87,7 +87,16 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
         assert (mine.limits.shares, mine.limits.max_jobs) == (5, 2)
         assert mine.limits.max_submit_jobs == 9
         assert mine.limits.max_tres_per_job == {"gres/gpu": 4, "cpu": 8}
+        with pytest.raises(NotFound):
+            await client.update_association(mine, AssociationLimits(default_qos="nope"))
+        await client.update_association(mine, AssociationLimits(shares=6))
+        await client.update_association(mine, AssociationLimits(max_tres_per_job={"cpu": 9}))
+        (mine,) = await client.list_associations(user=user)
+        assert (mine.limits.shares, mine.limits.max_submit_jobs) == (6, 9)
+        assert mine.limits.max_tres_per_job == {"gres/gpu": 4, "cpu": 9}
         await client.delete_associations(user=user, account=account)
+        with pytest.raises(NotFound):
+            await client.update_association(mine, AssociationLimits(shares=7))
         assert await client.list_associations(user=user) == ()
         with pytest.raises(NotFound):
             await client.delete_associations(user=user, account=account)
@@ -99,13 +108,43 @@ async def test_a_user_charges_an_account(client: SlurmClient) -> None:
             await call(user)
 
 
+async def test_what_a_parent_limits_stays_its_own(client: SlurmClient) -> None:
+    """A change of the user gives it no limit that it only has from its account."""
+    user = f"user{secrets.token_hex(3)}"
+    async with _account(client) as account:
+        (parent,) = await client.list_associations(account=account)
+        await client.update_association(
+            parent, AssociationLimits(max_jobs=7, max_tres_per_job={"cpu": 4, "mem": 100})
+        )
+        await client.add_user(user, account, limits=AssociationLimits(max_tres_per_job={"mem": 50}))
+        try:
+            (mine,) = await client.list_associations(user=user)
+            assert mine.limits.max_jobs == 7
+            assert mine.limits.max_tres_per_job == {"cpu": 4, "mem": 50}
+            assert mine.limits.group_tres is None
+            await client.update_association(mine, AssociationLimits(shares=2))
+            await client.update_association(
+                parent, AssociationLimits(max_tres_per_job={"cpu": 6, "mem": 200})
+            )
+            (mine,) = await client.list_associations(user=user)
+            assert mine.limits.max_tres_per_job == {"cpu": 6, "mem": 50}
+            parent = (await client.list_associations(account=account))[0]
+            assert parent.limits.group_tres == {"gres/gpu": 16}
+        finally:
+            await client.delete_user(user)
+
+
 async def test_a_qos_life(client: SlurmClient) -> None:
     """Made, changed in part, removed."""
     name = f"qos{secrets.token_hex(3)}"
     await client.create_qos(
         name,
         QosLimits(
-            description="urgent", priority=100, max_jobs_per_user=2, max_tres={"gres/gpu": 64}
+            description="urgent",
+            priority=100,
+            flags=("DENY_LIMIT",),
+            max_jobs_per_user=2,
+            max_tres={"gres/gpu": 64},
         ),
     )
     try:
@@ -118,7 +157,7 @@ async def test_a_qos_life(client: SlurmClient) -> None:
         assert (found.description, found.priority) == ("urgent", 100)
         assert (found.max_jobs_per_user, found.max_wall_min) == (2, 60)
         assert (found.max_tres, found.max_tres_per_user) == ({"gres/gpu": 64}, {"cpu": 8})
-        assert found.preempts == ("normal",)
+        assert (found.preempts, found.flags) == (("normal",), ("DENY_LIMIT",))
         assert {"normal", name} <= {one.name for one in await client.list_qos()}
     finally:
         await client.delete_qos(name)
@@ -159,10 +198,87 @@ async def test_the_history_of_a_job(ground: Ground) -> None:
     assert job.start_s
     assert job.end_s
     assert job.admin_comment == comment
-    listed = await client.list_history(since_s=began_s, names=["contract"])
+    listed = await client.list_history(
+        since_s=began_s, names=["contract", "other"], users=["root", "1000"]
+    )
     assert job_id in {one.id for one in listed}
+    for states, there in ((["CANCELLED", "TIMEOUT"], True), (["TIMEOUT"], False)):
+        listed = await client.list_history(since_s=began_s, states=states)
+        assert (job_id in {one.id for one in listed}) is there
+    with pytest.raises(InvalidRequest):
+        await client.list_history(since_s=began_s, users=["nobody-of-that-name"])
     with pytest.raises(JobNotFound):
         await client.get_history(SlurmJobId(66_999_999))
+
+
+async def test_each_run_of_a_batch_job(ground: Ground, native: str) -> None:
+    """A requeued one has a run that was ended and one that waits, which is listed from when it may
+    begin on; asked for the job, the last one is told.
+    """
+    client, began_s = ground.client, int(time.time()) - 1
+    name = f"run-{secrets.token_hex(3)}"
+    job_id = await client.submit(a_script(native, "sleep 600", name=name))
+    await running(client, job_id)
+    if ground.version != "v0.0.44":
+        await client.requeue_job(job_id)
+
+        async def told() -> bool:
+            return (await client.get_history(job_id)).restarts == 1
+
+        await until(told, "accounting has heard")
+        for until_s, runs in (
+            (None, [(["PENDING", "REQUEUED"], 0)]),
+            (began_s + 1000, [(["PENDING", "REQUEUED"], 0), (["PENDING"], 1)]),
+        ):
+            listed = await client.list_history(since_s=began_s, until_s=until_s, names=[name])
+            assert [(sorted(one.states), one.restarts) for one in listed] == runs
+        assert listed[0].nodes
+        assert listed[0].end_s
+    await client.cancel_job(job_id)
+
+    async def over() -> bool:
+        return (await client.get_history(job_id)).state == "CANCELLED"
+
+    await until(over, "accounting has heard")
+
+
+async def test_how_a_script_ended(ground: Ground, native: str) -> None:
+    """Its exit code."""
+    client = ground.client
+    job_id = await client.submit(a_script(native, "exit 3"))
+    await ended(client, job_id)
+
+    async def told() -> bool:
+        return (await client.get_history(job_id)).state == "FAILED"
+
+    await until(told, "accounting has heard")
+    assert (await client.get_history(job_id)).exit_code == 3
+
+
+async def test_the_history_of_a_het_job(ground: Ground) -> None:
+    """Each component has its own, and says whose it is, if they have started."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        parts = [a_job(nodes[0]), a_job(nodes[0], cpus_per_task=2)]
+        first = (await client.submit_het(parts)).id
+        for offset in range(2):
+            await running(client, SlurmJobId(first + offset))
+        await client.cancel_job(first)
+        for offset in range(2):
+            component = SlurmJobId(first + offset)
+
+            async def told(component: SlurmJobId = component) -> bool:
+                try:
+                    return (await client.get_history(component)).state == "CANCELLED"
+                except JobNotFound:
+                    return False
+
+            await until(told, "accounting has heard")
+            found = await client.get_history(component)
+            assert found.id == component
+            assert found.tres_requested["cpu"] == offset + 1
+            assert found.raw["het"]["job_id"] == first
+            assert found.raw["het"]["job_offset"]["number"] == offset
 
 
 async def test_shares(client: SlurmClient) -> None:
@@ -177,6 +293,8 @@ async def test_shares(client: SlurmClient) -> None:
 
             await until(told, "shares of the new account")
             lines = {one.name: one for one in await client.list_shares(accounts=[account])}
+            assert lines.keys() == {account, user}
+            assert [one.name for one in await client.list_shares(users=[user])] == [user]
             assert (lines[account].user, lines[account].shares) == (False, 3)
             assert (lines[user].user, lines[user].shares) == (True, 7)
             assert lines[user].parent == account

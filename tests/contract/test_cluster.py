@@ -48,6 +48,16 @@ async def test_configuration(client: SlurmClient, version: str) -> None:
     assert set(found["GresTypes"]) == {"gpu", "efa"}
     assert found["Licenses"] == ["matlab:4", "ansys:2"]
     assert found["MinJobAge"] == 30
+    assert found["AccountingStorageType"] == "accounting_storage/slurmdbd"
+    assert found["AccountingStorageEnforce"] == []
+    assert {"cpu", "mem", "node", "gres/gpu"} <= set(found["AccountingStorageTRES"])
+
+
+async def test_what_is_enforced(enforcing: Ground, version: str) -> None:
+    """Limits and QOS need associations, so those are enforced too."""
+    if version == "v0.0.45":
+        found = await enforcing.client.configuration()
+        assert found["AccountingStorageEnforce"] == ["associations", "limits", "qos"]
 
 
 async def test_reconfigure(client: SlurmClient) -> None:

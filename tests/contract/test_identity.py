@@ -49,7 +49,6 @@ async def test_a_waiting_job_keeps_its_user(ground: Ground) -> None:
         assert (await client.get_job(job_id)).raw["user_id"] == 1000
 
 
-@pytest.mark.only_real("the emulator has no slurmdbd")
 async def test_a_waiting_job_changes_its_account(ground: Ground) -> None:
     """To another that its user has."""
     client, user = ground.client, "games"

@@ -42,9 +42,10 @@ class Session:
     ) -> tuple[int, Json]:
         """Status and parsed body (text where it isn't JSON) of one request.
 
-        `path` is below `/slurm/<version>` unless it starts with `/openapi` or `/slurm`.
+        `path` is below `/slurm/<version>` unless it starts with `/openapi`, `/slurm` or `/slurmdb`.
         """
-        base = "" if path.startswith(("/openapi", "/slurm/")) else f"/slurm/{self.version}"
+        whole = path.startswith(("/openapi", "/slurm/", "/slurmdb/"))
+        base = "" if whole else f"/slurm/{self.version}"
         sent = self._token if token is None else token
         request = urllib.request.Request(
             self.url + base + path,
@@ -94,6 +95,8 @@ class Scenario:
         self._waited = 0.0
         self.tolerance_s = 5.0
         """How far times may differ when this is played again."""
+        self.enforced: list[str] = []
+        """AccountingStorageEnforce of the Slurm, where there is accounting."""
 
     def step(
         self,
@@ -230,6 +233,7 @@ class Scenario:
             "version": self._session.version,
             "began_s": int(self._began),
             "tolerance_s": self.tolerance_s,
+            **({"enforced": self.enforced} if self.enforced else {}),
             "steps": self.steps,
         }
         path.write_text(text_of(content))

@@ -2,7 +2,9 @@
 
 The Slurm must be one that nobody else uses: nodes and jobs are made and removed. It is configured
 as in scenarios/slurm.conf and scenarios/topology.yaml; all of it takes eleven minutes, nearly
-three of them for what slurmrestd answers while slurmctld is down (with --stop and --start).
+three of them for what slurmrestd answers while slurmctld is down (with --stop and --start). The
+scenarios `accounting_*` are played when they are named, to a Slurm that has what is in
+scenarios/accounting.conf too.
 """
 
 import argparse
@@ -40,7 +42,11 @@ def main(arguments: list[str] | None = None) -> int:
         )
     chosen.out.mkdir(parents=True, exist_ok=True)
     failed = 0
-    playable = [name for name in scenarios.ALL if hooks or name != "outage"]
+    playable = [
+        name
+        for name in scenarios.ALL
+        if (hooks or name != "outage") and not name.startswith("accounting")
+    ]
     for name in chosen.only or playable:
         story = scenarios.ALL[name]
         session.reset()

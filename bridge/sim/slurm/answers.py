@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from multidict import MultiMapping
+
 from bridge.sim.slurm.errors import DATA_NOT_A_DICTIONARY, DATA_PATH, REST_INVALID_QUERY, status_of
 from bridge.sim.slurm.wire import Complaints, Json
 
@@ -20,6 +22,12 @@ class Call:
     query: Mapping[str, str]
     body: Json
     now: float
+
+    def every(self, name: str) -> list[str]:
+        """All values of a parameter that may come several times."""
+        if isinstance(self.query, MultiMapping):
+            return list(self.query.getall(name, ()))
+        return [self.query[name]] if name in self.query else []
 
 
 @dataclass(frozen=True, slots=True)

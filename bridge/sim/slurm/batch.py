@@ -16,14 +16,26 @@ def check_requeue(job: Job) -> None:
         raise Refused(JOB_PENDING)
 
 
-def begin_anew(job: Job, now: float, begin_s: float, *, hold: bool) -> None:
-    """Make a job that holds nothing any more one that waits. How it ended stays readable until it
-    starts again.
+def begin_anew(job: Job, now: float, begin_s: float, *, hold: bool) -> Job:
+    """The next run of a job that holds nothing any more; it waits. The run that was stays as it is
+    remembered, and how it ended is readable on the next one until that starts.
     """
-    job.state, job.shares, job.restarts = "PENDING", (), job.restarts + 1
-    job.submit_s, job.end_s, job.preempt_s = now, 0.0, 0.0
-    job.reason, job.description = "None", ""
-    job.request = replace(job.request, begin_s=begin_s)
+    if job.running:
+        job.state, job.end_s = "REQUEUED", now
+    run = replace(
+        job,
+        request=replace(job.request, begin_s=begin_s),
+        state="PENDING",
+        reason="None",
+        description="",
+        limit_reason="",
+        shares=(),
+        submit_s=now,
+        end_s=0.0,
+        preempt_s=0.0,
+        restarts=job.restarts + 1,
+    )
     if hold:
-        job.held, job.priority = True, 0
-        job.reason, job.description = "JobHeldUser", "job requeued in held state"
+        run.held, run.priority = True, 0
+        run.reason, run.description = "JobHeldUser", "job requeued in held state"
+    return run

@@ -49,6 +49,8 @@ def update_job(
     change = _change(cluster, job, body, complaints)
     begin = read_number(body, "begin_time", complaints, "#/")
     change = _claims(cluster, change, body, complaints)
+    charged = {name: str(body[name]) for name in ("account", "qos") if body.get(name)}
+    charge = cluster.policy.change(job, charged) if charged else job.charge
     if job.running:
         sent = {name for name in _WHILE_PENDING & body.keys() if body[name] != []}
         if body.get("tasks") == job.request.tasks:
@@ -66,6 +68,7 @@ def update_job(
             )
         refuse_what_is_not_there(body)
     cluster.change(job, change)
+    job.charge = charge
     if job.pending and begin.value:
         cluster.set_begin(job, begin.value, now)
     _update_rest(cluster, job, body, complaints, now)
@@ -111,7 +114,7 @@ def _claims(
         request = replace(request, reservation=reservation)
     if licenses is not None:
         request = replace(request, licenses=licenses)
-    cluster.admit(request)
+    cluster.check_claims(request)
     return request
 
 

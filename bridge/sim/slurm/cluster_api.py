@@ -5,7 +5,6 @@ from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.wire import Json, number, time_of
 
 _CONF: dict[str, Json] = {
-    "AccountingStorageType": "",
     "AuthAltTypes": ["auth/jwt"],
     "AuthType": "auth/slurm",
     "CredType": "auth/slurm",
@@ -55,6 +54,7 @@ class ClusterApi:
         """slurm.conf."""
         behaviour = self._cluster.behaviour
         said: dict[str, Json] = {
+            **self._cluster.policy.settings(),
             "ClusterName": self._name,
             "FirstJobId": behaviour.first_job_id,
             "GresTypes": sorted(behaviour.gres_types),

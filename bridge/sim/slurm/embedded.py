@@ -13,7 +13,10 @@ from aiohttp import web
 
 from bridge.clock import Clock, SystemClock
 from bridge.sim.slurm.answers import Answer
-from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.behaviour import Behaviour
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.dbd.control import Control
+from bridge.sim.slurm.dbd.database import Database
 from bridge.sim.slurm.description import Site
 from bridge.sim.slurm.faults import Faults
 from bridge.sim.slurm.partition import STANDARD, Partition
@@ -46,20 +49,27 @@ class EmbeddedSlurm:
         users: Mapping[str, int] | None = None,
         versions: tuple[str, ...] = VERSIONS,
         cluster_name: str = "embedded",
+        accounting: bool = False,
+        enforce: Iterable[str] = (),
     ) -> None:
+        """With `accounting` there is a slurmdbd; `enforce` is AccountingStorageEnforce."""
         self._clock = clock or SystemClock()
         self._host, self._port = host, port
+        database = Database(cluster_name) if accounting else None
+        self._control = Control(database, enforce) if database else None
         self.cluster = Cluster(
             partitions=partitions,
             tree=topology if topology is not None else Tree("topo"),
             behaviour=behaviour,
             licenses=licenses,
+            policy=self._control,
         )
         self.rest = Rest(
             self.cluster,
             site=Site(users=users or USERS),
             cluster_name=cluster_name,
             versions=versions,
+            database=database,
         )
         self.faults = Faults()
         self.requests: deque[tuple[str, str]] = deque(maxlen=_KEPT_REQUESTS)
@@ -84,6 +94,13 @@ class EmbeddedSlurm:
     @controller_up.setter
     def controller_up(self, up: bool) -> None:
         self.rest.controller_up = up
+
+    def enforce(self, *what: str) -> None:
+        """Have slurmctld enforce `associations`, `limits`, `qos`, or nothing. Needs accounting."""
+        if self._control is None:
+            raise RuntimeError("this EmbeddedSlurm has no accounting")
+        self._control.enforced = frozenset(what)
+        self.cluster.limits_changed(self.now())
 
     def now(self) -> float:
         """The cluster's time."""

@@ -26,12 +26,16 @@ NOT_SUPPORTED: Final = 2036
 DISABLED: Final = 2037
 DEPENDENCY: Final = 2038
 BATCH_ONLY: Final = 2039
+INVALID_ACCOUNT: Final = 2045
+INVALID_PARENT_ACCOUNT: Final = 2046
 INVALID_LICENSES: Final = 2048
+ACCOUNTING_POLICY: Final = 2050
 RESERVATION_ACCESS: Final = 2052
 INVALID_RESERVATION: Final = 2053
 INVALID_TIME: Final = 2054
 RESERVATION_BUSY: Final = 2055
 RESERVATION_OVERLAP: Final = 2058
+INVALID_QOS: Final = 2066
 INVALID_GRES: Final = 2072
 JOB_NOT_PENDING: Final = 2073
 JOB_FINISHED: Final = 2084
@@ -46,9 +50,14 @@ NODE_EXISTS: Final = 2168
 TOPOLOGY_UNAVAILABLE: Final = 2178
 INVALID_NODE_TRANSITION: Final = 2180
 INVALID_EXTERNAL: Final = 2189
+DB_CONNECTION: Final = 7000
+JOBS_ACTIVE: Final = 7001
+DEFAULT_ACCOUNT: Final = 7009
+INVALID_CLUSTER: Final = 7104
 REST_INVALID_QUERY: Final = 9000
 DATA_PATH: Final = 9200
 DATA_CONVERSION: Final = 9202
+DATA_NOT_A_LIST_OF_FLAGS: Final = 9206
 DATA_FLAG: Final = 9207
 DATA_NOT_A_DICTIONARY: Final = 9209
 
@@ -78,12 +87,17 @@ TEXT: Final = {
     INVALID_FEATURE: "Invalid feature specification",
     NOT_SUPPORTED: "Requested operation not supported on this system",
     DEPENDENCY: "Job dependency problem",
+    INVALID_ACCOUNT: "Invalid account or account/partition combination specified",
+    INVALID_PARENT_ACCOUNT: "Invalid parent account specified",
     INVALID_LICENSES: "Invalid license specification",
+    ACCOUNTING_POLICY: "Job violates accounting/QOS policy (job submit limit, user's size and/or "
+    "time limits)",
     RESERVATION_ACCESS: "Access denied to requested reservation",
     INVALID_RESERVATION: "Requested reservation is invalid",
     INVALID_TIME: "Invalid time specified",
     RESERVATION_BUSY: "Requested reservation is in use",
     RESERVATION_OVERLAP: "Requested reservation overlaps with another reservation",
+    INVALID_QOS: "Invalid qos specification",
     INVALID_GRES: "Invalid generic resource (gres) specification",
     JOB_NOT_PENDING: "Job is no longer pending execution",
     JOB_FINISHED: "Job has already finished",
@@ -97,9 +111,14 @@ TEXT: Final = {
     NODE_EXISTS: "Node already exists in the node table",
     TOPOLOGY_UNAVAILABLE: "Requested topology configuration is not available",
     INVALID_NODE_TRANSITION: "Invalid node state transition",
+    DB_CONNECTION: "Unable to connect to database",
+    JOBS_ACTIVE: "Job(s) active, cancel job(s) before remove",
+    DEFAULT_ACCOUNT: "You can not remove the default account of a user",
+    INVALID_CLUSTER: "Invalid cluster name",
     REST_INVALID_QUERY: "Query empty or not RFC7320 compliant",
     DATA_PATH: "Unable to resolve path",
     DATA_CONVERSION: "Unable to convert Data type",
+    DATA_NOT_A_LIST_OF_FLAGS: "Data parser expects flags to be a list",
     DATA_FLAG: "Data parser unable to parse invalid flag",
     DATA_NOT_A_DICTIONARY: "Data parser expected a dictionary or object",
 }
@@ -112,6 +131,8 @@ _STATUS: Final = {
     PROTOCOL_AUTHENTICATION: 511,
     UNABLE_TO_CONTACT_CONTROLLER: 502,
     INVALID_EXTERNAL: 500,
+    DB_CONNECTION: 502,
+    INVALID_CLUSTER: 500,
     REST_INVALID_QUERY: 422,
     DATA_PATH: 422,
 }

@@ -23,13 +23,14 @@ from bridge.sim.slurm.wire import Json, number
 @dataclass(frozen=True, slots=True)
 class _Form:
     """How one endpoint fails: `about` may hold {} for the id or name. `down` is the error number
-    while slurmctld is down.
+    while slurmctld is down, `token` that of a bad token.
     """
 
     about: str
     source: str
     content: dict[str, Json] = field(default_factory=dict)
     down: int = UNABLE_TO_CONTACT_CONTROLLER
+    token: int = PROTOCOL_AUTHENTICATION
     down_content: dict[str, Json] | None = None
 
 
@@ -86,6 +87,12 @@ _FORMS: dict[tuple[str, str], _Form] = {
         {"licenses": [], "last_update": number(0)},
     ),
     ("GET", "conf"): _Form("slurm_load_ctl_conf() failed", "_dump_config"),
+    ("GET", "shares"): _Form(
+        "slurm_associations_get_shares() failed: GET",
+        "_dump_shares",
+        down=UNSPECIFIED,
+        token=UNSPECIFIED,
+    ),
     ("GET", "partition"): _Form("Unable to query partitions", "_partition_get"),
 }
 
@@ -101,7 +108,7 @@ def no_answer(envelope: Envelope, call: Call, *, authentic: bool) -> Answer:
         why = PROTOCOL_AUTHENTICATION if not authentic else UNABLE_TO_CONTACT_CONTROLLER
         return envelope.answer({"pings": [pong(why)]})
     form = _FORMS[(call.method, kind)]
-    content, why = form.content, PROTOCOL_AUTHENTICATION
+    content, why = form.content, form.token
     if authentic:
         why = form.down
         content = form.content if form.down_content is None else form.down_content

@@ -1,7 +1,7 @@
 """A job: what was asked, what it holds, how it stands."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.features import Group
@@ -9,8 +9,12 @@ from bridge.sim.slurm.gres import Ask, Kind
 from bridge.sim.slurm.script import Exit, Script
 
 State = Literal[
-    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED"
-]
+    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED",
+    "REQUEUED",
+]  # fmt: skip
+"""REQUEUED: a run that was ended so that the job runs again; only the accounting shows it."""
+
+STATES: frozenset[str] = frozenset(get_args(State))
 
 YEAR_MIN = 365 * 24 * 60
 """What Slurm plans with for a job without a limit."""
@@ -148,9 +152,20 @@ class Het:
     offset: int
 
 
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """To whom a job is charged, and within which limits it runs; 0 and "" for nobody's."""
+
+    account: str = ""
+    qos: str = ""
+    association_id: int = 0
+
+
 @dataclass(slots=True, eq=False)
 class Job:
-    """One job; times in seconds since the epoch, 0 while unknown."""
+    """One job, or one run of a job that was requeued; times in seconds since the epoch, 0 while
+    unknown.
+    """
 
     id: int
     request: Request
@@ -173,6 +188,9 @@ class Job:
     het: Het | None = None
     evaluated_s: float = 0.0
     node_order: tuple[str, ...] = ()
+    charge: Charge = Charge()
+    limit_reason: str = ""
+    """The last limit that kept it waiting: the accounting remembers that beyond its start."""
 
     @property
     def pending(self) -> bool:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from bridge.sim.slurm.answers import Answer, Call, Envelope
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.cluster_api import ClusterApi
+from bridge.sim.slurm.dbd.database import Database
+from bridge.sim.slurm.dbd.routes import Accounting
 from bridge.sim.slurm.description import Site
 from bridge.sim.slurm.errors import NotEmulated
 from bridge.sim.slurm.failures import no_answer, pong
@@ -31,7 +33,7 @@ NO_ENDPOINT = (
     "'https://slurm.schedmd.com/rest_api.html' for the OpenAPI specification which includes a "
     "list of all possible slurmrestd endpoints."
 )
-_PATH = re.compile(r"/(slurm|util)/([^/]+)(/.*)")
+_PATH = re.compile(r"/(slurm|slurmdb|util)/([^/]+)(/.*)")
 _OPENAPI = re.compile(r"/openapi(/v3|\.json|\.yaml)?/?")
 
 
@@ -59,11 +61,13 @@ class Rest:
         site: Site,
         cluster_name: str = "embedded",
         versions: tuple[str, ...] = VERSIONS,
+        database: Database | None = None,
     ) -> None:
         self.cluster = cluster
         self.controller_up = True
         self._versions = versions
         self._envelope = Envelope(cluster_name)
+        self._accounting = database and Accounting(cluster, database, self._envelope, site)
         jobs = JobsApi(cluster, self._envelope, cluster_name)
         nodes = NodesApi(cluster, self._envelope)
         reservations = ReservationsApi(cluster, self._envelope, site)
@@ -103,6 +107,8 @@ class Rest:
             _Route("util", "POST", "/hostnames", util.hostnames),
             _Route("util", "POST", "/hostlist", util.hostlist),
         ]
+        if self._accounting:
+            self._routes += [_Route(*row) for row in self._accounting.routes()]
 
     def handle(
         self,
@@ -134,9 +140,12 @@ class Rest:
             call = Call(method, match[3], argument, query or {}, parsed, now)
             if route.plugin == "util":
                 return route.handler(call)
-            if not authentic or not self.controller_up:
+            if self._accounting and route.plugin == "slurmdb" and not authentic:
+                return self._accounting.no_connection()
+            if route.plugin == "slurm" and not (authentic and self.controller_up):
                 return no_answer(self._envelope, call, authentic=authentic)
-            self.cluster.advance(now)
+            if self.controller_up:
+                self.cluster.advance(now)
             try:
                 return route.handler(call)
             except NotEmulated as missing:

@@ -11,6 +11,7 @@ from bridge.sim.slurm.nodes import Bools, Free, Ints, NodeTable
 from bridge.sim.slurm.partition import Partition
 from bridge.sim.slurm.place import Placer, Try
 from bridge.sim.slurm.plan import Plan, Start
+from bridge.sim.slurm.policy import Policy
 from bridge.sim.slurm.reservations import Book, Room
 from bridge.sim.slurm.reserved import NODE_NOT_AVAILABLE, why_not
 
@@ -31,6 +32,7 @@ class Actions(Protocol):
     partitions: dict[str, Partition]
     licenses: Pool
     reservations: Book
+    policy: Policy
 
     def start(self, job: Job, tasks: dict[int, int], now: float) -> None:
         """Give a job its nodes."""
@@ -101,7 +103,7 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
             continue
         job.evaluated_s = now
         room = cluster.reservations.room(job.request)
-        if _set_aside(cluster, job, partition, room):
+        if _set_aside(cluster, job, partition, room, running):
             continue
         spans = cluster.placer.spans(partition)
         usable = cluster.table.usable if reservation else cluster.table.usable & ~kept_back
@@ -115,8 +117,9 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
         else:
             outcome = cluster.placer.now(job.request, allowed, frozenset(stopped))
         if outcome.tasks is not None and not job.het:  # a component is started by backfill
-            cluster.start(job, outcome.tasks, now)
-            running.append(job)
+            if not _hindered_by_size(cluster, job, outcome.tasks, running):
+                cluster.start(job, outcome.tasks, now)
+                running.append(job)
             continue
         if not _can_ever(cluster, job, partition):
             continue
@@ -137,16 +140,37 @@ def main_pass(cluster: Actions, waiting: list[Job], running: list[Job], now: flo
     return waiting_for_room
 
 
-def _set_aside(cluster: Actions, job: Job, partition: Partition, room: Room) -> bool:
+def _set_aside(
+    cluster: Actions, job: Job, partition: Partition, room: Room, running: list[Job]
+) -> bool:
     """Whether it can't start wherever there is room; then says why on the job."""
     if _over_the_limit(job, partition):
         job.reason, job.description = "PartitionTimeLimit", ""
-    elif not room.begun or not cluster.licenses.suffice(job.request.licenses):
-        job.reason = "Licenses" if room.begun else "Reservation"
-        job.description, job.start_s, job.planned = "", 0.0, ()
-    else:
-        return False
+        return True
+    if room.begun:
+        if _hindered(job, cluster.policy.before(job, running)):
+            return True
+        if cluster.licenses.suffice(job.request.licenses):
+            return False
+    job.reason = "Licenses" if room.begun else "Reservation"
+    job.description, job.start_s, job.planned = "", 0.0, ()
     return True
+
+
+def _hindered(job: Job, reason: str) -> bool:
+    """Whether a limit of its user, account or QOS keeps it waiting; then it says so."""
+    if reason:
+        job.reason, job.description, job.limit_reason = reason, "", reason
+    return bool(reason)
+
+
+def _hindered_by_size(
+    cluster: Actions, job: Job, tasks: dict[int, int], running: list[Job]
+) -> bool:
+    if not cluster.policy.limits:
+        return False
+    shares = cluster.placer.shares(job.request, tasks)
+    return _hindered(job, cluster.policy.beside(job, shares, running))
 
 
 def _over_the_limit(job: Job, partition: Partition) -> bool:
@@ -271,6 +295,8 @@ def backfill(
         room = cluster.reservations.room(job.request)
         if job.request.begin_s > now or not room.begun:
             continue
+        if _hindered(job, cluster.policy.before(job, running)):
+            continue
         if not cluster.licenses.suffice(job.request.licenses):
             continue
         allowed = cluster.placer.may_use(job.request, partition) & cluster.table.usable
@@ -279,20 +305,23 @@ def backfill(
             capacities[shape] = cluster.placer.capacity(job.request, partition)
         start = plan.earliest(job, allowed, capacities[shape], room)
         job.planned = ()
-        if start is not None and start.at_s <= now and job.het:
-            ready[job.id] = job, start
-        elif start is not None and start.at_s <= now:
-            cluster.start(job, start.tasks, now)
-            plan.started(job)
-            any_started = True
-            continue
-        else:
+        if start is None or start.at_s > now:
             free = plan.untouched(job, allowed, room)
             victims = victims_for(cluster, job, partition, running, free)
             for victim in victims:
                 cluster.preempt(victim, now)
             if victims:
                 return True  # all is different now; the next cycle goes on
+        elif _hindered_by_size(cluster, job, start.tasks, running):
+            continue
+        elif job.het:  # its mates count towards no limit before they run
+            ready[job.id] = job, start
+        else:
+            cluster.start(job, start.tasks, now)
+            running.append(job)
+            plan.started(job)
+            any_started = True
+            continue
         if start is None:
             continue
         job.start_s = start.at_s

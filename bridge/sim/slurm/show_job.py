@@ -5,18 +5,18 @@ What never differs between the jobs that this emulator knows stands in `_CONSTAN
 
 from signal import Signals
 
-from bridge.sim.slurm import gres, hosts
+from bridge.sim.slurm import gres, hosts, tres
 from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.job import Job, Share
 from bridge.sim.slurm.place import least_nodes
-from bridge.sim.slurm.wire import INFINITE, Json, memory_text, number, time_of
+from bridge.sim.slurm.wire import INFINITE, Json, number, time_of
 
 _FOREVER_S = 2**32 - 60
 """What Slurm adds to the start of a waiting job without a limit: infinity, times 60, overflown."""
 
 _NOT_SET = number(None)
 _ZERO = number(0)
-_SUCCESS = {
+SUCCESS = {
     "status": ["SUCCESS"],
     "return_code": _ZERO,
     "signal": {"id": _NOT_SET, "name": ""},
@@ -28,7 +28,6 @@ _CONSTANT: dict[str, Json] = {
     "array_task_id": _NOT_SET,
     "array_max_tasks": _ZERO,
     "array_task_string": "",
-    "association_id": 0,
     "batch_features": "",
     "batch_flag": False,
     "burst_buffer": "",
@@ -49,7 +48,7 @@ _CONSTANT: dict[str, Json] = {
     "cron": "",
     "deadline": _ZERO,
     "delay_boot": _ZERO,
-    "derived_exit_code": _SUCCESS,
+    "derived_exit_code": SUCCESS,
     "failed_node": "",
     "federation_origin": "",
     "federation_siblings_active": "",
@@ -111,20 +110,20 @@ def show_job(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
         **_identity(job, cluster, cluster_name),
         **_times(job),
         **_sizes(job, cluster),
-        **_allocation(job),
+        **_allocation(job, cluster),
     }
 
 
 def _identity(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
     request, texts = job.request, job.request.texts
     return {
-        "account": texts.get("account", ""),
+        "account": job.charge.account,
         "admin_comment": texts.get("admin_comment", ""),
         "cluster": cluster_name,
         "comment": texts.get("comment", ""),
         "dependency": "",
         "excluded_nodes": request.excluded_text,
-        "exit_code": _exit_code(job),
+        "exit_code": exit_code(job),
         "extra": texts.get("extra", ""),
         "features": request.constraints,
         "flags": _flags(job),
@@ -142,7 +141,8 @@ def _identity(job: Job, cluster: Cluster, cluster_name: str) -> dict[str, Json]:
         "current_working_directory": request.directory,
         "partition": request.partition,
         "priority": number(job.priority),
-        "qos": "",
+        "qos": job.charge.qos,
+        "association_id": job.charge.association_id,
         "required_nodes": request.required_text,
         "resv_name": request.reservation,
         "scheduled_nodes": hosts.compress(job.planned),
@@ -181,15 +181,16 @@ def _flags(job: Job) -> list[str]:
     return flags
 
 
-def _exit_code(job: Job) -> dict[str, Json]:
+def exit_code(job: Job) -> dict[str, Json]:
+    """How its process ended."""
     how = job.exit
     if how.signal:
         name = Signals(how.signal).name.removeprefix("SIG")
         signal = {"id": number(how.signal), "name": name}
         return {"status": ["SIGNALED"], "return_code": _NOT_SET, "signal": signal}
     if how.code:
-        return {**_SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
-    return _SUCCESS
+        return {**SUCCESS, "status": ["ERROR"], "return_code": number(how.code)}
+    return SUCCESS
 
 
 def _script(job: Job) -> dict[str, Json]:
@@ -252,8 +253,19 @@ def _sizes(job: Job, cluster: Cluster) -> dict[str, Json]:
         "tasks_per_node": number(request.tasks_per_node),
         "tres_per_node": request.tres_per_node,
         "tres_per_task": request.tres_per_task,
-        "tres_req_str": _tres(request.cpus, _memory_asked(job, cluster), request.min_nodes),
+        "tres_req_str": tres.text(tres_asked(job, cluster)),
     }
+
+
+def tres_asked(job: Job, cluster: Cluster) -> dict[str, int]:
+    """What the accounting counts of what a job asks for."""
+    return tres.asked(
+        job.request,
+        cpus=job.request.cpus,
+        memory_mib=_memory_asked(job, cluster),
+        nodes=job.request.min_nodes,
+        counted=cluster.policy.counted,
+    )
 
 
 def _memory_asked(job: Job, cluster: Cluster) -> int:
@@ -268,11 +280,7 @@ def _memory_asked(job: Job, cluster: Cluster) -> int:
     return held or (int(cluster.table.memory.max()) if len(cluster.table) else 0)
 
 
-def _tres(cpus: int, memory_mib: int, nodes: int) -> str:
-    return f"cpu={cpus},mem={memory_text(memory_mib)},node={nodes},billing={cpus}"
-
-
-def _allocation(job: Job) -> dict[str, Json]:
+def _allocation(job: Job, cluster: Cluster) -> dict[str, Json]:
     shares = job.shares
     if not shares:
         return {
@@ -285,7 +293,6 @@ def _allocation(job: Job) -> dict[str, Json]:
         }
     names = hosts.compress(job.nodes)
     cpus = sum(share.cpus for share in shares)
-    memory = sum(share.memory_mib for share in shares)
     details = [_gres_detail(share) for share in shares] if any(s.gres for s in shares) else []
     nodes = {
         "count": len(shares),
@@ -305,7 +312,7 @@ def _allocation(job: Job) -> dict[str, Json]:
             "threads_per_core": {"set": False, "infinite": False, "number": 0},
         },
         "nodes": names,
-        "tres_alloc_str": _tres(cpus, memory, len(shares)),
+        "tres_alloc_str": tres.text(tres.held(shares, cluster.policy.counted)),
     }
 
 

@@ -6,7 +6,6 @@ from bridge.sim.slurm.errors import (
     BAD_TASK_COUNT,
     INVALID_FEATURE,
     INVALID_NODE_NAME,
-    INVALID_PARTITION,
     NODE_CONFIGURATION_UNAVAILABLE,
     Refused,
 )
@@ -43,19 +42,19 @@ class Caveat:
     description: str = ""
 
 
-def check(
-    request: Request, partitions: dict[str, Partition], placer: Placer, table: NodeTable
-) -> Caveat:
-    """Raises Refused for a job that no node could ever serve, or that names what isn't there."""
-    partition = partitions.get(request.partition)
-    if partition is None:
-        raise Refused(INVALID_PARTITION)
+def check_names(request: Request, placer: Placer, table: NodeTable) -> None:
+    """Raises Refused for features and required nodes that aren't there: looked at first of all."""
     if not placer.features_known(request, once=True):
         raise Refused(INVALID_FEATURE)
-    named = (*request.required, *request.excluded)
+    if any(table.get(name) is None for name in request.required):
+        raise Refused(INVALID_NODE_NAME)
+
+
+def check(request: Request, partition: Partition, placer: Placer, table: NodeTable) -> Caveat:
+    """Raises Refused for a job that no node could ever serve, or that excludes what isn't there."""
     if request.tasks_given and request.tasks < request.min_nodes:
         raise Refused(BAD_TASK_COUNT)
-    if any(table.get(name) is None for name in named):
+    if any(table.get(name) is None for name in request.excluded):
         raise Refused(INVALID_NODE_NAME)
     if set(request.required) & set(request.excluded):
         raise Refused(INVALID_NODE_NAME)

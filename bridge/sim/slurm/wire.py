@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bridge.sim.slurm.errors import TEXT
+from bridge.sim.slurm.errors import DATA_NOT_A_DICTIONARY, TEXT
 
 Json = Any
 
@@ -17,6 +17,11 @@ _OPENAPI_TYPES = {
     dict: ("object", "dictionary"),
     type(None): ("null", "null"),
 }
+
+
+def slurm_type(value: Json) -> str:
+    """As Slurm calls the type of a value: `64 bit integer`."""
+    return _OPENAPI_TYPES[type(value)][1]
 
 
 @dataclass(slots=True)
@@ -53,13 +58,18 @@ class Complaints:
             source,
         )
 
+    def no_object(self, value: Json, source: str) -> None:
+        """Something else where an object must be."""
+        about = f"Rejecting {slurm_type(value)} when dictionary expected"
+        self.error(DATA_NOT_A_DICTIONARY, about, source)
+
     def unknown_fields(
         self, body: dict[str, Json], known: frozenset[str], parser: str, at: str
     ) -> None:
         """One warning per field that the parser doesn't know."""
         for name, value in body.items():
             if name not in known:
-                kind = _OPENAPI_TYPES[type(value)][1]
+                kind = slurm_type(value)
                 self.warn(
                     f'Ignoring unknown field "{name}" of type {kind} in {parser}', f"{at}{name}/"
                 )
@@ -120,6 +130,17 @@ def read_text(body: dict[str, Json], name: str, complaints: Complaints, at: str)
     return value
 
 
+def read_object(
+    body: dict[str, Json], name: str, complaints: Complaints, at: str
+) -> dict[str, Json]:
+    """An object, empty when it is absent or something else."""
+    value = body.get(name)
+    if value is None or isinstance(value, dict):
+        return value or {}
+    complaints.no_object(value, f"{at}{name}/")
+    return {}
+
+
 def read_names(
     body: dict[str, Json], name: str, complaints: Complaints, at: str
 ) -> list[str] | None:
@@ -130,7 +151,7 @@ def read_names(
     if isinstance(value, str):
         complaints.expected("array", "list", value, f"{at}{name}/")
         value = [value]
-    words: Iterable[str] = (str(word) for word in value)
+    words: Iterable[str] = map(str, value if isinstance(value, list) else [value])
     return [word for word in words if word]
 
 

@@ -4,9 +4,11 @@ slurmrestd answers 200 with an empty list for what isn't there, and 304 without 
 that changed nothing: both are told apart here.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 from bridge.model.ids import SlurmJobId
+from bridge.slurm import answers
 from bridge.slurm.accounting import (
     Account,
     AccountedJob,
@@ -22,6 +24,8 @@ from bridge.slurm.answers import Operation
 from bridge.slurm.calls.base import Calls, Question, in_path, query, the_only
 from bridge.slurm.cluster import Controller
 from bridge.slurm.errors import AlreadyExists, InvalidRequest, JobNotFound, NotFound
+from bridge.slurm.http import Request
+from bridge.slurm.wire import Wire
 
 _DB = "slurmdb"
 _DEFAULT_ACCOUNTS = {"with_assocs": True}
@@ -95,9 +99,8 @@ class AccountingCalls(Calls):
         """Make an account below `parent` (root) in the clusters (all). Raises AlreadyExists …"""
         operation = Operation(f"making account {name}", safe=False)
         try:
-            await self._change(
+            await self._add(
                 operation,
-                "POST",
                 "/accounts_association/",
                 lambda wire: wire.new_account(
                     name,
@@ -107,7 +110,6 @@ class AccountingCalls(Calls):
                     clusters=clusters,
                     limits=limits,
                 ),
-                plugin=_DB,
             )
         except NotFound as error:
             await self.get_account(name)
@@ -160,12 +162,10 @@ class AccountingCalls(Calls):
         """
         operation = Operation(f"adding user {name} to account {account}", safe=False)
         try:
-            await self._change(
+            await self._add(
                 operation,
-                "POST",
                 "/users_association/",
                 lambda wire: wire.new_user(name, account=account, clusters=clusters, limits=limits),
-                plugin=_DB,
             )
         except NotFound as error:
             await self.get_account(account)
@@ -179,6 +179,19 @@ class AccountingCalls(Calls):
             f"/user/{in_path(name, 'user')}",
             plugin=_DB,
         )
+
+    async def _add(
+        self, operation: Operation, path: str, body: Callable[[Wire], Mapping[str, Any]]
+    ) -> None:
+        """What slurmrestd can't make it sometimes leaves alone, and answers 200."""
+        answer, wire = await self._session.ask(
+            operation, lambda wire: Request("POST", path, body(wire), plugin=_DB)
+        )
+        if not answers.read(answer, operation, lambda body: wire.added(answers.parsed(body))):
+            raise InvalidRequest(
+                f"{operation.tried}: Slurm has made nothing, and does not say why; look whether "
+                "there is a QOS of the name of default_qos"
+            )
 
     # -- associations --------------------------------------------------------------------------
 
@@ -195,15 +208,33 @@ class AccountingCalls(Calls):
         )
 
     async def update_association(self, association: Association, limits: AssociationLimits) -> None:
-        """Change shares and limits of one that was listed; None is left alone."""
+        """Change shares and limits of one that was listed; None is left alone.
+
+        Slurm would make one that is gone anew, and ignores a default QOS that there isn't, so both
+        are looked for first. Raises NotFound …
+        """
         who = association.user or "the account"
+        operation = Operation(f"updating the association of {who} in {association.account}")
+        own = the_only(await self._same(association), operation, "association")
+        if limits.default_qos:
+            await self.get_qos(limits.default_qos)
+        parent = own.account if own.user else own.parent_account
+        above = await self.list_associations(account=parent, cluster=own.cluster) if parent else ()
         await self._change(
-            Operation(f"updating the association of {who} in {association.account}"),
+            operation,
             "POST",
             "/associations/",
-            lambda wire: wire.association_changes(association, limits),
+            lambda wire: wire.association_changes(
+                own, limits, next((one for one in above if not one.user), None)
+            ),
             plugin=_DB,
         )
+
+    async def _same(self, association: Association) -> tuple[Association, ...]:
+        listed = await self.list_associations(
+            account=association.account, user=association.user, cluster=association.cluster
+        )
+        return tuple(one for one in listed if one.id == association.id)
 
     async def delete_associations(
         self, *, account: str = "", user: str = "", cluster: str = "", partition: str = ""
@@ -279,7 +310,14 @@ class AccountingCalls(Calls):
         names: Iterable[str] = (),
         states: Iterable[str] = (),
     ) -> tuple[AccountedJob, ...]:
-        """Jobs that were queued or ran between two times (epoch seconds; until now)."""
+        """Jobs that were queued or ran between two times (epoch seconds; until now).
+
+        States are those that the jobs were in at some time between. Raises InvalidRequest for a
+        user whom slurmrestd's host doesn't know.
+        """
+        wanted = tuple(states)
+        if wanted and until_s is None:  # without an end slurmdbd finds none of them
+            until_s = int(self._clock.time()) + 1
         return await self._read(
             Operation("listing the history of jobs"),
             "/jobs/",
@@ -288,11 +326,11 @@ class AccountingCalls(Calls):
             question={
                 "start_time": f"uts{since_s}",
                 "end_time": None if until_s is None else f"uts{until_s}",
-                "users": ",".join(users),
+                "users": tuple(users),
                 "account": ",".join(accounts),
                 "partition": ",".join(partitions),
                 "job_name": ",".join(names),
-                "state": ",".join(states),
+                "state": wanted,
                 "skip_steps": True,
             },
         )
@@ -312,7 +350,7 @@ class AccountingCalls(Calls):
         runs = [one for one in found if one.id == job_id]
         if not runs:
             raise JobNotFound(f"{operation.tried}: the accounting has none of that number")
-        return max(runs, key=lambda one: one.submit_s or 0)
+        return max(runs, key=lambda one: (one.submit_s or 0, one.restarts))
 
 
 def _of(*, account: str, user: str, cluster: str, partition: str) -> Question:

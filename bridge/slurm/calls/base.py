@@ -16,8 +16,10 @@ from bridge.slurm.wire import Wire
 
 T = TypeVar("T")
 
-Question = Mapping[str, str | bool | None]
-"""Parameters of a query; None, "" and False are left out, True is said without a value."""
+Question = Mapping[str, str | bool | tuple[str, ...] | None]
+"""Parameters of a query; None, "" and False are left out, True is said without a value, each of
+several values for itself.
+"""
 
 
 class Calls:
@@ -77,7 +79,7 @@ def in_path(name: str, noun: str) -> str:
 def query(question: Question) -> str:
     """`?user=alice&with_assocs`, or nothing."""
     said = [
-        key if value is True else urlencode({key: value})
+        key if value is True else urlencode({key: value}, doseq=True)
         for key, value in question.items()
         if value
     ]

@@ -27,6 +27,9 @@ from bridge.slurm.wire.accounting_models import (
 from bridge.slurm.wire.numbers import optional
 from bridge.slurm.wire.rows import rows, said
 
+_NEVER = 0xFFFFFFFE
+"""The start that Slurm writes down for a job that ended before it had one."""
+
 
 class AccountingWire:
     """Paths below `/slurmdb/`."""
@@ -110,6 +113,10 @@ class AccountingWire:
         """All runs that came."""
         return tuple(_job(one, raw) for one, raw in rows(answer, "jobs", JobModel))
 
+    def added(self, answer: Mapping[str, Any]) -> bool:
+        """Whether any account or user was made."""
+        return bool(answer.get("added_accounts") or answer.get("added_users"))
+
     # -- what we send ----------------------------------------------------------------------------
 
     def new_account(
@@ -147,9 +154,12 @@ class AccountingWire:
         }
 
     def association_changes(
-        self, association: Association, limits: AssociationLimits
+        self, association: Association, limits: AssociationLimits, above: Association | None
     ) -> dict[str, Any]:
-        """Body of `POST /associations/` for one that is there."""
+        """Body of `POST /associations/` for one that is there, below `above`.
+
+        Slurm lifts every TRES limit that isn't sent, so all are; but for what `above` has too.
+        """
         row = said(
             {
                 "account": association.account,
@@ -164,10 +174,13 @@ class AccountingWire:
                         "total": optional(limits.max_submit_jobs),
                         "per": {"wall_clock": optional(limits.max_wall_min)},
                     },
-                    "tres": {
-                        "total": _tres_list(limits.group_tres),
-                        "per": {"job": _tres_list(limits.max_tres_per_job)},
-                    },
+                    "tres": _overlaid(
+                        _own_tres(association.raw, above.raw if above else {}),
+                        {
+                            "total": _tres_list(limits.group_tres),
+                            "per": {"job": _tres_list(limits.max_tres_per_job)},
+                        },
+                    ),
                 },
             }
         )
@@ -180,7 +193,7 @@ class AccountingWire:
                 "name": name,
                 "description": limits.description,
                 "priority": optional(limits.priority),
-                "flags": _many(limits.flags),
+                "flags": ["NOT_SET"] if limits.flags is None else list(limits.flags),
                 "preempt": {"list": _many(limits.preempts)},
                 "usage_factor": optional(limits.usage_factor),
                 "limits": {
@@ -253,7 +266,7 @@ def _job(one: JobModel, raw: Mapping[str, Any]) -> AccountedJob:
         qos=one.qos or "",
         submit_s=times.submission or None,
         eligible_s=times.eligible or None,
-        start_s=times.start or None,
+        start_s=None if times.start == _NEVER else times.start or None,
         end_s=times.end or None,
         elapsed_s=times.elapsed,
         time_limit_min=times.limit,
@@ -288,6 +301,37 @@ def _tres_list(counts: Mapping[str, int] | None) -> list[dict[str, Any]] | None:
     for key, count in counts.items():
         kind, _, name = key.partition("/")
         found.append({"type": kind, "name": name, "count": count})
+    return found
+
+
+def _own_tres(raw: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """The TRES limits of a row, without those of single jobs that it has from its parent."""
+    own = dict(raw.get("max", {}).get("tres", {}))
+    theirs = above.get("max", {}).get("tres", {})
+    for path in (("per",), ("minutes", "per")):
+        *outer, last = path
+        here, there = own, theirs
+        for key in outer:
+            here[key] = dict(here.get(key, {}))
+            here, there = here[key], there.get(key, {})
+        here[last] = {
+            key: [one for one in limits if one not in there.get(last, {}).get(key, [])]
+            for key, limits in here.get(last, {}).items()
+        }
+    return own
+
+
+def _overlaid(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, where `above` says anything; what it says of a kind of TRES counts."""
+    found = dict(below)
+    for key, value in above.items():
+        before = found.get(key)
+        if isinstance(value, dict):
+            found[key] = _overlaid(before or {}, value)
+        elif value is not None:
+            named = {(one["type"], one["name"]) for one in value}
+            kept = [one for one in before or () if (one["type"], one["name"]) not in named]
+            found[key] = [*kept, *value]
     return found
 
 

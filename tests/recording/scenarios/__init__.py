@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from tests.recording.scenarios import (
+    accounting,
     lifecycle,
+    limits,
     nodes,
     placement,
     queue,
@@ -18,6 +20,9 @@ Story = Callable[[Scenario], None]
 
 ALL: dict[str, Story] = {
     story.__name__: story
-    for module in (service, nodes, submit, lifecycle, update, queue, placement, shapes)
+    for module in (
+        *(service, nodes, submit, lifecycle, update, queue, placement, shapes),
+        *(accounting, limits),
+    )
     for story in module.STORIES
 }

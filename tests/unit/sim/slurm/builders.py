@@ -4,7 +4,8 @@ import itertools
 from typing import Any
 
 from bridge.sim.slurm import het, reserve
-from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.behaviour import Behaviour
+from bridge.sim.slurm.cluster import Cluster
 from bridge.sim.slurm.description import Site, read
 from bridge.sim.slurm.embedded import USERS
 from bridge.sim.slurm.job import Job, Request

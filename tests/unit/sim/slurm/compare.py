@@ -33,10 +33,25 @@ PARTITION_FIELDS = (
     "nodes", "partition", "preempt_mode", "priority", "qos", "accounts", "tres",
 )  # fmt: skip
 
+HISTORY_FIELDS = (
+    "account", "allocation_nodes", "cluster", "comment", "constraints", "derived_exit_code",
+    "exit_code", "group", "job_id", "kill_request_user", "name", "nodes", "partition", "qos",
+    "qosreq", "required", "reservation", "state", "time", "tres", "user", "wckey",
+)  # fmt: skip
+"""Of a job that the accounting shows; the priority of an ended one is never looked at."""
+
 _KINDS = (("jobs", JOB_FIELDS), ("nodes", NODE_FIELDS), ("partitions", PARTITION_FIELDS))
+_WHOLE = (
+    *("errors", "warnings", "job_id", "step_id", "status", "accounts", "users", "associations"),
+    *("qos", "TRES", "added_accounts", "added_users", "removed_accounts", "removed_users"),
+    *("removed_associations", "removed_qos"),
+)
+"""What is compared with all that is in it."""
 _EPOCH = 1_500_000_000
 _YEAR_MIN = 525_600
-_JOB_ID = re.compile(r"(?<=JobI[dD]=)\d+")
+_SECONDS = 2
+"""How far a duration may be off: seconds are cut, and the real one decides a little later."""
+_JOB_ID = re.compile(r"(?<=JobI[dD]=)\d+|(?<=id#)\d+")
 _PLANNABLE = {"None", "Priority", "Resources", "JobHeldAdmin"}
 _PLAN = {"start_time", "end_time", "scheduled_nodes"}
 _PASSING = {"", scheduler.TOPOLOGY_SHORT, scheduler.ALL_UNAVAILABLE}
@@ -69,7 +84,7 @@ class Comparison:
         for kind, fields in _KINDS:
             if real.get(kind) or ours.get(kind):  # null or []: the real one is of two minds
                 yield from self._rows(step, kind, fields, real.get(kind), ours.get(kind))
-        for key in ("errors", "warnings", "job_id", "step_id", "status"):
+        for key in _WHOLE:
             yield from self._field(step, key, real.get(key), ours.get(key))
         for real_pong, our_pong in zip(real.get("pings", []), ours.get("pings", []), strict=True):
             for key in ("responding", "primary", "status"):
@@ -118,6 +133,8 @@ def _compared(kind: str, fields: tuple[str, ...], real: Json) -> tuple[str, ...]
         return fields
     if "partition" not in real:
         return ("job_id", "state")
+    if "time" in real:
+        return HISTORY_FIELDS
     planless = not real["start_time"]["number"] and real["state_reason"] in _PLANNABLE
     if real["job_state"] == ["PENDING"] and planless:
         return tuple(name for name in fields if name not in _PLAN)
@@ -127,11 +144,15 @@ def _compared(kind: str, fields: tuple[str, ...], real: Json) -> tuple[str, ...]
 def _shared_by_no_two_runs(key: str, real: Json, ours: Json) -> bool:
     """Default priorities count down from the daemon's start. A job that backfill started shows a
     year as its limit, one of the main scheduler shows none. Reasons are renewed when Slurm looks
-    at the job, which we do at once.
+    at the job, which we do at once. slurmdbd numbers its rows on and on.
     """
+    if key in ("elapsed", "planned") and isinstance(real, int) and isinstance(ours, int):
+        return abs(real - ours) <= _SECONDS
+    if key == "id" or (key == "qos" and isinstance(real, int)):
+        return isinstance(ours, int) and bool(real) == bool(ours)
     if key == "priority":
         return _large(real) and _large(ours)
-    if key == "time_limit":
+    if key in ("time_limit", "limit"):
         return bool(_limit(real) == _limit(ours))
     if key == "state_reason":
         return (real, ours) == ("Priority", "Resources")

@@ -6,8 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
-from bridge.sim.slurm.cluster import Behaviour, Cluster
+from bridge.sim.slurm.behaviour import Behaviour
+from bridge.sim.slurm.cluster import Cluster
+from bridge.sim.slurm.dbd.control import Control
+from bridge.sim.slurm.dbd.database import Database
 from bridge.sim.slurm.description import Site
 from bridge.sim.slurm.embedded import USERS
 from bridge.sim.slurm.rest import Rest
@@ -24,6 +28,8 @@ _DECIDED_AFTER_S = 0.5
 decided half a second later; steps that followed at once see what was not yet decided.
 """
 
+_CLUSTER = "trial"
+_USERS = {**USERS, "alice": 10001}
 _EPOCH = 1_500_000_000
 _NAME = re.compile(r"\{(\w+)\}")
 
@@ -45,8 +51,11 @@ class Player:
         """Every difference, step by step."""
         began = self.now = float(self.recording["began_s"])
         behaviour = Behaviour(decision_delay_s=_NEVER_S)
-        cluster = Cluster(tree=Tree("topo"), behaviour=behaviour)
-        rest = Rest(cluster, site=Site(users=USERS), cluster_name="trial")
+        enforced = self.recording.get("enforced")
+        database = Database(_CLUSTER) if enforced else None
+        control = Control(database, enforced) if database else None
+        cluster = Cluster(tree=Tree("topo"), behaviour=behaviour, policy=control)
+        rest = Rest(cluster, site=Site(users=_USERS), cluster_name=_CLUSTER, database=database)
         comparison = Comparison(self.recording["tolerance_s"])
         for step in self.recording["steps"]:
             before, self.now = self.now, began + step["at_s"]
@@ -72,11 +81,12 @@ class Player:
         if token == "":
             return 401, "Authentication failure"  # said by the edge, before any path is looked at
         path, _, query = self._fill(request["path"]).partition("?")
-        full = path if path.startswith(("/slurm/", "/openapi")) else f"/slurm/v0.0.45{path}"
+        whole = path.startswith(("/slurm/", "/slurmdb/", "/openapi"))
+        full = path if whole else f"/slurm/v0.0.45{path}"
         answer = rest.handle(
             request["method"],
             full,
-            query=dict([query.split("=")]) if query else {},
+            query=dict(parse_qsl(query, keep_blank_values=True)),
             body=json.dumps(self._fill(request["body"])).encode() if "body" in request else None,
             authentic=token is None,
             now=self.now,

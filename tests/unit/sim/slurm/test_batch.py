@@ -6,6 +6,7 @@ import pytest
 
 from bridge.sim.slurm import errors, invariants, script
 from bridge.sim.slurm.errors import Refused
+from bridge.sim.slurm.job import Charge
 from bridge.sim.slurm.script import Exit, Script
 from tests.unit.sim.slurm.builders import NOW, a_cluster, add_slurmd, submit, submit_script
 
@@ -91,9 +92,13 @@ def test_a_requeued_job_starts_anew() -> None:
     cluster = a_cluster(leaves=(), requeue_delay_s=121)
     add_slurmd(cluster, "n0")
     job = submit_script(cluster, "sleep 200", time_limit=4)
+    job.charge = Charge("physics", "normal", 3)
     cluster.requeue(job.id, NOW + 100)
     cluster.advance(NOW + 101)
+    before, job = job, cluster.job(job.id)
+    assert (before.state, before.end_s, before.nodes) == ("REQUEUED", NOW + 100, ("n0",))
     assert (job.state, job.reason, job.shares) == ("PENDING", "BeginTime", ())
+    assert job.charge == before.charge
     assert (job.restarts, job.start_s) == (1, NOW + 221)
     assert not cluster.node("n0").jobs
     cluster.advance(NOW + 420)
@@ -110,7 +115,8 @@ def test_an_ended_job_that_is_requeued_is_not_forgotten() -> None:
     assert job.state == "FAILED"
     cluster.requeue(job.id, NOW + 10, hold=True)
     cluster.advance(NOW + 300)
-    assert cluster.job(job.id) is job
+    job = cluster.job(job.id)
+    assert job.restarts == 1
     assert (job.reason, job.description) == ("JobHeldUser", "job requeued in held state")
     cluster.hold(job, held=False)
     cluster.touched(job, NOW + 300)

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.sim.slurm.cluster import Behaviour
+from bridge.sim.slurm.behaviour import Behaviour
 from bridge.sim.slurm.embedded import TOKEN_HEADER, EmbeddedSlurm
 from tests.recording import session
 from tests.unit.sim.slurm.builders import NOW, add_node

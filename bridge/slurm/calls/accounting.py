@@ -310,7 +310,8 @@ class AccountingCalls(Calls):
         names: Iterable[str] = (),
         states: Iterable[str] = (),
     ) -> tuple[AccountedJob, ...]:
-        """Jobs that were queued or ran between two times (epoch seconds; until now).
+        """Jobs that were queued or ran between two times (epoch seconds; until now); of a job that
+        was requeued the last run that could begin in that time.
 
         States are those that the jobs were in at some time between. Raises InvalidRequest for a
         user whom slurmrestd's host doesn't know.

@@ -25,6 +25,8 @@ from bridge.sim.slurm.wire import Complaints, Json
 
 NOTHING_CHANGED = Answer(304, "", plain=True)
 _PORT = 6817
+_FLAGS = ("skip_steps", "disable_truncate_usage_time")
+"""Where any is sent, `show_duplicates` is not the default any more."""
 _QUERY = "Rejecting request. Failure parsing query parameters"
 
 
@@ -140,6 +142,8 @@ class ReadApi:
             partitions=_words(call, "partition"),
             names=_words(call, "job_name"),
             states=frozenset(state.upper() for state in states) or None,
+            last_runs=any(_flag(call, name) for name in _FLAGS)
+            and not _flag(call, "show_duplicates"),
         )
 
     def _user(self, text: str, index: int, complaints: Complaints) -> int:
@@ -233,6 +237,10 @@ def _time(call: Call, name: str, complaints: Complaints) -> int | None:
         complaints.error(DATA_CONVERSION, about, f"#/{name}/")
         return None
     return int(digits)
+
+
+def _flag(call: Call, name: str) -> bool:
+    return call.query.get(name, "false") != "false"
 
 
 def _words(call: Call, name: str) -> frozenset[str] | None:

@@ -29,6 +29,8 @@ class Question:
     partitions: frozenset[str] | None = None
     names: frozenset[str] | None = None
     states: frozenset[str] | None = None
+    last_runs: bool = False
+    """Of each number only the last one."""
 
     def meets(self, job: Job, now: float) -> bool:
         """Whether a job was there in that time, and is one of those. It comes when it may start."""
@@ -93,7 +95,8 @@ class History:
 
     def find(self, question: Question, now: float) -> Iterator[Job]:
         """In the order of their submits."""
-        return (job for job in self._jobs if question.meets(job, now))
+        found = (job for job in self._jobs if question.meets(job, now))
+        return iter({job.id: job for job in found}.values()) if question.last_runs else found
 
     def busy(self) -> frozenset[int]:
         """Associations whose jobs wait or run."""

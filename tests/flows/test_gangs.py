@@ -107,3 +107,46 @@ def test_a_failed_member_comes_back_on_its_node(arena: Arena, begin: Begin) -> N
     )
     now = {pod["metadata"]["uid"] for pod in arena.kubernetes.pods(NAMESPACE)}
     assert {before[0]["metadata"]["uid"], before[2]["metadata"]["uid"]} <= now
+
+
+def test_a_gang_whose_members_never_come_gives_its_nodes_back(arena: Arena, begin: Begin) -> None:
+    """A gang of three of which a Job makes two: the next in the queue gets the node, and an event
+    says why the two were ended."""
+    begin(Nodes(count=1), gangs={"membersTimeoutS": 4})
+    wish = {manifests.JOB + "gang": "true", manifests.JOB + "gang-size": "3"}
+    arena.create(
+        manifests.job("short", NAMESPACE, count=2, gpus=2, annotations=wish, backoff_limit=0)
+    )
+    arena.wait_pods(2, "are bound", node_of, of_job="short")
+    arena.create(manifests.pod("next", NAMESPACE, gpus=8))
+    arena.wait_bound("next", seconds=30)
+    told = [
+        event["note"]
+        for event in arena.kubernetes.events(NAMESPACE)
+        if event["reason"] == "MembersMissing"
+    ]
+    assert any("1 of 3 pods of Job/team/short did not come within 4 s" in note for note in told)
+
+
+def test_a_gang_that_grows_while_it_waits_keeps_its_place(arena: Arena, begin: Begin) -> None:
+    """An elastic Job: its job in Slurm is changed, under its id."""
+    begin(Nodes(count=1))
+    arena.create(manifests.pod("first", NAMESPACE, gpus=8))
+    arena.wait_bound("first")
+    arena.create(manifests.job("train", NAMESPACE, count=2, gang=True, gpus=1, cpu="1"))
+    (waiting,) = wait_for(
+        "the gang is queued",
+        lambda: [job for job in arena.slurm.live_jobs() if state(job) == "PENDING"],
+    )
+    assert waiting["tasks"]["number"] == 2
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/train"
+    arena.kubernetes.patch(path, {"spec": {"parallelism": 4, "completions": 4}})
+    wait_for(
+        "its job has four tasks",
+        lambda: arena.slurm.job(waiting["job_id"])["tasks"]["number"] == 4,
+    )
+    arena.delete_pod("first")
+    pods = arena.wait_pods(4, "are bound", node_of, of_job="train")
+    assert {int(pod["metadata"]["labels"][names.JOB_ID_LABEL]) for pod in pods} == {
+        waiting["job_id"]
+    }

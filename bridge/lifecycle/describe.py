@@ -9,7 +9,6 @@ What Slurm 26.05 lets change on a waiting external job, as seen there (tests/con
 - `shared: ["none"]` is taken without effect, `mcs_label` too, other users are refused (2010).
 """
 
-from dataclasses import replace
 from typing import Final
 
 from bridge.model.job import Allocation, JobFacts, JobSpec
@@ -81,11 +80,6 @@ def description(spec: JobSpec) -> JobDescription:
 def updatable(old: JobSpec, new: JobSpec) -> bool:
     """Whether a waiting job can become `new` and keep its place; else it is submitted anew."""
     return old.can_become(new)
-
-
-def component(spec: JobSpec) -> JobDescription:
-    """A further component of a het job: only the first says whose it is."""
-    return replace(description(spec), admin_comment=None)
 
 
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:

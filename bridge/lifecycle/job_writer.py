@@ -109,7 +109,7 @@ class JobWriter:
 
     async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
         if spec.also:
-            components = [describe.description(spec), *map(describe.component, spec.also)]
+            components = [describe.description(one) for one in (spec, *spec.also)]
             return (await self._client.submit_het(components)).id
         return await self._client.submit(describe.description(spec), at_once=self._has_room(gang))
 

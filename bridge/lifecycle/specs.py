@@ -38,23 +38,30 @@ class Specs:
         Raises BadInput when it can't be said to Slurm, or no node can take it.
         """
         plan = self.plan(gang)
-        identity = JobIdentity(self._cluster_uid, gang.id, generation, gang.owner)
         components = [
             jobspec.build(
                 replace(gang, size=part.count, shape=part.shape, parts=(), volume_terms=()),
-                identity=identity,
+                identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
                 partitions=self._side.partitions,
                 nodes=self._side.nodes,
                 resolve=self._resolve,
                 where=self._whereabouts.of(part.shape, avoided),
             )
-            for part in plan.components
+            for at, part in enumerate(plan.components)
         ]
         first, *others = components
         if plan.how != "alike":
             first = replace(first, comment=f"{first.comment}: {plan}")
         return replace(first, also=tuple(others))
+
+    def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:
+        """Only the first component is the gang's job. The others are known as ours by a gang that
+        does not exist: one that slurmctld leaves behind of a het job that it refused (26.05 does,
+        beyond a limit) is found by the sweep and cancelled, and never taken for the gang's.
+        """
+        whose = f"{gang.id}#{component}" if component else gang.id
+        return JobIdentity(self._cluster_uid, whose, generation, gang.owner)
 
     def plan(self, gang: Gang) -> tasks.Plan:
         """How its pods become tasks."""

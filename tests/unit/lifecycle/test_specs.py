@@ -1,0 +1,84 @@
+"""A gang's job in Slurm, as it should be now."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bridge.clock import SystemClock
+from bridge.lifecycle.recovery import Recovery
+from bridge.lifecycle.specs import Specs
+from bridge.model.devices import ResourceMap
+from bridge.model.gang import Gang, Part
+from bridge.model.ids import SlurmJobId
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.state.slurm_side import SlurmSide
+from bridge.workloads import dependencies, jobspec, tasks
+from tests.builders import a_gang, facts
+
+CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
+GPU = PodShape(Resources(cpu_milli=8000, extended=(("nvidia.com/gpu", 8),)))
+MIXED = replace(
+    a_gang("g", size=3, shape=GPU), parts=(Part("launcher", 1, CPU), Part("worker", 2, GPU))
+)
+
+
+def specs() -> Specs:
+    anywhere = SimpleNamespace(of=lambda shape, avoided: jobspec.Where(classes=("class-a",)))
+    rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
+    return Specs(
+        cluster_uid="c",
+        whereabouts=cast("Any", anywhere),
+        slurm_side=SlurmSide(),
+        rules=rules,
+        limits=tasks.Limits(),
+        resolve=dependencies.nobody,
+    )
+
+
+def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
+    """The comment says which way was taken; only the first component is the gang's job."""
+    spec = specs().of(MIXED, 2, ())
+    assert [one.tasks for one in (spec, *spec.also)] == [1, 2]
+    assert spec.comment.endswith(": 2 components of a het job")
+    assert [(one.identity.gang, one.identity.generation) for one in (spec, *spec.also)] == [
+        ("g", 2),
+        ("g#1", 2),
+    ]
+    plain: Gang = a_gang("g", size=2, shape=GPU)
+    assert specs().of(plain, 0, ()).also == ()
+
+
+class Runner:
+    """What recovery asks of it: one gang without a job, and Slurm's jobs."""
+
+    cluster_uid = "cluster"
+
+    def __init__(self) -> None:
+        self.machines = {"g": SimpleNamespace(job_id=None, submitting=False)}
+        self.adopted: list[int] = []
+        self.cancelled: list[int] = []
+
+    def has_job(self, job_id: int) -> bool:
+        return job_id in self.cancelled
+
+    def adopt(self, gang_id: str, job_id: int, generation: int) -> None:
+        self.adopted.append(job_id)
+
+    def cancel_leak(self, job_id: int) -> None:
+        self.cancelled.append(job_id)
+
+
+def test_what_slurm_leaves_behind_of_a_refused_het_job_is_cancelled() -> None:
+    """A component that is an ordinary job by now; while the het job lives its first decides."""
+    runner = Runner()
+    recovery = Recovery(cast("Any", runner), clock=SystemClock())
+    left = facts(12, "PENDING", gang="g#1")
+    living = replace(left, job_id=SlurmJobId(8), components=(SlurmJobId(7), SlurmJobId(8)))
+    for _ in range(2):  # its pods may only not be known yet, at the first look
+        recovery._judge(living)
+        recovery._judge(left)
+    assert runner.cancelled == [12]
+    assert not runner.adopted
+    recovery._judge(facts(13, "PENDING", gang="g"))
+    assert runner.adopted == [13]

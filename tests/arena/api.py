@@ -122,8 +122,9 @@ class Slurm:
         return job
 
     def nodes(self) -> dict[str, Object]:
-        """Every node, by name."""
-        return {node["name"]: node for node in self._answer(self.http.get("/nodes/"))["nodes"]}
+        """Every external node, by name; one that runs a slurmd is none of the stories'."""
+        nodes = self._answer(self.http.get("/nodes/"))["nodes"]
+        return {node["name"]: node for node in nodes if "EXTERNAL" in node["state"]}
 
     def cancel(self, job_id: int) -> None:
         """scancel."""

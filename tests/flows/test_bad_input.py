@@ -1,5 +1,6 @@
 """What goes wrong is told where its author looks, with the remedy, and heals by itself."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
 from tests.arena.gate import Gate
 from tests.flows.conftest import Begin
+
+NEW_PARTITION = f"gold-{secrets.token_hex(2)}"
+"""Partitions stay in a stack that stands for several runs."""
 
 
 @dataclass
@@ -132,9 +136,10 @@ TROUBLES = [
     ),
     Trouble(
         "an unknown partition", _nothing,
-        _pod(annotations={manifests.JOB + "partition": "gold"}),
-        in_the_pods_condition, ("no partition 'gold'", "slurm-bridge", "Name one of them"),
-        lambda scene: scene.arena.add_partition("gold"),
+        _pod(annotations={manifests.JOB + "partition": NEW_PARTITION}),
+        in_the_pods_condition,
+        (f"no partition '{NEW_PARTITION}'", "slurm-bridge", "Name one of them"),
+        lambda scene: scene.arena.add_partition(NEW_PARTITION),
     ),
     Trouble(
         "a malformed annotation where no webhook is",

@@ -18,7 +18,8 @@ from bridge.model.namespace import Namespace
 from bridge.workloads import allowance, annotations, identity
 
 _KEYS = frozenset(
-    names.JOB_PREFIX + suffix for suffix in ("user-id", "group-id", "account", "partition", "qos")
+    names.JOB_PREFIX + suffix
+    for suffix in ("user-id", "group-id", "account", "partition", "qos", "priority")
 )
 
 

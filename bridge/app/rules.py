@@ -70,5 +70,7 @@ def score_weights(settings: config.Settings) -> ScoreWeights:
 def identities(settings: config.Settings) -> identity.Rules:
     """Who pods may be in Slurm."""
     return identity.Rules(
-        required=settings.identity.required, pods_choose_user=settings.identity.pods_choose_user
+        required=settings.identity.required,
+        pods_choose_user=settings.identity.pods_choose_user,
+        pods_set_priority=settings.identity.pods_set_priority,
     )

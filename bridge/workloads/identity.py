@@ -25,6 +25,8 @@ class Rules:
     """Whether a namespace has to name a user; else its jobs are the token's user's."""
     pods_choose_user: bool = False
     """Whether `user-id` and `group-id` on pods and their owners may name anybody."""
+    pods_set_priority: bool = True
+    """Whether `priority` on them counts: Slurm itself lets only operators raise a job's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,7 @@ def of(namespace: Namespace, parameters: JobParameters, rules: Rules) -> Identit
     """Who a job with these parameters is. Raises BadInput for the first that is not allowed."""
     may = allowance.of(namespace)
     user, group = _person(parameters, may, namespace, rules)
+    _check_priority(parameters, rules)
     account, partition, qos = (choice(parameters, may, namespace) for choice in _CHOICES)
     return Identity(user, group, account, partition, qos)
 
@@ -57,6 +60,7 @@ def objections(
     found = []
     checks: tuple[Callable[[JobParameters, Allowed, Namespace], object], ...] = (
         lambda said, may, where: _person(said, may, where, rules),
+        lambda said, may, where: _check_priority(said, rules),
         *_CHOICES,
     )
     for check in checks:
@@ -115,6 +119,15 @@ def _person(
             field="metadata.namespace",
         )
     return user, group
+
+
+def _check_priority(parameters: JobParameters, rules: Rules) -> None:
+    if parameters.priority is not None and not rules.pods_set_priority:
+        raise _refused(
+            "priority",
+            "is not for pods to set here (identity.podsSetPriority). Remove it; a PriorityClass or "
+            "a QOS may be what is wanted",
+        )
 
 
 def _not_chosen(suffix: str, text: str, theirs: str, namespace: Namespace) -> BadInput:

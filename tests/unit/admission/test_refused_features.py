@@ -115,6 +115,9 @@ CASES: dict[str, Callable[[], Case]] = {
     "a QOS that the namespace does not allow": lambda: Case(wishes(qos="high")),
     "another user than the namespace's": lambda: Case(wishes(user_id="root")),
     "another group than the namespace's": lambda: Case(wishes(group_id="root")),
+    "a priority of its own, where `identity.podsSetPriority` is off": lambda: Case(
+        wishes(priority="9"), people=People(identity.Rules(pods_set_priority=False))
+    ),
     "a namespace that names no user, where one is required": lambda: Case(
         a_manifest(), a_namespace(), People(identity.Rules(required=True))
     ),

@@ -174,6 +174,14 @@ def test_user_and_group_together(parameters: dict[str, Any], key: str, said: str
     assert caught.value.field == f"metadata.annotations[{PREFIX}{key}]"
 
 
+def test_a_priority_may_be_kept_from_pods() -> None:
+    """As Slurm keeps it from users; by default it counts, as with the Go bridge."""
+    parameters = JobParameters(priority=9)
+    assert identity.apply(parameters, a_namespace(), Rules()).priority == 9
+    with pytest.raises(BadInput, match="PriorityClass"):
+        identity.apply(parameters, a_namespace(), Rules(pods_set_priority=False))
+
+
 def test_a_group_alone_needs_a_user() -> None:
     """Where neither namespace nor pod names one."""
     rules = Rules(pods_choose_user=True)

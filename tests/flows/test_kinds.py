@@ -72,8 +72,9 @@ def test_a_manifest_becomes_what_the_table_says(
         submitted = (arena.observer.report.jobs | _known_jobs(arena)) - before
         assert story.may_submit_again or len(submitted) == story.submitted
         arena.delete_file(manifest)
-        # A controller may have been about to create one more pod, which nobody owns then.
-        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE))
+        # A controller may have been about to create one more pod, which nobody owns then; and the
+        # garbage collector looks for new kinds (CRDs) only every half a minute.
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
         arena.wait_idle(seconds=40)  # an owner that may not be read is waited for
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
 
 from bridge import names
 from bridge.errors import BadInput
@@ -11,6 +10,7 @@ from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import Owner
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape, Toleration
+from bridge.state.indexed import Indexed
 from bridge.state.owners import Missing, Owners
 from bridge.workloads import gangs, membership
 from bridge.workloads.lineage import Lineage
@@ -45,22 +45,21 @@ class Memberships:
             names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute"
         )
         self._gang_of: dict[PodUid, GangId] = {}
-        self._waiting: dict[str, set[PodUid]] = {}
-        """Pods whose gang can't be told yet, by what is missing."""
-        self._waits_for: dict[PodUid, str] = {}
-        self._lacking: dict[str, set[PodUid]] = {}
-        """Pods that name a PodGroup which does not exist; they are told so meanwhile."""
+        self._missing: dict[PodUid, str] = {}
+        """What a pod looks again for: one whose gang can't be told before, and one that names a
+        PodGroup which does not exist and is told so meanwhile. And the other way round."""
+        self._missed_by: Indexed[str, PodUid] = Indexed()
         self._missing_since_before: set[str] = set()
         self._above: dict[PodUid, tuple[str, ...]] = {}
         """uids of a pod's owners and group; and the other way round."""
-        self._below: dict[str, set[PodUid]] = {}
-        self._held: dict[str, set[GangId]] = {}
+        self._below: Indexed[str, PodUid] = Indexed()
+        self._held: Indexed[str, GangId] = Indexed()
         """Gangs by the uid of what holds them together, with pods or (just now) without."""
 
     @property
     def unresolved(self) -> bool:
         """Whether some pod's gang can't be told yet."""
-        return bool(self._waiting)
+        return not self._missing.keys() <= self._gang_of.keys()
 
     def gang_of(self, pod: PodUid) -> GangId | None:
         """The gang of a pod that we know."""
@@ -68,8 +67,8 @@ class Memberships:
 
     def below(self, uid: str) -> set[GangId]:
         """The gangs of the pods below an owner or in a group, and those that it holds together."""
-        found = (self._gang_of.get(pod) for pod in self._below.get(uid, ()))
-        return {gang for gang in found if gang is not None} | self._held.get(uid, set())
+        found = (self._gang_of.get(pod) for pod in self._below.of(uid))
+        return {gang for gang in found if gang is not None} | self._held.of(uid)
 
     # -- who is where --------------------------------------------------------------------------
 
@@ -81,8 +80,7 @@ class Memberships:
         left = self.leave(pod.uid)
         line = self._owners.lineage(pod, self._pods)
         if isinstance(line, Missing):
-            self._waiting.setdefault(line.what, set()).add(pod.uid)
-            self._waits_for[pod.uid] = line.what
+            self._misses(pod.uid, line.what)
             return left
         problem = None
         try:
@@ -91,13 +89,17 @@ class Memberships:
             member, problem = membership.alone(line), error
         absent = self._owners.absent_group(pod)
         if absent:
-            self._lacking.setdefault(absent, set()).add(pod.uid)
+            self._misses(pod.uid, absent)
             problem = BadInput(
                 f"PodGroup {pod.pod_group}, which the pod names in spec.schedulingGroup, does not "
                 f"exist in namespace {pod.namespace}; create it"
             )
         self._enter(line, member, problem)
         return left | {member.gang}
+
+    def _misses(self, uid: PodUid, what: str) -> None:
+        self._missing[uid] = what
+        self._missed_by.add(what, uid)
 
     def _within(self, member: Membership, pod: Pod) -> Membership:
         """What it was pinned under holds; and a full group takes nobody more."""
@@ -116,24 +118,22 @@ class Memberships:
         if members is None:
             members = self.members[member.gang] = Members(member, line)
             if member.holder is not None:
-                self._held.setdefault(member.holder.uid, set()).add(member.gang)
+                self._held.add(member.holder.uid, member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
         self._gang_of[uid] = member.gang
         above = [*line.owners, *filter(None, (line.group, line.workload))]
         self._above[uid] = tuple(owner.uid for owner in above)
         for owner in above:
-            self._below.setdefault(owner.uid, set()).add(uid)
+            self._below.add(owner.uid, uid)
 
     def leave(self, uid: PodUid) -> set[GangId]:
         """The pod is gone, or joins anew."""
         for above in self._above.pop(uid, ()):
-            _discard(self._below, above, uid)
-        what = self._waits_for.pop(uid, None)
+            self._below.discard(above, uid)
+        what = self._missing.pop(uid, None)
         if what is not None:
-            _discard(self._waiting, what, uid)
-        for name in [name for name, pods in self._lacking.items() if uid in pods]:
-            _discard(self._lacking, name, uid)
+            self._missed_by.discard(what, uid)
         gang_id = self._gang_of.pop(uid, None)
         if gang_id is None:
             return set()
@@ -157,7 +157,7 @@ class Memberships:
         if members is not None and not members.seats:
             del self.members[gang_id]
             if members.membership.holder is not None:
-                _discard(self._held, members.membership.holder.uid, gang_id)
+                self._held.discard(members.membership.holder.uid, gang_id)
 
     # -- what stands above them ----------------------------------------------------------------
 
@@ -165,8 +165,7 @@ class Memberships:
         """These were missing and are known now: pods that waited for them look again."""
         touched: set[GangId] = set()
         for what in whats:
-            lacking = self._lacking.pop(what, set()) & self._pods.keys()
-            for uid in sorted(lacking | self._waiting.get(what, set())):
+            for uid in sorted(self._missed_by.of(what)):
                 touched |= self.join(self._pods[uid])
         return touched
 
@@ -190,7 +189,7 @@ class Memberships:
 
     def long_missing(self) -> tuple[str, ...]:
         """What was missing at the last call already: it will not come. Kinds always settle."""
-        now = set(self._waiting)
+        now = {what for uid, what in self._missing.items() if uid not in self._gang_of}
         found = tuple(sorted(now & self._missing_since_before))
         self._missing_since_before = now
         return found
@@ -234,14 +233,3 @@ class Memberships:
             unpinned = [pod for pod in all_of_it if pod.job_id is None and not pod.ended]
             if unpinned or part not in members.shapes:
                 members.shapes[part] = gangs.largest(unpinned or all_of_it)
-
-
-_Id = TypeVar("_Id")
-
-
-def _discard(sets: dict[str, set[_Id]], key: str, one: _Id) -> None:
-    there = sets.get(key)
-    if there is not None:
-        there.discard(one)
-        if not there:
-            del sets[key]

@@ -5,9 +5,6 @@ from dataclasses import replace
 from bridge.kube import decode, metadata, templates, wire
 from bridge.model.owner import BatchJob
 
-PATH = "/apis/batch/v1/jobs"
-"""List and watch, all namespaces."""
-
 _FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
 """The last two come first: the Job controller only ends pods from then on."""
 _SUCCEEDED = {"Complete": True, "Failed": False}

@@ -26,6 +26,11 @@ class Deadline:
         self.look_again_s: float | None = None
         """When there is something to do, if nothing changes."""
 
+    @property
+    def is_set(self) -> bool:
+        """Whether the job ends by itself."""
+        return self._end_s is not None
+
     def seen(self, left_s: float | None, now_s: float) -> None:
         """Slurm ends the job in so many seconds; None: never."""
         if left_s is None:

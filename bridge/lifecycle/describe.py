@@ -77,13 +77,8 @@ def description(spec: JobSpec) -> JobDescription:
     )
 
 
-def updatable(old: JobSpec, new: JobSpec) -> bool:
-    """Whether a waiting job can become `new` and keep its place; else it is submitted anew."""
-    return old.can_become(new)
-
-
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
-    """What a waiting job needs to become `new`, which must be `updatable`.
+    """What a waiting job needs to become `new`, which it `can_become`.
 
     With `old` unknown (after a restart): all that decides where, when and how large.
     """

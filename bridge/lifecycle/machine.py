@@ -116,12 +116,11 @@ class GangMachine:
                 self._submitted_at_s = now_s
             case ev.JobSeen(facts, left_s) if facts.job_id == self.job_id:
                 self.facts = facts
-                if facts.allocation is not None:
-                    self._deadline.seen(left_s, now_s)
                 if facts.identity is not None:
                     self.generation = max(self.generation, facts.identity.generation)
                 if facts.allocation is not None:
                     self._failures = 0
+                    self._deadline.seen(left_s, now_s)
             case ev.JobVanished(job_id) if job_id == self.job_id:
                 self.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
             case ev.Wished(spec) if self.job_id is not None:
@@ -180,7 +179,7 @@ class GangMachine:
         if self.gang is not None and (holds or self._submitting or self._unready.why):
             return  # a claim that is away says nothing of where its pods may run
         known, self.gang = self.gang, gang
-        if known is None or _sizes(gang) != _sizes(known):
+        if known is None or gang.sizes != known.sizes:
             self.slots = Slots.of_gang(gang)
         if known is not None and known != gang:
             self._describe(out)
@@ -342,8 +341,7 @@ class GangMachine:
         # A pod that ended has come; whether it is replaced is its owner's affair.
         vacant = 0 if len(self.pods) >= self.gang.size else self.slots.vacant
         why = self._absent.look(self.gang, vacant, now_s)
-        if self._absent.look_again_s is not None:
-            self._wake_at(self._absent.look_again_s)
+        self._wake_at(self._absent.look_again_s)
         if not why:
             return
         pods = self._live()
@@ -357,12 +355,11 @@ class GangMachine:
 
     def _expires(self, now_s: float, out: list[do.Instruction]) -> bool:
         """Whether the job's time is over but for the pods' grace; they are told in time."""
-        if self.facts is None or self.facts.allocation is None:
+        if self.facts is None or self.facts.allocation is None or not self._deadline.is_set:
             return False
         pods = [pod for pod in self._live() if pod.job_id == self.job_id]
         due = self._deadline.due(max((pod.grace_s for pod in pods), default=0), now_s)
-        if self._deadline.look_again_s is not None:
-            self._wake_at(self._deadline.look_again_s)
+        self._wake_at(self._deadline.look_again_s)
         if due == "warn" and pods:
             note = sentences.ends_soon(self.facts)
             out.append(do.EmitEvent(pods[0], "Warning", "EndsSoon", note))
@@ -374,10 +371,10 @@ class GangMachine:
 
     def _await_volumes(self, now_s: float, out: list[do.Instruction]) -> None:
         """Pods whose claims are away neither queue nor, while none of them runs, hold nodes."""
+        if not self._unready.why:
+            return
+        self._wake_at(self._unready.look_again_s(now_s))
         waiting, why = self._waiting(), self._unready.to_tell(now_s)
-        look_again_s = self._unready.look_again_s(now_s)
-        if look_again_s is not None:
-            self._wake_at(look_again_s)
         if why and waiting:
             note = sentences.unready(why)
             out.append(do.EmitEvent(waiting[0], "Warning", "WaitsForVolumes", note))
@@ -405,8 +402,7 @@ class GangMachine:
         if now_s >= self._review_at_s:
             self._review_at_s = now_s + self._tuning.stranded_s if facts.stranded else None
             self._describe(out)
-        if self._review_at_s is not None:
-            self._wake_at(self._review_at_s)
+        self._wake_at(self._review_at_s)
 
     def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
         if not self._suspects:
@@ -418,8 +414,7 @@ class GangMachine:
             if (node := self._place_of(pod)) is not None and not self._just_told(pod, now_s)
         ]
         lost = self._lost.find(placed, now_s)
-        if self._lost.look_again_s is not None:
-            self._wake_at(self._lost.look_again_s)
+        self._wake_at(self._lost.look_again_s)
         if lost:
             self._lose_places(lost, now_s, out)
 
@@ -480,8 +475,10 @@ class GangMachine:
         """Those for which there is no slot, nor will be one when pods that are ending are gone."""
         if self.single:
             return []
-        live = sum(not pod.deleting for pod in self._live())
         unseated = [pod for pod in newcomers if self.slots.of(pod.uid) is None]
+        if not unseated:
+            return []
+        live = sum(not pod.deleting for pod in self._live())
         return unseated[max(0, len(unseated) - max(0, live - len(self.slots))) :]
 
     # -- telling -------------------------------------------------------------------------------
@@ -626,8 +623,10 @@ class GangMachine:
         first, most = self._tuning.retry_first_s, self._tuning.retry_most_s
         return float(min(most, first * 2 ** min(self._failures, 16)))
 
-    def _wake_at(self, at_s: float) -> None:
-        self._wakes.append(at_s)
+    def _wake_at(self, at_s: float | None) -> None:
+        """Not later than then; None: time alone changes nothing."""
+        if at_s is not None:
+            self._wakes.append(at_s)
 
     # -- for people and for tests ----------------------------------------------------------------
 
@@ -663,10 +662,6 @@ class GangMachine:
 def _holds(pod: Pod) -> bool:
     """Whether the pod uses resources or may still: a pod deleted before it was bound does not."""
     return not pod.ended and (bool(pod.node_name) or not pod.deleting)
-
-
-def _sizes(gang: Gang) -> tuple[int, ...]:
-    return tuple(part.count for part in gang.parts) or (gang.size,)
 
 
 def _slot_or(slot: int | None, last: int) -> int:

@@ -134,9 +134,9 @@ class Runner:
 
     def touch(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
-        for gang_id in gang_ids:
-            self._dirty[gang_id] = None
-        self._work.set()
+        self._dirty.update(dict.fromkeys(gang_ids))
+        if self._dirty:
+            self._work.set()
 
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
@@ -270,10 +270,10 @@ class Runner:
         self._pods.tell(do.EmitEvent(members.line.pod, "Normal", "QueuedOneByOne", advice))
 
     def _owner_will(self, gang_id: GangId) -> ev.OwnerWill:
-        if self.cluster.is_single(gang_id):
-            return "creates"
         members, holder = self.cluster.members(gang_id), self.cluster.holder_of(gang_id)
-        if members is None or holder is None or members.over or holder.finished or holder.deleting:
+        if members is None or holder is None:
+            return "creates"
+        if members.over or holder.finished or holder.deleting:
             return "over"
         if not holder.known:
             return "unknown"

@@ -38,7 +38,7 @@ class Slots:
         """A slot for each member; one while nothing is known."""
         if gang is None:
             return cls()
-        return cls([part.count for part in gang.parts] or (gang.size,), waves=gang.waves)
+        return cls(gang.sizes, waves=gang.waves)
 
     def __len__(self) -> int:
         return len(self._slots)

@@ -69,13 +69,9 @@ class Specs:
             gang,
             limits=self._limits,
             counted=self._rules.resource_map.within(self._side.nodes.gres_names),
-            alone=self._alone(gang),
+            alone=self._rules.alone(gang),
             can_run=self._can_run,
         )
-
-    def _alone(self, gang: Gang) -> bool:
-        wished = gang.parameters.exclusive
-        return self._rules.exclusive if wished is None else wished
 
     def _can_run(self, shape: PodShape) -> bool:
         try:

@@ -98,10 +98,14 @@ class Gang:
     """Its owner makes more pods than run at once: the slot of one that succeeded is used again."""
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
-
     volume_terms: tuple[tuple[tuple[NodeSelectorTerm, ...], ...], ...] = ()
     """(size,) what each slot's volumes ask of nodes, where that differs within a part; else empty:
     the shapes say it."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """(parts,) how many slots each part has; a gang without parts is one."""
+        return tuple(part.count for part in self.parts) or (self.size,)
 
     @property
     def shapes(self) -> tuple[PodShape, ...]:

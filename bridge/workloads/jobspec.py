@@ -48,6 +48,11 @@ class Rules:
     identity: IdentityRules = IdentityRules()
     """Applied to the parameters before `build`."""
 
+    def alone(self, gang: Gang) -> bool:
+        """Whether each pod of the gang has a node of its own."""
+        wished = gang.parameters.exclusive
+        return self.exclusive if wished is None else wished
+
 
 @dataclass(frozen=True, slots=True)
 class Where:
@@ -79,7 +84,7 @@ def build(
     wishes = gang.parameters
     rank = rules.priority_classes.get(gang.priority_class, Precedence())
     partition = _partition(wishes.partition or rank.partition or rules.partition, partitions)
-    exclusive = rules.exclusive if wishes.exclusive is None else wishes.exclusive
+    exclusive = rules.alone(gang)
     cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), wishes.cpu_per_task or 0)
     fewest = _fewest_nodes(gang, where, alone=exclusive)
     constraint = constraints.build(where.classes, wishes.constraints, facts=nodes, nodes=gang.size)

@@ -67,7 +67,7 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
     placeless = [pod for pod in pods if pod.job_id is None and not pod.ended and not pod.deleting]
     if not _differ(placeless, seats):
         return gang
-    counts = [part.count for part in gang.parts] or [gang.size]
+    counts = gang.sizes
     first = (0, *accumulate(counts))
     terms: list[_Terms] = [shape.volume_terms for shape in gang.shapes]
     for pod in placeless:

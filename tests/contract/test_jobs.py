@@ -261,7 +261,7 @@ async def test_a_waiting_job_changes_its_size(
         new = replace(old, **after)
         job_id = await client.submit(describe.description(old), recover=False)
         assert (await client.get_job(job_id)).pending
-        assert describe.updatable(old, new)
+        assert old.can_become(new)
         await client.update_job(job_id, describe.changes(old, new))
         await client.cancel_job(blocker)
         job = await running(client, job_id)
@@ -299,7 +299,7 @@ async def test_a_waiting_job_changes_what_it_is(
         old = replace(SPEC, constraints=class_of(nodes[0]), **before)
         new = replace(old, **after)
         job_id = await client.submit(describe.description(old), recover=False)
-        assert describe.updatable(old, new)
+        assert old.can_become(new)
 
         async def changed() -> bool:
             try:

@@ -43,8 +43,8 @@ def test_what_slurm_cannot_change_in_place_is_submitted_anew(
     old: JobSpec, change: dict[str, Any]
 ) -> None:
     """Or would be taken without effect."""
-    assert not describe.updatable(old, replace(old, **change))
-    assert describe.updatable(old, old)
+    assert not old.can_become(replace(old, **change))
+    assert old.can_become(old)
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_only_what_changed_is_said_and_a_size_whole(
 ) -> None:
     """In the client's words."""
     new = replace(old, **change)
-    assert describe.updatable(old, new)
+    assert old.can_become(new)
     assert describe.changes(old, new) == JobChanges(**said)
 
 
@@ -103,7 +103,7 @@ def test_every_field_is_either_said_or_asks_for_a_new_job(name: str) -> None:
     before = getattr(old, name)
     other = not before if isinstance(before, bool) else OTHER_VALUES.get(name, "other")
     new = replace(old, **{name: other})  # type: ignore[arg-type]
-    assert not describe.updatable(old, new) or describe.changes(old, new) != JobChanges()
+    assert not old.can_become(new) or describe.changes(old, new) != JobChanges()
 
 
 def test_after_a_restart_all_that_decides_where_when_and_how_large_is_said() -> None:

@@ -124,6 +124,8 @@ class Cluster:
 
     def waits_for(self, gang_id: GangId) -> str:
         """Why pods of the gang can't be placed for their volumes; "" when they can."""
+        if self._mounts.all_ready:
+            return ""
         for pod in self.pods_of(gang_id):
             if pod.job_id is None and not pod.ended and not pod.deleting:
                 sentence = self._mounts.waits_for(pod.uid)
@@ -253,16 +255,16 @@ class Cluster:
 
     def gang(self, gang_id: GangId) -> Gang | None:
         """What the gang asks for now; None while it has no pods. Raises BadInput."""
-        gang, members = self._memberships.gang(gang_id), self.members(gang_id)
-        if gang is None or members is None:
+        pods, members = self.pods_of(gang_id), self.members(gang_id)
+        if not pods or members is None:
             return None
-        gang = reach.of_templates(
-            gang,
-            self.holder_of(gang_id),
-            members.shapes,
-            lambda claims: self._mounts.follow(gang_id, ((gang.namespace, one) for one in claims)),
+        namespace = pods[0].namespace
+        gang = self._memberships.gang(
+            gang_id,
+            pods,
+            lambda claims: self._mounts.follow(gang_id, ((namespace, one) for one in claims)),
         )
-        return reach.by_slot(gang, members.seats, self.pods_of(gang_id))
+        return reach.by_slot(gang, members.seats, pods)
 
     def is_single(self, gang_id: GangId) -> bool:
         """Whether the gang is one pod whose uid is the gang's id."""

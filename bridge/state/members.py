@@ -209,11 +209,8 @@ class Memberships:
         holder = members.membership.holder
         return self._owners.get(holder.uid) or holder
 
-    def gang(self, gang_id: GangId) -> Gang | None:
-        """What the gang asks for now; None while it has no pods. Raises BadInput."""
-        pods = self.pods_of(gang_id)
-        if not pods:
-            return None
+    def gang(self, gang_id: GangId, pods: tuple[Pod, ...], reach: gangs.Reach) -> Gang:
+        """What the gang of `pods` (all it has, at least one) asks for now. Raises BadInput."""
         members = self.members[gang_id]
         if members.problem is not None:
             raise members.problem
@@ -222,7 +219,7 @@ class Memberships:
             line = members.line  # an owner went before its pods
         member = replace(members.membership, holder=self.holder_of(gang_id))
         self._look_at_shapes(members, pods)
-        return gangs.gang_of(line, member, members.shapes, toleration=self._toleration)
+        return gangs.gang_of(line, member, members.shapes, toleration=self._toleration, reach=reach)
 
     @staticmethod
     def _look_at_shapes(members: Members, pods: tuple[Pod, ...]) -> None:

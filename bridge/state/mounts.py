@@ -43,6 +43,11 @@ class Mounts:
             self._pods.discard((pod.namespace, name), pod.uid)
         self._waits_for.pop(pod.uid, None)
 
+    @property
+    def all_ready(self) -> bool:
+        """Whether no pod at all waits for a claim."""
+        return not self._waits_for
+
     def waits_for(self, pod: PodUid) -> str:
         """The sentence that names the claim that is not ready; "" when none is in the way."""
         return self._waits_for.get(pod, "")

@@ -6,21 +6,32 @@ count as they are, whatever their template says: other webhooks and LimitRanges 
 (architecture: "Workloads")
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bridge import names
 from bridge.errors import BadInput
 from bridge.model import scheduling
 from bridge.model.gang import Gang, JobParameters, Part
-from bridge.model.owner import BatchJob, JobSet, LeaderWorkerSet, Owner, PodGroup, RoleSet
+from bridge.model.owner import (
+    BatchJob,
+    JobSet,
+    LeaderWorkerSet,
+    Owner,
+    PodGroup,
+    PodTemplate,
+    RoleSet,
+)
 from bridge.model.pod import Pod
-from bridge.model.scheduling import PodShape, Toleration
+from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 from bridge.workloads import annotations, membership
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
+Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
+"""What these claims of the gang's namespace ask of nodes, as PodShape.volume_terms."""
+
 _OF_NODE_STATES = "node.kubernetes.io/"
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
@@ -31,8 +42,8 @@ class _Kind:
 
     name: str
     count: int
-    shape: PodShape | None
-    """Of its template; None where there is none to be read."""
+    template: PodTemplate | None
+    """None where there is none to be read."""
 
 
 def gang_of(
@@ -41,11 +52,13 @@ def gang_of(
     shapes: Mapping[int, PodShape],
     *,
     toleration: Toleration | None = None,
+    reach: Reach = lambda claims: (),
 ) -> Gang:
     """The gang of which `line` is one pod's lineage and `member` its membership.
 
     `shapes` are what the pods of each part ask for (of parts without pods: their template's, with
-    `toleration`, which our webhook adds to each pod). Raises BadInput for parameters that can't be
+    `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
+    `reach` says). Raises BadInput for parameters that can't be
     read or that contradict the owner's counts.
     """
     wishes = line.wishes
@@ -54,7 +67,10 @@ def gang_of(
         Part(
             kind.name,
             kind.count,
-            _in_one_domain(shapes.get(at) or _of_template(kind, line, toleration), member.holder),
+            _in_one_domain(
+                shapes.get(at) or _of_template(kind.template, line, toleration, reach),
+                member.holder,
+            ),
         )
         for at, kind in enumerate(kinds)
     )
@@ -100,25 +116,25 @@ def _kinds(line: Lineage, member: Membership) -> tuple[_Kind, ...]:
                 _Kind(
                     one.name,
                     one.replicas * membership.pods_at_once(one.job),
-                    one.job.template.shape,
+                    one.job.template,
                 )
                 for one in membership.held_jobs(jobs, member.gang)
             )
         case LeaderWorkerSet(leader=None) as group:
-            return (_Kind("", group.size, group.worker.shape),)
+            return (_Kind("", group.size, group.worker),)
         case LeaderWorkerSet(leader=leader) as group:
             assert leader is not None
             return (
-                _Kind("leader", 1, leader.shape),
-                _Kind("worker", group.size - 1, group.worker.shape),
+                _Kind("leader", 1, leader),
+                _Kind("worker", group.size - 1, group.worker),
             )
         case RoleSet() as owner:
-            return tuple(_Kind(r.name, r.replicas, r.template.shape) for r in owner.roles)
+            return tuple(_Kind(r.name, r.replicas, r.template) for r in owner.roles)
         case PodGroup():
             assert member.most is not None
             return (_Kind("", member.most, None),)
         case BatchJob() as job:
-            return (_Kind("", _job_size(job, line.wishes), job.template.shape),)
+            return (_Kind("", _job_size(job, line.wishes), job.template),)
         case owner:
             return (_Kind("", _asked_size(owner, line.wishes), None),)
 
@@ -159,14 +175,20 @@ def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
     return asked
 
 
-def _of_template(kind: _Kind, line: Lineage, toleration: Toleration | None) -> PodShape:
+def _of_template(
+    template: PodTemplate | None, line: Lineage, toleration: Toleration | None, reach: Reach
+) -> PodShape:
     """As its pods will be: the API server and our webhook add tolerations to each pod."""
-    if kind.shape is None:
+    if template is None:
         return line.pod.shape
     added = [one for one in line.pod.shape.tolerations if one.key.startswith(_OF_NODE_STATES)]
     if toleration is not None:
         added.append(toleration)
-    return replace(kind.shape, tolerations=scheduling.in_order((*kind.shape.tolerations, *added)))
+    tolerations = scheduling.in_order((*template.shape.tolerations, *added))
+    shape = replace(template.shape, tolerations=tolerations)
+    if not template.volume_claims:
+        return shape
+    return replace(shape, volume_terms=reach(template.volume_claims))
 
 
 def _in_one_domain(shape: PodShape, holder: Owner | None) -> PodShape:

@@ -2,58 +2,20 @@
 
 A template gives its pods one shape, but each may mount a claim of its own (a StatefulSet's disks,
 zone by zone). Once such claims are bound, every slot has its own nodes; that is said slot by slot,
-by the index of the pod. And a part whose pods are not there yet mounts what its template names.
+by the index of the pod.
 """
 
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import accumulate
 
 from bridge.errors import BadInput
 from bridge.model.gang import Gang, Seat
-from bridge.model.ids import GangId, PodUid
-from bridge.model.owner import JobSet, LeaderWorkerSet, Owner, PodTemplate, RoleSet
+from bridge.model.ids import PodUid
 from bridge.model.pod import Pod
 from bridge.model.scheduling import NodeSelectorTerm
-from bridge.workloads import membership
 
 _Terms = tuple[tuple[NodeSelectorTerm, ...], ...]
-
-
-def of_templates(
-    gang: Gang,
-    holder: Owner | None,
-    seen: Container[int],
-    reach: Callable[[tuple[str, ...]], _Terms],
-) -> Gang:
-    """The gang, with what the claims of templates ask of nodes in parts of which no pod was seen.
-
-    `reach` says it of claims of the gang's namespace.
-    """
-    if not gang.parts:
-        return gang
-    parts = tuple(
-        part
-        if at in seen or not template.volume_claims
-        else replace(part, shape=replace(part.shape, volume_terms=reach(template.volume_claims)))
-        for at, (part, template) in enumerate(
-            zip(gang.parts, _templates(holder, gang.id), strict=True)
-        )
-    )
-    return replace(gang, parts=parts)
-
-
-def _templates(holder: Owner | None, gang_id: GangId) -> tuple[PodTemplate, ...]:
-    """Of each part of a gang that has several, in their order (`gangs`)."""
-    match holder:
-        case JobSet():
-            return tuple(one.job.template for one in membership.held_jobs(holder, gang_id))
-        case LeaderWorkerSet():
-            return (holder.leader or holder.worker, holder.worker)
-        case RoleSet():
-            return tuple(role.template for role in holder.roles)
-        case _:
-            raise AssertionError(f"a gang of several parts that {holder} holds")
 
 
 def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Gang:

@@ -71,23 +71,6 @@ def gpu_nodes(
     ]
 
 
-def cpu_nodes(
-    count: int, *, cpus: int = 4, memory_gib: int = 16, prefix: str = "cpu", external: bool = True
-) -> list[Object]:
-    """Small nodes without GPUs, four under a switch."""
-    return gpu_nodes(
-        count,
-        gpus=0,
-        efa=0,
-        cpus=cpus,
-        memory_gib=memory_gib,
-        layers=(4, 4),
-        prefix=prefix,
-        instance_type="m7i.xlarge",
-        external=external,
-    )
-
-
 def _switches(place: int, layers: Sequence[int]) -> dict[str, str]:
     """The labels of the switches above a place; the last layer is the closest."""
     above = []

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Final
 
 from bridge.model.resources import Resources
-from bridge.sim.kube import containers, demand
+from bridge.sim.kube import containers, demand, requests
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
@@ -207,12 +207,8 @@ class Kubelets:
             )
         self._release(pod["metadata"]["uid"])
         namespace, name = key_of(pod)
-        options = {"gracePeriodSeconds": 0, "preconditions": {"uid": pod["metadata"]["uid"]}}
-        try:
-            await self._api.delete(Target(kinds.PODS, namespace, name, user=KUBELET), options)
-        except ApiFailure as problem:
-            if problem.code not in (404, 409):
-                raise
+        target = Target(kinds.PODS, namespace, name, user=KUBELET)
+        await requests.delete(self._api, target, pod, gracePeriodSeconds=0)
 
     async def _pause(self, span_s: float) -> None:
         if span_s > 0:

@@ -14,7 +14,7 @@ from bridge.sim.slurm import licenses as pool
 from bridge.sim.slurm import reservations, scheduler
 from bridge.sim.slurm.behaviour import Behaviour
 from bridge.sim.slurm.errors import INVALID_JOB_ID, INVALID_NODE_NAME, Refused
-from bridge.sim.slurm.job import Job, Share, State
+from bridge.sim.slurm.job import Job, State
 from bridge.sim.slurm.nodes import Node, NodeTable
 from bridge.sim.slurm.partition import STANDARD, Partition
 from bridge.sim.slurm.place import Placer
@@ -120,10 +120,6 @@ class Core(ABC):
         if node is None:
             raise Refused(INVALID_NODE_NAME)
         return node
-
-    def shares_on(self, name: str) -> dict[int, Share]:
-        """What running jobs hold of one node, by job id."""
-        return dict(self.node(name).jobs)
 
     @property
     def waiting(self) -> tuple[Job, ...]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from bridge.sim.kube import taints
+from bridge.sim.kube import requests, taints
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
@@ -171,9 +171,6 @@ class Eviction:
 
     async def _delete(self, pod: Object, options: Object, user: User) -> None:
         namespace, name = key_of(pod)
-        wanted = {**options, "preconditions": {"uid": pod["metadata"]["uid"]}}
-        try:
-            await self._api.delete(Target(kinds.PODS, namespace, name, user=user), wanted)
-        except ApiFailure as problem:
-            if problem.code not in (404, 409):
-                raise
+        await requests.delete(
+            self._api, Target(kinds.PODS, namespace, name, user=user), pod, **options
+        )

@@ -7,6 +7,7 @@ deletion costs as much as it has dependents.
 from collections.abc import Callable
 from typing import Final
 
+from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver import deletion, kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
@@ -122,15 +123,8 @@ class GarbageCollector:
         kind = self._kind(place[0])
         if kind is None:
             return
-        options = {
-            "propagationPolicy": policy,
-            "preconditions": {"uid": obj["metadata"]["uid"]},
-        }
-        try:
-            await self._api.delete(Target(kind, *place[1], user=COLLECTOR), options)
-        except ApiFailure as problem:
-            if problem.code not in (404, 409):
-                raise
+        target = Target(kind, *place[1], user=COLLECTOR)
+        await requests.delete(self._api, target, obj, propagationPolicy=policy)
 
     async def _patch(self, place: Place, change: Callable[[Object], Object]) -> None:
         kind = self._kind(place[0])

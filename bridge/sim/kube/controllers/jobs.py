@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
@@ -227,18 +228,8 @@ class JobController:
     async def _delete(self, job: Object, pods: Sequence[Object]) -> None:
         for pod in pods:
             namespace, name = key_of(pod)
-            options = {
-                "preconditions": {"uid": pod["metadata"]["uid"]},
-                "propagationPolicy": "Background",
-            }
-            try:
-                await self._api.delete(
-                    Target(kinds.PODS, namespace, name, user=JOB_CONTROLLER), options
-                )
-            except ApiFailure as problem:
-                if problem.code not in (404, 409):
-                    raise
-            else:
+            target = Target(kinds.PODS, namespace, name, user=JOB_CONTROLLER)
+            if await requests.delete(self._api, target, pod, propagationPolicy="Background"):
                 await self._events.normal(job, "SuccessfulDelete", f"Deleted pod: {name}")
 
     def _remember_failures(self, job: Object, counts: Tally) -> None:

@@ -4,8 +4,8 @@ import asyncio
 from abc import ABC, abstractmethod
 from typing import Final
 
+from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver.core import ApiServer, Target
-from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import (
     Key,
@@ -64,17 +64,8 @@ class OwnerController(ABC):
     async def delete(self, child: Object) -> None:
         """Delete a child; gone already is fine."""
         namespace, name = key_of(child)
-        options = {
-            "preconditions": {"uid": child["metadata"]["uid"]},
-            "propagationPolicy": "Background",
-        }
-        try:
-            await self._api.delete(
-                Target(self._children, namespace, name, user=self._user), options
-            )
-        except ApiFailure as problem:
-            if problem.code not in (404, 409):
-                raise
+        target = Target(self._children, namespace, name, user=self._user)
+        await requests.delete(self._api, target, child, propagationPolicy="Background")
 
     async def report(self, owner: Object, status: Object) -> None:
         """Write the owner's status, with the generation that it is about."""

@@ -5,19 +5,18 @@ from dataclasses import replace
 from bridge.kube import decode, metadata, templates, wire
 from bridge.model.owner import BatchJob
 
-_FINISHED = ("Complete", "Failed", "SuccessCriteriaMet", "FailureTarget")
+_FINISHED = frozenset({"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"})
 """The last two come first: the Job controller only ends pods from then on."""
 _SUCCEEDED = {"Complete": True, "Failed": False}
 
 
 def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
-    conditions = (job.get("status") or {}).get("conditions") or ()
-    true = [one.get("type", "") for one in conditions if one.get("status") == "True"]
+    true = metadata.holding((job.get("status") or {}).get("conditions"))
     row = of(job.get("spec") or {}, meta)
     return replace(
         row,
-        finished=any(kind in _FINISHED for kind in true),
+        finished=not _FINISHED.isdisjoint(true),
         succeeded=next((_SUCCEEDED[kind] for kind in true if kind in _SUCCEEDED), None),
     )
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from bridge.kube import jobs, metadata, owner_wire, wire
 from bridge.model.owner import JobSet, ReplicatedJob
 
-_FINISHED = ("Completed", "Failed")
+_FINISHED = frozenset({"Completed", "Failed"})
 
 
 def row(found: owner_wire.JobSetWire, api_version: str) -> JobSet:
@@ -23,10 +23,7 @@ def row(found: owner_wire.JobSetWire, api_version: str) -> JobSet:
         api_version=api_version,
         suspended=bool(spec.get("suspend")),
         finished=status.get("terminalState") in _FINISHED
-        or any(
-            one.get("type") in _FINISHED and one.get("status") == "True"
-            for one in status.get("conditions") or ()
-        ),
+        or not _FINISHED.isdisjoint(metadata.holding(status.get("conditions"))),
         replicated_jobs=tuple(
             _replicated(one, meta.get("namespace", ""), subdomain, at=f"spec.replicatedJobs[{i}]")
             for i, one in enumerate(spec.get("replicatedJobs") or ())

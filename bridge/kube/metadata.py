@@ -5,7 +5,7 @@ here: the caches are keyed by value and bounded, so they never show and never gr
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -117,6 +117,11 @@ def owner_fields(meta: wire.Meta) -> OwnerFields:
         "annotations": annotations(meta),
         "owner": controller(meta),
     }
+
+
+def holding(conditions: Iterable[wire.ConditionWire] | None) -> tuple[str, ...]:
+    """The types of the conditions that are True, in the status's order."""
+    return tuple(one.get("type", "") for one in conditions or () if one.get("status") == "True")
 
 
 def created_s(meta: wire.Meta) -> float:

@@ -12,7 +12,7 @@ from bridge.errors import BadInput
 from bridge.kube import metadata, owner_wire, templates, wire
 from bridge.model.owner import Role, RoleSet
 
-_FINISHED = ("Succeeded", "Failed")
+_FINISHED = frozenset({"Succeeded", "Failed"})
 
 
 def row(found: owner_wire.RoleSetWire, api_version: str, kind: str, where: RoleKind) -> RoleSet:
@@ -26,10 +26,7 @@ def row(found: owner_wire.RoleSetWire, api_version: str, kind: str, where: RoleK
         api_version=api_version,
         kind=kind,
         suspended=True in suspended,
-        finished=any(
-            one.get("type") in _FINISHED and one.get("status") == "True"
-            for one in status.get("conditions") or ()
-        ),
+        finished=not _FINISHED.isdisjoint(metadata.holding(status.get("conditions"))),
         roles=_roles(raw, where, meta.get("namespace", "")),
         role_label=where.role_label,
         index_label=where.index_label,

@@ -60,6 +60,9 @@ async def _main(settings: config.Settings) -> int:
     app = await App.build(settings, clock=clock)
     try:
         await app.run(stop)
+    except Exception:
+        log.exception("bridge.crashed")
+        raise
     finally:
         await app.close()
     return 0

@@ -92,6 +92,7 @@ class LeaderWorkerTemplate(TypedDict, total=False):
 
     leaderTemplate: TemplateWire | None
     workerTemplate: TemplateWire | None
+    volumeClaimTemplates: list[object] | None
     size: Annotated[int, Field(ge=1)] | None
 
 

@@ -6,6 +6,7 @@ Workload of `scheduling.k8s.io` is one of them: only its annotations count.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -68,6 +69,9 @@ def _leader_worker_set(found: owner_wire.LeaderWorkerSetWire, api_version: str) 
     group: owner_wire.LeaderWorkerTemplate = spec.get("leaderWorkerTemplate") or {}
     leader, replicas, size = group.get("leaderTemplate"), spec.get("replicas"), group.get("size")
     at, namespace = "spec.leaderWorkerTemplate", meta.get("namespace", "")
+    worker = templates.row(
+        group.get("workerTemplate") or {}, namespace=namespace, at=f"{at}.workerTemplate"
+    )
     return LeaderWorkerSet(
         **metadata.owner_fields(meta),
         api_version=api_version,
@@ -76,9 +80,7 @@ def _leader_worker_set(found: owner_wire.LeaderWorkerSetWire, api_version: str) 
         leader=None
         if leader is None
         else templates.row(leader, namespace=namespace, at=f"{at}.leaderTemplate"),
-        worker=templates.row(
-            group.get("workerTemplate") or {}, namespace=namespace, at=f"{at}.workerTemplate"
-        ),
+        worker=replace(worker, own_claims=True) if group.get("volumeClaimTemplates") else worker,
         leader_ready=spec.get("startupPolicy") == "LeaderReady",
     )
 

@@ -33,4 +33,5 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
         subdomain=spec.get("subdomain") or "",
         active_deadline_s=spec.get("activeDeadlineSeconds"),
         volume_claims=claims.named(spec),
+        own_claims=bool(claims.ephemeral(spec, "")),
     )

@@ -122,6 +122,14 @@ class PinEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class Misfit:
+    """The pod can't use the slot that it was to be pinned to; `why` is a sentence's end."""
+
+    pod: PodUid
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed; or something that a waiting gang should look at again."""
 
@@ -140,5 +148,6 @@ Event = (
     | Placed
     | NotPlaced
     | PinEnded
+    | Misfit
     | Tick
 )

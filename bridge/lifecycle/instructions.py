@@ -8,6 +8,7 @@ from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, SlurmJobId
 from bridge.model.job import Allocation, JobSpec
 from bridge.model.pod import Condition, Pod
+from bridge.model.scheduling import PodShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,18 +67,22 @@ class PlaceGang:
 
 @dataclass(frozen=True, slots=True)
 class PinPod:
-    """The one PATCH: job id, node, affinity, and our gate off. Answer with PinEnded."""
+    """The one PATCH: job id, node, affinity, and our gate off. Answer with PinEnded, or, before
+    anything is written, with Misfit."""
 
     pod: Pod
     node: NodeName
     job_id: SlurmJobId
     gang: GangId | None = None
     """Its gang of several; None for a gang of one."""
+    slot: PodShape | None = None
+    """What its slot was placed for; None when that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitOff:
-    """The gang's job has no slot for this pod (it was scaled up meanwhile): it queues alone."""
+    """The gang's job has no slot for this pod (it was scaled up meanwhile, or the pod asks for
+    more than the slot has): it queues alone."""
 
     pod: Pod
 

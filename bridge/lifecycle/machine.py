@@ -38,6 +38,9 @@ class GangMachine:
         self.single = single
         """A gang of one whose id is its pod's: nobody is ever replaced in it."""
         self.gang: Gang | None = None
+        """What its job in Slurm is for; while it has none, what its pods ask for."""
+        self._newest: Gang | None = None
+        """What its pods ask for."""
         self.pods: dict[PodUid, Pod] = {}
         self.generation = 0
         self.job_id: SlurmJobId | None = None
@@ -55,7 +58,7 @@ class GangMachine:
         self._owner: ev.OwnerWill = "creates"
         self._held = True
         self._submitting = False
-        self._placing = False
+        self._placing: Gang | None = None
         self._pinning: set[PodUid] = set()
         self._ended_pods: dict[PodUid, float] = {}
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
@@ -111,6 +114,7 @@ class GangMachine:
                     self._trouble_since_s = now_s
                 self._trouble = event.message
                 self._back_off(now_s, self._tuning.refused_retry_s if event.lasting else None)
+                self._take_newest()
             case ev.Adopted():
                 self.job_id, self.generation = event.job_id, event.generation
                 self._submitted_at_s = now_s
@@ -121,16 +125,17 @@ class GangMachine:
                 if facts.allocation is not None:
                     self._failures = 0
                     self._deadline.seen(left_s, now_s)
+                if self._take_newest():
+                    self._describe(out)
             case ev.JobVanished(job_id) if job_id == self.job_id:
                 self.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
             case ev.Wished(spec) if self.job_id is not None:
                 self._take_wish(spec, out)
             case ev.Placed(job_id, assignment) if job_id == self.job_id:
-                self._placing, self._room = False, None
-                if len(assignment.nodes) == len(self.slots):
-                    self.slots.assign(assignment)
+                placed, self._placing, self._room = self._placing, None, None
+                if placed is not None and len(assignment.nodes) == len(self.slots):
+                    self.slots.assign(assignment, placed.shapes)
             case ev.NotPlaced(job_id, shortfall) if job_id == self.job_id:
-                self._placing = False
                 self._take_shortfall(shortfall, now_s, out)
             case ev.PinEnded(pod, row, error):
                 self._pinning.discard(pod)
@@ -139,6 +144,8 @@ class GangMachine:
                 elif error:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
+            case ev.Misfit(pod, why):
+                self._take_misfit(pod, why, now_s, out)
             case ev.UpdateFailed(job_id) if job_id == self.job_id:
                 self.spec = None
                 self._review_at_s = now_s + self._tuning.refused_retry_s
@@ -162,7 +169,9 @@ class GangMachine:
         self._problem = event.problem
         self._unready.see(event.waits_for, now_s)
         if event.gang is not None:
-            self._take_gang(event.gang, out)
+            self._newest = event.gang
+            if self._take_newest():
+                self._describe(out)
         self._told.keep(self.pods)
         for uid in self._ended_pods.keys() - self.pods.keys():
             del self._ended_pods[uid]
@@ -173,16 +182,20 @@ class GangMachine:
         self._pinning &= self.pods.keys()
         self._seat()
 
-    def _take_gang(self, gang: Gang, out: list[do.Instruction]) -> None:
-        """What a job that runs was given stays as it is; before that the newest wish counts."""
-        holds = self.facts is not None and not self.facts.waits
-        if self.gang is not None and (holds or self._submitting or self._unready.why):
-            return  # a claim that is away says nothing of where its pods may run
-        known, self.gang = self.gang, gang
-        if known is None or gang.sizes != known.sizes:
-            self.slots = Slots.of_gang(gang)
-        if known is not None and known != gang:
-            self._describe(out)
+    def _take_newest(self) -> bool:
+        """What a job that runs was given stays as it is; before that the newest wish counts.
+        Whether it is another than what Slurm was told."""
+        known, newest = self.gang, self._newest
+        if newest is None or newest is known or newest == known:
+            return False
+        if known is not None:
+            waits = self.job_id is None or (self.facts is not None and self.facts.waits)
+            if not waits or self._submitting or self._unready.why:
+                return False  # a claim that is away says nothing of where its pods may run
+        self.gang = newest
+        if known is None or newest.sizes != known.sizes:
+            self.slots = Slots.of_gang(newest)
+        return known is not None
 
     def _seat(self) -> None:
         outgoing = {pod.uid for pod in self._outgoing()}
@@ -212,15 +225,34 @@ class GangMachine:
         self, shortfall: Shortfall, now_s: float, out: list[do.Instruction]
     ) -> None:
         assert self.job_id is not None
-        self._room = shortfall
+        asked, self._placing, self._room = self._placing, None, shortfall
         if shortfall.for_now:
             self._look_again_s = now_s + self._tuning.room_retry_s
             return
-        out += [do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes]
+        if asked is None or self.gang is None or asked.shapes == self.gang.shapes:
+            # Else they are as good as Slurm was told; its pods ask for something else by now.
+            out += [do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes]
         for pod in self._waiting()[:1]:
             note = f"Slurm job {self.job_id} was given back: {shortfall.reason}"
             out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
         self._give_up_job(shortfall.reason, out)
+        self._back_off(now_s)
+
+    def _take_misfit(self, uid: PodUid, why: str, now_s: float, out: list[do.Instruction]) -> None:
+        """A pod that came when its slot had its node already, and can't run there."""
+        pod = self.pods.get(uid)
+        if self.job_id is None or pod is None or uid not in self._pinning:
+            return
+        self._pinning.discard(uid)
+        if not self.single and (self._pinning or self.slots.taken(self.pods, self.job_id)):
+            note = f"It queues on its own, not as a part of Slurm job {self.job_id}: {why}"
+            out += [do.EmitEvent(pod, "Warning", "SplitOff", note), do.SplitOff(pod)]
+            del self.pods[uid]  # not the gang's any more; its slot waits for another
+            self._seat()
+            return
+        note = f"Slurm job {self.job_id} was given back: {why}"
+        out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
+        self._give_up_job(why, out)
         self._back_off(now_s)
 
     # -- the decision --------------------------------------------------------------------------
@@ -458,10 +490,10 @@ class GangMachine:
             if now_s < self._look_again_s:
                 self._wake_at(self._look_again_s)
                 return
-            if not self._placing and self.facts.allocation is not None:
-                self._placing = True
+            if self._placing is None and self.facts.allocation is not None:
                 taken = self.slots.taken(self.pods, self.job_id)
-                out.append(do.PlaceGang(self.gang, self.facts.allocation, taken))
+                self._placing = self.gang if taken else self._as_many(self.gang)
+                out.append(do.PlaceGang(self._placing, self.facts.allocation, taken))
             return
         out += [do.SplitOff(pod) for pod in self._superfluous(newcomers)]
         for pod in newcomers:
@@ -469,7 +501,13 @@ class GangMachine:
             if node is None or pod.foreign_gates:
                 continue
             self._pinning.add(pod.uid)
-            out.append(do.PinPod(pod, node, self.job_id, None if self.single else self.id))
+            gang = None if self.single else self.id
+            out.append(do.PinPod(pod, node, self.job_id, gang, self.slots.shape_of(pod.uid)))
+
+    def _as_many(self, gang: Gang) -> Gang:
+        """What the gang's pods ask for by now, if that is as many as the job is for."""
+        newest = self._newest
+        return newest if newest is not None and newest.sizes == gang.sizes else gang
 
     def _superfluous(self, newcomers: list[Pod]) -> list[Pod]:
         """Those for which there is no slot, nor will be one when pods that are ending are gone."""
@@ -606,11 +644,12 @@ class GangMachine:
             return
         self.job_id = self.facts = self.spec = self._room = None
         self._cancel_at_s = self._empty_since_s = self._review_at_s = None
-        self._placing = False
+        self._placing = None
         self._pinning.clear()
         self._absent.reset()
         self._deadline.reset()
         self.generation += 1
+        self._take_newest()
         self.slots = Slots.of_gang(self.gang)
         self._seat()
 

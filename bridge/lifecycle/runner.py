@@ -35,6 +35,7 @@ from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.verdict import Verdict
+from bridge.placement import predicates
 from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
@@ -338,9 +339,8 @@ class Runner:
                 self._avoid(machine, instruction)
             case do.PlaceGang():
                 self._place(machine, instruction)
-            case do.PinPod(pod, node):
-                self.cluster.table.occupy(pod.uid, node, pod.shape)
-                self._for_kube.add(lambda: self._pods.pin(machine.id, instruction), urgency=_PIN)
+            case do.PinPod():
+                self._pin(machine, instruction)
             case do.SplitOff(pod):
                 self.touch(self.cluster.split_off(pod.uid))
             case do.EndPods(pods):
@@ -457,6 +457,7 @@ class Runner:
             taken=instruction.taken,
             shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
             topology=self._side.partitions.topologies.get(partition, ""),
+            one_per_node=self._rules.alone(instruction.gang),
             holding=frozenset(
                 pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
             ),
@@ -471,6 +472,27 @@ class Runner:
             first_s = min(pod.created_s for pod in machine.pods.values())
             self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
             self._handle(machine.id, ev.Placed(job_id, result))
+
+    def _pin(self, machine: GangMachine, instruction: do.PinPod) -> None:
+        pod, node = instruction.pod, instruction.node
+        if pod.shape != instruction.slot and (why := self._misfit(instruction)):
+            self._handle(machine.id, ev.Misfit(pod.uid, why))
+            return
+        self.cluster.table.occupy(pod.uid, node, pod.shape)
+        self._for_kube.add(lambda: self._pods.pin(machine.id, instruction), urgency=_PIN)
+
+    def _misfit(self, instruction: do.PinPod) -> str | None:
+        """Why the pod can't use its slot, which was placed before it was there.
+
+        Only what lasts: a pod that still holds room on the node is about to go.
+        """
+        shape, slot = instruction.pod.shape, instruction.slot
+        more = shape.requests.beyond(slot.requests) if slot is not None else ()
+        if more:
+            return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
+        return predicates.check_node(
+            self.cluster.table.snapshot(), shape, instruction.node, now=False
+        )
 
     # -- the extender asks -----------------------------------------------------------------------
 

@@ -12,13 +12,15 @@ from bridge import names
 from bridge.model.gang import Assignment, Gang, Seat
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Pod
+from bridge.model.scheduling import PodShape
 
 
 @dataclass(slots=True)
 class Slot:
-    """One rank. `done`: nobody will sit here again."""
+    """One rank. `done`: nobody will sit here again. `shape`: what it was placed for."""
 
     node: NodeName | None = None
+    shape: PodShape | None = None
     pod: PodUid | None = None
     done: bool = False
 
@@ -138,10 +140,15 @@ class Slots:
                 found[index] = slot.node
         return found
 
-    def assign(self, assignment: Assignment) -> None:
-        """Every slot gets its node."""
-        for slot, node in zip(self._slots, assignment.nodes, strict=True):
-            slot.node = node
+    def assign(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
+        """Every slot gets its node, chosen for a pod of its shape."""
+        for slot, node, shape in zip(self._slots, assignment.nodes, shapes, strict=True):
+            slot.node, slot.shape = node, shape
+
+    def shape_of(self, pod: PodUid) -> PodShape | None:
+        """What the slot of `pod` was placed for; None when that is not known (after a restart)."""
+        index = self._by_pod.get(pod)
+        return None if index is None else self._slots[index].shape
 
     def unplace(self, pod: PodUid) -> None:
         """The slot of `pod` needs a new look before anybody is pinned to it."""

@@ -23,6 +23,8 @@ class PodTemplate:
     active_deadline_s: int | None = None
     volume_claims: tuple[str, ...] = ()
     """PersistentVolumeClaims that all of its pods mount, by name."""
+    own_claims: bool = False
+    """Each of its pods mounts a claim that is made for it alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,16 @@ class Resources:
         """The larger of both, amount by amount."""
         return self._combine(other, max)
 
+    def beyond(self, other: "Resources") -> tuple[str, ...]:
+        """The names of those amounts that are larger than the other's."""
+        own = {
+            "cpu": (self.cpu_milli, other.cpu_milli),
+            "memory": (self.memory_bytes, other.memory_bytes),
+            "ephemeral-storage": (self.ephemeral_bytes, other.ephemeral_bytes),
+            **{name: (amount, other.get(name)) for name, amount in self.extended},
+        }
+        return tuple(name for name, (mine, theirs) in own.items() if mine > theirs)
+
     def _combine(self, other: "Resources", operation: Callable[[int, int], int]) -> "Resources":
         mine, theirs = dict(self.extended), dict(other.extended)
         return Resources(

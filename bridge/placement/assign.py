@@ -34,7 +34,7 @@ def assign(
     taken: Mapping[int, NodeName] | None = None,
     holding: frozenset[PodUid] | None = None,
     prefer: Mapping[int, NodeName] | None = None,
-    one_per_node: bool | None = None,
+    one_per_node: bool = False,
     also: Sequence[Requirement] = (),
     topology: str = "",
     shapes: Sequence[PodShape] | None = None,
@@ -45,12 +45,11 @@ def assign(
     resources to GRES ("gpu", "gpu:h100"); others are Kubernetes' side alone. `taken` are slots
     that have their node; their pods' holdings should be in the table. `holding` are the gang's
     pods that are: where fewer of them hold a node than slots have taken it, room is kept for the
-    rest. `prefer` are nodes that slots had before. `one_per_node` keeps slots apart; None: what
-    the gang's own `exclusive` says. `also` are requirements that other pods' places make
-    (`domains`). `topology` is the named one that ranks follow, as the job's partition has it ("":
-    the first that each node names). `shapes` (slots,) is what each slot asks for, where that
-    differs; None: the gang's shape. A Shortfall names nodes that Kubernetes does not know by their
-    Slurm name.
+    rest. `prefer` are nodes that slots had before. `one_per_node` keeps slots apart. `also` are
+    requirements that other pods' places make (`domains`). `topology` is the named one that ranks
+    follow, as the job's partition has it ("": the first that each node names). `shapes` (slots,)
+    is what each slot asks for, where that differs; None: the gang's shape. A Shortfall names nodes
+    that Kubernetes does not know by their Slurm name.
     """
     taken = taken or {}
     prefer = {
@@ -61,7 +60,6 @@ def assign(
     needed = gang.size - sum(1 for slot in taken if 0 <= slot < gang.size)
     if not needed:
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
-    apart = bool(gang.parameters.exclusive) if one_per_node is None else one_per_node
     fabric = Fabric(snapshot, topology)
     by_node, unknown = grants.by_node(allocation, by_slurm_name)
     kinds = set(shapes or (gang.shape,))
@@ -69,10 +67,10 @@ def assign(
         return mixed.assign(
             fabric, shapes or (), by_node, unknown,
             resource_map=resource_map, taken=taken, holding=holding, prefer=prefer,
-            also=also, alone=apart,
+            also=also, alone=one_per_node,
         )  # fmt: skip
     (shape,) = kinds
-    room = _room(snapshot, shape, by_node, resource_map, taken, holding, also, apart=apart)
+    room = _room(snapshot, shape, by_node, resource_map, taken, holding, also, apart=one_per_node)
     fitting = _fitting_groups(fabric, room, room.now, taken, prefer, needed)
     if not fitting:
         for_now = bool(_fitting_groups(fabric, room, room.ever, taken, prefer, needed))

@@ -65,17 +65,18 @@ def check_node(
     shape: PodShape,
     node: NodeName,
     *,
+    now: bool = True,
     extra: Resources = NOTHING,
     also: Sequence[Requirement] = (),
 ) -> str | None:
-    """Why this node can't take a pod of this shape now, with `extra` asked of it on top; None
-    if it can. `also`: as in `feasible`.
+    """Why this node can't take a pod of this shape, with `extra` asked of it on top; None if it
+    can. `now`, `also`: as in `feasible`.
     """
     row = snapshot.row(node)
     if row == NO_ROW:
         return f"node {node} is not known to Kubernetes"
     rows = np.array([row], dtype=np.intp)
-    code = int(failures.failures(snapshot, shape, rows, now=True, extra=extra, also=also)[0])
+    code = int(failures.failures(snapshot, shape, rows, now=now, extra=extra, also=also)[0])
     if code == Predicate.FITS:
         return None
     return f"node {node}: {reasons.reason(snapshot, shape, row, Predicate(code), extra=extra)}"

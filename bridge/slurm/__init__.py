@@ -35,11 +35,11 @@ from bridge.slurm.client import SlurmClient
 from bridge.slurm.cluster import Controller, License, NodeLayout, Share, Statistics
 from bridge.slurm.errors import (
     AlreadyExists,
+    InUse,
     InvalidRequest,
     JobEnded,
     JobNotFound,
     MalformedAnswer,
-    NodeBusy,
     NotAuthorised,
     NotFound,
     RateLimited,
@@ -110,7 +110,7 @@ __all__ = [
     "AlreadyExists",
     "RejectedByPolicy",
     "NotAuthorised",
-    "NodeBusy",
+    "InUse",
     "JobEnded",
     "ServerTooOld",
     "Unavailable",

@@ -16,11 +16,11 @@ from bridge.slurm import errno
 from bridge.slurm.errno import Kind
 from bridge.slurm.errors import (
     AlreadyExists,
+    InUse,
     InvalidRequest,
     JobEnded,
     JobNotFound,
     MalformedAnswer,
-    NodeBusy,
     NotAuthorised,
     NotFound,
     RateLimited,
@@ -319,7 +319,7 @@ _CLASSES = {
     Kind.EXISTS: AlreadyExists,
     Kind.POLICY: RejectedByPolicy,
     Kind.NOT_AUTHORISED: NotAuthorised,
-    Kind.NODE_BUSY: NodeBusy,
+    Kind.IN_USE: InUse,
     Kind.JOB_ENDED: JobEnded,
 }
 _REMEDY = {
@@ -327,7 +327,7 @@ _REMEDY = {
     "key) and its user a Slurm operator",
     Kind.UNAVAILABLE: "look whether slurmctld runs and answers (scontrol ping)",
     Kind.RATE_LIMITED: "slow down, or raise Slurm's limit (rl_enable, MaxJobCount)",
-    Kind.NODE_BUSY: "try again when its jobs have ended",
+    Kind.IN_USE: "try again when its jobs have ended",
     Kind.POLICY: "look at the user's associations, QOS and limits, and the partition's access",
 }
 _REMEDY_FOR = {

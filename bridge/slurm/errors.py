@@ -8,7 +8,7 @@
           │    └── AlreadyExists         ... a node of that name
           ├── RejectedByPolicy           account, QOS, limits, rights of the job's user
           ├── NotAuthorised              our own token or user is refused
-          ├── NodeBusy                   jobs use the node (reservation, account …); when they end …
+          ├── InUse                      jobs use it (a node, an account …); when they have ended …
           ├── JobEnded                   the job is over (or ending): nothing left to change
           ├── ServerTooOld               no REST version that both know
           └── Unavailable (Unreachable)  no answer, or none from slurmctld; try again later
@@ -75,7 +75,7 @@ class NotAuthorised(SlurmError):
     """Slurm refuses our own token or user."""
 
 
-class NodeBusy(SlurmError):
+class InUse(SlurmError):
     """The node still has jobs, or the reservation, partition or association is in use; it may
     succeed when they have ended."""
 

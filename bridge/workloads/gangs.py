@@ -75,6 +75,7 @@ def gang_of(
         for at, kind in enumerate(kinds)
     )
     kind, name = _owner(line, member)
+    staged = _is_staged(member.holder)
     return Gang(
         id=member.gang,
         namespace=line.pod.namespace,
@@ -84,9 +85,9 @@ def gang_of(
         shape=covering([part.shape for part in parts if part.count] or [parts[0].shape]),
         parameters=_parameters(line, wishes),
         parts=parts if len(parts) > 1 else (),
-        staged=_is_staged(member.holder),
+        staged=staged,
         waves=isinstance(member.holder, BatchJob) and _comes_in_waves(member.holder),
-        whole_first=isinstance(member.holder, PodGroup),
+        whole_first=not staged and _only_pods_tell(kinds, member.holder),
         priority_class=line.pod.priority_class,
         long_lived=any(owner.kind in _SERVERS for owner in line.owners),
     )
@@ -147,6 +148,14 @@ def _is_staged(holder: Owner | None) -> bool:
             return membership.in_stages(holder)
         case _:
             return False
+
+
+def _only_pods_tell(kinds: Sequence[_Kind], holder: Owner | None) -> bool:
+    """Whether its owner does not say all that it asks for: a PodGroup says nothing of its pods,
+    and where each pod gets a claim of its own, the nodes that the volume reaches are its own too.
+    """
+    claims = any(kind.template is not None and kind.template.own_claims for kind in kinds)
+    return claims or isinstance(holder, PodGroup)
 
 
 def _comes_in_waves(job: BatchJob) -> bool:

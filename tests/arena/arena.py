@@ -1,15 +1,16 @@
 """What a story gets: both sides, the bridge between them, and nodes made to order."""
 
+import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bridge import names
 from tests.arena import api, manifests
-from tests.arena.api import Kubernetes, Object, Slurm, wait_for
+from tests.arena.api import Kubernetes, Object, Slurm, state, wait_for
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.arena.observer import Observer, Report
@@ -35,6 +36,11 @@ class Nodes:
     prefix: str = "gpu"
     zones: tuple[str, ...] = ("us-west-2a",)
     """As many nodes in each."""
+
+
+_TOLD_OF_A_JOB = (
+    "name", "state_reason", "nodes", "features", "excluded_nodes", "het_job_id",
+)  # fmt: skip
 
 
 class Arena(ABC):
@@ -239,7 +245,8 @@ class Arena(ABC):
             pod = self.kubernetes.pod(namespace, name)
             return pod if pod is not None and test(pod) else None
 
-        pod: Object = wait_for(f"pod {name} {what}", found, seconds=seconds)
+        with self._told(namespace):
+            pod: Object = wait_for(f"pod {name} {what}", found, seconds=seconds)
         return pod
 
     def wait_bound(self, name: str, *, namespace: str = NAMESPACE, seconds: float = 20.0) -> Object:
@@ -270,8 +277,32 @@ class Arena(ABC):
             pods = [pod for pod in self.kubernetes.pods(namespace, of_job=of_job) if test(pod)]
             return pods if len(pods) == count else None
 
-        pods: list[Object] = wait_for(f"{count} pods {what}", found, seconds=seconds)
+        with self._told(namespace):
+            pods: list[Object] = wait_for(f"{count} pods {what}", found, seconds=seconds)
         return pods
+
+    @contextlib.contextmanager
+    def _told(self, namespace: str) -> Iterator[None]:
+        """A wait that fails says how the pods, their events and Slurm's jobs stood then."""
+        try:
+            yield
+        except AssertionError as problem:
+            for pod in self.kubernetes.pods(namespace):
+                said = condition(pod) or {}
+                problem.add_note(
+                    f"pod {pod['metadata']['name']}: {phase(pod)}"
+                    f" on {node_of(pod) or 'no node'}{', gated' if gated(pod) else ''}"
+                    f" {said.get('reason')}: {said.get('message')}"
+                )
+            for event in self.kubernetes.events(namespace):
+                problem.add_note(
+                    f"event of {event['regarding'].get('name')}"
+                    f" {event['reason']}: {event.get('note')}"
+                )
+            for job in self.slurm.live_jobs():
+                told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
+                problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
+            raise
 
     def job_of(self, pod: Object) -> Object:
         """The Slurm job that a pinned pod names."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from bridge import names
 from tests.arena.api import Object
 
 RUN_SECONDS = "kwok.x-k8s.io/run-seconds"
@@ -95,6 +96,27 @@ def job(
         "kind": "Job",
         "metadata": {"name": name, "namespace": ns, "annotations": dict(annotations or {})},
         "spec": spec,
+    }
+
+
+def stateful_set(
+    name: str, ns: str, *, count: int, gang: bool = False, claims: tuple[str, ...] = (), **asks: Any
+) -> Object:
+    """A StatefulSet of `count` pods, one after the other, each with claims `claims`-`name`-N."""
+    marks = {names.GANG_ANNOTATION: "true"} if gang else {}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "StatefulSet",
+        "metadata": {"name": name, "namespace": ns, "annotations": marks},
+        "spec": {
+            "replicas": count,
+            "serviceName": name,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}}, "spec": pod_spec(**asks)},
+            "volumeClaimTemplates": [
+                {"metadata": {"name": one}, "spec": claim_spec()} for one in claims
+            ],
+        },
     }
 
 

@@ -10,11 +10,11 @@ from bridge.clock import SystemClock
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.slurm import (
+    InUse,
     Job,
     JobDescription,
     JobNotFound,
     JobWatcher,
-    NodeBusy,
     NodeDefinition,
     NotFound,
     SlurmClient,
@@ -77,7 +77,7 @@ class Ground:
     async def _deleted(self, name: SlurmNodeName) -> bool:
         try:
             await self.client.delete_node(name)
-        except NodeBusy:
+        except InUse:
             return False
         except NotFound:
             pass

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from bridge.model.ids import SlurmNodeName
-from bridge.slurm import InvalidRequest, NotFound, ReservationFields, SlurmClient
+from bridge.slurm import InUse, NotFound, ReservationFields, SlurmClient
 from tests.contract.ground import until
 
 
@@ -38,7 +38,7 @@ async def _deleted(client: SlurmClient, name: str) -> bool:
         await client.delete_reservation(name)
     except NotFound:
         return True
-    except InvalidRequest:  # its jobs are still ending
+    except InUse:  # its jobs are still ending
         return False
     return True
 

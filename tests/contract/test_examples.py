@@ -9,7 +9,7 @@ import pytest
 
 from bridge.model.ids import SlurmNodeName
 from bridge.sim.slurm import EmbeddedSlurm
-from bridge.slurm import NodeBusy, SlurmClient, TokenSource
+from bridge.slurm import InUse, SlurmClient, TokenSource
 from tests.contract import examples
 from tests.contract.ground import until
 from tests.e2e.stack import Stack
@@ -37,7 +37,7 @@ async def test_an_example_runs(stack: Stack | None, number: int) -> None:
         finally:
 
             async def deleted() -> bool:
-                with contextlib.suppress(NodeBusy):
+                with contextlib.suppress(InUse):
                     await client.delete_node(name)
                     return True
                 return False

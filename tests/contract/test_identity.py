@@ -4,7 +4,7 @@ import secrets
 
 import pytest
 
-from bridge.slurm import InvalidRequest, JobChanges, SlurmClient, SlurmError
+from bridge.slurm import InUse, InvalidRequest, JobChanges, SlurmClient, SlurmError
 from tests.contract.ground import Ground, a_job, until
 
 
@@ -81,6 +81,6 @@ async def _gone(client: SlurmClient, user: str) -> bool:
     """A user whose jobs slurmdbd takes for active stays for a moment."""
     try:
         await client.delete_user(user)
-    except InvalidRequest:
+    except InUse:
         return False
     return True

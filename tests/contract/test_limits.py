@@ -10,9 +10,9 @@ import pytest
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.slurm import (
     AssociationLimits,
+    InUse,
     JobChanges,
     JobDescription,
-    NodeBusy,
     NotFound,
     QosLimits,
     RejectedByPolicy,
@@ -40,7 +40,7 @@ async def _account(client: SlurmClient, *people: str, **limits: Any) -> AsyncIte
 async def _gone(client: SlurmClient, account: str) -> bool:
     try:
         await client.delete_account(account)
-    except NodeBusy:  # its jobs have just ended
+    except InUse:  # its jobs have just ended
         return False
     return True
 
@@ -94,7 +94,7 @@ async def test_who_may_submit(enforcing: Ground) -> None:
             job_id = await client.submit(_of("alice", node))
             job = await running(client, job_id)
             assert (job.account, job.qos) == (account, "normal")
-            with pytest.raises(NodeBusy):  # it has a job
+            with pytest.raises(InUse):  # it has a job
                 await client.delete_account(account)
             await client.cancel_job(job_id)
     with pytest.raises(NotFound):

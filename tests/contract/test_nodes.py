@@ -5,7 +5,7 @@ import pytest
 from bridge.model.ids import SlurmNodeName
 from bridge.slurm import (
     AlreadyExists,
-    NodeBusy,
+    InUse,
     NotFound,
 )
 from tests.contract.ground import GPUS, PARTITION, Ground, a_job, class_of, running
@@ -26,7 +26,7 @@ async def test_nodes_live_and_die(ground: Ground) -> None:
             await client.create_node(ground.definition(nodes[0], "x"))
         job_id = await client.submit(a_job(nodes[0], required_nodes=(nodes[0],)))
         await running(client, job_id)
-        with pytest.raises(NodeBusy):
+        with pytest.raises(InUse):
             await client.delete_node(nodes[0])
         assert not (await client.get_node(nodes[0])).idle
         await client.update_node(nodes[1], state="DRAIN", reason="e2e: weight")

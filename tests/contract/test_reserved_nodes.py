@@ -4,9 +4,9 @@ import pytest
 
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.slurm import (
+    InUse,
     InvalidRequest,
     JobChanges,
-    NodeBusy,
     NotFound,
     RejectedByPolicy,
     ReservationFields,
@@ -43,11 +43,11 @@ async def test_nodes_with_jobs_are_not_reserved(ground: Ground) -> None:
     async with ground.nodes(1) as nodes:
         job_id = await client.submit(a_job(nodes[0], time_limit_min=30))
         await running(client, job_id)
-        with pytest.raises(NodeBusy):
+        with pytest.raises(InUse):
             async with reserved(client, nodes, start_s=in_s(600)):
                 pass
         async with reserved(client, nodes, start_s=in_s(3600)) as name:
-            with pytest.raises(NodeBusy):
+            with pytest.raises(InUse):
                 await client.update_reservation(name, ReservationFields(start_s=in_s(600)))
         async with reserved(client, nodes, flags=("IGNORE_JOBS",)):
             assert (await client.get_job(job_id)).running
@@ -69,7 +69,7 @@ async def test_a_reserved_node_is_for_jobs_that_name_it(ground: Ground) -> None:
             with pytest.raises(RejectedByPolicy) as denied:
                 await client.submit(a_job(nodes[0], reservation=name))
             assert denied.value.number == 2052
-            with pytest.raises(InvalidRequest) as busy:
+            with pytest.raises(InUse) as busy:
                 await client.delete_reservation(name)
             assert busy.value.number == 2055
             assert (await client.get_job(beside.id)).pending

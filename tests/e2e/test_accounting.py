@@ -13,9 +13,9 @@ from bridge.model.ids import SlurmJobId
 from bridge.model.namespace import Namespace
 from bridge.slurm import (
     AssociationLimits,
+    InUse,
     Job,
     JobDescription,
-    NodeBusy,
     NodeDefinition,
     QosLimits,
     RejectedByPolicy,
@@ -79,7 +79,7 @@ async def _deleted(client: SlurmClient, person: str) -> bool:
     """slurmdbd hears a moment later that jobs have ended, and keeps their user until then."""
     try:
         await client.delete_user(person)
-    except NodeBusy:
+    except InUse:
         return False
     return True
 

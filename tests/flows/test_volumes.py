@@ -6,7 +6,7 @@ import pytest
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import Object, state, wait_for
+from tests.arena.api import Object, path_of, state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.flows.conftest import Begin
 
@@ -217,3 +217,27 @@ def test_members_of_a_gang_whose_volumes_are_in_two_zones_run_in_both(
         node = arena.kubernetes.get(f"/api/v1/nodes/{node_of(pod)}")
         assert node["metadata"]["labels"][ZONE][-1] == row["spec"]["volumeName"][-1]
     assert len({labels(pod)[names.JOB_ID_LABEL] for pod in pods}) == 1
+
+
+def test_a_member_that_comes_late_runs_where_its_volume_is_on_its_own(
+    arena: Arena, begin: Begin
+) -> None:
+    """Its gang runs already, in another zone: it is not touched, and no pod is lost to the wrong
+    node. A StatefulSet makes the next pod only when the one before is ready."""
+    begin(TWO_ZONES)
+    for at, zone in enumerate((A, B)):
+        bound_claim(arena, f"data-quorum-{at}", manifests.volume(f"disk-{at}", ZONE, zone))
+    quorum = manifests.stateful_set("quorum", NAMESPACE, count=2, gang=True, claims=("data",))
+    arena.create(quorum)
+    first, late = (arena.wait_bound(f"quorum-{at}", seconds=40) for at in range(2))
+    zones = [
+        arena.kubernetes.get(f"/api/v1/nodes/{node_of(pod)}")["metadata"]["labels"][ZONE]
+        for pod in (first, late)
+    ]
+    assert zones == [A, B]
+    assert labels(first)[names.JOB_ID_LABEL] != labels(late)[names.JOB_ID_LABEL]
+    again = arena.wait_bound("quorum-0")
+    assert again["metadata"]["uid"] == first["metadata"]["uid"]
+    notes = [event.get("note", "") for event in arena.kubernetes.events(NAMESPACE, "quorum-1")]
+    assert any(note.startswith("It queues on its own") for note in notes), notes
+    arena.kubernetes.delete(path_of(quorum))

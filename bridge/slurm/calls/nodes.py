@@ -41,7 +41,7 @@ class NodeCalls(Calls):
         )
 
     async def delete_node(self, name: SlurmNodeName) -> None:
-        """Remove a node. Raises NodeBusy while it has jobs, NotFound."""
+        """Remove a node. Raises InUse while it has jobs, NotFound."""
         operation = Operation(f"deleting node {name}", about="node")
         await self._session.ask(
             operation, lambda _: Request("DELETE", f"/node/{in_path(name, 'node')}")

@@ -244,6 +244,18 @@ def test_leader_worker_set() -> None:
     )
 
 
+def test_leader_worker_set_whose_workers_have_claims_of_their_own() -> None:
+    """They are made from templates, for each worker."""
+    claims = [{"metadata": {"name": "scratch"}, "spec": {}}]
+    row = read(
+        "leaderworkerset.x-k8s.io/v1",
+        "LeaderWorkerSet",
+        {"leaderWorkerTemplate": {"workerTemplate": template("8"), "volumeClaimTemplates": claims}},
+    )
+    assert isinstance(row, LeaderWorkerSet)
+    assert row.worker.own_claims
+
+
 def test_leader_worker_set_of_one_template() -> None:
     """Without a leader's template it has none of its own; counts left out are one."""
     row = read(

@@ -104,6 +104,15 @@ class AnyOrder(RuleBasedStateMachine):
     def a_claim_changes(self, unready: str) -> None:
         self.world.claim(unready)
 
+    @rule(data=st.data(), fits=st.booleans())
+    @precondition(lambda self: self.world.pods)
+    def a_pod_asks_for_something_else(self, data: st.DataObject, fits: bool) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.world.pods)))
+        if fits:
+            self.world.misfits.pop(uid, None)
+        else:
+            self.world.misfits[uid] = "its volume is elsewhere"
+
     @rule()
     def the_bridge_restarts(self) -> None:
         self.world.restart()

@@ -44,6 +44,8 @@ class World:
     """Pods that are gangs of their own by now."""
     unready: str = ""
     """Which claim keeps pods that have no place yet from running."""
+    misfits: dict[PodUid, str] = field(default_factory=dict)
+    """Pods that can't run where the slot is that they find free, and why."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
 
@@ -166,6 +168,8 @@ class World:
                     self.told.append(instruction)
                 case do.SetCondition():
                     self.conditions.append(instruction)
+                case do.PinPod(pod) if pod.uid in self.misfits:
+                    self.tell(ev.Misfit(pod.uid, self.misfits[pod.uid]))
                 case do.SplitOff(pod):
                     self.pods.pop(pod.uid)
                     self.split.append(pod)
@@ -235,7 +239,7 @@ class World:
             identity=JobIdentity("cluster", self.gang_id, generation, "o"),
             name="x",
             tasks=gang.size,
-            cpus_per_task=1,
+            cpus_per_task=max(1, gang.shape.requests.cpu_milli // 1000),
             partition="p",
             constraints=self.constraints,
         )

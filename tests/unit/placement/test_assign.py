@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.gang import Assignment, Gang, JobParameters, Shortfall
+from bridge.model.gang import Assignment, Gang, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
@@ -494,13 +494,12 @@ def test_many_nodes_at_fault_are_counted_not_listed() -> None:
 
 
 def test_exclusive_pods_get_a_node_each() -> None:
-    """`exclusive` keeps slots apart, however much is granted; the caller's word wins."""
-    exclusive = replace(gpus(1, 2), parameters=JobParameters(exclusive=True))
-    assert place(leaves("a1", "a2"), exclusive, "a1", "a2") == Assignment(
-        (NodeName("a1"), NodeName("a2"))
-    )
-    assert isinstance(place(leaves("a1"), exclusive, "a1"), Shortfall)
-    assert isinstance(place(leaves("a1"), exclusive, "a1", one_per_node=False), Assignment)
+    """However much is granted there."""
+    two = leaves("a1", "a2")
+    together = place(two, gpus(1, 2), "a1", "a2")
+    assert together == Assignment((NodeName("a1"), NodeName("a1")))
+    apart = place(two, gpus(1, 2), "a1", "a2", one_per_node=True)
+    assert apart == Assignment((NodeName("a1"), NodeName("a2")))
     assert isinstance(place(leaves("a1"), gpus(1, 2), "a1", one_per_node=True), Shortfall)
 
 

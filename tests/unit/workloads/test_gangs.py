@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import BadInput
-from bridge.model.owner import PodTemplate
-from bridge.workloads import membership
+from bridge.model.owner import LeaderWorkerSet, PodTemplate
+from bridge.workloads import gangs, membership
 from tests.builders import a_gang_job, a_job, a_pod, gang_for, line_of
+
+_GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 
 
 def test_a_bare_pod_is_a_gang_of_one() -> None:
@@ -94,3 +96,20 @@ def test_a_gang_size_below_what_runs_at_once_is_refused() -> None:
     pod = a_pod("train-0").of(job, 0).annotated(gang_size="2").build()
     with pytest.raises(BadInput, match="smaller than the 4 pods"):
         gang_for([pod], job)
+
+
+def test_pods_with_claims_of_their_own_are_all_to_be_there_first() -> None:
+    """Only they tell from where their volumes are reached; where members come in stages, those
+    that come later see what is left."""
+    own = PodTemplate(subdomain="train", own_claims=True)
+    job = replace(a_gang_job(size=2), template=own)
+    pod = a_pod("train-0").of(job, 0).build()
+    assert gang_for([pod], job).whole_first
+    assert not gang_for([pod], a_gang_job(size=2)).whole_first
+    for ready in (False, True):
+        group = LeaderWorkerSet(
+            "uid-lws", "team", "lws", "1", size=4, worker=own, leader_ready=ready
+        )
+        line = line_of(replace(pod, labels={_GROUP_INDEX: "0"}), group)
+        gang = gangs.gang_of(line, membership.of(line), {})
+        assert (gang.staged, gang.whole_first) == (ready, not ready)

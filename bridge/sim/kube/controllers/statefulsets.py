@@ -1,13 +1,14 @@
 """The StatefulSet controller: pods with numbers, in order unless they may come at once.
 
-Not done: volume claims, rolling updates (a pod gets the template of the day it is created).
+Not done: rolling updates (a pod gets the template of the day it is created).
 """
 
 import hashlib
 from typing import Final
 
 from bridge.sim.kube.apiserver import kinds
-from bridge.sim.kube.apiserver.core import ApiServer
+from bridge.sim.kube.apiserver.core import ApiServer, Target
+from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, copy, encode
 from bridge.sim.kube.controllers.owners import OwnerController, is_active, is_ready
 
@@ -38,6 +39,7 @@ class StatefulSetController(OwnerController):
         for number in numbers:
             name = _name(owner, number)
             if name not in there:
+                await self._claim(owner, name)
                 await self.create(owner, _pod(owner, number))
             if ordered and not (name in there and is_ready(there[name])):
                 break
@@ -50,9 +52,39 @@ class StatefulSetController(OwnerController):
         counts = {"replicas": len(children), "readyReplicas": ready, "availableReplicas": ready}
         await self.report(owner, {**counts, "currentRevision": _revision(owner)})
 
+    async def _claim(self, owner: Object, pod: str) -> None:
+        """The claims of one pod; it finds those of its predecessor."""
+        for template in _claim_templates(owner):
+            metadata = {**template["metadata"], "name": _claim_name(template, pod)}
+            claim = {
+                **template,
+                "apiVersion": "v1",
+                "kind": "PersistentVolumeClaim",
+                "metadata": metadata,
+            }
+            target = Target(kinds.CLAIMS, owner["metadata"]["namespace"], user=self._user)
+            try:
+                await self._api.create(target, claim)
+            except ApiFailure as problem:
+                if problem.code != 409:
+                    raise
+
+
+def _claim_templates(owner: Object) -> list[Object]:
+    return [copy(one) for one in owner["spec"].get("volumeClaimTemplates") or ()]
+
+
+def _claim_name(template: Object, pod: str) -> str:
+    return f"{template['metadata']['name']}-{pod}"
+
 
 def _name(owner: Object, number: int) -> str:
     return f"{owner['metadata']['name']}-{number}"
+
+
+def _mounted(template: Object, pod: str) -> Object:
+    source = {"claimName": _claim_name(template, pod)}
+    return {"name": template["metadata"]["name"], "persistentVolumeClaim": source}
 
 
 def _number(pod: Object) -> int:
@@ -75,6 +107,11 @@ def _pod(owner: Object, number: int) -> Object:
         REVISION: _revision(owner),
     }
     spec["hostname"] = name
+    templates = _claim_templates(owner)
+    if templates:
+        own = {one["metadata"]["name"] for one in templates}
+        others = [one for one in spec.get("volumes") or () if one["name"] not in own]
+        spec["volumes"] = [*others, *(_mounted(one, name) for one in templates)]
     if owner["spec"].get("serviceName"):
         spec["subdomain"] = owner["spec"]["serviceName"]
     return {"metadata": {**metadata, "name": name, "labels": labels}, "spec": spec}

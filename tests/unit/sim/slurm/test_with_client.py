@@ -11,11 +11,11 @@ from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres, NodeGrant
 from bridge.sim.slurm import EmbeddedSlurm
 from bridge.slurm import (
+    InUse,
     InvalidRequest,
     JobChanges,
     JobDescription,
     JobNotFound,
-    NodeBusy,
     NodeDefinition,
     NotAuthorised,
     NotFound,
@@ -99,7 +99,7 @@ async def test_nodes_are_drained_listed_and_deleted() -> None:
     """A busy node is not deleted, a deleted one not found."""
     async with both() as (_, client):
         job_id = await client.submit(a_job())
-        with pytest.raises(NodeBusy):
+        with pytest.raises(InUse):
             await client.delete_node(NODE)
         await client.update_node(NODE, state="DRAIN", reason="cordoned")
         (node,) = await client.list_nodes()

@@ -11,7 +11,7 @@ What Slurm 26.05 lets change on a waiting external job, as seen there (tests/con
 
 from typing import Final
 
-from bridge.model.job import Allocation, JobFacts, JobSpec
+from bridge.model.job import QUEUE_FIELDS, Allocation, JobFacts, JobSpec
 from bridge.slurm import Job, JobChanges, JobDescription, identity
 
 _ALIKE: Final = {
@@ -87,6 +87,8 @@ def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
         differs = name in _SURELY if old is None else getattr(old, name) != getattr(new, name)
         if differs:
             changed[field] = getattr(new, name)
+    if old is None:
+        changed |= {name: said for name in QUEUE_FIELDS if (said := getattr(new, name))}
     if old is None and new.time_limit_min is not None:
         changed["time_limit_min"] = new.time_limit_min
     if old is None or any(getattr(old, name) != getattr(new, name) for name in _SIZE):
@@ -136,6 +138,9 @@ def facts(job: Job) -> JobFacts:
         reason=job.reason,
         description=job.description,
         partition=job.partition,
+        account=job.account,
+        qos=job.qos,
+        users=(job.user, str(job.user_id)),
         constraints=job.constraints,
         excluded=bool(job.excluded_nodes),
         expected_start_s=job.start_s if job.pending else None,

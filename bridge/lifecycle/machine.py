@@ -119,13 +119,13 @@ class GangMachine:
                 self.job_id, self.generation = event.job_id, event.generation
                 self._submitted_at_s = now_s
             case ev.JobSeen(facts, left_s) if facts.job_id == self.job_id:
-                self.facts = facts
+                adopted, self.facts = self.facts is None and self.spec is None, facts
                 if facts.identity is not None:
                     self.generation = max(self.generation, facts.identity.generation)
                 if facts.allocation is not None:
                     self._failures = 0
                     self._deadline.seen(left_s, now_s)
-                if self._take_newest():
+                if self._take_newest() or adopted:
                     self._describe(out)
             case ev.JobVanished(job_id) if job_id == self.job_id:
                 self.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
@@ -211,11 +211,12 @@ class GangMachine:
         if not self.facts.stranded:
             if spec == self.spec:
                 return
-            if self.spec is None and self.facts.matches(spec):
+            if self.spec is None and self.facts.can_become(spec) and self.facts.matches(spec):
                 self.spec = spec  # after a restart: Slurm has it already
                 return
         assert self.job_id is not None
-        if self.spec is not None and not self.spec.can_become(spec):
+        known = self.facts if self.spec is None else self.spec
+        if not known.can_become(spec):
             self._give_up_job("its pods ask for something else now", out)
             return
         out.append(do.UpdateJob(self.job_id, self.spec, spec))

@@ -97,6 +97,8 @@ class JobSpec:
         return self.memory_mib_per_node is not None or self.memory_mib_per_cpu is not None
 
 
+QUEUE_FIELDS: Final = ("partition", "account", "qos")
+"""In which queue a job waits, and at whose cost; "" leaves it to Slurm."""
 _ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "one_task_per_node")
 _NOT_CLEARED: Final = (
     "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
@@ -145,6 +147,10 @@ class JobFacts:
     """Slurm's state_reason: Priority, Resources, PartitionDown …"""
     description: str = ""
     partition: str = ""
+    account: str = ""
+    qos: str = ""
+    users: tuple[str, ...] = ()
+    """Whose it is: the name and the number. Empty: not known."""
     constraints: str = ""
     """The feature expression that Slurm holds it to."""
     excluded: bool = False
@@ -168,8 +174,16 @@ class JobFacts:
         return self.waits and self.reason == "BadConstraints"
 
     def matches(self, spec: JobSpec) -> bool:
-        """Whether Slurm holds the waiting job to the nodes that `spec` asks for."""
-        return self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
+        """Whether the waiting job is what `spec` asks for, as far as Slurm says what it is: on
+        which nodes it may run, and for whom."""
+        where = self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
+        return where and all(
+            getattr(spec, name) in ("", getattr(self, name)) for name in QUEUE_FIELDS
+        )
+
+    def can_become(self, spec: JobSpec) -> bool:
+        """Whether the waiting job can be changed into `spec`, as far as Slurm says what it is."""
+        return not (spec.user and self.users) or spec.user in self.users
 
     @property
     def suspended(self) -> bool:

@@ -40,6 +40,7 @@ class Job:
     priority: int | None = None
     user: str = ""
     """Name; the number as text where Slurm's host doesn't know the name."""
+    user_id: int = 0
     account: str = ""
     qos: str = ""
     admin_comment: str = ""

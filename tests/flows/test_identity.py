@@ -1,5 +1,6 @@
 """Who pods are in Slurm is the namespace's to say."""
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
@@ -17,6 +18,19 @@ def say(arena: Arena, namespace: str = NAMESPACE, **annotations: str | None) -> 
     marks = {manifests.JOB + key: text for key, text in annotations.items()}
     body = {"metadata": {"annotations": marks}}
     arena.kubernetes.patch(f"/api/v1/namespaces/{namespace}", body)
+
+
+WHERE = pytest.mark.parametrize("away", [False, True], ids=["running", "away"])
+
+
+@contextlib.contextmanager
+def told_of(arena: Arena, away: bool) -> Iterator[None]:
+    """Of what happens here the bridge learns at once, or when it comes back."""
+    if away:
+        arena.bridge.kill()
+    yield
+    if away:
+        arena.bridge.start()
 
 
 @pytest.fixture
@@ -79,7 +93,10 @@ def test_pods_are_whom_their_namespace_names(arena: Arena, begin: Begin) -> None
 
 
 @pytest.mark.usefixtures("say_nothing")
-def test_a_change_of_the_namespace_reaches_jobs_that_wait(arena: Arena, begin: Begin) -> None:
+@WHERE
+def test_a_change_of_the_namespace_reaches_jobs_that_wait(
+    arena: Arena, begin: Begin, away: bool
+) -> None:
     """A queued job moves to the namespace's new partition and keeps its place in the queue."""
     begin(Nodes(count=1))
     arena.create(manifests.pod("holder", NAMESPACE, gpus=8))
@@ -88,12 +105,38 @@ def test_a_change_of_the_namespace_reaches_jobs_that_wait(arena: Arena, begin: B
     arena.create(manifests.pod("next", NAMESPACE, gpus=8, memory="1Gi"))
     job = waiting_job(arena)
     assert job["partition"] == "slurm-bridge"
-    say(arena, partitions="defmem")
+    with told_of(arena, away):
+        say(arena, partitions="defmem")
     wait_for(
         "the job has moved",
         lambda: arena.slurm.job(job["job_id"])["partition"] == "defmem",
     )
     assert waiting_job(arena)["job_id"] == job["job_id"]
+
+
+@pytest.mark.usefixtures("say_nothing")
+@WHERE
+def test_a_namespace_that_is_given_to_another_user(arena: Arena, begin: Begin, away: bool) -> None:
+    """Its jobs that wait are queued anew as that user's, also where the bridge learns of it only
+    when it comes back; who runs already goes on."""
+    begin(Nodes(count=1))
+    say(arena, user=f"{USER}:{GROUP}")
+    wait_for("the bridge knows", lambda: "not for pods" in _told(arena, **{"user-id": "0"}))
+    arena.create(manifests.pod("holder", NAMESPACE, gpus=8))
+    held = arena.job_of(arena.wait_bound("holder"))
+    arena.create(manifests.pod("next", NAMESPACE, gpus=8))
+    first = waiting_job(arena)
+    assert first["user_id"] == USER
+    with told_of(arena, away):
+        say(arena, user=f"{USER + 1}:{GROUP}")
+
+    def others() -> bool:
+        waiting = [job for job in arena.slurm.live_jobs() if state(job) == "PENDING"]
+        return [job["user_id"] for job in waiting] == [USER + 1]
+
+    wait_for("the job is the other user's", others)
+    assert waiting_job(arena)["job_id"] != first["job_id"]
+    assert state(arena.slurm.job(held["job_id"])) == "RUNNING"
 
 
 @pytest.mark.usefixtures("say_nothing")

@@ -229,6 +229,7 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         partition=found.partition,
         priority=found.priority,
         user=found.user_name or str(found.user_id),
+        user_id=found.user_id,
         account=found.account,
         qos=found.qos,
         admin_comment=found.admin_comment,

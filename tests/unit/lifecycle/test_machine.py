@@ -10,6 +10,8 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle.states import State
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
+from bridge.model.job import JobIdentity, JobSpec
+from tests.builders import facts
 from tests.unit.lifecycle.world import World
 
 
@@ -414,3 +416,32 @@ def test_a_condition_that_could_not_be_written_is_written_later() -> None:
     assert len(world.conditions) == 1
     world.pass_time(2)
     assert world.conditions == [told, told]
+
+
+def test_a_waiting_job_whose_user_has_changed_while_the_bridge_was_away_queues_anew() -> None:
+    """Slurm never gives a job to somebody else. Named or by number, the user stays the same."""
+    world = World(size=2)
+    world.user = "alice"
+    world.machine.release()
+    world.create()
+    world.perform()
+    world.restart()
+    assert not world.todo
+    world.user = "bob"
+    world.restart()
+    assert [type(one) for one in world.todo] == [do.CancelJob, do.SubmitJob]
+    for _ in range(2):
+        world.perform()
+    assert [job.users[0] for job in world.live_jobs] == ["bob"]
+    world.user = "1000"
+    world.restart()
+    assert not world.todo
+
+
+def test_a_waiting_job_in_another_partition_is_moved_after_a_restart() -> None:
+    """Slurm says in which it waits; what the gang leaves to Slurm is no difference."""
+    known = facts(7, "PENDING", gang="g")
+    spec = JobSpec(JobIdentity("cluster", "g", 0, "o"), "x", 1, 1, known.partition)
+    assert known.matches(spec)
+    for other in ({"partition": "high"}, {"account": "chem"}, {"qos": "long"}):
+        assert not known.matches(replace(spec, **other))  # type: ignore[arg-type]

@@ -46,6 +46,8 @@ class World:
     """Which claim keeps pods that have no place yet from running."""
     misfits: dict[PodUid, str] = field(default_factory=dict)
     """Pods that can't run where the slot is that they find free, and why."""
+    user: str = ""
+    """Who its job is."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
 
@@ -230,17 +232,21 @@ class World:
         assert all(job.job_id in doomed for job in live), "a second job for one gang"
         job_id = SlurmJobId(self.next_job)
         self.next_job += 1
-        self.jobs[job_id] = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
-        self.tell(ev.Submitted(job_id, self._spec(instruction.gang, instruction.generation)))
+        spec = self._spec(instruction.gang, instruction.generation)
+        waiting = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
+        users = (spec.user, "1000") if spec.user else ()
+        self.jobs[job_id] = replace(waiting, users=users, constraints=spec.constraints)
+        self.tell(ev.Submitted(job_id, spec))
         self.poll(job_id)
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
         return JobSpec(
+            user=self.user,
             identity=JobIdentity("cluster", self.gang_id, generation, "o"),
             name="x",
             tasks=gang.size,
             cpus_per_task=max(1, gang.shape.requests.cpu_milli // 1000),
-            partition="p",
+            partition="slurm-bridge",
             constraints=self.constraints,
         )
 

@@ -19,6 +19,7 @@ class AnySpec(TypedDict, total=False):
 
     replicas: Any
     suspend: Any
+    podManagementPolicy: Any
 
 
 class AnyOwner(TypedDict, total=False):

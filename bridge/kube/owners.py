@@ -14,6 +14,7 @@ from bridge.config import RoleKind
 from bridge.kube import decode, jobs, jobsets, metadata, owner_wire, roles, templates, wire
 from bridge.model.owner import LeaderWorkerSet, Owner, OwnerKey, PodGroup, key_of
 
+_STATEFUL_SET = ("apps", "StatefulSet")
 _NEXT_ONLY = (("batch", "CronJob"), ("argoproj.io", "CronWorkflow"))
 """Kinds whose `suspend` keeps them from making more, and leaves alone what they have made."""
 
@@ -60,6 +61,7 @@ def _any(found: owner_wire.AnyOwner, api_version: str, kind: str) -> Owner:
         kind=kind,
         suspended=spec.get("suspend") is True and key not in _NEXT_ONLY,
         replicas=replicas if counts else None,
+        one_by_one=key == _STATEFUL_SET and spec.get("podManagementPolicy") != "Parallel",
     )
 
 

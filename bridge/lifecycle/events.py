@@ -27,6 +27,8 @@ class MembersSeen:
     """Where in the gang each pod belongs."""
     waits_for: str = ""
     """The sentence that says which claim keeps the pods that have no place yet from running."""
+    apart: int = 0
+    """How many pods of its owner queue on their own: nobody waits for them."""
 
 
 @dataclass(frozen=True, slots=True)

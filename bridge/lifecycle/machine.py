@@ -19,6 +19,7 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
 from bridge.lifecycle.absent import AbsentMembers
 from bridge.lifecycle.deadline import Deadline
+from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.lost import LostPlaces
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.states import State, Step, Tuning
@@ -41,7 +42,7 @@ class GangMachine:
         """What its job in Slurm is for; while it has none, what its pods ask for."""
         self._newest: Gang | None = None
         """What its pods ask for."""
-        self.pods: dict[PodUid, Pod] = {}
+        self.pods = GangPods(end_again_s=tuning.end_again_s)
         self.generation = 0
         self.job_id: SlurmJobId | None = None
         self.facts: JobFacts | None = None
@@ -49,6 +50,7 @@ class GangMachine:
         """What Slurm was last told; None when not known (after a restart)."""
         self.slots = Slots()
         self._seats: Mapping[PodUid, Seat] = {}
+        self._apart = 0
         self.state = State.KNOWN
         self.story: deque[Step] = deque(maxlen=20)
         self._tuning = tuning
@@ -60,7 +62,6 @@ class GangMachine:
         self._submitting = False
         self._placing: Gang | None = None
         self._pinning: set[PodUid] = set()
-        self._ended_pods: dict[PodUid, float] = {}
         self._lost = LostPlaces(patience_s=tuning.unplaceable_s)
         self._absent = AbsentMembers(patience_s=tuning.members_s)
         self._deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
@@ -140,7 +141,7 @@ class GangMachine:
             case ev.PinEnded(pod, row, error):
                 self._pinning.discard(pod)
                 if row is not None and pod in self.pods:
-                    self.pods[pod] = row
+                    self.pods.rows[pod] = row
                 elif error:
                     self.slots.unplace(pod)
                     self._back_off(now_s)
@@ -150,7 +151,7 @@ class GangMachine:
                 self.spec = None
                 self._review_at_s = now_s + self._tuning.refused_retry_s
             case ev.NotTold(pod) if pod in self.pods:
-                self._told.failed(self.pods[pod])
+                self._told.failed(self.pods.rows[pod])
             case ev.NodesChanged():
                 if self.job_id is None:
                     self._retry_at_s = 0.0
@@ -161,8 +162,8 @@ class GangMachine:
                 pass  # news of a job that is not ours any more
 
     def _take_members(self, event: ev.MembersSeen, now_s: float, out: list[do.Instruction]) -> None:
-        self.pods = {pod.uid: pod for pod in event.pods}
-        self._owner, self._seats = event.owner, event.seats
+        self.pods.see(event.pods)
+        self._owner, self._seats, self._apart = event.owner, event.seats, event.apart
         if event.problem and event.problem != self._problem:
             for pod in event.pods[:1]:
                 out.append(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
@@ -172,14 +173,12 @@ class GangMachine:
             self._newest = event.gang
             if self._take_newest():
                 self._describe(out)
-        self._told.keep(self.pods)
-        for uid in self._ended_pods.keys() - self.pods.keys():
-            del self._ended_pods[uid]
+        self._told.keep(self.pods.rows)
         self._suspects = [
             pod.uid for pod in event.pods if pod.unschedulable or pod.phase == "Failed"
         ]
         self._lost.keep(self._suspects)
-        self._pinning &= self.pods.keys()
+        self._pinning &= self.pods.rows.keys()
         self._seat()
 
     def _take_newest(self) -> bool:
@@ -198,9 +197,9 @@ class GangMachine:
         return known is not None
 
     def _seat(self) -> None:
-        outgoing = {pod.uid for pod in self._outgoing()}
+        outgoing = {pod.uid for pod in self.pods.outgoing(self.job_id)}
         self.slots.seat(
-            {uid: pod for uid, pod in self.pods.items() if uid not in outgoing},
+            {pod.uid: pod for pod in self.pods if pod.uid not in outgoing},
             self._seats,
             self.job_id,
         )
@@ -241,14 +240,14 @@ class GangMachine:
 
     def _take_misfit(self, uid: PodUid, why: str, now_s: float, out: list[do.Instruction]) -> None:
         """A pod that came when its slot had its node already, and can't run there."""
-        pod = self.pods.get(uid)
+        pod = self.pods.rows.get(uid)
         if self.job_id is None or pod is None or uid not in self._pinning:
             return
         self._pinning.discard(uid)
-        if not self.single and (self._pinning or self.slots.taken(self.pods, self.job_id)):
+        if not self.single and (self._pinning or self.slots.taken(self.pods.rows, self.job_id)):
             note = f"It queues on its own, not as a part of Slurm job {self.job_id}: {why}"
             out += [do.EmitEvent(pod, "Warning", "SplitOff", note), do.SplitOff(pod)]
-            del self.pods[uid]  # not the gang's any more; its slot waits for another
+            del self.pods.rows[uid]  # not the gang's any more; its slot waits for another
             self._seat()
             return
         note = f"Slurm job {self.job_id} was given back: {why}"
@@ -284,7 +283,7 @@ class GangMachine:
         """Slurm took the resources away, or we gave them back."""
         reason, message = sentences.what_ended(facts)
         cancelled = facts.state == "CANCELLED" and self._cancel_at_s is None
-        pods = [pod for pod in self._live() if cancelled or pod.job_id == facts.job_id]
+        pods = self.pods.live() if cancelled else self.pods.under(facts.job_id)
         self._end_pods(pods, reason, message, now_s, out)
         if facts.suspended:
             out.append(do.CancelJob(facts.job_id, "suspended: its resources may be given away"))
@@ -294,14 +293,15 @@ class GangMachine:
 
     def _end_outgoing(self, now_s: float, out: list[do.Instruction]) -> None:
         """Pods that still run under a job that is over are told again until they are gone."""
+        outgoing = self.pods.outgoing(self.job_id)
         stale = [
-            pod for pod in self._outgoing() if not pod.deleting and not self._just_told(pod, now_s)
+            pod for pod in outgoing if not pod.deleting and not self.pods.just_told(pod, now_s)
         ]
         if stale:
             self._end_pods(
                 stale, "SlurmJobEnded", f"Slurm job {stale[0].job_id} is over.", now_s, out
             )
-        if self._outgoing():
+        if outgoing:
             self._wake_at(now_s + self._tuning.end_again_s)
 
     @property
@@ -309,7 +309,7 @@ class GangMachine:
         return self._owner in ("creates", "unknown")
 
     def _over(self, now_s: float) -> bool:
-        if any(_holds(pod) for pod in self.pods.values()):
+        if self.pods.hold:
             self._empty_since_s = None
             return False
         if self.single or not self._more_may_come or self.slots.all_done:
@@ -372,17 +372,17 @@ class GangMachine:
         if self.facts is None or self.facts.allocation is None:
             return
         # A pod that ended has come; whether it is replaced is its owner's affair.
-        vacant = 0 if len(self.pods) >= self.gang.size else self.slots.vacant
+        come = len(self.pods) + self._apart
+        vacant = 0 if come >= self.gang.size else self.slots.vacant - self._apart
         why = self._absent.look(self.gang, vacant, now_s)
         self._wake_at(self._absent.look_again_s)
         if not why:
             return
-        pods = self._live()
+        pods = self.pods.live()
         for pod in pods[:1]:
             note = f"Slurm job {self.job_id} was given back: {why}"
             out.append(do.EmitEvent(pod, "Warning", "MembersMissing", note))
-        pinned = [pod for pod in pods if pod.job_id == self.job_id]
-        self._end_pods(pinned, "MembersMissing", why, now_s, out)
+        self._end_pods(self.pods.under(self.job_id), "MembersMissing", why, now_s, out)
         self._give_up_job(why, out)
         self._back_off(now_s, self._tuning.members_s)
 
@@ -390,14 +390,14 @@ class GangMachine:
         """Whether the job's time is over but for the pods' grace; they are told in time."""
         if self.facts is None or self.facts.allocation is None or not self._deadline.is_set:
             return False
-        pods = [pod for pod in self._live() if pod.job_id == self.job_id]
+        pods = self.pods.under(self.job_id)
         due = self._deadline.due(max((pod.grace_s for pod in pods), default=0), now_s)
         self._wake_at(self._deadline.look_again_s)
         if due == "warn" and pods:
             note = sentences.ends_soon(self.facts)
             out.append(do.EmitEvent(pods[0], "Warning", "EndsSoon", note))
         if due == "end":
-            ending = [pod for pod in pods if not self._just_told(pod, now_s)]
+            ending = [pod for pod in pods if not self.pods.just_told(pod, now_s)]
             reason, message = sentences.time_limit(self.facts)
             self._end_pods(ending, reason, message, now_s, out)
         return due == "end"
@@ -413,7 +413,7 @@ class GangMachine:
             out.append(do.EmitEvent(waiting[0], "Warning", "WaitsForVolumes", note))
         if self.job_id is None or not self._unready.too_long(now_s):
             return
-        if not self._pinning and all(pod.job_id != self.job_id for pod in self._live()):
+        if not self._pinning and not self.pods.under(self.job_id):
             self._give_up_job(self._unready.why, out)
 
     def _describe(self, out: list[do.Instruction]) -> None:
@@ -440,11 +440,11 @@ class GangMachine:
     def _give_up_lost_places(self, now_s: float, out: list[do.Instruction]) -> None:
         if not self._suspects:
             return
-        pods = [self.pods[uid] for uid in self._suspects]
+        pods = [self.pods.rows[uid] for uid in self._suspects]
         placed = [
             (pod, node)
             for pod in pods
-            if (node := self._place_of(pod)) is not None and not self._just_told(pod, now_s)
+            if (node := self._place_of(pod)) is not None and not self.pods.just_told(pod, now_s)
         ]
         lost = self._lost.find(placed, now_s)
         self._wake_at(self._lost.look_again_s)
@@ -457,20 +457,15 @@ class GangMachine:
         """The gang can't go on without them: it ends as a whole and queues anew, elsewhere."""
         out += [do.AvoidNode(node, why) for node, why in lost.items()]
         why = next(iter(lost.values()))
-        pods = [pod for pod in self._live() if pod.job_id == self.job_id and not pod.deleting]
+        pods = [pod for pod in self.pods.under(self.job_id) if not pod.deleting]
         kept = [pod for pod in pods if pod.owner is None and not pod.node_name]
         for pod in kept:
-            self._ended_pods[pod.uid] = now_s
+            self.pods.tell(pod.uid, now_s)
             out.append(do.FailPod(pod, "PlaceLost", why))
         self._end_pods((pod for pod in pods if pod not in kept), "PlaceLost", why, now_s, out)
         if not self.single:
             self._give_up_job(why, out)
             self._back_off(now_s)
-
-    def _just_told(self, pod: Pod, now_s: float) -> bool:
-        """Its end was asked for, and there was no time yet to see it."""
-        told_s = self._ended_pods.get(pod.uid)
-        return told_s is not None and now_s - told_s < self._tuning.end_again_s
 
     def _place_of(self, pod: Pod) -> NodeName | None:
         """The node that the gang's present job gave this pod, by the pod's own words."""
@@ -492,7 +487,7 @@ class GangMachine:
                 self._wake_at(self._look_again_s)
                 return
             if self._placing is None and self.facts.allocation is not None:
-                taken = self.slots.taken(self.pods, self.job_id)
+                taken = self.slots.taken(self.pods.rows, self.job_id)
                 self._placing = self.gang if taken else self._as_many(self.gang)
                 out.append(do.PlaceGang(self._placing, self.facts.allocation, taken))
             return
@@ -517,14 +512,14 @@ class GangMachine:
         unseated = [pod for pod in newcomers if self.slots.of(pod.uid) is None]
         if not unseated:
             return []
-        live = sum(not pod.deleting for pod in self._live())
+        live = sum(not pod.deleting for pod in self.pods.live())
         return unseated[max(0, len(unseated) - max(0, live - len(self.slots))) :]
 
     # -- telling -------------------------------------------------------------------------------
 
     def _tell(self, now_s: float, out: list[do.Instruction]) -> None:
         standing = self._standing
-        for pod in self._live():
+        for pod in self.pods.live():
             condition, since_s = self._condition_for(pod, standing)
             due_s = None if condition is None else self._told.due_s(pod, condition)
             if condition is None or due_s is None or pod.deleting:
@@ -566,33 +561,14 @@ class GangMachine:
 
     # -- facts ---------------------------------------------------------------------------------
 
-    def _live(self) -> list[Pod]:
-        return [pod for pod in self.pods.values() if not pod.ended]
-
-    def _outgoing(self) -> list[Pod]:
-        """Pods that were placed under a job which is not the gang's any more."""
-        return [
-            pod
-            for pod in self.pods.values()
-            if not pod.ended and pod.job_id is not None and pod.job_id != self.job_id
-        ]
-
     def _waiting(self) -> list[Pod]:
         """Pods without a place yet, in slot order."""
-        pods = [
-            pod
-            for pod in self._live()
-            if pod.job_id is None
-            and not pod.deleting
-            and not pod.node_name
-            and pod.uid not in self._ended_pods
-        ]
         last = len(self.slots)
-        return sorted(pods, key=lambda pod: _slot_or(self.slots.of(pod.uid), last))
+        return sorted(self.pods.placeless(), key=lambda pod: _slot_or(self.slots.of(pod.uid), last))
 
     def verdict_for(self, pod: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""
-        row = self.pods.get(pod)
+        row = self.pods.rows.get(pod)
         alive = self.facts is not None and self.facts.allocation is not None
         if row is not None and alive and self._is_pinned(row):
             return self.slots.node_of(pod), ""
@@ -631,7 +607,7 @@ class GangMachine:
     ) -> None:
         ending = tuple(pod for pod in pods if not pod.deleting)
         for pod in ending:
-            self._ended_pods[pod.uid] = now_s
+            self.pods.tell(pod.uid, now_s)
         if ending:
             out.append(do.EndPods(ending, reason, message))
 
@@ -677,7 +653,7 @@ class GangMachine:
             self.story.append(Step(now_s, state, type(cause).__name__))
 
     def _state_now(self) -> State:
-        if not any(_holds(pod) for pod in self.pods.values()):
+        if not self.pods.hold:
             return State.DONE if self.job_id is None and not self._submitting else State.ENDING
         if self._submitting:
             return State.SUBMITTING
@@ -693,15 +669,10 @@ class GangMachine:
         """Assert what must hold between any two events (property tests call it)."""
         assert not (self._submitting and self.job_id is not None), "a second job under way"
         assert self.facts is None or self.facts.job_id == self.job_id, "facts of another job"
-        seats = [self.slots.of(uid) for uid in self.pods]
+        seats = [self.slots.of(uid) for uid in self.pods.rows]
         taken = [seat for seat in seats if seat is not None]
         assert len(taken) == len(set(taken)), "two pods in one slot"
-        assert self._pinning <= self.pods.keys(), "pinning a pod that is gone"
-
-
-def _holds(pod: Pod) -> bool:
-    """Whether the pod uses resources or may still: a pod deleted before it was bound does not."""
-    return not pod.ended and (bool(pod.node_name) or not pod.deleting)
+        assert self._pinning <= self.pods.rows.keys(), "pinning a pod that is gone"
 
 
 def _slot_or(slot: int | None, last: int) -> int:

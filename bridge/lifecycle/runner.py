@@ -259,7 +259,8 @@ class Runner:
         members = self.cluster.members(gang_id)
         seats = dict(members.seats) if members is not None else {}
         will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
-        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats, unready))
+        apart = self.cluster.apart(gang_id)
+        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats, unready, apart))
 
     def _advise(self, gang_id: GangId) -> None:
         """Tell the author of a kind that we don't know, once, how its pods are queued."""
@@ -458,9 +459,7 @@ class Runner:
             shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
             topology=self._side.partitions.topologies.get(partition, ""),
             one_per_node=self._rules.alone(instruction.gang),
-            holding=frozenset(
-                pod.uid for pod in machine.pods.values() if pod.job_id == machine.job_id
-            ),
+            holding=frozenset(pod.uid for pod in machine.pods if pod.job_id == machine.job_id),
         )
         self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
         job_id = instruction.allocation.job_id
@@ -469,7 +468,7 @@ class Runner:
                 self._metrics.grants_returned.inc()
             self._handle(machine.id, ev.NotPlaced(job_id, result))
         else:
-            first_s = min(pod.created_s for pod in machine.pods.values())
+            first_s = min(pod.created_s for pod in machine.pods)
             self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
             self._handle(machine.id, ev.Placed(job_id, result))
 

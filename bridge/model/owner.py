@@ -50,6 +50,8 @@ class Owner:
     """False: it can't be read, and only what a reference says of it is here."""
     replicas: int | None = None
     """spec.replicas, where the kind has one: what an explicit gang of it counts."""
+    one_by_one: bool = False
+    """It makes each pod only when those before it are ready."""
 
 
 @dataclass(frozen=True, slots=True)

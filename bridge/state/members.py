@@ -70,6 +70,10 @@ class Memberships:
         found = (self._gang_of.get(pod) for pod in self._below.of(uid))
         return {gang for gang in found if gang is not None} | self._held.of(uid)
 
+    def apart(self, uid: str) -> int:
+        """How many pods below an owner are gangs of their own."""
+        return sum(self._gang_of.get(pod) == GangId(pod) for pod in self._below.of(uid))
+
     # -- who is where --------------------------------------------------------------------------
 
     def join(self, pod: Pod) -> set[GangId]:

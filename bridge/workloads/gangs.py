@@ -147,7 +147,7 @@ def _is_staged(holder: Owner | None) -> bool:
         case JobSet():
             return membership.in_stages(holder)
         case _:
-            return False
+            return holder is not None and holder.one_by_one
 
 
 def _only_pods_tell(kinds: Sequence[_Kind], holder: Owner | None) -> bool:

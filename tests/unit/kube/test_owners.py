@@ -521,3 +521,19 @@ def test_pods_keep_the_labels_of_the_settings() -> None:
     again = pods.newer(raw, than=row)
     assert (again.labels, again.job_id) == (row.labels, 7)
     assert pods.newer(raw, than=pods.parse(raw)).labels == {names.JOB_ID_LABEL: "7"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "spec", "one_by_one"),
+    [
+        ("StatefulSet", {}, True),
+        ("StatefulSet", {"podManagementPolicy": "OrderedReady"}, True),
+        ("StatefulSet", {"podManagementPolicy": "Parallel"}, False),
+        ("ReplicaSet", {}, False),
+    ],
+)
+def test_a_stateful_set_makes_its_pods_one_by_one(
+    kind: str, spec: dict[str, object], one_by_one: bool
+) -> None:
+    """Unless it says otherwise."""
+    assert read("apps/v1", kind, spec).one_by_one is one_by_one

@@ -9,7 +9,7 @@ from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from tests.unit.lifecycle.world import World
+from tests.unit.lifecycle.world import TUNING, World
 
 WHY = "its volume is not reached from node n1-1"
 LARGER = PodShape(requests=Resources(cpu_milli=9000))
@@ -52,6 +52,12 @@ def test_a_member_that_comes_late_and_does_not_fit_its_slot_queues_on_its_own() 
     assert not world.todo
     assert (world.told[-1].reason, world.told[-1].pod.uid) == ("SplitOff", late.uid)
     assert world.told[-1].note == (f"It queues on its own, not as a part of Slurm job 1: {WHY}")
+    for restarts in (False, True):
+        if restarts:
+            world.restart()
+        world.pass_time(TUNING.members_s + 1)
+        world.pass_time(TUNING.members_s + 1)
+        assert not world.todo, "nobody waits for it in the gang"
 
 
 def test_a_grant_that_suits_none_of_its_pods_is_given_back() -> None:

@@ -91,7 +91,10 @@ class World:
         seats = {pod.uid: Seat(index=pod.completion_index) for pod in pods}
         placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
         why = self.unready if placeless else ""
-        self.tell(ev.MembersSeen(self._gang(), pods, self.owner, seats=seats, waits_for=why))
+        apart = len(self.split)
+        self.tell(
+            ev.MembersSeen(self._gang(), pods, self.owner, "", seats, waits_for=why, apart=apart)
+        )
 
     def claim(self, unready: str) -> None:
         """A claim of its pods goes ("" comes)."""

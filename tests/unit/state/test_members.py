@@ -202,3 +202,19 @@ def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
     assert not members.over
     assert cluster.remove_owner("uid-js") == {gang}
     assert members.over
+
+
+def test_pods_that_queue_on_their_own_are_counted_for_their_owners_gang() -> None:
+    """Nobody waits for them there."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=3)
+    cluster.upsert_owner(job)
+    pods = [a_pod(f"train-{rank}").of(job, rank).build() for rank in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    assert cluster.apart(GangId(job.uid)) == 0
+    touched = cluster.split_off(pods[1].uid)
+    assert touched == {GangId(job.uid), GangId(pods[1].uid)}
+    assert cluster.apart(GangId(job.uid)) == 1
+    assert cluster.apart(GangId(pods[1].uid)) == 0
+    cluster.remove_pod(pods[1].uid)
+    assert cluster.apart(GangId(job.uid)) == 0

@@ -22,7 +22,7 @@ from bridge.model.scheduling import PodShape
 from bridge.workloads import gangs, membership
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
-from tests.builders import PodBuilder, a_job, a_pod, line_of
+from tests.builders import PodBuilder, a_job, a_pod, gang_for, line_of
 
 _EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"
 
@@ -225,3 +225,11 @@ def test_a_job_in_waves_uses_its_slots_again() -> None:
     once = replace(job, completions=3)
     found = where(a_pod("w").of(once), once)
     assert not gangs.gang_of(line_of(a_pod("w").of(once).build(), once), found, {}).waves
+
+
+def test_members_that_come_one_by_one_are_not_missed() -> None:
+    """The next is made only when those before it are ready, however long that takes."""
+    for one_by_one in (False, True):
+        owner = an_owner("StatefulSet", replicas=3, one_by_one=one_by_one)
+        pod = a_pod("web-0").annotated(gang="true").build()
+        assert gang_for([pod], owner).staged is one_by_one

@@ -1,0 +1,68 @@
+"""The pods of a gang that exist, by their place and by how far they are from their end. Pure."""
+
+from collections.abc import Iterable, Iterator
+
+from bridge.model.ids import PodUid, SlurmJobId
+from bridge.model.pod import Pod
+
+
+class GangPods:
+    """Their newest rows, and which of them were told to end. Times are monotonic seconds."""
+
+    def __init__(self, *, end_again_s: float) -> None:
+        self.rows: dict[PodUid, Pod] = {}
+        self._end_again_s = end_again_s
+        self._told_s: dict[PodUid, float] = {}
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __iter__(self) -> Iterator[Pod]:
+        return iter(self.rows.values())
+
+    def __contains__(self, uid: PodUid) -> bool:
+        return uid in self.rows
+
+    def see(self, pods: Iterable[Pod]) -> None:
+        """These are all that exist now."""
+        self.rows = {pod.uid: pod for pod in pods}
+        for uid in self._told_s.keys() - self.rows.keys():
+            del self._told_s[uid]
+
+    def live(self) -> list[Pod]:
+        """Neither succeeded nor failed."""
+        return [pod for pod in self if not pod.ended]
+
+    def under(self, job_id: SlurmJobId | None) -> list[Pod]:
+        """Those that live and have their place by this job."""
+        return [pod for pod in self if not pod.ended and pod.job_id == job_id is not None]
+
+    def outgoing(self, job_id: SlurmJobId | None) -> list[Pod]:
+        """Those that live and were placed under another job than the gang's present one."""
+        return [pod for pod in self if not pod.ended and pod.job_id not in (None, job_id)]
+
+    def placeless(self) -> list[Pod]:
+        """Those that wait for a place."""
+        return [
+            pod
+            for pod in self
+            if pod.job_id is None
+            and not pod.ended
+            and not pod.deleting
+            and not pod.node_name
+            and pod.uid not in self._told_s
+        ]
+
+    @property
+    def hold(self) -> bool:
+        """Whether some pod uses resources or may: one deleted before it was bound never does."""
+        return any(not pod.ended and (pod.node_name or not pod.deleting) for pod in self)
+
+    def tell(self, uid: PodUid, now_s: float) -> None:
+        """Its end is asked for."""
+        self._told_s[uid] = now_s
+
+    def just_told(self, pod: Pod, now_s: float) -> bool:
+        """Its end was asked for, and there was no time yet to see it."""
+        told_s = self._told_s.get(pod.uid)
+        return told_s is not None and now_s - told_s < self._end_again_s

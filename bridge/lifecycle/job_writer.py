@@ -21,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
 _CANCEL_AGAIN_S = 2.0
+_NAMED = 5
 
 
 class JobWriter:
@@ -95,7 +96,7 @@ class JobWriter:
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(f"Slurm refused the job: {error}", lasting=True)
+            event = ev.SubmitFailed(f"Slurm refused the job: {error}{_left_out(spec)}", lasting=True)
         except BridgeError as error:
             self._outage.failed(error)
             event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
@@ -136,3 +137,12 @@ class JobWriter:
             return
         log.info("job.cancelled", slurm_job=instruction.job_id, why=instruction.why)
         self._watcher.poke()
+
+
+def _left_out(spec: JobSpec) -> str:
+    """Slurm's refusal does not say that it was asked for other nodes than these."""
+    nodes = [node for part in (spec, *spec.also) for node in part.excluded_nodes]
+    if not nodes:
+        return ""
+    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
+    return f"; nodes that the job leaves out: {', '.join(nodes[:_NAMED])}{more}"

@@ -427,6 +427,9 @@ class Runner:
         self._handle(machine.id, ev.Wished(spec))
 
     def _avoid(self, machine: GangMachine, instruction: do.AvoidNode) -> None:
+        known = self.cluster.nodes.get(instruction.node)
+        if known is not None and known.unschedulable and known.external:
+            return  # Slurm is told of the cordon, and of its end
         until_s = self._avoidance.add(
             self._owner_of(machine.id), instruction.node, self._clock.monotonic()
         )

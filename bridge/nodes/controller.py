@@ -120,7 +120,13 @@ class NodeController:
         async with asyncio.TaskGroup() as group:
             for action in actions:
                 group.create_task(one(action))
-        told_slurm = planning.Register | planning.Delete | planning.SetFeatures
+        told_slurm = (
+            planning.Register
+            | planning.Delete
+            | planning.Drain
+            | planning.Undrain
+            | planning.SetFeatures
+        )
         return any(isinstance(action, told_slurm) for action in actions)
 
     async def _gres_names(self) -> frozenset[str] | None:
@@ -191,6 +197,9 @@ class NodeController:
                 case planning.Drain(name, reason):
                     await self._client.update_node(name, state="DRAIN", reason=reason)
                     log.info("node.drained", slurm_node=name, why=reason)
+                case planning.Undrain(name):
+                    await self._client.update_node(name, state="UNDRAIN")
+                    log.info("node.undrained", slurm_node=name)
                 case planning.SetFeatures(name, features):
                     await self._client.update_node(name, features=features)
                 case planning.AddTaint(node):

@@ -22,6 +22,7 @@ from bridge.slurm import NodeDefinition, SlurmNode
 
 DRAIN_REASON = "slurm-bridge: "
 """Starts the reason of each drain of ours; drains by others are never undone."""
+CORDONED = f"{DRAIN_REASON}cordoned in Kubernetes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,13 @@ class Drain:
 
     slurm_node: SlurmNodeName
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain:
+    """Jobs may start there again."""
+
+    slurm_node: SlurmNodeName
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +88,7 @@ class Refuse:
     message: str
 
 
-Action = Register | Delete | Drain | SetFeatures | AddTaint | RemoveTaint | Refuse
+Action = Register | Delete | Drain | Undrain | SetFeatures | AddTaint | RemoveTaint | Refuse
 
 
 def plan(
@@ -110,7 +118,7 @@ def plan(
         elif known is None:
             actions.append(Register(name, wanted))
         elif _ours(known, rules):
-            actions += _keep(known, wanted, classes_in_use)
+            actions += _keep(known, wanted, classes_in_use, cordoned=node.unschedulable)
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
@@ -129,12 +137,16 @@ def _define(
 
 
 def _keep(
-    known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str]
+    known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str], *, cordoned: bool
 ) -> list[Action]:
     if known.not_responding and known.idle:
         return [Delete(known.name, "it is NOT_RESPONDING and idle: made anew", healing=True)]
     if _lost(known, wanted):
         return _retire(known, "it has less to give than Slurm knows: made anew")
+    if cordoned and not known.drained:
+        return [Drain(known.name, CORDONED)]
+    if not cordoned and known.drained and known.reason == CORDONED:
+        return [Undrain(known.name)]
     kept = {
         feature
         for feature in known.features

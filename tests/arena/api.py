@@ -134,6 +134,10 @@ class Slurm:
         """scancel --signal."""
         self._answer(self.http.delete(f"/job/{job_id}", params={"signal": name}))
 
+    def drain(self, node: str, reason: str) -> None:
+        """scontrol update, as an admin."""
+        self._answer(self.http.post(f"/node/{node}", json={"state": ["DRAIN"], "reason": reason}))
+
     def submit(self, **fields: Any) -> int:
         """A job of somebody else's."""
         job = {

@@ -59,6 +59,10 @@ class Arena(ABC):
     # -- what differs between the stacks -----------------------------------------------------------
 
     @abstractmethod
+    def close(self) -> None:
+        """End what was started for the session."""
+
+    @abstractmethod
     def add_nodes(self, nodes: Nodes) -> list[str]:
         """Create Kubernetes nodes; their names, in no order of the fabric."""
 

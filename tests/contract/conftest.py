@@ -53,15 +53,12 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack | None]:
 
 
 @pytest.fixture(scope="session")
-def enforcing_stack(
-    stack: Stack | None, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Stack | None]:
+def enforcing_stack(stack: Stack | None) -> Iterator[Stack | None]:
     """One more, that holds jobs to accounts and limits: those of all users, so it is not shared."""
     if stack is None:
         yield None
         return
-    folder = tmp_path_factory.mktemp("limits") / "state"
-    with Stack.up(Settings("limits", folder, real.PORT_BASE + 20)) as own:
+    with Stack.fresh("limits", real.PORT_BASE + 20) as own:
         own.slurm_cluster.enforce(*ENFORCED)
         yield own
 

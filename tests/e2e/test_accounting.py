@@ -24,7 +24,7 @@ from bridge.slurm import (
 )
 from bridge.workloads.identity import Identity
 from tests.contract.ground import until
-from tests.e2e.stack import Settings, Stack
+from tests.e2e.stack import Stack
 
 pytestmark = [
     pytest.mark.e2e,
@@ -37,10 +37,9 @@ PEOPLE = {"alice": "10001", "bob": "10002", "carol": "10003"}
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def own() -> Iterator[Stack]:
     """Since what is enforced is enforced for all."""
-    folder = tmp_path_factory.mktemp("accounts") / "state"
-    with Stack.up(Settings("accounts", folder, PORT_BASE)) as stack:
+    with Stack.fresh("accounts", PORT_BASE) as stack:
         yield stack
 
 

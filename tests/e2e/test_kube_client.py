@@ -26,7 +26,7 @@ from bridge.kube.reflector import Change, Deleted, Pace, Reflector, Replaced, Up
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
 from bridge.model.scheduling import Taint
-from tests.e2e.stack import Settings, Stack
+from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -37,15 +37,14 @@ OTHERS = {"name": "example.com/other"}
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | None]:
+def own() -> Iterator[Stack | None]:
     """A stack of this module's own, unless a cluster is given."""
     if os.environ.get("KUBECONFIG"):
         yield None
         return
     if os.geteuid() != 0:
         pytest.skip("the stack mounts and chroots: needs root; or set KUBECONFIG")
-    folder = tmp_path_factory.mktemp("kube") / "state"
-    with Stack.up(Settings("kube", folder, PORT_BASE)) as stack:
+    with Stack.fresh("kube", PORT_BASE) as stack:
         yield stack
 
 

@@ -22,7 +22,7 @@ from bridge.kube.client import KubeClient
 from bridge.kube.owner_watches import OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Replaced, Upserted
 from bridge.model.owner import BatchJob, Owner, OwnerKey, Settled
-from tests.e2e.stack import Settings, Stack
+from tests.e2e.stack import Stack
 from tests.e2e.test_kube_client import eventually
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
@@ -68,15 +68,14 @@ class Mirror:
 
 
 @pytest.fixture(scope="module")
-def kubeconfig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def kubeconfig() -> Iterator[Path]:
     """Of the cluster that is given, else of a stack of this module's own."""
     if given := os.environ.get("KUBECONFIG"):
         yield Path(given)
         return
     if os.geteuid() != 0:
         pytest.skip("the stack mounts and chroots: needs root; or set KUBECONFIG")
-    folder = tmp_path_factory.mktemp("owners") / "state"
-    with Stack.up(Settings("owners", folder, PORT_BASE)) as stack:
+    with Stack.fresh("owners", PORT_BASE) as stack:
         yield Path(stack.kubeconfig)
 
 

@@ -26,7 +26,7 @@ from bridge.slurm import (
     hostlist,
 )
 from tests.contract.ground import Ground, a_job, until, watching
-from tests.e2e.stack import Settings, Stack
+from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
 
@@ -36,15 +36,14 @@ CLOCK = SystemClock()
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack | None]:
+def own() -> Iterator[Stack | None]:
     """A stack of this module's own, unless a slurmrestd is given."""
     if os.environ.get("SLURM_REST_URL"):
         yield None
         return
     if os.geteuid() != 0:
         pytest.skip("the stack mounts and chroots: needs root; or set SLURM_REST_URL")
-    folder = tmp_path_factory.mktemp("slurm") / "state"
-    with Stack.up(Settings("slurm", folder, PORT_BASE)) as stack:
+    with Stack.fresh("slurm", PORT_BASE) as stack:
         yield stack
 
 

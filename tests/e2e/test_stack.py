@@ -28,10 +28,9 @@ PORT_BASE = 28000
 
 
 @pytest.fixture(scope="module")
-def real(tmp_path_factory: pytest.TempPathFactory) -> abc.Iterator[Stack]:
+def real() -> abc.Iterator[Stack]:
     """A stack of this module's own, with four nodes."""
-    folder = tmp_path_factory.mktemp("stack") / "state"
-    with Stack.up(Settings("selftest", folder, PORT_BASE)) as stack:
+    with Stack.fresh("selftest", PORT_BASE) as stack:
         stack.create_nodes(Pool(count=4))
         yield stack
 

@@ -3,7 +3,7 @@
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
-from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
+from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.flows.conftest import Begin
 
 
@@ -77,14 +77,45 @@ def test_a_node_that_slurm_has_lost_is_made_anew_and_used(arena: Arena, begin: B
 
 
 def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
-    """Slurm may grant it all the same: the grant is given back and another node taken."""
+    """Slurm is told to drain it; a grant that was on its way there is given back. Uncordoned it
+    is used again at once, also by those who could not use it before."""
     begin(Nodes(count=2))
     nodes = sorted(arena.slurm.nodes())
-    arena.kubernetes.patch(f"/api/v1/nodes/{nodes[0]}", {"spec": {"unschedulable": True}})
+    cordon(arena, nodes[0], True)
     for number in range(3):
         arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=1))
     for number in range(3):
         assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == nodes[1]
+    drained = wait_for("it is drained", lambda: _if(arena.slurm.nodes()[nodes[0]], _is_drained))
+    assert drained["reason"] == "slurm-bridge: cordoned in Kubernetes"
+    arena.create(manifests.job("pair", NAMESPACE, count=2, gang=True, gpus=5))
+    arena.wait_pods(2, "are told", condition, of_job="pair")
+    cordon(arena, nodes[0], False)
+    pair = arena.wait_pods(2, "are bound", node_of, of_job="pair")
+    assert {node_of(pod) for pod in pair} == set(nodes)
+
+
+def test_what_an_admin_has_drained_stays_drained(arena: Arena, begin: Begin) -> None:
+    """Whoever cordons and uncordons the node in Kubernetes."""
+    (name,) = begin(Nodes(count=1))
+    arena.slurm.drain(name, "broken fan")
+    cordon(arena, name, True)
+    cordon(arena, name, False)
+    arena.create(manifests.pod("web", NAMESPACE, gpus=1))
+    arena.wait_pod("web", "waits in Slurm", lambda pod: "waits in" in str(condition(pod)))
+    node = arena.slurm.nodes()[name]
+    assert _is_drained(node)
+    assert node["reason"] == "broken fan"
+
+
+def cordon(arena: Arena, name: str, cordoned: bool) -> None:
+    """kubectl cordon, or uncordon."""
+    path = f"/api/v1/nodes/{name}"
+    arena.kubernetes.patch(path, {"spec": {"unschedulable": cordoned or None}})
+
+
+def _is_drained(node: Object) -> bool:
+    return "DRAIN" in node["state"]
 
 
 def test_pods_whose_node_goes_before_they_are_bound_are_not_stuck(

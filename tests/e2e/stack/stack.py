@@ -65,6 +65,15 @@ class Stack:
         return stack
 
     @classmethod
+    def fresh(cls, name: str, port_base: int) -> "Stack":
+        """Start one that nobody has used; what a run that was killed has left of it ends first."""
+        settings = layout.Settings(name=name, port_base=port_base)
+        root = layout.Layout.of(settings).root
+        if root.exists():
+            cls.in_folder(root).down()
+        return cls.up(settings)
+
+    @classmethod
     def attach(cls, directory: pathlib.Path | None = None, *, name: str = "default") -> "Stack":
         """Give the stack that is up in that folder. Raises StackError if there is none."""
         stack = cls(layout.Layout.read(directory or layout.default_directory(name)))

@@ -103,6 +103,19 @@ def test_a_node_that_lost_capacity_is_drained_and_made_anew_when_idle() -> None:
     assert isinstance(delete, plan.Delete)
 
 
+def test_a_cordoned_node_is_drained_until_it_is_uncordoned() -> None:
+    """With our reason. What an admin has drained is left alone, whatever is cordoned."""
+    node = replace(a_node(), taints=(TAINT,))
+    cordoned = replace(node, unschedulable=True)
+    assert planned([cordoned], [in_slurm()]) == [plan.Drain(SlurmNodeName("node-1"), plan.CORDONED)]
+    ours = in_slurm("node-1", "DRAIN", reason=plan.CORDONED)
+    assert planned([cordoned], [ours]) == []
+    assert planned([node], [ours]) == [plan.Undrain(SlurmNodeName("node-1"))]
+    for reason in ("broken fan", "", "slurm-bridge: it has less to give"):
+        theirs = in_slurm("node-1", "DRAIN", reason=reason)
+        assert planned([node], [theirs]) == planned([cordoned], [theirs]) == []
+
+
 def test_a_node_that_is_gone_leaves_slurm_and_loses_its_taint() -> None:
     """Deleted, or its label taken off; while busy it is only drained."""
     assert [type(step) for step in planned([], [in_slurm()])] == [plan.Delete]

@@ -96,7 +96,9 @@ class JobWriter:
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(f"Slurm refused the job: {error}{_left_out(spec)}", lasting=True)
+            event = ev.SubmitFailed(
+                f"Slurm refused the job: {error}{_left_out(spec)}", lasting=True
+            )
         except BridgeError as error:
             self._outage.failed(error)
             event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)

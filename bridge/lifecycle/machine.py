@@ -210,7 +210,7 @@ class GangMachine:
         if not self.facts.stranded:
             if spec == self.spec:
                 return
-            if self.spec is None and self.facts.can_become(spec) and self.facts.matches(spec):
+            if self.spec is None and self.facts.matches(spec):
                 self.spec = spec  # after a restart: Slurm has it already
                 return
         assert self.job_id is not None
@@ -232,10 +232,7 @@ class GangMachine:
         if asked is None or self.gang is None or asked.shapes == self.gang.shapes:
             # Else they are as good as Slurm was told; its pods ask for something else by now.
             out += [do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes]
-        for pod in self._waiting()[:1]:
-            note = f"Slurm job {self.job_id} was given back: {shortfall.reason}"
-            out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
-        self._give_up_job(shortfall.reason, out)
+        self._give_back(self._waiting(), "GrantUnusable", shortfall.reason, out)
         self._back_off(now_s)
 
     def _take_misfit(self, uid: PodUid, why: str, now_s: float, out: list[do.Instruction]) -> None:
@@ -250,9 +247,7 @@ class GangMachine:
             del self.pods.rows[uid]  # not the gang's any more; its slot waits for another
             self._seat()
             return
-        note = f"Slurm job {self.job_id} was given back: {why}"
-        out.append(do.EmitEvent(pod, "Warning", "GrantUnusable", note))
-        self._give_up_job(why, out)
+        self._give_back([pod], "GrantUnusable", why, out)
         self._back_off(now_s)
 
     # -- the decision --------------------------------------------------------------------------
@@ -378,12 +373,8 @@ class GangMachine:
         self._wake_at(self._absent.look_again_s)
         if not why:
             return
-        pods = self.pods.live()
-        for pod in pods[:1]:
-            note = f"Slurm job {self.job_id} was given back: {why}"
-            out.append(do.EmitEvent(pod, "Warning", "MembersMissing", note))
         self._end_pods(self.pods.under(self.job_id), "MembersMissing", why, now_s, out)
-        self._give_up_job(why, out)
+        self._give_back(self.pods.live(), "MembersMissing", why, out)
         self._back_off(now_s, self._tuning.members_s)
 
     def _expires(self, now_s: float, out: list[do.Instruction]) -> bool:
@@ -610,6 +601,13 @@ class GangMachine:
             self.pods.tell(pod.uid, now_s)
         if ending:
             out.append(do.EndPods(ending, reason, message))
+
+    def _give_back(self, pods: list[Pod], reason: str, why: str, out: list[do.Instruction]) -> None:
+        """The job's nodes are of no use; the first of the pods is told."""
+        for pod in pods[:1]:
+            note = f"Slurm job {self.job_id} was given back: {why}"
+            out.append(do.EmitEvent(pod, "Warning", reason, note))
+        self._give_up_job(why, out)
 
     def _give_up_job(self, why: str, out: list[do.Instruction]) -> None:
         assert self.job_id is not None

@@ -177,9 +177,8 @@ class JobFacts:
         """Whether the waiting job is what `spec` asks for, as far as Slurm says what it is: on
         which nodes it may run, and for whom."""
         where = self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
-        return where and all(
-            getattr(spec, name) in ("", getattr(self, name)) for name in QUEUE_FIELDS
-        )
+        queue = all(getattr(spec, name) in ("", getattr(self, name)) for name in QUEUE_FIELDS)
+        return where and queue and self.can_become(spec)
 
     def can_become(self, spec: JobSpec) -> bool:
         """Whether the waiting job can be changed into `spec`, as far as Slurm says what it is."""

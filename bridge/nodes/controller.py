@@ -120,14 +120,7 @@ class NodeController:
         async with asyncio.TaskGroup() as group:
             for action in actions:
                 group.create_task(one(action))
-        told_slurm = (
-            planning.Register
-            | planning.Delete
-            | planning.Drain
-            | planning.Undrain
-            | planning.SetFeatures
-        )
-        return any(isinstance(action, told_slurm) for action in actions)
+        return any(isinstance(action, planning.InSlurm) for action in actions)
 
     async def _gres_names(self) -> frozenset[str] | None:
         """Slurm's GresTypes; None where it doesn't tell."""

@@ -88,7 +88,9 @@ class Refuse:
     message: str
 
 
-Action = Register | Delete | Drain | Undrain | SetFeatures | AddTaint | RemoveTaint | Refuse
+InSlurm = Register | Delete | Drain | Undrain | SetFeatures
+"""What changes Slurm's nodes."""
+Action = InSlurm | AddTaint | RemoveTaint | Refuse
 
 
 def plan(

@@ -58,8 +58,8 @@ def gang_of(
 
     `shapes` are what the pods of each part ask for (of parts without pods: their template's, with
     `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
-    `reach` says). Raises BadInput for parameters that can't be
-    read or that contradict the owner's counts.
+    `reach` says). Raises BadInput for parameters that can't be read or that contradict the owner's
+    counts.
     """
     wishes = line.wishes
     kinds = _kinds(line, member)

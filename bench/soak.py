@@ -25,7 +25,7 @@ from pathlib import Path
 from bench.report import Report
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
-from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, gated, node_of, phase
+from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of, phase
 
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 _PATIENT = 10_000
@@ -99,7 +99,7 @@ class Soak:
     def cordons_a_node(self) -> None:
         """Or uncordons it."""
         node = self._chance.choice(self._nodes())
-        self._cordon(node, not node["spec"].get("unschedulable"))
+        self.arena.cordon(node["metadata"]["name"], not node["spec"].get("unschedulable"))
 
     # -- what goes wrong -----------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Soak:
         tell_s = 0.0
         while (now_s := time.monotonic()) < end_s:
             if now_s >= tell_s:
-                self._sample(end_s - now_s)
+                self.sample(end_s - now_s)
                 tell_s = now_s + 5
             (act,) = self._chance.choices([act for _, act in often], weights)
             name = act.__name__
@@ -155,7 +155,7 @@ class Soak:
     def calm(self) -> list[str]:
         """Everybody stops. How those Jobs stand that are not complete all the same."""
         for node in self._nodes():
-            self._cordon(node, False)
+            self.arena.cordon(node["metadata"]["name"], False)
         for pod in self._pods():
             if _is_bare(pod):
                 self.arena.delete_pod(pod["metadata"]["name"])
@@ -180,23 +180,15 @@ class Soak:
     def _story(self, job: Object) -> str:
         """What its author can read of it."""
         name = job["metadata"]["name"]
-        lines = [f"{name} is not complete: spec {job['spec']}, status {job.get('status')}"]
-        for pod in self._kubernetes.pods(NAMESPACE, of_job=name):
-            said = condition(pod) or {}
-            lines.append(
-                f"  {pod['metadata']['name']}: {phase(pod)} on {node_of(pod) or 'no node'},"
-                f" gated {gated(pod)}, {said.get('reason')}: {said.get('message')}"
-            )
-        for event in self._kubernetes.events(NAMESPACE):
-            if str(event["regarding"].get("name", "")).startswith(f"{name}-"):
-                lines.append(f"  {event['regarding']['name']}: {event.get('note')}")
-        return "\n".join(lines)
+        head = f"{name} is not complete: spec {job['spec']}, status {job.get('status')}"
+        return "\n  ".join([head, *self.arena.story(of_job=name)])
 
     def _do(self, act: Callable[[], None]) -> None:
         self.acts[act.__name__] += 1
         act()
 
-    def _sample(self, left_s: float) -> None:
+    def sample(self, left_s: float) -> None:
+        """How it stands, for whoever waits and for the comparison in the end."""
         pods = self._pods()
         bound = sum(bool(node_of(pod)) for pod in pods)
         pid = self.arena.bridge.pid
@@ -251,10 +243,6 @@ class Soak:
         if self._kubernetes.find(path) is not None:
             self._kubernetes.patch(path, {"spec": {"suspend": suspended}})
 
-    def _cordon(self, node: Object, cordoned: bool) -> None:
-        path = f"/api/v1/nodes/{node['metadata']['name']}"
-        self._kubernetes.patch(path, {"spec": {"unschedulable": cordoned or None}})
-
 
 def _is_bare(pod: Object) -> bool:
     return not pod["metadata"].get("ownerReferences")
@@ -284,7 +272,7 @@ def run(arena: Arena, *, minutes: float, seed: int) -> Report:
         soak.samples.clear()
         soak.churn(half_s, faults=False)
         unfinished = soak.calm()
-        soak._sample(0)
+        soak.sample(0)
         leaked, refused = _leaked(arena), soak.refusals()
         print("\n".join([*observer.report.faults[:20], *unfinished]))
         seen = observer.report

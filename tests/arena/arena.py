@@ -291,22 +291,33 @@ class Arena(ABC):
         try:
             yield
         except AssertionError as problem:
-            for pod in self.kubernetes.pods(namespace):
-                said = condition(pod) or {}
-                problem.add_note(
-                    f"pod {pod['metadata']['name']}: {phase(pod)}"
-                    f" on {node_of(pod) or 'no node'}{', gated' if gated(pod) else ''}"
-                    f" {said.get('reason')}: {said.get('message')}"
-                )
-            for event in self.kubernetes.events(namespace):
-                problem.add_note(
-                    f"event of {event['regarding'].get('name')}"
-                    f" {event['reason']}: {event.get('note')}"
-                )
+            for line in self.story(namespace):
+                problem.add_note(line)
             for job in self.slurm.live_jobs():
                 told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
                 problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
             raise
+
+    def story(self, namespace: str = NAMESPACE, *, of_job: str = "") -> list[str]:
+        """What people can read of a namespace's pods (of a Job) now: a line each, and events."""
+        lines = []
+        for pod in self.kubernetes.pods(namespace, of_job=of_job):
+            said = condition(pod) or {}
+            lines.append(
+                f"pod {pod['metadata']['name']}: {phase(pod)}"
+                f" on {node_of(pod) or 'no node'}{', gated' if gated(pod) else ''}"
+                f" {said.get('reason')}: {said.get('message')}"
+            )
+        for event in self.kubernetes.events(namespace):
+            whose = str(event["regarding"].get("name", ""))
+            if not of_job or whose == of_job or whose.startswith(f"{of_job}-"):
+                lines.append(f"event of {whose} {event['reason']}: {event.get('note')}")
+        return lines
+
+    def cordon(self, node: str, cordoned: bool) -> None:
+        """kubectl cordon, or uncordon."""
+        spec = {"unschedulable": cordoned or None}
+        self.kubernetes.patch(f"/api/v1/nodes/{node}", {"spec": spec})
 
     def job_of(self, pod: Object) -> Object:
         """The Slurm job that a pinned pod names."""

@@ -103,13 +103,17 @@ def test_a_job_cancelled_in_slurm_is_no_failure_of_its_pods(
     arena.wait_idle(seconds=40)
 
 
+def _needs(arena: Arena, what: str) -> None:
+    if arena.kind == "embedded":
+        pytest.skip(f"the embedded Job controller has no {what}")
+
+
 @TOGETHER
 def test_an_index_that_is_given_up_does_not_hold_up_the_others(
     arena: Arena, begin: Begin, gang: bool
 ) -> None:
     """backoffLimitPerIndex: what it held is given back with the rest of its gang, or at once."""
-    if arena.kind == "embedded":
-        pytest.skip("the embedded Job controller has no backoffLimitPerIndex")
+    _needs(arena, "backoffLimitPerIndex")
     begin(Nodes(count=2))
     arena.create(a_job(2, gang=gang, backoffLimitPerIndex=1))
     first, second = running(arena, 2)
@@ -133,8 +137,7 @@ def test_what_runs_beside_the_index_that_counts_ends_with_it(
     arena: Arena, begin: Begin, gang: bool
 ) -> None:
     """successPolicy: the Job controller ends the others, and Slurm's jobs end with them."""
-    if arena.kind == "embedded":
-        pytest.skip("the embedded Job controller has no successPolicy")
+    _needs(arena, "successPolicy")
     begin(Nodes(count=2))
     policy = {"rules": [{"succeededIndexes": "0"}]}
     arena.create(a_job(3, gang=gang, successPolicy=policy))

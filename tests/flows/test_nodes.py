@@ -81,7 +81,7 @@ def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
     is used again at once, also by those who could not use it before."""
     begin(Nodes(count=2))
     nodes = sorted(arena.slurm.nodes())
-    cordon(arena, nodes[0], True)
+    arena.cordon(nodes[0], True)
     for number in range(3):
         arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=1))
     for number in range(3):
@@ -90,7 +90,7 @@ def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
     assert drained["reason"] == "slurm-bridge: cordoned in Kubernetes"
     arena.create(manifests.job("pair", NAMESPACE, count=2, gang=True, gpus=5))
     arena.wait_pods(2, "are told", condition, of_job="pair")
-    cordon(arena, nodes[0], False)
+    arena.cordon(nodes[0], False)
     pair = arena.wait_pods(2, "are bound", node_of, of_job="pair")
     assert {node_of(pod) for pod in pair} == set(nodes)
 
@@ -99,19 +99,13 @@ def test_what_an_admin_has_drained_stays_drained(arena: Arena, begin: Begin) -> 
     """Whoever cordons and uncordons the node in Kubernetes."""
     (name,) = begin(Nodes(count=1))
     arena.slurm.drain(name, "broken fan")
-    cordon(arena, name, True)
-    cordon(arena, name, False)
+    arena.cordon(name, True)
+    arena.cordon(name, False)
     arena.create(manifests.pod("web", NAMESPACE, gpus=1))
     arena.wait_pod("web", "waits in Slurm", lambda pod: "waits in" in str(condition(pod)))
     node = arena.slurm.nodes()[name]
     assert _is_drained(node)
     assert node["reason"] == "broken fan"
-
-
-def cordon(arena: Arena, name: str, cordoned: bool) -> None:
-    """kubectl cordon, or uncordon."""
-    path = f"/api/v1/nodes/{name}"
-    arena.kubernetes.patch(path, {"spec": {"unschedulable": cordoned or None}})
 
 
 def _is_drained(node: Object) -> bool:

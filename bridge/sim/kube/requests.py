@@ -7,6 +7,16 @@ from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object
 
 
+async def create_once(api: ApiServer, target: Target, obj: Object) -> None:
+    """Create what may be there already, in a namespace that may be gone. Raises ApiFailure for
+    everything else."""
+    try:
+        await api.create(target, obj)
+    except ApiFailure as problem:
+        if problem.code not in (404, 409):
+            raise
+
+
 async def delete(api: ApiServer, target: Target, obj: Object, **options: Any) -> bool:
     """Delete this very object, whose uid is sent; False where it is gone or another has its name.
 

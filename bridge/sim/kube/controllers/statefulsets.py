@@ -6,9 +6,9 @@ Not done: rolling updates (a pod gets the template of the day it is created).
 import hashlib
 from typing import Final
 
+from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
-from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, copy, encode
 from bridge.sim.kube.controllers.owners import OwnerController, is_active, is_ready
 
@@ -63,11 +63,7 @@ class StatefulSetController(OwnerController):
                 "metadata": metadata,
             }
             target = Target(kinds.CLAIMS, owner["metadata"]["namespace"], user=self._user)
-            try:
-                await self._api.create(target, claim)
-            except ApiFailure as problem:
-                if problem.code != 409:
-                    raise
+            await requests.create_once(self._api, target, claim)
 
 
 def _claim_templates(owner: Object) -> list[Object]:

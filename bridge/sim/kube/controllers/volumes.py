@@ -8,7 +8,7 @@ one (`selected-node`). There is no provisioner: a story plays it.
 import asyncio
 from collections.abc import Iterator
 
-from bridge.sim.kube import storage
+from bridge.sim.kube import requests, storage
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
@@ -69,11 +69,7 @@ class VolumeController:
                 "spec": template["spec"],
             }
             target = Target(kinds.CLAIMS, namespace, user=VOLUME_CONTROLLER)
-            try:
-                await self._api.create(target, claim)
-            except ApiFailure as problem:
-                if problem.code not in (404, 409):
-                    raise
+            await requests.create_once(self._api, target, claim)
 
     async def _look(self) -> None:
         for volume in list(self._every(kinds.VOLUMES)):

@@ -3,9 +3,11 @@
 `/livez` says that the event loop runs. `/readyz` asks each named check and shows all of them, so
 that `kubectl describe pod` (which prints the body of a failed probe) says what is missing.
 `/healthz` is the Go bridge's name for `/livez`.
+
+Whoever reaches the port may ask, so the metrics are put together at most once a second, however
+many ask for them.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -13,14 +15,26 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from bridge.clock import Clock, SystemClock
 from bridge.server import addresses
+from bridge.server.budget import DEFAULT_BYTES, Budget
+from bridge.server.connections import Limits, Reason
+from bridge.server.listener import Caller, Listener
+from bridge.server.metrics import ServerMetrics
 
 Check = Callable[[], str]
 """"" when all is well, else what is missing."""
 
 
+_NAME = "probes"
+_CONNECTIONS = 256
+_METRICS_AGE_S = 1.0
+_STOP_S = 1.0
+
+
 class ProbesServer:
-    """Serves `/livez`, `/healthz`, `/readyz` and `/metrics`."""
+    """Serves `/livez`, `/healthz`, `/readyz` and `/metrics`, with places for connections of its
+    own: a crowd at the other server takes none of them."""
 
     def __init__(
         self,
@@ -28,11 +42,21 @@ class ProbesServer:
         address: addresses.Address,
         checks: Mapping[str, Check],
         registry: CollectorRegistry,
+        metrics: ServerMetrics | None = None,
+        budget: Budget | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._address = address
         self._checks = checks
         self._registry = registry
-        self._runner: web.ServerRunner | None = None
+        self._server_metrics = metrics
+        self._budget = budget or Budget(DEFAULT_BYTES)
+        self._limits = limits or Limits(connections=_CONNECTIONS)
+        self._clock = clock or SystemClock()
+        self._listener: Listener | None = None
+        self._exposition = b""
+        self._exposed_s = -_METRICS_AGE_S
         self._pages: Mapping[str, Callable[[], web.Response]] = {
             "/livez": self._live,
             "/healthz": self._live,
@@ -44,19 +68,24 @@ class ProbesServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address can't be used."""
-        sockets = await asyncio.to_thread(addresses.listen, self._address)
-        server = web.Server(self._serve, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await self._runner.setup()
-        for one in sockets:
-            await web.SockSite(self._runner, one).start()
-        self.port = sockets[0].getsockname()[1]
+        metrics = self._server_metrics
+        listener = Listener(
+            address=self._address,
+            handler=self._serve,
+            limits=self._limits,
+            budget=self._budget,
+            cuts=metrics.cuts(_NAME) if metrics else _not_counted,
+        )
+        self.port = await listener.start(stop_s=_STOP_S)
+        self._listener = listener
+        if metrics:
+            metrics.show(_NAME, listener.table, self._budget)
 
     async def stop(self) -> None:
         """Stop at once: the last server to stop, so that probes see the others stopping."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.stop()
+            self._listener = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -70,7 +99,7 @@ class ProbesServer:
     ) -> None:
         await self.stop()
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
         page = self._pages.get(request.path)
         if page is None:
             return web.Response(status=404, text=f"{', '.join(self._pages)} are served here\n")
@@ -90,5 +119,11 @@ class ProbesServer:
         return web.Response(status=status, text="\n".join([*lines, ""]))
 
     def _metrics(self) -> web.Response:
-        body = generate_latest(self._registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        now_s = self._clock.monotonic()
+        if now_s - self._exposed_s >= _METRICS_AGE_S:
+            self._exposition, self._exposed_s = generate_latest(self._registry), now_s
+        return web.Response(body=self._exposition, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _not_counted(reason: Reason) -> None:
+    """For a server without metrics."""

@@ -13,6 +13,7 @@ from bridge import telemetry
 from bridge.clock import Clock
 from bridge.server import addresses, certificates
 from bridge.server.certificates import Folder
+from bridge.server.connections import Limits
 from bridge.server.https import HttpsServer, Route
 from bridge.server.metrics import ServerMetrics
 from bridge.server.tls import CertificateFiles, Tls
@@ -56,7 +57,7 @@ class Bench:
         tls: Tls | None = None,
         address: addresses.Address = ANYWHERE,
         clock: Clock | None = None,
-        read_timeout_s: float = 10.0,
+        limits: Limits | None = None,
         shutdown_timeout_s: float = 10.0,
     ) -> None:
         self.metrics = telemetry.Metrics()
@@ -68,7 +69,7 @@ class Bench:
             tls=tls,
             metrics=self.counted,
             clock=clock,
-            read_timeout_s=read_timeout_s,
+            limits=limits,
             shutdown_timeout_s=shutdown_timeout_s,
             linger_s=0.01,
             log=structlog.wrap_logger(

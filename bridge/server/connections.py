@@ -143,7 +143,8 @@ class Connections:
 
     def shakes_hands(self, connection: Connection) -> None:
         """It is its turn; the time since it was accepted counts."""
-        connection.stage = Stage.HANDSHAKE
+        if connection.stage is Stage.WAITING:
+            connection.stage = Stage.HANDSHAKE
 
     def ready(self, connection: Connection, *, known: bool) -> None:
         """Requests may come now. `known`: it has shown a certificate."""
@@ -163,7 +164,7 @@ class Connections:
 
     def understood(self, connection: Connection) -> None:
         """The headers of a request are complete."""
-        if connection.stage is not Stage.CLOSED:
+        if connection.stage not in (Stage.CALL, Stage.CLOSED):
             connection.stage = Stage.BODY
 
     def calls(self, connection: Connection) -> None:
@@ -184,7 +185,7 @@ class Connections:
 
     def stuck(self, connection: Connection) -> None:
         """The caller does not take its answer as fast as it is written."""
-        if connection.stage is not Stage.CLOSED:
+        if connection.stage not in (Stage.CALL, Stage.CLOSED):
             connection.stage = Stage.ANSWER
             connection.deadline_s = self._now() + self._limits.answer_s
 

@@ -24,9 +24,9 @@ from bridge import telemetry
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
 from bridge.server import addresses
-from bridge.server.budget import DEFAULT_BYTES, Budget
 from bridge.server.connections import Limits, Stage
-from bridge.server.listener import Caller, Listener
+from bridge.server.cuts import Cuts
+from bridge.server.listener import Caller, Listener, Shared
 from bridge.server.metrics import OTHER, ServerMetrics
 from bridge.server.tls import Tls
 
@@ -55,9 +55,9 @@ class HttpsServer:
     """Serves `routes` on `address`. `tls` None serves plain HTTP, for tests and benches on the
     loopback only.
 
-    `limits` hold for the connections, `budget` for the memory of requests; other servers may
-    share the budget. The rest of a body that was refused unread is taken for `linger_s`, so that
-    its sender sees the answer; a call in flight at the stop is given `shutdown_timeout_s`.
+    `limits` hold for its connections; `shared` is what it shares with other servers. The rest of
+    a body that was refused unread is taken for `linger_s`, so that its sender sees the answer; a
+    call in flight at the stop is given `shutdown_timeout_s`.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class HttpsServer:
         routes: Iterable[Route],
         tls: Tls | None,
         metrics: ServerMetrics,
-        budget: Budget | None = None,
+        shared: Shared | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
         log: telemetry.Logger | None = None,
@@ -80,7 +80,7 @@ class HttpsServer:
         self._metrics = metrics
         self._clock = clock or SystemClock()
         self._log = log or telemetry.logger(component="server")
-        self._budget = budget or Budget(DEFAULT_BYTES)
+        self._shared = shared or Shared()
         self._limits = limits or Limits()
         self._shutdown_timeout_s = shutdown_timeout_s
         self._linger_s = linger_s
@@ -105,14 +105,14 @@ class HttpsServer:
             address=self._address,
             handler=self._serve,
             limits=self._limits,
-            budget=self._budget,
-            cuts=self._metrics.cuts(_NAME),
+            shared=self._shared,
+            cuts=Cuts(_NAME, metrics=self._metrics, log=self._log, clock=self._clock),
             linger_s=self._linger_s,
         )
         context = self._tls.context if self._tls else None
         self.port = await listener.start(context, stop_s=self._shutdown_timeout_s)
         self._listener = listener
-        self._metrics.show(_NAME, listener.table, self._budget)
+        self._metrics.show(_NAME, listener.table, self._shared.budget)
         self._log.info("server.started", address=str(self._address), port=self.port)
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
@@ -194,7 +194,7 @@ class HttpsServer:
         try:
             body = await self._body(request, caller, route.max_body_bytes)
         except TimeoutError:
-            if caller.connection.stage is Stage.CLOSING:
+            if caller.connection.stage is Stage.CLOSING or request.content.is_eof():
                 return _refused(503, "too many requests at once; try again", retry_after_s=1)
             return _refused(408, f"the body did not arrive within {self._limits.body_s:g} s")
         except (ClientPayloadError, ConnectionError) as error:
@@ -206,20 +206,24 @@ class HttpsServer:
                 "without nodeCacheCapable: true sends every Node object)",
             )
         caller.calls()
-        return await self._handled(route, body)
+        entered_s = time.perf_counter()
+        response = await self._handled(route, body)
+        caller.returns(time.perf_counter() - entered_s)
+        return response
 
     async def _body(self, request: web.BaseRequest, caller: Caller, most: int) -> bytes | None:
-        """The body; None when it is larger than `most`. Raises TimeoutError when it is late, or
-        given up for others."""
+        """The body, when it is its turn; None when it is larger than `most`. Raises TimeoutError
+        when it is late, or given up for others."""
         content = request.content
         if (request.content_length or 0) > most:
             return None
-        if content.is_eof():  # as usual: it came with its headers
-            body = await _read(content, most)
+        if content.is_eof() and caller.may_call:
+            body = await _read(content, most)  # as usual: there is nothing to wait for
         else:
             async with asyncio.timeout(self._limits.body_s) as caller.reading:
                 try:
                     body = await _read(content, most)
+                    await caller.turn()
                 finally:
                     caller.reading = None
         caller.body_bytes = len(body) if body is not None else 0

@@ -12,14 +12,16 @@ import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
 
 from bridge.server import addresses
-from bridge.server.budget import Budget
+from bridge.server.budget import DEFAULT_BYTES, Budget
 from bridge.server.connections import Connection, Connections, Limits, Reason, Stage
 from bridge.server.turns import Pace, Turns
+from bridge.server.turnstile import Turnstile
 
 _BACKLOG = 1024
 _ACCEPTS_AT_ONCE = 64
@@ -33,6 +35,10 @@ _SWEEPS = 5
 _RETRY_S = 0.1
 _WRITE_BUFFER_BYTES = 32 << 10
 """A caller takes its answer too slowly if more than that is left of it."""
+_LARGE_BYTES = 256 << 10
+"""Requests that hold more are read on in turns."""
+_READS_AT_ONCE = 4
+"""Of them, in one pass of the loop."""
 _EXTRA_BYTES = 16 << 10
 """What a request may have beside its body: its headers, and the beginning of the next one."""
 _TLS_SHUTDOWN_S = 2.0
@@ -41,6 +47,16 @@ _NO_DESCRIPTOR = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 Handler = Callable[[web.BaseRequest, "Caller"], Awaitable[web.StreamResponse]]
 """Answers one request."""
+CutTold = Callable[[str, Reason], None]
+"""Is told the address of each connection that is cut."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all servers of a process share."""
+
+    budget: Budget = field(default_factory=lambda: Budget(DEFAULT_BYTES))
+    turnstile: Turnstile = field(default_factory=Turnstile)
 
 
 class Caller:
@@ -68,10 +84,24 @@ class Caller:
         """The request is complete, and is handled from now on."""
         self._listener.table.calls(self.connection)
 
+    @property
+    def may_call(self) -> bool:
+        """It need not wait for its turn; a caller with a certificate never needs to."""
+        return self.connection.known or self._listener.shared.turnstile.is_open
+
+    async def turn(self) -> None:
+        """Wait for its turn."""
+        if not self.connection.known:
+            await self._listener.shared.turnstile.enter(self.connection.peer)
+
+    def returns(self, seconds: float) -> None:
+        """The call has been handled for so long."""
+        self._listener.shared.turnstile.left(self.connection.peer, seconds)
+
     def cut(self, reason: Reason) -> None:
         """End it. Only where the memory that a body holds is needed for others, the caller is
         told: its handler sees a timeout, with the stage `CLOSING`."""
-        self._listener.cuts(reason)
+        self._listener.cuts(self.connection.peer, reason)
         if self.transport is not None:
             if reason is Reason.MEMORY:
                 if self.reading is not None and not self.reading.expired():
@@ -91,9 +121,8 @@ class Caller:
 class Listener:
     """Accepts connections on `address` and has `handler` answer their requests.
 
-    `limits` hold for this listener alone, `budget` for all that share it. `cuts` is told of each
-    connection that is cut. The rest of a body that was refused unread is taken for `linger_s`, so
-    that its sender sees the answer.
+    `limits` hold for this listener alone. The rest of a body that was refused unread is taken for
+    `linger_s`, so that its sender sees the answer.
     """
 
     def __init__(
@@ -102,14 +131,14 @@ class Listener:
         address: addresses.Address,
         handler: Handler,
         limits: Limits,
-        budget: Budget,
-        cuts: Callable[[Reason], None],
+        shared: Shared,
+        cuts: CutTold,
         linger_s: float = 1.0,
     ) -> None:
         self._address = address
         self._handler = handler
         self._limits = limits
-        self.budget = budget
+        self.shared = shared
         self.cuts = cuts
         self.options: dict[str, Any] = {
             "access_log": None,
@@ -124,6 +153,8 @@ class Listener:
         self._waiting: Turns[Caller] = Turns()
         self._pace = Pace(rate=_OPENINGS_PER_S, burst=_OPENINGS_AT_ONCE)
         self._opener: asyncio.TimerHandle | None = None
+        self._large: Turns[Caller] = Turns()
+        self._reader: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -149,7 +180,7 @@ class Listener:
             self._loop.remove_reader(one)
             one.close()
         self._sockets = []
-        for handle in (self._opener, self._sweeper):
+        for handle in (self._opener, self._sweeper, self._reader):
             if handle is not None:
                 handle.cancel()
         while self._waiting:
@@ -165,21 +196,22 @@ class Listener:
     # -- accept and open -----------------------------------------------------------------------
 
     def _accept(self, listening: socket.socket) -> None:
-        for _ in range(_ACCEPTS_AT_ONCE):
+        for number in range(_ACCEPTS_AT_ONCE):
             try:
                 accepted, place = listening.accept()
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
                 if error.errno in _NO_DESCRIPTOR:
-                    self._rest(listening)
+                    if number == 0:  # else there may be nobody left to accept
+                        self._rest(listening)
                     break
                 continue  # the caller has gone already
             accepted.setblocking(False)
             caller = Caller(self, accepted)
             connection = self.table.opened(place[0], caller.cut)
             if connection is None:
-                self.cuts(Reason.ROOM)
+                self.cuts(place[0], Reason.ROOM)
                 accepted.close()
                 continue
             caller.connection = connection
@@ -246,8 +278,27 @@ class Listener:
             last = response.keep_alive is False
             return response
         finally:
-            self.budget.give_back(connection)
+            self.shared.budget.give_back(connection)
             self.table.answered(connection, last=last)
+
+    def rests(self, caller: Caller) -> None:
+        """Read no more of its request until it is its turn: many large requests at once would
+        keep the loop busy with reading alone."""
+        if caller.transport is not None:
+            caller.transport.pause_reading()
+            self._large.add(caller.connection.peer, caller)
+            if self._reader is None:
+                self._reader = self._loop.call_soon(self._read_on)
+
+    def _read_on(self) -> None:
+        self._reader = None
+        for _ in range(_READS_AT_ONCE):
+            if not self._large:
+                return
+            transport = self._large.next().transport
+            if transport is not None and not transport.is_closing():
+                transport.resume_reading()
+        self._reader = self._loop.call_soon(self._read_on)
 
     def _sweep(self) -> None:
         self.table.cut_late()
@@ -277,23 +328,25 @@ class _Http(web.RequestHandler):
         connection = self.caller.connection
         if data and connection.stage not in _NOT_KEPT:
             self._listener.table.received(connection)
-            if not self._listener.budget.take(connection, len(data)):
+            if not self._listener.shared.budget.take(connection, len(data)):
                 return
         super().data_received(data)
+        if connection.held > _LARGE_BYTES and not connection.known:
+            self._listener.rests(self.caller)
 
     def pause_writing(self) -> None:
         connection, transport = self.caller.connection, self.caller.transport
         if transport is not None:
             self._listener.table.stuck(connection)
-            self._listener.budget.take(connection, transport.get_write_buffer_size())
+            self._listener.shared.budget.take(connection, transport.get_write_buffer_size())
         super().pause_writing()
 
     def resume_writing(self) -> None:
-        self._listener.budget.give_back(self.caller.connection)
+        self._listener.shared.budget.give_back(self.caller.connection)
         self._listener.table.unstuck(self.caller.connection)
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.budget.give_back(self.caller.connection)
+        self._listener.shared.budget.give_back(self.caller.connection)
         self._listener.table.closed(self.caller.connection)
         super().connection_lost(exc)

@@ -1,12 +1,12 @@
 """What is counted of the requests that we answer, and of the certificate that we answer with."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from prometheus_client import Counter, Gauge
 
 from bridge import telemetry
 from bridge.server.budget import Budget
-from bridge.server.connections import Connections, Reason
+from bridge.server.connections import Connections
 
 OTHER = "other"
 """The path label of every path that is no route of ours."""
@@ -41,7 +41,7 @@ class ServerMetrics:
             ["server"],
             registry=metrics.registry,
         )
-        self._cut = Counter(
+        self.cut = Counter(
             "bridge_server_connections_cut",
             "Connections that were cut for the sake of others, or because they took too long.",
             ["server", "reason"],
@@ -57,11 +57,6 @@ class ServerMetrics:
         """Have every scrape show these, which `server` uses."""
         self._connections.labels(server).set_function(table.__len__)
         self._memory.set_function(lambda: budget.used)
-
-    def cuts(self, server: str) -> Callable[[Reason], None]:
-        """What counts the connections that `server` cuts."""
-        counters = {reason: self._cut.labels(server, reason.value) for reason in Reason}
-        return lambda reason: counters[reason].inc()
 
     def expect(self, paths: Iterable[str]) -> None:
         """Show these paths from the start, so that a rate over them has a beginning."""

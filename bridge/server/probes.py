@@ -8,6 +8,7 @@ Whoever reaches the port may ask, so the metrics are put together at most once a
 many ask for them.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -15,11 +16,12 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from bridge import telemetry
 from bridge.clock import Clock, SystemClock
 from bridge.server import addresses
-from bridge.server.budget import DEFAULT_BYTES, Budget
-from bridge.server.connections import Limits, Reason
-from bridge.server.listener import Caller, Listener
+from bridge.server.connections import Limits
+from bridge.server.cuts import Cuts
+from bridge.server.listener import Caller, Listener, Shared
 from bridge.server.metrics import ServerMetrics
 
 Check = Callable[[], str]
@@ -42,18 +44,20 @@ class ProbesServer:
         address: addresses.Address,
         checks: Mapping[str, Check],
         registry: CollectorRegistry,
-        metrics: ServerMetrics | None = None,
-        budget: Budget | None = None,
+        metrics: ServerMetrics,
+        shared: Shared | None = None,
         limits: Limits | None = None,
         clock: Clock | None = None,
+        log: telemetry.Logger | None = None,
     ) -> None:
         self._address = address
         self._checks = checks
         self._registry = registry
         self._server_metrics = metrics
-        self._budget = budget or Budget(DEFAULT_BYTES)
+        self._shared = shared or Shared()
         self._limits = limits or Limits(connections=_CONNECTIONS)
         self._clock = clock or SystemClock()
+        self._log = log or telemetry.logger(component="probes")
         self._listener: Listener | None = None
         self._exposition = b""
         self._exposed_s = -_METRICS_AGE_S
@@ -68,18 +72,17 @@ class ProbesServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address can't be used."""
-        metrics = self._server_metrics
+        cuts = Cuts(_NAME, metrics=self._server_metrics, log=self._log, clock=self._clock)
         listener = Listener(
             address=self._address,
             handler=self._serve,
             limits=self._limits,
-            budget=self._budget,
-            cuts=metrics.cuts(_NAME) if metrics else _not_counted,
+            shared=self._shared,
+            cuts=cuts,
         )
         self.port = await listener.start(stop_s=_STOP_S)
         self._listener = listener
-        if metrics:
-            metrics.show(_NAME, listener.table, self._budget)
+        self._server_metrics.show(_NAME, listener.table, self._shared.budget)
 
     async def stop(self) -> None:
         """Stop at once: the last server to stop, so that probes see the others stopping."""
@@ -105,7 +108,11 @@ class ProbesServer:
             return web.Response(status=404, text=f"{', '.join(self._pages)} are served here\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
-        return page()
+        await caller.turn()
+        start_s = time.perf_counter()
+        response = page()
+        caller.returns(time.perf_counter() - start_s)
+        return response
 
     def _live(self) -> web.Response:
         return web.Response(text="ok\n")
@@ -123,7 +130,3 @@ class ProbesServer:
         if now_s - self._exposed_s >= _METRICS_AGE_S:
             self._exposition, self._exposed_s = generate_latest(self._registry), now_s
         return web.Response(body=self._exposition, headers={"Content-Type": CONTENT_TYPE_LATEST})
-
-
-def _not_counted(reason: Reason) -> None:
-    """For a server without metrics."""

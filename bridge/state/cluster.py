@@ -21,7 +21,7 @@ from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
 from bridge.state.volumes import Volumes
-from bridge.workloads import reach
+from bridge.workloads import gangs, reach
 
 
 class Cluster:
@@ -36,6 +36,7 @@ class Cluster:
         scheduler_name: str,
         class_ignore_keys: Collection[str] = (),
         block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+        most_gang_pods: int = gangs.MOST_PODS,
         want: Want = lambda api_version, kind: None,
     ) -> None:
         self.table = NodeTable(
@@ -51,7 +52,9 @@ class Cluster:
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
-        self._memberships = Memberships(self.pods, self._owners, scheduler_name=scheduler_name)
+        self._memberships = Memberships(
+            self.pods, self._owners, scheduler_name=scheduler_name, most_pods=most_gang_pods
+        )
         self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
 
     # -- pods ----------------------------------------------------------------------------------

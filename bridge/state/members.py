@@ -37,8 +37,16 @@ class Members:
 class Memberships:
     """Pods in gangs; the rows of pods and owners are kept by others."""
 
-    def __init__(self, pods: Mapping[PodUid, Pod], owners: Owners, *, scheduler_name: str) -> None:
+    def __init__(
+        self,
+        pods: Mapping[PodUid, Pod],
+        owners: Owners,
+        *,
+        scheduler_name: str,
+        most_pods: int = gangs.MOST_PODS,
+    ) -> None:
         self.members: dict[GangId, Members] = {}
+        self._most_pods = most_pods
         self._pods = pods
         self._owners = owners
         self._toleration = Toleration(
@@ -88,7 +96,7 @@ class Memberships:
             return left
         problem = None
         try:
-            member = self._within(membership.of(line), pod)
+            member = self._within(membership.of(line), line, pod)
         except BadInput as error:
             member, problem = membership.alone(line), error
         absent = self._owners.absent_group(pod)
@@ -105,11 +113,14 @@ class Memberships:
         self._missing[uid] = what
         self._missed_by.add(what, uid)
 
-    def _within(self, member: Membership, pod: Pod) -> Membership:
-        """What it was pinned under holds; and a full group takes nobody more."""
+    def _within(self, member: Membership, line: Lineage, pod: Pod) -> Membership:
+        """What it was pinned under holds, if what is above it proves that; and a full group takes
+        nobody more."""
         if pod.job_id is not None:
-            pinned = pod.annotations.get(names.GANG_ID_ANNOTATION)
-            return replace(member, gang=GangId(pinned)) if pinned else Membership(GangId(pod.uid))
+            pinned = GangId(pod.annotations.get(names.GANG_ID_ANNOTATION, ""))
+            if membership.proves(line, pinned):
+                return replace(member, gang=pinned)
+            return membership.alone(line)
         members = self.members.get(member.gang)
         if member.most is None or members is None:
             return member
@@ -218,12 +229,26 @@ class Memberships:
         members = self.members[gang_id]
         if members.problem is not None:
             raise members.problem
-        line = self._owners.lineage(pods[0], self._pods)
-        if isinstance(line, Missing):
-            line = members.line  # an owner went before its pods
+        first = min(pods, key=lambda pod: _rank(members.seats[pod.uid], pod))
+        waiting = [pod for pod in pods if pod.job_id is None and not pod.ended]
         member = replace(members.membership, holder=self.holder_of(gang_id))
         self._look_at_shapes(members, pods)
-        return gangs.gang_of(line, member, members.shapes, toleration=self._toleration, reach=reach)
+        return gangs.gang_of(
+            self._line_of(first, members),
+            member,
+            members.shapes,
+            toleration=self._toleration,
+            reach=reach,
+            said=[pod.annotations for pod in waiting],
+            lines=lambda: [self._line_of(pod, members) for pod in waiting],
+            most_pods=self._most_pods,
+        )
+
+    def _line_of(self, pod: Pod, members: Members) -> Lineage:
+        line = self._owners.lineage(pod, self._pods)
+        if isinstance(line, Missing):  # an owner went before its pods
+            line = replace(members.line, pod=pod)
+        return line
 
     @staticmethod
     def _look_at_shapes(members: Members, pods: tuple[Pod, ...]) -> None:
@@ -234,3 +259,8 @@ class Memberships:
             unpinned = [pod for pod in all_of_it if pod.job_id is None and not pod.ended]
             if unpinned or part not in members.shapes:
                 members.shapes[part] = gangs.largest(unpinned or all_of_it)
+
+
+def _rank(seat: Seat, pod: Pod) -> tuple[object, ...]:
+    """In the order of the gang's parts and indices; then of their creation."""
+    return (seat.part, seat.index is None, seat.index or 0, pod.created_s, pod.name)

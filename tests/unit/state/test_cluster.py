@@ -8,7 +8,7 @@ from bridge.model.ids import GangId, NodeName
 from bridge.model.pod import Pod
 from bridge.placement.predicates import check_node
 from bridge.state.cluster import Cluster
-from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod
+from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod, held_by
 
 
 def a_cluster() -> Cluster:
@@ -31,10 +31,10 @@ def test_a_pod_that_comes_before_its_job_finds_its_gang_when_the_job_is_seen() -
     cluster, job = a_cluster(), a_gang_job(size=2)
     pods = [a_pod(f"train-{i}").of(job, i).build() for i in range(2)]
     assert cluster.upsert_pod(pods[0]) == set()
-    assert cluster.upsert_owner(job) == {GangId(job.uid)}
-    assert cluster.upsert_pod(pods[1]) == {GangId(job.uid)}
-    assert [pod.name for pod in cluster.pods_of(GangId(job.uid))] == ["train-0", "train-1"]
-    assert not cluster.is_single(GangId(job.uid))
+    assert cluster.upsert_owner(job) == {held_by(job)}
+    assert cluster.upsert_pod(pods[1]) == {held_by(job)}
+    assert [pod.name for pod in cluster.pods_of(held_by(job))] == ["train-0", "train-1"]
+    assert not cluster.is_single(held_by(job))
 
 
 def test_pods_of_a_loose_job_are_gangs_of_one() -> None:
@@ -117,13 +117,13 @@ def test_a_pin_is_not_taken_for_the_users_wish() -> None:
     cluster.upsert_owner(job)
     first = a_pod("train-0").of(job, 0).asking(gpu=1)
     cluster.upsert_pod(first.build())
-    wanted = cluster.gang(GangId(job.uid))
+    wanted = cluster.gang(held_by(job))
     pinned = replace(
         first.pinned(7, "n1").build(), resource_version="2",
         shape=replace(first.build().shape, affinity_terms=()),
     )  # fmt: skip
     cluster.upsert_pod(pinned)
-    again = cluster.gang(GangId(job.uid))
+    again = cluster.gang(held_by(job))
     assert wanted is not None
     assert again is not None
     assert again.shape == wanted.shape

@@ -98,6 +98,7 @@ class App:
             scheduler_name=settings.scheduler_name,
             class_ignore_keys=settings.nodes.class_ignore_keys,
             block_sizes=settings.placement.block_sizes,
+            most_gang_pods=settings.gangs.max_pods,
             want=lambda api_version, kind: self._feeds.want(api_version, kind),
         )
         self._side = SlurmSide()
@@ -108,7 +109,7 @@ class App:
             for side in ("slurm", "kubernetes")
         }
         self.runner = self._build_runner(outage)
-        self.recovery = Recovery(self.runner, clock=clock)
+        self.recovery = Recovery(self.runner, recorder=self._recorder, clock=clock)
         self.nodes = self._build_nodes(outage["slurm"])
         self.associations = Associations(
             ground.client,

@@ -68,10 +68,18 @@ class Cluster:
         known = self.pods.get(pod.uid)
         if known is not None and _older(pod.resource_version, known.resource_version):
             return set()
-        pod = self._mounts.add(pod)
-        self.pods[pod.uid] = pod
-        self._hold_room(pod)
+        try:
+            pod = self._mounts.add(pod)
+            self.pods[pod.uid] = pod
+            self._hold_room(pod)
+        except Exception as error:
+            self.pods[pod.uid] = pod
+            return self._memberships.fail(pod, error)
         return self._memberships.join(pod)
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """Its pods join anew, where something was wrong with them."""
+        return self._memberships.join_again(gang_id)
 
     def answered(self, pod: Pod) -> set[GangId]:
         """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""
@@ -262,7 +270,10 @@ class Cluster:
         return self._memberships.holder_of(gang_id)
 
     def gang(self, gang_id: GangId) -> Gang | None:
-        """What the gang asks for now; None while it has no pods. Raises BadInput."""
+        """What the gang asks for now; None while it has no pods.
+
+        Raises BadInput, and InternalError where the bridge failed at its pods.
+        """
         pods, members = self.pods_of(gang_id), self.members(gang_id)
         if not pods or members is None:
             return None

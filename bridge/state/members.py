@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge import names
-from bridge.errors import BadInput
+from bridge.errors import BadInput, InternalError
 from bridge.model.gang import Gang, Seat
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import Owner
@@ -31,7 +31,7 @@ class Members:
     affinity)."""
     over: bool = False
     """What held them together is gone from the API server."""
-    problem: BadInput | None = None
+    problem: BadInput | InternalError | None = None
 
 
 class Memberships:
@@ -86,6 +86,28 @@ class Memberships:
 
     def join(self, pod: Pod) -> set[GangId]:
         """The pod is new or has changed; the gangs that this touches."""
+        try:
+            return self._join(pod)
+        except Exception as error:
+            return self.fail(pod, error)
+
+    def fail(self, pod: Pod, error: Exception) -> set[GangId]:
+        """The bridge failed at this pod: until it joins again it is alone, with that problem."""
+        left = self.leave(pod.uid)
+        problem = InternalError(f"pod {pod.key}: {error!r}")
+        problem.__cause__ = error
+        line = Lineage(pod)
+        self._enter(line, membership.alone(line), problem)
+        return left | {GangId(pod.uid)}
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """Pods that have a problem join anew; the gangs that this touches."""
+        members = self.members.get(gang_id)
+        if members is None or members.problem is None:
+            return set()
+        return {one for uid in tuple(members.seats) for one in self.join(self._pods[uid])}
+
+    def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
@@ -94,7 +116,7 @@ class Memberships:
         if isinstance(line, Missing):
             self._misses(pod.uid, line.what)
             return left
-        problem = None
+        problem: BadInput | None = None
         try:
             member = self._within(membership.of(line), line, pod)
         except BadInput as error:
@@ -127,7 +149,9 @@ class Memberships:
         live = sum(1 for uid in members.seats if not self._pods[uid].ended)
         return member if live < member.most else Membership(GangId(pod.uid))
 
-    def _enter(self, line: Lineage, member: Membership, problem: BadInput | None) -> None:
+    def _enter(
+        self, line: Lineage, member: Membership, problem: BadInput | InternalError | None
+    ) -> None:
         uid = line.pod.uid
         members = self.members.get(member.gang)
         if members is None:
@@ -225,7 +249,10 @@ class Memberships:
         return self._owners.get(holder.uid) or holder
 
     def gang(self, gang_id: GangId, pods: tuple[Pod, ...], reach: gangs.Reach) -> Gang:
-        """What the gang of `pods` (all it has, at least one) asks for now. Raises BadInput."""
+        """What the gang of `pods` (all it has, at least one) asks for now.
+
+        Raises BadInput, and InternalError where the bridge failed at its pods.
+        """
         members = self.members[gang_id]
         if members.problem is not None:
             raise members.problem

@@ -77,6 +77,9 @@ class Metrics:
         self.gang_transitions = self._counter(
             "gang_transitions", "Gangs that entered the state.", "state"
         )
+        self.gang_faults = self._counter(
+            "gang_faults", "Mistakes of the bridge at one gang, which is set aside and retried."
+        )
         self.grants_returned = self._counter(
             "grants_returned", "Allocations given back because pods could not use them."
         )

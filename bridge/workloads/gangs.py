@@ -104,9 +104,7 @@ def gang_of(
     )
 
 
-def _check_size(
-    line: Lineage, member: Membership, kinds: Sequence[_Kind], most_pods: int
-) -> None:
+def _check_size(line: Lineage, member: Membership, kinds: Sequence[_Kind], most_pods: int) -> None:
     """Before anything is made for each pod: a size is a number that somebody wrote."""
     kind, name = _owner(line, member)
     if not kinds:
@@ -114,9 +112,9 @@ def _check_size(
     size = sum(one.count for one in kinds)
     if size > most_pods:
         raise BadInput(
-            f"{kind} {name} is a gang of {size} pods, and this bridge takes gangs of {most_pods} at "
-            f"most (setting gangs.maxPods). Make it smaller, or let its pods queue one by one with "
-            f'annotation {names.GANG_ANNOTATION}: "false"'
+            f"{kind} {name} is a gang of {size} pods, and this bridge takes gangs of at most "
+            f"{most_pods} (setting gangs.maxPods). Make it smaller, or let its pods queue one by "
+            f'one with annotation {names.GANG_ANNOTATION}: "false"'
         )
 
 

@@ -59,6 +59,9 @@ class Runner:
         self.adopted: list[int] = []
         self.cancelled: list[int] = []
 
+    def is_set_aside(self, gang_id: str) -> bool:
+        return False
+
     def has_job(self, job_id: int) -> bool:
         return job_id in self.cancelled
 
@@ -72,7 +75,7 @@ class Runner:
 def test_what_slurm_leaves_behind_of_a_refused_het_job_is_cancelled() -> None:
     """A component that is an ordinary job by now; while the het job lives its first decides."""
     runner = Runner()
-    recovery = Recovery(cast("Any", runner), clock=SystemClock())
+    recovery = Recovery(cast("Any", runner), recorder=cast("Any", None), clock=SystemClock())
     left = facts(12, "PENDING", gang="g#1")
     living = replace(left, job_id=SlurmJobId(8), components=(SlurmJobId(7), SlurmJobId(8)))
     for _ in range(2):  # its pods may only not be known yet, at the first look

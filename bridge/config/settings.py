@@ -207,9 +207,10 @@ class IdentitySettings(Section):
     pods_choose_user: bool = False
     """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
     as the Go bridge does; with false they may only repeat what the namespace says."""
-    pods_set_priority: bool = True
+    pods_set_priority: bool = False
     """true lets the annotation `priority` of pods and their owners set a job's priority outright,
-    as the Go bridge does; false refuses it, as Slurm refuses it to everybody but operators."""
+    as the Go bridge does; false refuses it, as Slurm refuses it to everybody but operators. With
+    true whoever may create pods can put his jobs before everybody else's."""
     associations_interval_s: float = Field(default=120.0, ge=0)
     """Longest age, in seconds, of what admission knows of the users' accounts and QOS in slurmdbd,
     by which it refuses pods that Slurm would refuse; 0 never asks slurmdbd."""

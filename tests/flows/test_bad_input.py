@@ -11,8 +11,8 @@ import pytest
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
+from tests.arena.fixtures import Begin
 from tests.arena.gate import Gate
-from tests.flows.conftest import Begin
 
 NEW_PARTITION = f"gold-{secrets.token_hex(2)}"
 """Partitions stay in a stack that stands for several runs."""

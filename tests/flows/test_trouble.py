@@ -5,7 +5,7 @@ from pathlib import Path
 from tests.arena import manifests
 from tests.arena.api import wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_a_wrong_token_is_told_and_a_right_one_taken_into_use(

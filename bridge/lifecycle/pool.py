@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from bridge.lifecycle.fairness import FairQueue
+from bridge.fairness import FairQueue
 
 log = structlog.get_logger(__name__)
 

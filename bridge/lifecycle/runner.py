@@ -21,6 +21,7 @@ import structlog
 from bridge import names, slurm
 from bridge.clock import Clock
 from bridge.errors import BadInput, InternalError
+from bridge.fairness import FairQueue
 from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
 from bridge.lifecycle import describe, sentences
@@ -28,7 +29,6 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.claims import Claims
-from bridge.lifecycle.fairness import FairQueue
 from bridge.lifecycle.faults import Faults
 from bridge.lifecycle.het import HetJobs
 from bridge.lifecycle.job_writer import JobWriter
@@ -195,9 +195,7 @@ class Runner:
         """News from the watcher."""
         match event:
             case slurm.JobSeen(job=job):
-                facts = self._seen(describe.facts(job))
-                if facts is not None:
-                    self._take_facts(facts)
+                self._take_job(job)
             case slurm.Outage(error=error):
                 self._outage.failed(error)
             case slurm.Recovered():
@@ -206,6 +204,17 @@ class Runner:
                 job_id = self._het.first_of(gone)
                 self._vanished(job_id)
                 self._let_go(job_id)
+
+    def _take_job(self, job: slurm.Job) -> None:
+        try:
+            facts = self._seen(describe.facts(job))
+            if facts is not None:
+                self._take_facts(facts)
+        except Exception as error:
+            job_id = self._het.first_of(job.id)
+            for gang_id in {*self._claims.gangs_of(job_id), self._gang_of_job.get(job_id)}:
+                if gang_id is not None:
+                    self._failed(gang_id, error)
 
     def _take_facts(self, facts: JobFacts) -> None:
         job_id = facts.job_id
@@ -339,6 +348,8 @@ class Runner:
             machine = self._begin(gang_id)
         if machine.held:
             self._claim(gang_id, pods)
+            if self.machines.get(gang_id) is not machine:
+                return
             if self._recovered and not self._claims.open(gang_id):
                 machine.release()
         gang, problem = None, ""
@@ -374,6 +385,9 @@ class Runner:
         self._claims.add(gang_id, unproven)
         for job_id in unproven:
             self.watcher.track(job_id)
+            watched = self.watcher.jobs.get(job_id)
+            if watched is not None:  # it is told again only when it changes
+                self._take_job(watched.job)
 
     # -- faults of ours --------------------------------------------------------------------------
 

@@ -24,6 +24,10 @@ class FairQueue(Generic[Item]):
     def __len__(self) -> int:
         return self._count
 
+    def of(self, tenant: str) -> int:
+        """How many items of the tenant wait."""
+        return len(self._waiting.get(tenant, ()))
+
     def add(self, item: Item, *, tenant: str, urgency: int = 0) -> None:
         """Queue one item. A tenant without any comes last in the round."""
         heap = self._waiting.setdefault(tenant, [])

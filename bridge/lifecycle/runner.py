@@ -424,7 +424,7 @@ class Runner:
     def _begin_anew(self, gang_id: GangId) -> None:
         self._timers.pop(gang_id, None)
         self._faults.take_back(gang_id)
-        self.touch({gang_id, *self.cluster.join_again(gang_id)})
+        self.touch({gang_id, *self.cluster.take_in_again(gang_id)})
 
     def _jobs_of_failed(self, gang_id: GangId) -> list[SlurmJobId]:
         """The jobs that a gang had when the bridge failed at it."""

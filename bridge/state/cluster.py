@@ -68,6 +68,9 @@ class Cluster:
         known = self.pods.get(pod.uid)
         if known is not None and _older(pod.resource_version, known.resource_version):
             return set()
+        return self._take_in(pod)
+
+    def _take_in(self, pod: Pod) -> set[GangId]:
         try:
             pod = self._mounts.add(pod)
             self.pods[pod.uid] = pod
@@ -77,9 +80,10 @@ class Cluster:
             return self._memberships.fail(pod, error)
         return self._memberships.join(pod)
 
-    def join_again(self, gang_id: GangId) -> set[GangId]:
-        """Its pods join anew, where something was wrong with them."""
-        return self._memberships.join_again(gang_id)
+    def take_in_again(self, gang_id: GangId) -> set[GangId]:
+        """Its pods, where the bridge failed at them; the gangs that this touches."""
+        pods = self.pods_of(gang_id) if self._memberships.has_failed(gang_id) else ()
+        return {touched for pod in pods for touched in self._take_in(pod)}
 
     def answered(self, pod: Pod) -> set[GangId]:
         """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""

@@ -100,12 +100,10 @@ class Memberships:
         self._enter(line, membership.alone(line), problem)
         return left | {GangId(pod.uid)}
 
-    def join_again(self, gang_id: GangId) -> set[GangId]:
-        """Pods that have a problem join anew; the gangs that this touches."""
+    def has_failed(self, gang_id: GangId) -> bool:
+        """Whether the bridge failed at the gang's pods."""
         members = self.members.get(gang_id)
-        if members is None or members.problem is None:
-            return set()
-        return {one for uid in tuple(members.seats) for one in self.join(self._pods[uid])}
+        return members is not None and isinstance(members.problem, InternalError)
 
     def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)

@@ -284,11 +284,7 @@ class Runner:
             self.watcher.untrack(component)
 
     def _is_mine(self, identity: JobIdentity | None, gang_id: GangId) -> bool:
-        return (
-            identity is not None
-            and identity.cluster == self.cluster_uid
-            and identity.gang == gang_id
-        )
+        return identity is not None and identity.is_of(self.cluster_uid, gang_id)
 
     # -- recovery's hooks ------------------------------------------------------------------------
 

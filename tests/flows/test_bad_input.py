@@ -268,3 +268,35 @@ def test_a_slurm_that_is_down_harms_nobody_who_runs(arena: Arena, begin: Begin) 
     assert now is not None
     assert now["metadata"]["uid"] == runs["metadata"]["uid"]
     assert "deletionTimestamp" not in now["metadata"]
+
+
+def test_an_owner_that_cannot_be_printed_has_one_job(arena: Arena, begin: Begin) -> None:
+    """The name in an owner reference may be any text; the job is its pod's all the same."""
+    begin(Nodes(count=2))
+    keeper = arena.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "k", "namespace": NAMESPACE}}
+    )
+    manifest = manifests.pod("odd", NAMESPACE, gpus=8)
+    manifest["metadata"]["ownerReferences"] = [
+        _reference("example.com/v1", "Odd\n", "\x01" * 800, secrets.token_hex(16))
+        | {"controller": True},
+        # The garbage collector leaves the pod while one of its owners exists.
+        _reference("v1", "ConfigMap", "k", keeper["metadata"]["uid"]),
+    ]
+    arena.create(manifest)
+    pod = arena.wait_bound("odd")
+    arena.hold_for(3, lambda: len(arena.slurm.live_jobs()) == 1)
+    job = arena.job_of(pod)
+    for text in ("name", "comment", "admin_comment", "current_working_directory"):
+        assert job[text].isprintable()
+        assert len(job[text]) <= 1024
+    arena.bridge.kill()
+    arena.bridge.start()
+    arena.hold_for(3, lambda: [one["job_id"] for one in arena.slurm.live_jobs()] == [job["job_id"]])
+    arena.delete_pod("odd")
+    arena.wait_idle()
+    arena.kubernetes.delete(f"/api/v1/namespaces/{NAMESPACE}/configmaps/k")
+
+
+def _reference(api_version: str, kind: str, name: str, uid: str) -> Object:
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}

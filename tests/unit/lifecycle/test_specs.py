@@ -13,7 +13,7 @@ from bridge.model.ids import SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import dependencies, jobspec, tasks
+from bridge.workloads import dependencies, jobspec, jobtexts, tasks
 from tests.builders import a_gang, facts
 
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
@@ -47,6 +47,14 @@ def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
     ]
     plain: Gang = a_gang("g", size=2, shape=GPU)
     assert specs().of(plain, 0, ()).also == ()
+
+
+def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
+    """What is added to it stays readable."""
+    spec = specs().of(replace(MIXED, owner_name="\x01" * 5000), 2, ())
+    assert spec.comment.isprintable()
+    assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
+    assert len(spec.comment) <= jobtexts.COMMENT_BYTES
 
 
 class Runner:

@@ -25,7 +25,11 @@ NODE_CONTROLLER = User("system:serviceaccount:kube-system:node-controller")
 POD_COLLECTOR = User("system:serviceaccount:kube-system:pod-garbage-collector")
 VOLUME_CONTROLLER = User("system:serviceaccount:kube-system:persistent-volume-binder")
 SCHEDULER = User("system:kube-scheduler")
-KUBELET = User("system:node:embedded", ("system:nodes", "system:authenticated"))
+
+
+def kubelet_of(node: str) -> User:
+    """The kubelet of a node."""
+    return User(f"system:node:{node}", ("system:nodes", "system:authenticated"))
 
 
 @dataclass(slots=True)

@@ -97,6 +97,7 @@ class NodeRules(Rules):
 class NamespaceRules(Rules):
     """core/v1 Namespace: carries its own name as a label, ends through its finalizer."""
 
+    named_as_label = True
     blank = MappingProxyType({"spec": {}, "status": {}})
 
     def default(self, obj: Object) -> None:

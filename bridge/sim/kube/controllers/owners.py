@@ -4,10 +4,10 @@ import asyncio
 from abc import ABC, abstractmethod
 
 from bridge.sim.kube import requests
+from bridge.sim.kube.apiserver import request
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Key, Object, controller_of, key_of, owner_reference
-from bridge.sim.kube.apiserver.request import User
 from bridge.sim.kube.apiserver.store import Subscription
 from bridge.sim.kube.controllers import claims
 from bridge.sim.kube.controllers.claims import Claims
@@ -24,7 +24,7 @@ class OwnerController(ABC):
     def __init__(self, api: ApiServer, owners: Kind, children: Kind, *, name: str) -> None:
         self._api = api
         self._owners, self._children = owners, children
-        self._user = User(f"system:serviceaccount:kube-system:{name}")
+        self._user = request.controller(name)
         self._claims = Claims(api, children, self._user)
         self._queue: WorkQueue[Key] = WorkQueue(api.clock)
         self._changed_owners = api.store.subscribe(owners.table, since=0)

@@ -29,7 +29,6 @@ from bridge.sim.kube.apiserver.request import ADMIN, User
 from bridge.sim.kube.apiserver.streams import Streams, Wish, raw_of
 from bridge.sim.kube.apiserver.watching import View
 
-_MAX_BODY: Final = 3 * 1024 * 1024
 _RETURNS_DELETED: Final = ("pods", "services", "serviceaccounts", "namespaces")
 _REVIEWS: Final = frozenset({"selfsubjectaccessreviews", "subjectaccessreviews"})
 _HEALTH: Final = frozenset({"/healthz", "/livez", "/readyz"})
@@ -61,7 +60,7 @@ class HttpServer:
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; `port` 0 takes a free one. Raises OSError."""
-        app = web.Application(client_max_size=_MAX_BODY)
+        app = web.Application(client_max_size=asked.MOST_SENT + 1)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0

@@ -17,15 +17,26 @@ class User:
     groups: tuple[str, ...] = ("system:authenticated",)
 
 
+def controller(name: str) -> User:
+    """A controller of kube-controller-manager, each with a service account of its own."""
+    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
+    account = f"system:serviceaccount:kube-system:{name}"
+    return User(account, (*groups, "system:authenticated"))
+
+
+def kubelet_of(node: str) -> User:
+    """The kubelet of a node."""
+    return User(f"system:node:{node}", ("system:nodes", "system:authenticated"))
+
+
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
-JOB_CONTROLLER = User("system:serviceaccount:kube-system:job-controller")
-COLLECTOR = User("system:serviceaccount:kube-system:generic-garbage-collector")
-NAMESPACE_CONTROLLER = User("system:serviceaccount:kube-system:namespace-controller")
-NODE_CONTROLLER = User("system:serviceaccount:kube-system:node-controller")
-POD_COLLECTOR = User("system:serviceaccount:kube-system:pod-garbage-collector")
-VOLUME_CONTROLLER = User("system:serviceaccount:kube-system:persistent-volume-binder")
+JOB_CONTROLLER = controller("job-controller")
+COLLECTOR = controller("generic-garbage-collector")
+NAMESPACE_CONTROLLER = controller("namespace-controller")
+NODE_CONTROLLER = controller("node-controller")
+POD_COLLECTOR = controller("pod-garbage-collector")
+VOLUME_CONTROLLER = controller("persistent-volume-binder")
 SCHEDULER = User("system:kube-scheduler")
-KUBELET = User("system:node:embedded", ("system:nodes", "system:authenticated"))
 
 
 @dataclass(slots=True)

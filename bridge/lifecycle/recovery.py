@@ -16,7 +16,7 @@ import structlog
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
-from bridge.kube.events import EventRecorder
+from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.lifecycle import describe
 from bridge.lifecycle.runner import Runner
 from bridge.model.ids import GangId, SlurmJobId
@@ -121,6 +121,9 @@ class Recovery:
         runner, identity = self._runner, facts.identity
         if facts.components and facts.job_id != facts.components[0]:
             return  # a het job is judged by its first component
+        if facts.garbled is not None and facts.garbled.cluster == runner.cluster_uid:
+            self._end_garbled(facts)
+            return
         if identity is None or identity.cluster != runner.cluster_uid or facts.ended:
             self._foreign.add(facts.job_id)
             return
@@ -142,6 +145,22 @@ class Recovery:
         elif not machine.submitting:
             log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
             runner.adopt(gang_id, facts.job_id, identity.generation)
+
+    def _end_garbled(self, facts: JobFacts) -> None:
+        """It has our key and our cluster, so nobody else will ever end it."""
+        if facts.ended or self._runner.has_job(facts.job_id):
+            return
+        log.warning("job.garbled", slurm_job=facts.job_id)
+        self._recorder.emit(
+            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._runner.cluster_uid),
+            type="Warning",
+            reason="SlurmJobNotUnderstood",
+            note=f"Slurm job {facts.job_id} was submitted for this cluster, but its admin_comment "
+            "can't be understood, so no pod can be found for it. slurm-bridge cancels it; if pods "
+            "ran under it, they are ended",
+            action="Cancel",
+        )
+        self._runner.cancel_leak(facts.job_id)
 
 
 def _is_outage(error: Exception) -> bool:

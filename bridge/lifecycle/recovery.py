@@ -62,6 +62,7 @@ class Recovery:
         while True:
             await self._clock.sleep(self._interval_s)
             runner.touch(runner.cluster.settle_missing())
+            runner.tell_held()
             try:
                 await self.sweep()
             except BridgeError as error:

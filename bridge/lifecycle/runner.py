@@ -10,7 +10,6 @@ Slurm has said whose the jobs are that its pods name (`Claims`): after a start, 
 """
 
 import asyncio
-import contextlib
 import re
 from collections.abc import Iterable
 from dataclasses import replace
@@ -21,16 +20,14 @@ import structlog
 from bridge import names, slurm
 from bridge.clock import Clock
 from bridge.errors import BadInput, InternalError
-from bridge.fairness import FairQueue
 from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
-from bridge.lifecycle import describe, sentences
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle import sentences
 from bridge.lifecycle.avoidance import Avoidance
-from bridge.lifecycle.claims import Claims
 from bridge.lifecycle.faults import Faults
-from bridge.lifecycle.het import HetJobs
+from bridge.lifecycle.job_index import JobIndex
 from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
@@ -38,10 +35,11 @@ from bridge.lifecycle.pool import Pool, Work
 from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.standing import standing
 from bridge.lifecycle.states import State, Tuning
+from bridge.lifecycle.turns import Reasons, Turns
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import GangId, PodUid, SlurmJobId
-from bridge.model.job import JobFacts, JobIdentity, JobSpec
+from bridge.model.job import JobSpec
 from bridge.model.pod import Pod
 from bridge.model.verdict import Verdict
 from bridge.placement import predicates
@@ -56,12 +54,6 @@ log = structlog.get_logger(__name__)
 
 _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
-_GATHER_S = 0.003
-"""Changes of one gang come in crowds; a look at it costs as much as it has members."""
-_SLICE_S = 0.005
-"""How long gangs are looked at before others in the event loop have a turn."""
-_PULSE_S = 1.0
-"""The loop goes round at least so often, which readiness looks at."""
 
 
 class Runner:
@@ -99,15 +91,8 @@ class Runner:
         for state in State:
             metrics.gangs.labels(state.value).set_function(partial(self._count, state))
         self._clock = clock
-        self._pending: dict[GangId, dict[type, ev.Event | None]] = {}
-        """What each gang's next turn is for."""
-        self._turns: FairQueue[GangId] = FairQueue()
+        self._turns = Turns(self._take_turn, clock=clock)
         self._want_room: set[GangId] = set()
-        self._work = asyncio.Event()
-        self._alive_s = clock.monotonic()
-        self._gang_of_job: dict[SlurmJobId, GangId] = {}
-        """By our own submit, or by the job's admin_comment; never by what pods say."""
-        self._claims = Claims()
         self._faults = Faults()
         self._timers: dict[GangId, asyncio.TimerHandle] = {}
         self._for_kube = Pool(workers=24)
@@ -145,27 +130,27 @@ class Runner:
             metrics=metrics,
             clock=clock,
         )
-        self._het = HetJobs()
+        self._index = JobIndex(
+            cluster_uid=cluster_uid,
+            watcher=watcher,
+            machines=self.machines,
+            handle=self._handle,
+            failed=self._failed,
+            settled=self._release,
+            over=self._jobs.forget,
+            outage=outage,
+            clock=clock,
+        )
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._advised: set[str] = set()
         self._recovered = False
-        watcher.subscribe(self.job_seen)
 
     # -- what others tell us -------------------------------------------------------------------
 
     def touch(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
         for gang_id in gang_ids:
-            self._queue(gang_id, None)
-
-    def _queue(self, gang_id: GangId, event: ev.Event | None) -> None:
-        """The gang's turn comes soon: for a look (None), or for this event."""
-        pending = self._pending.get(gang_id)
-        if pending is None:
-            pending = self._pending[gang_id] = {}
-            self._turns.add(gang_id, tenant=self._tenant(gang_id))
-            self._work.set()
-        pending[type(event)] = event
+            self._turns.add(gang_id, None, tenant=self._tenant(gang_id))
 
     def _tenant(self, gang_id: GangId) -> str:
         """Whose turn it is in our queues: the gang's namespace."""
@@ -175,12 +160,12 @@ class Runner:
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
         for gang_id in self._want_room:
-            self._queue(gang_id, ev.Tick())
+            self._turns.add(gang_id, ev.Tick(), tenant=self._tenant(gang_id))
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
         for gang_id in self.machines:
-            self._queue(gang_id, ev.NodesChanged())
+            self._turns.add(gang_id, ev.NodesChanged(), tenant=self._tenant(gang_id))
 
     def classes_in_use(self) -> frozenset[str]:
         """Node classes that waiting jobs name: no node may lose such a feature."""
@@ -191,114 +176,16 @@ class Runner:
                 found.update(_CLASS.findall(told))
         return frozenset(found)
 
-    def job_seen(self, event: object) -> None:
-        """News from the watcher."""
-        match event:
-            case slurm.JobSeen(job=job):
-                self._take_job(job)
-            case slurm.Outage(error=error):
-                self._outage.failed(error)
-            case slurm.Recovered():
-                self._outage.answered()
-            case slurm.JobGone(job_id=gone):
-                job_id = self._het.first_of(gone)
-                self._vanished(job_id)
-                self._let_go(job_id)
-
-    def _take_job(self, job: slurm.Job) -> None:
-        try:
-            facts = self._seen(describe.facts(job))
-            if facts is not None:
-                self._take_facts(facts)
-        except Exception as error:
-            job_id = self._het.first_of(job.id)
-            for gang_id in {*self._claims.gangs_of(job_id), self._gang_of_job.get(job_id)}:
-                if gang_id is not None:
-                    self._failed(gang_id, error)
-
-    def _take_facts(self, facts: JobFacts) -> None:
-        job_id = facts.job_id
-        if job_id in self._claims and job_id not in self._gang_of_job:
-            self._prove(facts)
-        gang_id = self._gang_of_job.get(job_id)
-        if gang_id is None or not self._is_mine(facts.identity, gang_id):
-            self._vanished(job_id)
-        else:
-            self._handle(gang_id, ev.JobSeen(facts, self._left_s(facts)))
-            self._settle_claims(job_id)
-        if facts.ended or gang_id is None:
-            self._let_go(job_id)
-
-    def _left_s(self, facts: JobFacts) -> float | None:
-        return None if facts.end_s is None else facts.end_s - self._clock.time()
-
-    def _prove(self, facts: JobFacts) -> None:
-        """Some pods name this job: it is their gang's if Slurm says so too."""
-        identity = facts.identity
-        if identity is None or identity.cluster != self.cluster_uid:
-            return
-        gang_id = GangId(identity.gang)
-        machine = self.machines.get(gang_id)
-        claimed = facts.job_id in self._claims.open(gang_id)
-        if claimed and machine is not None and machine.job_id is None:
-            self._gang_of_job[facts.job_id] = gang_id
-            self._handle(gang_id, ev.Adopted(facts.job_id, identity.generation))
-
-    def _vanished(self, job_id: SlurmJobId) -> None:
-        """Slurm knows no such job, or not as theirs who follow it or name it."""
-        gang_id = self._gang_of_job.get(job_id)
-        if gang_id is not None:
-            self._handle(gang_id, ev.JobVanished(job_id))
-        for claimer in self._claims.gangs_of(job_id):
-            machine = self.machines.get(claimer)
-            if machine is not None and machine.job_id is None:
-                self._handle(claimer, ev.Adopted(job_id, 0))
-                self._handle(claimer, ev.JobVanished(job_id))
-        self._settle_claims(job_id)
-
-    def _settle_claims(self, job_id: SlurmJobId) -> None:
-        """Slurm has told of the job: gangs whose pods named it may decide."""
-        for gang_id in self._claims.answered(job_id):
-            self._release(gang_id)
-
-    def _release(self, gang_id: GangId) -> None:
-        machine = self.machines.get(gang_id)
-        if machine is None or not machine.held or not self._recovered:
-            return
-        if self._claims.open(gang_id):
-            return
-        machine.release()
-        self._handle(gang_id, ev.Tick())
-
-    def _seen(self, facts: JobFacts) -> JobFacts | None:
-        """The gang's facts; None while a component of its het job has not been read yet."""
-        for job_id in facts.components:
-            self.watcher.track(job_id)
-        return self._het.seen(facts)
-
-    def _let_go(self, job_id: SlurmJobId) -> None:
-        """The job is over: nothing more is to be heard of it."""
-        self._gang_of_job.pop(job_id, None)
-        self._jobs.forget(job_id)
-        for component in self._het.forget(job_id):
-            self.watcher.untrack(component)
-
-    def _is_mine(self, identity: JobIdentity | None, gang_id: GangId) -> bool:
-        return identity is not None and identity.is_of(self.cluster_uid, gang_id)
-
     # -- recovery's hooks ------------------------------------------------------------------------
 
     def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
         """This job is the gang's: follow it."""
-        self._gang_of_job[job_id] = gang_id
-        self.watcher.track(job_id)
+        self._index.follow(gang_id, job_id)
         self._handle(gang_id, ev.Adopted(job_id, generation))
 
     def has_job(self, job_id: SlurmJobId) -> bool:
         """Whether some gang follows this job already, or it is being read or cancelled."""
-        job_id = self._het.first_of(job_id)
-        known = job_id in self._gang_of_job or job_id in self._claims
-        return known or self._jobs.is_cancelling(job_id)
+        return self._index.knows(job_id) or self._jobs.is_cancelling(job_id)
 
     def is_set_aside(self, gang_id: GangId) -> bool:
         """Whether the gang has pods and waits to be begun anew after a fault."""
@@ -315,6 +202,28 @@ class Runner:
             self._release(gang_id)
         self.classes_changed()
 
+    def _release(self, gang_id: GangId) -> None:
+        """The gang may decide, if it is known now what job it has."""
+        machine = self.machines.get(gang_id)
+        if machine is not None and machine.held and self._may_decide(gang_id):
+            machine.release()
+            self._handle(gang_id, ev.Tick())
+
+    def _may_decide(self, gang_id: GangId) -> bool:
+        return self._recovered and not self._index.open_claims(gang_id)
+
+    def tell_held(self) -> None:
+        """Pods whose gang is held up by a job that can't be read are told so."""
+        for gang_id, machine in self.machines.items():
+            jobs = self._index.open_claims(gang_id)
+            for pod in self.cluster.pods_of(gang_id)[:1] if machine.held and jobs else ():
+                named = ", ".join(map(str, sorted(jobs)))
+                note = (
+                    f"Slurm has not told yet whose job {named} is, which the pods of this gang "
+                    "name; nothing is done for them before. It is asked again automatically"
+                )
+                self._pods.tell(do.EmitEvent(pod, "Warning", "SlurmJobNotRead", note))
+
     @property
     def recovered(self) -> bool:
         """Whether the gangs decide yet."""
@@ -323,7 +232,7 @@ class Runner:
     @property
     def alive_s(self) -> float:
         """Seconds since the loop that drives the gangs last went round."""
-        return self._clock.monotonic() - self._alive_s
+        return self._turns.alive_s
 
     def look(self, gang_id: GangId) -> None:
         """Bring one gang's machine up to date with its pods and owner."""
@@ -343,10 +252,10 @@ class Runner:
                 return
             machine = self._begin(gang_id)
         if machine.held:
-            self._claim(gang_id, pods)
+            self._index.claim(gang_id, pods)
             if self.machines.get(gang_id) is not machine:
-                return
-            if self._recovered and not self._claims.open(gang_id):
+                return  # a mistake of ours was met on the way
+            if self._may_decide(gang_id):
                 machine.release()
         gang, problem = None, ""
         try:
@@ -367,23 +276,9 @@ class Runner:
         machine = GangMachine(gang_id, single=single, tuning=self._tuning)
         self.machines[gang_id] = machine
         for job_id in self._jobs_of_failed(gang_id):
-            self._advance(machine, ev.Adopted(job_id, 0))
-            watched = self.watcher.jobs.get(job_id)
-            facts = self._seen(describe.facts(watched.job)) if watched is not None else None
-            if facts is not None:
-                self._advance(machine, ev.JobSeen(facts, self._left_s(facts)))
+            for event in self._index.story_of(job_id):
+                self._advance(machine, event)
         return machine
-
-    def _claim(self, gang_id: GangId, pods: Iterable[Pod]) -> None:
-        """Have Slurm asked whose the jobs are that the pods name."""
-        named = {job_id for pod in pods if not pod.ended and (job_id := _named_by(pod)) is not None}
-        unproven = {job_id for job_id in named if job_id not in self._gang_of_job}
-        self._claims.add(gang_id, unproven)
-        for job_id in unproven:
-            self.watcher.track(job_id)
-            watched = self.watcher.jobs.get(job_id)
-            if watched is not None:  # it is told again only when it changes
-                self._take_job(watched.job)
 
     # -- faults of ours --------------------------------------------------------------------------
 
@@ -424,17 +319,15 @@ class Runner:
 
     def _jobs_of_failed(self, gang_id: GangId) -> list[SlurmJobId]:
         """The jobs that a gang had when the bridge failed at it."""
-        if not self._faults.knows(gang_id):
-            return []
-        return [job_id for job_id, owner in self._gang_of_job.items() if owner == gang_id]
+        return self._index.jobs_of(gang_id) if self._faults.knows(gang_id) else []
 
     def _forget_traces(self, gang_id: GangId) -> None:
         """The gang has no pods and no machine."""
         for job_id in self._jobs_of_failed(gang_id):
-            self._gang_of_job.pop(job_id)
+            self._index.let_go(job_id)
             self.cancel_leak(job_id)
         self._faults.forget(gang_id)
-        self._claims.forget(gang_id)
+        self._index.forget_claims(gang_id)
         self.cluster.forget(gang_id)
 
     def _advise(self, gang_id: GangId) -> None:
@@ -463,37 +356,16 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._for_kube.run())
             group.create_task(self._jobs.run())
-            group.create_task(self._drive())
+            group.create_task(self._turns.run())
 
     async def drain(self) -> None:
         """Start no more requests; return when those in flight are answered."""
         await asyncio.gather(self._for_kube.drain(), self._jobs.drain())
 
-    async def _drive(self) -> None:
-        while True:
-            self._alive_s = self._clock.monotonic()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_PULSE_S):
-                    await self._work.wait()
-            if self._turns:
-                await self._clock.sleep(_GATHER_S)
-                await self._go_round()
-            self._work.clear()
-
-    async def _go_round(self) -> None:
-        """All whose turn it is; others in the event loop come in between."""
-        began_s = self._clock.monotonic()
-        while self._turns:
-            self._take_turn(self._turns.take())
-            if self._clock.monotonic() - began_s >= _SLICE_S:
-                await asyncio.sleep(0)
-                self._alive_s = began_s = self._clock.monotonic()
-
-    def _take_turn(self, gang_id: GangId) -> None:
-        pending = self._pending.pop(gang_id)
-        if type(None) in pending:
+    def _take_turn(self, gang_id: GangId, reasons: Reasons) -> None:
+        if None in reasons:
             self.look(gang_id)
-        for event in pending.values():
+        for event in reasons:
             if event is not None:
                 self._handle(gang_id, event)
 
@@ -600,7 +472,7 @@ class Runner:
         """Its machine, and what would wake it."""
         self.machines.pop(gang_id, None)
         self._want_room.discard(gang_id)
-        self._claims.forget(gang_id)
+        self._index.forget_claims(gang_id)
         timer = self._timers.pop(gang_id, None)
         if timer is not None:
             timer.cancel()
@@ -609,8 +481,7 @@ class Runner:
 
     def _follow(self, gang_id: GangId, job_id: SlurmJobId) -> None:
         """The gang's new job; or nobody's, if the gang has gone meanwhile."""
-        self._gang_of_job[job_id] = gang_id
-        self.watcher.track(job_id)
+        self._index.follow(gang_id, job_id)
         if gang_id not in self.machines and self._faults.set_aside(gang_id) is None:
             self.cancel_leak(job_id)
 
@@ -746,13 +617,7 @@ class Runner:
             job = await self.client.get_job(verdict.job_id)
         except slurm.NotFound:
             return False
-        return job.running and self._is_mine(describe.facts(job).identity, gang_id)
+        return job.running and self._index.is_mine(job, gang_id)
 
     def _count(self, state: State) -> int:
         return sum(machine.state is state for machine in self.machines.values())
-
-
-def _named_by(pod: Pod) -> SlurmJobId | None:
-    """The job that the pod says it belongs to: a label (it was pinned) counts more than a
-    condition (it was queued)."""
-    return pod.job_id if pod.job_id is not None else sentences.job_id_of(pod.allocated)

@@ -15,6 +15,7 @@ from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
 from bridge.kube import volumes as kube_volumes
 from bridge.kube.client import KubeClient
+from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.owner_watches import OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
 from bridge.lifecycle.runner import Runner
@@ -43,6 +44,7 @@ class Feeds:
         runner: Runner,
         nodes: NodeController,
         namespaces: NamespaceKeeper,
+        recorder: EventRecorder,
         outage: telemetry.OutageLog,
         clock: Clock,
     ) -> None:
@@ -52,6 +54,7 @@ class Feeds:
         self._runner = runner
         self._nodes = nodes
         self._namespaces = namespaces
+        self._recorder = recorder
         self._outage = outage
         self._clock = clock
         self._owners = OwnerWatches(
@@ -59,6 +62,7 @@ class Feeds:
             clock=clock,
             sink=self._on_owner,
             settled=self._on_kind_settled,
+            refused=self._on_refused_owner,
             kinds=settings.workloads.role_kinds,
             outage=outage,
         )
@@ -157,7 +161,29 @@ class Feeds:
         self._runner.room_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
-        log.warning("pod.unreadable", field=error.field, error=str(error))
+        self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
+
+    def _on_refused_owner(
+        self, kind: str, api_version: str, raw: Mapping[str, object], error: BadInput
+    ) -> None:
+        note = f"{error}; its pods are queued as if nothing owned them"
+        self._tell_unreadable(kind, api_version, raw, note)
+
+    def _tell_unreadable(
+        self, kind: str, api_version: str, raw: Mapping[str, object], note: str
+    ) -> None:
+        """Where its author looks; the log has it from the reflector."""
+        meta = raw.get("metadata") if isinstance(raw, Mapping) else None
+        if not isinstance(meta, Mapping):
+            return
+        namespace, name, uid = (str(meta.get(key) or "") for key in ("namespace", "name", "uid"))
+        self._recorder.emit(
+            regarding=ObjectRef(kind, api_version, namespace, name, uid),
+            type="Warning",
+            reason="UnreadableForSlurm",
+            note=note,
+            action="Read",
+        )
 
     def _on_owner(self, key: OwnerKey, change: Change[Owner]) -> None:
         match change:

@@ -126,6 +126,7 @@ class App:
             namespaces=NamespaceKeeper(
                 self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
             ),
+            recorder=self._recorder,
             outage=outage["kubernetes"],
             clock=clock,
         )

@@ -173,7 +173,7 @@ class Feeds:
         self, kind: str, api_version: str, raw: Mapping[str, object], note: str
     ) -> None:
         """Where its author looks; the log has it from the reflector."""
-        meta = raw.get("metadata") if isinstance(raw, Mapping) else None
+        meta = raw.get("metadata")
         if not isinstance(meta, Mapping):
             return
         namespace, name, uid = (str(meta.get(key) or "") for key in ("namespace", "name", "uid"))

@@ -65,8 +65,8 @@ async def _main(settings: config.Settings) -> int:
 
     def begin_to_stop() -> None:
         if not stop.is_set():
-            ending.stop_within(_END_S)
             stop.set()
+            ending.stop_within(_END_S)
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

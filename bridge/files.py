@@ -109,6 +109,7 @@ class Worker:
             call = _Call(function, what=what, limit_s=limit_s)
             self._last = call
             await call.ended()
+            self._last = None  # what it read may be a secret: not kept here
             return call.outcome()
 
 

@@ -8,6 +8,7 @@ import structlog
 
 from bridge import config, telemetry
 from bridge.admission.namespaces import NamespaceKeeper
+from bridge.app import readiness
 from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.kube import namespaces as kube_namespaces
@@ -73,9 +74,22 @@ class Feeds:
         self._owners.want(api_version, kind)
 
     def missing(self) -> str:
-        """What has not been listed yet; "" when all has."""
-        waiting = [one.name for one in self.reflectors if not one.synced]
-        return f"not listed yet: {', '.join(waiting)}" if waiting else ""
+        """What has not been listed yet, or is out of step with the API server; "" for neither."""
+        waiting = [one for one in self.reflectors if not one.synced]
+        if waiting:
+            problem = next((f": {one.problem}" for one in waiting if one.problem), "")
+            return f"not listed yet: {', '.join(one.name for one in waiting)}{problem}"
+        stale = [one for one in self.reflectors if one.in_step_s > one.in_step_within_s]
+        if not stale:
+            return ""
+        oldest = max(stale, key=lambda one: one.in_step_s)
+        return readiness.Age(
+            what=f"what is known of {', '.join(one.name for one in stale)}",
+            of=lambda: oldest.in_step_s,
+            most_s=oldest.in_step_within_s,
+            why=lambda: oldest.problem,
+            look_at="the log (reflector.retrying) and the way to the API server",
+        ).check()
 
     async def wait_for_sync(self) -> None:
         """Until everything has been listed once."""

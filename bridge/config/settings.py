@@ -60,12 +60,14 @@ class SlurmSettings(Section):
     proxy: str = ""
     """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
     token_file: str = ""
-    """File with the JWT, read again when it changes. SLURM_JWT_FILE in the environment sets it
-    too; "" sends no token (a slurmrestd that trusts its socket)."""
+    """File with the JWT, read again every second; while it can't be read, the last token stays in
+    use. SLURM_JWT_FILE in the environment sets it too; "" sends no token (a slurmrestd that trusts
+    its socket)."""
     user: str = ""
     """User name sent with the token (X-SLURM-USER-NAME); "" sends none: the token names it."""
     request_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time for one request, in seconds."""
+    """Longest time for one request, in seconds. /readyz fails when Slurm's jobs were not listed for
+    the longest pause between two looks and twice this time, 15 s at the least."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
     """Longest time between two looks at the jobs' states while something is expected, in
     seconds."""

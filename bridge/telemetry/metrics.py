@@ -101,6 +101,9 @@ class Metrics:
             "slurm_details_age_seconds",
             "Since the oldest of the jobs' details (reason, expected start) was read.",
         )
+        self.token_age = self._gauge(
+            "slurm_token_age_seconds", "Since the file of the token was last read."
+        )
         self.nodes_healed = self._counter(
             "nodes_healed", "External nodes made anew because Slurm had given them up."
         )

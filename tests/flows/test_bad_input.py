@@ -111,14 +111,20 @@ def expire_the_token(scene: Scene) -> None:
     scene.token.write_text(scene.arena.expired_token())
 
 
+def outages(arena: Arena) -> int:
+    """How many the bridge has told of in this story."""
+    return arena.bridge.log().count("outage.began")
+
+
 def wait_until_slurm_fails(make: Callable[[Scene], object]) -> Callable[[Scene], None]:
     """The bridge knows Slurm's nodes, and has noticed before the pod is there to slip in."""
 
     def make_and_wait(scene: Scene) -> None:
         scene.arena.create(manifests.pod("before", NAMESPACE, gpus=1))
         scene.arena.wait_bound("before")
+        before = outages(scene.arena)
         make(scene)
-        wait_for("noticed", lambda: "slurm" in scene.arena.bridge.ready(), seconds=40)
+        wait_for("noticed", lambda: outages(scene.arena) > before, seconds=40)
 
     return make_and_wait
 
@@ -261,7 +267,7 @@ def test_a_slurm_that_is_down_harms_nobody_who_runs(arena: Arena, begin: Begin) 
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     runs = arena.wait_bound("runs")
     arena.stop_slurm()
-    wait_for("not ready", lambda: "slurm" in arena.bridge.ready())
+    wait_for("not ready", lambda: "[-] slurm" in arena.bridge.ready(), seconds=60)
     arena.start_slurm()
     wait_for("ready again", lambda: arena.bridge.ready() == "", seconds=40)
     now = arena.kubernetes.pod(NAMESPACE, "runs")

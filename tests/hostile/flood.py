@@ -10,7 +10,7 @@ from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
 
-OURS = {"schedulerName": names.SCHEDULER_NAME}
+OURS: Object = {"schedulerName": names.SCHEDULER_NAME}
 OTHER_QUEUE = {manifests.JOB + "partition": "defmem"}
 """Of the same nodes; Slurm looks past what waits in the flood's partition."""
 
@@ -46,7 +46,7 @@ class Flood:
         """Single pods before the flood and amid it."""
         arena = self._arena
         (full, _) = sorted(node for node in arena.slurm.nodes())
-        on_it = {"nodeSelector": {"kubernetes.io/hostname": full}}
+        on_it: Object = {"nodeSelector": {"kubernetes.io/hostname": full}}
         arena.create(manifests.pod("holder", PLAIN_NAMESPACE, gpus=8, **OURS, **on_it))
         arena.wait_bound("holder", namespace=PLAIN_NAMESPACE)
         self._single("warm")

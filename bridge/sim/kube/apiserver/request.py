@@ -1,12 +1,15 @@
 """Who asks for what: what a request carries besides its object."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+_ACCOUNT: Final = "system:serviceaccount:"
+_OF_SYSTEM: Final = (f"{_ACCOUNT}kube-system:", "system:kube-", "system:node:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,13 +18,23 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ("system:authenticated",)
+    bound: bool = False
+    """An ordinary user: may do what RoleBindings grant (`rights`), and impersonate nobody."""
+
+
+def impersonated(name: str, groups: tuple[str, ...]) -> User:
+    """Whom an administrator acts for. Parts of the system keep the rights of the system."""
+    accounts: tuple[str, ...] = ()
+    if name.startswith(_ACCOUNT) and not groups:
+        namespace = name.removeprefix(_ACCOUNT).partition(":")[0]
+        accounts = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    of_system = name.startswith(_OF_SYSTEM) or "system:masters" in groups
+    return User(name, (*groups, *accounts, "system:authenticated"), bound=not of_system)
 
 
 def controller(name: str) -> User:
     """A controller of kube-controller-manager, each with a service account of its own."""
-    groups = ("system:serviceaccounts", "system:serviceaccounts:kube-system")
-    account = f"system:serviceaccount:kube-system:{name}"
-    return User(account, (*groups, "system:authenticated"))
+    return impersonated(f"{_ACCOUNT}kube-system:{name}", ())
 
 
 def kubelet_of(node: str) -> User:

@@ -12,10 +12,12 @@ from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.conditions import ConditionFailed, Conditions
 from bridge.sim.kube.apiserver.core import Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
+from bridge.sim.kube.apiserver.objects import copy
 from bridge.sim.kube.apiserver.request import User, controller, kubelet_of
 from bridge.sim.kube.embedded import EmbeddedKubernetes
-from tests.unit.sim.kube.builders import a_pod
+from tests.unit.sim.kube.builders import a_node, a_pod
 from tests.unit.sim.kube.https import Service, serving
+from tests.unit.sim.kube.test_apps import an_app
 from tests.unit.sim.kube.test_webhooks import allow, configuration
 from tests.unit.sim.kube.tls import Authority
 
@@ -117,6 +119,25 @@ async def test_controllers_say_who_they_are(k8s: EmbeddedKubernetes, authority: 
             "system:authenticated",
         ],
     }
+
+
+async def test_real_daemon_pods_and_forged_ones(
+    k8s: EmbeddedKubernetes, authority: Authority
+) -> None:
+    """The DaemonSet controller makes its pods under its own name; whoever copies one is asked."""
+    await k8s.create(a_node())
+    async with serving({"/hook": allow}, authority.server_context()) as service:
+        conditions = [a_condition(f"!({OF_ITS_NODE})")]
+        await k8s.create(configuration(service, authority, matchConditions=conditions))
+        await k8s.create(an_app("DaemonSet"))
+        seen = await k8s.until(lambda now: now.pods)
+        assert service.calls == []
+        [real] = seen.pods.values()
+        forged = copy(real)
+        forged["metadata"] = {**real["metadata"], "name": "forged", "resourceVersion": ""}
+        for gone in ("nodeName", "priority"):
+            forged["spec"].pop(gone, None)
+        assert await asked_about(k8s, service, forged)
 
 
 @pytest.mark.parametrize("kind", ["Mutating", "Validating"])

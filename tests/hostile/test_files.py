@@ -9,7 +9,7 @@ import yaml
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, phase
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def _make_fifo(path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from tests.arena import manifests
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, node_of, phase
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_an_ordinary_user(arena: Arena, begin: Begin) -> None:

@@ -38,7 +38,7 @@ from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.turns import Reasons, Turns
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
-from bridge.model.ids import GangId, PodUid, SlurmJobId
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobSpec
 from bridge.model.pod import Pod
 from bridge.model.verdict import Verdict
@@ -206,8 +206,16 @@ class Runner:
         """The gang may decide, if it is known now what job it has."""
         machine = self.machines.get(gang_id)
         if machine is not None and machine.held and self._may_decide(gang_id):
+            self._pin_again(machine)
             machine.release()
             self._handle(gang_id, ev.Tick())
+
+    def _pin_again(self, machine: GangMachine) -> None:
+        """Pods that were pinned before a start hold their places, where the gang's job has them."""
+        for pod in machine.pods.under(machine.job_id):
+            node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
+            if self._holds(machine, node):
+                self.cluster.pin(pod, node)
 
     def _may_decide(self, gang_id: GangId) -> bool:
         return self._recovered and not self._index.open_claims(gang_id)
@@ -570,7 +578,7 @@ class Runner:
         if pod.shape != instruction.slot and (why := self._misfit(instruction)):
             self._advance(machine, ev.Misfit(pod.uid, why))
             return
-        self.cluster.table.occupy(pod.uid, node, pod.shape)
+        self.cluster.pin(pod, node)
         self._for_pod(machine.id, instruction)
 
     def _misfit(self, instruction: do.PinPod) -> str | None:
@@ -598,6 +606,11 @@ class Runner:
                 return None
             return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
+        if node is not None and not self._holds(machine, node):
+            waits_for = (
+                f"node {node}, which the pod names, is not one of Slurm job {machine.job_id}"
+            )
+            node = None
         watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
         running = watched is not None and watched.job.running
         return Verdict(
@@ -607,6 +620,15 @@ class Runner:
             waits_for=waits_for,
             running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
         )
+
+    def _holds(self, machine: GangMachine, node: NodeName) -> bool:
+        """Whether the gang's job holds the node: after a start a slot's node is what its pod says
+        in an annotation."""
+        known = self.cluster.nodes.get(node)
+        allocation = machine.facts.allocation if machine.facts is not None else None
+        if known is None or allocation is None:
+            return False
+        return any(grant.node == known.slurm_name for grant in allocation.nodes)
 
     async def confirm(self, verdict: Verdict) -> bool:
         """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""

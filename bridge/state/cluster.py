@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from bridge import names
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
 from bridge.model.namespace import Namespace
@@ -113,12 +112,17 @@ class Cluster:
         self._mounts.forget(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
-        node = pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
-        pinned = pod.node_name or (pod.job_id is not None and not pod.deleting)
-        if node and pinned and not pod.ended:
-            self.table.occupy(pod.uid, node, pod.shape)
-        else:
+        """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
+        it says itself; one that will never be bound holds nothing."""
+        if pod.node_name and not pod.ended:
+            self.table.occupy(pod.uid, pod.node_name, pod.shape)
+        elif pod.ended or pod.deleting:
             self.table.vacate(pod.uid)
+
+    def pin(self, pod: Pod, node: NodeName) -> None:
+        """The pod's gang has given it its place there."""
+        if not pod.node_name:
+            self.table.occupy(pod.uid, node, pod.shape)
 
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""

@@ -71,22 +71,34 @@ def test_the_answer_to_a_patch_does_not_bring_back_a_pod_that_is_gone() -> None:
     ("pod", "holds"),
     [
         (a_pod().asking(gpu=1), False),
-        (a_pod().asking(gpu=1).pinned(7, "n1"), True),
-        (a_pod().asking(gpu=1).pinned(7, "n1").deleting(), False),
+        (a_pod().asking(gpu=1).pinned(7, "n1"), False),
         (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1"), True),
         (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1").deleting(), True),
         (a_pod().asking(gpu=1).bound("n1").in_phase("Succeeded"), False),
         (a_pod().asking(gpu=1).bound("n1").in_phase("Failed"), False),
     ],
 )
-def test_a_pod_holds_its_room_from_the_pin_to_the_end_of_its_containers(
+def test_a_pod_holds_room_from_its_binding_to_the_end_of_its_containers(
     pod: PodBuilder, holds: bool
 ) -> None:
-    """Terminating pods still hold theirs; pods that will never be bound hold none."""
+    """Terminating pods still hold theirs; what a pod says of its own place holds nothing."""
     cluster = a_cluster()
     cluster.upsert_pod(pod.build())
     assert room_for(cluster, whole_node().build()) is not holds
     cluster.remove_pod(pod.build().uid)
+    assert room_for(cluster, whole_node().build())
+
+
+def test_a_pod_holds_the_room_that_its_gang_gave_it() -> None:
+    """From the pin on, whatever the watch tells of it in between; not if it will never be bound."""
+    cluster, pod = a_cluster(), a_pod().asking(gpu=1)
+    cluster.upsert_pod(pod.build())
+    cluster.pin(pod.build(), NodeName("n1"))
+    cluster.upsert_pod(replace(pod.build(), resource_version="2"))
+    pinned = pod.pinned(7, "n1")
+    cluster.upsert_pod(replace(pinned.build(), resource_version="3"))
+    assert not room_for(cluster, whole_node().build())
+    cluster.upsert_pod(replace(pinned.deleting().build(), resource_version="4"))
     assert room_for(cluster, whole_node().build())
 
 

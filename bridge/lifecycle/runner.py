@@ -607,9 +607,7 @@ class Runner:
             return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
         if node is not None and not self._holds(machine, node):
-            waits_for = (
-                f"node {node}, which the pod names, is not one of Slurm job {machine.job_id}"
-            )
+            waits_for = f"Slurm job {machine.job_id} does not hold node {node}, which the pod names"
             node = None
         watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
         running = watched is not None and watched.job.running

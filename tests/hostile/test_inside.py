@@ -1,16 +1,19 @@
 """What a pod says of itself, where no webhook keeps it from saying so."""
 
 from pathlib import Path
-from typing import Any
 
 from bridge import names
 from bridge.sim.kube.apiserver import kinds
 from tests.arena import manifests
+from tests.arena.api import Object
 from tests.hostile.inside import Inside, inside, until
 
 
 async def annotate(stack: Inside, name: str, key: str, text: str) -> None:
-    change: Any = {"metadata": {"annotations": {key: text}}}
+    def change(pod: Object) -> Object:
+        meta = pod["metadata"]
+        return {**pod, "metadata": {**meta, "annotations": {**meta["annotations"], key: text}}}
+
     await stack.kubernetes.patch(kinds.PODS, name, change, namespace="team")
 
 

@@ -142,6 +142,7 @@ class Pod(Partial):
 
 class UserInfo(Partial):
     username: Text = ""
+    groups: Annotated[tuple[str, ...], BeforeValidator(_or_no_list)] = ()
 
 
 class Request(Partial):

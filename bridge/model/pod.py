@@ -13,6 +13,9 @@ _KUBELET_REFUSALS = frozenset(
      "InvalidNodeInfo"}
 )  # fmt: skip
 
+_MOST_DIGITS = 10
+"""Of a job's id: slurmctld keeps it in 32 bits."""
+
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
 
@@ -84,7 +87,8 @@ class Pod:
     def __post_init__(self) -> None:
         # Read millions of times in a large gang's life, so not parsed at each look.
         text = self.labels.get(names.JOB_ID_LABEL, "")
-        number = SlurmJobId(int(text)) if text.isascii() and text.isdigit() else None
+        is_id = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+        number = SlurmJobId(int(text)) if is_id else None
         object.__setattr__(self, "job_id", number)
 
     @property

@@ -165,7 +165,7 @@ class Listener:
         """Listen, with TLS if there is a `context`; the port. What is in flight at the stop is
         given `stop_s`. Raises ConfigError when the address can't be used."""
         self._context = context
-        self._sockets = await asyncio.to_thread(addresses.listen, self._address)
+        self._sockets = await addresses.bound(self._address)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=stop_s)
         await self._runner.setup()
         for one in self._sockets:

@@ -163,13 +163,13 @@ async def test_a_scheduler_in_a_crowd(folder: certificates.Folder) -> None:
     bench = Bench(*routes, tls=Tls(files(folder, client_ca=True)), limits=Limits(connections=8))
     async with bench.server as server, contextlib.AsyncExitStack() as stack:
         known = trusting(folder, showing=folder)
-        kept = [
+        held = [
             await stack.enter_async_context(connected(server.port, tls=known)) for _ in range(6)
         ]
         for number in range(10):
-            one = connected(server.port, host=f"127.0.1.{number}", tls=trusting(folder))
-            await stack.enter_async_context(one)
-        for one in kept:
+            crowd = connected(server.port, host=f"127.0.1.{number}", tls=trusting(folder))
+            await stack.enter_async_context(crowd)
+        for one in held:
             assert b"200 OK" in await answer(one)
     assert bench.cut("room") == 8
 

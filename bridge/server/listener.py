@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bridge.server import addresses
 from bridge.server.budget import DEFAULT_BYTES, Budget
@@ -159,7 +160,7 @@ class Listener:
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._server = web.Server(self._serve, access_log=None)
-        self._runner = web.ServerRunner(self._server)
+        self._runner: web.ServerRunner | None = None
 
     async def start(self, context: ssl.SSLContext | None = None, *, stop_s: float = 10.0) -> int:
         """Listen, with TLS if there is a `context`; the port. What is in flight at the stop is
@@ -180,9 +181,6 @@ class Listener:
             self._loop.remove_reader(one)
             one.close()
         self._sockets = []
-        for handle in (self._opener, self._sweeper, self._reader):
-            if handle is not None:
-                handle.cancel()
         while self._waiting:
             waiting = self._waiting.next().socket
             if waiting is not None:
@@ -191,7 +189,11 @@ class Listener:
         for task in opening:
             task.cancel()
         await asyncio.gather(*opening, return_exceptions=True)
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for handle in (self._opener, self._sweeper, self._reader):
+            if handle is not None:
+                handle.cancel()
 
     # -- accept and open -----------------------------------------------------------------------
 
@@ -260,8 +262,13 @@ class Listener:
                 ssl=self._context,
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._context else None,
             )
-        except (OSError, asyncio.CancelledError):
-            self.table.closed(caller.connection)  # no TLS came of it, or it was cut
+        except OSError:  # no TLS came of it
+            self.cuts(caller.connection.peer, Reason.HANDSHAKE)
+        except asyncio.CancelledError:
+            pass  # it was cut
+        finally:
+            if caller.transport is None:
+                self.table.closed(caller.connection)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -333,6 +340,21 @@ class _Http(web.RequestHandler):
         super().data_received(data)
         if connection.held > _LARGE_BYTES and not connection.known:
             self._listener.rests(self.caller)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status == 400:
+            self._listener.cuts(self.caller.connection.peer, Reason.MALFORMED)
+        return super().handle_error(request, status, exc, message)
+
+    def log_exception(self, *args: Any, **details: Any) -> None:
+        if not isinstance(details.get("exc_info"), HttpProcessingError):  # it is counted
+            super().log_exception(*args, **details)
 
     def pause_writing(self) -> None:
         connection, transport = self.caller.connection, self.caller.transport

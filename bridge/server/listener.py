@@ -22,7 +22,7 @@ from bridge.server import addresses
 from bridge.server.budget import DEFAULT_BYTES, Budget
 from bridge.server.connections import Connection, Connections, Limits, Reason, Stage
 from bridge.server.turns import Pace, Turns
-from bridge.server.turnstile import Turnstile
+from bridge.server.turnstile import ReadingTurns, Turnstile
 
 _BACKLOG = 1024
 _ACCEPTS_AT_ONCE = 64
@@ -38,8 +38,6 @@ _WRITE_BUFFER_BYTES = 32 << 10
 """A caller takes its answer too slowly if more than that is left of it."""
 _LARGE_BYTES = 256 << 10
 """Requests that hold more are read on in turns."""
-_READS_AT_ONCE = 4
-"""Of them, in one pass of the loop."""
 _EXTRA_BYTES = 16 << 10
 """What a request may have beside its body: its headers, and the beginning of the next one."""
 _TLS_SHUTDOWN_S = 2.0
@@ -58,6 +56,7 @@ class Shared:
 
     budget: Budget = field(default_factory=lambda: Budget(DEFAULT_BYTES))
     turnstile: Turnstile = field(default_factory=Turnstile)
+    reading: ReadingTurns = field(default_factory=ReadingTurns)
 
 
 class Caller:
@@ -154,8 +153,6 @@ class Listener:
         self._waiting: Turns[Caller] = Turns()
         self._pace = Pace(rate=_OPENINGS_PER_S, burst=_OPENINGS_AT_ONCE)
         self._opener: asyncio.TimerHandle | None = None
-        self._large: Turns[Caller] = Turns()
-        self._reader: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
@@ -191,7 +188,7 @@ class Listener:
         await asyncio.gather(*opening, return_exceptions=True)
         if self._runner is not None:
             await self._runner.cleanup()
-        for handle in (self._opener, self._sweeper, self._reader):
+        for handle in (self._opener, self._sweeper):
             if handle is not None:
                 handle.cancel()
 
@@ -288,25 +285,6 @@ class Listener:
             self.shared.budget.give_back(connection)
             self.table.answered(connection, last=last)
 
-    def rests(self, caller: Caller) -> None:
-        """Read no more of its request until it is its turn: many large requests at once would
-        keep the loop busy with reading alone."""
-        if caller.transport is not None:
-            caller.transport.pause_reading()
-            self._large.add(caller.connection.peer, caller)
-            if self._reader is None:
-                self._reader = self._loop.call_soon(self._read_on)
-
-    def _read_on(self) -> None:
-        self._reader = None
-        for _ in range(_READS_AT_ONCE):
-            if not self._large:
-                return
-            transport = self._large.next().transport
-            if transport is not None and not transport.is_closing():
-                transport.resume_reading()
-        self._reader = self._loop.call_soon(self._read_on)
-
     def _sweep(self) -> None:
         self.table.cut_late()
         shortest_s = min(self._limits.handshake_s, self._limits.headers_s, self._limits.answer_s)
@@ -338,8 +316,8 @@ class _Http(web.RequestHandler):
             if not self._listener.shared.budget.take(connection, len(data)):
                 return
         super().data_received(data)
-        if connection.held > _LARGE_BYTES and not connection.known:
-            self._listener.rests(self.caller)
+        if connection.held > _LARGE_BYTES and not connection.known and self.caller.transport:
+            self._listener.shared.reading.wait(connection.peer, self.caller.transport)
 
     def handle_error(
         self,

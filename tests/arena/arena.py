@@ -45,6 +45,10 @@ _TOLD_OF_A_JOB = (
 )  # fmt: skip
 
 
+_MOST_LINES = 30
+"""Of each kind, that a failed wait tells."""
+
+
 class Arena(ABC):
     """One stack, shared by the stories of a session; a story cleans up behind itself."""
 
@@ -323,9 +327,9 @@ class Arena(ABC):
         try:
             yield
         except AssertionError as problem:
-            for line in self.story(namespace):
+            for line in self.story(namespace)[:_MOST_LINES]:
                 problem.add_note(line)
-            for job in self.slurm.live_jobs():
+            for job in self.slurm.live_jobs()[:_MOST_LINES]:
                 told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
                 problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
             raise

@@ -98,7 +98,7 @@ class OwnerWatches:
                     kind=kind,
                     api_version=api_version,
                     error=str(denial.error),
-                    needs=f"get, list, watch on {denial.resource}",
+                    needs=f"list, watch on {denial.resource}",
                 )
             await self._clock.sleep(RETRY_S if wait_s is None else wait_s)
 

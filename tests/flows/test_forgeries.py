@@ -86,7 +86,7 @@ def test_what_the_garbage_collector_takes(arena: Arena, begin: Begin) -> None:
     assert "OwnerRefInvalidNamespace" in told
     assert owners(arena, "unserved-kind")
     for name in ("unserved-group", "unserved-version"):
-        assert owners(arena, name) == [], "released by the Job controller"
+        wait_for(f"{name} is released", lambda name=name: owners(arena, name) == [])
 
 
 def test_a_stranger_can_hold_a_foreground_deletion(arena: Arena, begin: Begin) -> None:

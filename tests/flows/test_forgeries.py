@@ -57,6 +57,11 @@ def owners(arena: Arena, name: str, ns: str = PLAIN_NAMESPACE) -> list[Object] |
     return found
 
 
+def wait_released(arena: Arena, name: str) -> None:
+    """Until a pod is there that names no owner any more."""
+    wait_for(f"{name} is released", lambda: owners(arena, name) == [])
+
+
 def status_of(arena: Arena, job: str) -> Object:
     path = f"/apis/batch/v1/namespaces/{PLAIN_NAMESPACE}/jobs/{job}"
     status: Object = arena.kubernetes.get(path)["status"]
@@ -86,7 +91,7 @@ def test_what_the_garbage_collector_takes(arena: Arena, begin: Begin) -> None:
     assert "OwnerRefInvalidNamespace" in told
     assert owners(arena, "unserved-kind")
     for name in ("unserved-group", "unserved-version"):
-        wait_for(f"{name} is released", lambda name=name: owners(arena, name) == [])
+        wait_released(arena, name)
 
 
 def test_a_stranger_can_hold_a_foreground_deletion(arena: Arena, begin: Begin) -> None:
@@ -115,7 +120,7 @@ def test_which_pods_a_job_counts(arena: Arena, begin: Begin) -> None:
     arena.wait_pods(1, "is made", lambda _: True, namespace=PLAIN_NAMESPACE, of_job="counting")
     forged(arena, job, "elsewhere", ns=NAMESPACE, labels=labels, reference=UNSERVED)
     forged(arena, job, "released", reference=UNSERVED)
-    wait_for("it is released", lambda: owners(arena, "released") == [])
+    wait_released(arena, "released")
     forged(arena, job, "counted", labels=labels, reference=UNSERVED)
     wait_for("one of two goes", lambda: deleted_by(arena, "counting") == 1)
     free = manifests.pod("free", PLAIN_NAMESPACE, schedulingGates=HOLD)

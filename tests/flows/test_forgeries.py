@@ -9,9 +9,11 @@ from typing import Any
 
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
-from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes
+from tests.arena.arena import PLAIN_NAMESPACE, Arena, Nodes
 from tests.flows.conftest import Begin
 
+OTHER = "default"
+"""A namespace beside, which no story clears."""
 HOLD = [{"name": "example.com/hold"}]
 UNSERVED = {"apiVersion": "nobody.example/v1"}
 CONTROLLER_UID = "batch.kubernetes.io/controller-uid"
@@ -45,6 +47,8 @@ def forged(
         **(reference or {}),
     }
     made["metadata"] |= {"ownerReferences": [said], "labels": labels or {}}
+    if ns == OTHER:
+        arena.delete_pod(name, ns)  # of a story that went wrong
     return arena.create(made)
 
 
@@ -85,10 +89,15 @@ def test_what_the_garbage_collector_takes(arena: Arena, begin: Begin) -> None:
     for name, fields in wrong.items():
         forged(arena, job, name, reference=fields)
         arena.wait_gone(name, namespace=PLAIN_NAMESPACE)
-    forged(arena, job, "another-namespace", ns=NAMESPACE)
-    arena.wait_gone("another-namespace")
-    told = [one["reason"] for one in arena.kubernetes.events(NAMESPACE, "another-namespace")]
-    assert "OwnerRefInvalidNamespace" in told
+    forged(arena, job, "another-namespace", ns=OTHER)
+    arena.wait_gone("another-namespace", namespace=OTHER)
+    wait_for(
+        "an event says why",
+        lambda: (
+            "OwnerRefInvalidNamespace"
+            in [one["reason"] for one in arena.kubernetes.events(OTHER, "another-namespace")]
+        ),
+    )
     assert owners(arena, "unserved-kind")
     for name in ("unserved-group", "unserved-version"):
         wait_released(arena, name)
@@ -98,7 +107,7 @@ def test_a_stranger_can_hold_a_foreground_deletion(arena: Arena, begin: Begin) -
     """Who blocks an owner is kept by uid alone."""
     begin()
     job = held_job(arena, suspend=True)
-    forged(arena, job, "stranger", ns=NAMESPACE, reference={"kind": "Nothing"})
+    forged(arena, job, "stranger", ns=OTHER, reference={"kind": "Nothing"})
     path = f"/apis/batch/v1/namespaces/{PLAIN_NAMESPACE}/jobs/real"
     arena.kubernetes.delete(path, propagation="Foreground")
     other = held_job(arena, "other", suspend=True)
@@ -107,7 +116,7 @@ def test_a_stranger_can_hold_a_foreground_deletion(arena: Arena, begin: Begin) -
     arena.kubernetes.delete(gone, propagation="Foreground")
     wait_for("the other Job is gone", lambda: arena.kubernetes.find(gone) is None)
     assert arena.kubernetes.find(path) is not None
-    arena.delete_pod("stranger")
+    arena.delete_pod("stranger", OTHER)
     wait_for("the Job is gone", lambda: arena.kubernetes.find(path) is None)
 
 
@@ -118,7 +127,7 @@ def test_which_pods_a_job_counts(arena: Arena, begin: Begin) -> None:
     job = held_job(arena, "counting")
     labels = {CONTROLLER_UID: job["metadata"]["uid"], "job-name": "counting"}
     arena.wait_pods(1, "is made", lambda _: True, namespace=PLAIN_NAMESPACE, of_job="counting")
-    forged(arena, job, "elsewhere", ns=NAMESPACE, labels=labels, reference=UNSERVED)
+    forged(arena, job, "elsewhere", ns=OTHER, labels=labels, reference=UNSERVED)
     forged(arena, job, "released", reference=UNSERVED)
     wait_released(arena, "released")
     forged(arena, job, "counted", labels=labels, reference=UNSERVED)
@@ -129,7 +138,8 @@ def test_which_pods_a_job_counts(arena: Arena, begin: Begin) -> None:
     wait_for("one of two goes again", lambda: deleted_by(arena, "counting") == 2)
     wait_for("one is active", lambda: status_of(arena, "counting").get("active") == 1)
     arena.wait_pods(1, "is left", lambda _: True, namespace=PLAIN_NAMESPACE, of_job="counting")
-    assert owners(arena, "elsewhere", NAMESPACE)
+    assert owners(arena, "elsewhere", OTHER)
+    arena.delete_pod("elsewhere", OTHER)
     assert owners(arena, "released") == []
 
 

@@ -231,19 +231,23 @@ class Arena(ABC):
         elsewhere."""
         group = "rbac.authorization.k8s.io"
         name = f"{user}-{role}"
-        path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
-        if self.kubernetes.find(f"{path}/{name}") is None:
-            self.kubernetes.create(
-                {
-                    "apiVersion": f"{group}/v1",
-                    "kind": "RoleBinding",
-                    "metadata": {"name": name, "namespace": namespace},
-                    "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
-                    "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-                }
-            )
-        with self.acting_as(user) as client:
-            yield client
+        self.kubernetes.create(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": name, "namespace": namespace},
+                "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            }
+        )
+        try:
+            with self.acting_as(user) as client:
+                pods = f"/api/v1/namespaces/{namespace}/pods"
+                wait_for("his rights are known", lambda: client.http.get(pods).is_success)
+                yield client
+        finally:
+            path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
+            self.kubernetes.delete(f"{path}/{name}")
 
     @contextlib.contextmanager
     def acting_as(self, user: str, *groups: str) -> Iterator[Kubernetes]:

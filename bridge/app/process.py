@@ -32,8 +32,11 @@ from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.runner import Runner
 from bridge.model.ids import NodeName, PodUid
 from bridge.nodes.controller import NodeController
-from bridge.server import addresses
+from bridge.server import addresses, descriptors
+from bridge.server.budget import Budget
+from bridge.server.connections import Limits
 from bridge.server.https import HttpsServer, Route
+from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import ProbesServer
 from bridge.server.tls import CertificateFiles, Tls
@@ -58,6 +61,7 @@ T = TypeVar("T")
 def run(settings: config.Settings) -> int:
     """`slurm-bridge run`: all of ours in one process, until SIGTERM or SIGINT. The exit code."""
     telemetry.configure(level=settings.log_level, log_format=settings.log_format)
+    descriptors.raise_limit()
     return uvloop.run(_main(settings))
 
 
@@ -162,6 +166,8 @@ class App:
             clock=clock,
         )
         self._show_ages()
+        self._server_metrics = ServerMetrics(self.metrics)
+        self._shared = Shared(Budget(settings.server.memory_mib << 20))
         self.https = self._build_https(ground.files)
         self.probes = self._build_probes()
 
@@ -230,6 +236,9 @@ class App:
                 ),
             },
             registry=self.metrics.registry,
+            metrics=self._server_metrics,
+            shared=self._shared,
+            clock=self._clock,
         )
 
     def _ages(self) -> Mapping[str, Age]:
@@ -281,9 +290,18 @@ class App:
                 Route(names.BIND_PATH, extender.bind, client_certificate=guarded),
             ],
             tls=Tls(files),
-            metrics=ServerMetrics(self.metrics),
+            metrics=self._server_metrics,
+            shared=self._shared,
+            limits=Limits(connections=self._connections()),
             clock=self._clock,
         )
+
+    def _connections(self) -> int:
+        wanted = self.settings.server.max_connections
+        room = descriptors.room_for(wanted)
+        if room < wanted:
+            log.warning("server.few_descriptors", max_connections=wanted, possible=room)
+        return room
 
     def _show_ages(self) -> None:
         metrics, watcher = self.metrics, self.watcher

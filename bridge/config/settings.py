@@ -103,7 +103,15 @@ class ServerSettings(Section):
     """Folder with tls.crt, tls.key and ca.crt, read again when they change; "" has the bridge
     make its own."""
     client_ca_file: str = ""
-    """CA whose client certificates may call the extender; "" lets in whoever reaches the port."""
+    """CA whose client certificates may call the extender; "" lets in whoever reaches the port.
+    Callers that show such a certificate go before all others when there are too many."""
+    max_connections: int = Field(default=2048, ge=16, le=60_000)
+    """Most connections to HTTPS that are open at once, at about 50 KiB of memory each; fewer if
+    the process may not open so many files. When there are more, the address with the most loses
+    the one that has been idle longest. Probes have 256 of their own."""
+    memory_mib: int = Field(default=128, ge=16)
+    """Most memory for requests in flight, of all servers, in MiB as received; to handle them may
+    take as much again. When there is more, the address that sends the most is refused (503)."""
 
 
 class NodeSettings(Section):

@@ -4,6 +4,8 @@ Both call with POST and JSON, over connections that they keep; both treat anythi
 webhook is broken". So a handler answers in bytes and never raises for bad input; what raises all
 the same is a bug, answered with 500 and logged, and the next request is served.
 
+Too many callers, and slow ones: `listener` has the limits.
+
 Stopping: first not ready (`not_ready` says so), so that Services send no new callers; still
 answering, and asking callers to reconnect elsewhere; then no new connection; then, when what is
 in flight is answered, closed.
@@ -16,20 +18,22 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from aiohttp import ClientPayloadError, web
+from aiohttp import ClientPayloadError, StreamReader, web
 
 from bridge import telemetry
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
 from bridge.server import addresses
+from bridge.server.connections import Limits, Stage
+from bridge.server.cuts import Cuts
+from bridge.server.listener import Caller, Listener, Shared
 from bridge.server.metrics import OTHER, ServerMetrics
 from bridge.server.tls import Tls
 
 Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 """Body in; HTTP status and JSON body out."""
 
-_KEEPALIVE_S = 180.0
-"""Longer than Go's clients keep an idle connection (90 s): the side that sends closes first."""
+_NAME = "https"
 _RELOAD_S = 10.0
 
 
@@ -51,9 +55,9 @@ class HttpsServer:
     """Serves `routes` on `address`. `tls` None serves plain HTTP, for tests and benches on the
     loopback only.
 
-    A body must arrive within `read_timeout_s`; the rest of one that was refused unread is taken
-    for `linger_s`, so that its sender sees the answer; a call in flight at the stop is given
-    `shutdown_timeout_s`.
+    `limits` hold for its connections; `shared` is what it shares with other servers. The rest of
+    a body that was refused unread is taken for `linger_s`, so that its sender sees the answer; a
+    call in flight at the stop is given `shutdown_timeout_s`.
     """
 
     def __init__(
@@ -63,9 +67,10 @@ class HttpsServer:
         routes: Iterable[Route],
         tls: Tls | None,
         metrics: ServerMetrics,
+        shared: Shared | None = None,
+        limits: Limits | None = None,
         clock: Clock | None = None,
         log: telemetry.Logger | None = None,
-        read_timeout_s: float = 10.0,
         shutdown_timeout_s: float = 10.0,
         linger_s: float = 1.0,
     ) -> None:
@@ -75,10 +80,11 @@ class HttpsServer:
         self._metrics = metrics
         self._clock = clock or SystemClock()
         self._log = log or telemetry.logger(component="server")
-        self._read_timeout_s = read_timeout_s
+        self._shared = shared or Shared()
+        self._limits = limits or Limits()
         self._shutdown_timeout_s = shutdown_timeout_s
         self._linger_s = linger_s
-        self._runner: web.ServerRunner | None = None
+        self._listener: Listener | None = None
         self._stopping = False
         self.port = 0
         """The port it listens on, once started."""
@@ -95,19 +101,18 @@ class HttpsServer:
             await self._tls.load()
             self._metrics.certificate_ends.set(self._tls.not_after_s)
         self._metrics.expect(self._routes)
-        sockets = await addresses.bound(self._address)
-        server = web.Server(
-            self._serve,
-            access_log=None,
-            keepalive_timeout=_KEEPALIVE_S,
-            lingering_time=self._linger_s,
+        listener = Listener(
+            address=self._address,
+            handler=self._serve,
+            limits=self._limits,
+            shared=self._shared,
+            cuts=Cuts(_NAME, metrics=self._metrics, log=self._log, clock=self._clock),
+            linger_s=self._linger_s,
         )
-        self._runner = web.ServerRunner(server, shutdown_timeout=self._shutdown_timeout_s)
-        await self._runner.setup()
         context = self._tls.context if self._tls else None
-        for one in sockets:
-            await web.SockSite(self._runner, one, ssl_context=context, backlog=1024).start()
-        self.port = sockets[0].getsockname()[1]
+        self.port = await listener.start(context, stop_s=self._shutdown_timeout_s)
+        self._listener = listener
+        self._metrics.show(_NAME, listener.table, self._shared.budget)
         self._log.info("server.started", address=str(self._address), port=self.port)
 
     async def stop(self, *, drain_s: float = 0.0) -> None:
@@ -115,9 +120,9 @@ class HttpsServer:
         self._stopping = True
         if drain_s > 0:
             await self._clock.sleep(drain_s)
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.stop()
+            self._listener = None
             self._log.info("server.stopped", address=str(self._address), port=self.port)
 
     async def __aenter__(self) -> Self:
@@ -136,7 +141,7 @@ class HttpsServer:
         """ "" when it serves; else why not. A check for the probes server."""
         if self._stopping:
             return "stopping"
-        return "" if self._runner is not None else "not started"
+        return "" if self._listener is not None else "not started"
 
     async def watch_certificate(self, *, every_s: float = _RELOAD_S) -> None:
         """Take changed files into use, for ever. Run it as a task beside the server."""
@@ -160,33 +165,38 @@ class HttpsServer:
             self._log.info("certificate.reloaded", not_after_s=self._tls.not_after_s)
         return changed
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
         start_s = time.perf_counter()
         route = self._routes.get(request.path)
         with self._metrics.in_flight.track_inprogress():
-            response = await self._answer(request, route)
+            response = await self._answer(request, caller, route)
         if self._stopping:
             response.force_close()
         path = route.path if route else OTHER
         self._metrics.answered(path, response.status, time.perf_counter() - start_s)
         return response
 
-    async def _answer(self, request: web.BaseRequest, route: Route | None) -> web.Response:
+    async def _answer(
+        self, request: web.BaseRequest, caller: Caller, route: Route | None
+    ) -> web.Response:
         if route is None:
             return _refused(404, f"nothing is served at {request.path[:200]}")
         if request.method != "POST":
             return _refused(405, f"{route.path} is called with POST", allow="POST")
-        if route.client_certificate and not _has_certificate(request):
+        if route.client_certificate and not caller.connection.known:
             return _refused(
                 403,
                 f"{route.path} is only for callers with a client certificate of the bridge's CA; "
                 "give kube-scheduler's extender configuration certFile and keyFile",
             )
+        if "Content-Encoding" in request.headers:
+            return _refused(415, "the body is compressed; send it as it is")
         try:
-            async with asyncio.timeout(self._read_timeout_s):
-                body = await _read(request, route.max_body_bytes)
+            body = await self._body(request, caller, route.max_body_bytes)
         except TimeoutError:
-            return _refused(408, f"the body did not arrive within {self._read_timeout_s:g} s")
+            if caller.connection.stage is Stage.CLOSING or request.content.is_eof():
+                return _refused(503, "too many requests at once; try again", retry_after_s=1)
+            return _refused(408, f"the body did not arrive within {self._limits.body_s:g} s")
         except (ClientPayloadError, ConnectionError) as error:
             return _refused(400, f"the body broke off: {error}")
         if body is None:
@@ -195,7 +205,29 @@ class HttpsServer:
                 f"the body is larger than {route.max_body_bytes} bytes (an extender configuration "
                 "without nodeCacheCapable: true sends every Node object)",
             )
-        return await self._handled(route, body)
+        caller.calls()
+        entered_s = time.perf_counter()
+        response = await self._handled(route, body)
+        caller.returns(time.perf_counter() - entered_s)
+        return response
+
+    async def _body(self, request: web.BaseRequest, caller: Caller, most: int) -> bytes | None:
+        """The body, when it is its turn; None when it is larger than `most`. Raises TimeoutError
+        when it is late, or given up for others."""
+        content = request.content
+        if (request.content_length or 0) > most:
+            return None
+        if content.is_eof() and caller.may_call:
+            body = await _read(content, most)  # as usual: there is nothing to wait for
+        else:
+            async with asyncio.timeout(self._limits.body_s) as caller.reading:
+                try:
+                    body = await _read(content, most)
+                    await caller.turn()
+                finally:
+                    caller.reading = None
+        caller.body_bytes = len(body) if body is not None else 0
+        return body
 
     async def _handled(self, route: Route, body: bytes) -> web.Response:
         try:
@@ -206,28 +238,29 @@ class HttpsServer:
         return web.Response(status=status, body=answer, content_type="application/json")
 
 
-async def _read(request: web.BaseRequest, most: int) -> bytes | None:
-    """The body; None when it is larger than `most`."""
-    length = request.content_length
-    if length is not None:
-        return None if length > most else await request.content.read()
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > most:
-            return None
-    return bytes(body)
+async def _read(content: StreamReader, most: int) -> bytes | None:
+    """All of it; None when it is more than `most`. Pieces are put together as they come: each
+    would cost many times its size if it is small."""
+    first = await content.readany()
+    if content.at_eof():
+        return first if len(first) <= most else None
+    body = bytearray(first)
+    while len(body) <= most:
+        piece = await content.readany()
+        if not piece:
+            return bytes(body)
+        body += piece
+    return None
 
 
-def _has_certificate(request: web.BaseRequest) -> bool:
-    """Of the accepted CA: the handshake fails with any other."""
-    return bool(request.transport and request.transport.get_extra_info("peercert"))
-
-
-def _refused(status: int, sentence: str, *, allow: str = "") -> web.Response:
+def _refused(
+    status: int, sentence: str, *, allow: str = "", retry_after_s: int = 0
+) -> web.Response:
     response = web.Response(status=status, text=sentence + "\n")
     if allow:
         response.headers["Allow"] = allow
-    if status in (400, 408, 413):
+    if retry_after_s:
+        response.headers["Retry-After"] = str(retry_after_s)
+    if status in (400, 408, 413, 415, 503):
         response.force_close()  # its body may still be on the way
     return response

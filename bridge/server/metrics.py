@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from prometheus_client import Counter, Gauge
 
 from bridge import telemetry
+from bridge.server.budget import Budget
+from bridge.server.connections import Connections
 
 OTHER = "other"
 """The path label of every path that is no route of ours."""
@@ -32,6 +34,29 @@ class ServerMetrics:
             "Changed certificate files that could not be used.",
             registry=metrics.registry,
         )
+
+        self._connections = Gauge(
+            "bridge_server_connections",
+            "Connections that are open.",
+            ["server"],
+            registry=metrics.registry,
+        )
+        self.cut = Counter(
+            "bridge_server_connections_cut",
+            "Connections that were cut for the sake of others, or because they took too long.",
+            ["server", "reason"],
+            registry=metrics.registry,
+        )
+        self._memory = Gauge(
+            "bridge_server_request_bytes",
+            "Memory held by requests that are not answered yet; server.memoryMib is its bound.",
+            registry=metrics.registry,
+        )
+
+    def show(self, server: str, table: Connections, budget: Budget) -> None:
+        """Have every scrape show these, which `server` uses."""
+        self._connections.labels(server).set_function(table.__len__)
+        self._memory.set_function(lambda: budget.used)
 
     def expect(self, paths: Iterable[str]) -> None:
         """Show these paths from the start, so that a rate over them has a beginning."""

@@ -3,8 +3,12 @@
 `/livez` says that the event loop runs. `/readyz` asks each named check and shows all of them, so
 that `kubectl describe pod` (which prints the body of a failed probe) says what is missing.
 `/healthz` is the Go bridge's name for `/livez`.
+
+Whoever reaches the port may ask, so the metrics are put together at most once a second, however
+many ask for them.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -12,14 +16,27 @@ from typing import Self
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from bridge import telemetry
+from bridge.clock import Clock, SystemClock
 from bridge.server import addresses
+from bridge.server.connections import Limits
+from bridge.server.cuts import Cuts
+from bridge.server.listener import Caller, Listener, Shared
+from bridge.server.metrics import ServerMetrics
 
 Check = Callable[[], str]
 """"" when all is well, else what is missing."""
 
 
+_NAME = "probes"
+_CONNECTIONS = 256
+_METRICS_AGE_S = 1.0
+_STOP_S = 1.0
+
+
 class ProbesServer:
-    """Serves `/livez`, `/healthz`, `/readyz` and `/metrics`."""
+    """Serves `/livez`, `/healthz`, `/readyz` and `/metrics`, with places for connections of its
+    own: a crowd at the other server takes none of them."""
 
     def __init__(
         self,
@@ -27,11 +44,23 @@ class ProbesServer:
         address: addresses.Address,
         checks: Mapping[str, Check],
         registry: CollectorRegistry,
+        metrics: ServerMetrics,
+        shared: Shared | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+        log: telemetry.Logger | None = None,
     ) -> None:
         self._address = address
         self._checks = checks
         self._registry = registry
-        self._runner: web.ServerRunner | None = None
+        self._server_metrics = metrics
+        self._shared = shared or Shared()
+        self._limits = limits or Limits(connections=_CONNECTIONS)
+        self._clock = clock or SystemClock()
+        self._log = log or telemetry.logger(component="probes")
+        self._listener: Listener | None = None
+        self._exposition = b""
+        self._exposed_s = -_METRICS_AGE_S
         self._pages: Mapping[str, Callable[[], web.Response]] = {
             "/livez": self._live,
             "/healthz": self._live,
@@ -43,19 +72,23 @@ class ProbesServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address can't be used."""
-        sockets = await addresses.bound(self._address)
-        server = web.Server(self._serve, access_log=None)
-        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
-        await self._runner.setup()
-        for one in sockets:
-            await web.SockSite(self._runner, one).start()
-        self.port = sockets[0].getsockname()[1]
+        cuts = Cuts(_NAME, metrics=self._server_metrics, log=self._log, clock=self._clock)
+        listener = Listener(
+            address=self._address,
+            handler=self._serve,
+            limits=self._limits,
+            shared=self._shared,
+            cuts=cuts,
+        )
+        self.port = await listener.start(stop_s=_STOP_S)
+        self._listener = listener
+        self._server_metrics.show(_NAME, listener.table, self._shared.budget)
 
     async def stop(self) -> None:
         """Stop at once: the last server to stop, so that probes see the others stopping."""
-        if self._runner is not None:
-            await self._runner.cleanup()
-            self._runner = None
+        if self._listener is not None:
+            await self._listener.stop()
+            self._listener = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -69,13 +102,17 @@ class ProbesServer:
     ) -> None:
         await self.stop()
 
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
         page = self._pages.get(request.path)
         if page is None:
             return web.Response(status=404, text=f"{', '.join(self._pages)} are served here\n")
         if request.method not in ("GET", "HEAD"):
             return web.Response(status=405, headers={"Allow": "GET, HEAD"})
-        return page()
+        await caller.turn()
+        start_s = time.perf_counter()
+        response = page()
+        caller.returns(time.perf_counter() - start_s)
+        return response
 
     def _live(self) -> web.Response:
         return web.Response(text="ok\n")
@@ -89,5 +126,7 @@ class ProbesServer:
         return web.Response(status=status, text="\n".join([*lines, ""]))
 
     def _metrics(self) -> web.Response:
-        body = generate_latest(self._registry)
-        return web.Response(body=body, headers={"Content-Type": CONTENT_TYPE_LATEST})
+        now_s = self._clock.monotonic()
+        if now_s - self._exposed_s >= _METRICS_AGE_S:
+            self._exposition, self._exposed_s = generate_latest(self._registry), now_s
+        return web.Response(body=self._exposition, headers={"Content-Type": CONTENT_TYPE_LATEST})

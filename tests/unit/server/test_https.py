@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from bridge.errors import ConfigError, Unreadable
 from bridge.files import Worker
 from bridge.server import addresses, certificates
+from bridge.server.connections import Limits
 from bridge.server.https import Route
 from bridge.server.tls import CertificateFiles, Tls
 from tests.unit.server.tools import Bench, call, echo, files, made, raw, trusting
@@ -134,7 +135,7 @@ async def test_chunked_body() -> None:
 
 async def test_a_body_that_does_not_come() -> None:
     """A caller that announces a body and sends none does not hold its connection for ever."""
-    async with Bench(SMALL, read_timeout_s=0.01).server as server:
+    async with Bench(SMALL, limits=Limits(body_s=0.01)).server as server:
         answer = await raw(server.port, HEAD + b"Content-Length: 5\r\n\r\nab")
     assert b"408" in answer.splitlines()[0]
 

@@ -3,14 +3,19 @@
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
+from bridge import telemetry
 from bridge.server import addresses
+from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import Check, ProbesServer
 from tests.unit.server.tools import call
 
 
 def probes(registry: CollectorRegistry | None = None, **checks: Check) -> ProbesServer:
     return ProbesServer(
-        address=addresses.parse("[::]:0"), checks=checks, registry=registry or CollectorRegistry()
+        address=addresses.parse("[::]:0"),
+        checks=checks,
+        registry=registry or CollectorRegistry(),
+        metrics=ServerMetrics(telemetry.Metrics()),
     )
 
 

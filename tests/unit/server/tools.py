@@ -13,7 +13,9 @@ from bridge import telemetry
 from bridge.clock import Clock
 from bridge.server import addresses, certificates
 from bridge.server.certificates import Folder
+from bridge.server.connections import Limits
 from bridge.server.https import HttpsServer, Route
+from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.tls import CertificateFiles, Tls
 
@@ -56,7 +58,8 @@ class Bench:
         tls: Tls | None = None,
         address: addresses.Address = ANYWHERE,
         clock: Clock | None = None,
-        read_timeout_s: float = 10.0,
+        limits: Limits | None = None,
+        shared: Shared | None = None,
         shutdown_timeout_s: float = 10.0,
     ) -> None:
         self.metrics = telemetry.Metrics()
@@ -68,7 +71,8 @@ class Bench:
             tls=tls,
             metrics=self.counted,
             clock=clock,
-            read_timeout_s=read_timeout_s,
+            limits=limits,
+            shared=shared,
             shutdown_timeout_s=shutdown_timeout_s,
             linger_s=0.01,
             log=structlog.wrap_logger(
@@ -77,6 +81,15 @@ class Bench:
                 wrapper_class=structlog.make_filtering_bound_logger(0),
             ),
         )
+
+    def open(self) -> float:
+        """Connections that are open."""
+        return self.value("bridge_server_connections", server="https") or 0.0
+
+    def cut(self, reason: str) -> float:
+        """Connections that were cut for this reason."""
+        name = "bridge_server_connections_cut_total"
+        return self.value(name, server="https", reason=reason) or 0.0
 
     def value(self, name: str, **labels: str) -> float | None:
         """A sample of the registry."""

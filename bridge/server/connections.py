@@ -1,0 +1,229 @@
+"""The open connections of one server: how many there may be, how long each may take, who is cut.
+
+Anybody in the pod network can reach our ports, and a caller that we must not miss comes without a
+name: the API server shows no certificate. So no newcomer is turned away while another connection
+can be spared. When the table is full, the address with the most connections loses one of them:
+the one that has been of no use for the longest time. A caller with a client certificate of our CA
+(kube-scheduler) loses none while anybody else has one. A connection whose call is being answered
+is never cut.
+
+This module is pure bookkeeping. Whoever owns the sockets reports what happens, and gives each
+connection a function that cuts it.
+"""
+
+import enum
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+class Stage(enum.Enum):
+    """What a connection does."""
+
+    WAITING = "waiting"
+    """It is accepted, and waits until it may shake hands."""
+    HANDSHAKE = "handshake"
+    IDLE = "idle"
+    """No byte of a request has come."""
+    HEADERS = "headers"
+    """A request has begun."""
+    BODY = "body"
+    """The headers are known; the body is on its way, or the call waits for its turn."""
+    CALL = "call"
+    """The call is handled."""
+    ANSWER = "answer"
+    """The answer is written, and the caller does not take it."""
+    CLOSING = "closing"
+    """It was answered for the last time; what still comes is not kept."""
+    CLOSED = "closed"
+    """It is not in the table any more."""
+
+
+class Reason(enum.Enum):
+    """Why a connection is cut: the label of the metric."""
+
+    ROOM = "room"
+    """Another connection needed its place in the table."""
+    MEMORY = "memory"
+    """Other requests needed the memory that its request holds."""
+    HANDSHAKE = "handshake"
+    """The handshake took too long."""
+    REQUEST = "request"
+    """The request took too long."""
+    IDLE = "idle"
+    """No request came for a long time."""
+    ANSWER = "answer"
+    """The answer was not taken."""
+
+
+_LATE = {
+    Stage.WAITING: Reason.HANDSHAKE,
+    Stage.HANDSHAKE: Reason.HANDSHAKE,
+    Stage.IDLE: Reason.IDLE,
+    Stage.HEADERS: Reason.REQUEST,
+    Stage.ANSWER: Reason.ANSWER,
+    Stage.CLOSING: Reason.IDLE,
+}
+"""A body has its limit where it is read, and a call in its handler."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the connections of one server may take. Times in seconds."""
+
+    connections: int = 2048
+    """Open at once; more than that are not kept."""
+    handshake_s: float = 5.0
+    """From being accepted to the end of the handshake."""
+    headers_s: float = 5.0
+    """From the first byte of a request to the end of its headers."""
+    body_s: float = 10.0
+    """From there to the end of its body."""
+    answer_s: float = 10.0
+    """For the caller to take its answer."""
+    idle_s: float = 180.0
+    """Without a request. Go's clients keep an idle connection for 90 s, and the side that sends
+    should be the first to close."""
+    closing_s: float = 5.0
+    """From the last answer to the end of the connection."""
+
+
+@dataclass(slots=True, eq=False)
+class Connection:
+    """One connection. `peer` is the address that it comes from."""
+
+    peer: str
+    cut: Callable[[Reason], None]
+    """Ends it. Called at most once, and not after `Connections.closed`."""
+    known: bool = False
+    """It has shown a client certificate of our CA."""
+    stage: Stage = Stage.WAITING
+    deadline_s: float = 0.0
+    held: int = 0
+    """Bytes that its request holds: a part of the `Budget`."""
+
+
+_Peers = dict[str, dict[Connection, None]]
+"""Connections by their address, in the order in which they were last of use."""
+
+
+class Connections:
+    """The table. `now` is a clock that only grows, in seconds."""
+
+    def __init__(self, limits: Limits, *, now: Callable[[], float]) -> None:
+        self._limits = limits
+        self._now = now
+        self._open: dict[Connection, None] = {}
+        self._strangers: _Peers = {}
+        self._known: _Peers = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def opened(self, peer: str, cut: Callable[[Reason], None]) -> Connection | None:
+        """A connection is accepted. None: there is no place, as every one of the others is
+        being answered."""
+        if len(self._open) >= self._limits.connections and not self.make_room():
+            return None
+        connection = Connection(peer, cut)
+        connection.deadline_s = self._now() + self._limits.handshake_s
+        self._open[connection] = None
+        self._spare(connection)
+        return connection
+
+    def make_room(self) -> bool:
+        """Cut the connection that can be spared first; whether there is one."""
+        peers = self._strangers or self._known
+        if not peers:
+            return False
+        most = max(peers, key=lambda peer: len(peers[peer]))
+        victim = next(iter(peers[most]))
+        self.closed(victim)
+        victim.cut(Reason.ROOM)
+        return True
+
+    def shakes_hands(self, connection: Connection) -> None:
+        """It is its turn; the time since it was accepted counts."""
+        if connection.stage is Stage.WAITING:
+            connection.stage = Stage.HANDSHAKE
+
+    def ready(self, connection: Connection, *, known: bool) -> None:
+        """Requests may come now. `known`: it has shown a certificate."""
+        if connection.stage is Stage.CLOSED:
+            return
+        self._keep(connection)
+        connection.known = known
+        self._idle(connection)
+
+    def received(self, connection: Connection) -> None:
+        """Bytes of a request have come."""
+        if connection.stage is Stage.IDLE:
+            connection.stage = Stage.HEADERS
+            connection.deadline_s = self._now() + self._limits.headers_s
+            self._keep(connection)
+            self._spare(connection)
+
+    def understood(self, connection: Connection) -> None:
+        """The headers of a request are complete."""
+        if connection.stage not in (Stage.CALL, Stage.CLOSED):
+            connection.stage = Stage.BODY
+
+    def calls(self, connection: Connection) -> None:
+        """The call is handled from now on."""
+        if connection.stage is not Stage.CLOSED:
+            connection.stage = Stage.CALL
+            self._keep(connection)
+
+    def answered(self, connection: Connection, *, last: bool = False) -> None:
+        """The request is answered. `last`: the connection is not kept."""
+        if connection.stage is Stage.CLOSED:
+            return
+        self._keep(connection)
+        self._idle(connection)
+        if last:
+            connection.stage = Stage.CLOSING
+            connection.deadline_s = self._now() + self._limits.closing_s
+
+    def stuck(self, connection: Connection) -> None:
+        """The caller does not take its answer as fast as it is written."""
+        if connection.stage not in (Stage.CALL, Stage.CLOSED):
+            connection.stage = Stage.ANSWER
+            connection.deadline_s = self._now() + self._limits.answer_s
+
+    def unstuck(self, connection: Connection) -> None:
+        """The caller has taken its answer."""
+        if connection.stage is Stage.ANSWER:
+            connection.stage = Stage.IDLE
+            connection.deadline_s = self._now() + self._limits.idle_s
+
+    def closed(self, connection: Connection) -> None:
+        """It is gone. One that was cut has left the table already."""
+        self._keep(connection)
+        self._open.pop(connection, None)
+        connection.stage = Stage.CLOSED
+
+    def cut_late(self) -> None:
+        """Cut what has taken too long."""
+        now_s = self._now()
+        for connection in [one for one in self._open if one.deadline_s <= now_s]:
+            if reason := _LATE.get(connection.stage):
+                self.closed(connection)
+                connection.cut(reason)
+
+    def _idle(self, connection: Connection) -> None:
+        connection.stage = Stage.IDLE
+        connection.deadline_s = self._now() + self._limits.idle_s
+        self._spare(connection)
+
+    def _spare(self, connection: Connection) -> None:
+        """It is the last of its address that can be spared."""
+        peers = self._known if connection.known else self._strangers
+        peers.setdefault(connection.peer, {})[connection] = None
+
+    def _keep(self, connection: Connection) -> None:
+        """It can't be spared."""
+        peers = self._known if connection.known else self._strangers
+        connections = peers.get(connection.peer)
+        if connections is not None:
+            connections.pop(connection, None)
+            if not connections:
+                del peers[connection.peer]

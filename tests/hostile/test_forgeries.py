@@ -10,7 +10,7 @@ from typing import Any
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import PLAIN_NAMESPACE, Arena, Nodes
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 OTHER = "default"
 """A namespace beside, which no story clears."""

@@ -124,6 +124,11 @@ class Cluster:
         if not pod.node_name:
             self.table.occupy(pod.uid, node, pod.shape)
 
+    def unpin(self, pod: Pod) -> None:
+        """It was not pinned there after all."""
+        if not pod.node_name:
+            self.table.vacate(pod.uid)
+
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""
         return self._memberships.split_off(uid)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge import names
+from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.scheduling import PodShape
 
@@ -83,9 +84,8 @@ class Pod:
 
     def __post_init__(self) -> None:
         # Read millions of times in a large gang's life, so not parsed at each look.
-        text = self.labels.get(names.JOB_ID_LABEL, "")
-        number = SlurmJobId(int(text)) if text.isascii() and text.isdigit() else None
-        object.__setattr__(self, "job_id", number)
+        number = bounds.number_in(self.labels.get(names.JOB_ID_LABEL), bounds.LARGEST_ID)
+        object.__setattr__(self, "job_id", None if number is None else SlurmJobId(number))
 
     @property
     def key(self) -> str:

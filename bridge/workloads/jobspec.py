@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import timelimit
+from bridge.model import bounds, timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
@@ -141,7 +141,7 @@ def build(
 def _partition(name: str, partitions: PartitionFacts) -> str:
     if name and partitions.known and name not in partitions.known:
         raise BadInput(
-            f"Slurm has no partition {name!r}; it has {_some(partitions.known)}. "
+            f"Slurm has no partition {bounds.shown(name)}; it has {_some(partitions.known)}. "
             f"Name one of them in annotation {_PARTITION_KEY}",
             field=f"metadata.annotations[{_PARTITION_KEY}]",
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.config import RoleKind
 from bridge.kube import decode, jobs, jobsets, metadata, owner_wire, roles, templates, wire
+from bridge.model import bounds
 from bridge.model.owner import LeaderWorkerSet, Owner, OwnerKey, PodGroup, key_of
 
 _STATEFUL_SET = ("apps", "StatefulSet")
@@ -54,6 +55,7 @@ def _any(found: owner_wire.AnyOwner, api_version: str, kind: str) -> Owner:
     spec: owner_wire.AnySpec = found.get("spec") or {}
     replicas = spec.get("replicas")
     counts = isinstance(replicas, int) and not isinstance(replicas, bool)
+    counts = counts and 0 <= replicas <= bounds.MOST_PODS
     key: OwnerKey = key_of(api_version, kind)
     return Owner(
         **metadata.owner_fields(found.get("metadata") or {}),
@@ -96,5 +98,5 @@ def _pod_group(found: owner_wire.PodGroupWire, api_version: str) -> PodGroup:
         **metadata.owner_fields(found.get("metadata") or {}),
         api_version=api_version,
         least=gang.get("minCount") or spec.get("minMember") or 0,
-        workload=made_from.get("workloadName") or "",
+        workload=bounds.tamed(made_from.get("workloadName") or "", bounds.LONGEST_OBJECT_NAME),
     )

@@ -2,7 +2,11 @@
 
 Pods of one owner differ in their names only. The parts of the spec that decide where a pod may
 run are written out as text, and the text is the key: equal pods get the *same* shape, and 10,000
-pods of a Job cost one computation.
+pods of a Job cost one computation. A text of many kilobytes is not kept as a key.
+
+Placement asks every node about each selector and each resource of a shape, so their number is
+bounded: a pod that has more is refused. On a node, where it only takes room, it counts all the
+same, without its selectors, which nobody asks about any more.
 """
 
 from functools import lru_cache
@@ -12,7 +16,8 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
 from bridge.kube import affinity, requests, siblings, wire
-from bridge.model import scheduling
+from bridge.model import bounds, scheduling
+from bridge.model.resources import Resources
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
@@ -29,6 +34,8 @@ _DECIDING = (
     "overhead",
     "hostNetwork",
 )
+_KEPT_BYTES = 8192
+"""Of a text that is remembered with its shape."""
 _RESIZING = ("containerStatuses", "initContainerStatuses", "resources", "allocatedResources")
 
 
@@ -48,9 +55,10 @@ def of(
     apart = _own(wished.get("podAntiAffinity"), meta)
     together = _own(wished.get("podAffinity"), meta)
     parts["affinity"] = wished.get("nodeAffinity")
-    everything = [parts, actual, apart, together]
+    everything = [parts, actual, apart, together, status is not None]
     try:
-        return _shape(to_json(everything, fallback=str))
+        text = to_json(everything, fallback=str)
+        return _shape(text) if len(text) <= _KEPT_BYTES else _computed(text)
     except PydanticSerializationError as error:
         raise BadInput(f"spec: {error}", field="spec") from None
 
@@ -75,23 +83,82 @@ def _resize(condition: wire.ConditionWire) -> bool:
 
 @lru_cache(maxsize=8192)
 def _shape(text: bytes) -> PodShape:
-    spec, status, apart, together = from_json(text)
-    shape = PodShape(
-        requests=requests.of(spec, status or None),
-        node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
-        affinity_terms=_terms(spec.get("affinity")),
-        tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
-        host_ports=_host_ports(spec),
-        apart=tuple(apart),
-        together=tuple(together),
-    )
-    return _first_equal(shape)
+    return _first_equal(_computed(text))
 
 
 @lru_cache(maxsize=8192)
 def _first_equal(shape: PodShape) -> PodShape:
     """The same object for equal shapes: a pod's text changes when it starts, its shape doesn't."""
     return shape
+
+
+def _computed(text: bytes) -> PodShape:
+    try:
+        spec, status, apart, together, placed = from_json(text)
+    except ValueError as error:
+        raise BadInput(f"spec: {error}", field="spec") from None
+    asked = requests.of(spec, status or None)
+    ports = _host_ports(spec)
+    try:
+        _check_resources(asked)
+        bounds.check_count(len(ports), bounds.MOST_PORTS, "host ports", field="spec.containers")
+        _check_selectors(spec, apart, together)
+    except BadInput:
+        if not placed:
+            raise
+        return PodShape(requests=asked, host_ports=ports[: bounds.MOST_PORTS])
+    return PodShape(
+        requests=asked,
+        node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+        affinity_terms=_terms(spec.get("affinity")),
+        tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
+        host_ports=ports,
+        apart=tuple(apart),
+        together=tuple(together),
+    )
+
+
+def _check_resources(asked: Resources) -> None:
+    at = "spec.containers"
+    bounds.check_count(len(asked.extended), bounds.MOST_RESOURCES, "resources", field=at)
+    for name, _ in asked.extended:
+        if not bounds.is_qualified(name):
+            said = f"{bounds.shown(name)} is no resource's name; write it like nvidia.com/gpu"
+            raise BadInput(f"{at}: {said}", field=at)
+
+
+def _check_selectors(spec: wire.PodSpec, apart: list[str], together: list[str]) -> None:
+    """How many there are, and that each word can be one of Kubernetes."""
+    own, tolerations = spec.get("nodeSelector") or {}, spec.get("tolerations") or ()
+    at, among = "spec.nodeSelector", "spec.affinity.nodeAffinity"
+    bounds.check_count(len(own), bounds.MOST_REQUIREMENTS, "labels", field=at)
+    _check_words([*own, *own.values()], at)
+    at = "spec.tolerations"
+    bounds.check_count(len(tolerations), bounds.MOST_REQUIREMENTS, "tolerations", field=at)
+    _check_words([one.get(part) or "" for one in tolerations for part in ("key", "value")], at)
+    at = "spec.affinity"
+    bounds.check_count(len(apart) + len(together), bounds.MOST_TERMS, "topology keys", field=at)
+    _check_words([*apart, *together], at)
+    required = (spec.get("affinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    terms = (required or {}).get("nodeSelectorTerms") or ()
+    bounds.check_count(len(terms), bounds.MOST_TERMS, "terms", field=among)
+    expressions = [
+        one
+        for term in terms
+        for which in ("matchExpressions", "matchFields")
+        for one in term.get(which) or ()
+    ]
+    bounds.check_count(len(expressions), bounds.MOST_REQUIREMENTS, "requirements", field=among)
+    words = [word for one in expressions for word in one.get("values") or ()]
+    bounds.check_count(len(words), bounds.MOST_WORDS, "values", field=among)
+    _check_words([*words, *(one.get("key", "") for one in expressions)], among)
+
+
+def _check_words(words: list[str], at: str) -> None:
+    for word in words:
+        if len(word) > bounds.LONGEST_KEY or not word.isprintable():
+            said = f"{bounds.shown(word)} is no label's key or value"
+            raise BadInput(f"{at}: {said}", field=at)
 
 
 def _terms(node_affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:

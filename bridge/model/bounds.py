@@ -12,7 +12,7 @@ or wckey of a job; Kubernetes counts in 32 bits, and in 64 bits where it counts 
 
 import hashlib
 import re
-from collections.abc import Sequence, Sized
+from collections.abc import Sequence
 from typing import Final
 
 from bridge.errors import BadInput
@@ -90,9 +90,15 @@ _QUALIFIED: Final = re.compile(
 )
 
 
-def shown(text: str, longest: int = LONGEST_SHOWN) -> str:
+def shown(written: object, longest: int = LONGEST_SHOWN) -> str:
     """What was written, quoted and cut, for a refusal: 'aaa…' for a text of a megabyte."""
-    return repr(text) if len(text) <= longest else f"{text[:longest]!r}…"
+    if isinstance(written, int) and written.bit_length() > 64:
+        return "a number of more than 64 bits"
+    if isinstance(written, dict | list):
+        return f"a {type(written).__name__} of {len(written)}"
+    if isinstance(written, str) and len(written) > longest:
+        return f"{written[:longest]!r}…"
+    return repr(written)
 
 
 def some(names: Sequence[str], most: int = MOST_TOLD) -> str:
@@ -131,10 +137,15 @@ def printable(text: str, longest: int = LONGEST_NAME) -> str:
     return text
 
 
-def at_most(most: int, items: Sized, what: str, *, field: str) -> None:
-    """Raises BadInput, with the path of the field, when there are more `items`."""
-    if len(items) > most:
-        raise BadInput(f"{field}: {len(items)} {what}; at most {most} are read", field=field)
+def too_many(count: int, most: int, what: str) -> str:
+    """The sentence for more items than are read."""
+    return f"{count} {what}; slurm-bridge reads at most {most}"
+
+
+def check_count(count: int, most: int, what: str, *, field: str) -> None:
+    """Raises BadInput, with the path of the field, for more items than `most`."""
+    if count > most:
+        raise BadInput(f"{field}: {too_many(count, most, what)}", field=field)
 
 
 def is_qualified(name: str) -> bool:

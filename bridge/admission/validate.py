@@ -88,9 +88,9 @@ def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
     if pod.spec.node_name:
         yield Refusal(
             "spec.nodeName",
-            f"is {bounds.shown(pod.spec.node_name)}, but Slurm chooses the nodes of this pod. Remove it; to "
-            "ask for certain nodes use spec.nodeSelector, node affinity or the annotation "
-            f"{names.JOB_PREFIX}constraints",
+            f"is {bounds.shown(pod.spec.node_name)}, but Slurm chooses the nodes of this pod. "
+            "Remove it; to ask for certain nodes use spec.nodeSelector, node affinity or the "
+            f"annotation {names.JOB_PREFIX}constraints",
         )
     for field, key, values in (
         ("labels", names.JOB_ID_LABEL, pod.metadata.labels),

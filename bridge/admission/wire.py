@@ -131,9 +131,7 @@ class Affinity(Partial):
 class PodSpec(Partial):
     scheduler_name: Text = ""
     node_name: Text = ""
-    scheduling_gates: Annotated[
-        tuple[Gate, ...] | None, Field(max_length=bounds.MOST_GATES)
-    ] = None
+    scheduling_gates: Annotated[tuple[Gate, ...] | None, Field(max_length=bounds.MOST_GATES)] = None
     node_selector: Texts = {}
     tolerations: tuple[Toleration, ...] | None = None
     affinity: Affinity | None = None

@@ -179,6 +179,8 @@ class GangSettings(Section):
     maximum_waste: float = Field(default=0.1, ge=0, le=1)
     """Else every task is as large as the largest pod while no more than this fraction is; else
     the shapes become components of a het job."""
+    max_pods: int = Field(default=10_000, ge=1, le=1_000_000)
+    """Pods of the largest gang; whatever asks for a larger one is told so and does not queue."""
     members_timeout_s: float = Field(default=600.0, gt=0)
     """A gang that holds its nodes and whose members are not all there after this time (quota, an
     admission that refuses them) gives them back, in seconds."""

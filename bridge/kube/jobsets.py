@@ -59,4 +59,4 @@ def _replicated(
 def _subdomain(meta: wire.Meta, network: owner_wire.Network) -> str:
     if network.get("enableDNSHostnames") is False:
         return ""
-    return bounds.tamed(network.get("subdomain") or "", bounds.LONGEST_LABEL) or meta.get("name", "")
+    return bounds.tamed(network.get("subdomain") or meta.get("name", ""), bounds.LONGEST_LABEL)

@@ -53,18 +53,22 @@ def _roles_of(api_version: str, kind: str, kinds: Mapping[str, RoleKind]) -> Rol
 
 def _any(found: owner_wire.AnyOwner, api_version: str, kind: str) -> Owner:
     spec: owner_wire.AnySpec = found.get("spec") or {}
-    replicas = spec.get("replicas")
-    counts = isinstance(replicas, int) and not isinstance(replicas, bool)
-    counts = counts and 0 <= replicas <= bounds.MOST_PODS
     key: OwnerKey = key_of(api_version, kind)
     return Owner(
         **metadata.owner_fields(found.get("metadata") or {}),
         api_version=api_version,
         kind=kind,
         suspended=spec.get("suspend") is True and key not in _NEXT_ONLY,
-        replicas=replicas if counts else None,
+        replicas=_count(spec.get("replicas")),
         one_by_one=key == _STATEFUL_SET and spec.get("podManagementPolicy") != "Parallel",
     )
+
+
+def _count(found: object) -> int | None:
+    """What `replicas` of a kind that we don't know says, where that is a number of pods."""
+    if not isinstance(found, int) or isinstance(found, bool):
+        return None
+    return found if 0 <= found <= bounds.MOST_PODS else None
 
 
 def _leader_worker_set(found: owner_wire.LeaderWorkerSetWire, api_version: str) -> LeaderWorkerSet:

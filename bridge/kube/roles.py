@@ -45,9 +45,7 @@ def _roles(raw: Mapping[str, Any], where: RoleKind, namespace: str) -> tuple[Rol
     ranks = {name.lower(): rank for rank, name in enumerate(where.order)}
     names = sorted(found, key=lambda name: (ranks.get(name.lower(), len(ranks)), name.lower()))
     return tuple(
-        _role(name, found[name], where, namespace)
-        for name in names
-        if found[name] is not None
+        _role(name, found[name], where, namespace) for name in names if found[name] is not None
     )
 
 

@@ -4,9 +4,8 @@ Pods of one owner differ in their names only. The parts of the spec that decide 
 run are written out as text, and the text is the key: equal pods get the *same* shape, and 10,000
 pods of a Job cost one computation. A text of many kilobytes is not kept as a key.
 
-Placement asks every node about each selector and each resource of a shape, so their number is
-bounded: a pod that has more is refused. On a node, where it only takes room, it counts all the
-same, without its selectors, which nobody asks about any more.
+A pod that asks for more than `limits` allows is refused. On a node, where it only takes room, it
+counts all the same, without its selectors, which nobody asks about any more.
 """
 
 from functools import lru_cache
@@ -15,9 +14,8 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube import affinity, requests, siblings, wire
+from bridge.kube import affinity, limits, requests, siblings, wire
 from bridge.model import bounds, scheduling
-from bridge.model.resources import Resources
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
@@ -100,9 +98,9 @@ def _computed(text: bytes) -> PodShape:
     asked = requests.of(spec, status or None)
     ports = _host_ports(spec)
     try:
-        _check_resources(asked)
-        bounds.check_count(len(ports), bounds.MOST_PORTS, "host ports", field="spec.containers")
-        _check_selectors(spec, apart, together)
+        limits.check_amounts(asked, ports)
+        limits.check_selectors(spec, (*apart, *together))
+        terms = _terms(spec.get("affinity"))
     except BadInput:
         if not placed:
             raise
@@ -110,7 +108,7 @@ def _computed(text: bytes) -> PodShape:
     return PodShape(
         requests=asked,
         node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
-        affinity_terms=_terms(spec.get("affinity")),
+        affinity_terms=terms,
         tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
         host_ports=ports,
         apart=tuple(apart),
@@ -118,53 +116,11 @@ def _computed(text: bytes) -> PodShape:
     )
 
 
-def _check_resources(asked: Resources) -> None:
-    at = "spec.containers"
-    bounds.check_count(len(asked.extended), bounds.MOST_RESOURCES, "resources", field=at)
-    for name, _ in asked.extended:
-        if not bounds.is_qualified(name):
-            said = f"{bounds.shown(name)} is no resource's name; write it like nvidia.com/gpu"
-            raise BadInput(f"{at}: {said}", field=at)
-
-
-def _check_selectors(spec: wire.PodSpec, apart: list[str], together: list[str]) -> None:
-    """How many there are, and that each word can be one of Kubernetes."""
-    own, tolerations = spec.get("nodeSelector") or {}, spec.get("tolerations") or ()
-    at, among = "spec.nodeSelector", "spec.affinity.nodeAffinity"
-    bounds.check_count(len(own), bounds.MOST_REQUIREMENTS, "labels", field=at)
-    _check_words([*own, *own.values()], at)
-    at = "spec.tolerations"
-    bounds.check_count(len(tolerations), bounds.MOST_REQUIREMENTS, "tolerations", field=at)
-    _check_words([one.get(part) or "" for one in tolerations for part in ("key", "value")], at)
-    at = "spec.affinity"
-    bounds.check_count(len(apart) + len(together), bounds.MOST_TERMS, "topology keys", field=at)
-    _check_words([*apart, *together], at)
-    required = (spec.get("affinity") or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
-    terms = (required or {}).get("nodeSelectorTerms") or ()
-    bounds.check_count(len(terms), bounds.MOST_TERMS, "terms", field=among)
-    expressions = [
-        one
-        for term in terms
-        for which in ("matchExpressions", "matchFields")
-        for one in term.get(which) or ()
-    ]
-    bounds.check_count(len(expressions), bounds.MOST_REQUIREMENTS, "requirements", field=among)
-    words = [word for one in expressions for word in one.get("values") or ()]
-    bounds.check_count(len(words), bounds.MOST_WORDS, "values", field=among)
-    _check_words([*words, *(one.get("key", "") for one in expressions)], among)
-
-
-def _check_words(words: list[str], at: str) -> None:
-    for word in words:
-        if len(word) > bounds.LONGEST_KEY or not word.isprintable():
-            said = f"{bounds.shown(word)} is no label's key or value"
-            raise BadInput(f"{at}: {said}", field=at)
-
-
 def _terms(node_affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
     required = (node_affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return None
+    limits.check_terms(required, at="spec.affinity.nodeAffinity")
     return affinity.of_wire(required, at="spec.affinity.nodeAffinity")
 
 

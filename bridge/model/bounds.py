@@ -74,6 +74,10 @@ MOST_REQUIREMENTS: Final = 1000
 """Requirements in all terms of a selector, labels of a node selector, tolerations of a pod."""
 MOST_WORDS: Final = 10_000
 """Values in all requirements of a selector."""
+MOST_CLAIM_REQUIREMENTS: Final = 32
+"""Requirements in the selector of a claim: each free volume is asked about them."""
+MOST_CLAIM_WORDS: Final = 256
+"""Values in them."""
 MOST_RESOURCES: Final = 256
 """Different resources that a pod that is to be placed may ask for."""
 MOST_PORTS: Final = 1000

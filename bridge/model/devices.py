@@ -13,7 +13,9 @@ ask for it twice. They are counted by the bridge, as everything that the map doe
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-_MODEL = re.compile(r"gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi[0-9]+[a-z0-9]*")
+_MODEL = re.compile(
+    r"gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi[0-9]+[a-z0-9]*"
+)
 _SLICE = re.compile(r"[0-9]+g\.[0-9]+gb\b")
 
 

@@ -39,8 +39,8 @@ def parse(text: str) -> int:
     found = (days * 24 + hours) * 60 + minutes + -(-seconds // 60)
     if found > LONGEST_MIN:
         raise BadInput(
-            f"{bounds.shown(text)} is longer than Slurm can count ({format(LONGEST_MIN)}); write it "
-            "like UNLIMITED"
+            f"{bounds.shown(text)} is longer than Slurm can count ({format(LONGEST_MIN)}); write "
+            "it like UNLIMITED"
         )
     return found or UNLIMITED
 

@@ -27,8 +27,8 @@ _PERSON = (
     f"or the user alone, and its group in annotation {names.NAMESPACE_GROUP}"
 )
 _LIST = (
-    f"write one or more names (at most {bounds.MOST_CHOICES}, in {bounds.LONGEST_VALUE} characters) "
-    "separated by commas, the first is the default; or remove it"
+    f"write one or more names separated by commas (at most {bounds.MOST_CHOICES}, in "
+    f"{bounds.LONGEST_VALUE} characters), the first is the default; or remove it"
 )
 
 

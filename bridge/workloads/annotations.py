@@ -70,7 +70,9 @@ def is_known(key: str) -> bool:
 
 def unknown(annotations: Mapping[str, str]) -> tuple[str, ...]:
     """Keys with our prefix that mean nothing."""
-    return tuple(key for key in annotations if key.startswith(names.JOB_PREFIX) and not is_known(key))
+    return tuple(
+        key for key in annotations if key.startswith(names.JOB_PREFIX) and not is_known(key)
+    )
 
 
 def nearest(key: str) -> str:
@@ -176,9 +178,7 @@ _READERS: Mapping[str, _Parameter] = {
     "priority": _number("priority", _priority, 0, bounds.LARGEST_ID),
     "qos": _name("qos"),
     "reservation": _list("reservation", _words, "write one or more names separated by commas"),
-    "timelimit": _Parameter(
-        "timelimit_min", timelimit.parse, bounds.LONGEST_TIME, timelimit.FORMS
-    ),
+    "timelimit": _Parameter("timelimit_min", timelimit.parse, bounds.LONGEST_TIME, timelimit.FORMS),
     "user-id": _name("user_id"),
     "wckey": _name("wckey"),
 }

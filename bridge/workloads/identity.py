@@ -142,8 +142,8 @@ def _not_chosen(suffix: str, text: str, theirs: str, namespace: Namespace) -> Ba
     )
     return _refused(
         suffix,
-        f"{bounds.shown(text)} is not for pods to choose in namespace {namespace.name}: {says}. Remove it, or "
-        "ask whoever administers the namespace",
+        f"{bounds.shown(text)} is not for pods to choose in namespace {namespace.name}: {says}. "
+        "Remove it, or ask whoever administers the namespace",
     )
 
 

@@ -25,6 +25,8 @@ LONGEST_LIST: Final = 1000
 """Of a value that lists several things: constraints, gres, licenses, reservations."""
 LONGEST_NAME: Final = 255
 """Of a name in Slurm: account, partition, QOS, user … (slurmdbd keeps 255 bytes)."""
+LONGEST_PERSON: Final = 2 * LONGEST_NAME + 1
+"""Of a namespace's user:group."""
 LONGEST_TIME: Final = 100
 """Of a time limit."""
 LONGEST_QUANTITY: Final = 64
@@ -133,9 +135,9 @@ def number_in(text: str | None, most: int = MOST_PODS) -> int | None:
     return number if number <= most else None
 
 
-def printable(text: str, longest: int = LONGEST_NAME) -> str:
-    """A text that people can read, of one line. Raises BadInput for anything else."""
-    form = f"write a plain word of at most {longest} characters"
+def printable(text: str, longest: int = LONGEST_NAME, form: str = "write a plain word") -> str:
+    """A text that people can read, of one line. Raises BadInput, with the accepted form, for
+    anything else."""
     if not text or not within(text, longest, form).isprintable():
         raise BadInput(f"{shown(text)} is empty or has unprintable characters; {form}")
     return text

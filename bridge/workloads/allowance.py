@@ -71,8 +71,10 @@ class _Said:
     texts: Mapping[str, str]
 
     def of(self, key: str) -> str:
-        """Cut where it is too long for anything that is accepted."""
-        return self.texts.get(key, "").strip()[: 2 * bounds.LONGEST_NAME + 2]
+        """A user or a group; cut, and then none that is accepted, where it is too long for them."""
+        text = self.texts.get(key, "")
+        longest = bounds.LONGEST_PERSON
+        return text.strip() if len(text) <= longest else text[: longest + 1]
 
     def malformed(self, key: str, advice: str) -> BadInput:
         shown = bounds.shown(self.texts[key])

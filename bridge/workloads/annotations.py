@@ -131,12 +131,12 @@ def _exclusive(text: str) -> bool:
 
 
 def _constraints(text: str) -> str:
-    constraints.parse(bounds.printable(text, bounds.LONGEST_LIST))
+    constraints.parse(bounds.printable(text, bounds.LONGEST_LIST, constraints.FORMS))
     return text
 
 
 def _gres(text: str) -> str:
-    gres.parse(bounds.printable(text, bounds.LONGEST_LIST))
+    gres.parse(bounds.printable(text, bounds.LONGEST_LIST, gres.FORMS))
     return text
 
 
@@ -148,6 +148,12 @@ def _list(field: str, read: Callable[[str], object], form: str) -> _Parameter:
     return _Parameter(field, read, bounds.LONGEST_LIST, form)
 
 
+def _words(field: str, form: str) -> _Parameter:
+    """Handed on to Slurm as it is."""
+    read = partial(bounds.printable, longest=bounds.LONGEST_LIST, form=form)
+    return _list(field, read, form)
+
+
 def _number(field: str, read: Callable[[str], object], least: int, most: int) -> _Parameter:
     form = f"write a whole number from {least} to {most}"
     return _Parameter(field, read, bounds.LONGEST_NUMBER, form)
@@ -157,7 +163,6 @@ def _amount(field: str, read: Callable[[str], object], form: str) -> _Parameter:
     return _Parameter(field, read, bounds.LONGEST_QUANTITY, form)
 
 
-_words = partial(bounds.printable, longest=bounds.LONGEST_LIST)
 _GANG_SIZE = _number("", _count, 1, bounds.MOST_PODS)
 _READERS: Mapping[str, _Parameter] = {
     "account": _name("account"),
@@ -170,14 +175,14 @@ _READERS: Mapping[str, _Parameter] = {
     "gres": _list("gres", _gres, gres.FORMS),
     "group-id": _name("group_id"),
     "job-name": _name("job_name"),
-    "licenses": _list("licenses", _words, "write it like matlab:1,ansys:2"),
+    "licenses": _words("licenses", "write it like matlab:1,ansys:2"),
     "max-nodes": _number("max_nodes", _count, 1, bounds.MOST_PODS),
     "mem-per-node": _amount("mem_per_node_mib", _memory_mib, "write it like 512Mi or 64Gi"),
     "min-nodes": _number("min_nodes", _count, 1, bounds.MOST_PODS),
     "partition": _name("partition"),
     "priority": _number("priority", _priority, 0, bounds.LARGEST_ID),
     "qos": _name("qos"),
-    "reservation": _list("reservation", _words, "write one or more names separated by commas"),
+    "reservation": _words("reservation", "write one or more names separated by commas"),
     "timelimit": _Parameter("timelimit_min", timelimit.parse, bounds.LONGEST_TIME, timelimit.FORMS),
     "user-id": _name("user_id"),
     "wckey": _name("wckey"),

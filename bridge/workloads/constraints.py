@@ -203,7 +203,7 @@ def _once(clauses: Sequence[Clause]) -> tuple[Clause, ...]:
 def _product(parts: Iterable[Iterable[Clause]]) -> tuple[Clause, ...]:
     """All clauses once, without those that another one implies; in order."""
     every = _once([clause for part in parts for clause in part])
-    return tuple(one for one in every if not any(other < one for other in every))
+    return tuple(one for one in every if not any(map(one.__gt__, every)))
 
 
 def _malformed(text: str, why: str = "no counts, nothing nested") -> BadInput:

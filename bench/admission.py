@@ -15,6 +15,11 @@ taken too, which does not depend on what else runs. Paced and crowded runs go in
 echo's, and of several the quickest counts, as whatever else runs on two processors only adds to
 them.
 
+Then one tenant sends the most expensive pods there are (`bench.hostile`), each as soon as the last
+is answered, while another's ordinary pods come at random times. *Worst* is what each of them costs,
+per echo of the same bodies. Of the ordinary pods the slowest count, beside a tenant whose pods the
+webhook judges, and beside one whose pods are only sent back.
+
 What fails the run are ratios to the echo in the same run, and wrong answers; the milliseconds stand
 beside the budget of 5 at 200 pods a second.
 
@@ -34,7 +39,7 @@ from typing import Any
 
 import uvloop
 
-from bench import calls, processors
+from bench import calls, hostile, processors
 from bench.report import Report
 from bridge import names
 from bridge.admission import mutate, scope, wire
@@ -59,6 +64,12 @@ MOST_PROCESSOR = 3.0
 """The same of the server's processor time."""
 LEAST_OF_ECHO = 0.35
 """Pods a second at saturation, of the echoes'."""
+MOST_WORST = 8.0
+"""What the worst pod's two calls may cost, in echoes of the same bodies."""
+MOST_BESIDE = 4.0
+"""What it may make the slowest of a hundred ordinary pods wait, per tenant that is only echoed."""
+WORST_TURNS = 30
+BESIDE_PER_S, BESIDE_SECONDS = 100, 5
 
 Json = dict[str, Any]
 Run = Callable[[str], Awaitable[list[float]]]
@@ -205,7 +216,82 @@ class Client:
         await self._alone()
         await self._compare("200/s", self._paced)
         await self._compare("saturated", self._crowd)
+        await self._beside(await self._worst())
         self._report.at_most("wrong answers", self._errors, 0)
+
+    async def _worst(self) -> tuple[bytes, bytes]:
+        """The bodies of the pod that costs the most."""
+        connected = await calls.connect(self._server.port, self._tls)
+        costs: dict[str, tuple[float, tuple[bytes, bytes]]] = {}
+        most = 0.0
+        for name, pod in hostile.pods(a_pod()).items():
+            bodies = (body(pod), body(mutated(pod)))
+            times: dict[str, list[float]] = {who: [] for who in self._paths}
+            for _ in range(WORST_TURNS):
+                for who, found in times.items():
+                    found.append(sum(await self._send(connected, who, bodies)))
+            quick = {who: min(found) for who, found in times.items()}
+            ratio = quick["pod"] / quick["echo"]
+            most = max(most, ratio)
+            costs[name] = quick["pod"], bodies
+            self._report.row(
+                load="worst",
+                what=name,
+                body_kib=round(sum(map(len, bodies)) / 1024, 1),
+                p50_ms=statistics.median(times["pod"]) * 1000,
+                per_echo=ratio,
+            )
+        connected[1].close()
+        self._report.at_most("the worst pod per echo of it", most, MOST_WORST, "times")
+        return max(costs.values())[1]
+
+    async def _beside(self, bodies: tuple[bytes, bytes]) -> None:
+        """Ordinary pods while nobody, or a tenant, sends these all the time."""
+        slowest: dict[str, float] = {}
+        for beside in ("nobody", "echo", "pod"):
+            rounds = [await self._one_beside(beside, bodies) for _ in range(ROUNDS)]
+            best = min(rounds, key=calls.p99)
+            slowest[beside] = calls.p99(best)
+            self._report.row(
+                load="100/s",
+                what={
+                    "nobody": "pods beside nobody",
+                    "echo": "pods beside worst ones, echoed",
+                    "pod": "pods beside worst ones",
+                }[beside],
+                p50_ms=statistics.median(best) * 1000,
+                p99_ms=slowest[beside] * 1000,
+            )
+        ratio = slowest["pod"] / slowest["echo"]
+        what = "p99 of a pod beside the worst ones, per beside their echoes"
+        self._report.at_most(what, ratio, MOST_BESIDE, "times")
+
+    async def _one_beside(self, beside: str, bodies: tuple[bytes, bytes]) -> list[float]:
+        async def tenant() -> None:
+            connected = await calls.connect(self._server.port, self._tls)
+            try:
+                while True:
+                    await self._send(connected, beside, bodies)
+            finally:
+                connected[1].close()
+
+        other = asyncio.create_task(tenant()) if beside in self._paths else None
+        times = await self._paced("pod", per_s=BESIDE_PER_S, seconds=BESIDE_SECONDS)
+        if other is not None:
+            other.cancel()
+            await asyncio.wait([other])
+        return times
+
+    async def _send(
+        self, connected: calls.Connected, who: str, bodies: tuple[bytes, bytes]
+    ) -> list[float]:
+        """Seconds of each of the two calls of a pod that may be refused, but is answered."""
+        times = []
+        for path, content in zip(self._paths[who], bodies, strict=True):
+            seconds, status, _ = await calls.call(connected, path, content)
+            self._errors += status != 200
+            times.append(seconds)
+        return times
 
     async def _ask(self, connected: calls.Connected, who: str) -> tuple[float, float]:
         """Seconds of each of the two calls."""
@@ -264,7 +350,7 @@ class Client:
         processor_ms = used.used_s["server"] * 1000 / len(times)
         return Round(times, len(times) / took_s, processor_ms)
 
-    async def _paced(self, who: str) -> list[float]:
+    async def _paced(self, who: str, *, per_s: int = PER_S, seconds: int = SECONDS) -> list[float]:
         """Seconds from when each should have begun."""
         free: asyncio.Queue[calls.Connected] = asyncio.Queue()
         for _ in range(CONNECTIONS):
@@ -280,8 +366,8 @@ class Client:
 
         due_s = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for _ in range(PER_S * SECONDS):
-                due_s += chooser.expovariate(PER_S)
+            for _ in range(per_s * seconds):
+                due_s += chooser.expovariate(per_s)
                 await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
                 group.create_task(one(due_s))
         while not free.empty():

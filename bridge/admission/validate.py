@@ -168,7 +168,6 @@ def _too_many(pod: wire.Pod) -> Iterator[Refusal]:
     words = sum(len(one.get("values") or ()) for one in requirements)
     for field, count, most, what in (
         ("spec.nodeSelector", len(spec.node_selector), bounds.MOST_REQUIREMENTS, "labels"),
-        ("spec.tolerations", len(spec.tolerations or ()), bounds.MOST_REQUIREMENTS, "tolerations"),
         ("spec.affinity.nodeAffinity", len(requirements), bounds.MOST_REQUIREMENTS, "requirements"),
         ("spec.affinity.nodeAffinity", words, bounds.MOST_WORDS, "values"),
         ("spec.volumes", claims, bounds.MOST_CLAIMS, "claims"),

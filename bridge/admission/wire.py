@@ -3,9 +3,10 @@
 Partial on purpose: a field that we don't name is neither parsed nor judged, so a pod with fields
 of a newer Kubernetes passes. Everything may be missing or null, as in a hand-written manifest.
 
-A pod may have tens of thousands of containers, tolerations or volumes: the API server asks us
-before it knows that the object is too large. What may be so many is a typed dictionary, which
-costs a fifth of a model; and of lists that nobody fills only so many items are read.
+A pod may have a hundred thousand containers, tolerations or volumes: the API server asks us before
+it knows that the object is too large. So each list has a length far beyond any real one, and a pod
+with a longer one is refused before its items are looked at. What may be many all the same is a
+typed dictionary, which costs a fifth of a model.
 """
 
 from collections.abc import Iterator
@@ -34,8 +35,9 @@ def _or_no_map(value: Any) -> Any:
 
 _MOST_OWNERS = 1000
 
+# A length stands before the validator that allows for null, or it would be looked at last.
 Text = Annotated[str, BeforeValidator(_or_empty)]
-Texts = Annotated[dict[str, str], BeforeValidator(_or_no_map)]
+Texts = Annotated[dict[str, str], Field(max_length=bounds.MOST_KEYS), BeforeValidator(_or_no_map)]
 
 
 class Partial(BaseModel):
@@ -59,7 +61,7 @@ class Metadata(Partial):
     labels: Texts = {}
     annotations: Texts = {}
     owner_references: Annotated[
-        tuple[OwnerReference, ...], BeforeValidator(_or_no_list), Field(max_length=_MOST_OWNERS)
+        tuple[OwnerReference, ...], Field(max_length=_MOST_OWNERS), BeforeValidator(_or_no_list)
     ] = ()
 
 
@@ -78,8 +80,8 @@ class Toleration(TypedDict, total=False):
 class ResourceLists(TypedDict, total=False):
     """Only the names of what is asked for matter here; the API server checks the amounts."""
 
-    requests: dict[str, Any] | None
-    limits: dict[str, Any] | None
+    requests: Annotated[dict[str, Any], Field(max_length=bounds.MOST_REQUIREMENTS)] | None
+    limits: Annotated[dict[str, Any], Field(max_length=bounds.MOST_REQUIREMENTS)] | None
 
 
 class Counted(TypedDict):
@@ -89,7 +91,7 @@ class Counted(TypedDict):
 class Container(TypedDict, total=False):
     name: str | None
     resources: ResourceLists | None
-    ports: list[Counted] | None
+    ports: Annotated[list[Counted], Field(max_length=bounds.MOST_PORTS)] | None
 
 
 class Volume(TypedDict, total=False):
@@ -102,19 +104,26 @@ class FieldRequirement(TypedDict, total=False):
 
     key: str | None
     operator: str | None
-    values: list[str] | None
+    values: Annotated[list[str], Field(max_length=bounds.MOST_WORDS)] | None
+
+
+Requirements = Annotated[
+    tuple[FieldRequirement, ...],
+    Field(max_length=bounds.MOST_REQUIREMENTS),
+    BeforeValidator(_or_no_list),
+]
 
 
 class NodeSelectorTerm(Partial):
-    match_expressions: Annotated[tuple[FieldRequirement, ...], BeforeValidator(_or_no_list)] = ()
-    match_fields: Annotated[tuple[FieldRequirement, ...], BeforeValidator(_or_no_list)] = ()
+    match_expressions: Requirements = ()
+    match_fields: Requirements = ()
 
 
 class NodeSelector(Partial):
     node_selector_terms: Annotated[
         tuple[NodeSelectorTerm, ...],
-        BeforeValidator(_or_no_list),
         Field(max_length=bounds.MOST_TERMS),
+        BeforeValidator(_or_no_list),
     ] = ()
 
 
@@ -128,18 +137,33 @@ class Affinity(Partial):
     node_affinity: NodeAffinity | None = None
 
 
+Containers = Annotated[
+    tuple[Container, ...],
+    Field(max_length=bounds.MOST_CONTAINERS),
+    BeforeValidator(_or_no_list),
+]
+
+
 class PodSpec(Partial):
     scheduler_name: Text = ""
     node_name: Text = ""
     scheduling_gates: Annotated[tuple[Gate, ...] | None, Field(max_length=bounds.MOST_GATES)] = None
     node_selector: Texts = {}
-    tolerations: tuple[Toleration, ...] | None = None
+    tolerations: Annotated[
+        tuple[Toleration, ...] | None, Field(max_length=bounds.MOST_REQUIREMENTS)
+    ] = None
     affinity: Affinity | None = None
-    resource_claims: Annotated[tuple[Counted, ...], BeforeValidator(_or_no_list)] = ()
-    volumes: Annotated[tuple[Volume, ...], BeforeValidator(_or_no_list)] = ()
+    resource_claims: Annotated[
+        tuple[Counted, ...],
+        Field(max_length=bounds.MOST_CONTAINERS),
+        BeforeValidator(_or_no_list),
+    ] = ()
+    volumes: Annotated[
+        tuple[Volume, ...], Field(max_length=bounds.MOST_CONTAINERS), BeforeValidator(_or_no_list)
+    ] = ()
     resources: ResourceLists | None = None
-    containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()
-    init_containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()
+    containers: Containers = ()
+    init_containers: Containers = ()
 
 
 class Pod(Partial):

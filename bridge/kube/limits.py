@@ -24,6 +24,13 @@ def check_amounts(asked: Resources, ports: Sequence[HostPort]) -> None:
             raise BadInput(f"{at}: {said}", field=at)
 
 
+def check_containers(spec: wire.PodSpec) -> None:
+    """Raises BadInput for more containers than are read."""
+    own, before = spec.get("containers") or (), spec.get("initContainers") or ()
+    _check("spec.containers", len(own), bounds.MOST_CONTAINERS, "containers")
+    _check("spec.initContainers", len(before), bounds.MOST_CONTAINERS, "containers")
+
+
 def check_selectors(spec: wire.PodSpec, topology_keys: Sequence[str]) -> None:
     """Raises BadInput for too many labels, tolerations or topology keys, and for words that no
     label can have."""

@@ -98,6 +98,7 @@ def _computed(text: bytes) -> PodShape:
     asked = requests.of(spec, status or None)
     ports = _host_ports(spec)
     try:
+        limits.check_containers(spec)
         limits.check_amounts(asked, ports)
         limits.check_selectors(spec, (*apart, *together))
         terms = _terms(spec.get("affinity"))

@@ -82,6 +82,10 @@ MOST_CLAIM_WORDS: Final = 256
 """Values in them."""
 MOST_RESOURCES: Final = 256
 """Different resources that a pod that is to be placed may ask for."""
+MOST_CONTAINERS: Final = 1000
+"""Containers of a pod, and init containers; also its volumes."""
+MOST_KEYS: Final = 10_000
+"""Labels or annotations of an object that is to be admitted."""
 MOST_PORTS: Final = 1000
 """Host ports of a pod."""
 MOST_CLAIMS: Final = 256

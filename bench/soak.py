@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from bench.flood import stack
 from bench.report import Report
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
@@ -320,22 +321,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=10)
     parser.add_argument("--stack", choices=("embedded", "real"), default="embedded")
     asked = parser.parse_args(arguments)
-    arena = _arena(asked.stack)
+    arena = stack(asked.stack)
     try:
         report = run(arena, minutes=asked.minutes, seed=asked.seed)
     finally:
         arena.close()
     return report.finish()
-
-
-def _arena(stack: str) -> Arena:
-    if stack == "real":
-        from tests.arena.real import RealArena  # needs root and Debian
-
-        return RealArena()
-    from tests.arena.embedded import EmbeddedArena
-
-    return EmbeddedArena()
 
 
 if __name__ == "__main__":

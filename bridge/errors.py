@@ -4,6 +4,8 @@
      ├── ConfigError           the settings are wrong                     exit 2
      ├── BadInput              a user's object asks for what can't be      told on that object
      │                         (message: what is wrong, accepted forms, what to do)
+     ├── InternalError         the bridge's own mistake at one object     told there; retried
+     ├── Unreadable            a file can't be read now                    told by whoever needs it
      └── Unreachable           Slurm or Kubernetes does not answer         retried; exit 3 at start
 
 `bridge.slurm` and `bridge.kube` hang their own trees below these at their own edges, so that
@@ -37,6 +39,15 @@ class BadInput(BridgeError):
     def __init__(self, message: str, *, field: str = "") -> None:
         super().__init__(_cut(message, self.LONGEST))
         self.field = _cut(field, self.LONGEST_FIELD)
+
+
+class InternalError(BridgeError):
+    """The bridge failed at an object by a mistake of its own, which is the cause of this error."""
+
+
+class Unreadable(BridgeError):
+    """A file that we need can't be read: it is missing, no regular file, too large, or hangs; the
+    same reading may succeed later."""
 
 
 class Unreachable(BridgeError):

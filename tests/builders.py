@@ -124,6 +124,11 @@ def a_gang_job(name: str = "train", *, size: int, **fields: object) -> BatchJob:
     )
 
 
+def held_by(owner: Owner, which: str = "") -> GangId:
+    """The id of the gang that an owner holds (of one of several: which)."""
+    return GangId("/".join(filter(None, (owner.namespace, owner.uid, which))))
+
+
 def line_of(pod: Pod, *owners: Owner) -> Lineage:
     """The pod below its owners, nearest first."""
     return Lineage(pod, owners)
@@ -132,7 +137,13 @@ def line_of(pod: Pod, *owners: Owner) -> Lineage:
 def gang_for(pods: Sequence[Pod], *owners: Owner) -> Gang:
     """The gang of these pods, as the state makes it; owners nearest first."""
     line = line_of(pods[0], *owners)
-    return gangs.gang_of(line, membership.of(line), {0: gangs.largest(pods)})
+    return gangs.gang_of(
+        line,
+        membership.of(line),
+        {0: gangs.largest(pods)},
+        said=[pod.annotations for pod in pods],
+        lines=lambda: [line_of(pod, *owners) for pod in pods],
+    )
 
 
 def a_gang(gang_id: str, *, size: int = 1, shape: PodShape | None = None) -> Gang:

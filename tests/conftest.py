@@ -16,6 +16,10 @@ import hypothesis
 import pytest
 import structlog
 
+from tests.arena.fixtures import arena, begin, stage
+
+__all__ = ["arena", "begin", "stage"]  # fixtures of every story, wherever it stands
+
 hypothesis.settings.register_profile(
     "bridge",
     deadline=None,  # machines are noisy; the test's own timeout holds
@@ -72,3 +76,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="the stack that tests/flows runs on (real: needs root, see `make e2e`)",
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A killed bridge leaves connections half open in the embedded servers, which live in this
+    process: the collector may find such a socket before its server does. Nobody's fault."""
+    tolerant = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    for item in items:
+        if {"flows", "hostile"} & set(item.path.parts):
+            item.add_marker(tolerant)

@@ -17,4 +17,4 @@ try:
 except StackError as error:
     raise SystemExit(f"the real stack: {error}") from None
 '
-"$python" -m pytest tests/contract tests/flows tests/e2e --stack=real --timeout=300 "$@"
+"$python" -m pytest tests/contract tests/flows tests/hostile tests/e2e --stack=real --timeout=300 "$@"

@@ -25,13 +25,15 @@ class Operation:
         return {"op": self.op, "path": self.path, "value": self.value}
 
 
-def operations(pod: wire.Pod, *, pods: scope.Scope, managed: bool) -> tuple[Operation, ...]:
+def operations(
+    pod: wire.Pod, *, pods: scope.Scope, managed: bool, made_by: wire.UserInfo
+) -> tuple[Operation, ...]:
     """What makes the pod ours; nothing for a pod that is not to be ours.
 
     A pod that names its node gets nothing either: with a gate the API server would refuse it
     for a reason its author can't understand, so it reaches `validate`, which tells the true one.
     """
-    if not pods.takes(pod, managed=managed) or pod.spec.node_name:
+    if not pods.takes(pod, managed=managed, made_by=made_by) or pod.spec.node_name:
         return ()
     return (
         *_scheduler(pod, pods.scheduler_name),

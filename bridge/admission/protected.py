@@ -70,6 +70,12 @@ def _marks(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
     for field, key, before, after in (
         ("labels", names.JOB_ID_LABEL, old.metadata.labels, new.metadata.labels),
         ("annotations", names.NODE_ANNOTATION, old.metadata.annotations, new.metadata.annotations),
+        (
+            "annotations",
+            names.GANG_ID_ANNOTATION,
+            old.metadata.annotations,
+            new.metadata.annotations,
+        ),
     ):
         if before.get(key) != after.get(key):
             yield Refusal(

@@ -60,7 +60,8 @@ class Reviewer:
         managed = self._managed(request, pod)
         if managed is None:
             return _namespace_unknown(request)
-        return _answer(request, patch=mutate.operations(pod, pods=self._pods, managed=managed))
+        patch = mutate.operations(pod, pods=self._pods, managed=managed, made_by=request.user_info)
+        return _answer(request, patch=patch)
 
     async def validate(self, body: bytes) -> Reply:
         """Answers the validating webhook."""
@@ -85,7 +86,7 @@ class Reviewer:
         managed = self._managed(request, pod)
         if managed is None:
             return _namespace_unknown(request)
-        if not self._pods.takes(pod, managed=managed):
+        if not self._pods.takes(pod, managed=managed, made_by=request.user_info):
             return _answer(request)
         owned = any(one.controller for one in pod.metadata.owner_references)
         refusals = (*validate.refusals(pod), *self._not_allowed(request, pod, owned=owned))

@@ -1,4 +1,9 @@
-"""Which pods are the bridge's: those of managed namespaces, and those that name its scheduler."""
+"""Which pods are the bridge's: those of managed namespaces, and those that name its scheduler.
+
+Pods that belong to their node and not to a queue (of a DaemonSet, static pods' mirrors) are let
+past. An owner reference and an annotation are texts that anybody may write, so what tells such a
+pod is who creates it: the DaemonSet controller, the node's kubelet.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -11,6 +16,15 @@ from bridge.model.namespace import Namespace
 
 DEFAULT_SCHEDULER = "default-scheduler"
 """What the API server writes into a pod that names no scheduler."""
+
+DAEMON_CONTROLLERS = (
+    "system:serviceaccount:kube-system:daemon-set-controller",
+    "system:kube-controller-manager",
+)
+"""Users as which kube-controller-manager makes DaemonSets' pods: with a service account for each
+controller (`--use-service-account-credentials`, as every distribution has it) and without."""
+NODES_GROUP = "system:nodes"
+"""Group of the kubelets' users."""
 
 _TESTS: Mapping[str, Callable[[str | None, frozenset[str]], bool]] = {
     "In": lambda value, values: value is not None and value in values,
@@ -105,21 +119,28 @@ class Scope:
         """Whether the pod names our scheduler itself."""
         return pod.spec.scheduler_name == self.scheduler_name
 
-    def takes(self, pod: wire.Pod, *, managed: bool) -> bool:
-        """Whether a pod that is being created is to be ours.
+    def takes(self, pod: wire.Pod, *, managed: bool, made_by: wire.UserInfo) -> bool:
+        """Whether a pod that `made_by` is creating is to be ours.
 
         A pod in a managed namespace that names some third scheduler was given to that one on
         purpose.
         """
-        if exempt(pod):
+        if self.names_us(pod):
+            return True
+        if not managed or _belongs_to_its_node(pod, made_by):
             return False
-        return self.names_us(pod) or (
-            managed and pod.spec.scheduler_name in ("", DEFAULT_SCHEDULER)
-        )
+        return pod.spec.scheduler_name in ("", DEFAULT_SCHEDULER)
 
 
-def exempt(pod: wire.Pod) -> bool:
-    """Pods that belong to their node, not to a queue: of a DaemonSet, and static pods' mirrors."""
-    return names.MIRROR_POD_ANNOTATION in pod.metadata.annotations or any(
+def of_daemon_set(pod: wire.Pod) -> bool:
+    """Whether a DaemonSet controls the pod, by the pod's own words."""
+    return any(
         owner.kind == "DaemonSet" and owner.controller for owner in pod.metadata.owner_references
     )
+
+
+def _belongs_to_its_node(pod: wire.Pod, made_by: wire.UserInfo) -> bool:
+    if made_by.username in DAEMON_CONTROLLERS:
+        return of_daemon_set(pod)
+    is_mirror = names.MIRROR_POD_ANNOTATION in pod.metadata.annotations
+    return is_mirror and NODES_GROUP in made_by.groups

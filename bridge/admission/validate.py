@@ -35,6 +35,7 @@ def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
     """What is wrong with the pod itself, the first faults of many; who it may be in Slurm is
     `people`'s."""
     every = itertools.chain(
+        _of_daemon_set(pod),
         _placed_already(pod),
         _claims(pod),
         _devices(pod),
@@ -84,6 +85,16 @@ def _mistake(wishes: Mapping[str, str]) -> BadInput | None:
     return None
 
 
+def _of_daemon_set(pod: wire.Pod) -> Iterator[Refusal]:
+    if scope.of_daemon_set(pod):
+        yield Refusal(
+            "spec.schedulerName",
+            "a DaemonSet's pods belong to their nodes and can't wait in a queue. Take "
+            "spec.schedulerName out of the DaemonSet's template; a pod that is no DaemonSet's must "
+            "not name one as its controller",
+        )
+
+
 def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
     if pod.spec.node_name:
         yield Refusal(
@@ -95,6 +106,7 @@ def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
     for field, key, values in (
         ("labels", names.JOB_ID_LABEL, pod.metadata.labels),
         ("annotations", names.NODE_ANNOTATION, pod.metadata.annotations),
+        ("annotations", names.GANG_ID_ANNOTATION, pod.metadata.annotations),
     ):
         if values.get(key):
             yield Refusal(
@@ -213,5 +225,6 @@ def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:
 
 
 def owned_by_us(pod: wire.Pod, pods: scope.Scope) -> bool:
-    """Whether an existing pod is ours. `schedulerName` is immutable, so it alone tells."""
-    return pods.names_us(pod) and not scope.exempt(pod)
+    """Whether an existing pod is ours. `schedulerName` can't be changed, so it tells what the pod
+    was created as, whatever was patched since."""
+    return pods.names_us(pod)

@@ -3,8 +3,8 @@
 A webhook that fails closed stops what it is called for while it is down. So the API server is
 told exactly which requests are ours:
 
-* creations in managed namespaces (`namespaceSelector`, made from the settings), except pods of
-  DaemonSets, static pods' mirrors and pods given to some third scheduler;
+* creations in managed namespaces (`namespaceSelector`, made from the settings), except what the
+  DaemonSet controller makes, static pods' mirrors and pods given to some third scheduler;
 * creations anywhere that name our scheduler;
 * updates of our pods that touch what `protected` guards. The finalizers that the Job controller
   takes off finished pods, and the bridge's own pinning, never wait for a webhook.
@@ -118,7 +118,7 @@ def _creations(calls: Calls) -> list[_Webhook]:
         operation="CREATE",
         resources=("pods",),
         namespaces={"matchExpressions": [*_elsewhere(calls), *_excluded(calls)]},
-        conditions=(_not_of_its_node(), _names_us(calls)),
+        conditions=(_names_us(calls),),
     )
     if calls.selector is None and not calls.managed_namespaces:
         return [by_name]
@@ -127,7 +127,7 @@ def _creations(calls: Calls) -> list[_Webhook]:
         operation="CREATE",
         resources=("pods",),
         namespaces=_managed(calls),
-        conditions=(_not_of_its_node(), _not_given_away(calls)),
+        conditions=(_not_of_its_node(calls), _not_given_away(calls)),
     )
     return [managed, by_name]
 
@@ -138,9 +138,7 @@ def _changes(calls: Calls) -> _Webhook:
         operation="UPDATE",
         resources=("pods", "pods/resize"),
         namespaces={"matchExpressions": _excluded(calls)},
-        # The old pod: an update must not get past us by adding a DaemonSet as owner.
         conditions=(
-            _not_of_its_node("oldObject"),
             _names_us(calls),
             *_not_by_bridge(calls),
             _touches(),
@@ -176,15 +174,20 @@ def _named(operator: str, namespaces: Sequence[str]) -> Expression:
     }
 
 
-def _not_of_its_node(pod: str = "object") -> tuple[str, str]:
-    """`scope.exempt`, in CEL."""
+def _not_of_its_node(calls: Calls) -> tuple[str, str]:
+    """`scope.Scope.takes`, in CEL: what belongs to its node is told by who creates it."""
+    controllers = ", ".join(map(_literal, scope.DAEMON_CONTROLLERS))
     return (
         "not-of-its-node",
-        f"(!has({pod}.metadata.ownerReferences) ||\n"
-        f" !{pod}.metadata.ownerReferences.exists(owner,\n"
-        "  owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) &&\n"
-        f"(!has({pod}.metadata.annotations) ||\n "
-        f"!('{names.MIRROR_POD_ANNOTATION}' in {pod}.metadata.annotations))",
+        f"{_names_us(calls)[1]} ||\n"
+        f"!((request.userInfo.username in [{controllers}] &&\n"
+        "   has(object.metadata.ownerReferences) &&\n"
+        "   object.metadata.ownerReferences.exists(owner,\n"
+        "    owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) ||\n"
+        "  (has(request.userInfo.groups) &&\n"
+        f"   {_literal(scope.NODES_GROUP)} in request.userInfo.groups &&\n"
+        "   has(object.metadata.annotations) &&\n"
+        f"   '{names.MIRROR_POD_ANNOTATION}' in object.metadata.annotations))",
     )
 
 

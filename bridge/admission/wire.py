@@ -194,6 +194,7 @@ def resource_names(resources: ResourceLists | None) -> frozenset[str]:
 
 class UserInfo(Partial):
     username: Text = ""
+    groups: Annotated[tuple[str, ...], BeforeValidator(_or_no_list)] = ()
 
 
 class Request(Partial):

@@ -8,7 +8,8 @@ recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, 
 answered, then everything ends; pods and jobs stay as they are.
 
 `ground` reaches both sides, `rules` cuts the settings to what each part needs, `feeds` brings what
-Kubernetes tells to where it is kept, `process` is the whole.
+Kubernetes tells to where it is kept, `readiness` says what is too long ago, `ending` ends the
+process on time, `process` is the whole.
 """
 
 from bridge.app.process import App, run

@@ -8,6 +8,7 @@ import structlog
 
 from bridge import config, telemetry
 from bridge.admission.namespaces import NamespaceKeeper
+from bridge.app import readiness
 from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.kube import namespaces as kube_namespaces
@@ -15,6 +16,7 @@ from bridge.kube import nodes as kube_nodes
 from bridge.kube import pods as kube_pods
 from bridge.kube import volumes as kube_volumes
 from bridge.kube.client import KubeClient
+from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.owner_watches import OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
 from bridge.lifecycle.runner import Runner
@@ -43,6 +45,7 @@ class Feeds:
         runner: Runner,
         nodes: NodeController,
         namespaces: NamespaceKeeper,
+        recorder: EventRecorder,
         outage: telemetry.OutageLog,
         clock: Clock,
     ) -> None:
@@ -52,6 +55,7 @@ class Feeds:
         self._runner = runner
         self._nodes = nodes
         self._namespaces = namespaces
+        self._recorder = recorder
         self._outage = outage
         self._clock = clock
         self._owners = OwnerWatches(
@@ -59,6 +63,7 @@ class Feeds:
             clock=clock,
             sink=self._on_owner,
             settled=self._on_kind_settled,
+            refused=self._on_refused_owner,
             kinds=settings.workloads.role_kinds,
             outage=outage,
         )
@@ -69,9 +74,22 @@ class Feeds:
         self._owners.want(api_version, kind)
 
     def missing(self) -> str:
-        """What has not been listed yet; "" when all has."""
-        waiting = [one.name for one in self.reflectors if not one.synced]
-        return f"not listed yet: {', '.join(waiting)}" if waiting else ""
+        """What has not been listed yet, or is out of step with the API server; "" for neither."""
+        waiting = [one for one in self.reflectors if not one.synced]
+        if waiting:
+            problem = next((f": {one.problem}" for one in waiting if one.problem), "")
+            return f"not listed yet: {', '.join(one.name for one in waiting)}{problem}"
+        stale = [one for one in self.reflectors if one.in_step_s > one.in_step_within_s]
+        if not stale:
+            return ""
+        oldest = max(stale, key=lambda one: one.in_step_s)
+        return readiness.Age(
+            what=f"what is known of {', '.join(one.name for one in stale)}",
+            of=lambda: oldest.in_step_s,
+            most_s=oldest.in_step_within_s,
+            why=lambda: oldest.problem,
+            look_at="the log (reflector.retrying) and the way to the API server",
+        ).check()
 
     async def wait_for_sync(self) -> None:
         """Until everything has been listed once."""
@@ -157,7 +175,29 @@ class Feeds:
         self._runner.room_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
-        log.warning("pod.unreadable", field=error.field, error=str(error))
+        self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
+
+    def _on_refused_owner(
+        self, kind: str, api_version: str, raw: Mapping[str, object], error: BadInput
+    ) -> None:
+        note = f"{error}; its pods are queued as if nothing owned them"
+        self._tell_unreadable(kind, api_version, raw, note)
+
+    def _tell_unreadable(
+        self, kind: str, api_version: str, raw: Mapping[str, object], note: str
+    ) -> None:
+        """Where its author looks; the log has it from the reflector."""
+        meta = raw.get("metadata")
+        if not isinstance(meta, Mapping):
+            return
+        namespace, name, uid = (str(meta.get(key) or "") for key in ("namespace", "name", "uid"))
+        self._recorder.emit(
+            regarding=ObjectRef(kind, api_version, namespace, name, uid),
+            type="Warning",
+            reason="UnreadableForSlurm",
+            note=note,
+            action="Read",
+        )
 
     def _on_owner(self, key: OwnerKey, change: Change[Owner]) -> None:
         match change:

@@ -3,15 +3,19 @@
 import asyncio
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import structlog
 
 from bridge import config, slurm
 from bridge.clock import Clock
-from bridge.errors import ConfigError, Unreachable
+from bridge.errors import ConfigError, Unreachable, Unreadable
+from bridge.files import Worker
 from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError
 from bridge.server import certificates
@@ -19,6 +23,7 @@ from bridge.server.tls import CertificateFiles
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 _KUBERNETES_WAIT_S = 30.0
 
 
@@ -28,6 +33,8 @@ class Ground:
 
     kube: KubeClient
     client: slurm.SlurmClient
+    token: slurm.TokenSource
+    """What `client` authenticates with."""
     cluster_uid: str
     user: str
     """Who the API server takes us for; "" when it does not tell."""
@@ -46,25 +53,51 @@ async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
         raise ConfigError(
             "no token for Slurm: set slurm.tokenFile (or SLURM_JWT_FILE) to a file with a JWT"
         )
-    kube = await KubeClient.connect(settings.kubernetes, clock=clock)
-    log.info("kubernetes.chosen", target=kube.target)
-    cluster_uid = await _patiently(kube.cluster_uid, clock=clock)
-    client = slurm.SlurmClient(
-        endpoints=endpoints,
-        token=slurm.TokenSource.from_file(token_file),
-        user=settings.slurm.user,
-        timeout_s=settings.slurm.request_timeout_s,
-        tls=slurm.Tls(ca_file=settings.slurm.ca_file),
-        proxy=settings.slurm.proxy,
-        clock=clock,
-    )
-    files = await asyncio.to_thread(_certificates, settings, clock.time())
+    token = slurm.TokenSource.from_file(token_file)
+    async with AsyncExitStack() as opened:
+        kube = await KubeClient.connect(settings.kubernetes, clock=clock)
+        opened.push_async_callback(kube.close)
+        log.info("kubernetes.chosen", target=kube.target)
+        cluster_uid = await _patiently(kube.cluster_uid, clock=clock)
+        make = partial(_slurm, settings.slurm, endpoints=endpoints, token=token, clock=clock)
+        client = await _read(make, what=f"the CA {settings.slurm.ca_file} (slurm.caFile)")
+        opened.push_async_callback(client.close)
+        server = settings.server
+        files = await _read(
+            partial(_certificates, server, clock.time()),
+            what=f"{server.certificate_dir or tempfile.gettempdir()} (server.certificateDir)",
+        )
+        user = await _who_am_i(kube)
+        opened.pop_all()  # from here on they are the caller's to close
     return Ground(
-        kube=kube,
-        client=client,
-        cluster_uid=cluster_uid,
-        user=await _who_am_i(kube),
-        files=files,
+        kube=kube, client=client, token=token, cluster_uid=cluster_uid, user=user, files=files
+    )
+
+
+async def _read(function: Callable[[], T], *, what: str) -> T:
+    """What `function` reads from files. Raises ConfigError when one hangs."""
+    try:
+        return await Worker().call(function, what=what)
+    except Unreadable as error:
+        raise ConfigError(str(error)) from error
+
+
+def _slurm(
+    settings: config.SlurmSettings,
+    *,
+    endpoints: Sequence[str],
+    token: slurm.TokenSource,
+    clock: Clock,
+) -> slurm.SlurmClient:
+    """Reads the CA's file."""
+    return slurm.SlurmClient(
+        endpoints=endpoints,
+        token=token,
+        user=settings.user,
+        timeout_s=settings.request_timeout_s,
+        tls=slurm.Tls(ca_file=settings.ca_file),
+        proxy=settings.proxy,
+        clock=clock,
     )
 
 
@@ -95,9 +128,8 @@ async def _who_am_i(kube: KubeClient) -> str:
     return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
 
 
-def _certificates(settings: config.Settings, now_s: float) -> CertificateFiles:
+def _certificates(server: config.ServerSettings, now_s: float) -> CertificateFiles:
     """Those of the folder that is named, else our own in a folder that lives as long as we do."""
-    server = settings.server
     client_ca = Path(server.client_ca_file) if server.client_ca_file else None
     if server.certificate_dir:
         folder = Path(server.certificate_dir)

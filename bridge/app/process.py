@@ -5,8 +5,9 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping
 from functools import partial
+from typing import TypeVar
 
 import structlog
 import uvloop
@@ -17,9 +18,10 @@ from bridge.admission.namespaces import NamespaceKeeper
 from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
-from bridge.app import rules
+from bridge.app import ending, rules
 from bridge.app.feeds import Feeds
 from bridge.app.ground import Ground, reach
+from bridge.app.readiness import Age
 from bridge.clock import Clock, SystemClock
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
@@ -40,9 +42,17 @@ from bridge.state.slurm_side import SlurmSide
 
 log = structlog.get_logger(__name__)
 
+_GANGS_S = 30.0
+"""The loop that drives the gangs goes round every second."""
+_SLURM_AWAY_S = 15.0
+"""A Slurm that is away for a moment, as for a restart, is no reason to be not ready."""
 _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
+_END_S = 25.0
+"""After this time the process ends, whatever it still does; Kubernetes gives a pod 30 s."""
+_LEAVE_S = 1.0
+T = TypeVar("T")
 
 
 def run(settings: config.Settings) -> int:
@@ -54,18 +64,39 @@ def run(settings: config.Settings) -> int:
 async def _main(settings: config.Settings) -> int:
     clock = SystemClock()
     stop = asyncio.Event()
+
+    def begin_to_stop() -> None:
+        if not stop.is_set():
+            stop.set()
+            ending.stop_within(_END_S)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    app = await App.build(settings, clock=clock)
-    try:
-        await app.run(stop)
-    except Exception:
-        log.exception("bridge.crashed")
-        raise
-    finally:
-        await app.close()
+        loop.add_signal_handler(number, begin_to_stop)
+    app = await _unless(stop, App.build(settings, clock=clock))
+    if app is None:
+        log.info("bridge.stopped")
+    else:
+        try:
+            await app.run(stop)
+        except Exception:
+            log.exception("bridge.crashed")
+            raise
+        finally:
+            await app.close()
+    ending.leave_within(_LEAVE_S, 0)
     return 0
+
+
+async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
+    """What `work` returns or raises; None when the stop comes before."""
+    working = asyncio.create_task(work, name="start")
+    stopped = asyncio.create_task(stop.wait(), name="stop")
+    try:
+        await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        await _cancelled([working, stopped])
 
 
 class KubeBinder:
@@ -98,6 +129,7 @@ class App:
             scheduler_name=settings.scheduler_name,
             class_ignore_keys=settings.nodes.class_ignore_keys,
             block_sizes=settings.placement.block_sizes,
+            most_gang_pods=settings.gangs.max_pods,
             want=lambda api_version, kind: self._feeds.want(api_version, kind),
         )
         self._side = SlurmSide()
@@ -108,7 +140,7 @@ class App:
             for side in ("slurm", "kubernetes")
         }
         self.runner = self._build_runner(outage)
-        self.recovery = Recovery(self.runner, clock=clock)
+        self.recovery = Recovery(self.runner, recorder=self._recorder, clock=clock)
         self.nodes = self._build_nodes(outage["slurm"])
         self.associations = Associations(
             ground.client,
@@ -125,6 +157,7 @@ class App:
             namespaces=NamespaceKeeper(
                 self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
             ),
+            recorder=self._recorder,
             outage=outage["kubernetes"],
             clock=clock,
         )
@@ -191,13 +224,33 @@ class App:
             checks={
                 "stopping": lambda: "stopping" if self._stopping else "",
                 "kubernetes": self._feeds.missing,
-                "slurm": lambda: "" if self.watcher.healthy else "Slurm does not answer",
+                **{name: age.check for name, age in self._ages().items()},
                 "recovery": lambda: (
                     "" if self.runner.recovered else "gangs and jobs are being matched"
                 ),
             },
             registry=self.metrics.registry,
         )
+
+    def _ages(self) -> Mapping[str, Age]:
+        """What must not be long ago, by the name of its check."""
+        watcher, clock = self.watcher, self._clock
+        request_s = 2 * self.settings.slurm.request_timeout_s  # as slurm.http bounds one
+        return {
+            "slurm": Age(
+                what="the list of Slurm's jobs",
+                of=lambda: clock.monotonic() - watcher.seen_s,
+                most_s=max(_SLURM_AWAY_S, watcher.longest_pause_s + request_s),
+                why=lambda: watcher.problem,
+                look_at="slurmrestd, the token file and the log (outage.began)",
+            ),
+            "gangs": Age(
+                what="the last round of the gangs",
+                of=lambda: self.runner.alive_s,
+                most_s=_GANGS_S,
+                look_at="the log",
+            ),
+        }
 
     def _build_https(self, files: CertificateFiles) -> HttpsServer:
         reviewer = Reviewer(
@@ -236,6 +289,7 @@ class App:
         metrics, watcher = self.metrics, self.watcher
         metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
         metrics.age(metrics.details_age, of=lambda: watcher.details_age_s)
+        metrics.age(metrics.token_age, of=partial(self._ground.token.age_s, self._clock))
         for one in self._feeds.reflectors:
             metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
 

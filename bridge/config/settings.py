@@ -60,12 +60,14 @@ class SlurmSettings(Section):
     proxy: str = ""
     """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
     token_file: str = ""
-    """File with the JWT, read again when it changes. SLURM_JWT_FILE in the environment sets it
-    too; "" sends no token (a slurmrestd that trusts its socket)."""
+    """File with the JWT, read again every second; while it can't be read, the last token stays in
+    use. SLURM_JWT_FILE in the environment sets it too; "" sends no token (a slurmrestd that trusts
+    its socket)."""
     user: str = ""
     """User name sent with the token (X-SLURM-USER-NAME); "" sends none: the token names it."""
     request_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time for one request, in seconds."""
+    """Longest time for one request, in seconds. /readyz fails when Slurm's jobs were not listed for
+    the longest pause between two looks and twice this time, 15 s at the least."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
     """Longest time between two looks at the jobs' states while something is expected, in
     seconds."""
@@ -180,7 +182,7 @@ class GangSettings(Section):
     """Else every task is as large as the largest pod while no more than this fraction is; else
     the shapes become components of a het job."""
     max_pods: int = Field(default=10_000, ge=1, le=1_000_000)
-    """Pods of the largest gang; whatever asks for a larger one is told so and does not queue."""
+    """The most pods that one gang may have; of a larger one the pods are told, and none queues."""
     members_timeout_s: float = Field(default=600.0, gt=0)
     """A gang that holds its nodes and whose members are not all there after this time (quota, an
     admission that refuses them) gives them back, in seconds."""
@@ -207,9 +209,10 @@ class IdentitySettings(Section):
     pods_choose_user: bool = False
     """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
     as the Go bridge does; with false they may only repeat what the namespace says."""
-    pods_set_priority: bool = True
+    pods_set_priority: bool = False
     """true lets the annotation `priority` of pods and their owners set a job's priority outright,
-    as the Go bridge does; false refuses it, as Slurm refuses it to everybody but operators."""
+    as the Go bridge does; false refuses it, as Slurm refuses it to everybody but operators. With
+    true whoever may create pods can put his jobs before everybody else's."""
     associations_interval_s: float = Field(default=120.0, ge=0)
     """Longest age, in seconds, of what admission knows of the users' accounts and QOS in slurmdbd,
     by which it refuses pods that Slurm would refuse; 0 never asks slurmdbd."""

@@ -7,23 +7,28 @@ in a thread. Bound tokens last an hour, exec tokens fifteen minutes, certificate
 loaded is loaded anew before it ends, and at once when the API server says 401.
 """
 
-import asyncio
 import base64
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes.aio.client import ApiClient, Configuration
 from kubernetes.config.exec_provider import ExecProvider
 from kubernetes.config.incluster_config import InClusterConfigLoader
 from kubernetes.config.kube_config import ConfigNode, KubeConfigLoader, KubeConfigMerger
 
+from bridge import files
 from bridge.config import KubernetesSettings
-from bridge.errors import BridgeError, ConfigError
-from bridge.kube import proxies
+from bridge.errors import ConfigError, Unreadable
+from bridge.files import LIMIT_S, Worker
+from bridge.kube import bounded, proxies
+
+T = TypeVar("T")
 
 _FILES_LAST_S = 60.0
 """Tokens in files are rotated by others; client-go looks again after a minute, too."""
@@ -57,103 +62,164 @@ class Access:
     """What the TLS context was made of; when it changes, so must the connections."""
 
 
-async def load(settings: KubernetesSettings, *, places: Places, now_s: float) -> Access:
-    """Read everything anew. `now_s` is the time since the epoch, for tokens with an expiry.
+class Loader:
+    """Reads the credentials that the settings name, outside of the event loop.
 
-    Raises ConfigError when there is nothing to be found or it can't be used, with what to do.
+    What hangs (a mount, an exec plugin) is given up, so that its callers are not held for good.
     """
-    try:
-        async with asyncio.timeout(_PLUGIN_LIMIT_S):
-            return await asyncio.to_thread(_load, settings, places, now_s)
-    except TimeoutError:
-        raise ConfigError(
-            f"Kubernetes: no credentials after {_PLUGIN_LIMIT_S:g} s; does the kubeconfig's exec "
-            "plugin wait for input?"
-        ) from None
 
+    def __init__(
+        self,
+        settings: KubernetesSettings,
+        *,
+        places: Places,
+        worker: Worker | None = None,
+        plugin_limit_s: float = _PLUGIN_LIMIT_S,
+    ) -> None:
+        self._settings = settings
+        self._places = places
+        self._worker = worker or Worker()
+        self._plugin_limit_s = plugin_limit_s
 
-async def transport(access: Access) -> ApiClient:
-    """Connections for these credentials. Raises ConfigError when a certificate can't be used."""
-    try:
-        return await asyncio.to_thread(ApiClient, access.configuration)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(
-            f"Kubernetes: {access.target}: can't use its CA or client certificate: {error}"
-        ) from error
+    async def load(self, *, now_s: float) -> Access:
+        """Read everything anew. `now_s` is the time since the epoch, for tokens with an expiry.
 
-
-def _load(settings: KubernetesSettings, places: Places, now_s: float) -> Access:
-    files = _kubeconfig(settings, places)
-    try:
-        if files:
-            return _from_kubeconfig(files, settings.context, places, now_s)
-        return _in_cluster(places)
-    except BridgeError:
-        raise
-    except Exception as error:  # the package raises its own, yaml's, ssl's, KeyError, OSError …
-        source = f"kubeconfig {files}" if files else "the service account of this pod"
-        raise ConfigError(
-            f"Kubernetes: can't use {source}: {error}; set kubernetes.kubeconfig (and .context) "
-            "or $KUBECONFIG, or run in a pod with a service account"
-        ) from error
-
-
-def _kubeconfig(settings: KubernetesSettings, places: Places) -> str:
-    """Path (or paths, as $KUBECONFIG allows); "" means in-cluster."""
-    named = settings.kubeconfig or places.environ.get("KUBECONFIG", "")
-    if named:
-        return named
-    if places.environ.get("KUBERNETES_SERVICE_HOST") and places.service_account.exists():
-        return ""
-    at_home = places.home / ".kube" / "config"
-    return str(at_home) if at_home.exists() else ""
-
-
-def _from_kubeconfig(files: str, context: str, places: Places, now_s: float) -> Access:
-    if not any(Path(one).expanduser().is_file() for one in files.split(os.pathsep)):
-        raise ConfigError(
-            f"Kubernetes: no kubeconfig at {files}; set kubernetes.kubeconfig or $KUBECONFIG"
+        Raises ConfigError when there is nothing to be found or it can't be used, with what to do.
+        """
+        places = self._places
+        named = self._settings.kubeconfig or places.environ.get("KUBECONFIG", "")
+        look_up = partial(_kubeconfig, named, self._settings.context, places)
+        chosen = await self._call(look_up, what=f"kubeconfig {named or 'in the home directory'}")
+        if chosen is None:
+            in_cluster = partial(_in_cluster, places)
+            return await self._call(in_cluster, what="the service account of this pod")
+        return await self._call(
+            partial(chosen.access, places, now_s, plugin_limit_s=self._plugin_limit_s),
+            what=f"kubeconfig {chosen.named}",
+            limit_s=self._plugin_limit_s + LIMIT_S if chosen.has_plugin else None,
         )
-    merged = KubeConfigMerger(files).config
-    name = context or merged["current-context"]
-    lasts_s = _ask_plugin(merged, name, now_s)
-    configuration = Configuration()
-    loader = KubeConfigLoader(config_dict=merged, active_context=name)
-    loader.load_and_set(configuration)
-    token = configuration.api_key.get("BearerToken", "")
-    return _access(f"context {name}", configuration, token, lasts_s, places)
+
+    async def transport(self, access: Access) -> ApiClient:
+        """Connections for these credentials. Raises ConfigError when a certificate can't be
+        used."""
+        try:
+            return await self._worker.call(
+                lambda: ApiClient(access.configuration), what="its CA or client certificate"
+            )
+        except (OSError, ValueError, Unreadable) as error:  # ssl.SSLError is an OSError
+            raise ConfigError(
+                f"Kubernetes: {access.target}: can't use its CA or client certificate: {error}"
+            ) from error
+
+    async def _call(
+        self, function: Callable[[], T], *, what: str, limit_s: float | None = None
+    ) -> T:
+        try:
+            return await self._worker.call(function, what=what, limit_s=limit_s)
+        except ConfigError:
+            raise
+        except Exception as error:  # the package raises its own, yaml's, ssl's, KeyError …
+            raise ConfigError(
+                f"Kubernetes: can't use {what}: {error}; set kubernetes.kubeconfig (and .context) "
+                "or $KUBECONFIG, or run in a pod with a service account"
+            ) from error
 
 
-def _ask_plugin(merged: ConfigNode, context: str, now_s: float) -> float:
-    """Run the context's exec plugin, if it has one, and write its answer where static
-    credentials stand; how long the credentials last.
-
-    The package would run it, too, but tells neither why it failed nor when its token expires.
-    """
+def _kubeconfig(named: str, context: str, places: Places) -> "_Kubeconfig | None":
+    """The one that is `named` (several, as $KUBECONFIG allows); None means in-cluster."""
+    at_home = places.home / ".kube" / "config"
+    if named:
+        paths = [Path(one).expanduser() for one in named.split(os.pathsep) if one]
+        there = [path for path in paths if path.exists()]
+    elif places.environ.get("KUBERNETES_SERVICE_HOST") and places.service_account.exists():
+        return None
+    elif at_home.exists():
+        named, there = str(at_home), [at_home]
+    else:
+        return None
+    if not there:
+        raise ConfigError(
+            f"Kubernetes: no kubeconfig at {named}; set kubernetes.kubeconfig or $KUBECONFIG"
+        )
+    for path in there:
+        files.read(path)  # the package would wait for a FIFO
+    merged = KubeConfigMerger(named).config
+    context = context or merged["current-context"]
     entry = merged["contexts"].get_with_name(context)["context"]
-    user = _user(merged, entry.safe_get("user"))
-    if user is None or "exec" not in user or "token" in user:
-        return _FILES_LAST_S
     cluster = merged["clusters"].get_with_name(entry["cluster"])["cluster"]
-    folder = str(Path(user.path).parent) if user.path else None
-    answer: Mapping[str, Any] = ExecProvider(user["exec"], folder, cluster).run()
-    credentials: dict[str, str] = user.value
-    del credentials["exec"]
-    if "token" in answer:
-        credentials["token"] = answer["token"]
-    if "clientCertificateData" in answer:
-        certificate, key = answer["clientCertificateData"], answer["clientKeyData"]
-        credentials["client-certificate-data"] = base64.b64encode(certificate.encode()).decode()
-        credentials["client-key-data"] = base64.b64encode(key.encode()).decode()
-    if not answer.get("expirationTimestamp"):
-        return float("inf")
-    ends_s = datetime.fromisoformat(answer["expirationTimestamp"]).timestamp()
-    return max(ends_s - now_s - _BEFORE_EXPIRY_S, _BEFORE_EXPIRY_S / 2)
+    return _Kubeconfig(named, context, merged, cluster, _user(merged, entry.safe_get("user")))
 
 
 def _user(merged: ConfigNode, name: str | None) -> ConfigNode | None:
     found = merged["users"].get_with_name(name, safe=True) if name else None
     return found["user"] if found is not None and found.safe_get("user") else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Kubeconfig:
+    """The merged content of the files, and the context that counts."""
+
+    named: str
+    """The files, as they were named."""
+    context: str
+    merged: ConfigNode = field(repr=False)
+    cluster: ConfigNode = field(repr=False)
+    user: ConfigNode | None = field(repr=False)
+
+    @property
+    def has_plugin(self) -> bool:
+        """Whether the context's credentials come from a program."""
+        return self.user is not None and "exec" in self.user and "token" not in self.user
+
+    def access(self, places: Places, now_s: float, *, plugin_limit_s: float) -> Access:
+        """What the context says, with the answer of its plugin and what its files hold."""
+        self._check_files()
+        lasts_s = self._ask_plugin(now_s, plugin_limit_s) if self.has_plugin else _FILES_LAST_S
+        configuration = Configuration()
+        loader = KubeConfigLoader(config_dict=self.merged, active_context=self.context)
+        loader.load_and_set(configuration)
+        token = configuration.api_key.get("BearerToken", "")
+        return _access(f"context {self.context}", configuration, token, lasts_s, places)
+
+    def _check_files(self) -> None:
+        """Those that the context names must be files: the package would wait for a FIFO.
+
+        Raises Unreadable.
+        """
+        named = [(self.user, "tokenFile", "token"), (self.cluster, "certificate-authority", "")]
+        named += [(self.user, key, "") for key in ("client-certificate", "client-key")]
+        for node, key, instead in named:
+            if node is not None and node.safe_get(key) and (instead or f"{key}-data") not in node:
+                files.read(Path(node.path or "").absolute().parent / node[key])
+
+    def _ask_plugin(self, now_s: float, limit_s: float) -> float:
+        """Run the context's exec plugin, and write its answer where static credentials stand; how
+        long the credentials last.
+
+        The package would run it, too, but tells neither why it failed nor when its token expires.
+        """
+        user = self.user
+        assert user is not None
+        folder = str(Path(user.path).parent) if user.path else None
+        plugin = ExecProvider(user["exec"], folder, self.cluster)
+        plugin.args = [sys.executable, "-I", bounded.__file__, f"{limit_s:g}", *plugin.args]
+        answer: Mapping[str, Any] = plugin.run()
+        credentials: dict[str, str] = user.value
+        del credentials["exec"]
+        if "token" in answer:
+            credentials["token"] = answer["token"]
+        if "clientCertificateData" in answer:
+            certificate, key = answer["clientCertificateData"], answer["clientKeyData"]
+            credentials["client-certificate-data"] = _encoded(certificate)
+            credentials["client-key-data"] = _encoded(key)
+        if not answer.get("expirationTimestamp"):
+            return float("inf")
+        ends_s = datetime.fromisoformat(answer["expirationTimestamp"]).timestamp()
+        return max(ends_s - now_s - _BEFORE_EXPIRY_S, _BEFORE_EXPIRY_S / 2)
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
 
 
 def _in_cluster(places: Places) -> Access:
@@ -188,7 +254,7 @@ def _access(
 
 
 def _tls(configuration: Configuration) -> tuple[str, ...]:
-    files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
-    contents = [Path(name).read_text() if name else "" for name in files]
+    named = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+    contents = [files.read(Path(name)).decode() if name else "" for name in named]
     said = (configuration.proxy, configuration.tls_server_name, configuration.verify_ssl)
     return (configuration.host, *map(str, said), *contents)

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 from bridge.errors import BadInput
 from bridge.kube import depth
 from bridge.kube.errors import Garbled
-from bridge.model import bounds
+from bridge.model import bounds, texts
 
 Wire = TypeVar("Wire")
 Row = TypeVar("Row")
@@ -224,4 +224,4 @@ def _name(raw: object) -> str:
 def _word(text: object) -> str:
     if not isinstance(text, str):
         return bounds.shown(text)
-    return bounds.tamed(text, bounds.LONGEST_OBJECT_NAME)
+    return texts.printable(text, bounds.LONGEST_OBJECT_NAME)

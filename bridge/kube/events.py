@@ -8,7 +8,7 @@ counted. The same thing said again about the same object is one event with a cou
 import asyncio
 import hashlib
 import itertools
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any, Literal
 from urllib.parse import quote
@@ -16,6 +16,7 @@ from urllib.parse import quote
 import structlog
 
 from bridge.clock import Clock
+from bridge.fairness import FairQueue
 from bridge.kube import errors, times
 from bridge.kube.client import KubeClient
 from bridge.kube.throttle import Backoff, TokenBucket
@@ -65,8 +66,9 @@ _Key = tuple[ObjectRef, EventType, str, str, str]
 class EventRecorder:
     """Collects events and writes them in the background, while `run` runs.
 
-    `queue_size` bounds the events that wait to be created, `remembered` the different events
-    that are counted; the oldest are forgotten (the same thing said later is a new event then).
+    `queue_size` bounds the events of one namespace that wait to be created (namespaces take
+    turns), `remembered` the different events that are counted; the oldest are forgotten (the same
+    thing said later is a new event then).
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class EventRecorder:
         clock: Clock,
         instance: str,
         component: str = "slinky.slurm.net/slurm-bridge",
-        queue_size: int = 2000,
+        queue_size: int = 500,
         remembered: int = 10_000,
         repeat_s: float = 60.0,
         per_s: float = 50.0,
@@ -91,7 +93,7 @@ class EventRecorder:
         self._repeat_s = repeat_s
         self._bucket = TokenBucket(per_s=per_s, burst=max(1, int(per_s)), clock=clock)
         self._series: OrderedDict[_Key, _Series] = OrderedDict()
-        self._fresh: deque[_Series] = deque()
+        self._fresh: FairQueue[_Series] = FairQueue()
         self._wake = asyncio.Event()
         self._numbers = itertools.count()
 
@@ -114,7 +116,7 @@ class EventRecorder:
             known.last_s = now_s
             self._series.move_to_end(key)
             return
-        if len(self._fresh) >= self._queue_size:
+        if self._fresh.of(regarding.namespace) >= self._queue_size:
             self.dropped += 1
             return
         series = _Series(
@@ -131,7 +133,7 @@ class EventRecorder:
         self._series[key] = series
         while len(self._series) > self._remembered:
             self._series.popitem(last=False)
-        self._fresh.append(series)
+        self._fresh.add(series, tenant=regarding.namespace)
         self._wake.set()
 
     async def run(self) -> None:
@@ -145,7 +147,7 @@ class EventRecorder:
             await self._wake.wait()
             self._wake.clear()
             while self._fresh:
-                await self._write(self._fresh.popleft())
+                await self._write(self._fresh.take())
 
     async def _count_repeats(self) -> None:
         """Now and then the counts that grew, and forget what was not said again for long."""

@@ -7,7 +7,7 @@ otherwise, and their pods get a subdomain unless `spec.network.enableDNSHostname
 from dataclasses import replace
 
 from bridge.kube import jobs, metadata, owner_wire, wire
-from bridge.model import bounds
+from bridge.model import bounds, texts
 from bridge.model.owner import JobSet, ReplicatedJob
 
 _FINISHED = frozenset({"Completed", "Failed"})
@@ -49,14 +49,14 @@ def _replicated(
     replicas, after = found.get("replicas"), found.get("dependsOn") or ()
     bounds.check_count(len(after), bounds.MOST_ROLES, "dependencies", field=f"{at}.dependsOn")
     return ReplicatedJob(
-        name=bounds.tamed(found.get("name", ""), bounds.LONGEST_LABEL),
+        name=texts.printable(found.get("name", ""), bounds.LONGEST_LABEL),
         replicas=1 if replicas is None else replicas,
         job=job,
-        after=tuple(bounds.tamed(one.get("name", ""), bounds.LONGEST_LABEL) for one in after),
+        after=tuple(texts.printable(one.get("name", ""), bounds.LONGEST_LABEL) for one in after),
     )
 
 
 def _subdomain(meta: wire.Meta, network: owner_wire.Network) -> str:
     if network.get("enableDNSHostnames") is False:
         return ""
-    return bounds.tamed(network.get("subdomain") or meta.get("name", ""), bounds.LONGEST_LABEL)
+    return texts.printable(network.get("subdomain") or meta.get("name", ""), bounds.LONGEST_LABEL)

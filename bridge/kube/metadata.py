@@ -19,7 +19,7 @@ from typing import TypedDict
 from bridge import names
 from bridge.errors import BadInput
 from bridge.kube import wire
-from bridge.model import bounds
+from bridge.model import bounds, texts
 from bridge.model.pod import OwnerReference
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -104,10 +104,10 @@ def controller(meta: wire.Meta) -> OwnerReference | None:
 def reference(owner: wire.OwnerRef) -> OwnerReference:
     """An owner reference. The API server asks of its texts only that they are not empty."""
     return _owner(
-        bounds.tamed(owner.get("apiVersion", ""), bounds.LONGEST_API_VERSION, _API_VERSION),
-        bounds.tamed(owner.get("kind", ""), bounds.LONGEST_KIND, _KIND),
-        bounds.tamed(owner.get("name", ""), bounds.LONGEST_OBJECT_NAME),
-        bounds.tamed(owner.get("uid", ""), bounds.LONGEST_UID),
+        _word(owner.get("apiVersion", ""), bounds.LONGEST_API_VERSION, _API_VERSION),
+        _word(owner.get("kind", ""), bounds.LONGEST_KIND, _KIND),
+        texts.printable(owner.get("name", ""), bounds.LONGEST_OBJECT_NAME),
+        texts.printable(owner.get("uid", ""), bounds.LONGEST_UID),
     )
 
 
@@ -192,6 +192,13 @@ def _mapping_of(items: list[tuple[str, str]]) -> Mapping[str, str]:
 @lru_cache(maxsize=16384)
 def _mapping(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return MappingProxyType(dict(items))
+
+
+def _word(text: str, longest: int, form: re.Pattern[str]) -> str:
+    """One that goes into the path of a request: as it is, or as one component of a path."""
+    if len(text) <= longest and form.fullmatch(text):
+        return text
+    return texts.component(text) if text else ""
 
 
 @lru_cache(maxsize=16384)

@@ -8,12 +8,13 @@ served is told as unreadable, which is no error, and tried again every few minut
 import asyncio
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import structlog
 
 from bridge.clock import Clock
 from bridge.config import RoleKind
+from bridge.errors import BadInput
 from bridge.kube import discovery, errors, owners
 from bridge.kube.client import KubeClient
 from bridge.kube.reflector import Change, Pace, Reflector, Replaced
@@ -38,6 +39,7 @@ class OwnerWatches:
     when a kind has become readable ("watched", after its first list went to the sink) or is found
     not to be ("unreadable": rows that the sink had stay as they were). Both are called in the
     event loop, from `run`, and must not block. `kinds` is the settings' table of kinds of roles.
+    `refused` hears of objects that can't be read: their kind, version, content and why.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class OwnerWatches:
         sink: Callable[[OwnerKey, Change[Owner]], None],
         settled: Callable[[OwnerKey, Settled], None],
         kinds: Mapping[str, RoleKind],
+        refused: Callable[[str, str, Mapping[str, Any], BadInput], None] | None = None,
         outage: OutageLog | None = None,
         pace: Pace | None = None,
     ) -> None:
@@ -56,6 +59,7 @@ class OwnerWatches:
         self._sink = sink
         self._tell = settled
         self._kinds = kinds
+        self._refused = refused
         self._outage = outage
         self._pace = pace or Pace()
         self._states: dict[OwnerKey, Settled | None] = {}
@@ -94,7 +98,7 @@ class OwnerWatches:
                     kind=kind,
                     api_version=api_version,
                     error=str(denial.error),
-                    needs=f"get, list, watch on {denial.resource}",
+                    needs=f"list, watch on {denial.resource}",
                 )
             await self._clock.sleep(RETRY_S if wait_s is None else wait_s)
 
@@ -114,6 +118,7 @@ class OwnerWatches:
                 sink=partial(self._take, key),
                 clock=self._clock,
                 name=name,
+                refused=partial(self._refused, kind, api_version) if self._refused else None,
                 outage=self._outage,
                 pace=self._pace,
                 may_give_up=True,

@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.config import RoleKind
 from bridge.kube import decode, jobs, jobsets, metadata, owner_wire, roles, templates, wire
-from bridge.model import bounds
+from bridge.model import bounds, texts
 from bridge.model.owner import LeaderWorkerSet, Owner, OwnerKey, PodGroup, key_of
 
 _STATEFUL_SET = ("apps", "StatefulSet")
@@ -102,5 +102,5 @@ def _pod_group(found: owner_wire.PodGroupWire, api_version: str) -> PodGroup:
         **metadata.owner_fields(found.get("metadata") or {}),
         api_version=api_version,
         least=gang.get("minCount") or spec.get("minMember") or 0,
-        workload=bounds.tamed(made_from.get("workloadName") or "", bounds.LONGEST_OBJECT_NAME),
+        workload=texts.printable(made_from.get("workloadName") or "", bounds.LONGEST_OBJECT_NAME),
     )

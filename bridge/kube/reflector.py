@@ -31,6 +31,8 @@ _REMEMBERED_REFUSALS = 10_000
 _GARBLED_WATCHES = 3
 _ROWS_PER_TURN = 100
 _SHORT_WATCH_S = 1.0
+_REOPEN_S = 30.0
+"""A watch that has ended is open again by then: a pause, a connection, an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,8 @@ class Reflector(Generic[Row]):
         self._reported: dict[str, None] = {}
         self._in_sync = asyncio.Event()
         self._heard_at = float("-inf")
+        self._in_step_at = float("-inf")
+        self._problem = ""
 
     @property
     def synced(self) -> bool:
@@ -135,6 +139,30 @@ class Reflector(Generic[Row]):
     def last_contact_s(self) -> float:
         """Seconds since the API server last said anything to us; inf before it ever did."""
         return self._clock.monotonic() - self._heard_at
+
+    @property
+    def in_step_s(self) -> float:
+        """Seconds since the sink surely knew all there was; inf before the first complete list.
+
+        A watch that opens, and each byte that it brings, say so; a list does when the sink has
+        taken it. What an object, or the sink, makes fail again and again never gets that far,
+        however well the API server answers.
+        """
+        return self._clock.monotonic() - self._in_step_at
+
+    @property
+    def in_step_within_s(self) -> float:
+        """`in_step_s` stays below this while the API server answers.
+
+        On a quiet watch it sends a bookmark about once a minute, which it need not: a watch that
+        brings nothing for `Pace.silence_s` is begun again.
+        """
+        return self._pace.silence_s + _REOPEN_S
+
+    @property
+    def problem(self) -> str:
+        """Why the last list or watch failed; "" while one goes well."""
+        return self._problem
 
     async def run(self) -> None:
         """List and watch until cancelled; with `may_give_up` raises Forbidden and NotFound."""
@@ -175,6 +203,7 @@ class Reflector(Generic[Row]):
                 break
             params["continue"] = page.next
         self._sink(Replaced(tuple(rows)))
+        self._in_step()
         self._version = page.version
         self._in_sync.set()
         _log.debug("reflector.listed", name=self.name, rows=len(rows), version=self._version)
@@ -193,6 +222,7 @@ class Reflector(Generic[Row]):
         began, events = self._clock.monotonic(), 0
         async with self._client.stream(self._path, params, silence_s=silence_s) as chunks:
             self._heard()
+            self._in_step()
             async for line in lines.split(self._listen(chunks), longest=self._pace.longest_line):
                 if line.strip():
                     self._take(line)
@@ -205,6 +235,7 @@ class Reflector(Generic[Row]):
     async def _listen(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         async for chunk in chunks:
             self._heard()
+            self._in_step()
             yield chunk
 
     def _take(self, line: bytes) -> None:
@@ -244,6 +275,7 @@ class Reflector(Generic[Row]):
             self._garbled = 0
         asked_s = error.retry_after_s if isinstance(error, errors.Throttled) else 0.0
         wait_s = self._backoff.next_s(at_least_s=asked_s)
+        self._problem = str(error) or type(error).__name__
         tell = _log.info
         if isinstance(error, errors.Unavailable):
             tell = _log.debug
@@ -257,6 +289,10 @@ class Reflector(Generic[Row]):
             error=str(error),
         )
         await self._clock.sleep(wait_s)
+
+    def _in_step(self) -> None:
+        self._in_step_at = self._clock.monotonic()
+        self._problem = ""
 
     def _heard(self) -> None:
         self._heard_at = self._clock.monotonic()

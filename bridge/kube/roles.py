@@ -10,7 +10,7 @@ from typing import Any
 from bridge.config import RoleKind
 from bridge.errors import BadInput
 from bridge.kube import metadata, owner_wire, templates, wire
-from bridge.model import bounds
+from bridge.model import bounds, texts
 from bridge.model.owner import Role, RoleSet
 
 _FINISHED = frozenset({"Succeeded", "Failed"})
@@ -50,7 +50,7 @@ def _roles(raw: Mapping[str, Any], where: RoleKind, namespace: str) -> tuple[Rol
 
 
 def _role(key: str, found: object, where: RoleKind, namespace: str) -> Role:
-    name = bounds.tamed(key, bounds.LONGEST_LABEL)
+    name = texts.printable(key, bounds.LONGEST_LABEL)
     at = f"{where.roles}.{name}"
     if not isinstance(found, Mapping):
         raise BadInput(f"{at}: no object", field=at)

@@ -4,7 +4,7 @@ from pydantic import TypeAdapter
 
 from bridge.errors import BadInput
 from bridge.kube import claims, decode, metadata, shapes, wire
-from bridge.model import bounds
+from bridge.model import bounds, texts
 from bridge.model.owner import PodTemplate
 
 _TEMPLATE = TypeAdapter(wire.TemplateWire)
@@ -32,7 +32,7 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
     return PodTemplate(
         shape=shape,
         annotations=metadata.annotations(meta),
-        subdomain=bounds.tamed(spec.get("subdomain") or "", bounds.LONGEST_LABEL),
+        subdomain=texts.printable(spec.get("subdomain") or "", bounds.LONGEST_LABEL),
         active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
         volume_claims=named,
         own_claims=bool(ephemeral),

@@ -49,19 +49,17 @@ class Transport:
 
     def __init__(
         self,
-        settings: KubernetesSettings,
+        loader: credentials.Loader,
         access: credentials.Access,
         api: ApiClient,
         *,
         clock: Clock,
-        places: credentials.Places,
     ) -> None:
         self.target = access.target
-        self._settings = settings
+        self._loader = loader
         self._access = access
         self._api = api
         self._clock = clock
-        self._places = places
         self._loaded_at = clock.monotonic()
         self._tried_at = float("-inf")
         self._renewing = asyncio.Lock()
@@ -72,9 +70,9 @@ class Transport:
         cls, settings: KubernetesSettings, *, clock: Clock, places: credentials.Places
     ) -> "Transport":
         """Find the API server and our credentials. Sends nothing. Raises ConfigError."""
-        access = await credentials.load(settings, places=places, now_s=clock.time())
-        api = await credentials.transport(access)
-        return cls(settings, access, api, clock=clock, places=places)
+        loader = credentials.Loader(settings, places=places)
+        access = await loader.load(now_s=clock.time())
+        return cls(loader, access, await loader.transport(access), clock=clock)
 
     async def exchange(self, request: Request, *, timeout_s: float) -> bytes:
         """The body of the answer. Raises the error that the answer is, when it isn't a 2xx."""
@@ -149,7 +147,9 @@ class Transport:
         return response
 
     async def _current(self) -> credentials.Access:
-        if self._clock.monotonic() - self._loaded_at < self._access.lasts_s:
+        """Those in use, or new ones when it is time; the requests meanwhile go on with the old."""
+        fresh = self._clock.monotonic() - self._loaded_at < self._access.lasts_s
+        if fresh or self._renewing.locked():
             return self._access
         return await self._renew(self._access)
 
@@ -165,11 +165,9 @@ class Transport:
                 return self._access
             self._tried_at = now
             try:
-                access = await credentials.load(
-                    self._settings, places=self._places, now_s=self._clock.time()
-                )
+                access = await self._loader.load(now_s=self._clock.time())
                 if access.tls != used.tls:
-                    fresh = await credentials.transport(access)
+                    fresh = await self._loader.transport(access)
                     self._old.append(self._api)  # requests under way end on their connections
                     self._api = fresh
             except ConfigError as error:  # a half-written file, a plugin without network

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bridge.errors import BadInput
 from bridge.kube import affinity, decode, metadata, volume_wire, wire
-from bridge.model import bounds, quantity
+from bridge.model import bounds, quantity, texts
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms
@@ -114,7 +114,7 @@ def _class_of(meta: wire.Meta, named: str | None) -> str:
 
 def _name(text: str) -> str:
     """Of another object, as an annotation says it: anybody who may make a claim writes it."""
-    return bounds.tamed(text, bounds.LONGEST_OBJECT_NAME)
+    return texts.printable(text, bounds.LONGEST_OBJECT_NAME)
 
 
 def _bytes(amounts: wire.Amounts, at: str) -> int:

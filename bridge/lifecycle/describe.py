@@ -11,7 +11,7 @@ What Slurm 26.05 lets change on a waiting external job, as seen there (tests/con
 
 from typing import Final
 
-from bridge.model.job import QUEUE_FIELDS, Allocation, JobFacts, JobSpec
+from bridge.model.job import QUEUE_FIELDS, Allocation, Garbled, JobFacts, JobIdentity, JobSpec
 from bridge.slurm import Job, JobChanges, JobDescription, identity
 
 _ALIKE: Final = {
@@ -131,10 +131,12 @@ def _memory(spec: JobSpec) -> dict[str, object]:
 def facts(job: Job) -> JobFacts:
     """What the gang's life depends on."""
     holds = job.running and bool(job.grants)
+    whose = identity.parse(job.admin_comment)
     return JobFacts(
         job_id=job.id,
         state=job.state,
-        identity=identity.parse(job.admin_comment),
+        identity=whose if isinstance(whose, JobIdentity) else None,
+        garbled=whose if isinstance(whose, Garbled) else None,
         reason=job.reason,
         description=job.description,
         partition=job.partition,

@@ -47,7 +47,13 @@ def _together(facts: list[JobFacts]) -> JobFacts:
     first = facts[0]
     for one in facts:
         if one.ended or one.suspended:
-            return replace(one, job_id=first.job_id, identity=first.identity, allocation=None)
+            return replace(
+                one,
+                job_id=first.job_id,
+                identity=first.identity,
+                garbled=first.garbled,
+                allocation=None,
+            )
     held = [one.allocation for one in facts if one.allocation is not None]
     if len(held) == len(facts):
         nodes = tuple(node for allocation in held for node in allocation.nodes)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 
@@ -20,7 +21,7 @@ from bridge.telemetry import Metrics, OutageLog
 log = structlog.get_logger(__name__)
 
 _CANCEL, _SUBMIT, _UPDATE = 0, 1, 2
-_CANCEL_AGAIN_S = 2.0
+_CANCEL_AGAIN_S, _CANCEL_AGAIN_MOST_S = 2.0, 60.0
 _NAMED = 5
 
 
@@ -28,7 +29,8 @@ class JobWriter:
     """Performs instructions about jobs, a few at a time.
 
     `build` makes the job of a gang (generation), `has_room` tells whether it could start at once,
-    `follow` is told of each new job before anything else is, `handle` takes what came of it.
+    `follow` is told of each new job before anything else is, `handle` takes what came of it,
+    `failed` what should never have been raised. Tenants take turns.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class JobWriter:
         has_room: Callable[[Gang], bool],
         follow: Callable[[GangId, SlurmJobId], None],
         handle: Callable[[GangId, ev.Event], None],
+        failed: Callable[[GangId, Exception], None],
         outage: OutageLog,
         metrics: Metrics,
         clock: Clock,
@@ -50,11 +53,13 @@ class JobWriter:
         self._has_room = has_room
         self._follow = follow
         self._handle = handle
+        self._failed = failed
         self._outage = outage
         self._metrics = metrics
         self._clock = clock
         self._pool = Pool(workers=8)
-        self._cancelling: set[SlurmJobId] = set()
+        self._cancelling: dict[SlurmJobId, int] = {}
+        """Jobs whose end was asked for, and how often that failed."""
 
     async def run(self) -> None:
         """Perform until cancelled."""
@@ -64,20 +69,34 @@ class JobWriter:
         """Start no more requests; return when those in flight are answered."""
         await self._pool.drain()
 
-    def submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
+    def submit(self, gang_id: GangId, instruction: do.SubmitJob, *, tenant: str) -> None:
         """Answers with Submitted or SubmitFailed."""
-        self._pool.add(lambda: self._submit(gang_id, instruction), urgency=_SUBMIT)
+        self._pool.add(
+            partial(self._submit, gang_id, instruction),
+            tenant=tenant,
+            urgency=_SUBMIT,
+            failed=partial(self._failed, gang_id),
+        )
 
-    def update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
+    def update(self, gang_id: GangId, instruction: do.UpdateJob, *, tenant: str) -> None:
         """Answers with UpdateFailed, or not at all."""
-        self._pool.add(lambda: self._update(gang_id, instruction), urgency=_UPDATE)
+        self._pool.add(
+            partial(self._update, gang_id, instruction),
+            tenant=tenant,
+            urgency=_UPDATE,
+            failed=partial(self._failed, gang_id),
+        )
 
-    def cancel(self, instruction: do.CancelJob) -> None:
-        """Once, until Slurm has answered: a job that nobody needs must not stay."""
+    def cancel(self, instruction: do.CancelJob, *, tenant: str) -> None:
+        """Until Slurm has answered: a job that nobody needs must not stay."""
         if instruction.job_id in self._cancelling:
             return
-        self._cancelling.add(instruction.job_id)
-        self._pool.add(lambda: self._cancel(instruction), urgency=_CANCEL)
+        self._cancelling[instruction.job_id] = 0
+        self._add_cancel(instruction, tenant)
+
+    def _add_cancel(self, instruction: do.CancelJob, tenant: str) -> None:
+        work = partial(self._cancel, instruction, tenant)
+        self._pool.add(work, tenant=tenant, urgency=_CANCEL)
 
     def is_cancelling(self, job_id: SlurmJobId) -> bool:
         """Whether its end has been asked for and not been seen."""
@@ -85,7 +104,7 @@ class JobWriter:
 
     def forget(self, job_id: SlurmJobId) -> None:
         """The job is over."""
-        self._cancelling.discard(job_id)
+        self._cancelling.pop(job_id, None)
 
     async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
         event: ev.Event
@@ -127,18 +146,25 @@ class JobWriter:
             log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
             self._handle(gang_id, ev.UpdateFailed(instruction.job_id))
 
-    async def _cancel(self, instruction: do.CancelJob) -> None:
+    async def _cancel(self, instruction: do.CancelJob, tenant: str) -> None:
         try:
             await self._client.cancel_job(instruction.job_id)
-        except BridgeError as error:
+        except Exception as error:
+            self._cancel_again(instruction, tenant)
+            if not isinstance(error, BridgeError):
+                raise  # a mistake of ours: it is logged, and the job is still ours to end
             self._outage.failed(error)
-            asyncio.get_running_loop().call_later(
-                _CANCEL_AGAIN_S,
-                lambda: self._pool.add(lambda: self._cancel(instruction), urgency=_CANCEL),
-            )
             return
         log.info("job.cancelled", slurm_job=instruction.job_id, why=instruction.why)
         self._watcher.poke()
+
+    def _cancel_again(self, instruction: do.CancelJob, tenant: str) -> None:
+        failures = self._cancelling.get(instruction.job_id)
+        if failures is None:
+            return  # its end was seen meanwhile
+        self._cancelling[instruction.job_id] = failures + 1
+        delay_s = min(_CANCEL_AGAIN_MOST_S, _CANCEL_AGAIN_S * 2.0 ** min(failures, 16))
+        asyncio.get_running_loop().call_later(delay_s, self._add_cancel, instruction, tenant)
 
 
 def _left_out(spec: JobSpec) -> str:

@@ -83,6 +83,11 @@ class GangMachine:
 
     # -- input ---------------------------------------------------------------------------------
 
+    @property
+    def held(self) -> bool:
+        """Whether it is not known yet what job the gang has."""
+        return self._held
+
     def release(self) -> None:
         """After a start: it is known whether the gang has a job, so it may decide from now on."""
         self._held = False
@@ -106,7 +111,7 @@ class GangMachine:
             case ev.MembersSeen():
                 self._take_members(event, now_s, out)
             case ev.Submitted():
-                self._submitting, self._failures, self._trouble = False, 0, ""
+                self._submitting, self._trouble = False, ""
                 self.job_id, self.spec = event.job_id, event.spec
                 self._submitted_at_s = now_s
             case ev.SubmitFailed():

@@ -1,10 +1,11 @@
-"""A bounded number of workers that perform requests, the urgent ones first."""
+"""A bounded number of workers that perform requests, fairly by tenant, the urgent ones first."""
 
 import asyncio
-import itertools
 from collections.abc import Awaitable, Callable
 
 import structlog
+
+from bridge.fairness import FairQueue
 
 log = structlog.get_logger(__name__)
 
@@ -12,27 +13,31 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Pool:
-    """Requests wait here in the order of their urgency (0 first), then of their arrival.
+    """Requests wait here until it is their tenant's turn.
 
-    A request handles its own errors; what escapes is a bug, logged, and stops nobody else.
+    A request handles its own errors. What escapes is a mistake of ours: `failed` is told, or it is
+    logged, and nobody else is stopped.
     """
 
     def __init__(self, workers: int) -> None:
         self._workers = workers
-        self._queue: asyncio.PriorityQueue[tuple[int, int, Work]] = asyncio.PriorityQueue()
-        self._order = itertools.count()
+        self._queue: FairQueue[tuple[Work, Callable[[Exception], None]]] = FairQueue()
+        self._some = asyncio.Event()
         self._busy = 0
         self._draining = False
         self._ended = asyncio.Event()
 
-    def add(self, work: Work, *, urgency: int) -> None:
+    def add(
+        self,
+        work: Work,
+        *,
+        tenant: str,
+        urgency: int,
+        failed: Callable[[Exception], None] | None = None,
+    ) -> None:
         """Queue one request."""
-        self._queue.put_nowait((urgency, next(self._order), work))
-
-    @property
-    def idle(self) -> bool:
-        """Nothing queued and nothing in flight."""
-        return self._queue.empty() and not self._busy
+        self._queue.add((work, failed or _log), tenant=tenant, urgency=urgency)
+        self._some.set()
 
     async def drain(self) -> None:
         """Start nothing more; return when what is in flight has ended."""
@@ -49,14 +54,28 @@ class Pool:
 
     async def _work(self) -> None:
         while True:
-            _, _, work = await self._queue.get()
+            while not self._queue:
+                self._some.clear()
+                await self._some.wait()
+            work, failed = self._queue.take()
             if self._draining:
                 continue  # truth lives in Slurm and in the pods: the next start finds it there
             self._busy += 1
             try:
                 await work()
-            except Exception:
-                log.exception("work.failed_unexpectedly")
+            except Exception as error:
+                _tell(failed, error)
             finally:
                 self._busy -= 1
                 self._ended.set()
+
+
+def _tell(failed: Callable[[Exception], None], error: Exception) -> None:
+    try:
+        failed(error)
+    except Exception:
+        log.exception("work.failed_unexpectedly")
+
+
+def _log(error: Exception) -> None:
+    log.error("work.failed_unexpectedly", exc_info=error)

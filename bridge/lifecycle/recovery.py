@@ -1,19 +1,23 @@
 """Which Slurm job belongs to which gang, found again: after a start, and for lost answers.
 
-A pinned pod names its job in its label, a queued one in its `Allocated` condition. Jobs that no
-pod explains are read one by one and recognised by their admin_comment; the ids of other people's
-jobs are remembered, so each is read once. `/jobs/` as a whole is never read.
+What proves that a job is a gang's is the job's admin_comment (cluster, gang, generation), which
+only operators of Slurm can write. Pods name their jobs (a pinned one in its label, a queued one in
+its `Allocated` condition): these are read first, by the watcher, and a gang decides nothing before
+(`Claims`). Jobs that no pod names are read one by one; the ids of other people's jobs are
+remembered, so each is read once. `/jobs/` as a whole is never read.
 
-A job of this cluster whose gang is gone is a leak and is cancelled. The sweep goes on after the
-start, for what was lost later: an answer to a submit, a crash between submit and label.
+A job of this cluster whose gang is gone, or whose admin_comment can't be understood, is a leak and
+is cancelled. The sweep goes on after the start, for what was lost later: an answer to a submit, a
+crash between submit and label.
 """
 
 import structlog
 
 from bridge import slurm
 from bridge.clock import Clock
-from bridge.errors import BridgeError
-from bridge.lifecycle import describe, sentences
+from bridge.errors import BridgeError, Unreachable
+from bridge.kube.events import EventRecorder, ObjectRef
+from bridge.lifecycle import describe
 from bridge.lifecycle.runner import Runner
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts
@@ -21,15 +25,21 @@ from bridge.model.job import JobFacts
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.05
+_READ_AGAIN_S, _READ_AGAIN_MOST_S = 10.0, 600.0
 
 
 class Recovery:
     """Finds the jobs of gangs, and gangless jobs."""
 
-    def __init__(self, runner: Runner, *, clock: Clock, interval_s: float = 5.0) -> None:
+    def __init__(
+        self, runner: Runner, *, recorder: EventRecorder, clock: Clock, interval_s: float = 5.0
+    ) -> None:
         self._runner = runner
+        self._recorder = recorder
         self._clock = clock
         self._interval_s = interval_s
+        self._unreadable: dict[SlurmJobId, tuple[int, float]] = {}
+        """Jobs that could not be read: how often, and when to try again (monotonic seconds)."""
         self._foreign: set[SlurmJobId] = set()
         self._suspects: set[SlurmJobId] = set()
         """Jobs of this cluster without a gang: cancelled if the next sweep finds them so again."""
@@ -40,8 +50,6 @@ class Recovery:
         await self._resolve_gangs()
         for gang_id in list(runner.cluster.gangs):
             runner.look(gang_id)
-        for gang_id, job_id in self._named_by_pods().items():
-            runner.adopt(gang_id, job_id, 0)
         while True:
             try:
                 await self.sweep()
@@ -54,6 +62,7 @@ class Recovery:
         while True:
             await self._clock.sleep(self._interval_s)
             runner.touch(runner.cluster.settle_missing())
+            runner.tell_held()
             try:
                 await self.sweep()
             except BridgeError as error:
@@ -69,19 +78,6 @@ class Recovery:
                 self._runner.cluster.settle_missing()
                 waited_s = 0.0
 
-    def _named_by_pods(self) -> dict[GangId, SlurmJobId]:
-        """A label (the pod was pinned) counts more than a condition (it was queued)."""
-        found: dict[GangId, SlurmJobId] = {}
-        for gang_id in self._runner.cluster.gangs:
-            pods = [pod for pod in self._runner.cluster.pods_of(gang_id) if not pod.ended]
-            pinned = [pod.job_id for pod in pods if pod.job_id is not None]
-            queued = [sentences.job_id_of(pod.allocated) for pod in pods]
-            for job_id in (*sorted(pinned, reverse=True), *queued):
-                if job_id is not None:
-                    found[gang_id] = job_id
-                    break
-        return found
-
     async def sweep(self) -> None:
         """Read every job that nothing explains, once. Raises Unreachable.
 
@@ -90,25 +86,53 @@ class Recovery:
         states = self._runner.watcher.states
         self._foreign &= states.keys()
         self._suspects &= states.keys()
+        for gone in self._unreadable.keys() - states.keys():
+            del self._unreadable[gone]
+        read, failure = 0, None
         for job_id in sorted(states.keys() - self._foreign):
             if slurm.over(states[job_id]) or self._runner.has_job(job_id):
                 continue
+            if self._clock.monotonic() < self._unreadable.get(job_id, (0, 0.0))[1]:
+                continue
             try:
                 facts = describe.facts(await self._runner.client.get_job(job_id))
+                self._judge(facts)
             except slurm.NotFound:
                 continue
-            self._judge(facts)
+            except Exception as error:
+                if _is_outage(error):
+                    raise
+                failure = error  # somebody's job must not keep ours from being found
+                self._cannot_read(job_id, error)
+            else:
+                read += 1
+                self._unreadable.pop(job_id, None)
+        if isinstance(failure, BridgeError) and not read:
+            raise failure  # no job at all could be read: it is not the jobs
+
+    def _cannot_read(self, job_id: SlurmJobId, error: Exception) -> None:
+        failures, _ = self._unreadable.get(job_id, (0, 0.0))
+        delay_s = min(_READ_AGAIN_MOST_S, _READ_AGAIN_S * 2.0 ** min(failures, 16))
+        self._unreadable[job_id] = (failures + 1, self._clock.monotonic() + delay_s)
+        if not failures:
+            trace = None if isinstance(error, BridgeError) else error
+            log.warning("job.unreadable", slurm_job=job_id, error=str(error), exc_info=trace)
 
     def _judge(self, facts: JobFacts) -> None:
         runner, identity = self._runner, facts.identity
         if facts.components and facts.job_id != facts.components[0]:
             return  # a het job is judged by its first component
+        if facts.garbled is not None and facts.garbled.cluster == runner.cluster_uid:
+            self._end_garbled(facts)
+            return
         if identity is None or identity.cluster != runner.cluster_uid or facts.ended:
             self._foreign.add(facts.job_id)
             return
         if runner.has_job(facts.job_id):
             return  # its submit was answered while we read
         gang_id = GangId(identity.gang)
+        if runner.is_set_aside(gang_id):
+            return
         machine = runner.machines.get(gang_id)
         if machine is None and facts.job_id not in self._suspects:
             self._suspects.add(facts.job_id)  # its pods may only not be known yet
@@ -122,3 +146,26 @@ class Recovery:
         elif not machine.submitting:
             log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
             runner.adopt(gang_id, facts.job_id, identity.generation)
+
+    def _end_garbled(self, facts: JobFacts) -> None:
+        """It has our key and our cluster, so nobody else will ever end it."""
+        if facts.ended or self._runner.has_job(facts.job_id):
+            return
+        log.warning("job.garbled", slurm_job=facts.job_id)
+        self._recorder.emit(
+            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._runner.cluster_uid),
+            type="Warning",
+            reason="SlurmJobNotUnderstood",
+            note=f"Slurm job {facts.job_id} was submitted for this cluster, but its admin_comment "
+            "can't be understood, so no pod can be found for it. slurm-bridge cancels it; if pods "
+            "ran under it, they are ended",
+            action="Cancel",
+        )
+        self._runner.cancel_leak(facts.job_id)
+
+
+def _is_outage(error: Exception) -> bool:
+    """Whether no other job could be read either."""
+    if isinstance(error, slurm.MalformedAnswer):
+        return False
+    return isinstance(error, Unreachable | slurm.NotAuthorised)

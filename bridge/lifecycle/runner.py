@@ -3,6 +3,10 @@
 All machines are driven from one loop, so nothing here needs a lock: reflectors and the watcher
 call `touch`, `job_seen` and `room_changed`, requests run in two pools (API server, slurmrestd),
 and each request ends in exactly one event to its machine, whatever happened to it.
+
+Whatever is raised while a gang is looked at, decided or performed is that gang's fault alone
+(`Faults`): its machine is dropped and begun anew later. A machine that is begun anew decides when
+Slurm has said whose the jobs are that its pods name (`Claims`): after a start, and after a fault.
 """
 
 import asyncio
@@ -15,25 +19,28 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
-from bridge.errors import BadInput
+from bridge.errors import BadInput, InternalError
 from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
-from bridge.lifecycle import describe
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle import sentences
 from bridge.lifecycle.avoidance import Avoidance
-from bridge.lifecycle.het import HetJobs
+from bridge.lifecycle.faults import Faults
+from bridge.lifecycle.job_index import JobIndex
 from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
-from bridge.lifecycle.pool import Pool
+from bridge.lifecycle.pool import Pool, Work
 from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.standing import standing
 from bridge.lifecycle.states import State, Tuning
+from bridge.lifecycle.turns import Reasons, Turns
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang, Shortfall
-from bridge.model.ids import GangId, PodUid, SlurmJobId
-from bridge.model.job import JobFacts, JobIdentity, JobSpec
+from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.job import JobSpec
+from bridge.model.pod import Pod
 from bridge.model.verdict import Verdict
 from bridge.placement import predicates
 from bridge.placement.assign import assign
@@ -47,8 +54,6 @@ log = structlog.get_logger(__name__)
 
 _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
-_GATHER_S = 0.003
-"""Changes of one gang come in crowds; a look at it costs as much as it has members."""
 
 
 class Runner:
@@ -86,10 +91,9 @@ class Runner:
         for state in State:
             metrics.gangs.labels(state.value).set_function(partial(self._count, state))
         self._clock = clock
-        self._dirty: dict[GangId, None] = {}
+        self._turns = Turns(self._take_turn, clock=clock)
         self._want_room: set[GangId] = set()
-        self._work = asyncio.Event()
-        self._gang_of_job: dict[SlurmJobId, GangId] = {}
+        self._faults = Faults()
         self._timers: dict[GangId, asyncio.TimerHandle] = {}
         self._for_kube = Pool(workers=24)
         self._pods = PodWriter(
@@ -121,33 +125,47 @@ class Runner:
             has_room=lambda gang: self._whereabouts.has_room(gang.shape, gang.size),
             follow=self._follow,
             handle=self._handle,
+            failed=self._failed,
             outage=outage,
             metrics=metrics,
             clock=clock,
         )
-        self._het = HetJobs()
+        self._index = JobIndex(
+            cluster_uid=cluster_uid,
+            watcher=watcher,
+            machines=self.machines,
+            handle=self._handle,
+            failed=self._failed,
+            settled=self._release,
+            over=self._jobs.forget,
+            outage=outage,
+            clock=clock,
+        )
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._advised: set[str] = set()
         self._recovered = False
-        watcher.subscribe(self.job_seen)
 
     # -- what others tell us -------------------------------------------------------------------
 
     def touch(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
-        self._dirty.update(dict.fromkeys(gang_ids))
-        if self._dirty:
-            self._work.set()
+        for gang_id in gang_ids:
+            self._turns.add(gang_id, None, tenant=self._tenant(gang_id))
+
+    def _tenant(self, gang_id: GangId) -> str:
+        """Whose turn it is in our queues: the gang's namespace."""
+        members = self.cluster.members(gang_id)
+        return members.line.pod.namespace if members is not None else ""
 
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
-        for gang_id in tuple(self._want_room):
-            self._handle(gang_id, ev.Tick())
+        for gang_id in self._want_room:
+            self._turns.add(gang_id, ev.Tick(), tenant=self._tenant(gang_id))
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
-        for gang_id in list(self.machines):
-            self._handle(gang_id, ev.NodesChanged())
+        for gang_id in self.machines:
+            self._turns.add(gang_id, ev.NodesChanged(), tenant=self._tenant(gang_id))
 
     def classes_in_use(self) -> frozenset[str]:
         """Node classes that waiting jobs name: no node may lose such a feature."""
@@ -158,98 +176,94 @@ class Runner:
                 found.update(_CLASS.findall(told))
         return frozenset(found)
 
-    def job_seen(self, event: object) -> None:
-        """News from the watcher."""
-        match event:
-            case slurm.JobSeen(job=job):
-                gang_id = self._gang_of_job.get(self._het.first_of(job.id))
-                if gang_id is None:
-                    return
-                facts = self._seen(describe.facts(job))
-                if facts is None:
-                    return
-                if self._is_mine(facts.identity, gang_id):
-                    left_s = None if facts.end_s is None else facts.end_s - self._clock.time()
-                    self._handle(gang_id, ev.JobSeen(facts, left_s))
-                else:
-                    self._handle(gang_id, ev.JobVanished(facts.job_id))
-                if facts.ended:
-                    self._let_go(facts.job_id)
-            case slurm.Outage(error=error):
-                self._outage.failed(error)
-            case slurm.Recovered():
-                self._outage.answered()
-            case slurm.JobGone(job_id=gone):
-                job_id = self._het.first_of(gone)
-                gang_id = self._gang_of_job.get(job_id)
-                if gang_id is not None:
-                    self._handle(gang_id, ev.JobVanished(job_id))
-                self._let_go(job_id)
-
-    def _seen(self, facts: JobFacts) -> JobFacts | None:
-        """The gang's facts; None while a component of its het job has not been read yet."""
-        for job_id in facts.components:
-            self.watcher.track(job_id)
-        return self._het.seen(facts)
-
-    def _let_go(self, job_id: SlurmJobId) -> None:
-        """The job is over: nothing more is to be heard of it."""
-        self._gang_of_job.pop(job_id, None)
-        self._jobs.forget(job_id)
-        for component in self._het.forget(job_id):
-            self.watcher.untrack(component)
-
-    def _is_mine(self, identity: JobIdentity | None, gang_id: GangId) -> bool:
-        return (
-            identity is not None
-            and identity.cluster == self.cluster_uid
-            and identity.gang == gang_id
-        )
-
     # -- recovery's hooks ------------------------------------------------------------------------
 
     def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
         """This job is the gang's: follow it."""
-        self._gang_of_job[job_id] = gang_id
-        self.watcher.track(job_id)
+        self._index.follow(gang_id, job_id)
         self._handle(gang_id, ev.Adopted(job_id, generation))
 
     def has_job(self, job_id: SlurmJobId) -> bool:
-        """Whether some gang follows this job already, or it is being cancelled."""
-        job_id = self._het.first_of(job_id)
-        return job_id in self._gang_of_job or self._jobs.is_cancelling(job_id)
+        """Whether some gang follows this job already, or it is being read or cancelled."""
+        return self._index.knows(job_id) or self._jobs.is_cancelling(job_id)
+
+    def is_set_aside(self, gang_id: GangId) -> bool:
+        """Whether the gang has pods and waits to be begun anew after a fault."""
+        return self._faults.set_aside(gang_id) is not None and bool(self.cluster.pods_of(gang_id))
 
     def cancel_leak(self, job_id: SlurmJobId) -> None:
         """A job of this cluster that no gang needs."""
-        self._jobs.cancel(do.CancelJob(job_id, "no gang needs it"))
+        self._jobs.cancel(do.CancelJob(job_id, "no gang needs it"), tenant="")
 
     def recovery_done(self) -> None:
         """From now on machines decide."""
         self._recovered = True
-        for gang_id, machine in list(self.machines.items()):
+        for gang_id in list(self.machines):
+            self._release(gang_id)
+        self.classes_changed()
+
+    def _release(self, gang_id: GangId) -> None:
+        """The gang may decide, if it is known now what job it has."""
+        machine = self.machines.get(gang_id)
+        if machine is not None and machine.held and self._may_decide(gang_id):
+            self._pin_again(machine)
             machine.release()
             self._handle(gang_id, ev.Tick())
-        self.classes_changed()
+
+    def _pin_again(self, machine: GangMachine) -> None:
+        """Pods that were pinned before a start hold their places, where the gang's job has them."""
+        for pod in machine.pods.under(machine.job_id):
+            node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
+            if self._holds(machine, node):
+                self.cluster.pin(pod, node)
+
+    def _may_decide(self, gang_id: GangId) -> bool:
+        return self._recovered and not self._index.open_claims(gang_id)
+
+    def tell_held(self) -> None:
+        """Pods whose gang is held up by a job that can't be read are told so."""
+        for gang_id, machine in self.machines.items():
+            jobs = self._index.open_claims(gang_id)
+            for pod in self.cluster.pods_of(gang_id)[:1] if machine.held and jobs else ():
+                named = ", ".join(map(str, sorted(jobs)))
+                note = (
+                    f"Slurm has not told yet whose job {named} is, which the pods of this gang "
+                    "name; nothing is done for them before. It is asked again automatically"
+                )
+                self._pods.tell(do.EmitEvent(pod, "Warning", "SlurmJobNotRead", note))
 
     @property
     def recovered(self) -> bool:
         """Whether the gangs decide yet."""
         return self._recovered
 
+    @property
+    def alive_s(self) -> float:
+        """Seconds since the loop that drives the gangs last went round."""
+        return self._turns.alive_s
+
     def look(self, gang_id: GangId) -> None:
         """Bring one gang's machine up to date with its pods and owner."""
+        try:
+            self._look(gang_id)
+        except Exception as error:
+            self._failed(gang_id, error)
+
+    def _look(self, gang_id: GangId) -> None:
         machine = self.machines.get(gang_id)
         pods = self.cluster.pods_of(gang_id)
         if machine is None:
             if not pods:
-                self.cluster.forget(gang_id)
+                self._forget_traces(gang_id)
                 return
-            single = self.cluster.is_single(gang_id)
-            if single:
-                self._advise(gang_id)
-            machine = GangMachine(gang_id, single=single, tuning=self._tuning)
-            self.machines[gang_id] = machine
-            if self._recovered:
+            if self._faults.set_aside(gang_id) is not None:
+                return
+            machine = self._begin(gang_id)
+        if machine.held:
+            self._index.claim(gang_id, pods)
+            if self.machines.get(gang_id) is not machine:
+                return  # a mistake of ours was met on the way
+            if self._may_decide(gang_id):
                 machine.release()
         gang, problem = None, ""
         try:
@@ -260,7 +274,69 @@ class Runner:
         seats = dict(members.seats) if members is not None else {}
         will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
         apart = self.cluster.apart(gang_id)
-        self._handle(gang_id, ev.MembersSeen(gang, pods, will, problem, seats, unready, apart))
+        self._advance(machine, ev.MembersSeen(gang, pods, will, problem, seats, unready, apart))
+
+    def _begin(self, gang_id: GangId) -> GangMachine:
+        """A gang that is new to us: by its pods, by a start of ours, or after a fault."""
+        single = self.cluster.is_single(gang_id)
+        if single:
+            self._advise(gang_id)
+        machine = GangMachine(gang_id, single=single, tuning=self._tuning)
+        self.machines[gang_id] = machine
+        for job_id in self._jobs_of_failed(gang_id):
+            for event in self._index.story_of(job_id):
+                self._advance(machine, event)
+        return machine
+
+    # -- faults of ours --------------------------------------------------------------------------
+
+    def _failed(self, gang_id: GangId, error: Exception) -> None:
+        """Set this gang aside, alone, and begin it anew after a while."""
+        try:
+            self._set_aside(gang_id, error)
+        except Exception:
+            log.exception("gang.not_set_aside", gang=gang_id)
+
+    def _set_aside(self, gang_id: GangId, error: Exception) -> None:
+        cause = error.__cause__ if isinstance(error, InternalError) else None
+        fault, is_new = self._faults.add(gang_id, cause or error, self._clock.monotonic())
+        self._metrics.gang_faults.inc()
+        if is_new:
+            log.error(
+                "gang.failed", gang=gang_id, failures=fault.failures, retry_s=fault.delay_s,
+                exc_info=cause or error,
+            )  # fmt: skip
+        self._drop(gang_id)
+        loop = asyncio.get_running_loop()
+        self._timers[gang_id] = loop.call_later(fault.delay_s, self._begin_anew, gang_id)
+        waiting = [
+            pod for pod in self.cluster.pods_of(gang_id)
+            if pod.job_id is None and not pod.ended and not pod.deleting
+        ]  # fmt: skip
+        told = sentences.waits("InternalError", fault.sentence)
+        for pod in waiting:
+            if pod.allocated != told:
+                self._for_pod(gang_id, do.SetCondition(pod, told))
+        for pod in waiting[:1]:
+            self._pods.tell(do.EmitEvent(pod, "Warning", "InternalError", fault.sentence))
+
+    def _begin_anew(self, gang_id: GangId) -> None:
+        self._timers.pop(gang_id, None)
+        self._faults.take_back(gang_id)
+        self.touch({gang_id, *self.cluster.take_in_again(gang_id)})
+
+    def _jobs_of_failed(self, gang_id: GangId) -> list[SlurmJobId]:
+        """The jobs that a gang had when the bridge failed at it."""
+        return self._index.jobs_of(gang_id) if self._faults.knows(gang_id) else []
+
+    def _forget_traces(self, gang_id: GangId) -> None:
+        """The gang has no pods and no machine."""
+        for job_id in self._jobs_of_failed(gang_id):
+            self._index.let_go(job_id)
+            self.cancel_leak(job_id)
+        self._faults.forget(gang_id)
+        self._index.forget_claims(gang_id)
+        self.cluster.forget(gang_id)
 
     def _advise(self, gang_id: GangId) -> None:
         """Tell the author of a kind that we don't know, once, how its pods are queued."""
@@ -288,25 +364,32 @@ class Runner:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._for_kube.run())
             group.create_task(self._jobs.run())
-            group.create_task(self._drive())
+            group.create_task(self._turns.run())
 
     async def drain(self) -> None:
         """Start no more requests; return when those in flight are answered."""
         await asyncio.gather(self._for_kube.drain(), self._jobs.drain())
 
-    async def _drive(self) -> None:
-        while True:
-            await self._work.wait()
-            await self._clock.sleep(_GATHER_S)
-            self._work.clear()
-            dirty, self._dirty = self._dirty, {}
-            for gang_id in dirty:
-                self.look(gang_id)
+    def _take_turn(self, gang_id: GangId, reasons: Reasons) -> None:
+        if None in reasons:
+            self.look(gang_id)
+        for event in reasons:
+            if event is not None:
+                self._handle(gang_id, event)
 
     def _handle(self, gang_id: GangId, event: ev.Event) -> None:
+        """What comes from outside; what it leads to can't harm another gang."""
         machine = self.machines.get(gang_id)
         if machine is None:
             return
+        try:
+            self._advance(machine, event)
+        except Exception as error:
+            self._failed(gang_id, error)
+
+    def _advance(self, machine: GangMachine, event: ev.Event) -> None:
+        """Raises whatever goes wrong: its caller sets the gang aside."""
+        gang_id = machine.id
         before = machine.state
         instructions = machine.handle(event, self._clock.monotonic())
         if machine.waits_for_room:
@@ -328,14 +411,14 @@ class Runner:
 
     def _perform(self, machine: GangMachine, instruction: do.Instruction) -> None:
         match instruction:
-            case do.SubmitJob():
-                self._jobs.submit(machine.id, instruction)
+            case do.SubmitJob(gang):
+                self._jobs.submit(machine.id, instruction, tenant=gang.namespace)
             case do.DescribeJob():
                 self._describe(machine, instruction)
             case do.UpdateJob():
-                self._jobs.update(machine.id, instruction)
+                self._jobs.update(machine.id, instruction, tenant=self._tenant(machine.id))
             case do.CancelJob():
-                self._jobs.cancel(instruction)
+                self._jobs.cancel(instruction, tenant=self._tenant(machine.id))
             case do.AvoidNode():
                 self._avoid(machine, instruction)
             case do.PlaceGang():
@@ -344,24 +427,34 @@ class Runner:
                 self._pin(machine, instruction)
             case do.SplitOff(pod):
                 self.touch(self.cluster.split_off(pod.uid))
-            case do.EndPods(pods):
-                for ending in pods:
-                    self._for_kube.add(
-                        lambda pod=ending: self._pods.end(pod, instruction),  # type: ignore[misc]
-                        urgency=_END,
-                    )
-            case do.FailPod():
-                self._for_kube.add(lambda: self._pods.fail(instruction), urgency=_END)
-            case do.SetCondition():
-                self._for_kube.add(
-                    lambda: self._pods.set_condition(machine.id, instruction), urgency=_TELL
-                )
+            case do.EndPods() | do.FailPod() | do.SetCondition():
+                self._for_pod(machine.id, instruction)
             case do.EmitEvent():
                 self._pods.tell(instruction)
             case do.Wake(after_s):
                 self._wake(machine.id, after_s)
             case do.Forget():
                 self._forget(machine)
+
+    def _for_pod(
+        self, gang_id: GangId, instruction: do.EndPods | do.FailPod | do.SetCondition | do.PinPod
+    ) -> None:
+        """Queue what is written to pods."""
+        match instruction:
+            case do.EndPods(pods):
+                for pod in pods:
+                    self._ask_kube(gang_id, pod, partial(self._pods.end, pod, instruction), _END)
+            case do.FailPod(pod):
+                self._ask_kube(gang_id, pod, partial(self._pods.fail, instruction), _END)
+            case do.SetCondition(pod):
+                work = partial(self._pods.set_condition, gang_id, instruction)
+                self._ask_kube(gang_id, pod, work, _TELL)
+            case do.PinPod(pod):
+                self._ask_kube(gang_id, pod, partial(self._pods.pin, gang_id, instruction), _PIN)
+
+    def _ask_kube(self, gang_id: GangId, pod: Pod, work: Work, urgency: int) -> None:
+        failed = partial(self._failed, gang_id)
+        self._for_kube.add(work, tenant=pod.namespace, urgency=urgency, failed=failed)
 
     def _wake(self, gang_id: GangId, after_s: float) -> None:
         """A Tick no later than `after_s`: an earlier one that is set stays."""
@@ -379,21 +472,25 @@ class Runner:
         self._handle(gang_id, ev.Tick())
 
     def _forget(self, machine: GangMachine) -> None:
-        self.machines.pop(machine.id, None)
-        self._want_room.discard(machine.id)
-        timer = self._timers.pop(machine.id, None)
+        self._drop(machine.id)
+        if not self.cluster.pods_of(machine.id):
+            self._forget_traces(machine.id)
+
+    def _drop(self, gang_id: GangId) -> None:
+        """Its machine, and what would wake it."""
+        self.machines.pop(gang_id, None)
+        self._want_room.discard(gang_id)
+        self._index.forget_claims(gang_id)
+        timer = self._timers.pop(gang_id, None)
         if timer is not None:
             timer.cancel()
-        if not self.cluster.pods_of(machine.id):
-            self.cluster.forget(machine.id)
 
     # -- Slurm ---------------------------------------------------------------------------------
 
     def _follow(self, gang_id: GangId, job_id: SlurmJobId) -> None:
         """The gang's new job; or nobody's, if the gang has gone meanwhile."""
-        self._gang_of_job[job_id] = gang_id
-        self.watcher.track(job_id)
-        if gang_id not in self.machines:
+        self._index.follow(gang_id, job_id)
+        if gang_id not in self.machines and self._faults.set_aside(gang_id) is None:
             self.cancel_leak(job_id)
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
@@ -424,7 +521,7 @@ class Runner:
             spec = self._spec(instruction.gang, instruction.generation)
         except BadInput:
             return  # nothing better to say to Slurm: the job keeps what it has
-        self._handle(machine.id, ev.Wished(spec))
+        self._advance(machine, ev.Wished(spec))
 
     def _avoid(self, machine: GangMachine, instruction: do.AvoidNode) -> None:
         known = self.cluster.nodes.get(instruction.node)
@@ -441,10 +538,11 @@ class Runner:
         asyncio.get_running_loop().call_later(delay_s, self._handle, machine.id, ev.NodesChanged())
 
     def _owner_of(self, gang_id: GangId) -> str:
-        """Who makes the gang's pods, also those to come; the gang itself where nobody does."""
+        """Who makes the gang's pods, also those to come; the gang itself where nobody does. A
+        reference says so within its namespace only."""
         for pod in self.cluster.pods_of(gang_id):
             if pod.owner is not None:
-                return pod.owner.uid
+                return f"{pod.namespace}/{pod.owner.uid}"
         return gang_id
 
     # -- placement -----------------------------------------------------------------------------
@@ -469,19 +567,19 @@ class Runner:
         if isinstance(result, Shortfall):
             if not result.for_now:
                 self._metrics.grants_returned.inc()
-            self._handle(machine.id, ev.NotPlaced(job_id, result))
+            self._advance(machine, ev.NotPlaced(job_id, result))
         else:
             first_s = min(pod.created_s for pod in machine.pods)
             self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
-            self._handle(machine.id, ev.Placed(job_id, result))
+            self._advance(machine, ev.Placed(job_id, result))
 
     def _pin(self, machine: GangMachine, instruction: do.PinPod) -> None:
         pod, node = instruction.pod, instruction.node
         if pod.shape != instruction.slot and (why := self._misfit(instruction)):
-            self._handle(machine.id, ev.Misfit(pod.uid, why))
+            self._advance(machine, ev.Misfit(pod.uid, why))
             return
-        self.cluster.table.occupy(pod.uid, node, pod.shape)
-        self._for_kube.add(lambda: self._pods.pin(machine.id, instruction), urgency=_PIN)
+        self.cluster.pin(pod, node)
+        self._for_pod(machine.id, instruction)
 
     def _misfit(self, instruction: do.PinPod) -> str | None:
         """Why the pod can't use its slot, which was placed before it was there.
@@ -503,8 +601,14 @@ class Runner:
         gang_id = self.cluster.gang_of(uid)
         machine = self.machines.get(gang_id) if gang_id is not None else None
         if machine is None:
-            return None
+            fault = self._faults.set_aside(gang_id) if gang_id is not None else None
+            if fault is None:
+                return None
+            return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
+        if node is not None and not self._holds(machine, node):
+            waits_for = f"Slurm job {machine.job_id} does not hold node {node}, which the pod names"
+            node = None
         watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
         running = watched is not None and watched.job.running
         return Verdict(
@@ -515,6 +619,15 @@ class Runner:
             running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
         )
 
+    def _holds(self, machine: GangMachine, node: NodeName) -> bool:
+        """Whether the gang's job holds the node: after a start a slot's node is what its pod says
+        in an annotation."""
+        known = self.cluster.nodes.get(node)
+        allocation = machine.facts.allocation if machine.facts is not None else None
+        if known is None or allocation is None:
+            return False
+        return any(grant.node == known.slurm_name for grant in allocation.nodes)
+
     async def confirm(self, verdict: Verdict) -> bool:
         """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""
         gang_id = self.cluster.gang_of(verdict.pod)
@@ -524,7 +637,7 @@ class Runner:
             job = await self.client.get_job(verdict.job_id)
         except slurm.NotFound:
             return False
-        return job.running and self._is_mine(describe.facts(job).identity, gang_id)
+        return job.running and self._index.is_mine(job, gang_id)
 
     def _count(self, state: State) -> int:
         return sum(machine.state is state for machine in self.machines.values())

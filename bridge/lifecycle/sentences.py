@@ -10,7 +10,7 @@ from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Condition
 
-_JOB_ID = re.compile(r"^Slurm job (\d+) ")
+_JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
 def waits(reason: str, message: str) -> Condition:

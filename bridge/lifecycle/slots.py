@@ -6,7 +6,7 @@ node. A pod's index in its part names its slot, because its peers address it by 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from bridge import names
 from bridge.model.gang import Assignment, Gang, Seat
@@ -27,11 +27,15 @@ class Slot:
 
 class Slots:
     """The slots of one gang under one Slurm job; `sizes` are those of its parts. With `waves` the
-    slot of a pod that succeeded is used again."""
+    slot of a pod that succeeded is used again.
+
+    Only slots that somebody has used or that have their node are kept: a size is a number that
+    somebody wrote, and costs nothing before Slurm has granted it.
+    """
 
     def __init__(self, sizes: Sequence[int] = (1,), *, waves: bool = False) -> None:
         self._first = (0, *accumulate(sizes))
-        self._slots = [Slot() for _ in range(self._first[-1])]
+        self._used: dict[int, Slot] = {}
         self._by_pod: dict[PodUid, int] = {}
         self._waves = waves
 
@@ -43,7 +47,7 @@ class Slots:
         return cls(gang.sizes, waves=gang.waves)
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return self._first[-1]
 
     def of(self, pod: PodUid) -> int | None:
         """The slot of `pod`, None when it has none."""
@@ -52,22 +56,23 @@ class Slots:
     def node_of(self, pod: PodUid) -> NodeName | None:
         """The node that the slot of `pod` was given."""
         index = self._by_pod.get(pod)
-        return None if index is None else self._slots[index].node
+        return None if index is None else self._used[index].node
 
     @property
     def placed(self) -> bool:
         """Every slot that may still be used has its node."""
-        return all(slot.node is not None or slot.done for slot in self._slots)
+        ready = sum(slot.node is not None or slot.done for slot in self._used.values())
+        return ready == len(self)
 
     @property
     def all_done(self) -> bool:
         """Nobody will use any slot again."""
-        return all(slot.done for slot in self._slots)
+        return sum(slot.done for slot in self._used.values()) == len(self)
 
     @property
     def vacant(self) -> int:
         """Slots that somebody may still come for."""
-        return sum(slot.pod is None and not slot.done for slot in self._slots)
+        return len(self) - sum(slot.pod is not None or slot.done for slot in self._used.values())
 
     def seat(
         self, pods: Mapping[PodUid, Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
@@ -77,7 +82,7 @@ class Slots:
         `seats` say where in the gang each pod belongs (not named: anywhere in the first part). A
         pod that is pinned already under `job_id` (after a restart) brings its node along.
         """
-        for slot in self._slots:
+        for slot in self._used.values():
             if slot.pod is None:
                 continue
             pod = pods.get(slot.pod)
@@ -91,7 +96,7 @@ class Slots:
             if pod.phase == "Succeeded" and not self._waves:
                 rank = self._rank(seats.get(pod.uid, Seat()))
                 if rank is not None:
-                    self._slots[rank].done = True
+                    self._slot(rank).done = True
         unseated = [
             pod
             for pod in pods.values()
@@ -99,6 +104,16 @@ class Slots:
         ]
         if unseated:
             self._sit(_in_order(unseated, seats), seats, job_id)
+
+    def _slot(self, rank: int) -> Slot:
+        slot = self._used.get(rank)
+        if slot is None:
+            slot = self._used[rank] = Slot()
+        return slot
+
+    def _is_free(self, rank: int) -> bool:
+        slot = self._used.get(rank)
+        return slot is None or (slot.pod is None and not slot.done)
 
     def _rank(self, seat: Seat) -> int | None:
         """The slot that the seat names; None where it names none that there is."""
@@ -111,30 +126,32 @@ class Slots:
         self, pods: list[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
     ) -> None:
         """Each on the slot of its index where that is free, else on its part's first that is."""
-        free = {i: slot for i, slot in enumerate(self._slots) if slot.pod is None and not slot.done}
-        ranks = {pod.uid: self._rank(seats.get(pod.uid, Seat())) for pod in pods}
-        by_rank = [pod for pod in pods if ranks[pod.uid] in free]
-        for pod in (*by_rank, *(pod for pod in pods if ranks[pod.uid] not in free)):
-            rank = ranks[pod.uid]
-            if rank is None or rank not in free:
-                part = min(seats.get(pod.uid, Seat()).part, len(self._first) - 2)
-                rank = next((i for i in free if self._is_of(i, part)), None)
-                if rank is None:
-                    continue
-            slot = free.pop(rank)
-            slot.pod = pod.uid
-            self._by_pod[pod.uid] = rank
-            node = pod.annotations.get(names.NODE_ANNOTATION)
-            if node and job_id is not None and pod.job_id == job_id:
-                slot.node = NodeName(node)
+        others = []
+        for pod in pods:
+            rank = self._rank(seats.get(pod.uid, Seat()))
+            if rank is not None and self._is_free(rank):
+                self._take(rank, pod, job_id)
+            else:
+                others.append(pod)
+        looked_at = [iter(range(*ends)) for ends in pairwise(self._first)]
+        for pod in others:
+            part = min(seats.get(pod.uid, Seat()).part, len(looked_at) - 1)
+            rank = next(filter(self._is_free, looked_at[part]), None)
+            if rank is not None:
+                self._take(rank, pod, job_id)
 
-    def _is_of(self, rank: int, part: int) -> bool:
-        return self._first[part] <= rank < self._first[part + 1]
+    def _take(self, rank: int, pod: Pod, job_id: SlurmJobId | None) -> None:
+        slot = self._slot(rank)
+        slot.pod = pod.uid
+        self._by_pod[pod.uid] = rank
+        node = pod.annotations.get(names.NODE_ANNOTATION)
+        if node and job_id is not None and pod.job_id == job_id:
+            slot.node = NodeName(node)
 
     def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:
         """Slots whose pod is pinned or bound under this job, with their node."""
         found = {}
-        for index, slot in enumerate(self._slots):
+        for index, slot in sorted(self._used.items()):
             pod = pods.get(slot.pod) if slot.pod is not None else None
             if pod is not None and pod.job_id == job_id and slot.node is not None:
                 found[index] = slot.node
@@ -142,19 +159,20 @@ class Slots:
 
     def assign(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
         """Every slot gets its node, chosen for a pod of its shape."""
-        for slot, node, shape in zip(self._slots, assignment.nodes, shapes, strict=True):
+        for index, (node, shape) in enumerate(zip(assignment.nodes, shapes, strict=True)):
+            slot = self._slot(index)
             slot.node, slot.shape = node, shape
 
     def shape_of(self, pod: PodUid) -> PodShape | None:
         """What the slot of `pod` was placed for; None when that is not known (after a restart)."""
         index = self._by_pod.get(pod)
-        return None if index is None else self._slots[index].shape
+        return None if index is None else self._used[index].shape
 
     def unplace(self, pod: PodUid) -> None:
         """The slot of `pod` needs a new look before anybody is pinned to it."""
         index = self._by_pod.get(pod)
         if index is not None:
-            self._slots[index].node = None
+            self._used[index].node = None
 
 
 def _holds(pod: Pod) -> bool:

@@ -4,12 +4,13 @@ from dataclasses import replace
 
 from bridge.errors import BadInput
 from bridge.lifecycle.whereabouts import Whereabouts
+from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import dependencies, jobspec, tasks
+from bridge.workloads import dependencies, jobspec, jobtexts, tasks
 
 
 class Specs:
@@ -52,7 +53,8 @@ class Specs:
         ]
         first, *others = components
         if plan.how != "alike":
-            first = replace(first, comment=f"{first.comment}: {plan}")
+            comment = texts.printable(f"{first.comment}: {plan}", jobtexts.COMMENT_BYTES)
+            first = replace(first, comment=comment)
         return replace(first, also=tuple(others))
 
     def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:

@@ -30,7 +30,11 @@ def standing(
     for owner in owners:
         if (owner.namespace, owner.kind.lower(), owner.name) == (namespace, kind, name):
             below = _below(owner, owners)
-            mine = [pod for pod in pods if pod.owner is not None and pod.owner.uid in below]
+            mine = [
+                pod
+                for pod in pods
+                if pod.namespace == namespace and pod.owner is not None and pod.owner.uid in below
+            ]
             if isinstance(owner, BatchJob):  # finished, it may still end pods
                 over = owner.succeeded is not None
                 return Standing(_jobs(mine, job_of), over=over, succeeded=owner.succeeded)
@@ -42,7 +46,12 @@ def _below(owner: Owner, owners: Collection[Owner]) -> frozenset[str]:
     """uids of the owner and of all that it owns."""
     found = {owner.uid}
     while more := {
-        one.uid for one in owners if one.owner and one.owner.uid in found and one.uid not in found
+        one.uid
+        for one in owners
+        if one.namespace == owner.namespace
+        and one.owner
+        and one.owner.uid in found
+        and one.uid not in found
     }:
         found |= more
     return frozenset(found)

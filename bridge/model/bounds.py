@@ -10,7 +10,6 @@ takes less than 1,024 bytes of account, constraints, licenses, name, partition, 
 or wckey of a job; Kubernetes counts in 32 bits, and in 64 bits where it counts amounts.
 """
 
-import hashlib
 import re
 from collections.abc import Sequence
 from typing import Final
@@ -44,7 +43,7 @@ LONGEST_KEY: Final = 317
 LONGEST_LABEL: Final = 253
 """Of a value in a selector; labels themselves end at 63."""
 LONGEST_KIND: Final = 63
-"""Of the kind in an owner reference."""
+"""Of the kind in an owner reference, and of a version."""
 LONGEST_API_VERSION: Final = LONGEST_OBJECT_NAME + 1 + LONGEST_KIND
 LONGEST_UID: Final = 128
 
@@ -161,16 +160,3 @@ def check_count(count: int, most: int, what: str, *, field: str) -> None:
 def is_qualified(name: str) -> bool:
     """Whether it is a name of Kubernetes with or without a prefix: nvidia.com/gpu, app."""
     return len(name) <= LONGEST_KEY and _QUALIFIED.fullmatch(name) is not None
-
-
-def tamed(text: str, longest: int, form: re.Pattern[str] | None = None) -> str:
-    """The text as it is where it is printable, of the form, and no longer; else its beginning with
-    a `?` for whatever is not, and a short hash: different texts stay different.
-
-    For texts that nobody has checked and that must not refuse the object that they stand in.
-    """
-    if len(text) <= longest and text.isprintable() and (form is None or form.fullmatch(text)):
-        return text
-    mark = "-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    kept = re.sub(r"[^A-Za-z0-9.-]", "?" if form is None else "-", text[: longest - len(mark)])
-    return kept + mark

@@ -98,9 +98,9 @@ class Gang:
     """Its owner makes more pods than run at once: the slot of one that succeeded is used again."""
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
-    volume_terms: tuple[tuple[tuple[NodeSelectorTerm, ...], ...], ...] = ()
-    """(size,) what each slot's volumes ask of nodes, where that differs within a part; else empty:
-    the shapes say it."""
+    volume_terms: tuple[tuple[int, tuple[tuple[NodeSelectorTerm, ...], ...]], ...] = ()
+    """What the volumes of single slots ask of nodes, where that differs within a part, by slot in
+    their order; of all other slots the shapes say it."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -110,15 +110,28 @@ class Gang:
     @property
     def shapes(self) -> tuple[PodShape, ...]:
         """(size,) what each slot asks for."""
-        shapes = (self.shape,) * self.size
+        shapes = [self.shape] * self.size
         if self.parts:
-            shapes = tuple(part.shape for part in self.parts for _ in range(part.count))
-        if not self.volume_terms:
-            return shapes
-        return tuple(
-            replace(shape, volume_terms=terms)
-            for shape, terms in zip(shapes, self.volume_terms, strict=True)
-        )
+            shapes = [part.shape for part in self.parts for _ in range(part.count)]
+        for slot, terms in self.volume_terms:
+            shapes[slot] = replace(shapes[slot], volume_terms=terms)
+        return tuple(shapes)
+
+    @property
+    def kinds(self) -> dict[PodShape, int]:
+        """How many slots have each shape."""
+        kinds: dict[PodShape, int] = {}
+        first = 0
+        for shape, count in [(part.shape, part.count) for part in self.parts] or [
+            (self.shape, self.size)
+        ]:
+            own = [terms for slot, terms in self.volume_terms if first <= slot < first + count]
+            for one in (replace(shape, volume_terms=terms) for terms in own):
+                kinds[one] = kinds.get(one, 0) + 1
+            if count > len(own):
+                kinds[shape] = kinds.get(shape, 0) + count - len(own)
+            first += count
+        return kinds
 
     @property
     def is_mixed(self) -> bool:

@@ -4,7 +4,8 @@ from typing import NewType
 
 PodUid = NewType("PodUid", str)
 GangId = NewType("GangId", str)
-"""uid of the object that holds the gang together; of the pod itself for a gang of one."""
+"""namespace/uid of the object that holds the gang together, and where that holds several
+namespace/uid/which; of a gang of one the pod's uid."""
 SlurmJobId = NewType("SlurmJobId", int)
 NodeName = NewType("NodeName", str)
 """Name of a Kubernetes node."""

@@ -3,12 +3,26 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.model import texts
 from bridge.model.ids import SlurmJobId, SlurmNodeName
+
+CLUSTER_CHARACTERS: Final = 64
+GANG_CHARACTERS: Final = 320
+"""Of a gang's id with the number of a component. Longer ids are not made; see JobIdentity."""
+OWNER_CHARACTERS: Final = 320
+LAST_GENERATION: Final = 10**15
 
 
 @dataclass(frozen=True, slots=True)
 class JobIdentity:
-    """What stands in a job's admin_comment: the only proof that a job is ours."""
+    """What stands in a job's admin_comment: the only proof that a job is ours.
+
+    Made of any values, it holds those that can be written there: plain texts of the lengths above
+    (`texts.plain`) and a generation from 0 to LAST_GENERATION. So what is read back equals what was
+    written, and two identities are compared as they are. A gang's id is compared by `is_of`, which
+    knows that an id which could not be written stands there cut, with its hash. Raises ValueError
+    without a cluster or a gang.
+    """
 
     cluster: str
     """uid of the kube-system namespace."""
@@ -16,6 +30,31 @@ class JobIdentity:
     generation: int
     owner: str
     """Kind/namespace/name, for people."""
+
+    def __post_init__(self) -> None:
+        if not (self.cluster and self.gang):
+            raise ValueError(f"{self!r} names no cluster or no gang, so it identifies nothing")
+        keep = object.__setattr__
+        keep(self, "cluster", texts.plain(self.cluster, CLUSTER_CHARACTERS))
+        keep(self, "gang", texts.plain(self.gang, GANG_CHARACTERS))
+        keep(self, "generation", min(max(self.generation, 0), LAST_GENERATION))
+        keep(self, "owner", texts.plain(self.owner, OWNER_CHARACTERS))
+
+    def is_of(self, cluster: str, gang: str) -> bool:
+        """Whether the job is that gang's, in the cluster of that uid."""
+        whose = (texts.plain(cluster, CLUSTER_CHARACTERS), texts.plain(gang, GANG_CHARACTERS))
+        return (self.cluster, self.gang) == whose
+
+
+@dataclass(frozen=True, slots=True)
+class Garbled:
+    """What stands in a job's admin_comment when it is an identity that can't be understood.
+
+    It has our key and nothing beside it, so a bridge wrote it, this one or another; but the gang
+    can't be told. `cluster` is "" where even that can't.
+    """
+
+    cluster: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +201,8 @@ class JobFacts:
     components: tuple[SlurmJobId, ...] = ()
     """Ids of all components of a het job, the first (its leader) included."""
     allocation: Allocation | None = None
+    garbled: Garbled | None = None
+    """Instead of `identity`, where there is one that can't be understood."""
 
     @property
     def waits(self) -> bool:

@@ -12,7 +12,7 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
-from bridge.errors import BridgeError
+from bridge.errors import BridgeError, Unreachable
 from bridge.kube import events as kube_events
 from bridge.kube import nodes as kube_nodes
 from bridge.kube.client import KubeClient
@@ -95,7 +95,9 @@ class NodeController:
                 pass
 
     async def reconcile(self) -> bool:
-        """One pass. True when something was done that a further pass must look at."""
+        """One pass. True when something was done that a further pass must look at: what Slurm has
+        refused is tried again no sooner than the next pass comes anyway.
+        """
         slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
         self._learn(
             slurm_nodes.values(), await self._client.list_partitions(), await self._gres_names()
@@ -113,14 +115,13 @@ class NodeController:
         )
         gate = asyncio.Semaphore(_AT_ONCE)
 
-        async def one(action: planning.Action) -> None:
+        async def one(action: planning.Action) -> bool:
             async with gate:
-                await self._perform(action)
+                return await self._perform(action)
 
         async with asyncio.TaskGroup() as group:
-            for action in actions:
-                group.create_task(one(action))
-        return any(isinstance(action, planning.InSlurm) for action in actions)
+            done = [(action, group.create_task(one(action))) for action in actions]
+        return any(task.result() for action, task in done if isinstance(action, planning.InSlurm))
 
     async def _gres_names(self) -> frozenset[str] | None:
         """Slurm's GresTypes; None where it doesn't tell."""
@@ -176,7 +177,8 @@ class NodeController:
             found[node] = found[node] + shape.requests
         return found
 
-    async def _perform(self, action: planning.Action) -> None:
+    async def _perform(self, action: planning.Action) -> bool:
+        """Whether it was done, or is to be tried again soon."""
         try:
             match action:
                 case planning.Register(node, wanted):
@@ -205,6 +207,8 @@ class NodeController:
             log.warning("node.action_failed", action=type(action).__name__, error=str(error))
             if isinstance(action, planning.Register):
                 self._refuse(action.node, f"Slurm refused node {action.node}: {error}")
+            return isinstance(error, Unreachable)
+        return True
 
     def _refuse(self, name: NodeName, message: str) -> None:
         node = self._cluster.nodes.get(name)

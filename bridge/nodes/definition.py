@@ -9,6 +9,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
@@ -19,6 +20,23 @@ from bridge.model.resources import Resources
 from bridge.slurm import NodeDefinition
 
 _MIB = 1 << 20
+_SAID_BY: Final = {
+    "name": (
+        f"; look at label {names.SLURM_NODE_NAME_LABEL}",
+        f"metadata.labels[{names.SLURM_NODE_NAME_LABEL}]",
+    ),
+    "features": (
+        f"; look at annotation {names.EXTERNAL_NODE_PARTITIONS_ANNOTATION}: names of partitions "
+        "with commas between them",
+        f"metadata.annotations[{names.EXTERNAL_NODE_PARTITIONS_ANNOTATION}]",
+    ),
+    "topology": (
+        f"; look at annotation {names.TOPOLOGY_ANNOTATION}: name:root:…:leaf",
+        f"metadata.annotations[{names.TOPOLOGY_ANNOTATION}]",
+    ),
+    "gres": ("; look at the settings resourceMap and nodes.gpuTypeLabel", ""),
+}
+"""Field of a NodeDefinition → the advice, and where on the node it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +59,11 @@ def cluster_feature(cluster: str) -> str:
 
 
 def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> NodeDefinition:
-    """How `node` is to be registered. Raises BadInput when it has nothing to give."""
+    """How `node` is to be registered.
+
+    Raises BadInput when it has nothing to give, and when its labels, its annotations or the
+    settings say what Slurm can't be told.
+    """
     free = node.allocatable - others
     cpus = (free.cpu_milli - rules.cpu_headroom_milli) // 1000
     memory_mib = free.memory_bytes // _MIB - rules.memory_headroom_mib
@@ -59,7 +81,7 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
             "status.addresses; set nodes.address if all nodes shall share one",
             field="status.addresses",
         )
-    return NodeDefinition(
+    wanted = NodeDefinition(
         name=node.slurm_name,
         address=address,
         sockets=1,
@@ -71,6 +93,14 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
         topology=topology_of(node, rules.topology),
         gres=gres_of(node, rules),
     )
+    try:
+        wanted.check()
+    except BadInput as error:
+        where, field_path = _SAID_BY.get(error.field, ("", ""))
+        raise BadInput(
+            f"node {node.name} can't be registered in Slurm: {error}{where}", field=field_path
+        ) from None
+    return wanted
 
 
 def gres_of(node: Node, rules: Rules) -> tuple[Gres, ...]:

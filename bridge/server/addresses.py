@@ -7,8 +7,10 @@ and IPv6 to be there at all, so each family gets its own; one that the host lack
 import errno
 import socket
 from dataclasses import dataclass
+from functools import partial
 
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Unreadable
+from bridge.files import LIMIT_S, Worker
 
 _WILDCARDS = {"", "*", "::"}
 _NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT}
@@ -37,6 +39,17 @@ def parse(text: str) -> Address:
     if ":" in host and not bracketed:
         raise ConfigError(f"{text!r}: put the IPv6 address into brackets: [{host}]:{port}")
     return Address(host[1:-1] if bracketed else host, int(port))
+
+
+async def bound(address: Address) -> list[socket.socket]:
+    """What `listen` returns, without blocking the event loop. Raises ConfigError."""
+    try:
+        return await Worker().call(partial(listen, address), what=f"the address of {address}")
+    except Unreadable as error:
+        raise ConfigError(
+            f"can't listen on {address}: its name is not resolved within {LIMIT_S:g} s; set an IP "
+            "address in server.listen and server.metricsListen, or look at the name server"
+        ) from error
 
 
 def listen(address: Address) -> list[socket.socket]:

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from bridge.errors import ConfigError
+from bridge import files
+from bridge.errors import ConfigError, Unreadable
 
 CA_DAYS: Final = 3650
 SERVER_DAYS: Final = 365
@@ -94,10 +95,11 @@ def ensure(folder: Folder, *, hosts: Sequence[str], now_s: float) -> bool:
             ca, made_ca = _ensure_ca(folder, now)
             made_server = _ensure_server(folder, ca, hosts, now)
             made_client = _ensure_client(folder, ca, now)
-    except OSError as error:
+    except (OSError, Unreadable) as error:
+        said = error.strerror or error if isinstance(error, OSError) else error
         raise ConfigError(
-            f"can't keep certificates in {folder.path}: {error.strerror or error}; make it a "
-            "folder that this process may write, or set server.certificateDir to ready-made ones"
+            f"can't keep certificates in {folder.path}: {said}; make it a folder that this "
+            "process may write, or set server.certificateDir to ready-made ones"
         ) from error
     return made_ca or made_server or made_client
 
@@ -240,9 +242,11 @@ def _good(pair: Pair, ca: Pair, now: datetime) -> bool:
 def _load(certificate_file: Path, key_file: Path) -> Pair | None:
     """None when a file is missing or not what we write: it is made anew then."""
     try:
-        certificate = x509.load_pem_x509_certificate(certificate_file.read_bytes())
-        key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    except (FileNotFoundError, ValueError, TypeError):
+        if not (certificate_file.exists() and key_file.exists()):
+            return None
+        certificate = x509.load_pem_x509_certificate(files.read(certificate_file))
+        key = serialization.load_pem_private_key(files.read(key_file), password=None)
+    except (ValueError, TypeError):
         return None
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         return None

@@ -92,10 +92,10 @@ class HttpsServer:
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address or the certificate can't be used."""
         if self._tls is not None:
-            await asyncio.to_thread(self._tls.load)
+            await self._tls.load()
             self._metrics.certificate_ends.set(self._tls.not_after_s)
         self._metrics.expect(self._routes)
-        sockets = await asyncio.to_thread(addresses.listen, self._address)
+        sockets = await addresses.bound(self._address)
         server = web.Server(
             self._serve,
             access_log=None,
@@ -150,7 +150,7 @@ class HttpsServer:
         if self._tls is None:
             return False
         try:
-            changed = await asyncio.to_thread(self._tls.reload)
+            changed = await self._tls.reload()
         except ConfigError as error:
             self._metrics.reload_failures.inc()
             self._log.error("certificate.reload_failed", error=str(error))

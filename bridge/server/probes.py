@@ -5,7 +5,6 @@ that `kubectl describe pod` (which prints the body of a failed probe) says what 
 `/healthz` is the Go bridge's name for `/livez`.
 """
 
-import asyncio
 from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
@@ -44,7 +43,7 @@ class ProbesServer:
 
     async def start(self) -> None:
         """Listen. Raises ConfigError when the address can't be used."""
-        sockets = await asyncio.to_thread(addresses.listen, self._address)
+        sockets = await addresses.bound(self._address)
         server = web.Server(self._serve, access_log=None)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()

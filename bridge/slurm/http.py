@@ -6,16 +6,19 @@ environment are ignored, since slurmrestd stands in the cluster; a proxy is used
 """
 
 import asyncio
+import contextlib
 import json
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpcore2  # noqa: F401 - httpx2 imports it at the first client, which would block the loop
 import httpx2
 
-from bridge.errors import BadInput
+from bridge import files
+from bridge.errors import BadInput, Unreadable
 from bridge.slurm.endpoint import UNIX, checked, checked_proxy
 from bridge.slurm.errors import MalformedAnswer, Unavailable
 
@@ -48,7 +51,11 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How an `https://` endpoint is known, and how we are known to it. All are files of PEM."""
+    """How an `https://` endpoint is known, and how we are known to it. All are files of PEM.
+
+    They are read once, when the client is made, which blocks: inside an event loop make it in a
+    thread.
+    """
 
     ca_file: str = ""
     """Whom to trust, instead of the system's authorities."""
@@ -57,14 +64,24 @@ class Tls:
     key_file: str = ""
 
     def context(self) -> ssl.SSLContext:
-        """Raises BadInput when a file can't be used."""
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.certificate_file:
-                context.load_cert_chain(self.certificate_file, self.key_file or None)
-        except OSError as error:  # ssl's own errors too
-            files = ", ".join(filter(None, (self.ca_file, self.certificate_file, self.key_file)))
-            raise BadInput(f"TLS to slurmrestd: can't use {files} ({error})") from error
+        """Raises BadInput when a file can't be used. Blocks while a file can't be reached."""
+        with contextlib.ExitStack() as kept:
+
+            def taken(name: str) -> str | None:
+                if not name:
+                    return None
+                return kept.enter_context(files.in_memory(files.read(Path(name))))
+
+            try:
+                context = ssl.create_default_context(cafile=taken(self.ca_file))
+                if certificate := taken(self.certificate_file):
+                    # A key with a password would be asked about on the terminal.
+                    context.load_cert_chain(certificate, taken(self.key_file), password="")
+            except (OSError, Unreadable) as error:  # ssl's own errors are OSErrors
+                named = filter(None, (self.ca_file, self.certificate_file, self.key_file))
+                raise BadInput(
+                    f"TLS to slurmrestd: can't use {', '.join(named)} ({error})"
+                ) from error
         return context
 
 

@@ -1,8 +1,9 @@
 """A node as Slurm has it, and as we register it: free of any REST version."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from bridge.errors import BadInput
@@ -11,8 +12,10 @@ from bridge.model.job import Gres
 from bridge.slurm import gres as gres_strings
 
 _BUSY = frozenset({"ALLOCATED", "MIXED", "COMPLETING"})
-_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-_WORD = re.compile(r"^[^\s\"'=,\[\]]+$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_WORD = re.compile(r"[^\s\"'=,\[\]]+")
+_FEATURE = re.compile(r"[^\s\"'=,\[\]&|()*!]+")
+"""A word without the operators of a job's constraints, which no job could ask for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +95,14 @@ class NodeDefinition:
 
     def node_conf(self) -> str:
         """The line for `POST /new/node/`. Raises BadInput where a value can't stand in it."""
+        self.check()
         return " ".join(f"{key}={value}" for key, value in self._pairs())
 
-    def _pairs(self) -> Iterator[tuple[str, str]]:
-        if not _NAME.match(self.name):
+    def check(self) -> None:
+        """Raise BadInput for a value that can't stand in a node's line, or that Slurm would show
+        as something else than it was told.
+        """
+        if not _NAME.fullmatch(self.name):
             raise BadInput(f"{self.name!r} can't be a node's name in Slurm", field="name")
         if not self.address:
             raise BadInput(
@@ -103,11 +110,20 @@ class NodeDefinition:
                 "a job starts there",
                 field="address",
             )
+        _check_word(self.address, "address")
+        if self.hostname:
+            _check_word(self.hostname, "hostname")
+        if self.topology:
+            _check_word(self.topology, "topology")
+        check_features(self.features)
+        _check_gres(self.gres)
+
+    def _pairs(self) -> Iterator[tuple[str, str]]:
         cores = self.cores_per_socket or self.cpus // (self.sockets * self.threads_per_core)
         yield "NodeName", self.name
-        yield "NodeAddr", _word(self.address, "address")
+        yield "NodeAddr", self.address
         if self.hostname:
-            yield "NodeHostName", _word(self.hostname, "hostname")
+            yield "NodeHostName", self.hostname
         yield "Sockets", str(self.sockets)
         yield "CoresPerSocket", str(cores)
         yield "ThreadsPerCore", str(self.threads_per_core)
@@ -117,9 +133,9 @@ class NodeDefinition:
         if self.weight is not None:
             yield "Weight", str(self.weight)
         if self.features:
-            yield "Feature", ",".join(_word(feature, "features") for feature in self.features)
+            yield "Feature", ",".join(self.features)
         if self.topology:
-            yield "Topology", _word(self.topology, "topology")
+            yield "Topology", self.topology
         if self.gres:
             yield "Gres", f'"{gres_strings.format(self.gres)}"'
             yield "GresConf", f'"{self._gres_conf()}"'
@@ -131,12 +147,9 @@ class NodeDefinition:
         """
         entries, gpus = [], 0
         for item in self.gres:
-            if item.count < 0:
-                raise BadInput(f"a node can't have {item.count} {item.name}", field="gres")
-            _word(item.name, "gres")
             entry = [f"count={item.count}", f"name={item.name}"]
             if item.type:
-                entry.append(f"type={_word(item.type, 'gres')}")
+                entry.append(f"type={item.type}")
             if item.name == "gpu" and item.count:
                 last = gpus + item.count - 1
                 entry.append(f"file=/dev/nvidia{f'[{gpus}-{last}]' if last > gpus else gpus}")
@@ -145,7 +158,42 @@ class NodeDefinition:
         return "+".join(entries)
 
 
-def _word(text: str, field_name: str) -> str:
-    if not _WORD.match(text):
-        raise BadInput(f"{text!r} can't stand in a node's definition", field=field_name)
-    return text
+def check_features(features: Iterable[str]) -> None:
+    """Raise BadInput for a text that can't be a node's feature."""
+    for feature in features:
+        _check_feature(feature)
+
+
+# Thousands of nodes have a handful of texts.
+
+
+@lru_cache(maxsize=4096)
+def _check_feature(feature: str) -> None:
+    if not (_FEATURE.fullmatch(feature) and feature.isprintable()):
+        raise _unfit(feature, "features")
+
+
+@lru_cache(maxsize=4096)
+def _check_word(text: str, field_name: str) -> None:
+    if not (_WORD.fullmatch(text) and text.isprintable()):
+        raise _unfit(text, field_name)
+
+
+@lru_cache(maxsize=4096)
+def _check_gres(gres: tuple[Gres, ...]) -> None:
+    """One node with GRES that can't be read would make the list of all nodes unreadable."""
+    for item in gres:
+        if item.count < 0:
+            raise BadInput(f"a node can't have {item.count} {item.name}", field="gres")
+    written = gres_strings.format(gres)
+    try:
+        shown = gres_strings.parse(written)
+    except BadInput as error:
+        raise BadInput(f"{error}, so no node can have it", field="gres") from None
+    if shown != gres:
+        raise _unfit(written, "gres")
+
+
+def _unfit(text: str, field_name: str) -> BadInput:
+    shown = text if len(text) <= 80 else text[:77] + "…"
+    return BadInput(f"{shown!r} can't stand in a node's definition", field=field_name)

@@ -18,7 +18,8 @@ class Pace:
     def __init__(self, *, quick_s: float, interval_s: float, longest_s: float) -> None:
         self._quick_s = quick_s
         self._interval_s = interval_s
-        self._longest_s = max(longest_s, interval_s)
+        self.longest_s = max(longest_s, interval_s)
+        """No pause is longer."""
         self._step_s = interval_s
         self._quick_looks = 0
         self.cost_s = 0.0
@@ -37,12 +38,12 @@ class Pace:
         elif self._quick_looks:
             self._quick_looks -= 1
         else:
-            self._step_s = min(2 * self._step_s, self._longest_s)
+            self._step_s = min(2 * self._step_s, self.longest_s)
 
     def pause_s(self, *, watching: bool) -> float:
         """How long to wait now."""
-        resting_s = self._interval_s if watching else self._longest_s
-        resting_s = min(max(resting_s, self.cost_s / _RESTING_SHARE), self._longest_s)
+        resting_s = self._interval_s if watching else self.longest_s
+        resting_s = min(max(resting_s, self.cost_s / _RESTING_SHARE), self.longest_s)
         return min(max(self._step_s, self.cost_s / _HURRIED_SHARE), resting_s)
 
 

@@ -151,7 +151,9 @@ class Session:
                 endpoint, request, headers=self._headers(token), tried=operation.tried
             )
             refused = answer.status in (401, 511)
-            if last or not refused or not await self._token.renew(refused=token):
+            if last or not refused:
+                return answer
+            if not await self._token.renew(refused=token, clock=self._clock):
                 return answer
         raise AssertionError("the second round returns")
 

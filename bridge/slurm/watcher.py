@@ -93,6 +93,7 @@ class JobWatcher:
         self._work = asyncio.Event()
         self._synced = asyncio.Event()
         self._healthy = False
+        self._problem = ""
         self._failures = 0
         self._failing_since_s = 0.0
 
@@ -117,6 +118,16 @@ class JobWatcher:
     def healthy(self) -> bool:
         """Whether the last look succeeded."""
         return self._healthy
+
+    @property
+    def problem(self) -> str:
+        """Why the last look failed; "" when it did not."""
+        return self._problem
+
+    @property
+    def longest_pause_s(self) -> float:
+        """Time between two looks at the most, beside what they take themselves."""
+        return self._pace.longest_s
 
     @property
     def poll_cost_s(self) -> float:
@@ -267,6 +278,7 @@ class JobWatcher:
     def _failed(self, error: SlurmError) -> float:
         """Note a failure; the pause before the next try."""
         self._failures += 1
+        self._problem = str(error)
         if self._failures == 1:
             self._healthy = False
             self._failing_since_s = self._clock.monotonic()
@@ -276,6 +288,7 @@ class JobWatcher:
     def _succeeded(self) -> None:
         failures, self._failures = self._failures, 0
         self._healthy = True
+        self._problem = ""
         self._synced.set()
         self._work.set()
         if failures:

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
-from bridge import names
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
 from bridge.model.namespace import Namespace
@@ -21,7 +20,7 @@ from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
 from bridge.state.volumes import Volumes
-from bridge.workloads import reach
+from bridge.workloads import gangs, reach
 
 
 class Cluster:
@@ -36,6 +35,7 @@ class Cluster:
         scheduler_name: str,
         class_ignore_keys: Collection[str] = (),
         block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+        most_gang_pods: int = gangs.MOST_PODS,
         want: Want = lambda api_version, kind: None,
     ) -> None:
         self.table = NodeTable(
@@ -51,7 +51,9 @@ class Cluster:
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
-        self._memberships = Memberships(self.pods, self._owners, scheduler_name=scheduler_name)
+        self._memberships = Memberships(
+            self.pods, self._owners, scheduler_name=scheduler_name, most_pods=most_gang_pods
+        )
         self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
 
     # -- pods ----------------------------------------------------------------------------------
@@ -65,10 +67,22 @@ class Cluster:
         known = self.pods.get(pod.uid)
         if known is not None and _older(pod.resource_version, known.resource_version):
             return set()
-        pod = self._mounts.add(pod)
-        self.pods[pod.uid] = pod
-        self._hold_room(pod)
+        return self._take_in(pod)
+
+    def _take_in(self, pod: Pod) -> set[GangId]:
+        try:
+            pod = self._mounts.add(pod)
+            self.pods[pod.uid] = pod
+            self._hold_room(pod)
+        except Exception as error:
+            self.pods[pod.uid] = pod
+            return self._memberships.fail(pod, error)
         return self._memberships.join(pod)
+
+    def take_in_again(self, gang_id: GangId) -> set[GangId]:
+        """Its pods, where the bridge failed at them; the gangs that this touches."""
+        pods = self.pods_of(gang_id) if self._memberships.has_failed(gang_id) else ()
+        return {touched for pod in pods for touched in self._take_in(pod)}
 
     def answered(self, pod: Pod) -> set[GangId]:
         """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""
@@ -98,12 +112,17 @@ class Cluster:
         self._mounts.forget(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
-        node = pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
-        pinned = pod.node_name or (pod.job_id is not None and not pod.deleting)
-        if node and pinned and not pod.ended:
-            self.table.occupy(pod.uid, node, pod.shape)
-        else:
+        """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
+        it says itself; one that will never be bound holds nothing."""
+        if pod.node_name and not pod.ended:
+            self.table.occupy(pod.uid, pod.node_name, pod.shape)
+        elif pod.ended or pod.deleting:
             self.table.vacate(pod.uid)
+
+    def pin(self, pod: Pod, node: NodeName) -> None:
+        """The pod's gang has given it its place there."""
+        if not pod.node_name:
+            self.table.occupy(pod.uid, node, pod.shape)
 
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""
@@ -259,7 +278,10 @@ class Cluster:
         return self._memberships.holder_of(gang_id)
 
     def gang(self, gang_id: GangId) -> Gang | None:
-        """What the gang asks for now; None while it has no pods. Raises BadInput."""
+        """What the gang asks for now; None while it has no pods.
+
+        Raises BadInput, and InternalError where the bridge failed at its pods.
+        """
         pods, members = self.pods_of(gang_id), self.members(gang_id)
         if not pods or members is None:
             return None

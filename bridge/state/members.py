@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from bridge import names
-from bridge.errors import BadInput
+from bridge.errors import BadInput, InternalError
 from bridge.model.gang import Gang, Seat
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import Owner
@@ -31,14 +31,22 @@ class Members:
     affinity)."""
     over: bool = False
     """What held them together is gone from the API server."""
-    problem: BadInput | None = None
+    problem: BadInput | InternalError | None = None
 
 
 class Memberships:
     """Pods in gangs; the rows of pods and owners are kept by others."""
 
-    def __init__(self, pods: Mapping[PodUid, Pod], owners: Owners, *, scheduler_name: str) -> None:
+    def __init__(
+        self,
+        pods: Mapping[PodUid, Pod],
+        owners: Owners,
+        *,
+        scheduler_name: str,
+        most_pods: int = gangs.MOST_PODS,
+    ) -> None:
         self.members: dict[GangId, Members] = {}
+        self._most_pods = most_pods
         self._pods = pods
         self._owners = owners
         self._toleration = Toleration(
@@ -78,6 +86,26 @@ class Memberships:
 
     def join(self, pod: Pod) -> set[GangId]:
         """The pod is new or has changed; the gangs that this touches."""
+        try:
+            return self._join(pod)
+        except Exception as error:
+            return self.fail(pod, error)
+
+    def fail(self, pod: Pod, error: Exception) -> set[GangId]:
+        """The bridge failed at this pod: until it joins again it is alone, with that problem."""
+        left = self.leave(pod.uid)
+        problem = InternalError(f"pod {pod.key}: {error!r}")
+        problem.__cause__ = error
+        line = Lineage(pod)
+        self._enter(line, membership.alone(line), problem)
+        return left | {GangId(pod.uid)}
+
+    def has_failed(self, gang_id: GangId) -> bool:
+        """Whether the bridge failed at the gang's pods."""
+        members = self.members.get(gang_id)
+        return members is not None and isinstance(members.problem, InternalError)
+
+    def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
@@ -86,9 +114,9 @@ class Memberships:
         if isinstance(line, Missing):
             self._misses(pod.uid, line.what)
             return left
-        problem = None
+        problem: BadInput | None = None
         try:
-            member = self._within(membership.of(line), pod)
+            member = self._within(membership.of(line), line, pod)
         except BadInput as error:
             member, problem = membership.alone(line), error
         absent = self._owners.absent_group(pod)
@@ -105,18 +133,23 @@ class Memberships:
         self._missing[uid] = what
         self._missed_by.add(what, uid)
 
-    def _within(self, member: Membership, pod: Pod) -> Membership:
-        """What it was pinned under holds; and a full group takes nobody more."""
+    def _within(self, member: Membership, line: Lineage, pod: Pod) -> Membership:
+        """What it was pinned under holds, if what is above it proves that; and a full group takes
+        nobody more."""
         if pod.job_id is not None:
-            pinned = pod.annotations.get(names.GANG_ID_ANNOTATION)
-            return replace(member, gang=GangId(pinned)) if pinned else Membership(GangId(pod.uid))
+            pinned = GangId(pod.annotations.get(names.GANG_ID_ANNOTATION, ""))
+            if membership.proves(line, pinned):
+                return replace(member, gang=pinned)
+            return membership.alone(line)
         members = self.members.get(member.gang)
         if member.most is None or members is None:
             return member
         live = sum(1 for uid in members.seats if not self._pods[uid].ended)
         return member if live < member.most else Membership(GangId(pod.uid))
 
-    def _enter(self, line: Lineage, member: Membership, problem: BadInput | None) -> None:
+    def _enter(
+        self, line: Lineage, member: Membership, problem: BadInput | InternalError | None
+    ) -> None:
         uid = line.pod.uid
         members = self.members.get(member.gang)
         if members is None:
@@ -214,16 +247,33 @@ class Memberships:
         return self._owners.get(holder.uid) or holder
 
     def gang(self, gang_id: GangId, pods: tuple[Pod, ...], reach: gangs.Reach) -> Gang:
-        """What the gang of `pods` (all it has, at least one) asks for now. Raises BadInput."""
+        """What the gang of `pods` (all it has, at least one) asks for now.
+
+        Raises BadInput, and InternalError where the bridge failed at its pods.
+        """
         members = self.members[gang_id]
         if members.problem is not None:
             raise members.problem
-        line = self._owners.lineage(pods[0], self._pods)
-        if isinstance(line, Missing):
-            line = members.line  # an owner went before its pods
+        first = min(pods, key=lambda pod: _rank(members.seats[pod.uid], pod))
+        waiting = [pod for pod in pods if pod.job_id is None and not pod.ended]
         member = replace(members.membership, holder=self.holder_of(gang_id))
         self._look_at_shapes(members, pods)
-        return gangs.gang_of(line, member, members.shapes, toleration=self._toleration, reach=reach)
+        return gangs.gang_of(
+            self._line_of(first, members),
+            member,
+            members.shapes,
+            toleration=self._toleration,
+            reach=reach,
+            said=[pod.annotations for pod in waiting],
+            lines=lambda: [self._line_of(pod, members) for pod in waiting],
+            most_pods=self._most_pods,
+        )
+
+    def _line_of(self, pod: Pod, members: Members) -> Lineage:
+        line = self._owners.lineage(pod, self._pods)
+        if isinstance(line, Missing):  # an owner went before its pods
+            line = replace(members.line, pod=pod)
+        return line
 
     @staticmethod
     def _look_at_shapes(members: Members, pods: tuple[Pod, ...]) -> None:
@@ -234,3 +284,8 @@ class Memberships:
             unpinned = [pod for pod in all_of_it if pod.job_id is None and not pod.ended]
             if unpinned or part not in members.shapes:
                 members.shapes[part] = gangs.largest(unpinned or all_of_it)
+
+
+def _rank(seat: Seat, pod: Pod) -> tuple[object, ...]:
+    """In the order of the gang's parts and indices; then of their creation."""
+    return (seat.part, seat.index is None, seat.index or 0, pod.created_s, pod.name)

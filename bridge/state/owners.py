@@ -1,17 +1,22 @@
 """What stands above pods: owners by their uid, groups by their name, and which kinds can be read.
 
+A reference is a text that whoever makes a pod may write. It leads to an owner only where the API
+server has told of an object of that kind and uid in the pod's own namespace.
+
 A kind is asked for when the first pod names it (`want`); until it is settled, and until the owner
 itself has been seen (the watches of pods and of owners are not in step), the pod's gang is not
 known. A kind that may not be read, or that the API server does not serve, ends the chain: what the
 reference says (kind and name) is then all that is known of that owner.
 """
 
+import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model.ids import PodUid
 from bridge.model.owner import Owner, OwnerKey, PodGroup, Settled, key_of
 from bridge.model.pod import OwnerReference, Pod
+from bridge.workloads import membership
 from bridge.workloads.lineage import Lineage
 
 GROUP = ("scheduling.k8s.io/v1alpha2", "PodGroup")
@@ -19,7 +24,6 @@ GROUP = ("scheduling.k8s.io/v1alpha2", "PodGroup")
 WORKLOAD = ("scheduling.k8s.io/v1alpha2", "Workload")
 PLUGIN_GROUP = ("scheduling.x-k8s.io/v1alpha1", "PodGroup")
 """That of scheduler-plugins, which a label names."""
-PLUGIN_GROUP_LABEL = "scheduling.x-k8s.io/pod-group"
 _HIGHEST = 32
 """Owners above each other; more is a loop."""
 
@@ -119,10 +123,11 @@ class Owners:
         self, reference: OwnerReference, namespace: str, pods: Mapping[PodUid, Pod]
     ) -> Owner | Missing:
         known = self._rows.get(reference.uid)
-        if known is not None:
+        key = key_of(reference.api_version, reference.kind)
+        if known is not None and _is_meant(known, key, namespace):
             return known
         stub = Owner(
-            uid=reference.uid,
+            uid=_unproven(reference, namespace),
             namespace=namespace,
             name=reference.name,
             resource_version="",
@@ -130,10 +135,13 @@ class Owners:
             kind=reference.kind,
             known=False,
         )
-        key = key_of(reference.api_version, reference.kind)
         if key == ("", "Pod"):  # a LeaderWorkerSet's leader owns the set of its workers
             above = pods.get(PodUid(reference.uid))
-            return stub if above is None else replace(stub, owner=above.owner)
+            if above is None or above.namespace != namespace:
+                return stub
+            return replace(stub, owner=above.owner)
+        if known is not None:
+            return stub
         settled = self._settled.get(key)
         if settled is None:
             self._want(reference.api_version, reference.kind)
@@ -145,7 +153,7 @@ class Owners:
     def _group_of(self, pod: Pod) -> PodGroup | Missing | None:
         for kind, name in (
             (GROUP, pod.pod_group),
-            (PLUGIN_GROUP, pod.labels.get(PLUGIN_GROUP_LABEL, "")),
+            (PLUGIN_GROUP, pod.labels.get(membership.PLUGIN_GROUP_LABEL, "")),
         ):
             found = self._by_reference(kind, pod.namespace, name) if name else None
             if isinstance(found, PodGroup | Missing):
@@ -179,3 +187,15 @@ class Owners:
         if key not in (key_of(*GROUP), key_of(*WORKLOAD), key_of(*PLUGIN_GROUP)):
             return None
         return (key, owner.namespace, owner.name)
+
+
+def _is_meant(row: Owner, key: OwnerKey, namespace: str) -> bool:
+    return key_of(row.api_version, row.kind) == key and row.namespace in ("", namespace)
+
+
+def _unproven(reference: OwnerReference, namespace: str) -> str:
+    """What stands for the uid of an owner that is not known: the same for all pods of a namespace
+    that refer to it alike, and no uid of anybody's, since the reference is all that says so.
+    """
+    said = (namespace, *key_of(reference.api_version, reference.kind), reference.uid)
+    return f"unproven-{hashlib.sha256(repr(said).encode()).hexdigest()[:32]}"

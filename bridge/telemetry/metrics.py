@@ -77,6 +77,9 @@ class Metrics:
         self.gang_transitions = self._counter(
             "gang_transitions", "Gangs that entered the state.", "state"
         )
+        self.gang_faults = self._counter(
+            "gang_faults", "Mistakes of the bridge at one gang, which is set aside and retried."
+        )
         self.grants_returned = self._counter(
             "grants_returned", "Allocations given back because pods could not use them."
         )
@@ -97,6 +100,9 @@ class Metrics:
         self.details_age = self._gauge(
             "slurm_details_age_seconds",
             "Since the oldest of the jobs' details (reason, expected start) was read.",
+        )
+        self.token_age = self._gauge(
+            "slurm_token_age_seconds", "Since the file of the token was last read."
         )
         self.nodes_healed = self._counter(
             "nodes_healed", "External nodes made anew because Slurm had given them up."

@@ -149,7 +149,7 @@ def _list(field: str, read: Callable[[str], object], form: str) -> _Parameter:
 
 
 def _words(field: str, form: str) -> _Parameter:
-    """Handed on to Slurm as it is."""
+    """A text that is handed on to Slurm (a job's name is cut to what slurmdbd keeps)."""
     read = partial(bounds.printable, longest=bounds.LONGEST_LIST, form=form)
     return _list(field, read, form)
 
@@ -174,7 +174,7 @@ _READERS: Mapping[str, _Parameter] = {
     "exclusive": _Parameter("exclusive", _exclusive, bounds.LONGEST_WORD, "write true or false"),
     "gres": _list("gres", _gres, gres.FORMS),
     "group-id": _name("group_id"),
-    "job-name": _name("job_name"),
+    "job-name": _words("job_name", "write a plain word"),
     "licenses": _words("licenses", "write it like matlab:1,ansys:2"),
     "max-nodes": _number("max_nodes", _count, 1, bounds.MOST_PODS),
     "mem-per-node": _amount("mem_per_node_mib", _memory_mib, "write it like 512Mi or 64Gi"),

@@ -1,8 +1,10 @@
 """What a gang asks for: its slots, their shapes and the user's parameters.
 
 Its size comes from the owner's spec, never from the pods that happen to exist, because controllers
-create pods one after another and a gang must not start with half of its members. Pods that exist
-count as they are, whatever their template says: other webhooks and LimitRanges change them.
+create pods one after another and a gang must not start with half of its members. Requests of pods
+that exist count as they are, whatever their template says: other webhooks and LimitRanges change
+them. Parameters are the owner's: what its pods say counts only where no template can be read, and
+where all of them say the same.
 (architecture: "Workloads")
 """
 
@@ -13,6 +15,7 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.model import scheduling
 from bridge.model.gang import Gang, JobParameters, Part
+from bridge.model.ids import GangId
 from bridge.model.owner import (
     BatchJob,
     JobSet,
@@ -25,13 +28,15 @@ from bridge.model.owner import (
 from bridge.model.pod import Pod
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 from bridge.workloads import annotations, membership
-from bridge.workloads.lineage import Lineage
+from bridge.workloads.lineage import Lineage, merged
 from bridge.workloads.membership import Membership
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
 Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
 """What these claims of the gang's namespace ask of nodes, as PodShape.volume_terms."""
 
+MOST_PODS = 10_000
+"""In a gang, unless the settings say otherwise."""
 _OF_NODE_STATES = "node.kubernetes.io/"
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
@@ -53,16 +58,22 @@ def gang_of(
     *,
     toleration: Toleration | None = None,
     reach: Reach = lambda claims: (),
+    said: Sequence[Mapping[str, str]] = (),
+    lines: Callable[[], Sequence[Lineage]] = tuple,
+    most_pods: int = MOST_PODS,
 ) -> Gang:
-    """The gang of which `line` is one pod's lineage and `member` its membership.
+    """The gang of which `line` is the lineage of the first pod in rank order, `member` its
+    membership.
 
     `shapes` are what the pods of each part ask for (of parts without pods: their template's, with
     `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
-    `reach` says). Raises BadInput for parameters that can't be read or that contradict the owner's
-    counts.
+    `reach` says). `said` are the annotations of the pods that wait, `lines` gives their lineages.
+    Raises BadInput for parameters that can't be read or that contradict the owner's counts, and for
+    more than `most_pods` pods.
     """
-    wishes = line.wishes
-    kinds = _kinds(line, member)
+    wishes = _wishes(line, member, said, lines)
+    kinds = _kinds(member, wishes)
+    _check_size(line, member, kinds, most_pods)
     parts = tuple(
         Part(
             kind.name,
@@ -93,6 +104,91 @@ def gang_of(
     )
 
 
+def _check_size(line: Lineage, member: Membership, kinds: Sequence[_Kind], most_pods: int) -> None:
+    """Before anything is made for each pod: a size is a number that somebody wrote."""
+    kind, name = _owner(line, member)
+    if not kinds:
+        raise BadInput(f"{kind} {name} names no pods that could be a gang; correct its spec")
+    size = sum(one.count for one in kinds)
+    if size > most_pods:
+        raise BadInput(
+            f"{kind} {name} is a gang of {size} pods, and this bridge takes gangs of at most "
+            f"{most_pods} (setting gangs.maxPods). Make it smaller, or let its pods queue one by "
+            f'one with annotation {names.GANG_ANNOTATION}: "false"'
+        )
+
+
+def _wishes(
+    line: Lineage,
+    member: Membership,
+    said: Sequence[Mapping[str, str]],
+    lines: Callable[[], Sequence[Lineage]],
+) -> Mapping[str, str]:
+    """The annotations that count for the gang.
+
+    Those of a gang of several are its owner's and of what is above that. Before them go those of
+    its templates, the first part's first; and what no template says and its pods carry all the same
+    (a policy of the cluster may have set it), if all of them say the same. A pod alone speaks for
+    itself only.
+    """
+    holder = member.holder
+    if holder is None:
+        return line.wishes
+    at = next((at for at, one in enumerate(line.owners) if one.uid == holder.uid), 0)
+    of_owners = merged(one.annotations for one in line.owners[at:])
+    if isinstance(holder, PodGroup):
+        owners = [merged(one.annotations for one in other.owners) for other in lines()]
+        of_owners = _agreed(owners, holder, {})
+    groups = [one.annotations for one in (line.workload, line.group) if one is not None]
+    templates = merged(_of_templates(holder, member.gang))
+    pods = _agreed(said, holder, templates)
+    return merged([templates, pods, *groups, of_owners])
+
+
+def _of_templates(holder: Owner, gang: GangId) -> list[Mapping[str, str]]:
+    """The annotations that the holder's templates give its pods, in rank order."""
+    match holder:
+        case BatchJob():
+            return [holder.template.annotations]
+        case JobSet():
+            return [
+                said
+                for one in membership.held_jobs(holder, gang)
+                for said in (one.job.template.annotations, one.job.annotations)
+            ]
+        case LeaderWorkerSet():
+            return [one.annotations for one in (holder.leader, holder.worker) if one is not None]
+        case RoleSet():
+            return [role.template.annotations for role in holder.roles]
+    return []
+
+
+def _agreed(
+    said: Sequence[Mapping[str, str]], holder: Owner, known: Mapping[str, str]
+) -> Mapping[str, str]:
+    """The parameters that are not `known` and in which all agree. Raises BadInput for one in which
+    they don't."""
+    distinct = {id(one): one for one in said}.values()
+    wishes = [
+        {
+            key: text
+            for key, text in one.items()
+            if key.startswith(names.JOB_PREFIX) and key not in known
+        }
+        for one in distinct
+    ]
+    for other in wishes[1:]:
+        if other != wishes[0]:
+            key = min(key for key in {*other, *wishes[0]} if other.get(key) != wishes[0].get(key))
+            raise BadInput(
+                f"annotation {key}: the pods of {holder.kind} {holder.name} say different things. "
+                f"Set it on {holder.kind} {holder.name}, where it counts for all of them, and take "
+                "it off the pods",
+                field=f"metadata.annotations[{key}]",
+            )
+    return wishes[0] if wishes else {}
+
+
 def largest(pods: Sequence[Pod]) -> PodShape:
     """One shape that covers every pod: the most of each resource, the first pod's conditions."""
     distinct = dict.fromkeys(pod.shape for pod in pods)
@@ -107,7 +203,7 @@ def covering(shapes: Sequence[PodShape]) -> PodShape:
     return shapes[0] if requests == shapes[0].requests else replace(shapes[0], requests=requests)
 
 
-def _kinds(line: Lineage, member: Membership) -> tuple[_Kind, ...]:
+def _kinds(member: Membership, wishes: Mapping[str, str]) -> tuple[_Kind, ...]:
     """The gang's parts by its owner's spec, in rank order."""
     match member.holder:
         case None:
@@ -129,15 +225,14 @@ def _kinds(line: Lineage, member: Membership) -> tuple[_Kind, ...]:
                 _Kind("leader", 1, leader),
                 _Kind("worker", group.size - 1, group.worker),
             )
-        case RoleSet() as owner:
+        case RoleSet() as owner if owner.roles:
             return tuple(_Kind(r.name, r.replicas, r.template) for r in owner.roles)
-        case PodGroup():
-            assert member.most is not None
+        case PodGroup() if member.most is not None:
             return (_Kind("", member.most, None),)
         case BatchJob() as job:
-            return (_Kind("", _job_size(job, line.wishes), job.template),)
+            return (_Kind("", _job_size(job, wishes), job.template),)
         case owner:
-            return (_Kind("", _asked_size(owner, line.wishes), None),)
+            return (_Kind("", _asked_size(owner, wishes), None),)
 
 
 def _is_staged(holder: Owner | None) -> bool:
@@ -219,8 +314,8 @@ def _owner(line: Lineage, member: Membership) -> tuple[str, str]:
     """(kind, name) as people read it: the holder's, and which part of it; else the pod's."""
     holder = member.holder
     if holder is not None:
-        _, slash, which = member.gang.partition("/")
-        return holder.kind, f"{holder.name}/{which}" if slash else holder.name
+        which = membership.which(member.gang)
+        return holder.kind, f"{holder.name}/{which}" if which else holder.name
     nearest = line.nearest
     if nearest is None:
         return "Pod", line.pod.name

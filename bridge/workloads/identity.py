@@ -26,7 +26,7 @@ class Rules:
     """Whether a namespace has to name a user; else its jobs are the token's user's."""
     pods_choose_user: bool = False
     """Whether `user-id` and `group-id` on pods and their owners may name anybody."""
-    pods_set_priority: bool = True
+    pods_set_priority: bool = False
     """Whether `priority` on them counts: Slurm itself lets only operators raise a job's."""
 
 

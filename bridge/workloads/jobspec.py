@@ -6,6 +6,7 @@ The rules and why:
 - The user's own numbers may raise what the pods need, never lower it.
 - Where pods may run is said by node classes (features), see `bridge.placement.classes`.
 - What a pod says goes before what its PriorityClass is mapped to, and that before the default.
+- Texts are printable and no longer than Slurm takes, see `jobtexts`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,12 +14,12 @@ from dataclasses import dataclass, field
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import bounds, timelimit
+from bridge.model import texts, timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import constraints, dependencies, gres, memory
+from bridge.workloads import constraints, dependencies, gres, jobtexts, memory
 from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 from bridge.workloads.identity import Rules as IdentityRules
 
@@ -104,11 +105,11 @@ def build(
         partition_default=partition in partitions.with_memory_default,
         default_mib=rules.default_memory_mib,
     )
-    return JobSpec(
+    spec = JobSpec(
         identity=identity,
-        name=wishes.job_name or f"{gang.namespace}/{gang.owner_name}",
-        comment=f"{gang.owner} of Kubernetes",
-        working_directory=f"/{gang.namespace}/{gang.owner_kind.lower()}/{gang.owner_name}",
+        name=jobtexts.name(gang),
+        comment=jobtexts.comment(gang),
+        working_directory=jobtexts.working_directory(gang),
         tasks=gang.size,
         cpus_per_task=cpus,
         partition=partition,
@@ -136,13 +137,15 @@ def build(
         user=wishes.user_id,
         group=wishes.group_id,
     )
+    jobtexts.check(spec)
+    return spec
 
 
 def _partition(name: str, partitions: PartitionFacts) -> str:
     if name and partitions.known and name not in partitions.known:
         raise BadInput(
-            f"Slurm has no partition {bounds.shown(name)}; it has {_some(partitions.known)}. "
-            f"Name one of them in annotation {_PARTITION_KEY}",
+            f"Slurm has no partition {texts.printable(name, 60)!r}; it has "
+            f"{_some(partitions.known)}. Name one of them in annotation {_PARTITION_KEY}",
             field=f"metadata.annotations[{_PARTITION_KEY}]",
         )
     return name

@@ -1,6 +1,6 @@
 """A pod and all that stands above it: whose wishes count for it, nearest the pod first."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.model.owner import BatchJob, Owner, PodGroup
@@ -31,15 +31,14 @@ class Lineage:
     @property
     def wishes(self) -> Mapping[str, str]:
         """The annotations of all, nearest the pod wins."""
-        merged: dict[str, str] = {}
-        for annotations in self._annotations():
-            merged.update(annotations)
-        return merged
+        groups = [one.annotations for one in (self.workload, self.group) if one is not None]
+        owners = [owner.annotations for owner in self.owners]
+        return merged([self.pod.annotations, *groups, *owners])
 
-    def _annotations(self) -> Iterator[Mapping[str, str]]:
-        for owner in reversed(self.owners):
-            yield owner.annotations
-        for group in (self.group, self.workload):
-            if group is not None:
-                yield group.annotations
-        yield self.pod.annotations
+
+def merged(annotations: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
+    """All of them; where two say different things the first does."""
+    every: dict[str, str] = {}
+    for one in reversed(list(annotations)):
+        every.update(one)
+    return every

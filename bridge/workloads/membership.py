@@ -9,6 +9,9 @@ by kind, is read from the owner's spec alone, so it is known before its pods exi
 - a training job of several roles (MPIJob, PyTorchJob …) is one, unless it is elastic;
 - a Job is one where its pods address each other: Indexed, with a subdomain, all at once.
 
+A gang is a namespace's: its id begins with that of its pods, which the API server vouches for, so
+no reference, label or annotation makes a pod a member of another namespace's gang.
+
 Where a controller places pod after pod itself (exclusive topology of a JobSet: followers are only
 made when their leader is bound) holding places for all would wait for ever. The topmost owner that
 makes a gang decides; the annotation `gang` overrules.
@@ -29,6 +32,7 @@ from bridge.model.owner import (
     ReplicatedJob,
     RoleSet,
 )
+from bridge.model.pod import Pod
 from bridge.workloads import annotations
 from bridge.workloads.lineage import Lineage
 
@@ -38,6 +42,9 @@ _JOB_INDEX = "jobset.sigs.k8s.io/job-index"
 _GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 _WORKER_INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 _POD_INDEX = "apps.kubernetes.io/pod-index"
+
+PLUGIN_GROUP_LABEL = "scheduling.x-k8s.io/pod-group"
+"""Names a PodGroup of scheduler-plugins."""
 
 _PLAIN_KINDS = frozenset(
     {"Job", "CronJob", "ReplicaSet", "Deployment", "StatefulSet", "Pod", "DaemonSet",
@@ -94,7 +101,7 @@ def _of_group(line: Lineage, group: PodGroup) -> Membership:
     if group.least <= 1:
         return alone(line)
     return Membership(
-        GangId(group.uid), group, Seat(index=_index(line)), most=_group_size(line, group)
+        _id(line, group), group, Seat(index=_index(line)), most=_group_size(line, group)
     )
 
 
@@ -111,7 +118,7 @@ def _of_owner(line: Lineage, owner: Owner, *, wished: bool) -> Membership | None
         case RoleSet() if wished or not owner.elastic:
             return _of_roles(line, owner)
         case BatchJob() if owner is line.nearest and (wished or waits_together(line, owner)):
-            return Membership(GangId(owner.uid), owner, Seat(index=line.pod.completion_index))
+            return Membership(_id(line, owner), owner, Seat(index=line.pod.completion_index))
         case _:
             return None
 
@@ -133,10 +140,40 @@ def in_stages(jobs: JobSet) -> bool:
     return jobs.in_order or any(one.after for one in jobs.replicated_jobs)
 
 
+def _id(line: Lineage, holder: Owner, which: str = "") -> GangId:
+    """namespace/uid, and where an owner holds several gangs, which of them."""
+    whole = f"{line.pod.namespace}/{holder.uid}"
+    return GangId(f"{whole}/{which}" if which else whole)
+
+
+def which(gang: GangId) -> str:
+    """Which of its owner's gangs it is; "" where the owner holds only one."""
+    return gang.split("/", 2)[2] if gang.count("/") >= 2 else ""
+
+
+def proves(line: Lineage, gang: GangId) -> bool:
+    """Whether what stands above the pod makes it believable that it is in this gang.
+
+    What is above a pod goes before it: an owner or a group that is named and not known (any more)
+    may have been the gang's.
+    """
+    namespace, _, rest = gang.partition("/")
+    if namespace != line.pod.namespace:
+        return False
+    above = [*line.owners, *filter(None, (line.group, line.workload))]
+    gone = any(not one.known for one in above) or (names_group(line.pod) and line.group is None)
+    return gone or rest.partition("/")[0] in {one.uid for one in above}
+
+
+def names_group(pod: Pod) -> str:
+    """The PodGroup that the pod says it is in; "" for none."""
+    return pod.pod_group or pod.labels.get(PLUGIN_GROUP_LABEL, "")
+
+
 def held_jobs(jobs: JobSet, gang: GangId) -> tuple[ReplicatedJob, ...]:
     """The replicated jobs whose pods the gang holds, in rank order."""
-    _, slash, name = gang.partition("/")
-    if not slash:
+    name = which(gang)
+    if not name:
         return jobs.replicated_jobs
     return tuple(one for one in jobs.replicated_jobs if one.name == name)
 
@@ -149,7 +186,7 @@ def _of_job_set(line: Lineage, jobs: JobSet, *, wished: bool) -> Membership | No
     if own is None:
         return None
     each = in_stages(jobs) and not wished
-    gang = GangId(f"{jobs.uid}/{own.name}") if each else GangId(jobs.uid)
+    gang = _id(line, jobs, own.name if each else "")
     held = held_jobs(jobs, gang)
     size = sum(one.replicas * pods_at_once(one.job) for one in held)
     if size <= 1:
@@ -176,7 +213,7 @@ def _of_leader_worker_set(line: Lineage, group: LeaderWorkerSet) -> Membership |
     seat = Seat(index=rank)
     if group.leader is not None and rank is not None:
         seat = Seat(0, 0) if rank == 0 else Seat(1, rank - 1)
-    return Membership(GangId(f"{group.uid}/{number}"), group, seat)
+    return Membership(_id(line, group, number), group, seat)
 
 
 def _of_roles(line: Lineage, owner: RoleSet) -> Membership | None:
@@ -185,7 +222,7 @@ def _of_roles(line: Lineage, owner: RoleSet) -> Membership | None:
     if part is None or sum(role.replicas for role in owner.roles) <= 1:
         return None
     index = _number(line.pod.labels.get(owner.index_label))
-    return Membership(GangId(owner.uid), owner, Seat(part, index))
+    return Membership(_id(line, owner), owner, Seat(part, index))
 
 
 def _asked_for(line: Lineage) -> Membership:
@@ -202,7 +239,7 @@ def _asked_for(line: Lineage) -> Membership:
         at = line.owners.index(holder)
         if holder.kind == "Deployment" and at:
             holder = line.owners[at - 1]  # a rollout's new pods are a new gang
-    return Membership(GangId(holder.uid), holder, Seat(index=_index(line)))
+    return Membership(_id(line, holder), holder, Seat(index=_index(line)))
 
 
 def _index(line: Lineage) -> int | None:

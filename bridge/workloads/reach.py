@@ -31,7 +31,7 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
         return gang
     counts = gang.sizes
     first = (0, *accumulate(counts))
-    terms: list[_Terms] = [shape.volume_terms for shape in gang.shapes]
+    terms: dict[int, _Terms] = {}
     for pod in placeless:
         seat = seats.get(pod.uid, Seat())
         if seat.index is None:
@@ -43,7 +43,7 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
             )
         if seat.index < counts[seat.part]:
             terms[first[seat.part] + seat.index] = pod.shape.volume_terms
-    return replace(gang, volume_terms=tuple(terms))
+    return replace(gang, volume_terms=tuple(sorted(terms.items())))
 
 
 def _differ(pods: Sequence[Pod], seats: Mapping[PodUid, Seat]) -> bool:

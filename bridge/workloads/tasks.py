@@ -13,7 +13,6 @@ Pods that may run on different nodes (selectors, taints they tolerate) are told 
 whatever it costs: a job has one constraint for all of its tasks.
 """
 
-from collections import Counter
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -76,7 +75,7 @@ def plan(
     `counted` are the extended resources that Slurm counts; `alone`: each pod has a node of its own,
     so nothing rides; `can_run` tells whether some node can ever take a pod of that shape.
     """
-    kinds = _kinds(gang)
+    kinds = gang.kinds
     if len(kinds) <= 1:
         return Plan((Tasks(gang.size, next(iter(kinds), gang.shape)),), "alike")
     groups: dict[PodShape, dict[PodShape, int]] = {}
@@ -89,17 +88,6 @@ def plan(
         return plans[0]
     worst = max(plans, key=lambda one: one.waste)
     return Plan(tuple(c for one in plans for c in one.components), "het", worst.waste, worst.of)
-
-
-def _kinds(gang: Gang) -> dict[PodShape, int]:
-    """How many slots have each shape; empty where all have the gang's."""
-    if gang.volume_terms:
-        return dict(Counter(gang.shapes))
-    kinds: dict[PodShape, int] = {}
-    for part in gang.parts:
-        if part.count:
-            kinds[part.shape] = kinds.get(part.shape, 0) + part.count
-    return kinds
 
 
 def _merged(

@@ -20,16 +20,21 @@ _CLUSTER_WIDE = (
 
 
 class Kubernetes:
-    """The API server, as an admin."""
+    """The API server, as an admin; or as `user` (of these groups), for whom the admin acts."""
 
-    def __init__(self, kubeconfig: Path) -> None:
+    def __init__(self, kubeconfig: Path, *, user: str = "", groups: tuple[str, ...] = ()) -> None:
         self.kubeconfig = kubeconfig
         loaded = yaml.safe_load(kubeconfig.read_text())
-        cluster, user = loaded["clusters"][0]["cluster"], loaded["users"][0]["user"]
+        cluster, known = loaded["clusters"][0]["cluster"], loaded["users"][0]["user"]
+        headers = [("Impersonate-Group", group) for group in groups]
+        if user:
+            headers.append(("Impersonate-User", user))
+        if "token" in known:
+            headers.append(("Authorization", f"Bearer {known['token']}"))
         self.http = httpx2.Client(
             base_url=cluster["server"],
-            verify=_tls(cluster, user),
-            headers={"Authorization": f"Bearer {user['token']}"} if "token" in user else {},
+            verify=_tls(cluster, known),
+            headers=headers,
             timeout=30.0,
             trust_env=False,
             limits=httpx2.Limits(max_connections=32),

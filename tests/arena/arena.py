@@ -19,6 +19,8 @@ BRIDGE_USER = "slurm-bridge"
 """Who the bridge is for the API server: not the stories' admin."""
 NAMESPACE = "team"
 """Managed: the webhook gates its pods."""
+TENANT = "mallory"
+"""An ordinary user, with rights in his namespace only: see `Arena.tenant`."""
 PLAIN_NAMESPACE = "elsewhere"
 """Not managed: its pods are ours only when they name our scheduler."""
 
@@ -41,6 +43,10 @@ class Nodes:
 _TOLD_OF_A_JOB = (
     "name", "state_reason", "nodes", "features", "excluded_nodes", "het_job_id",
 )  # fmt: skip
+
+
+_MOST_LINES = 30
+"""Of each kind, that a failed wait tells."""
 
 
 class Arena(ABC):
@@ -217,6 +223,36 @@ class Arena(ABC):
 
         wait_for(f"{len(wanted)} nodes are registered and tainted", ready, seconds=40)
 
+    @contextlib.contextmanager
+    def tenant(
+        self, user: str = TENANT, *, namespace: str = NAMESPACE, role: str = "edit"
+    ) -> Iterator[Kubernetes]:
+        """The API server as an ordinary user who has this role in one namespace, and no rights
+        elsewhere."""
+        group = "rbac.authorization.k8s.io"
+        name = f"{user}-{role}"
+        path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
+        if self.kubernetes.find(f"{path}/{name}") is None:
+            self.kubernetes.create(
+                {
+                    "apiVersion": f"{group}/v1",
+                    "kind": "RoleBinding",
+                    "metadata": {"name": name, "namespace": namespace},
+                    "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+                    "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+                }
+            )
+        with self.acting_as(user) as client:
+            yield client
+
+    @contextlib.contextmanager
+    def acting_as(self, user: str, *groups: str) -> Iterator[Kubernetes]:
+        """The API server as somebody else, with whatever rights he has: a node's kubelet is
+        `acting_as("system:node:n1", "system:nodes")`."""
+        client = Kubernetes(self.kubernetes.kubeconfig, user=user, groups=groups)
+        with contextlib.closing(client):
+            yield client
+
     def create(self, manifest: Object) -> Object:
         """kubectl create."""
         return self.kubernetes.create(manifest)
@@ -291,9 +327,9 @@ class Arena(ABC):
         try:
             yield
         except AssertionError as problem:
-            for line in self.story(namespace):
+            for line in self.story(namespace)[:_MOST_LINES]:
                 problem.add_note(line)
-            for job in self.slurm.live_jobs():
+            for job in self.slurm.live_jobs()[:_MOST_LINES]:
                 told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
                 problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
             raise

@@ -108,7 +108,7 @@ STORIES = (
     Story("replicaset", "crowd", (held(1, 4, 16, 2, **RESEARCH),) * 3),
     Story("statefulset", "store", (held(1, 2, 8),) * 3),
     Story("statefulset-gang", "quorum", (held(3, 2, 8),)),
-    Story("daemonset", "agent", (), pods=4, lacking=("daemonset",)),
+    Story("daemonset", "agent", (), pods=4),
     Story("jobset", "pair", (held(5, 8, 32, 1, **RESEARCH),), controllers=("jobset",)),
     Story(
         "jobset-depends-on",

@@ -11,8 +11,8 @@ import pytest
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
+from tests.arena.fixtures import Begin
 from tests.arena.gate import Gate
-from tests.flows.conftest import Begin
 
 NEW_PARTITION = f"gold-{secrets.token_hex(2)}"
 """Partitions stay in a stack that stands for several runs."""
@@ -111,14 +111,20 @@ def expire_the_token(scene: Scene) -> None:
     scene.token.write_text(scene.arena.expired_token())
 
 
+def outages(arena: Arena) -> int:
+    """How many the bridge has told of in this story."""
+    return arena.bridge.log().count("outage.began")
+
+
 def wait_until_slurm_fails(make: Callable[[Scene], object]) -> Callable[[Scene], None]:
     """The bridge knows Slurm's nodes, and has noticed before the pod is there to slip in."""
 
     def make_and_wait(scene: Scene) -> None:
         scene.arena.create(manifests.pod("before", NAMESPACE, gpus=1))
         scene.arena.wait_bound("before")
+        before = outages(scene.arena)
         make(scene)
-        wait_for("noticed", lambda: "slurm" in scene.arena.bridge.ready(), seconds=40)
+        wait_for("noticed", lambda: outages(scene.arena) > before, seconds=40)
 
     return make_and_wait
 
@@ -261,10 +267,42 @@ def test_a_slurm_that_is_down_harms_nobody_who_runs(arena: Arena, begin: Begin) 
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     runs = arena.wait_bound("runs")
     arena.stop_slurm()
-    wait_for("not ready", lambda: "slurm" in arena.bridge.ready())
+    wait_for("not ready", lambda: "[-] slurm" in arena.bridge.ready(), seconds=60)
     arena.start_slurm()
     wait_for("ready again", lambda: arena.bridge.ready() == "", seconds=40)
     now = arena.kubernetes.pod(NAMESPACE, "runs")
     assert now is not None
     assert now["metadata"]["uid"] == runs["metadata"]["uid"]
     assert "deletionTimestamp" not in now["metadata"]
+
+
+def test_an_owner_that_cannot_be_printed_has_one_job(arena: Arena, begin: Begin) -> None:
+    """The name in an owner reference may be any text; the job is its pod's all the same."""
+    begin(Nodes(count=2))
+    keeper = arena.create(
+        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "k", "namespace": NAMESPACE}}
+    )
+    manifest = manifests.pod("odd", NAMESPACE, gpus=8)
+    manifest["metadata"]["ownerReferences"] = [
+        _reference("example.com/v1", "Odd\n", "\x01" * 800, secrets.token_hex(16))
+        | {"controller": True},
+        # The garbage collector leaves the pod while one of its owners exists.
+        _reference("v1", "ConfigMap", "k", keeper["metadata"]["uid"]),
+    ]
+    arena.create(manifest)
+    pod = arena.wait_bound("odd")
+    arena.hold_for(3, lambda: len(arena.slurm.live_jobs()) == 1)
+    job = arena.job_of(pod)
+    for text in ("name", "comment", "admin_comment", "current_working_directory"):
+        assert job[text].isprintable()
+        assert len(job[text]) <= 1024
+    arena.bridge.kill()
+    arena.bridge.start()
+    arena.hold_for(3, lambda: [one["job_id"] for one in arena.slurm.live_jobs()] == [job["job_id"]])
+    arena.delete_pod("odd")
+    arena.wait_idle()
+    arena.kubernetes.delete(f"/api/v1/namespaces/{NAMESPACE}/configmaps/k")
+
+
+def _reference(api_version: str, kind: str, name: str, uid: str) -> Object:
+    return {"apiVersion": api_version, "kind": kind, "name": name, "uid": uid}

@@ -12,7 +12,7 @@ from tests.arena.arena import (
     node_of,
     phase,
 )
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def start_and_queue(arena: Arena, *, first: Object, gpus: int = 8) -> tuple[Object, int]:

@@ -6,7 +6,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, gpus_by_node, state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 LAYER = names.AWS_NETWORK_LAYER_PREFIX
 

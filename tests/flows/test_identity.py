@@ -8,7 +8,7 @@ import pytest
 from tests.arena import manifests
 from tests.arena.api import Object, state, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 USER, GROUP = 10077, 10078
 

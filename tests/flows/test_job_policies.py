@@ -8,7 +8,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of, phase
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/train"
 TOGETHER = pytest.mark.parametrize("gang", [False, True], ids=["each-alone", "gang"])

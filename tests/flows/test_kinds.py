@@ -10,8 +10,8 @@ import yaml
 from tests.arena.api import path_of, wait_for
 from tests.arena.arena import NAMESPACE, Arena
 from tests.arena.controllers import Controllers
+from tests.arena.fixtures import Begin
 from tests.flows import changes, holdings, kinds
-from tests.flows.conftest import Begin
 
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 

@@ -4,7 +4,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_a_labelled_node_is_registered_with_all_it_has(arena: Arena, begin: Begin) -> None:

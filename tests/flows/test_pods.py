@@ -4,7 +4,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_a_bare_pod_waits_in_slurm_runs_where_slurm_said_and_its_job_ends_with_it(

@@ -8,7 +8,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object
 from tests.arena.arena import NAMESPACE, Arena, Nodes, gated, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 PATH = f"/api/v1/namespaces/{NAMESPACE}/pods/web"
 

@@ -4,7 +4,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, state, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, condition, gated, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def queued(arena: Arena, count: int) -> None:
@@ -16,7 +16,7 @@ def queued(arena: Arena, count: int) -> None:
 
 def test_a_later_job_starts_first_by_priority(arena: Arena, begin: Begin) -> None:
     """`priority` is Slurm's, and Slurm's order is the pods'."""
-    begin(Nodes(count=1))
+    begin(Nodes(count=1), identity={"podsSetPriority": True})
     arena.create(manifests.pod("holder", NAMESPACE, gpus=8))
     arena.wait_bound("holder")
     for name, priority in (("early", "100"), ("late", "900")):

@@ -10,7 +10,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Kubernetes, Slurm, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 JOBS, SEED, KILLS = 50, 20, 10
 

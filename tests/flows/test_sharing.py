@@ -6,7 +6,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_as_many_one_cpu_pods_as_a_node_has_cpus_fill_it(arena: Arena, begin: Begin) -> None:

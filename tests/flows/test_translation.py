@@ -3,7 +3,7 @@
 from bridge import names
 from tests.arena import manifests
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 
 def test_a_pods_parameters_stand_in_its_job(arena: Arena, begin: Begin) -> None:

@@ -8,7 +8,7 @@ from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, path_of, state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
-from tests.flows.conftest import Begin
+from tests.arena.fixtures import Begin
 
 ZONE = "topology.kubernetes.io/zone"
 A, B = "us-west-2a", "us-west-2b"

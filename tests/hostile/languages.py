@@ -133,7 +133,7 @@ ANNOTATIONS = (
     _annotation("gang-size", NUMBER, bounds.LONGEST_NUMBER),
     _annotation("gres", "write ", bounds.LONGEST_LIST, GRES),
     _annotation("group-id", WORD, bounds.LONGEST_NAME),
-    _annotation("job-name", WORD, bounds.LONGEST_NAME),
+    _annotation("job-name", WORD, bounds.LONGEST_LIST),
     _annotation("licenses", "write ", bounds.LONGEST_LIST),
     _annotation("max-nodes", NUMBER, bounds.LONGEST_NUMBER),
     _annotation("mem-per-node", "write it like", bounds.LONGEST_QUANTITY, QUANTITIES),

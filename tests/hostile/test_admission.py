@@ -86,7 +86,7 @@ OURS = scope.Scope(managed_namespaces=frozenset({"team"}))
 def judged(pod: wire.Pod, namespace: Namespace) -> object:
     """All that both webhooks look at."""
     return (
-        mutate.operations(pod, pods=OURS, managed=True),
+        mutate.operations(pod, pods=OURS, managed=True, made_by=wire.UserInfo()),
         validate.refusals(pod),
         validate.warnings(pod),
         list(People().refusals(pod.metadata.annotations, namespace, owned=False)),

@@ -28,6 +28,7 @@ from bridge.sim.kube.apiserver.objects import Key, Object, copy
 from bridge.sim.kube.apiserver.request import User
 from bridge.sim.kube.apiserver.store import Store, Subscription
 from bridge.sim.kube.apiserver.webhooks import HttpsWebhooks, ServiceResolver, no_services
+from bridge.sim.kube.controllers.daemonsets import DaemonSetController
 from bridge.sim.kube.controllers.deployments import DeploymentController
 from bridge.sim.kube.controllers.eviction import Eviction
 from bridge.sim.kube.controllers.garbage import GarbageCollector
@@ -133,6 +134,7 @@ class EmbeddedKubernetes:
                 ReplicaSetController(self.api),
                 DeploymentController(self.api),
                 StatefulSetController(self.api),
+                DaemonSetController(self.api),
                 PodGroupProtection(self.api),
                 GarbageCollector(self.api),
                 NamespaceController(self.api),

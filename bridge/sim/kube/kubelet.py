@@ -25,7 +25,7 @@ from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, condition, key_of, timestamp
 from bridge.sim.kube.apiserver.objects import with_condition as merged
-from bridge.sim.kube.apiserver.request import KUBELET
+from bridge.sim.kube.apiserver.request import kubelet_of
 from bridge.sim.kube.apiserver.store import Change
 from bridge.sim.kube.controllers.node_lifecycle import LEASE_NAMESPACE
 from bridge.sim.kube.demand import Demand, Usage
@@ -207,7 +207,7 @@ class Kubelets:
             )
         self._release(pod["metadata"]["uid"])
         namespace, name = key_of(pod)
-        target = Target(kinds.PODS, namespace, name, user=KUBELET)
+        target = Target(kinds.PODS, namespace, name, user=kubelet_of(pod["spec"]["nodeName"]))
         await requests.delete(self._api, target, pod, gracePeriodSeconds=0)
 
     async def _pause(self, span_s: float) -> None:
@@ -261,7 +261,8 @@ class Kubelets:
             return {**current, "status": change(current)}
 
         try:
-            target = Target(kinds.PODS, namespace, name, "status", KUBELET)
+            user = kubelet_of(pod["spec"]["nodeName"])
+            target = Target(kinds.PODS, namespace, name, "status", user)
             await self._api.patch(target, changed)
         except ApiFailure as problem:
             if problem.code != 404:
@@ -278,7 +279,7 @@ class Kubelets:
             return {**node, "status": status}
 
         try:
-            await self._api.patch(Target(kinds.NODES, "", name, "status", KUBELET), ready)
+            await self._api.patch(Target(kinds.NODES, "", name, "status", kubelet_of(name)), ready)
         except ApiFailure as problem:
             if problem.code != 404:
                 raise
@@ -286,11 +287,12 @@ class Kubelets:
     async def _renew(self, name: str) -> None:
         moment = timestamp(self._api.clock.time(), micro=True)
         spec = {"holderIdentity": name, "leaseDurationSeconds": 40, "renewTime": moment}
-        target = Target(kinds.LEASES, LEASE_NAMESPACE, name, user=KUBELET)
+        user = kubelet_of(name)
+        target = Target(kinds.LEASES, LEASE_NAMESPACE, name, user=user)
         try:
             if self._api.store.get(kinds.LEASES.table, (LEASE_NAMESPACE, name)) is None:
                 lease = {"metadata": {"name": name}, "spec": spec}
-                await self._api.create(Target(kinds.LEASES, LEASE_NAMESPACE, user=KUBELET), lease)
+                await self._api.create(Target(kinds.LEASES, LEASE_NAMESPACE, user=user), lease)
             else:
                 await self._api.patch(target, lambda lease: {**lease, "spec": spec})
         except ApiFailure as problem:

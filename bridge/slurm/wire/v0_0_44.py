@@ -13,7 +13,7 @@ from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres, NodeGrant
 from bridge.slurm import gres, hostlist
 from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields, over
-from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.nodes import NodeDefinition, SlurmNode, check_features
 from bridge.slurm.partitions import Partition
 from bridge.slurm.wire import models
 from bridge.slurm.wire.accounting import AccountingWire
@@ -128,7 +128,11 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
         weight: int | None,
         topology: str | None,
     ) -> dict[str, Any]:
-        """Body of `POST /node/{name}`; active features follow the available ones."""
+        """Body of `POST /node/{name}`; active features follow the available ones.
+
+        Raises BadInput for a text that can't be a feature.
+        """
+        check_features(features or ())
         said: dict[str, Any] = {
             "features": None if features is None else list(features) or [""],
             "features_act": None if features is None else list(features) or [""],

@@ -1,5 +1,5 @@
-"""CronJob and DaemonSet, where the stack has no controller for them (the embedded one); and the
-controller that some Jobs name in `managedBy`, on both.
+"""CronJob, where the stack has no controller for it (the embedded one); and the controller that
+some Jobs name in `managedBy`, on both.
 
 The CronJob's schedule is not read: its first Job comes at once, and no other.
 """
@@ -7,11 +7,9 @@ The CronJob's schedule is not read: its first Job comes at once, and no other.
 import copy
 import time
 
-from tests.arena.controllers import world as seen
 from tests.arena.controllers.world import JOB, POD, Kind, World
 
 CRON_JOB = Kind("batch/v1", "CronJob", "cronjobs")
-DAEMON_SET = Kind("apps/v1", "DaemonSet", "daemonsets")
 FOREMAN = "example.org/foreman"
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 
@@ -28,24 +26,6 @@ def cronjobs(world: World) -> None:
         made["metadata"]["annotations"][SCHEDULED] = moment
         made["metadata"]["name"] = f"{cron['metadata']['name']}-{minute}"
         world.create(JOB, cron, made)
-
-
-def daemonsets(world: World) -> None:
-    """A pod for each node, tied to it by affinity; the scheduler only binds it."""
-    for daemon in world.live(DAEMON_SET):
-        there = {seen.annotations(pod).get("of-node") for pod in world.children(POD, daemon)}
-        for node in world.nodes():
-            name = node["metadata"]["name"]
-            if name in there:
-                continue
-            pod = copy.deepcopy(daemon["spec"]["template"])
-            field = {"key": "metadata.name", "operator": "In", "values": [name]}
-            required = {"nodeSelectorTerms": [{"matchFields": [field]}]}
-            affinity = {"requiredDuringSchedulingIgnoredDuringExecution": required}
-            pod["spec"]["affinity"] = {"nodeAffinity": affinity}
-            pod["metadata"]["annotations"] = {"of-node": name}
-            pod["metadata"]["generateName"] = f"{daemon['metadata']['name']}-"
-            world.create(POD, daemon, pod)
 
 
 def foreman(world: World) -> None:

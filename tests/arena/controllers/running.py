@@ -34,7 +34,6 @@ def _controllers() -> dict[str, Reconcile]:
         "foreman": builtin.foreman,
         "simulation": simulation.reconcile,
         "cronjob": builtin.cronjobs,
-        "daemonset": builtin.daemonsets,
     }
 
 

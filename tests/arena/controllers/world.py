@@ -58,11 +58,6 @@ class World:
         """A node."""
         return self._kubernetes.get(f"/api/v1/nodes/{name}")
 
-    def nodes(self) -> list[Object]:
-        """All of them."""
-        found: list[Object] = self._kubernetes.get("/api/v1/nodes")["items"]
-        return found
-
     def create(self, kind: Kind, owner: Object, manifest: Object) -> None:
         """Create what `owner` controls; there already is fine, a refusal is seen next time.
 

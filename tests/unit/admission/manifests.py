@@ -2,7 +2,7 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 from bridge.admission import wire
@@ -145,6 +145,7 @@ def review(
     sub_resource: str = "",
     namespace: str = "team",
     user: str = "alice",
+    groups: Sequence[str] = ("system:authenticated",),
     dry_run: bool = False,
 ) -> bytes:
     """The body of a call."""
@@ -154,7 +155,7 @@ def review(
         "resource": {"group": "", "version": "v1", "resource": "pods"},
         "operation": operation,
         "namespace": namespace,
-        "userInfo": {"username": user, "groups": ["system:authenticated"]},
+        "userInfo": {"username": user, "groups": list(groups)},
         "object": pod,
         "oldObject": old,
         "dryRun": dry_run,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
-from bridge.workloads import annotations
+from bridge.workloads import annotations, identity
 from tests.unit.admission import honoured
 from tests.unit.admission.manifests import a_namespace, patched, response, review
 
@@ -19,7 +19,7 @@ TEAM = a_namespace(
 REVIEWER = Reviewer(
     pods=Scope(managed_namespaces=frozenset({"team"})),
     namespaces={"team": TEAM},
-    people=People(),
+    people=People(identity.Rules(pods_set_priority=True)),
 )
 GATE = {"name": "scheduler.slinky.slurm.net/allocation"}
 

@@ -19,9 +19,15 @@ TOLERATION = {
 PODS = scope.Scope(managed_namespaces=frozenset({"team"}))
 
 
-def operations(pod: Manifest, *, managed: bool = True) -> list[Manifest]:
+TENANT = wire.UserInfo(username="alice", groups=("system:authenticated",))
+KUBELET = wire.UserInfo(username="system:node:n1", groups=(scope.NODES_GROUP,))
+
+
+def operations(
+    pod: Manifest, *, managed: bool = True, made_by: wire.UserInfo = TENANT
+) -> list[Manifest]:
     parsed = wire.Pod.model_validate(pod)
-    found = mutate.operations(parsed, pods=PODS, managed=managed)
+    found = mutate.operations(parsed, pods=PODS, managed=managed, made_by=made_by)
     return [operation.as_json() for operation in found]
 
 
@@ -63,23 +69,30 @@ def test_other_schedulers_keep_their_pods() -> None:
     assert operations(a_manifest().scheduled_by("volcano").build()) == []
 
 
-@pytest.mark.parametrize("managed", [True, False])
-def test_daemonset_pods_are_untouched(managed: bool) -> None:
-    """A DaemonSet's pod belongs to its node, even if it names our scheduler."""
-    pod = a_manifest().owned_by("DaemonSet").ours().build()
-    assert operations(pod, managed=managed) == []
+@pytest.mark.parametrize("controller", scope.DAEMON_CONTROLLERS)
+def test_what_the_daemonset_controller_makes_is_untouched(controller: str) -> None:
+    """A DaemonSet's pod belongs to its node; what else that user makes (it may be all of
+    kube-controller-manager) is judged as anybody's."""
+    made_by = wire.UserInfo(username=controller)
+    assert operations(a_manifest().owned_by("DaemonSet").build(), made_by=made_by) == []
+    assert operations(a_manifest().owned_by("DaemonSet", controller=None).build(), made_by=made_by)
+    assert operations(a_manifest().owned_by("ReplicaSet").build(), made_by=made_by)
 
 
-def test_a_daemonset_that_is_not_the_controller_exempts_nothing() -> None:
-    """Only the controlling owner tells whose pod it is."""
-    assert operations(a_manifest().owned_by("DaemonSet", controller=None).build())
-    assert operations(a_manifest().owned_by("ReplicaSet").build())
+def test_a_daemonset_or_a_mirror_by_its_own_words_is_a_pod_like_any_other() -> None:
+    """Whoever may create pods may write an owner reference and an annotation."""
+    forged = a_manifest().owned_by("DaemonSet").build()
+    assert operations(forged)
+    assert operations(forged, made_by=KUBELET)
+    assert operations(a_manifest().owned_by("DaemonSet").ours().build(), managed=False)
+    assert operations(a_manifest().annotated({"kubernetes.io/config.mirror": "hash"}).build())
 
 
 def test_mirror_pods_are_untouched() -> None:
-    """A static pod's mirror runs already; it is not queued."""
+    """A static pod's mirror, made by its kubelet, runs already; it is not queued."""
     pod = a_manifest().annotated({"kubernetes.io/config.mirror": "hash"}).build()
-    assert operations(pod) == []
+    assert operations(pod, made_by=KUBELET) == []
+    assert operations(a_manifest().build(), made_by=KUBELET)
 
 
 def test_pod_with_a_node_is_untouched() -> None:
@@ -129,7 +142,7 @@ def test_null_lists_are_replaced() -> None:
 def test_configured_scheduler_name() -> None:
     """Scheduler and toleration carry the configured name."""
     pods = scope.Scope(scheduler_name="slurm-b")
-    found = mutate.operations(a_manifest().parsed(), pods=pods, managed=True)
+    found = mutate.operations(a_manifest().parsed(), pods=pods, managed=True, made_by=TENANT)
     values = {operation.path: operation.value for operation in found}
     assert values["/spec/schedulerName"] == "slurm-b"
     assert values["/spec/tolerations"] == [{**TOLERATION, "value": "slurm-b"}]

@@ -28,6 +28,7 @@ DOCS = Path(__file__).parents[3] / "docs" / "workloads.md"
 DRA = "deviceclass.resource.kubernetes.io/"
 GATE = "scheduler.slinky.slurm.net/allocation"
 JOB_ID = "scheduler.slinky.slurm.net/slurm-jobid"
+GANG = "scheduler.slinky.slurm.net/gang"
 NODE = "slinky.slurm.net/slurm-node"
 TEAM = a_namespace(user="alice:hpc", accounts="physics", partitions="gpu", qos="normal")
 ANY = a_namespace(user="alice:hpc")
@@ -96,6 +97,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "a node chosen beforehand": lambda: Case(a_manifest().on_node("n1")),
     "a job id of another pod": lambda: Case(a_manifest().with_labels(placed)),
     "a granted node of another pod": lambda: Case(a_manifest().annotated({NODE: "n1"})),
+    "a gang of another pod": lambda: Case(a_manifest().annotated({GANG: "team/uid"})),
+    "a DaemonSet that names our scheduler": lambda: Case(ours().owned_by("DaemonSet")),
     "DRA claims": lambda: Case(a_manifest().spec_field("resourceClaims", [{"name": "gpu"}])),
     "a DeviceClass that Slurm's allocations can't name": lambda: Case(
         a_manifest().with_limits({DRA + "tpu.example.org": "1"})
@@ -115,8 +118,8 @@ CASES: dict[str, Callable[[], Case]] = {
     "a QOS that the namespace does not allow": lambda: Case(wishes(qos="high")),
     "another user than the namespace's": lambda: Case(wishes(user_id="root")),
     "another group than the namespace's": lambda: Case(wishes(group_id="root")),
-    "a priority of its own, where `identity.podsSetPriority` is off": lambda: Case(
-        wishes(priority="9"), people=People(identity.Rules(pods_set_priority=False))
+    "a priority of its own, unless `identity.podsSetPriority` is on": lambda: Case(
+        wishes(priority="9")
     ),
     "a namespace that names no user, where one is required": lambda: Case(
         a_manifest(), a_namespace(), People(identity.Rules(required=True))
@@ -142,6 +145,7 @@ CASES: dict[str, Callable[[], Case]] = {
     "our node changed by hand": lambda: Case(
         ours().annotated({NODE: "n2"}), old=ours().annotated({NODE: "n1"})
     ),
+    "our gang changed by hand": lambda: Case(ours().annotated({GANG: "team/uid"}), old=ours()),
 }
 
 

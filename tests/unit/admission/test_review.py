@@ -102,16 +102,23 @@ async def test_warnings_come_with_permission() -> None:
 
 
 @pytest.mark.parametrize(
-    "pod",
+    ("pod", "made_by"),
     [
-        a_manifest().scheduled_by("volcano").on_node("n1"),
-        a_manifest().owned_by("DaemonSet").on_node("n1"),
-        a_manifest().annotated({"kubernetes.io/config.mirror": "x"}).on_node("n1"),
+        (a_manifest().scheduled_by("volcano").on_node("n1"), {}),
+        (
+            a_manifest().owned_by("DaemonSet").on_node("n1"),
+            {"user": "system:serviceaccount:kube-system:daemon-set-controller"},
+        ),
+        (
+            a_manifest().annotated({"kubernetes.io/config.mirror": "x"}).on_node("n1"),
+            {"user": "system:node:n1", "groups": ["system:nodes"]},
+        ),
     ],
 )
-async def test_what_is_not_ours_is_not_judged(pod: Any) -> None:
+async def test_what_is_not_ours_is_not_judged(pod: Any, made_by: dict[str, Any]) -> None:
     """Pods of other schedulers, DaemonSets and kubelets are allowed, whatever they ask for."""
-    assert response(await reviewer().validate(review(pod.build())))["allowed"] is True
+    body = review(pod.build(), **made_by)
+    assert response(await reviewer().validate(body))["allowed"] is True
 
 
 async def test_a_hand_on_the_gate() -> None:
@@ -126,11 +133,21 @@ async def test_a_hand_on_the_gate() -> None:
 
 
 async def test_a_borrowed_owner() -> None:
-    """An update is judged by the pod as it was: adding a DaemonSet as owner exempts nothing."""
-    old = a_manifest().ours().gated(GATE).build()
-    new = a_manifest().ours().owned_by("DaemonSet").build()
-    told = response(await reviewer().validate(review(new, old=old, operation="UPDATE")))
+    """An update is judged by what the pod was created as: a DaemonSet as its owner exempts
+    nothing, neither in the patch that adds it nor in the next one."""
+    borrowed = a_manifest().ours().owned_by("DaemonSet")
+    new = borrowed.build()
+    for old in (a_manifest().ours(), borrowed):
+        body = review(new, old=old.gated(GATE).build(), operation="UPDATE")
+        assert response(await reviewer().validate(body))["allowed"] is False
+
+
+async def test_a_daemonset_that_names_us_is_told() -> None:
+    """Its pods can't wait in a queue; one who invented the DaemonSet reads the same."""
+    body = review(a_manifest().ours().owned_by("DaemonSet").build(), namespace="other")
+    told = response(await reviewer().validate(body))
     assert told["allowed"] is False
+    assert "spec.schedulerName: a DaemonSet's pods" in told["status"]["message"]
 
 
 async def test_protection_is_off_without_a_bridge_user() -> None:

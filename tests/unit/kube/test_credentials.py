@@ -2,8 +2,10 @@
 
 import asyncio
 import json
+import os
 import stat
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bridge.config import KubernetesSettings
-from bridge.errors import ConfigError
-from bridge.kube import credentials, errors
+from bridge.errors import ConfigError, Unreadable
+from bridge.files import Worker
+from bridge.kube import bounded, credentials, errors
 from bridge.kube.credentials import Places
 from tests.unit.kube.apiserver import (
     ApiServer,
@@ -41,15 +44,20 @@ def places(folder: Path, **environ: str) -> Places:
 async def load(folder: Path, *, settings: Any = None, **environ: str) -> credentials.Access:
     """Load from what is in the folder and in this environment."""
     settings = settings or KubernetesSettings()
-    return await credentials.load(settings, places=places(folder, **environ), now_s=NOW_S)
+    loader = credentials.Loader(settings, places=places(folder, **environ))
+    return await loader.load(now_s=NOW_S)
 
 
-def plugin(folder: Path, *answers: dict[str, Any]) -> dict[str, Any]:
+def plugin(
+    folder: Path, *answers: dict[str, Any], hangs_while_there: Path | None = None
+) -> dict[str, Any]:
     """An exec plugin that gives these answers, one a run; the user entry that names it."""
+    hangs = f"pathlib.Path({str(hangs_while_there)!r}).exists()" if hangs_while_there else "False"
     program = folder / "plugin.py"
     program.write_text(
         f"#!{sys.executable}\n"
-        "import json, pathlib\n"
+        "import json, pathlib, time\n"
+        f"while {hangs}: time.sleep(0.05)\n"
         f"runs = pathlib.Path({str(folder / 'runs')!r})\n"
         "count = int(runs.read_text()) if runs.exists() else 0\n"
         "runs.write_text(str(count + 1))\n"
@@ -112,6 +120,36 @@ async def test_broken_file(text: str, tmp_path: Path) -> None:
     (tmp_path / "config").write_text(text)
     with pytest.raises(ConfigError, match="config"):
         await load(tmp_path, KUBECONFIG=str(tmp_path / "config"))
+
+
+async def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
+    """A FIFO as kubeconfig, and one that a kubeconfig names: told at once, nothing waits."""
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(ConfigError, match=f"kubeconfig {tmp_path}/fifo: .* is a FIFO"):
+        await load(tmp_path, KUBECONFIG=str(tmp_path / "fifo"))
+    file = kubeconfig(tmp_path / "config", "http://here")
+    with pytest.raises(ConfigError, match="is a FIFO"):
+        await load(tmp_path, KUBECONFIG=f"{file}:{tmp_path / 'fifo'}")
+    for user in ({"tokenFile": "fifo"}, {"client-certificate": "fifo", "client-key": "fifo"}):
+        file = kubeconfig(tmp_path / "config", "https://here", user)
+        with pytest.raises(ConfigError, match=f"{tmp_path}/fifo is a FIFO"):
+            await load(tmp_path, KUBECONFIG=str(file))
+
+
+async def test_a_kubeconfig_that_hangs_is_given_up(tmp_path: Path) -> None:
+    """Its mount does not answer: that is told, with its name."""
+    file, answers = kubeconfig(tmp_path / "config", "http://here"), threading.Event()
+    worker = Worker()
+    loader = credentials.Loader(
+        KubernetesSettings(kubeconfig=str(file)), places=places(tmp_path), worker=worker
+    )
+    try:
+        with pytest.raises(Unreadable):
+            await worker.call(answers.wait, what="its mount", limit_s=0.01)
+        with pytest.raises(ConfigError, match=f"kubeconfig {file}: .* it hangs"):
+            await loader.load(now_s=NOW_S)
+    finally:
+        answers.set()
 
 
 async def test_unknown_context(tmp_path: Path) -> None:
@@ -283,6 +321,68 @@ async def test_exec_plugin_fails(command: str, said: str, tmp_path: Path) -> Non
     file = kubeconfig(tmp_path / "config", "http://here", user)
     with pytest.raises(ConfigError, match=said):
         await load(tmp_path, KUBECONFIG=str(file))
+
+
+async def test_exec_plugin_that_hangs_is_ended(tmp_path: Path) -> None:
+    """It is killed at its limit, that is told, and the next one is started as if nothing was."""
+    hangs = tmp_path / "hangs"
+    hangs.touch()
+    user = plugin(tmp_path, {"token": "late"}, hangs_while_there=hangs)
+    file = kubeconfig(tmp_path / "config", "http://here", user)
+    loader = credentials.Loader(
+        KubernetesSettings(kubeconfig=str(file)), places=places(tmp_path), plugin_limit_s=0.2
+    )
+    with pytest.raises(ConfigError, match=r"plugin\.py did not end within 0\.2 s"):
+        await loader.load(now_s=NOW_S)
+    hangs.unlink()
+    loader = credentials.Loader(
+        KubernetesSettings(kubeconfig=str(file)), places=places(tmp_path), plugin_limit_s=60
+    )
+    assert (await loader.load(now_s=NOW_S)).authorization == "Bearer late"
+
+
+async def test_exec_plugin_that_hangs_holds_one_request(tmp_path: Path) -> None:
+    """It is asked again before its token ends; the other requests go on with that token."""
+    clock, hangs = JumpClock(), tmp_path / "hangs"
+    ends = datetime.fromtimestamp(clock.time() + 900, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    answers = ({"token": "one", "expirationTimestamp": ends}, {"token": "two"})
+    user = plugin(tmp_path, *answers, hangs_while_there=hangs)
+    async with (
+        ApiServer() as server,
+        connected(server, tmp_path, clock=clock, user=user) as client,
+    ):
+        server.on("GET", POD, ok({}))
+        hangs.touch()
+        clock.now += 850
+        first = asyncio.create_task(client.get(POD))
+        await asyncio.sleep(0)
+        for _ in range(5):
+            await client.get(POD)
+        assert not first.done()
+        hangs.unlink()
+        await first
+        assert sent(server) == ["Bearer one"] * 5 + ["Bearer two"]
+
+
+async def test_exec_plugin_ends_with_the_bridge(tmp_path: Path) -> None:
+    """The one that hangs while the bridge is killed is not left behind."""
+    script = (
+        "import subprocess, sys\n"
+        f"subprocess.Popen([sys.executable, {bounded.__file__!r}, '600', 'sh', '-c',"
+        " 'echo $$; exec sleep 600'])\n"
+        "sys.stdin.read()\n"
+    )
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", script, stdin=pipe, stdout=pipe
+    )
+    assert process.stdout is not None
+    pid = int(await process.stdout.readline())
+    process.kill()
+    assert await process.stdout.read() == b""  # its end: no process holds it any more
+    await process.wait()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
 
 
 async def test_plugin_with_certificate(tmp_path: Path) -> None:

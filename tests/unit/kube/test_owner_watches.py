@@ -184,9 +184,9 @@ async def forbidden_discovery(on: Stage) -> None:
 @pytest.mark.parametrize(
     ("script", "needs"),
     [
-        (forbidden_list, "get, list, watch on jobsets.jobset.x-k8s.io"),
-        (not_served, "get, list, watch on JobSet.jobset.x-k8s.io"),
-        (forbidden_discovery, "get, list, watch on JobSet.jobset.x-k8s.io"),
+        (forbidden_list, "list, watch on jobsets.jobset.x-k8s.io"),
+        (not_served, "list, watch on JobSet.jobset.x-k8s.io"),
+        (forbidden_discovery, "list, watch on JobSet.jobset.x-k8s.io"),
     ],
 )
 async def test_unreadable(

@@ -506,6 +506,34 @@ async def test_last_contact(tmp_path: Path) -> None:
             assert reflector.last_contact_s == pytest.approx(42)
 
 
+async def test_in_step_on_a_quiet_watch(tmp_path: Path) -> None:
+    """A bookmark says so; while the next watch is not answered, the time since then grows."""
+    async with stage(tmp_path) as (server, client, clock, mirror):
+        server.on("GET", PATH, ok(listed(pod("a", 1))), watch(bookmark(5), then="end"), silent())
+        async with reflecting(client, clock, mirror) as reflector:
+            assert reflector.in_step_s == float("inf")
+            assert reflector.in_step_within_s == STEADY.silence_s + 30
+            await server.until(3, "GET")
+            clock.now += 42
+            assert reflector.in_step_s == pytest.approx(42, abs=1)
+
+
+async def test_a_sink_that_always_fails_is_out_of_step(tmp_path: Path) -> None:
+    """The API server answers each list, and yet nothing is known: the age tells, and why."""
+
+    def sink(change: Change[Pod]) -> None:
+        raise RuntimeError("broken")
+
+    async with stage(tmp_path) as (server, client, clock, _):
+        server.on("GET", PATH, ok(listed(pod("a", 1))))
+        with structlog.testing.capture_logs():
+            async with reflecting(client, clock, sink) as reflector:
+                await server.until(3, "GET")
+                assert reflector.last_contact_s < float("inf")
+                assert reflector.in_step_s == float("inf")
+                assert reflector.problem == "broken"
+
+
 async def test_cancelled_anywhere(tmp_path: Path) -> None:
     """Cancelling ends it at once, while it lists, watches or waits."""
     async with stage(tmp_path) as (server, client, clock, mirror):

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from bridge.lifecycle import describe
-from bridge.model.ids import SlurmNodeName
-from bridge.model.job import JobIdentity, JobSpec
-from bridge.slurm import JobChanges, timelimit
+from bridge.model.ids import SlurmJobId, SlurmNodeName
+from bridge.model.job import Garbled, JobIdentity, JobSpec
+from bridge.slurm import Job, JobChanges, timelimit
 
 SPEC = JobSpec(
     identity=JobIdentity("cluster", "gang", 1, "Job/team/train"),
@@ -151,3 +151,19 @@ def test_a_label_keeps_others_off_the_nodes(spec: JobSpec, shared: tuple[str, ..
     sent = describe.description(spec)
     assert (sent.mcs_label, sent.exclusive) == (spec.mcs_label or None, spec.exclusive)
     assert sent.shared == shared
+
+
+@pytest.mark.parametrize(
+    ("comment", "mine", "garbled"),
+    [
+        (describe.description(SPEC).admin_comment, SPEC.identity, None),
+        ("", None, None),
+        ('{"slurm-bridge":{"cluster":"c"}}', None, Garbled("c")),
+    ],
+)
+def test_whose_a_job_is_has_three_answers(
+    comment: str, mine: JobIdentity | None, garbled: Garbled | None
+) -> None:
+    """Ours, nobody's that we know, and ours once but not to be understood."""
+    facts = describe.facts(Job(SlurmJobId(1), "x", frozenset({"RUNNING"}), admin_comment=comment))
+    assert (facts.identity, facts.garbled) == (mine, garbled)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bridge.lifecycle.het import HetJobs
 from bridge.model.ids import SlurmJobId
-from bridge.model.job import JobFacts
+from bridge.model.job import Garbled, JobFacts
 from tests.builders import facts
 
 IDS = (SlurmJobId(10), SlurmJobId(11))
@@ -56,3 +56,14 @@ def test_it_is_over_when_one_component_is() -> None:
     assert seen.identity is not None
     assert het.forget(SlurmJobId(11)) == IDS
     assert het.first_of(SlurmJobId(11)) == 11
+
+
+def test_whose_it_is_stands_in_its_first_component() -> None:
+    """Also when that can't be understood, and whichever component is seen last."""
+    for state in ("NODE_FAIL", "PENDING", "RUNNING"):
+        het = HetJobs()
+        first = component(10, "RUNNING", nodes=("n1",))
+        het.seen(replace(first, identity=None, garbled=Garbled("c")))
+        seen = het.seen(component(11, state, nodes=("n2",)))
+        assert seen is not None
+        assert (seen.identity, seen.garbled) == (None, Garbled("c"))

@@ -13,7 +13,7 @@ from bridge.model.ids import SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import dependencies, jobspec, tasks
+from bridge.workloads import dependencies, jobspec, jobtexts, tasks
 from tests.builders import a_gang, facts
 
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
@@ -49,6 +49,14 @@ def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
     assert specs().of(plain, 0, ()).also == ()
 
 
+def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
+    """What is added to it stays readable."""
+    spec = specs().of(replace(MIXED, owner_name="\x01" * 5000), 2, ())
+    assert spec.comment.isprintable()
+    assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
+    assert len(spec.comment) <= jobtexts.COMMENT_BYTES
+
+
 class Runner:
     """What recovery asks of it: one gang without a job, and Slurm's jobs."""
 
@@ -58,6 +66,9 @@ class Runner:
         self.machines = {"g": SimpleNamespace(job_id=None, submitting=False)}
         self.adopted: list[int] = []
         self.cancelled: list[int] = []
+
+    def is_set_aside(self, gang_id: str) -> bool:
+        return False
 
     def has_job(self, job_id: int) -> bool:
         return job_id in self.cancelled
@@ -72,7 +83,7 @@ class Runner:
 def test_what_slurm_leaves_behind_of_a_refused_het_job_is_cancelled() -> None:
     """A component that is an ordinary job by now; while the het job lives its first decides."""
     runner = Runner()
-    recovery = Recovery(cast("Any", runner), clock=SystemClock())
+    recovery = Recovery(cast("Any", runner), recorder=cast("Any", None), clock=SystemClock())
     left = facts(12, "PENDING", gang="g#1")
     living = replace(left, job_id=SlurmJobId(8), components=(SlurmJobId(7), SlurmJobId(8)))
     for _ in range(2):  # its pods may only not be known yet, at the first look

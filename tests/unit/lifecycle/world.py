@@ -15,7 +15,7 @@ from bridge.model.gang import Assignment, Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
-from tests.builders import a_gang_job, a_pod, facts, gang_for
+from tests.builders import a_gang_job, a_pod, facts, gang_for, held_by
 
 TUNING = Tuning()
 
@@ -53,7 +53,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.job = a_gang_job(size=self.size)
-        self.gang_id = GangId("uid-web" if self.single else self.job.uid)
+        self.gang_id = GangId("uid-web") if self.single else held_by(self.job)
         self.machine = self._machine()
 
     def _machine(self) -> GangMachine:

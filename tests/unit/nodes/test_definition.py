@@ -81,3 +81,27 @@ def test_a_node_with_nothing_to_give_is_refused_with_what_to_look_at() -> None:
     ):
         with pytest.raises(BadInput, match=says):
             definition.define(node, node_class="c", others=Resources(), rules=RULES)
+
+
+@pytest.mark.parametrize(
+    ("labels", "annotations", "says"),
+    [
+        ({names.SLURM_NODE_NAME_LABEL: "_n"}, {}, names.SLURM_NODE_NAME_LABEL),
+        ({}, {names.EXTERNAL_NODE_PARTITIONS_ANNOTATION: "a b"},
+         names.EXTERNAL_NODE_PARTITIONS_ANNOTATION),
+        ({}, {names.EXTERNAL_NODE_PARTITIONS_ANNOTATION: "a|b"},
+         names.EXTERNAL_NODE_PARTITIONS_ANNOTATION),
+        ({}, {names.TOPOLOGY_ANNOTATION: "fabric:root State=DOWN"}, names.TOPOLOGY_ANNOTATION),
+        ({}, {names.TOPOLOGY_ANNOTATION: "fabric:root\n"}, names.TOPOLOGY_ANNOTATION),
+        ({}, {names.TOPOLOGY_ANNOTATION: "\x01" * 100_000}, names.TOPOLOGY_ANNOTATION),
+    ],
+)  # fmt: skip
+def test_what_slurm_cannot_be_told_is_said_with_its_place(
+    labels: dict[str, str], annotations: dict[str, str], says: str
+) -> None:
+    """Before anything is sent, so that it is not tried again and again."""
+    node = a_node(labels=labels, annotations=annotations)
+    with pytest.raises(BadInput, match=says) as refusal:
+        definition.define(node, node_class="c", others=Resources(), rules=RULES)
+    assert says in refusal.value.field
+    assert len(str(refusal.value)) < 700

@@ -1,5 +1,6 @@
 """Certificates made by ourselves."""
 
+import os
 import ssl
 import stat
 import threading
@@ -179,6 +180,15 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     for path in (folder.server, folder.client):
         leaf(path).verify_directly_issued_by(leaf(folder.ca))
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(folder.server, folder.server_key)
+
+
+@pytest.mark.parametrize("name", ["ca.crt", "ca.key", "tls.crt", "client.key"])
+def test_what_is_no_file_is_told(folder: Folder, name: str) -> None:
+    """A FIFO is not waited for, nor replaced: somebody meant something by it."""
+    (folder.path / name).unlink()
+    os.mkfifo(folder.path / name)
+    with pytest.raises(ConfigError, match=f"{name} is a FIFO"):
+        certificates.ensure(folder, hosts=HOSTS, now_s=NOW_S)
 
 
 def test_a_folder_that_can_not_be_written(tmp_path: Path) -> None:

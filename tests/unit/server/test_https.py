@@ -1,13 +1,17 @@
 """The HTTPS server, over real sockets."""
 
 import asyncio
+import os
 import ssl
+import threading
 from pathlib import Path
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, Unreadable
+from bridge.files import Worker
 from bridge.server import addresses, certificates
 from bridge.server.https import Route
 from bridge.server.tls import CertificateFiles, Tls
@@ -291,6 +295,61 @@ async def test_unusable_files_change_nothing(tmp_path: Path) -> None:
         assert await server.reload_certificate() is True
         assert await serial(server.port, trusting(other)) != before
     assert bench.value("bridge_certificate_reload_failures_total") == 3
+
+
+async def test_files_that_hang_change_nothing(tmp_path: Path) -> None:
+    """A FIFO is refused, a mount without an answer given up: the old certificate serves on, the
+    failures are counted, and good files are taken into use."""
+    folder = await asyncio.to_thread(made, tmp_path / "tls")
+    other = await asyncio.to_thread(made, tmp_path / "other")
+    worker, answers = Worker(), threading.Event()
+    bench = Bench(tls=Tls(files(folder), worker=worker))
+    async with bench.server as server:
+        before = await serial(server.port, trusting(folder))
+        folder.server.unlink()
+        os.mkfifo(folder.server)
+        assert await server.reload_certificate() is False
+        folder.server.unlink()
+        try:
+            with pytest.raises(Unreadable):
+                await worker.call(answers.wait, what="its mount", limit_s=0.01)
+            assert await server.reload_certificate() is False
+        finally:
+            answers.set()
+        assert await serial(server.port, trusting(folder)) == before
+        folder.server.write_bytes(other.server.read_bytes())
+        folder.server_key.write_bytes(other.server_key.read_bytes())
+        while not await server.reload_certificate():  # noqa: ASYNC110 — a thread ends
+            await asyncio.sleep(0)
+        assert await serial(server.port, trusting(other)) != before
+    told = [str(one["error"]) for one in bench.logged.entries if "error" in one]
+    assert "is a FIFO" in told[0]
+    assert "hangs" in told[1]
+    assert (bench.value("bridge_certificate_reload_failures_total") or 0) >= 2
+
+
+async def test_no_start_with_a_certificate_that_is_no_file(tmp_path: Path) -> None:
+    """The start ends with the path and what is there; it does not wait."""
+    folder = await asyncio.to_thread(made, tmp_path / "tls")
+    folder.server.unlink()
+    os.mkfifo(folder.server)
+    with pytest.raises(ConfigError, match=r"tls\.crt is a FIFO"):
+        await Bench(tls=Tls(files(folder))).server.start()
+
+
+async def test_a_key_with_a_password_is_refused(tmp_path: Path) -> None:
+    """OpenSSL would ask for it on the terminal, and wait."""
+    folder = await asyncio.to_thread(made, tmp_path / "tls")
+    key = serialization.load_pem_private_key(folder.server_key.read_bytes(), password=None)
+    folder.server_key.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.BestAvailableEncryption(b"secret"),
+        )
+    )
+    with pytest.raises(ConfigError, match="without a password"):
+        await Bench(tls=Tls(files(folder))).server.start()
 
 
 class SteppingClock:

@@ -1,9 +1,13 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.errors import BadInput
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import Gres
+from bridge.slurm import gres as gres_strings
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.wire.v0_0_44 import Wire44
 
 
 def _definition(**fields: object) -> NodeDefinition:
@@ -50,6 +54,13 @@ def test_a_whole_gpu_node() -> None:
         ({"features": ("a b",)}, "features"),
         ({"features": ("a,b",)}, "features"),
         ({"features": ('a"',)}, "features"),
+        ({"features": ("a\n",)}, "features"),
+        ({"features": ("a\x1b[2J",)}, "features"),
+        ({"features": ("",)}, "features"),
+        ({"name": "n1\n"}, "name"),
+        ({"address": "10.0.0.1\n"}, "address"),
+        ({"hostname": "n1\n"}, "hostname"),
+        ({"topology": "t:r\n"}, "topology"),
         ({"topology": "t:r\nState=DOWN"}, "topology"),
         ({"gres": (Gres("gpu", 'h100"', 1),)}, "gres"),
         ({"gres": (Gres("gpu", "h100", -1),)}, "gres"),
@@ -62,6 +73,51 @@ def test_values_that_would_change_the_line_are_refused(
     with pytest.raises(BadInput) as caught:
         _definition(**fields).node_conf()
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("feature", ["a|b", "a&b", "(a)", "a*2", "!a"])
+def test_a_feature_that_no_job_could_ask_for_is_refused(feature: str) -> None:
+    """Constraints have these operators. When a node is registered, and when it changes."""
+    with pytest.raises(BadInput, match="can't stand in a node's definition"):
+        _definition(features=(feature,)).check()
+    with pytest.raises(BadInput, match="can't stand in a node's definition"):
+        Wire44().node_changes(
+            features=(feature,), state=None, reason=None, comment=None, weight=None, topology=None
+        )
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        Gres("gpu", "h100+", 8),
+        Gres("gpu", "a:b", 8),
+        Gres("gpu", "a/b", 8),
+        Gres("gpu", "no_consume", 8),
+        Gres("gpu", "h100(x)", 8),
+        Gres("1gpu", "", 8),
+        Gres("", "", 8),
+        Gres("gpu", "h100\n", 8),
+    ],
+)
+def test_gres_that_would_not_be_read_back_are_refused(item: Gres) -> None:
+    """Slurm shows them in the list of all nodes, which one of them would make unreadable."""
+    with pytest.raises(BadInput) as caught:
+        _definition(gres=(Gres("efa", "", 4), item)).check()
+    assert caught.value.field == "gres"
+
+
+@given(
+    st.lists(
+        st.builds(Gres, st.text(max_size=5), st.text(max_size=5), st.integers(0, 10**6)), max_size=3
+    ).map(tuple)
+)
+def test_the_gres_of_a_node_are_read_back_as_they_were_written(gres: tuple[Gres, ...]) -> None:
+    """Or the node is refused."""
+    try:
+        _definition(gres=gres).check()
+    except BadInput:
+        return
+    assert gres_strings.parse(gres_strings.format(gres)) == gres
 
 
 @pytest.mark.parametrize(

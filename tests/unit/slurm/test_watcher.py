@@ -326,6 +326,8 @@ async def test_an_outage_is_told_once_and_ends_nothing(error: SlurmError) -> Non
         await world.pass_time(60)
         assert world.told() == [Outage(error)]
         assert not world.watcher.healthy
+        assert world.watcher.problem == str(error)
+        assert world.clock.now_s - world.watcher.seen_s >= 59
         assert world.watcher.jobs[_ONE].job.running
         assert world.watcher.states == {_ONE: frozenset({"RUNNING"})}
         assert world.clock.now_s - world.watcher.jobs[_ONE].seen_s >= 59
@@ -336,6 +338,7 @@ async def test_an_outage_is_told_once_and_ends_nothing(error: SlurmError) -> Non
         assert 59 <= recovered.after_s <= 66
         assert recovered.failures > 5
         assert world.watcher.healthy
+        assert world.watcher.problem == ""
 
 
 async def test_an_outage_is_asked_about_ever_less_often() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -117,7 +118,9 @@ async def test_ones_own_authority(authority: tuple[Path, ssl.SSLContext]) -> Non
     pem, context = authority
     server = Server()
     async with _listening(server, context) as port:
-        async with _client(f"https://127.0.0.1:{port}", tls=Tls(ca_file=str(pem))) as client:
+        tls = Tls(ca_file=str(pem))  # read when the client is made
+        made = await asyncio.to_thread(_client, f"https://127.0.0.1:{port}", tls=tls)
+        async with made as client:
             await client.ping()
         asked = len(server.asked)
         async with _client(f"https://127.0.0.1:{port}") as client:
@@ -204,7 +207,8 @@ async def test_a_packed_answer_is_not_unpacked() -> None:
 
 
 def test_files_of_tls_that_cannot_be_used_are_named(tmp_path: Path) -> None:
-    """Missing, or no certificate."""
-    for path in (tmp_path / "none.crt", Path(__file__)):
+    """Missing, no certificate, or no file."""
+    os.mkfifo(tmp_path / "fifo.crt")
+    for path in (tmp_path / "none.crt", Path(__file__), tmp_path / "fifo.crt"):
         with pytest.raises(BadInput, match=path.name):
             _client("https://slurm", tls=Tls(ca_file=str(path)))

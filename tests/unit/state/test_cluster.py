@@ -8,7 +8,7 @@ from bridge.model.ids import GangId, NodeName
 from bridge.model.pod import Pod
 from bridge.placement.predicates import check_node
 from bridge.state.cluster import Cluster
-from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod
+from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod, held_by
 
 
 def a_cluster() -> Cluster:
@@ -31,10 +31,10 @@ def test_a_pod_that_comes_before_its_job_finds_its_gang_when_the_job_is_seen() -
     cluster, job = a_cluster(), a_gang_job(size=2)
     pods = [a_pod(f"train-{i}").of(job, i).build() for i in range(2)]
     assert cluster.upsert_pod(pods[0]) == set()
-    assert cluster.upsert_owner(job) == {GangId(job.uid)}
-    assert cluster.upsert_pod(pods[1]) == {GangId(job.uid)}
-    assert [pod.name for pod in cluster.pods_of(GangId(job.uid))] == ["train-0", "train-1"]
-    assert not cluster.is_single(GangId(job.uid))
+    assert cluster.upsert_owner(job) == {held_by(job)}
+    assert cluster.upsert_pod(pods[1]) == {held_by(job)}
+    assert [pod.name for pod in cluster.pods_of(held_by(job))] == ["train-0", "train-1"]
+    assert not cluster.is_single(held_by(job))
 
 
 def test_pods_of_a_loose_job_are_gangs_of_one() -> None:
@@ -71,22 +71,34 @@ def test_the_answer_to_a_patch_does_not_bring_back_a_pod_that_is_gone() -> None:
     ("pod", "holds"),
     [
         (a_pod().asking(gpu=1), False),
-        (a_pod().asking(gpu=1).pinned(7, "n1"), True),
-        (a_pod().asking(gpu=1).pinned(7, "n1").deleting(), False),
+        (a_pod().asking(gpu=1).pinned(7, "n1"), False),
         (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1"), True),
         (a_pod().asking(gpu=1).pinned(7, "n1").bound("n1").deleting(), True),
         (a_pod().asking(gpu=1).bound("n1").in_phase("Succeeded"), False),
         (a_pod().asking(gpu=1).bound("n1").in_phase("Failed"), False),
     ],
 )
-def test_a_pod_holds_its_room_from_the_pin_to_the_end_of_its_containers(
+def test_a_pod_holds_room_from_its_binding_to_the_end_of_its_containers(
     pod: PodBuilder, holds: bool
 ) -> None:
-    """Terminating pods still hold theirs; pods that will never be bound hold none."""
+    """Terminating pods still hold theirs; what a pod says of its own place holds nothing."""
     cluster = a_cluster()
     cluster.upsert_pod(pod.build())
     assert room_for(cluster, whole_node().build()) is not holds
     cluster.remove_pod(pod.build().uid)
+    assert room_for(cluster, whole_node().build())
+
+
+def test_a_pod_holds_the_room_that_its_gang_gave_it() -> None:
+    """From the pin on, whatever the watch tells of it in between; not if it will never be bound."""
+    cluster, pod = a_cluster(), a_pod().asking(gpu=1)
+    cluster.upsert_pod(pod.build())
+    cluster.pin(pod.build(), NodeName("n1"))
+    cluster.upsert_pod(replace(pod.build(), resource_version="2"))
+    pinned = pod.pinned(7, "n1")
+    cluster.upsert_pod(replace(pinned.build(), resource_version="3"))
+    assert not room_for(cluster, whole_node().build())
+    cluster.upsert_pod(replace(pinned.deleting().build(), resource_version="4"))
     assert room_for(cluster, whole_node().build())
 
 
@@ -117,13 +129,13 @@ def test_a_pin_is_not_taken_for_the_users_wish() -> None:
     cluster.upsert_owner(job)
     first = a_pod("train-0").of(job, 0).asking(gpu=1)
     cluster.upsert_pod(first.build())
-    wanted = cluster.gang(GangId(job.uid))
+    wanted = cluster.gang(held_by(job))
     pinned = replace(
         first.pinned(7, "n1").build(), resource_version="2",
         shape=replace(first.build().shape, affinity_terms=()),
     )  # fmt: skip
     cluster.upsert_pod(pinned)
-    again = cluster.gang(GangId(job.uid))
+    again = cluster.gang(held_by(job))
     assert wanted is not None
     assert again is not None
     assert again.shape == wanted.shape

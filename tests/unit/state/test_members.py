@@ -6,11 +6,11 @@ import pytest
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model.ids import GangId
+from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
 from bridge.state.cluster import Cluster
-from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod
+from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
 
 JOBS, SETS = ("batch", "Job"), ("jobset.x-k8s.io", "JobSet")
 GROUPS = ("scheduling.k8s.io", "PodGroup")
@@ -56,9 +56,9 @@ def test_a_kind_is_asked_for_when_the_first_pod_names_it_and_the_chain_waits_for
     assert cluster.upsert_owner(replace(a_job("js-w-0"), owner=OF_SET)) == set()
     assert wanted == [("jobset.x-k8s.io/v1alpha2", "JobSet")]
     cluster.upsert_owner(a_set())
-    assert cluster.settle_kind(SETS, "watched") == {GangId("uid-js")}
+    assert cluster.settle_kind(SETS, "watched") == {GangId("team/uid-js")}
     assert not cluster.unresolved
-    gang = cluster.gang(GangId("uid-js"))
+    gang = cluster.gang(GangId("team/uid-js"))
     assert gang is not None
     assert (gang.size, gang.owner) == (2, "JobSet/team/js")
 
@@ -101,8 +101,8 @@ def test_a_leaders_pod_in_the_chain_leads_on_to_its_own_owner() -> None:
     for owner in (widget, workers):
         cluster.upsert_owner(owner)
     cluster.upsert_pod(leader)
-    assert cluster.upsert_pod(worker) == {GangId("uid-w")}
-    assert {pod.name for pod in cluster.pods_of(GangId("uid-w"))} == {"leader", "worker"}
+    assert cluster.upsert_pod(worker) == {GangId("team/uid-w")}
+    assert {pod.name for pod in cluster.pods_of(GangId("team/uid-w"))} == {"leader", "worker"}
 
 
 def a_group(**fields: object) -> PodGroup:
@@ -119,7 +119,7 @@ def test_a_full_group_leaves_further_pods_to_themselves() -> None:
     cluster = a_cluster(GROUPS)
     cluster.upsert_owner(a_group())
     first, second, third = (in_group(name) for name in "abc")
-    gang = GangId("uid-pg")
+    gang = GangId("team/uid-pg")
     assert cluster.upsert_pod(first) == cluster.upsert_pod(second) == {gang}
     assert cluster.upsert_pod(third) == {GangId(third.uid)}
     cluster.upsert_pod(replace(first, phase="Failed"))
@@ -131,9 +131,9 @@ def test_a_pinned_pod_stays_in_the_gang_it_was_pinned_under() -> None:
     cluster = a_cluster(GROUPS)
     cluster.upsert_owner(a_group())
     alone = replace(a_pod("a").pinned(7, "n1").build(), pod_group="pg")
-    of_it = replace(a_pod("b").pinned(8, "n1", gang="uid-pg").build(), pod_group="pg")
+    of_it = replace(a_pod("b").pinned(8, "n1", gang="team/uid-pg").build(), pod_group="pg")
     assert cluster.upsert_pod(alone) == {GangId(alone.uid)}
-    assert cluster.upsert_pod(of_it) == {GangId("uid-pg")}
+    assert cluster.upsert_pod(of_it) == {GangId("team/uid-pg")}
 
 
 def test_a_pod_that_names_a_group_which_does_not_exist_is_told_and_joins_it_later() -> None:
@@ -145,8 +145,8 @@ def test_a_pod_that_names_a_group_which_does_not_exist_is_told_and_joins_it_late
     with pytest.raises(BadInput, match="PodGroup pg, which the pod names"):
         cluster.gang(GangId(pod.uid))
     touched = cluster.upsert_owner(a_group())
-    assert touched == {GangId(pod.uid), GangId("uid-pg")}
-    assert cluster.gang_of(pod.uid) == "uid-pg"
+    assert touched == {GangId(pod.uid), GangId("team/uid-pg")}
+    assert cluster.gang_of(pod.uid) == "team/uid-pg"
 
 
 def test_an_annotation_that_cant_be_read_is_told_until_it_is_mended() -> None:
@@ -157,8 +157,8 @@ def test_an_annotation_that_cant_be_read_is_told_until_it_is_mended() -> None:
     cluster.upsert_pod(pod)
     with pytest.raises(BadInput, match="neither"):
         cluster.gang(GangId(pod.uid))
-    assert GangId(job.uid) in cluster.upsert_owner(replace(job, resource_version="2"))
-    assert cluster.gang_of(pod.uid) == job.uid
+    assert held_by(job) in cluster.upsert_owner(replace(job, resource_version="2"))
+    assert cluster.gang_of(pod.uid) == held_by(job)
 
 
 def test_an_owners_change_touches_the_gangs_below_it_and_a_repeated_row_nothing() -> None:
@@ -180,11 +180,11 @@ def test_a_gang_without_pods_hears_of_the_end_of_what_holds_it() -> None:
     pod = a_pod("train-0").of(job, 0).build()
     cluster.upsert_pod(pod)
     cluster.remove_pod(pod.uid)
-    assert cluster.remove_owner(job.uid) == {GangId(job.uid)}
-    members = cluster.members(GangId(job.uid))
+    assert cluster.remove_owner(job.uid) == {held_by(job)}
+    members = cluster.members(held_by(job))
     assert members is not None
     assert members.over
-    cluster.forget(GangId(job.uid))
+    cluster.forget(held_by(job))
     assert cluster.remove_owner(job.uid) == set()
 
 
@@ -195,7 +195,7 @@ def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
     cluster.upsert_owner(a_set())
     cluster.upsert_owner(job)
     cluster.upsert_pod(a_member(0))
-    gang = GangId("uid-js")
+    gang = GangId("team/uid-js")
     assert cluster.remove_owner(job.uid) == {gang}
     members = cluster.members(gang)
     assert members is not None
@@ -211,10 +211,137 @@ def test_pods_that_queue_on_their_own_are_counted_for_their_owners_gang() -> Non
     pods = [a_pod(f"train-{rank}").of(job, rank).build() for rank in range(2)]
     for pod in pods:
         cluster.upsert_pod(pod)
-    assert cluster.apart(GangId(job.uid)) == 0
+    assert cluster.apart(held_by(job)) == 0
     touched = cluster.split_off(pods[1].uid)
-    assert touched == {GangId(job.uid), GangId(pods[1].uid)}
-    assert cluster.apart(GangId(job.uid)) == 1
+    assert touched == {held_by(job), GangId(pods[1].uid)}
+    assert cluster.apart(held_by(job)) == 1
     assert cluster.apart(GangId(pods[1].uid)) == 0
     cluster.remove_pod(pods[1].uid)
-    assert cluster.apart(GangId(job.uid)) == 0
+    assert cluster.apart(held_by(job)) == 0
+
+
+# -- whose a pod is --------------------------------------------------------------------------------
+
+
+def test_an_owner_of_another_namespace_is_nobodys() -> None:
+    """A pod may write any uid into its owner reference: it joins no gang and reads no parameters
+    of another namespace's Job."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2, annotations={names.JOB_PREFIX + "qos": "x"})
+    cluster.upsert_owner(job)
+    cluster.upsert_pod(a_pod("train-0").of(job, 0).build())
+    stranger = replace(a_pod("stranger").of(job, 1).build(), namespace="elsewhere")
+    assert cluster.upsert_pod(stranger) == {GangId(stranger.uid)}
+    gang = cluster.gang(GangId(stranger.uid))
+    assert gang is not None
+    assert (gang.namespace, gang.parameters.qos) == ("elsewhere", "")
+    assert [pod.name for pod in cluster.pods_of(held_by(job))] == ["train-0"]
+    assert cluster.apart(held_by(job)) == 0
+    assert cluster.upsert_owner(replace(job, suspended=True, resource_version="2")) == {
+        held_by(job)
+    }
+
+
+def test_an_owner_of_another_kind_is_nobodys() -> None:
+    """The uid of a Job under the name of a kind that can't be read."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.settle_kind(("example.org", "Thing"), "unreadable")
+    cluster.upsert_owner(job)
+    thing = OwnerReference("example.org/v1", "Thing", "train", job.uid)
+    wish = {names.GANG_ANNOTATION: "true", names.GANG_SIZE_ANNOTATION: "2"}
+    pod = replace(a_pod("a").of(job, 0).build(), owner=thing, annotations=wish)
+    (gang_id,) = cluster.upsert_pod(pod)
+    assert gang_id != held_by(job)
+    other = replace(pod, uid=PodUid("uid-b"), name="b")
+    assert cluster.upsert_pod(other) == {gang_id}, "pods that say the same are one gang"
+    moved = replace(other, uid=PodUid("uid-c"), namespace="elsewhere")
+    assert cluster.upsert_pod(moved) != {gang_id}, "but in their own namespace"
+
+
+@pytest.mark.parametrize(
+    "forged", ["team/uid-job-train", "elsewhere/uid-job-train", "uid-victim", "team/uid-victim"]
+)
+def test_a_pinned_pod_is_in_no_gang_that_nothing_above_it_proves(forged: str) -> None:
+    """Neither another namespace's nor, with its owner there to tell, another one's at home."""
+    cluster, own = a_cluster(JOBS), a_job("own")
+    cluster.upsert_owner(own)
+    pod = replace(a_pod("a").of(own).pinned(7, "n1", gang=forged).build(), namespace="team")
+    assert cluster.upsert_pod(pod) == {GangId(pod.uid)}
+    bare = replace(a_pod("b").pinned(7, "n1", gang=forged).build(), namespace="elsewhere")
+    if forged.startswith("team/"):
+        assert cluster.upsert_pod(bare) == {GangId(bare.uid)}
+
+
+def test_a_pinned_pod_whose_owner_is_gone_stays_where_it_was_pinned() -> None:
+    """An orphan, after a restart: the reference names an owner that nobody can ask any more."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    pod = a_pod("train-0").of(job, 0).pinned(7, "n1", gang=held_by(job)).build()
+    cluster.upsert_pod(pod)
+    cluster.settle_missing()
+    assert held_by(job) in cluster.settle_missing()
+    assert cluster.gang_of(pod.uid) == held_by(job)
+
+
+def test_a_pod_group_as_a_controller_is_an_owner_like_any_other() -> None:
+    """Pods name a PodGroup, it owns none: what makes it one here is only the annotation."""
+    cluster = a_cluster(GROUPS)
+    cluster.upsert_owner(a_group())
+    of_group = OwnerReference("scheduling.k8s.io/v1alpha2", "PodGroup", "pg", "uid-pg")
+    pod = replace(a_pod("a").annotated(gang="true").build(), owner=of_group)
+    (gang_id,) = cluster.upsert_pod(pod)
+    with pytest.raises(BadInput, match="does not say how many pods"):
+        cluster.gang(gang_id)
+
+
+# -- what a gang asks for --------------------------------------------------------------------------
+
+
+def in_gang(owner: Owner, index: int, **wishes: str) -> Pod:
+    return a_pod(f"p-{index}").of(owner, index).annotated(**wishes).build()  # type: ignore[arg-type]
+
+
+def test_a_gangs_parameters_are_its_owners() -> None:
+    """Before them go those of the template, which each pod carries too; not one pod's own."""
+    template = replace(a_gang_job(size=2).template, annotations={names.JOB_PREFIX + "qos": "t"})
+    wishes = {names.JOB_PREFIX + "qos": "o", names.JOB_PREFIX + "account": "a"}
+    job = a_gang_job(size=2, annotations=wishes)
+    cluster = a_cluster(JOBS)
+    cluster.upsert_owner(replace(job, template=template))
+    for index, qos in ((0, "mine"), (1, "t")):
+        cluster.upsert_pod(in_gang(job, index, qos=qos))
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert (gang.parameters.qos, gang.parameters.account) == ("t", "a")
+
+
+def test_what_all_pods_say_counts_where_no_template_says_it() -> None:
+    """A policy of the cluster may have set it on each; where they differ they are told, and none
+    of them decides for the others."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    for index in range(2):
+        cluster.upsert_pod(in_gang(job, index, qos="high"))
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert gang.parameters.qos == "high"
+    cluster.upsert_pod(in_gang(job, 1, qos="low"))
+    with pytest.raises(BadInput, match=r"qos: the pods of Job train say different .* on Job train"):
+        cluster.gang(held_by(job))
+
+
+def test_a_gang_has_a_largest_size() -> None:
+    """Told before anything is made for each of its pods."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2_000_000_000)
+    cluster.upsert_owner(job)
+    cluster.upsert_pod(a_pod("train-0").of(job, 0).build())
+    with pytest.raises(BadInput, match=r"gang of 2000000000 pods, .* at most 10000 \(setting"):
+        cluster.gang(held_by(job))
+
+
+def test_a_jobset_without_replicated_jobs_is_told() -> None:
+    """And whatever else names no pods."""
+    cluster = a_cluster(JOBS, SETS)
+    jobs = replace(a_set(), replicated_jobs=(), annotations={names.GANG_ANNOTATION: "true"})
+    cluster.upsert_owner(jobs)
+    (gang_id,) = cluster.upsert_pod(replace(a_pod("a").build(), owner=OF_SET))
+    with pytest.raises(BadInput, match="JobSet js names no pods"):
+        cluster.gang(gang_id)

@@ -12,7 +12,7 @@ from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms, VolumeView
 from bridge.state.cluster import Cluster
 from bridge.state.volumes import Volumes
-from tests.builders import SCHEDULER, a_gang_job, a_pod
+from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 
 GI = 1 << 30
 WAITS = StorageClass("late", "1", waits=True)
@@ -236,7 +236,7 @@ def test_pods_of_one_template_and_one_claim_have_one_shape() -> None:
     ]
     for pod in (*pods, replace(pods[1], resource_version="2")):
         cluster.upsert_pod(pod)
-    one, other = cluster.pods_of(GangId(job.uid))
+    one, other = cluster.pods_of(held_by(job))
     assert one.shape is other.shape
     assert one.shape.volume_terms == (zone("b"),)
 
@@ -245,7 +245,7 @@ def test_only_pods_that_have_no_place_yet_keep_their_gang_waiting() -> None:
     """One that is pinned has been looked at; one that ends needs nothing."""
     cluster, job = a_cluster(), a_gang_job(size=3)
     cluster.upsert_owner(job)
-    gang_id = GangId(job.uid)
+    gang_id = held_by(job)
     for builder in (
         a_pod("train-0").of(job, 0).pinned(7, "n1", gang=job.uid),
         a_pod("train-1").of(job, 1).deleting(),
@@ -269,7 +269,7 @@ def a_gang_with_disks(*zones: str) -> tuple[Cluster, GangId]:
         cluster.volumes.upsert_volume(a_volume(f"disk-{rank}", affinity=zone(name)))
         pod = a_pod(f"train-{rank}").of(job, rank).build()
         cluster.upsert_pod(replace(pod, volume_claims=(f"data-{rank}",)))
-    return cluster, GangId(job.uid)
+    return cluster, held_by(job)
 
 
 def test_ranks_whose_volumes_are_in_different_places_each_ask_for_their_own() -> None:

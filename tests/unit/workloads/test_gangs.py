@@ -7,7 +7,7 @@ import pytest
 from bridge.errors import BadInput
 from bridge.model.owner import LeaderWorkerSet, PodTemplate
 from bridge.workloads import gangs, membership
-from tests.builders import a_gang_job, a_job, a_pod, gang_for, line_of
+from tests.builders import a_gang_job, a_job, a_pod, gang_for, held_by, line_of
 
 _GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 
@@ -34,14 +34,14 @@ def test_a_job_is_a_gang_when_its_pods_address_each_other(
     """Indexed, with a subdomain, and parallelism covers completions: all three."""
     job = replace(a_job(parallelism=4, completions=4), **fields)  # type: ignore[arg-type]
     pod = a_pod("train-0").of(job, 0).build()
-    assert (membership.of(line_of(pod, job)).gang == job.uid) is together
+    assert (membership.of(line_of(pod, job)).gang == held_by(job)) is together
 
 
 def test_the_gang_annotation_overrules_in_both_directions() -> None:
     """`gang: "true"` makes a gang of any Job, `"false"` of none."""
     loose = a_job(parallelism=3, completions=9)
     pod = a_pod("train-x").of(loose).annotated(gang="true").build()
-    assert membership.of(line_of(pod, loose)).gang == loose.uid
+    assert membership.of(line_of(pod, loose)).gang == held_by(loose)
     assert gang_for([pod], loose).size == 3
     tight = a_gang_job(size=4)
     pod = a_pod("train-0").of(tight, 0).annotated(gang="false").build()

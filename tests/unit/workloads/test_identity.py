@@ -174,12 +174,13 @@ def test_user_and_group_together(parameters: dict[str, Any], key: str, said: str
     assert caught.value.field == f"metadata.annotations[{PREFIX}{key}]"
 
 
-def test_a_priority_may_be_kept_from_pods() -> None:
-    """As Slurm keeps it from users; by default it counts, as with the Go bridge."""
+def test_a_priority_is_kept_from_pods_unless_the_settings_say_otherwise() -> None:
+    """As Slurm keeps it from users: the token is an operator's, and would jump the whole queue."""
     parameters = JobParameters(priority=9)
-    assert identity.apply(parameters, a_namespace(), Rules()).priority == 9
+    allowed = Rules(pods_set_priority=True)
+    assert identity.apply(parameters, a_namespace(), allowed).priority == 9
     with pytest.raises(BadInput, match="PriorityClass"):
-        identity.apply(parameters, a_namespace(), Rules(pods_set_priority=False))
+        identity.apply(parameters, a_namespace(), Rules())
 
 
 def test_a_group_alone_needs_a_user() -> None:

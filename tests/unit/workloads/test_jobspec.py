@@ -1,13 +1,14 @@
 """The translation of a gang to one Slurm job."""
 
 from dataclasses import replace
+from fnmatch import fnmatch
 
 import pytest
 
 from bridge.errors import BadInput
 from bridge.model import timelimit
 from bridge.model.devices import ResourceMap
-from bridge.model.gang import Gang
+from bridge.model.gang import Gang, JobParameters
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.workloads import dependencies, facts, jobspec
 from tests.builders import PodBuilder, a_gang_job, a_pod, gang_for
@@ -118,6 +119,51 @@ def test_squeue_shows_whose_job_it_is() -> None:
     named = built(one(a_pod("web").annotated(job_name="mine")))
     assert (named.name, named.working_directory) == ("mine", "/team/pod/web")
     assert named.comment == "Pod/team/web of Kubernetes"
+
+
+def test_texts_for_people_are_cut_and_stay_different() -> None:
+    """An owner in a reference may have any name; squeue, sacct and logs are read by people."""
+    odd, odder = (
+        built(replace(one(a_pod()), owner_kind="Odd\n", owner_name=name))
+        for name in ("\x01" * 800, "\x01" * 801)
+    )
+    assert odd.name != odder.name
+    assert odd.comment != odder.comment
+    assert odd.name.startswith("team/___")
+    assert len(odd.name) == 255
+    named = built(one(a_pod().annotated(job_name="x" * 999)))
+    assert len(named.name) == 255
+
+
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("train", "/team/job/train"),
+        ("train/worker/train-worker-0", "/team/job/train/worker/train-worker-0"),
+        ("../../etc", "/team/job/_..-*/_..-*/etc"),
+        ("a//b/c/d", "/team/job/a/_-*/b_c_d-*"),
+        ("-rf", "/team/job/_-rf-*"),
+        ("x" * 999, "/team/job/" + "x" * 115 + "-*"),
+    ],
+)
+def test_the_working_directory_leads_nowhere_else(name: str, folder: str) -> None:
+    """Namespace, kind and owner; no name climbs out of its place."""
+    spec = built(replace(one(a_pod()), owner_kind="Job", owner_name=name))
+    assert fnmatch(spec.working_directory, folder)
+    assert spec.working_directory.count("/") == folder.count("/")
+
+
+@pytest.mark.parametrize("annotation", ["licenses", "reservation", "account", "qos", "wckey"])
+@pytest.mark.parametrize("text", ["x" * 1025, "ü" * 513, "x\ny", "\ud800"])
+def test_what_slurm_looks_up_is_never_cut(annotation: str, text: str) -> None:
+    """A part of it would be something else: the pod is told."""
+    gang = one(a_pod())
+    gang = replace(gang, parameters=JobParameters(**{annotation: text}))  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match=f"slurm.net/{annotation}: ") as refusal:
+        built(gang)
+    assert refusal.value.field == f"metadata.annotations[slurmjob.slinky.slurm.net/{annotation}]"
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 300
 
 
 def test_unlimited_time_is_slurms_infinite() -> None:

@@ -66,7 +66,7 @@ def test_a_jobset_is_one_gang_of_all_its_jobs_in_rank_order() -> None:
     jobs = a_jobset(*TWO)
     pod = a_member("worker", 1, 2)
     found = where(pod, a_job("js-worker-1"), jobs)
-    assert (found.gang, found.holder, found.seat) == ("uid-js", jobs, Seat(1, 6))
+    assert (found.gang, found.holder, found.seat) == ("team/uid-js", jobs, Seat(1, 6))
     gang = gangs.gang_of(line_of(pod, a_job("js-worker-1"), jobs), found, {1: pod.shape})
     assert [(part.name, part.count) for part in gang.parts] == [("leader", 1), ("worker", 8)]
     assert (gang.size, gang.owner) == (9, "JobSet/team/js")
@@ -83,7 +83,7 @@ def test_replicated_jobs_that_start_after_others_are_gangs_of_their_own(jobs: Jo
     """Held together, the first would wait for pods that wait for it."""
     pod = a_member("worker", 1, 2)
     found = where(pod, a_job("js-worker-1"), jobs)
-    assert (found.gang, found.seat) == ("uid-js/worker", Seat(0, 6))
+    assert (found.gang, found.seat) == ("team/uid-js/worker", Seat(0, 6))
     gang = gangs.gang_of(line_of(pod, a_job("js-worker-1"), jobs), found, {0: pod.shape})
     assert (gang.size, gang.owner_name) == (8, "js/worker")
     leader = where(a_member("leader", 0, 0), a_job("js-leader-0"), jobs)
@@ -109,7 +109,7 @@ def test_a_replica_group_is_a_gang_with_its_leader_as_rank_0() -> None:
     pod = replace(a_pod("lws-3-2").build(), labels=labels)
     stateful = an_owner("StatefulSet")
     found = where(pod, stateful, group)
-    assert (found.gang, found.seat) == ("uid-lws/3", Seat(0, 2))
+    assert (found.gang, found.seat) == ("team/uid-lws/3", Seat(0, 2))
     two = replace(group, leader=PodTemplate())
     assert where(pod, stateful, two).seat == Seat(1, 1)
     gang = gangs.gang_of(line_of(pod, two), where(pod, two), {1: pod.shape})
@@ -139,7 +139,7 @@ def test_a_pod_group_takes_its_least_count() -> None:
     group = PodGroup("uid-pg", "team", "pg", "1", least=3)
     pod = a_pod("a").build()
     found = membership.of(Lineage(pod, group=group))
-    assert (found.gang, found.most) == ("uid-pg", 3)
+    assert (found.gang, found.most) == ("team/uid-pg", 3)
     assert membership.of(Lineage(pod, group=replace(group, least=0))).holder is None
     larger = a_pod("a").annotated(gang_size="5").build()
     assert membership.of(Lineage(larger, group=group)).most == 5

@@ -67,7 +67,9 @@ def test_it_does_not_ride_where_no_node_has_room_for_both() -> None:
 def test_slots_whose_volumes_are_in_different_places_are_components() -> None:
     """Slots of one place are tasks of one, whatever their ranks."""
     in_a, in_b = ((NodeSelectorTerm((Requirement("zone", "In", (name,)),)),) for name in ("a", "b"))
-    gang = replace(a_gang("g", size=3, shape=WORKER), volume_terms=((in_a,), (in_b,), (in_a,)))
+    gang = replace(
+        a_gang("g", size=3, shape=WORKER), volume_terms=((0, (in_a,)), (1, (in_b,)), (2, (in_a,)))
+    )
     found = plan(gang)
     assert found.how == "het"
     assert set(found.components) == {

@@ -1,14 +1,18 @@
 """What the API server's own admission plugins do to pods, and the order of all admission.
 
-Of the built-in plugins: NamespaceLifecycle, Priority, DefaultTolerationSeconds, the default
-service account's name. Then the webhooks (`webhooks.Webhooks`).
+Of the built-in plugins: NamespaceLifecycle, ServiceAccount (the default name, and what a mirror
+pod may not mount; whether an account exists is not asked), Priority, DefaultTolerationSeconds.
+Then the webhooks (`webhooks.Webhooks`). No plugin asks who creates a mirror pod: NodeRestriction,
+which does not run by default, restricts only what nodes do.
 """
 
 from typing import Final, Protocol
 
 from bridge.sim.kube.apiserver import failure, kinds
+from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object
 from bridge.sim.kube.apiserver.request import Review
+from bridge.sim.kube.apiserver.rules import pod_spec
 from bridge.sim.kube.apiserver.store import Store
 
 _EVICTION_TAINTS: Final = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
@@ -65,38 +69,70 @@ class Admission:
 
     def _complete_pod(self, pod: Object) -> None:
         spec = pod["spec"]
-        spec.setdefault("serviceAccountName", "default")
-        spec.setdefault("serviceAccount", spec["serviceAccountName"])
+        if pod_spec.MIRROR in (pod["metadata"].get("annotations") or {}):
+            _check_mirror(pod)
+        else:
+            spec.setdefault("serviceAccountName", "default")
+            spec.setdefault("serviceAccount", spec["serviceAccountName"])
         self._resolve_priority(pod)
         _tolerate_node_trouble(spec)
 
     def _resolve_priority(self, pod: Object) -> None:
         spec = pod["spec"]
-        name = spec.get("priorityClassName")
+        chosen = self._priority_class(pod)
+        if chosen and not spec.get("priorityClassName"):
+            spec["priorityClassName"] = chosen["metadata"]["name"]
+        priority = chosen.get("value", 0)
+        policy = chosen.get("preemptionPolicy", "PreemptLowerPriority")
+        for said, computed, what in (
+            (spec.get("priority"), priority, "the integer value of priority"),
+            (spec.get("preemptionPolicy"), policy, "the string value of PreemptionPolicy"),
+        ):
+            if said is not None and said != computed:
+                raise _refused(
+                    pod,
+                    f"{what} ({said}) must not be provided in pod spec; priority admission "
+                    f"controller computed {computed} from the given PriorityClass name",
+                )
+        spec["priority"], spec["preemptionPolicy"] = priority, policy
+
+    def _priority_class(self, pod: Object) -> Object:
+        """The class that the pod names, or the default one; empty when there is none."""
+        name = pod["spec"].get("priorityClassName")
         if not name:
-            found = self._default_priority()
-            spec["priority"] = found.get("value", 0)
-            spec["preemptionPolicy"] = found.get("preemptionPolicy", "PreemptLowerPriority")
-            if found:
-                spec["priorityClassName"] = found["metadata"]["name"]
-            return
+            return self._default_priority()
         stored = self._store.get(kinds.PRIORITY_CLASSES.table, ("", name))
-        if stored is None and name not in _SYSTEM_PRIORITIES:
-            raise failure.forbidden(
-                "pods",
-                "",
-                pod["metadata"].get("name", ""),
-                f"no PriorityClass with name {name} was found",
-            )
-        chosen: Object = stored.object if stored else {"value": _SYSTEM_PRIORITIES[name]}
-        spec["priority"] = chosen.get("value", 0)
-        spec["preemptionPolicy"] = chosen.get("preemptionPolicy", "PreemptLowerPriority")
+        if stored is not None:
+            return stored.object
+        if name not in _SYSTEM_PRIORITIES:
+            raise _refused(pod, f"no PriorityClass with name {name} was found")
+        return {"value": _SYSTEM_PRIORITIES[name]}
 
     def _default_priority(self) -> Object:
         for stored in self._store.every(kinds.PRIORITY_CLASSES.table):
             if stored.object.get("globalDefault"):
                 return stored.object
         return {}
+
+
+def _check_mirror(pod: Object) -> None:
+    """A mirror is of its node: it refers to no account and no secret."""
+    spec = pod["spec"]
+    if spec.get("serviceAccountName"):
+        raise _refused(pod, "a mirror pod may not reference service accounts")
+    sources = [
+        source
+        for volume in spec.get("volumes") or ()
+        for source in (volume, *((volume.get("projected") or {}).get("sources") or ()))
+    ]
+    if any("secret" in one for one in sources):
+        raise _refused(pod, "a mirror pod may not reference secrets")
+    if any("serviceAccountToken" in one for one in sources):
+        raise _refused(pod, "a mirror pod may not use ServiceAccountToken volume projections")
+
+
+def _refused(pod: Object, why: str) -> ApiFailure:
+    return failure.forbidden("pods", "", pod["metadata"].get("name", ""), why)
 
 
 def _tolerate_node_trouble(spec: Object) -> None:

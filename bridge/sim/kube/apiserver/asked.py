@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import yaml
 from aiohttp import web
@@ -13,6 +13,9 @@ from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object
 from bridge.sim.kube.apiserver.paths import Place
 from bridge.sim.kube.apiserver.watching import View
+
+MOST_SENT: Final = 3 * 1024 * 1024
+"""Bytes of a request's body."""
 
 
 def view(place: Place, query: Mapping[str, str]) -> View:
@@ -34,8 +37,11 @@ def view(place: Place, query: Mapping[str, str]) -> View:
 
 
 async def document(request: web.Request) -> Any:
-    """The body, parsed (JSON or YAML); None when it is empty. Raises a 400 or 415."""
-    text = await request.read()
+    """The body, parsed (JSON or YAML); None when it is empty. Raises a 400, 413 or 415."""
+    try:
+        text = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise failure.body_too_large(MOST_SENT) from None
     if not text:
         return None
     try:
@@ -46,12 +52,15 @@ async def document(request: web.Request) -> Any:
                 415, "UnsupportedMediaType", "protobuf is not spoken here; send application/json"
             )
         return json.loads(text)
-    except (ValueError, yaml.YAMLError) as problem:
+    except (ValueError, yaml.YAMLError, RecursionError) as problem:
         raise failure.bad_request(f"the object provided is unrecognized: {problem}") from problem
 
 
 async def body(request: web.Request, kind: Kind | None = None) -> Object:
-    """The body, which must be an object (of `kind`, for the message). Raises a 400 or 415."""
+    """The body, which must be an object (of `kind`, for the message).
+
+    Raises a 400, 413 or 415.
+    """
     found = await document(request)
     if not isinstance(found, dict):
         wanted = f" (must be of type {kind.kind})" if kind else ""

@@ -15,12 +15,14 @@ from bridge.sim.kube.apiserver import deletion, failure, kinds, metadata
 from bridge.sim.kube.apiserver.admission import Admission, Webhooks
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.kinds import Kind, Kinds
-from bridge.sim.kube.apiserver.objects import Object, copy, key_of, timestamp
+from bridge.sim.kube.apiserver.objects import Object, copy, encode, key_of, timestamp
 from bridge.sim.kube.apiserver.request import ADMIN, Operation, Review, User
 from bridge.sim.kube.apiserver.rules.equality import same
 from bridge.sim.kube.apiserver.store import Store, Stored
 
 _ATTEMPTS: Final = 5
+_MOST_STORED: Final = 1_572_864
+"""Bytes: etcd's --max-request-bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class ApiServer:
         key = (obj["metadata"].get("namespace", ""), obj["metadata"]["name"])
         if self.store.get(kind.table, key):
             raise failure.already_exists(kind.plural, kind.group, key[1])
-        stored = self._dry(obj) if target.dry_run else self.store.put(kind.table, obj)
+        stored = self._dry(obj) if target.dry_run else self._put(kind, obj)
         if kind is kinds.DEFINITIONS and not target.dry_run:
             self._serve_definition(obj)
         return Answer(stored, tuple(review.warnings))
@@ -249,7 +251,7 @@ class ApiServer:
 
     def _check_update(self, target: Target, new: Object, old: Object) -> None:
         rules = target.kind.rules
-        causes = metadata.validate_update(new, old)
+        causes = metadata.validate_update(new, old, target.kind)
         if target.subresource == "status":
             causes += rules.validate_status(new, old)
         else:
@@ -269,6 +271,13 @@ class ApiServer:
         if metadata.may_go(obj, kind):
             self._remove(kind, obj)
             return Stored(obj, self.store.version)
+        return self._put(kind, obj)
+
+    def _put(self, kind: Kind, obj: Object) -> Stored:
+        """Store an object that etcd has room for: its limit is on the request, in protobuf, ours
+        on the JSON, which is close enough for objects that are much smaller or much larger."""
+        if len(encode(obj)) > _MOST_STORED:
+            raise failure.object_too_large()
         return self.store.put(kind.table, obj)
 
     def _remove(self, kind: Kind, obj: Object) -> Stored:

@@ -85,6 +85,11 @@ def duplicate_value(field: str, value: Any, detail: str = "") -> Cause:
     )
 
 
+def too_long(field: str, most: int) -> Cause:
+    """The field has more than `most` bytes."""
+    return Cause("FieldValueTooLong", field, f"Too long: may not be more than {most} bytes")
+
+
 def qualified(name: str, group: str) -> str:
     """`pods`, `jobs.batch`: a resource or kind with its group."""
     return f"{name}.{group}" if group else name
@@ -187,6 +192,17 @@ def no_such_group() -> ApiFailure:
 def bad_request(message: str) -> ApiFailure:
     """400: the request can't even be read."""
     return ApiFailure(400, "BadRequest", message)
+
+
+def body_too_large(limit: int) -> ApiFailure:
+    """413: the request's body has more than `limit` bytes."""
+    text = f"Request entity too large: limit is {limit}"
+    return ApiFailure(413, "RequestEntityTooLarge", text)
+
+
+def object_too_large() -> ApiFailure:
+    """500: etcd does not take an object of this size."""
+    return ApiFailure(500, "", "etcdserver: request is too large")
 
 
 def expired(message: str) -> ApiFailure:

@@ -16,6 +16,7 @@ from bridge.sim.kube.apiserver import (
     kinds,
     patches,
     paths,
+    rights,
     strategic,
     tables,
 )
@@ -25,11 +26,10 @@ from bridge.sim.kube.apiserver.faults import Fault, Faults
 from bridge.sim.kube.apiserver.listing import Lists
 from bridge.sim.kube.apiserver.objects import Object
 from bridge.sim.kube.apiserver.paths import Place
-from bridge.sim.kube.apiserver.request import ADMIN, User
+from bridge.sim.kube.apiserver.request import ADMIN, User, impersonated
 from bridge.sim.kube.apiserver.streams import Streams, Wish, raw_of
 from bridge.sim.kube.apiserver.watching import View
 
-_MAX_BODY: Final = 3 * 1024 * 1024
 _RETURNS_DELETED: Final = ("pods", "services", "serviceaccounts", "namespaces")
 _REVIEWS: Final = frozenset({"selfsubjectaccessreviews", "subjectaccessreviews"})
 _HEALTH: Final = frozenset({"/healthz", "/livez", "/readyz"})
@@ -61,7 +61,7 @@ class HttpServer:
 
     async def start(self, *, host: str = "127.0.0.1", port: int = 0) -> None:
         """Listen; `port` 0 takes a free one. Raises OSError."""
-        app = web.Application(client_max_size=_MAX_BODY)
+        app = web.Application(client_max_size=asked.MOST_SENT + 1)
         app.router.add_route("*", "/{path:.*}", self._handle)
         self._runner = web.AppRunner(
             app, handler_cancellation=True, access_log=None, shutdown_timeout=1.0
@@ -97,7 +97,7 @@ class HttpServer:
                 return answers.cut(request)
             user = self._user(request)
             if watching:
-                return await self._watch(request, fault)
+                return await self._watch(request, fault, user)
             return await self._answer(request, user)
         except ApiFailure as problem:
             return answers.refusal(problem)
@@ -118,11 +118,17 @@ class HttpServer:
         name = request.headers.get("Impersonate-User")
         if not name:
             return user
-        groups = tuple(request.headers.getall("Impersonate-Group", []))
-        return User(name, (*groups, "system:authenticated"))
+        if user.bound:
+            why = f'User "{user.name}" cannot impersonate resource "users" in API group ""'
+            raise failure.forbidden("users", "", name, f"{why} at the cluster scope")
+        return impersonated(name, tuple(request.headers.getall("Impersonate-Group", [])))
 
-    async def _watch(self, request: web.Request, fault: Fault | None) -> web.StreamResponse:
+    async def _watch(
+        self, request: web.Request, fault: Fault | None, user: User
+    ) -> web.StreamResponse:
         place = paths.parse(request.path, self._api.kinds)
+        target = Target(place.kind, place.namespace, place.name, user=user)
+        rights.check(self._api.store, "watch", target)
         query = request.query
         initial = query.get("sendInitialEvents")
         wish = Wish(
@@ -168,6 +174,7 @@ class HttpServer:
         )
         if place.subresource:
             self._check_subresource(place)
+        rights.check(self._api.store, _verb(request.method, target), target)
         match request.method:
             case "GET":
                 return self._get(request, target)
@@ -324,3 +331,17 @@ class HttpServer:
         return answers.raw(
             answers.list_of(view, gone, {"resourceVersion": str(self._api.store.version)})
         )
+
+
+def _verb(method: str, target: Target) -> str:
+    """Kubernetes' word for what a method does."""
+    match method:
+        case "GET":
+            return "get" if target.name else "list"
+        case "DELETE":
+            return "delete" if target.name else "deletecollection"
+        case "POST":
+            return "create"
+        case "PUT":
+            return "update"
+    return method.lower()

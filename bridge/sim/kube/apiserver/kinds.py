@@ -127,6 +127,7 @@ VALIDATING_WEBHOOKS = Kind(
     "ValidatingWebhookConfiguration", namespaced=False, has_generation=True,
     rules=others.WebhookConfigurationRules(),
 )  # fmt: skip
+ROLE_BINDINGS = Kind("rbac.authorization.k8s.io", "v1", "rolebindings", "RoleBinding")
 DEFINITIONS = Kind(
     "apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition",
     namespaced=False, has_status=True, has_generation=True, short_names=("crd",),
@@ -137,7 +138,7 @@ BUILT_IN = (
     PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, CLAIMS,
     VOLUMES, STORAGE_CLASSES, JOBS, CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS,
     DAEMON_SETS, NEW_EVENTS, LEASES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS,
-    VALIDATING_WEBHOOKS, DEFINITIONS,
+    VALIDATING_WEBHOOKS, ROLE_BINDINGS, DEFINITIONS,
 )  # fmt: skip
 
 

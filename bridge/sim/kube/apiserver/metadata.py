@@ -6,7 +6,7 @@ from bridge.sim.kube.apiserver import failure
 from bridge.sim.kube.apiserver.failure import Cause
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object, generated_name, new_uid
-from bridge.sim.kube.apiserver.rules import shapes, syntax
+from bridge.sim.kube.apiserver.rules import ownership, shapes, syntax
 
 _SERVER_SET = (
     "uid",
@@ -76,11 +76,18 @@ def begin(obj: Object, *, now: str, rng: random.Random) -> None:
 
 def validate(obj: Object, kind: Kind) -> list[Cause]:
     """What is wrong with the metadata of a new object."""
-    name = obj["metadata"].get("name")
-    if not name:
-        return [failure.required_value("metadata.name", "name or generateName is required")]
-    form = syntax.dns_label if kind.kind == "Namespace" else syntax.dns_subdomain
-    return form("metadata.name", name) + syntax.metadata(obj)
+    fields = obj["metadata"]
+    form = syntax.dns_label if kind.rules.named_as_label else syntax.dns_subdomain
+    name, prefix = fields.get("name"), fields.get("generateName")
+    causes = form("metadata.generateName", _completed(prefix)) if prefix else []
+    if name:
+        causes += form("metadata.name", name)
+    else:
+        causes.append(failure.required_value("metadata.name", "name or generateName is required"))
+    causes += _common(fields) + ownership.finalizers(fields.get("finalizers") or ())
+    if not kind.custom:
+        causes += ownership.built_in_finalizers(fields.get("finalizers") or ())
+    return causes
 
 
 def keep(new: Object, old: Object) -> None:
@@ -99,7 +106,7 @@ def keep(new: Object, old: Object) -> None:
         after["generation"] = before["generation"]
 
 
-def validate_update(new: Object, old: Object) -> list[Cause]:
+def validate_update(new: Object, old: Object, kind: Kind) -> list[Cause]:
     """What is wrong with a change of metadata."""
     before, after = old["metadata"], new["metadata"]
     causes = [
@@ -121,7 +128,10 @@ def validate_update(new: Object, old: Object) -> list[Cause]:
                     "finalizers []string{" + ", ".join(f'"{one}"' for one in added) + "}",
                 )
             )
-    return causes + syntax.metadata(new)
+    causes += _common(after)
+    if not kind.custom:
+        causes += ownership.built_in_finalizers(after.get("finalizers") or ())
+    return causes
 
 
 def bump_generation(obj: Object) -> None:
@@ -139,3 +149,17 @@ def may_go(obj: Object, kind: Kind) -> bool:
         and not metadata.get("deletionGracePeriodSeconds")
         and not kind.rules.holds(obj)
     )
+
+
+def _common(fields: Object) -> list[Cause]:
+    """What holds for new objects and for changes."""
+    return [
+        *syntax.labels("metadata.labels", fields.get("labels")),
+        *syntax.annotations("metadata.annotations", fields.get("annotations")),
+        *ownership.references(fields.get("ownerReferences") or ()),
+    ]
+
+
+def _completed(prefix: str) -> str:
+    """A prefix as the API server judges it: something will stand after its dash."""
+    return prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix

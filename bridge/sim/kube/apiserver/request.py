@@ -1,12 +1,15 @@
 """Who asks for what: what a request carries besides its object."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object
 
 Operation = Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+
+_ACCOUNT: Final = "system:serviceaccount:"
+_OF_SYSTEM: Final = (f"{_ACCOUNT}kube-system:", "system:kube-", "system:node:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,17 +18,38 @@ class User:
 
     name: str
     groups: tuple[str, ...] = ("system:authenticated",)
+    bound: bool = False
+    """An ordinary user: may do what RoleBindings grant (`rights`), and impersonate nobody."""
+
+
+def impersonated(name: str, groups: tuple[str, ...]) -> User:
+    """Whom an administrator acts for. Parts of the system keep the rights of the system."""
+    accounts: tuple[str, ...] = ()
+    if name.startswith(_ACCOUNT) and not groups:
+        namespace = name.removeprefix(_ACCOUNT).partition(":")[0]
+        accounts = ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
+    of_system = name.startswith(_OF_SYSTEM) or "system:masters" in groups
+    return User(name, (*groups, *accounts, "system:authenticated"), bound=not of_system)
+
+
+def controller(name: str) -> User:
+    """A controller of kube-controller-manager, each with a service account of its own."""
+    return impersonated(f"{_ACCOUNT}kube-system:{name}", ())
+
+
+def kubelet_of(node: str) -> User:
+    """The kubelet of a node."""
+    return User(f"system:node:{node}", ("system:nodes", "system:authenticated"))
 
 
 ADMIN = User("kubernetes-admin", ("system:masters", "system:authenticated"))
-JOB_CONTROLLER = User("system:serviceaccount:kube-system:job-controller")
-COLLECTOR = User("system:serviceaccount:kube-system:generic-garbage-collector")
-NAMESPACE_CONTROLLER = User("system:serviceaccount:kube-system:namespace-controller")
-NODE_CONTROLLER = User("system:serviceaccount:kube-system:node-controller")
-POD_COLLECTOR = User("system:serviceaccount:kube-system:pod-garbage-collector")
-VOLUME_CONTROLLER = User("system:serviceaccount:kube-system:persistent-volume-binder")
+JOB_CONTROLLER = controller("job-controller")
+COLLECTOR = controller("generic-garbage-collector")
+NAMESPACE_CONTROLLER = controller("namespace-controller")
+NODE_CONTROLLER = controller("node-controller")
+POD_COLLECTOR = controller("pod-garbage-collector")
+VOLUME_CONTROLLER = controller("persistent-volume-binder")
 SCHEDULER = User("system:kube-scheduler")
-KUBELET = User("system:node:embedded", ("system:nodes", "system:authenticated"))
 
 
 @dataclass(slots=True)

@@ -1,8 +1,8 @@
 """Admission webhooks, called over HTTPS as the real API server calls them.
 
-Order, matching (rules, namespaceSelector, objectSelector), failurePolicy, timeouts, dry run,
-warnings and the wording of refusals follow Kubernetes 1.36. Not done: matchConditions (CEL: a
-webhook that has them is called as if they all held), reinvocation, matchPolicy Equivalent.
+Order, matching (rules, namespaceSelector, objectSelector, matchConditions), failurePolicy,
+timeouts, dry run, warnings and the wording of refusals follow Kubernetes 1.36. Not done:
+reinvocation, matchPolicy Equivalent.
 """
 
 import base64
@@ -17,6 +17,7 @@ from typing import Any, Final
 import aiohttp
 
 from bridge.sim.kube.apiserver import failure, kinds, patches, selectors
+from bridge.sim.kube.apiserver.conditions import ConditionFailed, Conditions
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.kinds import Kind
 from bridge.sim.kube.apiserver.objects import Object, encode
@@ -56,6 +57,7 @@ class HttpsWebhooks:
         self._resolve = resolve
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._session: aiohttp.ClientSession | None = None
+        self._conditions = Conditions()
 
     async def close(self) -> None:
         """Close the connections."""
@@ -83,7 +85,7 @@ class HttpsWebhooks:
             return
         for stored in list(self._store.scan(kind.table)):
             for webhook in stored.object.get("webhooks") or ():
-                if self._concerns(webhook, review):
+                if self._concerns(webhook, review) and self._meets_conditions(webhook, review):
                     yield webhook
 
     def _concerns(self, webhook: Object, review: Review) -> bool:
@@ -98,6 +100,20 @@ class HttpsWebhooks:
             obj is not None and wanted.matches(obj.get("metadata", {}).get("labels"))
             for obj in (review.obj, review.old)
         )
+
+    def _meets_conditions(self, webhook: Object, review: Review) -> bool:
+        variables = {
+            "object": review.obj,
+            "oldObject": review.old,
+            "request": _request("", review),
+        }
+        try:
+            return self._conditions.hold(webhook.get("matchConditions") or (), variables)
+        except ConditionFailed as problem:
+            if webhook.get("failurePolicy") == "Ignore":
+                return False
+            kind = review.kind
+            raise failure.forbidden(kind.plural, kind.group, review.name, str(problem)) from problem
 
     def _namespace_labels(self, review: Review) -> dict[str, str]:
         if review.kind is kinds.NAMESPACES:
@@ -202,6 +218,12 @@ def _resource_covers(pattern: str, review: Review) -> bool:
 
 
 def _review_body(uid: str, review: Review) -> Object:
+    request = {**_request(uid, review), "object": review.obj, "oldObject": review.old}
+    return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+
+
+def _request(uid: str, review: Review) -> Object:
+    """The AdmissionRequest without its objects."""
     kind = {"group": review.kind.group, "version": review.kind.version, "kind": review.kind.kind}
     if review.subresource == "binding":
         kind["kind"] = "Binding"
@@ -221,8 +243,6 @@ def _review_body(uid: str, review: Review) -> Object:
         "namespace": review.namespace,
         "operation": review.operation,
         "userInfo": {"username": review.user.name, "groups": list(review.user.groups)},
-        "object": review.obj,
-        "oldObject": review.old,
         "dryRun": review.dry_run,
         "options": {
             "kind": options.get(review.operation, "CreateOptions"),
@@ -233,7 +253,7 @@ def _review_body(uid: str, review: Review) -> Object:
         request["subResource"] = request["requestSubResource"] = review.subresource
     if not review.name:
         del request["name"]
-    return {"kind": "AdmissionReview", "apiVersion": "admission.k8s.io/v1", "request": request}
+    return request
 
 
 def _response(uid: str, body: bytes) -> Object:

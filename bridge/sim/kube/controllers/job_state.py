@@ -1,14 +1,17 @@
 """What a Job's spec, status and pods come to: counts, what to create, what to end (pure)."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from bridge.sim.kube.apiserver.objects import Object, condition_is_true, seconds
 from bridge.sim.kube.controllers import failure_policy, indexes
+from bridge.sim.kube.controllers.pods import is_active, progress
 
 TRACKING: Final = "batch.kubernetes.io/job-tracking"
 INDEX: Final = "batch.kubernetes.io/job-completion-index"
+_NUMBER: Final = re.compile(r"\+?[0-9]{1,18}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,10 @@ class Tally:
     terminating: int
     uncounted: tuple[Object, ...]
     """Finished, and still carrying the tracking finalizer."""
+    won: tuple[Object, ...]
+    """Those of `uncounted` that count as succeeded."""
+    lost: tuple[Object, ...]
+    """Those that count as failed, unless the failure policy ignores them."""
     succeeded: int
     failed: int
     completed: frozenset[int]
@@ -42,17 +49,16 @@ def tally(job: Object, pods: Sequence[Object], *, now_s: float) -> Tally:
     status = job.get("status") or {}
     active = tuple(pod for pod in pods if is_active(pod))
     uncounted = tuple(pod for pod in pods if is_tracked(pod) and _finished(job, pod))
-    won = [pod for pod in uncounted if pod["status"].get("phase") == "Succeeded"]
-    lost = [pod for pod in uncounted if pod["status"].get("phase") != "Succeeded"]
+    valid = [pod for pod in uncounted if not is_indexed(job) or _has_index(job, pod)]
+    won = [pod for pod in valid if pod["status"].get("phase") == "Succeeded"]
+    lost = [pod for pod in valid if pod["status"].get("phase") != "Succeeded"]
     counted = [pod for pod in lost if failure_policy.verdict(job, pod).action != "Ignore"]
     completed: frozenset[int] = frozenset()
     succeeded = status.get("succeeded", 0) + len(won)
     if is_indexed(job):
-        done = {index_of(pod) for pod in pods if pod["status"].get("phase") == "Succeeded"}
         known = indexes.parse(status.get("completedIndexes") or "")
-        completed = frozenset(
-            index for index in known | done if 0 <= index < job["spec"]["completions"]
-        )
+        done = known | {index_of(pod) for pod in won}
+        completed = frozenset(index for index in done if 0 <= index < job["spec"]["completions"])
         succeeded = len(completed)
     failed = status.get("failed", 0) + len(counted)
     return Tally(
@@ -60,6 +66,8 @@ def tally(job: Object, pods: Sequence[Object], *, now_s: float) -> Tally:
         ready=sum(condition_is_true(pod, "Ready") for pod in active),
         terminating=sum(1 for pod in pods if is_terminating(pod)),
         uncounted=uncounted,
+        won=tuple(won),
+        lost=tuple(lost),
         succeeded=succeeded,
         failed=failed,
         completed=completed,
@@ -79,18 +87,18 @@ def wanted_active(job: Object, counts: Tally) -> int:
 
 
 def surplus(job: Object, counts: Tally) -> list[Object]:
-    """Active pods to delete: of indexes out of range or taken twice, then those least started."""
-    pods = sorted(counts.active, key=_progress)
+    """Active pods to delete: without a valid index, of an index taken twice, least far first."""
+    ordered = sorted(counts.active, key=progress)
     chosen: list[Object] = []
     if is_indexed(job):
         seen: set[int] = set()
-        for pod in sorted(counts.active, key=_progress, reverse=True):
+        for pod in reversed(ordered):
             index = index_of(pod)
-            if index in seen or index >= job["spec"]["completions"] or index in counts.completed:
+            if index in seen or not _has_index(job, pod) or index in counts.completed:
                 chosen.append(pod)
             seen.add(index)
-    too_many = len(pods) - wanted_active(job, counts)
-    rest = [pod for pod in pods if pod not in chosen]
+    too_many = len(ordered) - wanted_active(job, counts)
+    rest = [pod for pod in ordered if pod not in chosen]
     if is_indexed(job):
         rest.sort(key=index_of, reverse=True)
     return chosen + rest[: max(0, too_many - len(chosen))]
@@ -120,18 +128,14 @@ def is_finished(job: Object) -> bool:
     return condition_is_true(job, "Complete") or condition_is_true(job, "Failed")
 
 
-def is_active(pod: Object) -> bool:
-    """Whether a pod counts as one that works (also while it waits)."""
-    return (
-        pod["status"].get("phase") not in ("Succeeded", "Failed")
-        and "deletionTimestamp" not in pod["metadata"]
-    )
-
-
 def index_of(pod: Object) -> int:
-    """A pod's completion index, -1 if it has none."""
+    """A pod's completion index, -1 if it has none that is a number of 64 bits."""
     text = (pod["metadata"].get("annotations") or {}).get(INDEX, "")
-    return int(text) if text.isdigit() else -1
+    return int(text) if _NUMBER.fullmatch(text) else -1
+
+
+def _has_index(job: Object, pod: Object) -> bool:
+    return 0 <= index_of(pod) < int(job["spec"]["completions"])
 
 
 def finished_s(pod: Object) -> float:
@@ -202,11 +206,3 @@ def _finished(job: Object, pod: Object) -> bool:
 def is_terminating(pod: Object) -> bool:
     terminal = pod["status"].get("phase") in ("Succeeded", "Failed")
     return not terminal and "deletionTimestamp" in pod["metadata"]
-
-
-def _progress(pod: Object) -> tuple[bool, bool, str]:
-    return (
-        bool(pod["spec"].get("nodeName")),
-        condition_is_true(pod, "Ready"),
-        pod["metadata"]["creationTimestamp"],
-    )

@@ -6,13 +6,14 @@ from typing import Final
 from bridge.sim.kube.apiserver.objects import Object, condition_is_true, with_condition
 from bridge.sim.kube.controllers import indexes, job_state
 from bridge.sim.kube.controllers.job_state import Tally
+from bridge.sim.kube.controllers.pods import is_active
 
 _OMITTED_WHEN_ZERO: Final = ("active", "succeeded", "failed", "completedIndexes")
 
 
 def status(job: Object, pods: Sequence[Object], counts: Tally, *, now: str) -> Object:
     """The Job's status after a pass: `pods` as they are by now, `counts` as they were before it."""
-    active = [pod for pod in pods if job_state.is_active(pod)]
+    active = [pod for pod in pods if is_active(pod)]
     terminating = [pod for pod in pods if job_state.is_terminating(pod)]
     counted = {pod["metadata"]["uid"] for pod in counts.uncounted}
     tracked = [

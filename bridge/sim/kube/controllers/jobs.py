@@ -19,15 +19,17 @@ from bridge.sim.kube.apiserver.objects import (
     Object,
     condition_is_true,
     controller_of,
-    copy,
     key_of,
     owner_reference,
     seconds,
 )
 from bridge.sim.kube.apiserver.request import JOB_CONTROLLER
+from bridge.sim.kube.apiserver.rules.jobs import CONTROLLER_UID
 from bridge.sim.kube.apiserver.store import Change
-from bridge.sim.kube.controllers import job_state, job_status
+from bridge.sim.kube.controllers import claims, job_pods, job_state, job_status, pods
+from bridge.sim.kube.controllers.claims import Claims
 from bridge.sim.kube.controllers.events import Recorder
+from bridge.sim.kube.controllers.job_pods import JobPods
 from bridge.sim.kube.controllers.job_state import INDEX, TRACKING, Tally
 from bridge.sim.kube.controllers.queue import WorkQueue
 
@@ -48,11 +50,11 @@ class JobController:
         self._batch_s = batch_s
         self._queue: WorkQueue[Key] = WorkQueue(api.clock)
         self._jobs = api.store.subscribe(kinds.JOBS.table, since=0)
-        self._pods = api.store.subscribe(kinds.PODS.table, since=0)
-        self._pods_of: dict[str, dict[Key, Object]] = {}
-        """By the uid of the Job that owns them."""
-        self._uids_at: dict[Key, set[str]] = {}
-        """Uids of the Jobs, there or gone, that own pods, by namespace and name."""
+        self._changed_pods = api.store.subscribe(kinds.PODS.table, since=0)
+        self._pods = JobPods()
+        self._claims = Claims(api, kinds.PODS, JOB_CONTROLLER, finalizer=TRACKING)
+        self._strays: WorkQueue[Key] = WorkQueue(api.clock)
+        """Pods without a controller that still carry the finalizer."""
         self._failures: dict[str, tuple[int, float]] = {}
         """By the Job's uid: failures since the last success, and when the last one was."""
         self._events = Recorder(api, "job-controller")
@@ -63,6 +65,7 @@ class JobController:
             tasks.create_task(self._follow_jobs())
             tasks.create_task(self._follow_pods())
             tasks.create_task(self._queue.work(self._sync))
+            tasks.create_task(self._strays.work(self._let_go))
 
     async def _follow_jobs(self) -> None:
         while True:
@@ -71,37 +74,48 @@ class JobController:
 
     async def _follow_pods(self) -> None:
         while True:
-            await self._pods.arrival()
+            await self._changed_pods.arrival()
             self._learn()
             await asyncio.sleep(0)
 
     def _learn(self) -> None:
         """Bring the index of pods up to what the store has now."""
-        for change in self._pods.take_now():
+        for change in self._changed_pods.take_now():
             self._note(change)
 
     def _note(self, change: Change) -> None:
+        self._pods.note(change)
         pod = change.current.object
-        owner = controller_of(pod)
-        if owner is None or owner["kind"] != "Job":
+        for version in (change.previous, pod):
+            named = job_pods.named_job(version) if version is not None else None
+            if named is not None:
+                self._queue.add_after(named, self._batch_s)
+        if change.type != "DELETED" and controller_of(pod) is None:
+            if job_state.is_tracked(pod):
+                self._strays.add(key_of(pod))
+            self._wake_adopters(pod)
+
+    def _wake_adopters(self, pod: Object) -> None:
+        """Queue the Job with a generated selector that takes a pod without a controller. (One
+        that brings its own selector adopts when something else happens to it.)"""
+        uid = (pod["metadata"].get("labels") or {}).get(CONTROLLER_UID)
+        if uid is None:
             return
-        key = (pod["metadata"]["namespace"], owner["name"])
-        siblings = self._pods_of.setdefault(owner["uid"], {})
-        self._uids_at.setdefault(key, set()).add(owner["uid"])
-        if change.type == "DELETED":
-            siblings.pop(key_of(pod), None)
-            if not siblings:
-                del self._pods_of[owner["uid"]]
-                self._uids_at[key].discard(owner["uid"])
-        else:
-            siblings[key_of(pod)] = pod
-        self._queue.add_after(key, self._batch_s)
+        for stored in self._api.store.scan(kinds.JOBS.table, pod["metadata"]["namespace"]):
+            if stored.object["metadata"]["uid"] == uid:
+                self._queue.add_after(key_of(stored.object), self._batch_s)
+
+    async def _let_go(self, key: Key) -> None:
+        """A pod that no Job counts loses the finalizer, unless one has adopted it meanwhile."""
+        stored = self._api.store.get(kinds.PODS.table, key)
+        if stored is not None and controller_of(stored.object) is None:
+            await self._release([stored.object])
 
     async def _sync(self, key: Key) -> None:
         """Bring one Job and its pods together.
 
         1. Pods whose Job is gone only lose their finalizer; a finished Job needs nothing more.
-        2. Count; note when the Job started.
+        2. Release and adopt pods; count; note when the Job started.
         3. A Job that is decided ends its pods; any other gets the pods it lacks or loses those
            that are too many.
         4. Write the status, then take the finalizers off what has been counted.
@@ -112,12 +126,13 @@ class JobController:
         await self._release_orphans(key, job)
         if job is None or job["spec"].get("managedBy", _MYSELF) != _MYSELF:
             return
-        pods = list(self._pods_of.get(job["metadata"]["uid"], {}).values())
         if job_state.is_finished(job):
-            await self._release(pods)
+            await self._release(self._pods.of(job))
             await self._expire(key, job)
             return
-        counts = job_state.tally(job, pods, now_s=self._api.clock.time())
+        candidates = [*self._pods.of(job), *self._pods.unowned(job)]
+        await self._claims.settle(job, candidates, lambda pod: claims.selects(job, pod))
+        counts = job_state.tally(job, self._claimed(job), now_s=self._api.clock.time())
         self._remember_failures(job, counts)
         if counts.outcome is not None:
             await self._delete(job, counts.active)
@@ -131,6 +146,11 @@ class JobController:
         await self._report(key, counts)
         await self._release(counts.uncounted)
         self._come_back(key, job)
+
+    def _claimed(self, job: Object) -> list[Object]:
+        """The Job's own pods as they are now."""
+        self._learn()
+        return [pod for pod in self._pods.of(job) if claims.selects(job, pod)]
 
     async def _create_missing(self, key: Key, job: Object, counts: Tally) -> None:
         lacking = job_state.missing(job, counts)[:_MOST_AT_ONCE]
@@ -156,16 +176,15 @@ class JobController:
             size *= 2
 
     async def _create_pod(self, job: Object, index: int) -> None:
-        template = copy(job["spec"]["template"])
-        metadata: Object = {
-            **(template.get("metadata") or {}),
-            "generateName": _pod_prefix(job["metadata"]["name"], index),
+        made = pods.from_template(job)
+        metadata, spec = made["metadata"], made["spec"]
+        metadata |= {
             "namespace": job["metadata"]["namespace"],
-            "finalizers": [TRACKING],
+            "finalizers": list(dict.fromkeys([*metadata.get("finalizers", ()), TRACKING])),
             "ownerReferences": [owner_reference(job)],
         }
-        spec = template["spec"]
         if index >= 0:
+            metadata["generateName"] = _pod_prefix(job["metadata"]["name"], index)
             metadata["annotations"] = {**(metadata.get("annotations") or {}), INDEX: str(index)}
             metadata["labels"] = {**(metadata.get("labels") or {}), INDEX: str(index)}
             spec["hostname"] = f"{job['metadata']['name']}-{index}"
@@ -179,16 +198,14 @@ class JobController:
 
     async def _report(self, key: Key, counts: Tally) -> None:
         """Write the Job's status. Pods created or deleted just now are in it already."""
-        self._learn()
         stored = self._api.store.get(kinds.JOBS.table, key)
         if stored is None:
             return
-        pods = list(self._pods_of.get(stored.object["metadata"]["uid"], {}).values())
-        now = self._api.now()
+        mine, now = self._claimed(stored.object), self._api.now()
         target = Target(kinds.JOBS, key[0], key[1], "status", user=JOB_CONTROLLER)
         before = stored.object
         answer = await self._api.patch(
-            target, lambda job: {**job, "status": job_status.status(job, pods, counts, now=now)}
+            target, lambda job: {**job, "status": job_status.status(job, mine, counts, now=now)}
         )
         await self._announce(before, answer.object)
 
@@ -209,11 +226,10 @@ class JobController:
     async def _release_orphans(self, key: Key, job: Object | None) -> None:
         """Let go of pods whose Job is gone, or was replaced by one of the same name."""
         uid = job["metadata"]["uid"] if job else None
-        for owner in self._uids_at.get(key, set()) - {uid}:
-            await self._release(list(self._pods_of.get(owner, {}).values()))
+        await self._release(list(self._pods.of_others(key, uid)))
 
-    async def _release(self, pods: Sequence[Object]) -> None:
-        for pod in pods:
+    async def _release(self, released: Sequence[Object]) -> None:
+        for pod in released:
             if TRACKING not in (pod["metadata"].get("finalizers") or ()):
                 continue
             namespace, name = key_of(pod)
@@ -225,8 +241,8 @@ class JobController:
                 if problem.code != 404:
                     raise
 
-    async def _delete(self, job: Object, pods: Sequence[Object]) -> None:
-        for pod in pods:
+    async def _delete(self, job: Object, surplus: Sequence[Object]) -> None:
+        for pod in surplus:
             namespace, name = key_of(pod)
             target = Target(kinds.PODS, namespace, name, user=JOB_CONTROLLER)
             if await requests.delete(self._api, target, pod, propagationPolicy="Background"):
@@ -234,14 +250,12 @@ class JobController:
 
     def _remember_failures(self, job: Object, counts: Tally) -> None:
         uid = job["metadata"]["uid"]
-        won = [pod for pod in counts.uncounted if pod["status"].get("phase") == "Succeeded"]
-        lost = [pod for pod in counts.uncounted if pod["status"].get("phase") != "Succeeded"]
-        if won:
+        if counts.won:
             self._failures.pop(uid, None)
-        elif lost:
+        elif counts.lost:
             count, _ = self._failures.get(uid, (0, 0.0))
-            last = max(job_state.finished_s(pod) for pod in lost)
-            self._failures[uid] = (count + len(lost), last)
+            last = max(job_state.finished_s(pod) for pod in counts.lost)
+            self._failures[uid] = (count + len(counts.lost), last)
 
     def _backoff_left(self, job: Object) -> float:
         count, last = self._failures.get(job["metadata"]["uid"], (0, 0.0))
@@ -284,11 +298,8 @@ class JobController:
 
 
 def _pod_prefix(job: str, index: int) -> str:
-    prefix = f"{job}-{index}-" if index >= 0 else f"{job}-"
-    if len(prefix) > 58:
-        tail = f"-{index}-" if index >= 0 else "-"
-        prefix = job[: 58 - len(tail)] + tail
-    return prefix
+    tail = f"-{index}-"
+    return job[: 58 - len(tail)] + tail
 
 
 def _add_index_variable(spec: Object) -> None:

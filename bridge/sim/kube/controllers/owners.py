@@ -2,24 +2,16 @@
 
 import asyncio
 from abc import ABC, abstractmethod
-from typing import Final
 
 from bridge.sim.kube import requests
+from bridge.sim.kube.apiserver import request
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.kinds import Kind
-from bridge.sim.kube.apiserver.objects import (
-    Key,
-    Object,
-    condition_is_true,
-    controller_of,
-    key_of,
-    owner_reference,
-)
-from bridge.sim.kube.apiserver.request import User
+from bridge.sim.kube.apiserver.objects import Key, Object, controller_of, key_of, owner_reference
 from bridge.sim.kube.apiserver.store import Subscription
+from bridge.sim.kube.controllers import claims
+from bridge.sim.kube.controllers.claims import Claims
 from bridge.sim.kube.controllers.queue import WorkQueue
-
-_TERMINAL: Final = ("Succeeded", "Failed")
 
 
 class OwnerController(ABC):
@@ -32,7 +24,8 @@ class OwnerController(ABC):
     def __init__(self, api: ApiServer, owners: Kind, children: Kind, *, name: str) -> None:
         self._api = api
         self._owners, self._children = owners, children
-        self._user = User(f"system:serviceaccount:kube-system:{name}")
+        self._user = request.controller(name)
+        self._claims = Claims(api, children, self._user)
         self._queue: WorkQueue[Key] = WorkQueue(api.clock)
         self._changed_owners = api.store.subscribe(owners.table, since=0)
         self._changed_children = api.store.subscribe(children.table, since=0)
@@ -47,6 +40,15 @@ class OwnerController(ABC):
     @abstractmethod
     async def sync(self, owner: Object, children: list[Object]) -> None:
         """Create and delete one owner's children, write its status. May raise ApiFailure."""
+
+    def concerns(self, child: Object) -> bool:
+        """Whether a child is looked at at all."""
+        del child
+        return True
+
+    def takes(self, owner: Object, child: Object) -> bool:
+        """Whether a child in the owner's namespace is one that it may have."""
+        return claims.selects(owner, child)
 
     async def create(self, owner: Object, child: Object) -> None:
         """Create what `owner` is to control, in its namespace."""
@@ -82,27 +84,35 @@ class OwnerController(ABC):
     async def _follow_children(self, changes: Subscription) -> None:
         while True:
             for change in await changes.take():
-                controller = controller_of(change.current.object)
-                if controller is not None and controller["kind"] == self._owners.kind:
-                    namespace, _ = key_of(change.current.object)
-                    self._queue.add((namespace, controller["name"]))
+                self._wake(change.current.object)
+                if change.previous is not None:
+                    self._wake(change.previous)
+
+    def _wake(self, child: Object) -> None:
+        """Queue the owner that a child names; or those that may adopt it."""
+        namespace, _ = key_of(child)
+        controller = controller_of(child)
+        if controller is not None:
+            if controller["kind"] == self._owners.kind:
+                self._queue.add((namespace, controller["name"]))
+            return
+        for stored in self._api.store.scan(self._owners.table, namespace):
+            if self.takes(stored.object, child):
+                self._queue.add(key_of(stored.object))
 
     async def _sync(self, key: Key) -> None:
         stored = self._api.store.get(self._owners.table, key)
         if stored is None or stored.object["metadata"].get("deletionTimestamp"):
             return
-        uid = stored.object["metadata"]["uid"]
-        found = [one.object for one in self._api.store.scan(self._children.table, key[0])]
-        mine = [one for one in found if (controller_of(one) or {}).get("uid") == uid]
-        await self.sync(stored.object, mine)
+        owner = stored.object
+        found = [child for child in self._children_in(key[0]) if self.concerns(child)]
+        await self._claims.settle(owner, found, lambda child: self.takes(owner, child))
+        mine = [
+            child
+            for child in self._children_in(key[0])
+            if claims.controls(owner, child) and self.takes(owner, child)
+        ]
+        await self.sync(owner, mine)
 
-
-def is_active(pod: Object) -> bool:
-    """Whether a pod counts: neither over nor being deleted."""
-    over = pod["status"].get("phase") in _TERMINAL
-    return not over and "deletionTimestamp" not in pod["metadata"]
-
-
-def is_ready(pod: Object) -> bool:
-    """Whether it is up."""
-    return is_active(pod) and condition_is_true(pod, "Ready")
+    def _children_in(self, namespace: str) -> list[Object]:
+        return [one.object for one in self._api.store.scan(self._children.table, namespace)]

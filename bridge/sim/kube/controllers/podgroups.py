@@ -4,10 +4,10 @@ from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Key, Object, key_of
-from bridge.sim.kube.apiserver.request import User
+from bridge.sim.kube.apiserver.request import controller
 from bridge.sim.kube.apiserver.rules.apps import PROTECTION
 
-_USER = User("system:serviceaccount:kube-system:podgroup-protection-controller")
+_USER = controller("podgroup-protection-controller")
 
 
 class PodGroupProtection:

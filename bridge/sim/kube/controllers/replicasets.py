@@ -2,8 +2,9 @@
 
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer
-from bridge.sim.kube.apiserver.objects import Object, copy
-from bridge.sim.kube.controllers.owners import OwnerController, is_active, is_ready
+from bridge.sim.kube.apiserver.objects import Object
+from bridge.sim.kube.controllers import pods
+from bridge.sim.kube.controllers.owners import OwnerController
 
 
 class ReplicaSetController(OwnerController):
@@ -12,15 +13,18 @@ class ReplicaSetController(OwnerController):
     def __init__(self, api: ApiServer) -> None:
         super().__init__(api, kinds.REPLICA_SETS, kinds.PODS, name="replicaset-controller")
 
+    def concerns(self, child: Object) -> bool:
+        return pods.is_active(child)
+
     async def sync(self, owner: Object, children: list[Object]) -> None:
         """Pods that ended count no more; of too many, those that have got least far go."""
-        active = [pod for pod in children if is_active(pod)]
+        active = [pod for pod in children if pods.is_active(pod)]
         wanted = owner["spec"]["replicas"]
         for _ in range(wanted - len(active)):
-            await self.create(owner, _pod(owner))
-        for pod in sorted(active, key=_progress)[: max(0, len(active) - wanted)]:
+            await self.create(owner, pods.from_template(owner))
+        for pod in sorted(active, key=pods.progress)[: max(0, len(active) - wanted)]:
             await self.delete(pod)
-        ready = sum(1 for pod in active if is_ready(pod))
+        ready = sum(1 for pod in active if pods.is_ready(pod))
         await self.report(
             owner,
             {
@@ -30,16 +34,3 @@ class ReplicaSetController(OwnerController):
                 "availableReplicas": ready,
             },
         )
-
-
-def _pod(owner: Object) -> Object:
-    template = copy(owner["spec"]["template"])
-    named = {**(template.get("metadata") or {}), "generateName": f"{owner['metadata']['name']}-"}
-    return {"metadata": named, "spec": template["spec"]}
-
-
-def _progress(pod: Object) -> tuple[bool, bool, str]:
-    """Least far first: unbound, not ready, youngest."""
-    created = pod["metadata"]["creationTimestamp"]
-    inverted = "".join(chr(0x7F - ord(char)) for char in created)
-    return bool(pod["spec"].get("nodeName")), is_ready(pod), inverted

@@ -10,7 +10,8 @@ from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
 from bridge.sim.kube.apiserver.objects import Object, copy, encode
-from bridge.sim.kube.controllers.owners import OwnerController, is_active, is_ready
+from bridge.sim.kube.controllers import pods
+from bridge.sim.kube.controllers.owners import OwnerController
 
 POD_NAME: Final = "statefulset.kubernetes.io/pod-name"
 POD_INDEX: Final = "apps.kubernetes.io/pod-index"
@@ -23,6 +24,12 @@ class StatefulSetController(OwnerController):
     def __init__(self, api: ApiServer) -> None:
         super().__init__(api, kinds.STATEFUL_SETS, kinds.PODS, name="statefulset-controller")
 
+    def takes(self, owner: Object, child: Object) -> bool:
+        """A pod whose name is not one of its own is none of its own, whatever its labels."""
+        parent, _, number = child["metadata"]["name"].rpartition("-")
+        named = parent == owner["metadata"]["name"] and number.isascii() and number.isdigit()
+        return named and super().takes(owner, child)
+
     async def sync(self, owner: Object, children: list[Object]) -> None:
         """1. A pod that has ended is deleted; its successor has the same name.
         2. The missing ones are created, in order: the next when all before it are ready.
@@ -33,7 +40,7 @@ class StatefulSetController(OwnerController):
         numbers = range(start, start + spec["replicas"])
         there = {pod["metadata"]["name"]: pod for pod in children}
         for pod in children:
-            if not is_active(pod) and "deletionTimestamp" not in pod["metadata"]:
+            if not pods.is_active(pod) and "deletionTimestamp" not in pod["metadata"]:
                 await self.delete(pod)
         ordered = spec["podManagementPolicy"] == "OrderedReady"
         for number in numbers:
@@ -41,14 +48,14 @@ class StatefulSetController(OwnerController):
             if name not in there:
                 await self._claim(owner, name)
                 await self.create(owner, _pod(owner, number))
-            if ordered and not (name in there and is_ready(there[name])):
+            if ordered and not (name in there and pods.is_ready(there[name])):
                 break
         wanted = {_name(owner, number) for number in numbers}
         surplus = [pod for pod in children if pod["metadata"]["name"] not in wanted]
         surplus.sort(key=_number, reverse=True)
         for pod in surplus[:1] if ordered else surplus:
             await self.delete(pod)
-        ready = sum(1 for pod in children if is_ready(pod))
+        ready = sum(1 for pod in children if pods.is_ready(pod))
         counts = {"replicas": len(children), "readyReplicas": ready, "availableReplicas": ready}
         await self.report(owner, {**counts, "currentRevision": _revision(owner)})
 
@@ -93,8 +100,8 @@ def _revision(owner: Object) -> str:
 
 
 def _pod(owner: Object, number: int) -> Object:
-    template = copy(owner["spec"]["template"])
-    metadata, spec = template.get("metadata") or {}, template["spec"]
+    made = pods.from_template(owner)
+    metadata, spec = made["metadata"], made["spec"]
     name = _name(owner, number)
     labels = {
         **(metadata.get("labels") or {}),
@@ -110,4 +117,5 @@ def _pod(owner: Object, number: int) -> Object:
         spec["volumes"] = [*others, *(_mounted(one, name) for one in templates)]
     if owner["spec"].get("serviceName"):
         spec["subdomain"] = owner["spec"]["serviceName"]
+    del metadata["generateName"]
     return {"metadata": {**metadata, "name": name, "labels": labels}, "spec": spec}

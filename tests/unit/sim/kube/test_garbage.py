@@ -1,6 +1,7 @@
 """What becomes of dependents, and of what a namespace holds."""
 
 import random
+from typing import Any
 
 import pytest
 
@@ -8,8 +9,20 @@ from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.failure import ApiFailure
 from bridge.sim.kube.apiserver.objects import Object, owner_reference
 from bridge.sim.kube.embedded import EmbeddedKubernetes
-from tests.unit.sim.kube.builders import a_job, a_pod
+from tests.unit.sim.kube.builders import a_job, a_node, a_pod
 from tests.unit.sim.kube.clocks import ManualClock, settle
+
+WONDERS: Object = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "wonders.example.com"},
+    "spec": {
+        "group": "example.com",
+        "scope": "Namespaced",
+        "names": {"plural": "wonders", "kind": "Wonder"},
+        "versions": [{"name": "v1", "served": True, "storage": True}],
+    },
+}
 
 
 async def _family(k8s: EmbeddedKubernetes) -> Object:
@@ -64,6 +77,146 @@ async def test_owner_that_never_was(k8s: EmbeddedKubernetes) -> None:
     await k8s.create(a_pod(owner=owner_reference(ghost)))
     await settle()
     assert k8s.observe().pods == {}
+
+
+def a_reference(owner: Object, **fields: Any) -> Object:
+    """A reference to `owner`, forged in some of its fields."""
+    return {**owner_reference(owner), **fields}
+
+
+@pytest.mark.parametrize(
+    ("forged", "collected"),
+    [
+        ({}, False),
+        ({"uid": "0-0-0"}, True),
+        ({"name": "other"}, True),
+        ({"kind": "ConfigMap"}, True),
+        ({"apiVersion": "batch/v1", "kind": "Job"}, True),
+        ({"apiVersion": "v1", "kind": "Node"}, True),
+        ({"kind": "Nothing"}, False),
+        ({"apiVersion": "v9"}, False),
+        ({"apiVersion": "nobody.example/v1"}, False),
+    ],
+)
+async def test_owners_are_what_their_references_say(
+    k8s: EmbeddedKubernetes, clock: ManualClock, forged: Object, collected: bool
+) -> None:
+    """Kind, name and uid must be those of one object; of a kind that is not served nothing can be
+    said, however often it is asked."""
+    owner = await k8s.create(a_pod("owner"))
+    await k8s.create(a_pod("child", owner=a_reference(owner, **forged)))
+    await clock.advance(120)
+    assert (k8s.get(kinds.PODS, "child") is None) is collected
+
+
+async def test_a_kind_that_is_served_later(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
+    """The dependent of an unknown kind is judged once the kind is defined."""
+    ghost = {"apiVersion": "example.com/v1", "kind": "Wonder", "name": "w", "uid": "0-0-0"}
+    await k8s.create(a_pod("child", owner=ghost))
+    await clock.advance(60)
+    assert k8s.get(kinds.PODS, "child") is not None
+    await k8s.create(WONDERS)
+    await clock.advance(60)
+    assert k8s.get(kinds.PODS, "child") is None
+
+
+async def test_an_owner_in_another_namespace(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
+    """An owner is looked for next to its dependent: elsewhere is nowhere, and an event says so."""
+    await k8s.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+    job = await k8s.create(a_job(suspend=True))
+    await k8s.create(a_pod("child", namespace="team", owner=a_reference(job)))
+    await clock.advance(1)
+    assert k8s.get(kinds.PODS, "child", namespace="team") is None
+    [event] = [one.object for one in k8s.api.store.scan(kinds.EVENTS.table, "team")]
+    assert (event["type"], event["reason"]) == ("Warning", "OwnerRefInvalidNamespace")
+    uid = job["metadata"]["uid"]
+    assert event["message"] == (
+        f"ownerRef [batch/v1/Job, namespace: team, name: j, uid: {uid}] does not exist in "
+        'namespace "team"'
+    )
+    assert k8s.get(kinds.JOBS, "j") is not None
+
+
+async def test_owners_of_the_whole_cluster(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
+    """A Node owns pods of any namespace; a pod owns nothing that has no namespace."""
+    node = await k8s.create(a_node())
+    await k8s.create(a_pod("static", owner=a_reference(node)))
+    pod = await k8s.create(a_pod("pod"))
+    odd = {
+        "apiVersion": "scheduling.k8s.io/v1",
+        "kind": "PriorityClass",
+        "metadata": {"name": "odd", "ownerReferences": [a_reference(pod, uid="0-0-0")]},
+    }
+    await k8s.create(odd)
+    await clock.advance(60)
+    assert k8s.get(kinds.PODS, "static") is not None
+    assert k8s.get(kinds.PRIORITY_CLASSES, "odd") is not None
+    await k8s.delete(kinds.NODES, "n1")
+    await clock.advance(1)
+    assert k8s.get(kinds.PODS, "static") is None
+
+
+async def test_what_one_owner_is_missing(k8s: EmbeddedKubernetes, clock: ManualClock) -> None:
+    """With an owner that exists the others are forgotten, unless one can't be judged."""
+    solid = a_reference(await k8s.create(a_pod("solid")))
+    gone = a_reference(await k8s.create(a_pod("other")), uid="0-0-0", controller=False)
+    unknown = {**gone, "kind": "Nothing", "uid": "1-1-1"}
+    for name, references in (
+        ("judged", [solid, gone]),
+        ("unjudged", [solid, gone, unknown]),
+        ("unowned", [gone, unknown]),
+    ):
+        child = a_pod(name)
+        child["metadata"]["ownerReferences"] = references
+        await k8s.create(child)
+    await clock.advance(60)
+
+    def owners(name: str) -> list[str]:
+        pod = k8s.get(kinds.PODS, name)
+        assert pod is not None
+        return [one["uid"] for one in pod["metadata"]["ownerReferences"]]
+
+    assert owners("judged") == [solid["uid"]]
+    assert owners("unjudged") == [solid["uid"], "0-0-0", "1-1-1"]
+    assert owners("unowned") == ["0-0-0", "1-1-1"]
+
+
+async def test_foreground_leaves_what_others_own(
+    k8s: EmbeddedKubernetes, clock: ManualClock
+) -> None:
+    """A dependent with another owner forgets the one that waits for it, which may go then."""
+    first = await k8s.create(a_pod("first"))
+    second = await k8s.create(a_pod("second"))
+    child = a_pod("child")
+    child["metadata"]["ownerReferences"] = [
+        a_reference(first),
+        a_reference(second, controller=False),
+    ]
+    await k8s.create(child)
+    await k8s.delete(kinds.PODS, "first", propagation="Foreground")
+    await clock.advance(1)
+    assert k8s.get(kinds.PODS, "first") is None
+    kept = k8s.get(kinds.PODS, "child")
+    assert kept is not None
+    assert [one["name"] for one in kept["metadata"]["ownerReferences"]] == ["second"]
+
+
+async def test_a_stranger_blocks_a_foreground_deletion(
+    k8s: EmbeddedKubernetes, clock: ManualClock
+) -> None:
+    """Who blocks is kept by uid alone: a pod of another namespace whose reference names a kind
+    that is not served stays, and holds the owner. (So does the real one.)"""
+    await k8s.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+    job = await k8s.create(a_job(suspend=True))
+    forged = a_reference(job, kind="Nothing")
+    await k8s.create(a_pod("stranger", namespace="team", owner=forged))
+    await clock.advance(1)
+    await k8s.delete(kinds.JOBS, "j", propagation="Foreground")
+    await clock.advance(60)
+    assert k8s.get(kinds.JOBS, "j") is not None
+    await k8s.delete(kinds.PODS, "stranger", namespace="team")
+    await clock.advance(1)
+    assert k8s.get(kinds.JOBS, "j") is None
 
 
 async def test_one_of_two_owners(k8s: EmbeddedKubernetes) -> None:

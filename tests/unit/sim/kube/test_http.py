@@ -1,6 +1,7 @@
 """The API server over its socket: watches, faults, tokens, tables, discovery."""
 
 import asyncio
+import io
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -28,11 +29,19 @@ class Client:
         self, method: str, path: str, body: Json = None, **headers: str
     ) -> tuple[int, Json]:
         """Status and parsed body."""
+        text = None if body is None else json.dumps(body)
+        return await self.send(method, path, text, **headers)
+
+    async def send(
+        self, method: str, path: str, text: str | None, **headers: str
+    ) -> tuple[int, Json]:
+        """The same for a body that may be no JSON."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        url = self.k8s.url + path
-        async with self._session.request(method, url, json=body, headers=headers) as answer:
-            text = await answer.text()
-            return answer.status, json.loads(text) if text.startswith("{") else text
+        headers.setdefault("Content-Type", "application/json")
+        url, data = self.k8s.url + path, None if text is None else io.BytesIO(text.encode())
+        async with self._session.request(method, url, data=data, headers=headers) as answer:
+            told = await answer.text()
+            return answer.status, json.loads(told) if told.startswith("{") else told
 
     @asynccontextmanager
     async def watch(self, path: str) -> AsyncIterator["Events"]:
@@ -224,6 +233,23 @@ async def test_tokens() -> None:
         assert (await client.ask("GET", PODS, Authorization="Bearer secret"))[0] == 200
         text = await asyncio.to_thread(k8s.kubeconfig.read_text)
         assert "secret" in text
+
+
+async def test_bodies_have_a_limit(client: Client) -> None:
+    """3 MiB of request, and as deep as a parser goes; the server lives on."""
+    container = {"name": "main", "image": "x", "args": ["x" * 3 * 1024 * 1024]}
+    huge = {**a_pod(), "spec": {"containers": [container]}}
+    code, status = await client.ask("POST", PODS, huge)
+    assert (code, status["reason"]) == (413, "RequestEntityTooLarge")
+    assert status["message"] == "Request entity too large: limit is 3145728"
+    deep: Json = []
+    for _ in range(400):
+        deep = [deep]
+    nested = {**a_pod(), "spec": {**a_pod()["spec"], "nothing": deep}}
+    assert (await client.ask("POST", PODS, nested))[0] in (201, 400)
+    code, status = await client.send("POST", PODS, "[" * 100_000)
+    assert (code, status["reason"]) == (400, "BadRequest")
+    assert (await client.ask("GET", PODS))[0] == 200
 
 
 async def test_discovery(client: Client) -> None:

@@ -14,6 +14,7 @@ from bridge.sim.kube.apiserver.objects import copy
 from bridge.sim.kube.apiserver.store import Store
 from bridge.sim.kube.apiserver.webhooks import HttpsWebhooks
 from tests.unit.sim.kube.builders import a_job, a_node, a_pod, pinned
+from tests.unit.sim.kube.test_apps import an_app
 
 Json = Any
 junk = st.recursive(
@@ -57,6 +58,7 @@ POD = a_pod(
     selector={"a": "b"}, init=[{"name": "i", "image": "i"}], finalizers=["example.com/f"],
 )  # fmt: skip
 JOB = a_job(runs_s=1, completions=2, parallelism=2, completionMode="Indexed", suspend=True)
+APPS = [an_app(kind, replicas=1) for kind in ("Deployment", "StatefulSet", "DaemonSet")]
 NODE = a_node(taints=[{"key": "a", "effect": "NoExecute"}], labels={"a": "b"})
 
 
@@ -81,9 +83,12 @@ async def _attempt(what: Any) -> bool:
         spoiled(POD).map(lambda body: (kinds.PODS, body)),
         spoiled(JOB).map(lambda body: (kinds.JOBS, body)),
         spoiled(NODE).map(lambda body: (kinds.NODES, body)),
+        spoiled(APPS[0]).map(lambda body: (kinds.DEPLOYMENTS, body)),
+        spoiled(APPS[1]).map(lambda body: (kinds.STATEFUL_SETS, body)),
+        spoiled(APPS[2]).map(lambda body: (kinds.DAEMON_SETS, body)),
     )
 )
-@settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_junk_is_refused_or_stored(sample: tuple[kinds.Kind, Json]) -> None:
     """A spoiled manifest is created or refused with a 4xx, never a crash."""
     kind, body = sample

@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
+from bridge.sim.kube.apiserver import selectors
 from bridge.sim.kube.apiserver.failure import Cause, invalid_value, required_value
 from bridge.sim.kube.apiserver.objects import Object, copy
 from bridge.sim.kube.apiserver.rules import pod_spec
@@ -11,6 +12,8 @@ from bridge.sim.kube.apiserver.rules.base import Rules
 PROTECTION: Final = "scheduling.k8s.io/podgroup-protection"
 """The finalizer that the server puts on every PodGroup."""
 _HISTORY: Final = 10
+_LONGEST_CRON_JOB: Final = 52
+"""Characters: the names of its Jobs have 11 more."""
 
 
 class TemplateRules(Rules):
@@ -29,12 +32,12 @@ class TemplateRules(Rules):
 
     def validate(self, obj: Object) -> list[Cause]:
         spec = obj["spec"]
-        causes = pod_spec.validate(spec["template"]["spec"], "spec.template.spec")
-        wanted = (spec.get("selector") or {}).get("matchLabels") or {}
+        causes = pod_spec.validate_template(spec["template"], "spec.template")
+        wanted = selectors.from_object(spec.get("selector"))
         labels = spec["template"]["metadata"].get("labels") or {}
         if not wanted:
             causes.append(required_value("spec.selector"))
-        if not wanted or any(labels.get(key) != value for key, value in wanted.items()):
+        if not wanted or not wanted.matches(labels):
             path = "spec.template.metadata.labels"
             message = "`selector` does not match template `labels`"
             causes.append(invalid_value(path, labels, message))
@@ -71,6 +74,7 @@ class DeploymentRules(ReplicaRules):
 class StatefulSetRules(ReplicaRules):
     """StatefulSet: numbered pods, one after the other unless they may come at once."""
 
+    named_as_label = True
     fresh_status = MappingProxyType({"replicas": 0, "availableReplicas": 0})
 
     def default(self, obj: Object) -> None:
@@ -129,7 +133,14 @@ class CronJobRules(Rules):
         obj["status"] = {}
 
     def validate(self, obj: Object) -> list[Cause]:
-        return [] if obj["spec"].get("schedule") else [required_value("spec.schedule")]
+        spec, name = obj["spec"], obj["metadata"].get("name", "")
+        causes = [] if spec.get("schedule") else [required_value("spec.schedule")]
+        template = spec["jobTemplate"]["spec"]["template"]
+        causes += pod_spec.validate_template(template, "spec.jobTemplate.spec.template")
+        if len(name) > _LONGEST_CRON_JOB:
+            message = f"must be no more than {_LONGEST_CRON_JOB} characters"
+            causes.append(invalid_value("metadata.name", name, message))
+        return causes
 
 
 class WorkloadRules(Rules):

@@ -19,6 +19,8 @@ class Rules:
 
     blank: Mapping[str, Any] = MappingProxyType({})
     """What an object without content has besides metadata: bookmarks are such objects."""
+    named_as_label = False
+    """Whether its name is a DNS label (63 characters), not a subdomain (253)."""
     creates_on_update = False
     """Whether a PUT of an object that isn't there creates it."""
     updates_unconditionally = True

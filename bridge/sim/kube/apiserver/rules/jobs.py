@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Any, Final
 
+from bridge.sim.kube.apiserver import selectors
 from bridge.sim.kube.apiserver.failure import (
     Cause,
     invalid_value,
@@ -10,12 +11,14 @@ from bridge.sim.kube.apiserver.failure import (
     unsupported_value,
 )
 from bridge.sim.kube.apiserver.objects import Object, condition_is_true
-from bridge.sim.kube.apiserver.rules import pod_spec
+from bridge.sim.kube.apiserver.rules import pod_spec, syntax
 from bridge.sim.kube.apiserver.rules.base import Rules
 from bridge.sim.kube.apiserver.rules.equality import same
 
 CONTROLLER_UID: Final = "batch.kubernetes.io/controller-uid"
 JOB_NAME: Final = "batch.kubernetes.io/job-name"
+_MOST_PARALLEL: Final = 100_000
+"""Pods at once of an Indexed Job."""
 _FROZEN: Final = (
     "selector",
     "completionMode",
@@ -63,12 +66,7 @@ class JobRules(Rules):
         if spec["manualSelector"]:
             return
         labels = spec["template"]["metadata"].setdefault("labels", {})
-        for key, value in (
-            ("batch.kubernetes.io/controller-uid", metadata["uid"]),
-            ("batch.kubernetes.io/job-name", metadata.get("name", "")),
-            ("controller-uid", metadata["uid"]),
-            ("job-name", metadata.get("name", "")),
-        ):
+        for key, value in _generated_labels(metadata).items():
             labels.setdefault(key, value)
         if not metadata.get("labels"):
             metadata["labels"] = labels
@@ -88,12 +86,9 @@ class JobRules(Rules):
             )
             if spec.get(name) is not None and spec[name] < 0
         ]
-        mode = spec["completionMode"]
-        if mode not in ("NonIndexed", "Indexed"):
-            causes.append(unsupported_value("spec.completionMode", mode, ("NonIndexed", "Indexed")))
-        if mode == "Indexed" and spec.get("completions") is None:
-            causes.append(required_value("spec.completions", "when completion mode is Indexed"))
-        causes += pod_spec.validate(spec["template"]["spec"], "spec.template.spec")
+        causes += _indexed(obj["metadata"].get("name", ""), spec)
+        causes += _selector(obj)
+        causes += pod_spec.validate_template(spec["template"], "spec.template")
         policy = spec["template"]["spec"].get("restartPolicy")
         if policy not in ("OnFailure", "Never"):
             causes.append(
@@ -131,6 +126,56 @@ class JobRules(Rules):
 
     def fields(self, obj: Object) -> dict[str, str]:
         return {"status.successful": str((obj.get("status") or {}).get("succeeded", 0))}
+
+
+def _generated_labels(metadata: Object) -> dict[str, str]:
+    """What the server puts on a Job's pods unless the Job brings its own selector."""
+    uid, name = metadata["uid"], metadata.get("name", "")
+    return {CONTROLLER_UID: uid, JOB_NAME: name, "controller-uid": uid, "job-name": name}
+
+
+def _indexed(name: str, spec: Object) -> list[Cause]:
+    """The completion mode, and what an Indexed Job must have: its pods are hosts by their index,
+    which is the one limit that a Job's name has beside those of names and label values."""
+    mode, completions = spec["completionMode"], spec.get("completions")
+    if mode not in ("NonIndexed", "Indexed"):
+        return [unsupported_value("spec.completionMode", mode, ("NonIndexed", "Indexed"))]
+    if mode != "Indexed":
+        return []
+    causes = []
+    if completions is None:
+        causes.append(required_value("spec.completions", "when completion mode is Indexed"))
+    if spec["parallelism"] > _MOST_PARALLEL:
+        message = f"must be less than or equal to {_MOST_PARALLEL} when completion mode is Indexed"
+        causes.append(invalid_value("spec.parallelism", spec["parallelism"], message))
+    last = f"{name}-{completions - 1}" if completions else ""
+    if last and not syntax.is_dns_label(last):
+        message = f"will not able to create pod with invalid DNS label: {last}"
+        causes.append(invalid_value("metadata.name", name, message))
+    return causes
+
+
+def _selector(obj: Object) -> list[Cause]:
+    """A generated selector is as generated, labels included; any selects the Job's own pods."""
+    spec, path = obj["spec"], "spec.template.metadata.labels"
+    labels = spec["template"]["metadata"].get("labels") or {}
+    selector = spec.get("selector")
+    if selector is None:
+        return [required_value("spec.selector")]
+    causes = []
+    if not spec["manualSelector"]:
+        generated = _generated_labels(obj["metadata"])
+        for key, value in generated.items():
+            if key not in labels:
+                causes.append(required_value(f"{path}[{key}]", f"must be '{value}'"))
+            elif labels[key] != value:
+                causes.append(invalid_value(f"{path}[{key}]", labels, f"must be '{value}'"))
+        if not selectors.from_object(selector).matches(generated):
+            causes.append(invalid_value("spec.selector", selector, "`selector` not auto-generated"))
+    if not selectors.from_object(selector).matches(labels):
+        message = "`selector` does not match template `labels`"
+        causes.append(invalid_value(path, labels, message))
+    return causes
 
 
 def _template_as_allowed(new: Object, old: Object) -> Object:

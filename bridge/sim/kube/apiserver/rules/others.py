@@ -3,6 +3,7 @@
 from types import MappingProxyType
 from typing import Final
 
+from bridge.sim.kube.apiserver import conditions
 from bridge.sim.kube.apiserver.failure import (
     Cause,
     duplicate_value,
@@ -97,6 +98,7 @@ class NodeRules(Rules):
 class NamespaceRules(Rules):
     """core/v1 Namespace: carries its own name as a label, ends through its finalizer."""
 
+    named_as_label = True
     blank = MappingProxyType({"spec": {}, "status": {}})
 
     def default(self, obj: Object) -> None:
@@ -205,6 +207,8 @@ class WebhookConfigurationRules(Rules):
                 for name in ("admissionReviewVersions", "sideEffects", "clientConfig")
                 if not webhook.get(name)
             ]
+            given = webhook.get("matchConditions") or ()
+            causes += conditions.validate(given, f"{path}.matchConditions")
         return causes
 
 

@@ -14,6 +14,8 @@ from bridge.sim.kube.apiserver.failure import (
 from bridge.sim.kube.apiserver.objects import Object
 from bridge.sim.kube.apiserver.rules import amounts, syntax
 
+MIRROR: Final = "kubernetes.io/config.mirror"
+"""The annotation of the pods that stand for the static pods of a node."""
 _POLICIES: Final = ("Always", "OnFailure", "Never")
 _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 _STANDARD: Final = ("cpu", "memory", "ephemeral-storage")
@@ -67,6 +69,9 @@ def validate(spec: Object, path: str) -> list[Cause]:
         causes += syntax.label_value(f"{path}.nodeSelector", str(value))
     if spec.get("nodeName"):
         causes += syntax.dns_subdomain(f"{path}.nodeName", spec["nodeName"])
+    for name in ("hostname", "subdomain"):
+        if spec.get(name):
+            causes += syntax.dns_label(f"{path}.{name}", spec[name])
     deadline = spec.get("activeDeadlineSeconds")
     if deadline is not None and not 1 <= deadline < 2**31:
         causes.append(
@@ -77,6 +82,26 @@ def validate(spec: Object, path: str) -> list[Cause]:
             )
         )
     return causes
+
+
+def validate_template(template: Object, path: str) -> list[Cause]:
+    """All that is wrong with a pod template that stands at `path`, such as `spec.template`."""
+    metadata, spec = template.get("metadata") or {}, template["spec"]
+    return [
+        *syntax.labels(f"{path}.labels", metadata.get("labels")),
+        *syntax.annotations(f"{path}.annotations", metadata.get("annotations")),
+        *validate_mirror(metadata, spec, f"{path}.annotations"),
+        *validate(spec, f"{path}.spec"),
+    ]
+
+
+def validate_mirror(metadata: Object, spec: Object, path: str) -> list[Cause]:
+    """A mirror is on its node already."""
+    value = (metadata.get("annotations") or {}).get(MIRROR)
+    if value is None or spec.get("nodeName"):
+        return []
+    message = "must set spec.nodeName if mirror pod annotation is set"
+    return [invalid_value(f"{path}[{MIRROR}]", value, message)]
 
 
 def qos_class(spec: Object) -> str:

@@ -9,7 +9,7 @@ from bridge.sim.kube.apiserver.objects import Object, with_condition
 from bridge.sim.kube.apiserver.rules import pod_spec, pod_updates, syntax
 from bridge.sim.kube.apiserver.rules.base import Rules
 
-_MIRROR: Final = "kubernetes.io/config.mirror"
+_ANNOTATIONS: Final = "metadata.annotations"
 
 
 class PodRules(Rules):
@@ -41,7 +41,8 @@ class PodRules(Rules):
 
     def validate(self, obj: Object) -> list[Cause]:
         spec = obj["spec"]
-        causes = pod_spec.validate(spec, "spec")
+        causes = pod_spec.validate_mirror(obj["metadata"], spec, _ANNOTATIONS)
+        causes += pod_spec.validate(spec, "spec")
         if spec.get("nodeName") and spec.get("schedulingGates"):
             causes.append(
                 forbidden_value(
@@ -52,30 +53,15 @@ class PodRules(Rules):
 
     def validate_update(self, new: Object, old: Object) -> list[Cause]:
         same = new["spec"] == old["spec"]
-        causes = [] if same else pod_spec.validate(new["spec"], "spec")
-        before = (old["metadata"].get("annotations") or {}).get(_MIRROR)
-        after = (new["metadata"].get("annotations") or {}).get(_MIRROR)
-        if before != after:
-            if after is not None and not new["spec"].get("nodeName"):
-                causes.append(
-                    invalid_value(
-                        f"metadata.annotations[{_MIRROR}]",
-                        after,
-                        "must set spec.nodeName if mirror pod annotation is set",
-                    )
-                )
-            causes.append(
-                forbidden_value(
-                    f"metadata.annotations[{_MIRROR}]",
-                    "may not remove or update mirror pod annotation"
-                    if before is not None
-                    else "may not add mirror pod annotation",
-                )
-            )
+        causes = pod_spec.validate_mirror(new["metadata"], new["spec"], _ANNOTATIONS)
+        causes += [] if same else pod_spec.validate(new["spec"], "spec")
+        causes += _validate_mirror_update(new, old)
         return causes if same else causes + pod_updates.validate(new["spec"], old["spec"])
 
     def validate_status(self, new: Object, old: Object) -> list[Cause]:
-        causes = [
+        causes = _validate_mirror_update(new, old)
+        causes += pod_spec.validate_mirror(new["metadata"], new["spec"], _ANNOTATIONS)
+        causes += [
             replace(cause, field=f"status.conditions[{index}].Type")
             for index, one in enumerate((new.get("status") or {}).get("conditions") or ())
             for cause in syntax.qualified_name("", one.get("type", ""))
@@ -128,6 +114,17 @@ class PodRules(Rules):
             "status.podIP": status.get("podIP") or "",
             "status.nominatedNodeName": status.get("nominatedNodeName") or "",
         }
+
+
+def _validate_mirror_update(new: Object, old: Object) -> list[Cause]:
+    """Whether a pod is a mirror is said once, when it is created."""
+    before = (old["metadata"].get("annotations") or {}).get(pod_spec.MIRROR)
+    after = (new["metadata"].get("annotations") or {}).get(pod_spec.MIRROR)
+    if before == after:
+        return []
+    what = "remove or update" if before is not None else "add"
+    field = f"{_ANNOTATIONS}[{pod_spec.MIRROR}]"
+    return [forbidden_value(field, f"may not {what} mirror pod annotation")]
 
 
 def _default_requests(spec: Object) -> None:

@@ -23,7 +23,14 @@ _STRUCTS: Final[Mapping[str, Mapping[str, str]]] = {
         "finalizers": "[]string",
         "ownerReferences": "[]OwnerReference",
     },
-    "OwnerReference": {"apiVersion": "string", "kind": "string", "name": "string", "uid": "string"},
+    "OwnerReference": {
+        "apiVersion": "string",
+        "kind": "string",
+        "name": "string",
+        "uid": "string",
+        "controller": "bool",
+        "blockOwnerDeletion": "bool",
+    },
     "Pod": {"spec": "PodSpec", "status": "PodStatus"},
     "PodSpec": {
         "containers": "[]Container",
@@ -33,6 +40,11 @@ _STRUCTS: Final[Mapping[str, Mapping[str, str]]] = {
         "nodeSelector": "map[string]string",
         "affinity": "Affinity",
         "nodeName": "string",
+        "hostname": "string",
+        "subdomain": "string",
+        "serviceAccountName": "string",
+        "priority": "int32",
+        "preemptionPolicy": "=PreemptionPolicy",
         "schedulerName": "string",
         "restartPolicy": "=RestartPolicy",
         "priorityClassName": "string",
@@ -40,7 +52,10 @@ _STRUCTS: Final[Mapping[str, Mapping[str, str]]] = {
         "terminationGracePeriodSeconds": "int64",
         "overhead": "ResourceList",
         "hostNetwork": "bool",
+        "volumes": "[]Volume",
     },
+    "Volume": {"name": "string", "projected": "ProjectedVolumeSource"},
+    "ProjectedVolumeSource": {"sources": "[]VolumeProjection"},
     "PodStatus": {"conditions": "[]PodCondition", "phase": "=PodPhase", "reason": "string"},
     "PodCondition": {
         "type": "=PodConditionType",
@@ -93,7 +108,32 @@ _STRUCTS: Final[Mapping[str, Mapping[str, str]]] = {
         "completionMode": "=CompletionMode",
         "podReplacementPolicy": "=PodReplacementPolicy",
         "selector": "LabelSelector",
+        "manualSelector": "bool",
     },
+    "LabelSelector": {
+        "matchLabels": "map[string]string",
+        "matchExpressions": "[]LabelSelectorRequirement",
+    },
+    "LabelSelectorRequirement": {
+        "key": "string",
+        "operator": "=LabelSelectorOperator",
+        "values": "[]string",
+    },
+    **{
+        kind: {"spec": f"{kind}Spec"}
+        for kind in ("Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "CronJob")
+    },
+    **{
+        f"{kind}Spec": {"template": "PodTemplateSpec", "selector": "LabelSelector", **more}
+        for kind, more in (
+            ("Deployment", {"replicas": "int32", "strategy": "DeploymentStrategy"}),
+            ("ReplicaSet", {"replicas": "int32"}),
+            ("StatefulSet", {"replicas": "int32", "serviceName": "string"}),
+            ("DaemonSet", {}),
+        )
+    },
+    "CronJobSpec": {"schedule": "string", "suspend": "bool", "jobTemplate": "JobTemplateSpec"},
+    "JobTemplateSpec": {"metadata": "ObjectMeta", "spec": "JobSpec"},
     "PodTemplateSpec": {"metadata": "ObjectMeta", "spec": "PodSpec"},
     "Node": {"spec": "NodeSpec", "status": "NodeStatus"},
     "NodeSpec": {"taints": "[]Taint", "unschedulable": "bool"},

@@ -1,4 +1,4 @@
-"""Which stack the stories run on, and what each story gets."""
+"""What each story gets: the stack that it runs on, and a bridge on it."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -41,12 +41,3 @@ def begin(arena: Arena, tmp_path: Path) -> Iterator[Begin]:
     yield start
     if begun:
         arena.finish()
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A killed bridge leaves connections half open in the embedded servers, which live in this
-    process: the collector may find such a socket before its server does. Nobody's fault."""
-    tolerant = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-    for item in items:
-        if "flows" in item.path.parts:
-            item.add_marker(tolerant)

@@ -1,0 +1,42 @@
+"""Turns by namespace."""
+
+import pytest
+
+from bridge.fairness import FairQueue
+
+
+def taken(queue: FairQueue[str]) -> list[str]:
+    return [queue.take() for _ in range(len(queue))]
+
+
+def test_a_tenant_waits_for_one_item_of_each_other() -> None:
+    """Whatever the others have queued before."""
+    queue: FairQueue[str] = FairQueue()
+    for number in range(100):
+        queue.add(f"flood-{number}", tenant="flood")
+    queue.add("single", tenant="team")
+    queue.add("other", tenant="lab")
+    assert taken(queue)[:4] == ["flood-0", "single", "other", "flood-1"]
+
+
+def test_one_who_comes_again_and_again_starves_nobody() -> None:
+    """A tenant whose queue was empty comes last in the round."""
+    queue: FairQueue[str] = FairQueue()
+    queue.add("a-0", tenant="a")
+    queue.add("a-1", tenant="a")
+    seen = []
+    for number in range(3):
+        queue.add(f"b-{number}", tenant="b")
+        seen.append(queue.take())
+    assert seen == ["a-0", "b-0", "a-1"]
+
+
+def test_within_a_tenant_the_urgent_comes_first() -> None:
+    """And what is equally urgent in the order of its arrival."""
+    queue: FairQueue[str] = FairQueue()
+    for item, urgency in (("told", 5), ("pin-0", 0), ("pin-1", 0)):
+        queue.add(item, tenant="a", urgency=urgency)
+    assert taken(queue) == ["pin-0", "pin-1", "told"]
+    assert not len(queue)
+    with pytest.raises(IndexError):
+        queue.take()

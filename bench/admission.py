@@ -44,8 +44,10 @@ from bench.report import Report
 from bridge import names
 from bridge.admission import mutate, scope, wire
 from bridge.admission.accounts import Accounts
+from bridge.admission.large import LargeReviews
 from bridge.admission.people import NothingKnown, People
 from bridge.admission.review import Reviewer
+from bridge.clock import SystemClock
 from bridge.model.namespace import Namespace
 from bridge.server.https import Route
 from bridge.slurm import Association, AssociationLimits
@@ -68,12 +70,32 @@ MOST_WORST = 8.0
 """What the worst pod's two calls may cost, in echoes of the same bodies."""
 MOST_BESIDE = 4.0
 """What it may make the slowest of a hundred ordinary pods wait, per tenant that is only echoed."""
+OWN, HOSTILE = "research", "hostile"
+"""Namespaces: of the ordinary pods, and of the tenant who sends the worst."""
+AT_ONCE_PATHS = ("/at-once" + names.MUTATE_PATH, "/at-once" + names.VALIDATE_PATH)
+"""The webhook as it would be if large bodies did not take turns."""
 WORST_TURNS = 30
-BESIDE_PER_S, BESIDE_SECONDS = 100, 5
+CALLERS = 4
+"""Connections of that tenant, each with a pod under way all the time."""
 
 Json = dict[str, Any]
 Run = Callable[[str], Awaitable[list[float]]]
 """One run of `echo` or `pod`: seconds of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How pods come: so many a second, for so long, over so many connections."""
+
+    per_s: int = PER_S
+    seconds: int = SECONDS
+    connections: int = CONNECTIONS
+
+
+PACE = Pace()
+BESIDE = Pace(per_s=100, connections=32)
+"""Of ordinary pods beside the hostile tenant: with a connection for each that waits, as the API
+server has."""
 
 
 class Slurmdbd(NothingKnown):
@@ -101,15 +123,18 @@ def routes() -> list[Route]:
         names.NAMESPACE_QOS: "a,b",
     }
     reviewer = Reviewer(
-        pods=scope.Scope(managed_namespaces=frozenset({"research"})),
-        namespaces={"research": Namespace("research", "u", annotations=said)},
+        pods=scope.Scope(managed_namespaces=frozenset({OWN, HOSTILE})),
+        namespaces={name: Namespace(name, name, annotations=said) for name in (OWN, HOSTILE)},
         people=People(associations=Slurmdbd()),
         bridge_users=frozenset({"bridge"}),
     )
+    large = LargeReviews(clock=SystemClock())
     return [
         Route("/echo", calls.echo),
-        Route(names.MUTATE_PATH, reviewer.mutate),
-        Route(names.VALIDATE_PATH, reviewer.validate),
+        Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
+        Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
+        Route(AT_ONCE_PATHS[0], reviewer.mutate),
+        Route(AT_ONCE_PATHS[1], reviewer.validate),
     ]
 
 
@@ -125,7 +150,7 @@ def a_pod() -> Json:
         "kind": "Pod",
         "metadata": {
             "name": "train-0",
-            "namespace": "research",
+            "namespace": OWN,
             "labels": {"app": "train", "batch.kubernetes.io/job-completion-index": "0"},
             "annotations": {**notes, **{names.JOB_PREFIX + key: t for key, t in wishes.items()}},
             "ownerReferences": [
@@ -151,14 +176,14 @@ def a_pod() -> Json:
     }  # fmt: skip
 
 
-def body(pod: Json) -> bytes:
+def body(pod: Json, namespace: str = OWN) -> bytes:
     """The AdmissionReview, as Go writes it."""
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": namespace,
         "operation": "CREATE",
-        "namespace": "research",
         "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
         "object": pod,
         "oldObject": None,
@@ -209,6 +234,7 @@ class Client:
             "echo": ("/echo", "/echo"),
             "pod": (names.MUTATE_PATH, names.VALIDATE_PATH),
         }
+        self._all_paths = {**self._paths, "at once": AT_ONCE_PATHS}
         self._errors = 0
 
     async def run(self) -> None:
@@ -225,20 +251,20 @@ class Client:
         costs: dict[str, tuple[float, tuple[bytes, bytes]]] = {}
         most = 0.0
         for name, pod in hostile.pods(a_pod()).items():
-            bodies = (body(pod), body(mutated(pod)))
-            times: dict[str, list[float]] = {who: [] for who in self._paths}
+            bodies = (body(pod, HOSTILE), body(mutated(pod), HOSTILE))
+            times: dict[str, list[float]] = {"echo": [], "at once": []}
             for _ in range(WORST_TURNS):
                 for who, found in times.items():
                     found.append(sum(await self._send(connected, who, bodies)))
             quick = {who: min(found) for who, found in times.items()}
-            ratio = quick["pod"] / quick["echo"]
+            ratio = quick["at once"] / quick["echo"]
             most = max(most, ratio)
-            costs[name] = quick["pod"], bodies
+            costs[name] = quick["at once"], bodies
             self._report.row(
                 load="worst",
                 what=name,
                 body_kib=round(sum(map(len, bodies)) / 1024, 1),
-                p50_ms=statistics.median(times["pod"]) * 1000,
+                p50_ms=statistics.median(times["at once"]) * 1000,
                 per_echo=ratio,
             )
         connected[1].close()
@@ -248,26 +274,27 @@ class Client:
     async def _beside(self, bodies: tuple[bytes, bytes]) -> None:
         """Ordinary pods while nobody, or a tenant, sends these all the time."""
         slowest: dict[str, float] = {}
-        for beside in ("nobody", "echo", "pod"):
+        for beside, what in (
+            ("", "pods beside nobody"),
+            ("echo", "pods beside worst ones, echoed"),
+            ("pod", "pods beside worst ones"),
+            ("at once", "pods beside worst ones without turns"),
+        ):
             rounds = [await self._one_beside(beside, bodies) for _ in range(ROUNDS)]
             best = min(rounds, key=calls.p99)
             slowest[beside] = calls.p99(best)
             self._report.row(
                 load="100/s",
-                what={
-                    "nobody": "pods beside nobody",
-                    "echo": "pods beside worst ones, echoed",
-                    "pod": "pods beside worst ones",
-                }[beside],
+                what=what,
                 p50_ms=statistics.median(best) * 1000,
                 p99_ms=slowest[beside] * 1000,
             )
         ratio = slowest["pod"] / slowest["echo"]
-        what = "p99 of a pod beside the worst ones, per beside their echoes"
-        self._report.at_most(what, ratio, MOST_BESIDE, "times")
+        metric = "p99 of a pod beside the worst ones, per beside their echoes"
+        self._report.at_most(metric, ratio, MOST_BESIDE, "times")
 
     async def _one_beside(self, beside: str, bodies: tuple[bytes, bytes]) -> list[float]:
-        async def tenant() -> None:
+        async def caller() -> None:
             connected = await calls.connect(self._server.port, self._tls)
             try:
                 while True:
@@ -275,11 +302,12 @@ class Client:
             finally:
                 connected[1].close()
 
-        other = asyncio.create_task(tenant()) if beside in self._paths else None
-        times = await self._paced("pod", per_s=BESIDE_PER_S, seconds=BESIDE_SECONDS)
-        if other is not None:
-            other.cancel()
-            await asyncio.wait([other])
+        tenant = [asyncio.create_task(caller()) for _ in range(CALLERS if beside else 0)]
+        times = await self._paced("pod", BESIDE)
+        for one in tenant:
+            one.cancel()
+        if tenant:
+            await asyncio.wait(tenant)
         return times
 
     async def _send(
@@ -287,7 +315,7 @@ class Client:
     ) -> list[float]:
         """Seconds of each of the two calls of a pod that may be refused, but is answered."""
         times = []
-        for path, content in zip(self._paths[who], bodies, strict=True):
+        for path, content in zip(self._all_paths[who], bodies, strict=True):
             seconds, status, _ = await calls.call(connected, path, content)
             self._errors += status != 200
             times.append(seconds)
@@ -350,10 +378,10 @@ class Client:
         processor_ms = used.used_s["server"] * 1000 / len(times)
         return Round(times, len(times) / took_s, processor_ms)
 
-    async def _paced(self, who: str, *, per_s: int = PER_S, seconds: int = SECONDS) -> list[float]:
+    async def _paced(self, who: str, pace: Pace = PACE) -> list[float]:
         """Seconds from when each should have begun."""
         free: asyncio.Queue[calls.Connected] = asyncio.Queue()
-        for _ in range(CONNECTIONS):
+        for _ in range(pace.connections):
             free.put_nowait(await calls.connect(self._server.port, self._tls))
         times: list[float] = []
         chooser = random.Random(SEED)
@@ -366,8 +394,8 @@ class Client:
 
         due_s = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for _ in range(per_s * seconds):
-                due_s += chooser.expovariate(per_s)
+            for _ in range(pace.per_s * pace.seconds):
+                due_s += chooser.expovariate(pace.per_s)
                 await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
                 group.create_task(one(due_s))
         while not free.empty():

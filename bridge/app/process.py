@@ -14,6 +14,7 @@ import uvloop
 
 from bridge import config, names, slurm, telemetry
 from bridge.admission.associations import Associations
+from bridge.admission.large import LargeReviews
 from bridge.admission.namespaces import NamespaceKeeper
 from bridge.admission.people import People
 from bridge.admission.review import Reviewer
@@ -262,6 +263,7 @@ class App:
         }
 
     def _build_https(self, files: CertificateFiles) -> HttpsServer:
+        large = LargeReviews(clock=self._clock)
         reviewer = Reviewer(
             pods=Scope.from_settings(self.settings),
             namespaces=self.cluster.namespaces,
@@ -283,8 +285,8 @@ class App:
         return HttpsServer(
             address=addresses.parse(self.settings.server.listen),
             routes=[
-                Route(names.MUTATE_PATH, reviewer.mutate),
-                Route(names.VALIDATE_PATH, reviewer.validate),
+                Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
+                Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
                 Route(names.FILTER_PATH, extender.filter, client_certificate=guarded),
                 Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=guarded),
                 Route(names.BIND_PATH, extender.bind, client_certificate=guarded),

@@ -40,7 +40,7 @@ async def test_the_next_one_waits_several_times_as_long() -> None:
     clock = HeldClock()
     answers = Answers(clock)
     handler = LargeReviews(clock=clock).guard(answers)
-    one, two = (asyncio.create_task(handler(a_body(name=name))) for name in "ab")
+    one, two = (asyncio.ensure_future(handler(a_body(name=name))) for name in "ab")
     await settle()
     clock.advance(0)
     await settle()
@@ -57,8 +57,8 @@ async def test_another_namespace_does_not_wait() -> None:
     """Its turns are its own."""
     clock = HeldClock()
     handler = LargeReviews(clock=clock).guard(Answers(clock))
-    first = [asyncio.create_task(handler(a_body("hostile", name=str(n)))) for n in range(3)]
-    other = asyncio.create_task(handler(a_body("team")))
+    first = [asyncio.ensure_future(handler(a_body("hostile", name=str(n)))) for n in range(3)]
+    other = asyncio.ensure_future(handler(a_body("team")))
     await settle()
     clock.advance(0)
     await settle()
@@ -68,7 +68,7 @@ async def test_another_namespace_does_not_wait() -> None:
     await asyncio.gather(*first, return_exceptions=True)
     # Who has given up is waited for no longer.
     clock.advance(LONGEST_REST_S)
-    again = asyncio.create_task(handler(a_body("hostile")))
+    again = asyncio.ensure_future(handler(a_body("hostile")))
     await settle()
     clock.advance(LONGEST_REST_S)
     assert (await again)[0] == 200
@@ -78,7 +78,7 @@ async def test_more_than_a_few_that_wait_are_sent_away() -> None:
     """They hold memory; whoever sent them is told to try again."""
     clock = HeldClock()
     handler = LargeReviews(clock=clock).guard(Answers(clock))
-    waiting = [asyncio.create_task(handler(a_body())) for _ in range(MOST_WAITING)]
+    waiting = [asyncio.ensure_future(handler(a_body())) for _ in range(MOST_WAITING)]
     await settle()
     status, answer = await handler(a_body())
     assert status == 429
@@ -97,7 +97,7 @@ async def test_a_handler_that_fails_gives_its_turn_back() -> None:
 
     handler = LargeReviews(clock=clock).guard(fails)
     for _ in range(2):
-        task = asyncio.create_task(handler(a_body()))
+        task = asyncio.ensure_future(handler(a_body()))
         await settle()
         clock.advance(LONGEST_REST_S)
         with pytest.raises(RuntimeError, match="a bug"):
@@ -118,8 +118,8 @@ async def test_a_namespace_is_what_the_api_server_says(body: bytes) -> None:
     it somebody else's."""
     clock = HeldClock()
     handler = LargeReviews(clock=clock).guard(Answers(clock))
-    odd = [asyncio.create_task(handler(body)) for _ in range(2)]
-    victim = asyncio.create_task(handler(a_body("victim")))
+    odd = [asyncio.ensure_future(handler(body)) for _ in range(2)]
+    victim = asyncio.ensure_future(handler(a_body("victim")))
     await settle()
     clock.advance(0)
     await settle()

@@ -14,7 +14,7 @@ from collections import Counter
 
 from bridge.server.connections import Connection, Reason, Stage
 
-DEFAULT_BYTES = 256 << 20
+DEFAULT_BYTES = 128 << 20
 """Of a server that shares its budget with no other one."""
 
 

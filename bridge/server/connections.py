@@ -46,13 +46,15 @@ class Reason(enum.Enum):
     MEMORY = "memory"
     """Other requests needed the memory that its request holds."""
     HANDSHAKE = "handshake"
-    """The handshake took too long."""
+    """The handshake failed, or took too long."""
     REQUEST = "request"
     """The request took too long."""
     IDLE = "idle"
     """No request came for a long time."""
     ANSWER = "answer"
     """The answer was not taken."""
+    MALFORMED = "malformed"
+    """What came is no HTTP."""
 
 
 _LATE = {

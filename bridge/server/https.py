@@ -34,6 +34,8 @@ Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 """Body in; HTTP status and JSON body out."""
 
 _NAME = "https"
+_SMALL_PIECE_BYTES, _PIECE_BYTES = 4 << 10, 64 << 10
+"""A body that comes in pieces below the first is put together up to the second as it comes."""
 _RELOAD_S = 10.0
 
 
@@ -239,18 +241,17 @@ class HttpsServer:
 
 
 async def _read(content: StreamReader, most: int) -> bytes | None:
-    """All of it; None when it is more than `most`. Pieces are put together as they come: each
-    would cost many times its size if it is small."""
-    first = await content.readany()
-    if content.at_eof():
-        return first if len(first) <= most else None
-    body = bytearray(first)
-    while len(body) <= most:
+    """All of it; None when it is more than `most`."""
+    pieces = [await content.readany()]
+    size = len(pieces[0])
+    while size <= most and not content.at_eof():
         piece = await content.readany()
-        if not piece:
-            return bytes(body)
-        body += piece
-    return None
+        size += len(piece)
+        if len(piece) < _SMALL_PIECE_BYTES and len(pieces[-1]) < _PIECE_BYTES:
+            pieces[-1] += piece  # a small object takes many times the memory of what it holds
+        else:
+            pieces.append(piece)
+    return b"".join(pieces) if size <= most else None
 
 
 def _refused(

@@ -69,7 +69,7 @@ async def test_honest_callers_are_answered(served: Served, name: str) -> None:
     story = STORIES[name]
     async with Honest(served) as honest:
         before = story.felt(honest)
-        with crowd(served, story.callers, ELSEWHERE):
+        with crowd(served.doors, story.callers, ELSEWHERE):
             after = 0
             while after < ROUNDS:
                 await honest.round()

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.server.turnstile import Turnstile
+from bridge.server.turnstile import ReadingTurns, Turnstile
 
 
 class Callers:
@@ -93,3 +93,40 @@ async def test_open_again() -> None:
     callers.passes.clear()
     await callers.all(*[("api", 0.0001)] * 10)
     assert len(set(callers.passes)) == 1
+
+
+class Sender(asyncio.Transport):
+    """A transport that says when it is read on."""
+
+    def __init__(self, name: str, read: list[str]) -> None:
+        super().__init__()
+        self.closing = False
+        self._name = name
+        self._read = read
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self._read.append(f"not {self._name}")
+
+    def resume_reading(self) -> None:
+        self._read.append(self._name)
+
+
+async def test_large_requests_are_read_in_turns() -> None:
+    """A few in one pass, the addresses in turns; one that was closed meanwhile is left alone."""
+    read: list[str] = []
+    reading = ReadingTurns()
+    senders = [Sender(f"f{number}", read) for number in range(9)]
+    for one in senders:
+        reading.wait("flood", one)
+    reading.wait("api", Sender("api", read))
+    assert read == [f"not f{number}" for number in range(9)] + ["not api"]
+    senders[8].closing = True
+    passes: list[list[str]] = []
+    while len(passes) < 4:
+        read.clear()
+        await asyncio.sleep(0)
+        passes.append(list(read))
+    assert passes == [["api", "f7", "f6"], ["f5", "f4", "f3", "f2"], ["f1", "f0"], []]

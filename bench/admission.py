@@ -15,6 +15,11 @@ taken too, which does not depend on what else runs. Paced and crowded runs go in
 echo's, and of several the quickest counts, as whatever else runs on two processors only adds to
 them.
 
+Then one tenant sends the most expensive pods there are (`bench.hostile`), each as soon as the last
+is answered, while another's ordinary pods come at random times. *Worst* is what each of them costs,
+per echo of the same bodies. Of the ordinary pods the slowest count, beside a tenant whose pods the
+webhook judges, and beside one whose pods are only sent back.
+
 What fails the run are ratios to the echo in the same run, and wrong answers; the milliseconds stand
 beside the budget of 5 at 200 pods a second.
 
@@ -34,13 +39,15 @@ from typing import Any
 
 import uvloop
 
-from bench import calls, processors
+from bench import calls, hostile, processors
 from bench.report import Report
 from bridge import names
 from bridge.admission import mutate, scope, wire
 from bridge.admission.accounts import Accounts
+from bridge.admission.large import LargeReviews
 from bridge.admission.people import NothingKnown, People
 from bridge.admission.review import Reviewer
+from bridge.clock import SystemClock
 from bridge.model.namespace import Namespace
 from bridge.server.https import Route
 from bridge.slurm import Association, AssociationLimits
@@ -59,10 +66,36 @@ MOST_PROCESSOR = 3.0
 """The same of the server's processor time."""
 LEAST_OF_ECHO = 0.35
 """Pods a second at saturation, of the echoes'."""
+MOST_WORST = 8.0
+"""What the worst pod's two calls may cost, in echoes of the same bodies."""
+MOST_BESIDE = 4.0
+"""What it may make the slowest of a hundred ordinary pods wait, per tenant that is only echoed."""
+OWN, HOSTILE = "research", "hostile"
+"""Namespaces: of the ordinary pods, and of the tenant who sends the worst."""
+AT_ONCE_PATHS = ("/at-once" + names.MUTATE_PATH, "/at-once" + names.VALIDATE_PATH)
+"""The webhook as it would be if large bodies did not take turns."""
+WORST_TURNS = 30
+CALLERS = 4
+"""Connections of that tenant, each with a pod under way all the time."""
 
 Json = dict[str, Any]
 Run = Callable[[str], Awaitable[list[float]]]
 """One run of `echo` or `pod`: seconds of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How pods come: so many a second, for so long, over so many connections."""
+
+    per_s: int = PER_S
+    seconds: int = SECONDS
+    connections: int = CONNECTIONS
+
+
+PACE = Pace()
+BESIDE = Pace(per_s=100, connections=32)
+"""Of ordinary pods beside the hostile tenant: with a connection for each that waits, as the API
+server has."""
 
 
 class Slurmdbd(NothingKnown):
@@ -90,15 +123,18 @@ def routes() -> list[Route]:
         names.NAMESPACE_QOS: "a,b",
     }
     reviewer = Reviewer(
-        pods=scope.Scope(managed_namespaces=frozenset({"research"})),
-        namespaces={"research": Namespace("research", "u", annotations=said)},
+        pods=scope.Scope(managed_namespaces=frozenset({OWN, HOSTILE})),
+        namespaces={name: Namespace(name, name, annotations=said) for name in (OWN, HOSTILE)},
         people=People(associations=Slurmdbd()),
         bridge_users=frozenset({"bridge"}),
     )
+    large = LargeReviews(clock=SystemClock())
     return [
         Route("/echo", calls.echo),
-        Route(names.MUTATE_PATH, reviewer.mutate),
-        Route(names.VALIDATE_PATH, reviewer.validate),
+        Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
+        Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
+        Route(AT_ONCE_PATHS[0], reviewer.mutate),
+        Route(AT_ONCE_PATHS[1], reviewer.validate),
     ]
 
 
@@ -114,7 +150,7 @@ def a_pod() -> Json:
         "kind": "Pod",
         "metadata": {
             "name": "train-0",
-            "namespace": "research",
+            "namespace": OWN,
             "labels": {"app": "train", "batch.kubernetes.io/job-completion-index": "0"},
             "annotations": {**notes, **{names.JOB_PREFIX + key: t for key, t in wishes.items()}},
             "ownerReferences": [
@@ -140,14 +176,14 @@ def a_pod() -> Json:
     }  # fmt: skip
 
 
-def body(pod: Json) -> bytes:
+def body(pod: Json, namespace: str = OWN) -> bytes:
     """The AdmissionReview, as Go writes it."""
     request = {
         "uid": "705ab4f5-6393-11e8-b7cc-42010a800002",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
         "resource": {"group": "", "version": "v1", "resource": "pods"},
+        "namespace": namespace,
         "operation": "CREATE",
-        "namespace": "research",
         "userInfo": {"username": "alice", "groups": ["system:authenticated"]},
         "object": pod,
         "oldObject": None,
@@ -198,6 +234,7 @@ class Client:
             "echo": ("/echo", "/echo"),
             "pod": (names.MUTATE_PATH, names.VALIDATE_PATH),
         }
+        self._all_paths = {**self._paths, "at once": AT_ONCE_PATHS}
         self._errors = 0
 
     async def run(self) -> None:
@@ -205,7 +242,84 @@ class Client:
         await self._alone()
         await self._compare("200/s", self._paced)
         await self._compare("saturated", self._crowd)
+        await self._beside(await self._worst())
         self._report.at_most("wrong answers", self._errors, 0)
+
+    async def _worst(self) -> tuple[bytes, bytes]:
+        """The bodies of the pod that costs the most."""
+        connected = await calls.connect(self._server.port, self._tls)
+        costs: dict[str, tuple[float, tuple[bytes, bytes]]] = {}
+        most = 0.0
+        for name, pod in hostile.pods(a_pod()).items():
+            bodies = (body(pod, HOSTILE), body(mutated(pod), HOSTILE))
+            times: dict[str, list[float]] = {"echo": [], "at once": []}
+            for _ in range(WORST_TURNS):
+                for who, found in times.items():
+                    found.append(sum(await self._send(connected, who, bodies)))
+            quick = {who: min(found) for who, found in times.items()}
+            ratio = quick["at once"] / quick["echo"]
+            most = max(most, ratio)
+            costs[name] = quick["at once"], bodies
+            self._report.row(
+                load="worst",
+                what=name,
+                body_kib=round(sum(map(len, bodies)) / 1024, 1),
+                p50_ms=statistics.median(times["at once"]) * 1000,
+                per_echo=ratio,
+            )
+        connected[1].close()
+        self._report.at_most("the worst pod per echo of it", most, MOST_WORST, "times")
+        return max(costs.values())[1]
+
+    async def _beside(self, bodies: tuple[bytes, bytes]) -> None:
+        """Ordinary pods while nobody, or a tenant, sends these all the time."""
+        slowest: dict[str, float] = {}
+        for beside, what in (
+            ("", "pods beside nobody"),
+            ("echo", "pods beside worst ones, echoed"),
+            ("pod", "pods beside worst ones"),
+            ("at once", "pods beside worst ones without turns"),
+        ):
+            rounds = [await self._one_beside(beside, bodies) for _ in range(ROUNDS)]
+            best = min(rounds, key=calls.p99)
+            slowest[beside] = calls.p99(best)
+            self._report.row(
+                load="100/s",
+                what=what,
+                p50_ms=statistics.median(best) * 1000,
+                p99_ms=slowest[beside] * 1000,
+            )
+        ratio = slowest["pod"] / slowest["echo"]
+        metric = "p99 of a pod beside the worst ones, per beside their echoes"
+        self._report.at_most(metric, ratio, MOST_BESIDE, "times")
+
+    async def _one_beside(self, beside: str, bodies: tuple[bytes, bytes]) -> list[float]:
+        async def caller() -> None:
+            connected = await calls.connect(self._server.port, self._tls)
+            try:
+                while True:
+                    await self._send(connected, beside, bodies)
+            finally:
+                connected[1].close()
+
+        tenant = [asyncio.create_task(caller()) for _ in range(CALLERS if beside else 0)]
+        times = await self._paced("pod", BESIDE)
+        for one in tenant:
+            one.cancel()
+        if tenant:
+            await asyncio.wait(tenant)
+        return times
+
+    async def _send(
+        self, connected: calls.Connected, who: str, bodies: tuple[bytes, bytes]
+    ) -> list[float]:
+        """Seconds of each of the two calls of a pod that may be refused, but is answered."""
+        times = []
+        for path, content in zip(self._all_paths[who], bodies, strict=True):
+            seconds, status, _ = await calls.call(connected, path, content)
+            self._errors += status != 200
+            times.append(seconds)
+        return times
 
     async def _ask(self, connected: calls.Connected, who: str) -> tuple[float, float]:
         """Seconds of each of the two calls."""
@@ -264,10 +378,10 @@ class Client:
         processor_ms = used.used_s["server"] * 1000 / len(times)
         return Round(times, len(times) / took_s, processor_ms)
 
-    async def _paced(self, who: str) -> list[float]:
+    async def _paced(self, who: str, pace: Pace = PACE) -> list[float]:
         """Seconds from when each should have begun."""
         free: asyncio.Queue[calls.Connected] = asyncio.Queue()
-        for _ in range(CONNECTIONS):
+        for _ in range(pace.connections):
             free.put_nowait(await calls.connect(self._server.port, self._tls))
         times: list[float] = []
         chooser = random.Random(SEED)
@@ -280,8 +394,8 @@ class Client:
 
         due_s = time.perf_counter()
         async with asyncio.TaskGroup() as group:
-            for _ in range(PER_S * SECONDS):
-                due_s += chooser.expovariate(PER_S)
+            for _ in range(pace.per_s * pace.seconds):
+                due_s += chooser.expovariate(pace.per_s)
                 await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
                 group.create_task(one(due_s))
         while not free.empty():

@@ -2,8 +2,8 @@
 
 In one namespace pods are created as quickly as the API server takes them; all wait for a node that
 is full. Meanwhile another namespace creates one pod after the other, for a node that is free. The
-time from creating a single pod to its binding is compared with the same in a quiet cluster, in the
-same run.
+time from creating a single pod to its binding is compared with the same in the same run, when the
+bridge has dealt with the flood and all of it waits in Slurm's queue, and in a quiet cluster.
 
     python -m bench.flood --pods 600 --singles 9 --stack embedded
 """
@@ -18,8 +18,8 @@ from bench.report import Report
 from tests.arena.arena import Arena
 from tests.hostile.flood import Flood, nodes
 
-_MOST = 8.0
-"""Kubernetes and Slurm are busy with the flood too, and share two cores with the bridge."""
+_MOST = 4.0
+"""Kubernetes and Slurm are busy with the flood too, and share the machine with the bridge."""
 
 
 def run(arena: Arena, *, pods: int, singles: int) -> Report:
@@ -31,7 +31,11 @@ def run(arena: Arena, *, pods: int, singles: int) -> Report:
         times = flood.run(singles)
         flood.end()
         arena.finish()
-    for when, seconds in (("quiet", times.quiet_s), ("amid the flood", times.amid_s)):
+    for when, seconds in (
+        ("quiet", times.quiet_s),
+        ("amid the flood", times.amid_s),
+        ("the flood waits in Slurm", times.queued_s),
+    ):
         report.row(
             single_pods=when,
             count=len(seconds),
@@ -39,7 +43,7 @@ def run(arena: Arena, *, pods: int, singles: int) -> Report:
             max_ms=round(1000 * max(seconds)),
         )
     report.row(single_pods="of the flood not dealt with at the first", count=times.untold[0])
-    report.at_most("create → bound amid the flood, per quiet (medians)", times.ratio, _MOST, "x")
+    report.at_most("create → bound amid the flood, per when it waits", times.ratio, _MOST, "x")
     report.at_least("pods of the flood that a single pod overtook", times.untold[0], 1)
     return report
 

@@ -13,6 +13,8 @@ nothing above them sees httpx2 or aiohttp. Every message says what was tried, on
 what came back and what to do about it.
 """
 
+from typing import Final
+
 
 class BridgeError(Exception):
     """The root: anything this project raises on purpose."""
@@ -26,12 +28,17 @@ class BadInput(BridgeError):
     """A user's object asks for something that can't be done.
 
     `field` is the path of the offending field (`metadata.annotations[...]`, `spec...`), so that
-    the message can be shown where the user looks.
+    the message can be shown where the user looks. Both are cut where a user's text has made them
+    longer than anybody reads: they go into logs, conditions and events.
     """
 
+    LONGEST: Final = 2000
+    """Characters of a message."""
+    LONGEST_FIELD: Final = 500
+
     def __init__(self, message: str, *, field: str = "") -> None:
-        super().__init__(message)
-        self.field = field
+        super().__init__(_cut(message, self.LONGEST))
+        self.field = _cut(field, self.LONGEST_FIELD)
 
 
 class InternalError(BridgeError):
@@ -45,3 +52,7 @@ class Unreadable(BridgeError):
 
 class Unreachable(BridgeError):
     """A service that we need does not answer; the same request may succeed later."""
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 2] + " …"

@@ -44,6 +44,17 @@ NAMESPACE_ACCOUNTS: Final = JOB_PREFIX + "accounts"
 NAMESPACE_PARTITIONS: Final = JOB_PREFIX + "partitions"
 NAMESPACE_QOS: Final = JOB_PREFIX + "qos"
 
+PARAMETERS: Final = frozenset(
+    JOB_PREFIX + suffix
+    for suffix in (
+        "account", "accounts", "constraints", "cpu-per-task", "dependency", "exclusive", "gang",
+        "gang-size", "gres", "group", "group-id", "job-name", "licenses", "max-nodes",
+        "mem-per-node", "min-nodes", "partition", "partitions", "priority", "qos", "reservation",
+        "timelimit", "user", "user-id", "wckey",
+    )
+)  # fmt: skip
+"""Every annotation with JOB_PREFIX that means something, on pods, their owners or namespaces."""
+
 # Slurm
 ADMIN_COMMENT_KEY: Final = "slurm-bridge"
 """The one key of the JSON object in a job's admin_comment that makes the job ours."""

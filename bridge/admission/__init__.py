@@ -15,6 +15,7 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     namespaces      keeps the namespaces, tells admins what can't be read
     protected       pod before, pod after → refusals, on update             (pure)
     review          body in, body out: the edge; never raises
+    large           large reviews of one namespace take turns
     webhook_config  the objects that tell the API server when to call us    (pure)
     shipped         deploy/webhook.yaml, made from them
 

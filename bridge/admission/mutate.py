@@ -78,11 +78,11 @@ def _is_ours(toleration: wire.Toleration, scheduler_name: str) -> bool:
     """An empty operator means Equal, an empty effect every effect; with a limit in seconds the
     pod would be evicted after them."""
     return (
-        toleration.key == names.MANAGED_NODE_TAINT
-        and toleration.operator in ("", "Equal")
-        and toleration.value == scheduler_name
-        and toleration.effect in ("", "NoExecute")
-        and toleration.toleration_seconds is None
+        toleration.get("key") == names.MANAGED_NODE_TAINT
+        and (toleration.get("operator") or "Equal") == "Equal"
+        and toleration.get("value") == scheduler_name
+        and (toleration.get("effect") or "NoExecute") == "NoExecute"
+        and toleration.get("tolerationSeconds") is None
     )
 
 

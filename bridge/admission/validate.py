@@ -4,12 +4,14 @@ A refusal now is one line in the author's terminal; the same found by the schedu
 pends for a reason nobody reads. So everything that can be told from the pod alone is told here.
 """
 
+import itertools
 from collections.abc import Iterator, Mapping
 
 from bridge import names
 from bridge.admission import scope, wire
 from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
+from bridge.model import bounds
 from bridge.workloads import annotations
 
 _DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
@@ -17,6 +19,7 @@ _DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
 _DRA_CPU = _DEVICE_CLASS + "dra.cpu"
 _DEVICE_CLASSES = ("dra.cpu", "gpu.example.com", "gpu.nvidia.com")
 """Those whose drivers' devices can be named after a Slurm allocation, as in the Go bridge."""
+_KNOWN_CLASSES = frozenset(_DEVICE_CLASS + name for name in _DEVICE_CLASSES)
 _CPU_PER_TASK = names.JOB_PREFIX + "cpu-per-task"
 _GRES = names.JOB_PREFIX + "gres"
 _FOR_NAMESPACES: Mapping[str, str] = {
@@ -25,51 +28,61 @@ _FOR_NAMESPACES: Mapping[str, str] = {
     names.NAMESPACE_ACCOUNTS: names.JOB_PREFIX + "account",
     names.NAMESPACE_PARTITIONS: names.JOB_PREFIX + "partition",
 }
-_LONGEST_VALUE = 4096
-"""Characters; no field of a Slurm job is meant for more, and parsers must not chew megabytes."""
+_OLD_PREFIX = f"{names.OUR_DOMAIN}/"
 
 
 def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
-    """All that is wrong with the pod itself; who it may be in Slurm is `people`'s."""
-    return (
-        *_of_daemon_set(pod),
-        *_placed_already(pod),
-        *_claims(pod),
-        *_devices(pod),
-        *malformed(pod.metadata.annotations),
+    """What is wrong with the pod itself, the first faults of many; who it may be in Slurm is
+    `people`'s."""
+    every = itertools.chain(
+        _of_daemon_set(pod),
+        _placed_already(pod),
+        _claims(pod),
+        _devices(pod),
+        _too_many(pod),
+        malformed(pod.metadata.annotations),
     )
+    return tuple(itertools.islice(every, bounds.MOST_TOLD))
 
 
 def warnings(pod: wire.Pod) -> tuple[str, ...]:
-    """What has no effect, probably against its author's intent. A short line each: kubectl
-    shows them, the API server cuts them at 256 characters."""
-    values = pod.metadata.annotations
-    return (*_unknown_parameters(values), *_of_namespaces(values), *_old_prefix(values))
+    """What has no effect, probably against its author's intent."""
+    return warnings_about(pod.metadata.annotations)
+
+
+def warnings_about(values: Mapping[str, str]) -> tuple[str, ...]:
+    """Of these annotations. A short line each, and only the first ones of many: kubectl shows
+    them, and the API server cuts each at 256 characters and all at 4,096."""
+    every = itertools.chain(
+        _of_namespaces(values), _old_prefix(values), _unknown_parameters(values)
+    )
+    first = tuple(itertools.islice(every, bounds.MOST_TOLD))
+    more = next(every, None)
+    return first if more is None else (*first[:-1], "more annotations have no effect")
 
 
 def malformed(values: Mapping[str, str]) -> Iterator[Refusal]:
     """Every parameter (`slurmjob.slinky.slurm.net/*`) whose value can't be read; all at once, so
     that nobody corrects them one by one."""
-    wishes = {key: text for key, text in values.items() if key.startswith(names.JOB_PREFIX)}
-    if all(len(text) <= _LONGEST_VALUE for text in wishes.values()) and not _mistake(wishes):
+    wishes = {key: values[key] for key in names.PARAMETERS & values.keys()}
+    together = _mistake(wishes)
+    if together is None:
         return  # nearly always, and read in one go
-    for key, text in sorted(wishes.items()):
-        field = f"metadata.annotations[{key}]"
-        if len(text) > _LONGEST_VALUE:
-            yield Refusal(field, f"has {len(text)} characters; at most {_LONGEST_VALUE}")
-        elif mistake := _mistake({key: text}):
-            yield Refusal(field, mistake.removeprefix(f"annotation {key}: "))
+    each = [found for key, text in sorted(wishes.items()) if (found := _mistake({key: text}))]
+    for mistake in each or [together]:
+        key = mistake.field.removeprefix("metadata.annotations[").removesuffix("]")
+        yield Refusal(mistake.field, str(mistake).removeprefix(f"annotation {key}: "))
 
 
-def _mistake(wishes: Mapping[str, str]) -> str:
-    """The first of them that can't be read; "" for none."""
+def _mistake(wishes: Mapping[str, str]) -> BadInput | None:
+    """Why the first of them can't be read that can't; None where all can."""
     try:
         annotations.parse(wishes)
         annotations.gang_wish(wishes)
         annotations.gang_size(wishes)
     except BadInput as error:
-        return str(error)
-    return ""
+        return error
+    return None
 
 
 def _of_daemon_set(pod: wire.Pod) -> Iterator[Refusal]:
@@ -86,9 +99,9 @@ def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
     if pod.spec.node_name:
         yield Refusal(
             "spec.nodeName",
-            f"is {pod.spec.node_name!r}, but Slurm chooses the nodes of this pod. Remove it; to "
-            "ask for certain nodes use spec.nodeSelector, node affinity or the annotation "
-            f"{names.JOB_PREFIX}constraints",
+            f"is {bounds.shown(pod.spec.node_name)}, but Slurm chooses the nodes of this pod. "
+            "Remove it; to ask for certain nodes use spec.nodeSelector, node affinity or the "
+            f"annotation {names.JOB_PREFIX}constraints",
         )
     for field, key, values in (
         ("labels", names.JOB_ID_LABEL, pod.metadata.labels),
@@ -114,10 +127,11 @@ def _claims(pod: wire.Pod) -> Iterator[Refusal]:
 
 
 def _devices(pod: wire.Pod) -> Iterator[Refusal]:
-    asked = {resource for _, container in pod.containers() for resource in container.resource_names}
+    asked = _asked(pod)
     classes = {resource for resource in asked if resource.startswith(_DEVICE_CLASS)}
-    yield from _unknown_classes(pod)
-    if _DRA_CPU in classes and "cpu" in asked | _pod_level(pod):
+    if classes.difference(_KNOWN_CLASSES):
+        yield from _unknown_classes(pod)
+    if _DRA_CPU in classes and "cpu" in asked | wire.resource_names(pod.spec.resources):
         yield Refusal(
             "spec.containers",
             f"ask for CPUs twice, as cpu and as {_DRA_CPU}. Keep one of the two in every "
@@ -135,24 +149,61 @@ def _devices(pod: wire.Pod) -> Iterator[Refusal]:
         )
 
 
+def _asked(pod: wire.Pod) -> set[str]:
+    """Every resource that a container requests or limits."""
+    asked: set[str] = set()
+    for _, _, container in pod.containers():
+        resources = container.get("resources")
+        if resources:
+            asked.update(resources.get("requests") or (), resources.get("limits") or ())
+    return asked
+
+
 def _unknown_classes(pod: wire.Pod) -> Iterator[Refusal]:
-    for path, container in pod.containers():
-        for resource in sorted(container.resource_names):
-            name = resource.removeprefix(_DEVICE_CLASS)
-            if name != resource and name not in _DEVICE_CLASSES:
+    for path, index, container in pod.containers():
+        for resource in sorted(wire.resource_names(container.get("resources"))):
+            if resource.startswith(_DEVICE_CLASS) and resource not in _KNOWN_CLASSES:
                 yield Refusal(
-                    f"{path}.resources",
-                    f"container {container.name!r} asks for devices of class {name!r}, which "
+                    f"{path}[{index}].resources",
+                    f"container {bounds.shown(container.get('name') or '')} asks for devices of "
+                    f"class {bounds.shown(resource.removeprefix(_DEVICE_CLASS))}, which "
                     f"slurm-bridge can't place; it knows {', '.join(_DEVICE_CLASSES)}",
                 )
 
 
-def _pod_level(pod: wire.Pod) -> frozenset[str]:
-    return pod.spec.resources.named if pod.spec.resources else frozenset()
+def _too_many(pod: wire.Pod) -> Iterator[Refusal]:
+    """What the bridge does not read of a pod (`bridge.kube.shapes` has the same bounds)."""
+    spec = pod.spec
+    ports = sum(len(container.get("ports") or ()) for _, _, container in pod.containers())
+    claims = sum(bool(one.keys() & {"persistentVolumeClaim", "ephemeral"}) for one in spec.volumes)
+    requirements = _requirements(spec)
+    words = sum(len(one.get("values") or ()) for one in requirements)
+    for field, count, most, what in (
+        ("spec.nodeSelector", len(spec.node_selector), bounds.MOST_REQUIREMENTS, "labels"),
+        ("spec.affinity.nodeAffinity", len(requirements), bounds.MOST_REQUIREMENTS, "requirements"),
+        ("spec.affinity.nodeAffinity", words, bounds.MOST_WORDS, "values"),
+        ("spec.volumes", claims, bounds.MOST_CLAIMS, "claims"),
+        ("spec.containers", ports, bounds.MOST_PORTS, "ports"),
+        ("spec.containers", len(_asked(pod)), bounds.MOST_RESOURCES, "resources"),
+    ):
+        if count > most:
+            yield Refusal(field, bounds.too_many(count, most, what))
+
+
+def _requirements(spec: wire.PodSpec) -> list[wire.FieldRequirement]:
+    """Of all terms of the required node affinity."""
+    affinity = spec.affinity and spec.affinity.node_affinity
+    required = affinity and affinity.required_during_scheduling_ignored_during_execution
+    return [
+        one
+        for term in (required.node_selector_terms if required else ())
+        for one in (*term.match_expressions, *term.match_fields)
+    ]
 
 
 def _unknown_parameters(values: Mapping[str, str]) -> Iterator[str]:
-    for key, nearest in annotations.unknown(values):
+    for key in annotations.unknown(values):
+        nearest = annotations.nearest(key)
         advice = f"; did you mean {nearest}?" if nearest else ""
         yield f"annotation {key[:100]} is not known to slurm-bridge and has no effect{advice}"
 
@@ -167,11 +218,10 @@ def _of_namespaces(values: Mapping[str, str]) -> Iterator[str]:
 def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:
     """Before 1.0 the Go bridge read `slinky.slurm.net/job-name`; manifests still carry it."""
     for key in values:
-        suffix = key.removeprefix(names.OUR_DOMAIN + "/")
-        if suffix == key or key == names.NODE_ANNOTATION:
-            continue
-        if not annotations.unknown({names.JOB_PREFIX + suffix: ""}):
-            yield f"annotation {key} has no effect any more; write {names.JOB_PREFIX}{suffix}"
+        if key.startswith(_OLD_PREFIX) and key != names.NODE_ANNOTATION:
+            now = names.JOB_PREFIX + key.removeprefix(_OLD_PREFIX)
+            if annotations.is_known(now):
+                yield f"annotation {key} has no effect any more; write {now}"
 
 
 def owned_by_us(pod: wire.Pod, pods: scope.Scope) -> bool:

@@ -2,6 +2,11 @@
 
 Partial on purpose: a field that we don't name is neither parsed nor judged, so a pod with fields
 of a newer Kubernetes passes. Everything may be missing or null, as in a hand-written manifest.
+
+A pod may have a hundred thousand containers, tolerations or volumes: the API server asks us before
+it knows that the object is too large. So each list has a length far beyond any real one, and a pod
+with a longer one is refused before its items are looked at. What may be many all the same is a
+typed dictionary, which costs a fifth of a model.
 """
 
 from collections.abc import Iterator
@@ -9,6 +14,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
+from typing_extensions import TypedDict
+
+from bridge.model import bounds
 
 REVIEW_VERSION = "admission.k8s.io/v1"
 
@@ -25,8 +33,11 @@ def _or_no_map(value: Any) -> Any:
     return {} if value is None else value
 
 
+_MOST_OWNERS = 1000
+
+# A length stands before the validator that allows for null, or it would be looked at last.
 Text = Annotated[str, BeforeValidator(_or_empty)]
-Texts = Annotated[dict[str, str], BeforeValidator(_or_no_map)]
+Texts = Annotated[dict[str, str], Field(max_length=bounds.MOST_KEYS), BeforeValidator(_or_no_map)]
 
 
 class Partial(BaseModel):
@@ -49,54 +60,71 @@ class Metadata(Partial):
     namespace: Text = ""
     labels: Texts = {}
     annotations: Texts = {}
-    owner_references: Annotated[tuple[OwnerReference, ...], BeforeValidator(_or_no_list)] = ()
+    owner_references: Annotated[
+        tuple[OwnerReference, ...], Field(max_length=_MOST_OWNERS), BeforeValidator(_or_no_list)
+    ] = ()
 
 
 class Gate(Partial):
     name: Text = ""
 
 
-class Toleration(Partial):
-    key: Text = ""
-    operator: Text = ""
-    value: Text = ""
-    effect: Text = ""
-    toleration_seconds: int | None = None
+class Toleration(TypedDict, total=False):
+    key: str | None
+    operator: str | None
+    value: str | None
+    effect: str | None
+    tolerationSeconds: int | None
 
 
-class ResourceLists(Partial):
+class ResourceLists(TypedDict, total=False):
     """Only the names of what is asked for matter here; the API server checks the amounts."""
 
-    requests: Annotated[dict[str, Any], BeforeValidator(_or_no_map)] = {}
-    limits: Annotated[dict[str, Any], BeforeValidator(_or_no_map)] = {}
-
-    @property
-    def named(self) -> frozenset[str]:
-        """Every resource that is requested or limited, even to 0."""
-        return frozenset(self.requests) | frozenset(self.limits)
+    requests: Annotated[dict[str, Any], Field(max_length=bounds.MOST_REQUIREMENTS)] | None
+    limits: Annotated[dict[str, Any], Field(max_length=bounds.MOST_REQUIREMENTS)] | None
 
 
-class Container(Partial):
-    name: Text = ""
-    resources: ResourceLists | None = None
-
-    @property
-    def resource_names(self) -> frozenset[str]:
-        return self.resources.named if self.resources else frozenset()
+class Counted(TypedDict):
+    """Anything of which only matters that it is there"""
 
 
-class FieldRequirement(Partial):
-    key: Text = ""
-    operator: Text = ""
-    values: Annotated[tuple[str, ...], BeforeValidator(_or_no_list)] = ()
+class Container(TypedDict, total=False):
+    name: str | None
+    resources: ResourceLists | None
+    ports: Annotated[list[Counted], Field(max_length=bounds.MOST_PORTS)] | None
+
+
+class Volume(TypedDict, total=False):
+    persistentVolumeClaim: Counted | None
+    ephemeral: Counted | None
+
+
+class FieldRequirement(TypedDict, total=False):
+    """On a label, or on a field of the node"""
+
+    key: str | None
+    operator: str | None
+    values: Annotated[list[str], Field(max_length=bounds.MOST_WORDS)] | None
+
+
+Requirements = Annotated[
+    tuple[FieldRequirement, ...],
+    Field(max_length=bounds.MOST_REQUIREMENTS),
+    BeforeValidator(_or_no_list),
+]
 
 
 class NodeSelectorTerm(Partial):
-    match_fields: Annotated[tuple[FieldRequirement, ...], BeforeValidator(_or_no_list)] = ()
+    match_expressions: Requirements = ()
+    match_fields: Requirements = ()
 
 
 class NodeSelector(Partial):
-    node_selector_terms: Annotated[tuple[NodeSelectorTerm, ...], BeforeValidator(_or_no_list)] = ()
+    node_selector_terms: Annotated[
+        tuple[NodeSelectorTerm, ...],
+        Field(max_length=bounds.MOST_TERMS),
+        BeforeValidator(_or_no_list),
+    ] = ()
 
 
 class NodeAffinity(Partial):
@@ -109,16 +137,33 @@ class Affinity(Partial):
     node_affinity: NodeAffinity | None = None
 
 
+Containers = Annotated[
+    tuple[Container, ...],
+    Field(max_length=bounds.MOST_CONTAINERS),
+    BeforeValidator(_or_no_list),
+]
+
+
 class PodSpec(Partial):
     scheduler_name: Text = ""
     node_name: Text = ""
-    scheduling_gates: tuple[Gate, ...] | None = None
-    tolerations: tuple[Toleration, ...] | None = None
+    scheduling_gates: Annotated[tuple[Gate, ...] | None, Field(max_length=bounds.MOST_GATES)] = None
+    node_selector: Texts = {}
+    tolerations: Annotated[
+        tuple[Toleration, ...] | None, Field(max_length=bounds.MOST_REQUIREMENTS)
+    ] = None
     affinity: Affinity | None = None
-    resource_claims: Annotated[tuple[Any, ...], BeforeValidator(_or_no_list)] = ()
+    resource_claims: Annotated[
+        tuple[Counted, ...],
+        Field(max_length=bounds.MOST_CONTAINERS),
+        BeforeValidator(_or_no_list),
+    ] = ()
+    volumes: Annotated[
+        tuple[Volume, ...], Field(max_length=bounds.MOST_CONTAINERS), BeforeValidator(_or_no_list)
+    ] = ()
     resources: ResourceLists | None = None
-    containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()
-    init_containers: Annotated[tuple[Container, ...], BeforeValidator(_or_no_list)] = ()
+    containers: Containers = ()
+    init_containers: Containers = ()
 
 
 class Pod(Partial):
@@ -132,12 +177,19 @@ class Pod(Partial):
         """Its name, or what its name will start with."""
         return self.metadata.name or f"{self.metadata.generate_name}*"
 
-    def containers(self) -> Iterator[tuple[str, Container]]:
-        """Every container with the path of the list that it stands in."""
+    def containers(self) -> Iterator[tuple[str, int, Container]]:
+        """Every container with the path of the list that it stands in, and its place there."""
         for index, container in enumerate(self.spec.init_containers):
-            yield f"spec.initContainers[{index}]", container
+            yield "spec.initContainers", index, container
         for index, container in enumerate(self.spec.containers):
-            yield f"spec.containers[{index}]", container
+            yield "spec.containers", index, container
+
+
+def resource_names(resources: ResourceLists | None) -> frozenset[str]:
+    """Every resource that is requested or limited, even to 0."""
+    if not resources:
+        return frozenset()
+    return frozenset(resources.get("requests") or ()) | frozenset(resources.get("limits") or ())
 
 
 class UserInfo(Partial):

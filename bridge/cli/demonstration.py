@@ -150,6 +150,7 @@ def _settings(stage: Stage, folder: Path) -> config.Settings:
                 "certificateDir": str(folder / "tls"),
             },
             "nodes": {"topology": TOPOLOGY},
+            "identity": {"podsSetPriority": True},
             "conditionIntervalS": 2,
         }
     )

@@ -10,11 +10,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal
 
-from pydantic_core import from_json
-
 from bridge.clock import Clock
 from bridge.config import KubernetesSettings
-from bridge.kube import credentials, errors
+from bridge.kube import credentials, depth, errors
 from bridge.kube.throttle import TokenBucket
 from bridge.kube.transport import Request, Transport
 
@@ -154,7 +152,7 @@ class KubeClient:
     async def _object(self, request: Request, *, urgent: bool) -> Mapping[str, Any]:
         data = await self._do(request, urgent=urgent)
         try:
-            answer = from_json(data)
+            answer = depth.read(data)
         except ValueError as error:
             raise errors.Garbled(
                 f"{request}: the answer is not JSON ({error}): {data[:80]!r}"

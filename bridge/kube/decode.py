@@ -3,7 +3,7 @@
 Nine tenths of a pod's JSON (managed fields, environment, mounts) is skipped before Python sees it:
 pydantic reads the known parts straight from the bytes. An answer that does not fit as a whole (one
 object is nonsense, or it is an error) is read again the slow way, object by object, so that one
-bad object costs itself only.
+bad object costs itself only, also one that is nested too deeply (`depth`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,15 +11,18 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import from_json
 from typing_extensions import TypedDict
 
 from bridge.errors import BadInput
+from bridge.kube import depth
 from bridge.kube.errors import Garbled
+from bridge.model import bounds, texts
 
 Wire = TypeVar("Wire")
 Row = TypeVar("Row")
 
+_MOST_FAULTS = 1000
+"""Of an object that are written out to find the first: each costs two microseconds."""
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 Parse = Callable[[Mapping[str, Any]], Row]
@@ -135,6 +138,9 @@ def checked(adapter: TypeAdapter[Wire], raw: object, *, at: str = "") -> Wire:
     try:
         return adapter.validate_python(raw, strict=True)
     except ValidationError as error:
+        if error.error_count() > _MOST_FAULTS:
+            said = f"{at or 'the object'}: {error.error_count()} parts of it have the wrong type"
+            raise BadInput(said, field=at) from None
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     field = path((*([at] if at else ()), *first["loc"]))
     raise BadInput(f"{field or 'the object'}: {first['msg']}", field=field)
@@ -184,12 +190,13 @@ def _plain_item(parse: Parse[Row], raw: Any) -> Row | Refused:
 
 
 def _mistake(error: Exception) -> BadInput:
-    return BadInput(f"the bridge can't read it ({type(error).__name__}: {error}); please report it")
+    said = f"{type(error).__name__}: {str(error)[:200]}"
+    return BadInput(f"the bridge can't read it ({said}); please report it")
 
 
 def _json(data: bytes) -> Mapping[str, Any]:
     try:
-        found = from_json(data)
+        found = depth.read(data)
     except ValueError as error:
         raise Garbled(f"not JSON ({error}): {data[:80]!r}") from None
     if not isinstance(found, Mapping):
@@ -210,5 +217,11 @@ def _name(raw: object) -> str:
     meta = raw.get("metadata") if isinstance(raw, Mapping) else None
     if not isinstance(meta, Mapping):
         return "without a name"
-    name = str(meta.get("name") or meta.get("generateName") or "without a name")
-    return f"{meta['namespace']}/{name}" if meta.get("namespace") else name
+    name = _word(meta.get("name") or meta.get("generateName") or "without a name")
+    return f"{_word(meta['namespace'])}/{name}" if meta.get("namespace") else name
+
+
+def _word(text: object) -> str:
+    if not isinstance(text, str):
+        return bounds.shown(text)
+    return texts.printable(text, bounds.LONGEST_OBJECT_NAME)

@@ -35,7 +35,7 @@ def of(spec: wire.JobSpecWire, meta: wire.Meta, *, at: str = "spec") -> BatchJob
         completions=completions,
         indexed=spec.get("completionMode") == "Indexed",
         suspended=bool(spec.get("suspend")),
-        active_deadline_s=spec.get("activeDeadlineSeconds"),
+        active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
         template=templates.row(
             spec.get("template") or {}, namespace=meta.get("namespace", ""), at=f"{at}.template"
         ),

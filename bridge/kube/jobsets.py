@@ -7,6 +7,7 @@ otherwise, and their pods get a subdomain unless `spec.network.enableDNSHostname
 from dataclasses import replace
 
 from bridge.kube import jobs, metadata, owner_wire, wire
+from bridge.model import bounds, texts
 from bridge.model.owner import JobSet, ReplicatedJob
 
 _FINISHED = frozenset({"Completed", "Failed"})
@@ -18,6 +19,9 @@ def row(found: owner_wire.JobSetWire, api_version: str) -> JobSet:
     spec: owner_wire.JobSetSpec = found.get("spec") or {}
     status: owner_wire.JobSetStatus = found.get("status") or {}
     subdomain = _subdomain(meta, spec.get("network") or {})
+    replicated = spec.get("replicatedJobs") or ()
+    at = "spec.replicatedJobs"
+    bounds.check_count(len(replicated), bounds.MOST_ROLES, "replicated jobs", field=at)
     return JobSet(
         **metadata.owner_fields(meta),
         api_version=api_version,
@@ -25,8 +29,8 @@ def row(found: owner_wire.JobSetWire, api_version: str) -> JobSet:
         finished=status.get("terminalState") in _FINISHED
         or not _FINISHED.isdisjoint(metadata.holding(status.get("conditions"))),
         replicated_jobs=tuple(
-            _replicated(one, meta.get("namespace", ""), subdomain, at=f"spec.replicatedJobs[{i}]")
-            for i, one in enumerate(spec.get("replicatedJobs") or ())
+            _replicated(one, meta.get("namespace", ""), subdomain, at=f"{at}[{i}]")
+            for i, one in enumerate(replicated)
         ),
         in_order=(spec.get("startupPolicy") or {}).get("startupPolicyOrder") == "InOrder",
     )
@@ -42,16 +46,17 @@ def _replicated(
     job = jobs.of(spec, meta, at=f"{at}.template.spec")
     if not job.template.subdomain:
         job = replace(job, template=replace(job.template, subdomain=subdomain))
-    replicas = found.get("replicas")
+    replicas, after = found.get("replicas"), found.get("dependsOn") or ()
+    bounds.check_count(len(after), bounds.MOST_ROLES, "dependencies", field=f"{at}.dependsOn")
     return ReplicatedJob(
-        name=found.get("name", ""),
+        name=texts.printable(found.get("name", ""), bounds.LONGEST_LABEL),
         replicas=1 if replicas is None else replicas,
         job=job,
-        after=tuple(one.get("name", "") for one in found.get("dependsOn") or ()),
+        after=tuple(texts.printable(one.get("name", ""), bounds.LONGEST_LABEL) for one in after),
     )
 
 
 def _subdomain(meta: wire.Meta, network: owner_wire.Network) -> str:
     if network.get("enableDNSHostnames") is False:
         return ""
-    return network.get("subdomain") or meta.get("name", "")
+    return texts.printable(network.get("subdomain") or meta.get("name", ""), bounds.LONGEST_LABEL)

@@ -15,6 +15,8 @@ PATH = "/api/v1/nodes"
 """List and watch."""
 
 _ATTEMPTS = 5
+_LONGEST_ANNOTATION = 1 << 18
+"""Characters: as many as Kubernetes takes. Nodes are an admin's, who may list many partitions."""
 
 RawTaints = list[Mapping[str, Any]]
 
@@ -29,7 +31,7 @@ def _row(node: wire.NodeWire) -> Node:
         uid=meta.get("uid", ""),
         resource_version=meta.get("resourceVersion", ""),
         labels=metadata.every(meta.get("labels")),
-        annotations=metadata.annotations(meta),
+        annotations=metadata.annotations(meta, longest=_LONGEST_ANNOTATION),
         taints=tuple(_taint(one) for one in spec.get("taints") or ()),
         unschedulable=bool(spec.get("unschedulable")),
         ready=_is_ready(status),

@@ -3,6 +3,9 @@
 Which kinds own pods in a cluster is known only by its pods, and many kinds will be none that we
 may read. So a kind is looked up and watched when somebody wants it; one that is forbidden or not
 served is told as unreadable, which is no error, and tried again every few minutes.
+
+A reference may name any kind, and pods thousands of them that do not exist. So few are looked up at
+the same time, and of those that were found unreadable only the first ones are tried again.
 """
 
 import asyncio
@@ -23,6 +26,10 @@ from bridge.telemetry import OutageLog
 
 RETRY_S: Final = 300.0
 """Time between two tries of a kind that can't be read."""
+MOST_RETRIED: Final = 200
+"""Kinds that can't be read and are tried again: a cluster has not so many."""
+_LOOKUPS: Final = 4
+"""Kinds that are looked up at the same time; discovery goes past the client's rate."""
 _CONFIRM_S: Final = (1.0, 2.0, 4.0)
 """A kind that was watched is denied only when it is so after each of these times: an API server
 that has just started says 403 or 404 for a moment before it knows its roles and its CRDs."""
@@ -64,6 +71,9 @@ class OwnerWatches:
         self._pace = pace or Pace()
         self._states: dict[OwnerKey, Settled | None] = {}
         self._wanted: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+        self._lookups = asyncio.Semaphore(_LOOKUPS)
+        self._retried: set[OwnerKey] = set()
+        """Kinds that are unreadable, and tried again."""
 
     def want(self, api_version: str, kind: str) -> None:
         """Have the kind watched from now on; again, or in another version, changes nothing."""
@@ -80,7 +90,7 @@ class OwnerWatches:
                 group.create_task(self._follow(api_version, kind), name=f"owners {kind}")
 
     async def _follow(self, api_version: str, kind: str) -> None:
-        """One kind, for ever."""
+        """One kind, for ever; or until it is unreadable, beside many others that are."""
         key = key_of(api_version, kind)
         if key in _NO_OWNERS:
             self._settle(key, "unreadable")
@@ -88,7 +98,12 @@ class OwnerWatches:
         waits_s = iter(_CONFIRM_S)
         while True:
             began_s = self._clock.monotonic()
-            denial = await self._until_denied(api_version, kind)
+            try:
+                denial = await self._until_denied(api_version, kind)
+            except Exception:  # a mistake of ours with one kind must not cost the others
+                _log.exception("owners.failed", kind=kind, api_version=api_version)
+                await self._clock.sleep(RETRY_S)
+                continue
             if self._clock.monotonic() - began_s >= RETRY_S:  # it went well for so long
                 waits_s = iter(_CONFIRM_S)
             wait_s = next(waits_s, None) if self._states[key] == "watched" else None
@@ -98,9 +113,17 @@ class OwnerWatches:
                     kind=kind,
                     api_version=api_version,
                     error=str(denial.error),
-                    needs=f"get, list, watch on {denial.resource}",
+                    needs=f"list, watch on {denial.resource}",
                 )
+            if wait_s is None and not self._may_retry(key):
+                return
             await self._clock.sleep(RETRY_S if wait_s is None else wait_s)
+
+    def _may_retry(self, key: OwnerKey) -> bool:
+        """Whether it is one of the first that were found unreadable."""
+        if len(self._retried) < MOST_RETRIED:
+            self._retried.add(key)
+        return key in self._retried
 
     async def _until_denied(self, api_version: str, kind: str) -> "_Denial":
         """Watch the kind for as long as we may; outages are waited out."""
@@ -135,7 +158,8 @@ class OwnerWatches:
         backoff = self._pace.backoff()
         while True:
             try:
-                return await discovery.find(self._client, api_version, kind)
+                async with self._lookups:
+                    return await discovery.find(self._client, api_version, kind)
             except (errors.Forbidden, errors.NotFound):
                 raise
             except errors.KubeError as error:
@@ -146,6 +170,7 @@ class OwnerWatches:
     def _take(self, key: OwnerKey, change: Change[Owner]) -> None:
         self._sink(key, change)
         if isinstance(change, Replaced):
+            self._retried.discard(key)
             self._settle(key, "watched")
 
     def _settle(self, key: OwnerKey, state: Settled) -> bool:

@@ -1,7 +1,6 @@
 """The parts of workload objects that we read, as the API server sends them.
 
-As `bridge.kube.wire`: typed dictionaries, partial, strict. A count that is negative is refused
-here, so that nobody below has to think of it.
+As `bridge.kube.wire`: typed dictionaries, partial, strict, with counts that are counts.
 """
 
 from typing import Annotated, Any
@@ -9,9 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
-from bridge.kube.wire import ConditionWire, JobSpecWire, Meta, Named, TemplateWire
-
-Count = Annotated[int, Field(ge=0)]
+from bridge.kube.wire import ConditionWire, Count, JobSpecWire, Meta, Named, TemplateWire
+from bridge.model import bounds
 
 
 class AnySpec(TypedDict, total=False):
@@ -94,7 +92,7 @@ class LeaderWorkerTemplate(TypedDict, total=False):
     leaderTemplate: TemplateWire | None
     workerTemplate: TemplateWire | None
     volumeClaimTemplates: list[object] | None
-    size: Annotated[int, Field(ge=1)] | None
+    size: Annotated[int, Field(ge=1, le=bounds.MOST_PODS)] | None
 
 
 class LeaderWorkerSetSpec(TypedDict, total=False):

@@ -12,6 +12,7 @@ from typing import Any
 
 from bridge.config import RoleKind
 from bridge.kube import decode, jobs, jobsets, metadata, owner_wire, roles, templates, wire
+from bridge.model import bounds, texts
 from bridge.model.owner import LeaderWorkerSet, Owner, OwnerKey, PodGroup, key_of
 
 _STATEFUL_SET = ("apps", "StatefulSet")
@@ -52,17 +53,22 @@ def _roles_of(api_version: str, kind: str, kinds: Mapping[str, RoleKind]) -> Rol
 
 def _any(found: owner_wire.AnyOwner, api_version: str, kind: str) -> Owner:
     spec: owner_wire.AnySpec = found.get("spec") or {}
-    replicas = spec.get("replicas")
-    counts = isinstance(replicas, int) and not isinstance(replicas, bool)
     key: OwnerKey = key_of(api_version, kind)
     return Owner(
         **metadata.owner_fields(found.get("metadata") or {}),
         api_version=api_version,
         kind=kind,
         suspended=spec.get("suspend") is True and key not in _NEXT_ONLY,
-        replicas=replicas if counts else None,
+        replicas=_count(spec.get("replicas")),
         one_by_one=key == _STATEFUL_SET and spec.get("podManagementPolicy") != "Parallel",
     )
+
+
+def _count(found: object) -> int | None:
+    """What `replicas` of a kind that we don't know says, where that is a number of pods."""
+    if not isinstance(found, int) or isinstance(found, bool):
+        return None
+    return found if 0 <= found <= bounds.MOST_PODS else None
 
 
 def _leader_worker_set(found: owner_wire.LeaderWorkerSetWire, api_version: str) -> LeaderWorkerSet:
@@ -96,5 +102,5 @@ def _pod_group(found: owner_wire.PodGroupWire, api_version: str) -> PodGroup:
         **metadata.owner_fields(found.get("metadata") or {}),
         api_version=api_version,
         least=gang.get("minCount") or spec.get("minMember") or 0,
-        workload=made_from.get("workloadName") or "",
+        workload=texts.printable(made_from.get("workloadName") or "", bounds.LONGEST_OBJECT_NAME),
     )

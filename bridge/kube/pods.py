@@ -15,6 +15,7 @@ from urllib.parse import quote
 from bridge import names
 from bridge.kube import affinity, claims, decode, errors, metadata, shapes, times, wire
 from bridge.kube.client import KubeClient
+from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
 
@@ -27,10 +28,11 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
     spec: wire.PodSpec = pod.get("spec") or {}
     status: wire.PodStatus = pod.get("status") or {}
     node_name = spec.get("nodeName") or ""
-    ephemeral = claims.ephemeral(spec, meta.get("name", ""))
     grace_s = spec.get("terminationGracePeriodSeconds")
     if meta.get("deletionTimestamp") and meta.get("deletionGracePeriodSeconds") is not None:
         grace_s = meta.get("deletionGracePeriodSeconds")
+    grace_s = metadata.seconds(grace_s)
+    named, ephemeral = claims.of(spec, meta.get("name", ""), placed=bool(node_name))
     return Pod(
         uid=PodUid(meta.get("uid", "")),
         namespace=sys.intern(meta.get("namespace", "")),
@@ -40,7 +42,7 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         node_name=NodeName(sys.intern(node_name)),
         phase=status.get("phase") or "Pending",
         shape=shapes.of(spec, meta, status=status if node_name else None),
-        gates=_gates(tuple(one.get("name", "") for one in spec.get("schedulingGates") or ())),
+        gates=_gates(spec),
         deleting=bool(meta.get("deletionTimestamp")),
         owner=metadata.controller(meta),
         labels=metadata.labels(meta, also=also),
@@ -51,13 +53,13 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         status_reason=sys.intern(status.get("reason") or ""),
         unschedulable=_unschedulable(status) if not node_name else "",
         grace_s=30 if grace_s is None else grace_s,
-        active_deadline_s=spec.get("activeDeadlineSeconds"),
+        active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
         priority_class=sys.intern(spec.get("priorityClassName") or ""),
         subdomain=sys.intern(spec.get("subdomain") or ""),
         pod_group=sys.intern((spec.get("schedulingGroup") or {}).get("podGroupName") or ""),
-        volume_claims=(*claims.named(spec), *ephemeral),
+        volume_claims=(*named, *ephemeral),
         ephemeral_claims=ephemeral,
-        resource_claims=tuple(one.get("name", "") for one in spec.get("resourceClaims") or ()),
+        resource_claims=claims.of_devices(spec),
     )
 
 
@@ -234,16 +236,24 @@ async def _patch(
     return newer(raw, than=pod)
 
 
+def _gates(spec: wire.PodSpec) -> tuple[str, ...]:
+    """All of them or BadInput: a pin writes the list anew, and must not leave one out."""
+    gates = spec.get("schedulingGates") or ()
+    bounds.check_count(len(gates), bounds.MOST_GATES, "gates", field="spec.schedulingGates")
+    found = tuple([one.get("name", "") for one in gates])
+    return _few_gates(found) if len(found) <= 2 else found
+
+
 @lru_cache(maxsize=1024)
-def _gates(gates: tuple[str, ...]) -> tuple[str, ...]:
+def _few_gates(gates: tuple[str, ...]) -> tuple[str, ...]:
     return gates
 
 
 def _completion_index(meta: wire.Meta) -> int | None:
     for values in (meta.get("annotations"), meta.get("labels")):
-        text = (values or {}).get(names.COMPLETION_INDEX, "")
-        if text.isascii() and text.isdigit():
-            return int(text)
+        number = bounds.number_in((values or {}).get(names.COMPLETION_INDEX))
+        if number is not None:
+            return number
     return None
 
 

@@ -31,6 +31,7 @@ _REMEMBERED_REFUSALS = 10_000
 _GARBLED_WATCHES = 3
 _ROWS_PER_TURN = 100
 _SHORT_WATCH_S = 1.0
+_WHO = ("name", "namespace", "uid", "resourceVersion")
 _REOPEN_S = 30.0
 """A watch that has ended is open again by then: a pause, a connection, an answer."""
 
@@ -51,7 +52,7 @@ class Upserted(Generic[Row]):
 
 @dataclass(frozen=True, slots=True)
 class Deleted(Generic[Row]):
-    """An object is gone; `row` is its last state."""
+    """An object is gone; `row` is its last state, or only who it was where that can't be read."""
 
     row: Row
 
@@ -112,6 +113,7 @@ class Reflector(Generic[Row]):
         else:
             self._page = partial(decode.plain_page, parse)
             self._event = partial(decode.plain_event, parse)
+        self._parse = parse
         self._key = key
         self._sink = sink
         self._clock = clock
@@ -247,12 +249,23 @@ class Reflector(Generic[Row]):
         if isinstance(item, decode.Refused):
             self._report(item)
             if event.type == "DELETED":
-                raise errors.Gone(f"watch {self._path}: a deleted object can't be read; listing")
+                self._sink(Deleted(self._nothing_but(item.raw)))
         elif item is not None:
             self._sink(Deleted(item) if event.type == "DELETED" else Upserted(item))
         self._version = event.version
         self._garbled = 0
         self._backoff.reset()
+
+    def _nothing_but(self, raw: Any) -> Row:
+        """A row of who the object was, which is all that matters of one that is gone. Listing anew
+        instead would let whoever makes such objects have all of the others listed again and again.
+        """
+        meta = raw.get("metadata") if isinstance(raw, Mapping) else None
+        who = {key: meta[key] for key in _WHO if key in meta} if isinstance(meta, Mapping) else {}
+        try:
+            return self._parse({"metadata": who})
+        except BadInput:
+            raise errors.Gone(f"watch {self._path}: a deleted object is nobody; listing") from None
 
     def _report(self, refused: decode.Refused) -> None:
         """Once for each object and complaint."""

@@ -16,11 +16,14 @@ from typing import Any, Literal
 
 from bridge.errors import BadInput
 from bridge.kube import wire
-from bridge.model import quantity
+from bridge.model import bounds, quantity
 from bridge.model.resources import Resources
 
 Milli = dict[str, int]
 """A resource list in thousandths."""
+
+Statuses = Mapping[str | None, wire.ContainerStatus]
+"""A pod's containers by their names, where a resize in place counts."""
 
 RESIZE_PENDING = "PodResizePending"
 """Condition of a pod whose resize in place waits, or (reason Infeasible) can't be done."""
@@ -32,7 +35,8 @@ def of(spec: wire.PodSpec, status: wire.PodStatus | None = None) -> Resources:
     `status` is given for pods on a node: a resize in place holds the larger of what is wished,
     allocated and in force until it is over. Raises BadInput with the field of a bad quantity.
     """
-    total = _containers(spec, "requests", status or {})
+    statuses = _by_name(status or {})
+    total = _containers(spec, "requests", status or {}, statuses)
     pod_level = _pod_level(spec)
     actual = (status or {}).get("resources")
     if status and actual is not None:
@@ -54,24 +58,31 @@ def amounts(values: Mapping[str, Any] | None, field: str) -> Resources:
 
 
 def _containers(
-    spec: wire.PodSpec, which: Literal["requests", "limits"], status: wire.PodStatus
+    spec: wire.PodSpec,
+    which: Literal["requests", "limits"],
+    status: wire.PodStatus,
+    statuses: Statuses,
 ) -> Milli:
-    """Containers summed, or the largest moment of the init containers where that is more."""
+    """Containers summed, or the largest moment of the init containers where that is more.
+
+    At each moment all sidecars that have started count as well. Only the resources that an init
+    container asks for itself are looked at: of the others a moment holds what sidecars hold, and
+    that is part of the sum.
+    """
     total: Milli = {}
     for index, container in enumerate(spec.get("containers") or ()):
-        _add(total, _container(container, which, status, f"spec.containers[{index}]"))
+        _add(total, _container(container, which, status, statuses, f"spec.containers[{index}]"))
     sidecars: Milli = {}
     moments: Milli = {}
     for index, container in enumerate(spec.get("initContainers") or ()):
         field = f"spec.initContainers[{index}]"
         if container.get("restartPolicy") == "Always":
-            own = _container(container, which, status, field)
+            own = _container(container, which, status, statuses, field)
             _add(total, own)
             _add(sidecars, own)
         else:
-            moment = _container(container, which, {}, field)
-            _add(moment, sidecars)
-            moments = _largest(moments, moment)
+            for name, value in _container(container, which, {}, {}, field).items():
+                moments[name] = max(moments.get(name, 0), value + sidecars.get(name, 0))
     return _largest(total, moments)
 
 
@@ -79,6 +90,7 @@ def _container(
     container: wire.Container,
     which: Literal["requests", "limits"],
     pod: wire.PodStatus,
+    statuses: Statuses,
     field: str,
 ) -> Milli:
     resources = container.get("resources") or {}
@@ -86,7 +98,7 @@ def _container(
     if which == "limits":
         return limits
     own = {**limits, **_milli(resources.get("requests"), f"{field}.resources.requests")}
-    status = _status(pod, container)
+    status = statuses.get(container.get("name"))
     actual = (status or {}).get("resources")
     if status is None or actual is None:
         return own
@@ -118,11 +130,11 @@ def _pod_level(spec: wire.PodSpec) -> Milli:
     requests = _milli(resources.get("requests"), "spec.resources.requests")
     limits = _milli(resources.get("limits"), "spec.resources.limits")
     if limits or requests:
-        for name, value in _containers(spec, "limits", {}).items():
+        for name, value in _containers(spec, "limits", {}, {}).items():
             if name.startswith("hugepages-") and name not in requests:
                 limits.setdefault(name, value)
     if limits:
-        for name, value in _containers(spec, "requests", {}).items():
+        for name, value in _containers(spec, "requests", {}, {}).items():
             if _is_pod_level(name) and not name.startswith("hugepages-"):
                 requests.setdefault(name, value)
         for name, value in limits.items():
@@ -135,12 +147,13 @@ def _is_pod_level(name: str) -> bool:
     return name in ("cpu", "memory") or name.startswith("hugepages-")
 
 
-def _status(pod: wire.PodStatus, container: wire.Container) -> wire.ContainerStatus | None:
+def _by_name(pod: wire.PodStatus) -> Statuses:
+    """The first of each name."""
+    found: dict[str | None, wire.ContainerStatus] = {}
     for statuses in (pod.get("containerStatuses"), pod.get("initContainerStatuses")):
         for status in statuses or ():
-            if status.get("name") == container.get("name"):
-                return status
-    return None
+            found.setdefault(status.get("name"), status)
+    return found
 
 
 def _milli(values: Mapping[str, Any] | None, field: str) -> Milli:
@@ -148,16 +161,26 @@ def _milli(values: Mapping[str, Any] | None, field: str) -> Milli:
     for name, value in (values or {}).items():
         where = f"{field}[{name}]" if "." in name or "/" in name else f"{field}.{name}"
         try:
-            milli[name] = _quantity(str(value))
+            milli[name] = _quantity(value)
         except BadInput as error:
             raise BadInput(f"{where}: {error}", field=where) from None
         if milli[name] < 0:
-            raise BadInput(f"{where}: {value} is below zero; ask for 0 or more", field=where)
+            said = f"{bounds.shown(value)} is below zero; ask for 0 or more"
+            raise BadInput(f"{where}: {said}", field=where)
     return milli
 
 
+def _quantity(value: object) -> int:
+    """Thousandths of what stands in a resource list, whatever that is. Raises BadInput."""
+    if isinstance(value, str):
+        return _milli_of(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return quantity.milli(value)
+    raise BadInput(f"{bounds.shown(value)} is not a quantity; write it like 500m, 2 or 1.5Gi")
+
+
 @lru_cache(maxsize=4096)
-def _quantity(text: str) -> int:
+def _milli_of(text: str) -> int:
     return quantity.milli(text)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from bridge.config import RoleKind
 from bridge.errors import BadInput
 from bridge.kube import metadata, owner_wire, templates, wire
+from bridge.model import bounds, texts
 from bridge.model.owner import Role, RoleSet
 
 _FINISHED = frozenset({"Succeeded", "Failed"})
@@ -40,27 +41,30 @@ def _roles(raw: Mapping[str, Any], where: RoleKind, namespace: str) -> tuple[Rol
         return ()
     if not isinstance(found, Mapping):
         raise BadInput(f"{where.roles}: no map from role to replicas", field=where.roles)
+    bounds.check_count(len(found), bounds.MOST_ROLES, "roles", field=where.roles)
     ranks = {name.lower(): rank for rank, name in enumerate(where.order)}
     names = sorted(found, key=lambda name: (ranks.get(name.lower(), len(ranks)), name.lower()))
     return tuple(
-        _role(name.lower(), found[name], where, namespace, at=f"{where.roles}.{name}")
-        for name in names
-        if found[name] is not None
+        _role(name, found[name], where, namespace) for name in names if found[name] is not None
     )
 
 
-def _role(name: str, found: object, where: RoleKind, namespace: str, *, at: str) -> Role:
+def _role(key: str, found: object, where: RoleKind, namespace: str) -> Role:
+    name = texts.printable(key, bounds.LONGEST_LABEL)
+    at = f"{where.roles}.{name}"
     if not isinstance(found, Mapping):
         raise BadInput(f"{at}: no object", field=at)
     count = _at(found, where.replicas)
     field = f"{at}.{where.replicas}"
     if count is None:
         count = 1
-    if not isinstance(count, int) or isinstance(count, bool) or count < 0:
-        raise BadInput(f"{field}: {count!r} is no count", field=field)
+    is_whole = isinstance(count, int) and not isinstance(count, bool)
+    if not is_whole or not 0 <= count <= bounds.MOST_PODS:
+        said = f"{bounds.shown(count)} is no count from 0 to {bounds.MOST_PODS}"
+        raise BadInput(f"{field}: {said}", field=field)
     template = _at(found, where.template)
     return Role(
-        name=name,
+        name=name.lower(),
         replicas=count,
         template=templates.parse(
             {} if template is None else template, namespace=namespace, at=f"{at}.{where.template}"

@@ -2,7 +2,10 @@
 
 Pods of one owner differ in their names only. The parts of the spec that decide where a pod may
 run are written out as text, and the text is the key: equal pods get the *same* shape, and 10,000
-pods of a Job cost one computation.
+pods of a Job cost one computation. A text of many kilobytes is not kept as a key.
+
+A pod that asks for more than `limits` allows is refused. On a node, where it only takes room, it
+counts all the same, without its selectors, which nobody asks about any more.
 """
 
 from functools import lru_cache
@@ -11,8 +14,8 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube import affinity, requests, siblings, wire
-from bridge.model import scheduling
+from bridge.kube import affinity, limits, requests, siblings, wire
+from bridge.model import bounds, scheduling
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
@@ -29,6 +32,8 @@ _DECIDING = (
     "overhead",
     "hostNetwork",
 )
+_KEPT_BYTES = 8192
+"""Of a text that is remembered with its shape."""
 _RESIZING = ("containerStatuses", "initContainerStatuses", "resources", "allocatedResources")
 
 
@@ -48,9 +53,10 @@ def of(
     apart = _own(wished.get("podAntiAffinity"), meta)
     together = _own(wished.get("podAffinity"), meta)
     parts["affinity"] = wished.get("nodeAffinity")
-    everything = [parts, actual, apart, together]
+    everything = [parts, actual, apart, together, status is not None]
     try:
-        return _shape(to_json(everything, fallback=str))
+        text = to_json(everything, fallback=str)
+        return _shape(text) if len(text) <= _KEPT_BYTES else _computed(text)
     except PydanticSerializationError as error:
         raise BadInput(f"spec: {error}", field="spec") from None
 
@@ -75,17 +81,7 @@ def _resize(condition: wire.ConditionWire) -> bool:
 
 @lru_cache(maxsize=8192)
 def _shape(text: bytes) -> PodShape:
-    spec, status, apart, together = from_json(text)
-    shape = PodShape(
-        requests=requests.of(spec, status or None),
-        node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
-        affinity_terms=_terms(spec.get("affinity")),
-        tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
-        host_ports=_host_ports(spec),
-        apart=tuple(apart),
-        together=tuple(together),
-    )
-    return _first_equal(shape)
+    return _first_equal(_computed(text))
 
 
 @lru_cache(maxsize=8192)
@@ -94,10 +90,38 @@ def _first_equal(shape: PodShape) -> PodShape:
     return shape
 
 
+def _computed(text: bytes) -> PodShape:
+    try:
+        spec, status, apart, together, placed = from_json(text)
+    except ValueError as error:
+        raise BadInput(f"spec: {error}", field="spec") from None
+    asked = requests.of(spec, status or None)
+    ports = _host_ports(spec)
+    try:
+        limits.check_containers(spec)
+        limits.check_amounts(asked, ports)
+        limits.check_selectors(spec, (*apart, *together))
+        terms = _terms(spec.get("affinity"))
+    except BadInput:
+        if not placed:
+            raise
+        return PodShape(requests=asked, host_ports=ports[: bounds.MOST_PORTS])
+    return PodShape(
+        requests=asked,
+        node_selector=tuple(sorted((spec.get("nodeSelector") or {}).items())),
+        affinity_terms=terms,
+        tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
+        host_ports=ports,
+        apart=tuple(apart),
+        together=tuple(together),
+    )
+
+
 def _terms(node_affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
     required = (node_affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return None
+    limits.check_terms(required, at="spec.affinity.nodeAffinity")
     return affinity.of_wire(required, at="spec.affinity.nodeAffinity")
 
 

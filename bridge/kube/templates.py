@@ -4,6 +4,7 @@ from pydantic import TypeAdapter
 
 from bridge.errors import BadInput
 from bridge.kube import claims, decode, metadata, shapes, wire
+from bridge.model import bounds, texts
 from bridge.model.owner import PodTemplate
 
 _TEMPLATE = TypeAdapter(wire.TemplateWire)
@@ -23,6 +24,7 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
     spec: wire.PodSpec = template.get("spec") or {}
     try:
         shape = shapes.of(spec, meta)
+        named, ephemeral = claims.of(spec, "")
     except BadInput as error:
         if not at:
             raise
@@ -30,8 +32,8 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
     return PodTemplate(
         shape=shape,
         annotations=metadata.annotations(meta),
-        subdomain=spec.get("subdomain") or "",
-        active_deadline_s=spec.get("activeDeadlineSeconds"),
-        volume_claims=claims.named(spec),
-        own_claims=bool(claims.ephemeral(spec, "")),
+        subdomain=texts.printable(spec.get("subdomain") or "", bounds.LONGEST_LABEL),
+        active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
+        volume_claims=named,
+        own_claims=bool(ephemeral),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from bridge.errors import BadInput
 from bridge.kube import affinity, decode, metadata, volume_wire, wire
-from bridge.model import quantity
+from bridge.model import bounds, quantity, texts
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms
@@ -49,11 +49,11 @@ def _claim(raw: volume_wire.ClaimWire) -> Claim:
         bound=bool(volume) and _BOUND in annotations,
         storage_class=_class_of(meta, spec.get("storageClassName")),
         size_bytes=_bytes(requests, "spec.resources.requests.storage"),
-        access_modes=tuple(map(sys.intern, spec.get("accessModes") or ())),
+        access_modes=tuple(dict.fromkeys(map(sys.intern, spec.get("accessModes") or ()))),
         block=spec.get("volumeMode") == "Block",
         attributes_class=sys.intern(spec.get("volumeAttributesClassName") or ""),
         selector=_selector(spec.get("selector")),
-        selected_node=NodeName(annotations.get(_SELECTED_NODE, "")),
+        selected_node=NodeName(_name(annotations.get(_SELECTED_NODE, ""))),
         deleting=bool(meta.get("deletionTimestamp")),
         pod=PodUid(owner.uid) if owner is not None and owner.kind == "Pod" else PodUid(""),
     )
@@ -109,7 +109,12 @@ parse_class = decode.Parser(volume_wire.ClassWire, _storage_class, kind="Storage
 
 def _class_of(meta: wire.Meta, named: str | None) -> str:
     """The annotation of old wins (component-helpers, `GetPersistentVolumeClaimClass`)."""
-    return sys.intern((meta.get("annotations") or {}).get(_OLD_CLASS, named or ""))
+    return sys.intern(_name((meta.get("annotations") or {}).get(_OLD_CLASS, named or "")))
+
+
+def _name(text: str) -> str:
+    """Of another object, as an annotation says it: anybody who may make a claim writes it."""
+    return texts.printable(text, bounds.LONGEST_OBJECT_NAME)
 
 
 def _bytes(amounts: wire.Amounts, at: str) -> int:
@@ -123,12 +128,16 @@ def _selector(selector: wire.LabelSelector | None) -> tuple[Requirement, ...]:
     if selector is None:
         return ()
     equal = (selector.get("matchLabels") or {}).items()
+    expressions = selector.get("matchExpressions") or ()
+    values = sum(len(one.get("values") or ()) for one in expressions)
+    for count, most, what in (
+        (len(equal) + len(expressions), bounds.MOST_CLAIM_REQUIREMENTS, "requirements"),
+        (values, bounds.MOST_CLAIM_WORDS, "values"),
+    ):
+        bounds.check_count(count, most, what, field="spec.selector")
     return (
         *(Requirement(key, "In", (value,)) for key, value in sorted(equal)),
-        *(
-            affinity.requirement(one, at="spec.selector")
-            for one in selector.get("matchExpressions") or ()
-        ),
+        *(affinity.requirement(one, at="spec.selector") for one in expressions),
     )
 
 

@@ -3,14 +3,21 @@
 Partial on purpose: a pod is 5 to 20 KB of JSON and we need a twentieth of it. Typed dictionaries,
 not models: pydantic checks and prunes them straight from the bytes (`bridge.kube.decode`) and
 leaves no objects behind. Strict: "3" is not a number here, as it isn't for the API server.
-Quantities stay as they are; `bridge.model.quantity` reads them.
+Quantities stay as they are; `bridge.model.quantity` reads them. A count that is negative or beyond
+what Kubernetes counts is refused here, so that nobody below has to think of it.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from pydantic import Field
 from typing_extensions import TypedDict
 
+from bridge.model import bounds
 from bridge.model.scheduling import Operator, TaintEffect
+
+PortNumber = Annotated[int, Field(ge=0, le=65535)]
+Count = Annotated[int, Field(ge=0, le=bounds.MOST_PODS)]
+"""A number of pods, Jobs or groups: 32 bits in Kubernetes' own kinds, anything in a CRD."""
 
 Amounts = dict[str, Any]
 """A resource list: name → quantity."""
@@ -51,8 +58,8 @@ class Requirements(TypedDict, total=False):
 class Port(TypedDict, total=False):
     """spec.containers[].ports[]"""
 
-    containerPort: int
-    hostPort: int | None
+    containerPort: PortNumber
+    hostPort: PortNumber | None
     hostIP: str | None
     protocol: str | None
 
@@ -276,8 +283,8 @@ class NodeWire(TypedDict, total=False):
 class JobSpecWire(TypedDict, total=False):
     """spec of a Job"""
 
-    parallelism: int | None
-    completions: int | None
+    parallelism: Count | None
+    completions: Count | None
     completionMode: str | None
     suspend: bool | None
     activeDeadlineSeconds: int | None

@@ -151,10 +151,11 @@ class JobIndex:
         if gang_id is not None and self._is_of(facts, gang_id):
             self._handle(gang_id, self._news(facts))
             self._settle(job_id)
+            if facts.ended:
+                self.let_go(job_id)
         else:
             self._vanished(job_id)
-        if facts.ended or gang_id is None:
-            self.let_go(job_id)
+            self.let_go(job_id)  # whose it is, the sweep finds out
 
     def _news(self, facts: JobFacts) -> ev.JobSeen:
         left_s = None if facts.end_s is None else facts.end_s - self._clock.time()

@@ -92,7 +92,7 @@ class PodWriter:
             error = "it changed at every attempt"
         if error:
             log.debug("pod.not_pinned", pod=pod.key, error=error)
-            self._cluster.table.vacate(pod.uid)
+            self._cluster.unpin(pod)
         outcome = "failed" if error else "pinned"
         self._metrics.patch_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
         self._handle(gang_id, ev.PinEnded(pod.uid, row, error))

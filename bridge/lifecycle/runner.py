@@ -315,6 +315,7 @@ class Runner:
         ]  # fmt: skip
         told = sentences.waits("InternalError", fault.sentence)
         for pod in waiting:
+            self.cluster.unpin(pod)
             if pod.allocated != told:
                 self._for_pod(gang_id, do.SetCondition(pod, told))
         for pod in waiting[:1]:

@@ -13,8 +13,10 @@ ask for it twice. They are counted by the bridge, as everything that the map doe
 import re
 from collections.abc import Collection, Iterator, Mapping
 
-_MODEL = re.compile(r"^(gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi\d+\w*)$")
-_SLICE = re.compile(r"^\d+g\.\d+gb\b")
+_MODEL = re.compile(
+    r"gb300|gb200|b300|b200|h200|h100|a100|a10g?|l40s?|l4|t4g?|v100s?|mi[0-9]+[a-z0-9]*"
+)
+_SLICE = re.compile(r"[0-9]+g\.[0-9]+gb\b")
 
 
 class ResourceMap(Mapping[str, str]):
@@ -76,7 +78,7 @@ def gpu_type(product: str) -> str:
         return profile
     words = [word for word in re.split(r"[^a-z0-9]+", whole) if word]
     for word in words:
-        if _MODEL.match(word):
+        if _MODEL.fullmatch(word):
             return word
     return "_".join(words)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge import names
+from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.scheduling import PodShape
 
@@ -12,9 +13,6 @@ _KUBELET_REFUSALS = frozenset(
     {"UnexpectedAdmissionError", "TopologyAffinityError", "NodeAffinity", "NodePorts",
      "InvalidNodeInfo"}
 )  # fmt: skip
-
-_MOST_DIGITS = 10
-"""Of a job's id: slurmctld keeps it in 32 bits."""
 
 PodPhase = Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"]
 
@@ -86,10 +84,8 @@ class Pod:
 
     def __post_init__(self) -> None:
         # Read millions of times in a large gang's life, so not parsed at each look.
-        text = self.labels.get(names.JOB_ID_LABEL, "")
-        is_id = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
-        number = SlurmJobId(int(text)) if is_id else None
-        object.__setattr__(self, "job_id", number)
+        number = bounds.number_in(self.labels.get(names.JOB_ID_LABEL), bounds.LARGEST_ID)
+        object.__setattr__(self, "job_id", None if number is None else SlurmJobId(number))
 
     @property
     def key(self) -> str:

@@ -46,10 +46,11 @@ def path(*components: str) -> str:
     Each consists of at most 128 ASCII letters, digits, `.`, `_` and `-`, and begins with a letter,
     a digit or `_`.
     """
-    return "".join(f"/{_component(text)}" for text in components)
+    return "".join(f"/{component(text)}" for text in components)
 
 
-def _component(text: str) -> str:
+def component(text: str) -> str:
+    """One of these components."""
     cleaned = _OUTSIDE_COMPONENT.sub(_INSTEAD, text[: _COMPONENT_BYTES + 1]) or _INSTEAD
     if cleaned[0] in ".-":
         cleaned = _INSTEAD + cleaned

@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from bridge.errors import BadInput
+from bridge.model import bounds
 
 UNLIMITED: Final = -1
 """No limit, where minutes are expected."""
@@ -18,28 +19,28 @@ LONGEST_MIN: Final = (2**32 - 1) // 60 - 1
 
 _WORDS = frozenset({"UNLIMITED", "INFINITE", "-1"})
 _DAYS = re.compile(r"([0-9]{1,24})-(?:([0-9]{1,24})(?::([0-9]{1,24}))?(?::([0-9]{1,24}))?)?")
+FORMS: Final = (
+    "write it like 90 (minutes), 90:30 (minutes:seconds), 1:30:00 (hours:minutes:seconds), 2-12 or "
+    "2-12:30:00 (days-hours:minutes:seconds) or UNLIMITED"
+)
 _CLOCK = re.compile(r"(?:([0-9]{1,24}):)??([0-9]{1,24})(?::([0-9]{1,24}))?")
 
 
 def parse(text: str) -> int:
     """Minutes, or UNLIMITED. Raises BadInput for what isn't a time limit."""
-    if text.upper() in _WORDS:
+    if bounds.within(text, bounds.LONGEST_TIME, FORMS).upper() in _WORDS:
         return UNLIMITED
     if match := _DAYS.fullmatch(text):
         days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
     elif match := _CLOCK.fullmatch(text):
         days, (hours, minutes, seconds) = 0, (int(part or 0) for part in match.groups())
     else:
-        raise BadInput(
-            f"{text[:80]!r} is not a time limit; write it like 90 (minutes), 90:30 "
-            "(minutes:seconds), 1:30:00 (hours:minutes:seconds), 2-12 or 2-12:30:00 "
-            "(days-hours:minutes:seconds) or UNLIMITED"
-        )
+        raise BadInput(f"{bounds.shown(text)} is not a time limit; {FORMS}")
     found = (days * 24 + hours) * 60 + minutes + -(-seconds // 60)
     if found > LONGEST_MIN:
         raise BadInput(
-            f"{text[:80]!r} is longer than Slurm can count ({format(LONGEST_MIN)}); write it "
-            "like UNLIMITED"
+            f"{bounds.shown(text)} is longer than Slurm can count ({format(LONGEST_MIN)}); write "
+            "it like UNLIMITED"
         )
     return found or UNLIMITED
 

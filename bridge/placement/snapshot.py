@@ -42,6 +42,8 @@ nowhere: so the sum over 8,000 pods of one node cannot overflow 64 bits.
 
 REMEMBERED = 1024
 """Requests whose lines are known."""
+MOST_REMEMBERED = 64
+"""Resources of requests that are remembered; real pods ask for two or three."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,8 @@ class Lines(dict[str, int]):
 
     def asks(self, requests: Resources) -> Asks:
         """What is asked of which line."""
+        if len(requests.extended) > MOST_REMEMBERED:
+            return self._translate(requests)
         known = self._asks.get(requests)
         if known is None:
             if len(self._asks) >= REMEMBERED:

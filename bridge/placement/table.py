@@ -100,6 +100,7 @@ class NodeTable:
         )
         if changed:
             self._layout = self._snapshot = None
+        self._define_lines(name for name, _ in node.allocatable.extended)
         amounts = self._amounts(node.allocatable, pods=max(0, min(node.max_pods, views.MOST)))
         np.minimum(amounts, views.MOST, out=amounts)
         live = self._capacities.live["allocatable"]
@@ -275,8 +276,7 @@ class NodeTable:
         self._snapshot = None
 
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
-        """(resources,) int64, with lines for resources never seen before."""
-        self._define_lines(name for name, _ in resources.extended)
+        """(resources,) int64: what is asked of those that some node has had."""
         asks = self._lines.asks(resources)
         amounts = np.zeros(len(self._lines), dtype=np.int64)
         amounts[asks.lines] = asks.amounts[:, 0]
@@ -284,12 +284,27 @@ class NodeTable:
         return amounts
 
     def _define_lines(self, names: Iterable[str]) -> None:
+        """Make lines for resources of nodes that were never seen before.
+
+        Only nodes make them: a line is as long as the cluster, and whoever may create a pod may
+        ask for thousands of resources that do not exist. What pods hold already of a new one is
+        looked up then.
+        """
         new = [name for name in names if name not in self._lines]
-        if new:
-            lines = views.Lines(self._lines)
-            for name in new:
-                lines[name] = len(lines)
-            self._lines = lines
-            self._capacities.heighten("allocatable", len(lines))
-            self._capacities.heighten("lasting", len(lines))
-            self._uses.heighten("used", len(lines))
+        if not new:
+            return
+        lines = views.Lines(self._lines)
+        for name in new:
+            lines[name] = len(lines)
+        first, self._lines = len(self._lines), lines
+        self._capacities.heighten("allocatable", len(lines))
+        self._capacities.heighten("lasting", len(lines))
+        self._uses.heighten("used", len(lines))
+        self._snapshot = None
+        for holding in self._pods.freeze().values():
+            if not any(lines.get(name, 0) >= first for name, _ in holding.shape.requests.extended):
+                continue
+            amounts = self._amounts(holding.shape.requests, pods=1)[first:]
+            self._uses.live["used"][first:, holding.row] += amounts
+            if holding.lasting:
+                self._capacities.live["lasting"][first:, holding.row] += amounts

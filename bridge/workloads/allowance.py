@@ -11,11 +11,10 @@ from functools import lru_cache
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import bounds
 from bridge.model.namespace import Namespace
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.@\\+-]*\$?")
-_LARGEST_ID = 0xFFFFFFFD
-"""Slurm keeps the two numbers above it for "not said" and "no limit"."""
 _KEYS = (
     names.NAMESPACE_USER,
     names.NAMESPACE_GROUP,
@@ -23,13 +22,14 @@ _KEYS = (
     names.NAMESPACE_PARTITIONS,
     names.NAMESPACE_QOS,
 )
-_LONGEST = 256
-"""Characters of a name."""
 _PERSON = (
     "write user:group, names or numbers that Slurm's hosts know, as alice:physics or 1001:1001; "
     f"or the user alone, and its group in annotation {names.NAMESPACE_GROUP}"
 )
-_LIST = "write one or more names separated by commas, the first is the default; or remove it"
+_LIST = (
+    f"write one or more names separated by commas (at most {bounds.MOST_CHOICES}, in "
+    f"{bounds.LONGEST_VALUE} characters), the first is the default; or remove it"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +71,13 @@ class _Said:
     texts: Mapping[str, str]
 
     def of(self, key: str) -> str:
-        return self.texts.get(key, "").strip()
+        """A user or a group; cut, and then none that is accepted, where it is too long for them."""
+        text = self.texts.get(key, "")
+        longest = bounds.LONGEST_PERSON
+        return text.strip() if len(text) <= longest else text[: longest + 1]
 
     def malformed(self, key: str, advice: str) -> BadInput:
-        given = self.texts[key]
-        shown = repr(given if len(given) <= 60 else given[:60] + "…")
+        shown = bounds.shown(self.texts[key])
         return BadInput(
             f"annotation {key} of namespace {self.namespace}: {shown}: {advice}. Until it is "
             f"corrected (kubectl annotate --overwrite namespace {self.namespace} …) its pods "
@@ -103,7 +105,10 @@ def _person_of(said: _Said) -> tuple[str, str]:
 def _listed(said: _Said, key: str) -> tuple[str, ...]:
     if key not in said.texts:
         return ()
-    found = [item.strip() for item in said.texts[key].split(",")]
+    text = said.texts[key]
+    if len(text) > bounds.LONGEST_VALUE or text.count(",") >= bounds.MOST_CHOICES:
+        raise said.malformed(key, _LIST)
+    found = [item.strip() for item in text.split(",")]
     if not all(_is_word(item) for item in found):
         raise said.malformed(key, _LIST)
     return tuple(dict.fromkeys(found))
@@ -111,10 +116,12 @@ def _listed(said: _Said, key: str) -> tuple[str, ...]:
 
 def is_id(text: str) -> bool:
     """A user's or group's name, or its number."""
+    if len(text) > bounds.LONGEST_NAME:
+        return False
     if text.isascii() and text.isdigit():
-        return len(text) < 11 and int(text) <= _LARGEST_ID
-    return len(text) <= _LONGEST and _NAME.fullmatch(text) is not None
+        return len(text) < 11 and int(text) <= bounds.LARGEST_ID
+    return _NAME.fullmatch(text) is not None
 
 
 def _is_word(text: str) -> bool:
-    return 0 < len(text) <= _LONGEST and text.isprintable() and not re.search(r"\s", text)
+    return 0 < len(text) <= bounds.LONGEST_NAME and text.isprintable() and " " not in text

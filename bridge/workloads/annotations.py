@@ -5,13 +5,15 @@ refusal names the accepted forms: a parameter that is silently dropped (or only 
 scheduler's log) costs its author an afternoon.
 """
 
-import difflib
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from math import ceil
+from typing import Any
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import quantity, timelimit
+from bridge.model import bounds, quantity, spelling, timelimit
 from bridge.model.gang import JobParameters
 from bridge.workloads import constraints, dependencies, gres
 
@@ -24,20 +26,11 @@ def parse(annotations: Mapping[str, str]) -> JobParameters:
     Raises BadInput (with the annotation as `field`) for the first malformed value.
     """
     parsed: dict[str, object] = {}
-    for suffix, (field, reader) in _READERS.items():
-        key = names.JOB_PREFIX + suffix
-        if key not in annotations:
-            continue
-        text = annotations[key].strip()
-        try:
-            parsed[field] = reader(text)
-        except BadInput as error:
-            said = str(error).removeprefix(f"annotation {key}: ")
-            raise BadInput(
-                f"annotation {key}: {said}", field=f"metadata.annotations[{key}]"
-            ) from None
+    for key, parameter in _PARAMETERS.items():
+        if key in annotations:
+            parsed[parameter.field] = _read(key, annotations[key], parameter)
     parameters = JobParameters(**parsed)  # type: ignore[arg-type]
-    if (parameters.max_nodes or 2**31) < (parameters.min_nodes or 0):
+    if (parameters.max_nodes or bounds.MOST_PODS) < (parameters.min_nodes or 0):
         raise BadInput(
             f"annotation {names.JOB_PREFIX}min-nodes: {parameters.min_nodes} is more than "
             f"max-nodes, {parameters.max_nodes}; make max-nodes as large or leave it out",
@@ -51,12 +44,14 @@ def gang_wish(annotations: Mapping[str, str]) -> bool | None:
     text = annotations.get(names.GANG_ANNOTATION)
     if text is None:
         return None
-    if text.strip().lower() not in ("true", "false"):
+    wish = text.strip().lower() if len(text) <= bounds.LONGEST_WORD else ""
+    if wish not in ("true", "false"):
         raise BadInput(
-            f'annotation {names.GANG_ANNOTATION}: {text!r} is neither "true" nor "false"',
+            f'annotation {names.GANG_ANNOTATION}: {bounds.shown(text)} is neither "true" nor '
+            '"false"',
             field=f"metadata.annotations[{names.GANG_ANNOTATION}]",
         )
-    return text.strip().lower() == "true"
+    return wish == "true"
 
 
 def gang_size(annotations: Mapping[str, str]) -> int | None:
@@ -64,56 +59,69 @@ def gang_size(annotations: Mapping[str, str]) -> int | None:
     text = annotations.get(names.GANG_SIZE_ANNOTATION)
     if text is None:
         return None
+    size: int = _read(names.GANG_SIZE_ANNOTATION, text, _GANG_SIZE)
+    return size
+
+
+def is_known(key: str) -> bool:
+    """Whether an annotation of ours means something, on a pod, its owners or its namespace."""
+    return key in names.PARAMETERS
+
+
+def unknown(annotations: Mapping[str, str]) -> tuple[str, ...]:
+    """Keys with our prefix that mean nothing."""
+    return tuple(
+        key for key in annotations if key.startswith(names.JOB_PREFIX) and not is_known(key)
+    )
+
+
+def nearest(key: str) -> str:
+    """The known key that an unknown one of our prefix probably meant; "" for none."""
+    suffix = key.removeprefix(names.JOB_PREFIX)
+    found = spelling.nearest(suffix, _SUFFIXES, cutoff=0.5)
+    return names.JOB_PREFIX + found if found else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Parameter:
+    """How a value is read: into which field of JobParameters, by whom, and how long it may be."""
+
+    field: str
+    read: Callable[[str], object]
+    longest: int
+    form: str
+    """What is accepted, told of a value that is too long to be looked at."""
+
+
+def _read(key: str, written: str, parameter: _Parameter) -> Any:
     try:
-        return _count(text.strip())
+        return parameter.read(bounds.within(written, parameter.longest, parameter.form).strip())
     except BadInput as error:
-        raise BadInput(
-            f"annotation {names.GANG_SIZE_ANNOTATION}: {error}",
-            field=f"metadata.annotations[{names.GANG_SIZE_ANNOTATION}]",
-        ) from None
-
-
-def unknown(annotations: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """Keys with our prefix that mean nothing, each with the nearest known key ("" if none)."""
-    known = [*_READERS, "gang", "gang-size", "user", "group", "accounts", "partitions"]
-    found = []
-    for key in annotations:
-        if not key.startswith(names.JOB_PREFIX) or key[len(names.JOB_PREFIX) :] in known:
-            continue
-        near = difflib.get_close_matches(key[len(names.JOB_PREFIX) :], known, n=1, cutoff=0.5)
-        found.append((key, names.JOB_PREFIX + near[0] if near else ""))
-    return tuple(found)
-
-
-def _text(text: str) -> str:
-    if not text or any(not char.isprintable() for char in text):
-        raise BadInput(f"{text!r} is empty or has unprintable characters; write a plain word")
-    return text
+        said = str(error).removeprefix(f"annotation {key}: ")
+        raise BadInput(f"annotation {key}: {said}", field=f"metadata.annotations[{key}]") from None
 
 
 def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 1 <= int(text) < 2**31:
-        raise BadInput(f"{text!r} is not a whole number from 1 to 2147483647")
-    return int(text)
+    return bounds.whole(text, least=1, most=bounds.MOST_PODS)
 
 
 def _priority(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or not 0 <= int(text) < 2**32 - 2:
-        raise BadInput(f"{text!r} is not a whole number from 0 to 4294967293")
-    return int(text)
+    return bounds.whole(text, most=bounds.LARGEST_ID)
 
 
 def _cpus(text: str) -> int:
     cpus = ceil(quantity.parse(text))
     if not 1 <= cpus <= 65533:
-        raise BadInput(f"{text!r} is not between 1 and 65533 CPUs; write it like 4 or 3500m")
+        raise BadInput(
+            f"{bounds.shown(text)} is not between 1 and 65533 CPUs; write it like 4 or 3500m"
+        )
     return cpus
 
 
 def _memory_mib(text: str) -> int:
     mib = ceil(quantity.parse(text) / _MIB)
     if mib < 1:
-        raise BadInput(f"{text!r} is no memory; write it like 512Mi or 64Gi")
+        raise BadInput(f"{bounds.shown(text)} is no memory; write it like 512Mi or 64Gi")
     return mib
 
 
@@ -123,33 +131,63 @@ def _exclusive(text: str) -> bool:
 
 
 def _constraints(text: str) -> str:
-    constraints.parse(_text(text))
+    constraints.parse(bounds.printable(text, bounds.LONGEST_LIST, constraints.FORMS))
     return text
 
 
 def _gres(text: str) -> str:
-    gres.parse(_text(text))
+    gres.parse(bounds.printable(text, bounds.LONGEST_LIST, gres.FORMS))
     return text
 
 
-_READERS: Mapping[str, tuple[str, Callable[[str], object]]] = {
-    "account": ("account", _text),
-    "constraints": ("constraints", _constraints),
-    "cpu-per-task": ("cpu_per_task", _cpus),
-    "dependency": ("dependency", dependencies.parse),
-    "exclusive": ("exclusive", _exclusive),
-    "gres": ("gres", _gres),
-    "group-id": ("group_id", _text),
-    "job-name": ("job_name", _text),
-    "licenses": ("licenses", _text),
-    "max-nodes": ("max_nodes", _count),
-    "mem-per-node": ("mem_per_node_mib", _memory_mib),
-    "min-nodes": ("min_nodes", _count),
-    "partition": ("partition", _text),
-    "priority": ("priority", _priority),
-    "qos": ("qos", _text),
-    "reservation": ("reservation", _text),
-    "timelimit": ("timelimit_min", timelimit.parse),
-    "user-id": ("user_id", _text),
-    "wckey": ("wckey", _text),
+def _name(field: str) -> _Parameter:
+    return _Parameter(field, bounds.printable, bounds.LONGEST_NAME, "write a plain word")
+
+
+def _list(field: str, read: Callable[[str], object], form: str) -> _Parameter:
+    return _Parameter(field, read, bounds.LONGEST_LIST, form)
+
+
+def _words(field: str, form: str) -> _Parameter:
+    """A text that is handed on to Slurm (a job's name is cut to what slurmdbd keeps)."""
+    read = partial(bounds.printable, longest=bounds.LONGEST_LIST, form=form)
+    return _list(field, read, form)
+
+
+def _number(field: str, read: Callable[[str], object], least: int, most: int) -> _Parameter:
+    form = f"write a whole number from {least} to {most}"
+    return _Parameter(field, read, bounds.LONGEST_NUMBER, form)
+
+
+def _amount(field: str, read: Callable[[str], object], form: str) -> _Parameter:
+    return _Parameter(field, read, bounds.LONGEST_QUANTITY, form)
+
+
+_GANG_SIZE = _number("", _count, 1, bounds.MOST_PODS)
+_READERS: Mapping[str, _Parameter] = {
+    "account": _name("account"),
+    "constraints": _list("constraints", _constraints, constraints.FORMS),
+    "cpu-per-task": _amount("cpu_per_task", _cpus, "write it like 4 or 3500m"),
+    "dependency": _Parameter(
+        "dependency", dependencies.parse, bounds.LONGEST_VALUE, dependencies.FORMS
+    ),
+    "exclusive": _Parameter("exclusive", _exclusive, bounds.LONGEST_WORD, "write true or false"),
+    "gres": _list("gres", _gres, gres.FORMS),
+    "group-id": _name("group_id"),
+    "job-name": _words("job_name", "write a plain word"),
+    "licenses": _words("licenses", "write it like matlab:1,ansys:2"),
+    "max-nodes": _number("max_nodes", _count, 1, bounds.MOST_PODS),
+    "mem-per-node": _amount("mem_per_node_mib", _memory_mib, "write it like 512Mi or 64Gi"),
+    "min-nodes": _number("min_nodes", _count, 1, bounds.MOST_PODS),
+    "partition": _name("partition"),
+    "priority": _number("priority", _priority, 0, bounds.LARGEST_ID),
+    "qos": _name("qos"),
+    "reservation": _words("reservation", "write one or more names separated by commas"),
+    "timelimit": _Parameter("timelimit_min", timelimit.parse, bounds.LONGEST_TIME, timelimit.FORMS),
+    "user-id": _name("user_id"),
+    "wckey": _name("wckey"),
 }
+_PARAMETERS: Mapping[str, _Parameter] = {
+    names.JOB_PREFIX + suffix: parameter for suffix, parameter in _READERS.items()
+}
+_SUFFIXES = tuple(sorted(key.removeprefix(names.JOB_PREFIX) for key in names.PARAMETERS))

@@ -10,7 +10,6 @@ and Slurm judges node by node. `[x|y]`, all nodes the same one, is always passed
 say it.
 """
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,15 +17,20 @@ from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import bounds, spelling
 from bridge.workloads.facts import NodeFacts
 
 KEY: Final = names.JOB_PREFIX + "constraints"
 _FIELD: Final = f"metadata.annotations[{KEY}]"
-_TOKEN = re.compile(r"\s*([&|()\[\]]|[^\s&|()\[\]*,!]+)")
-_MOST_CLAUSES = 64
-_FORMS = (
+_TOKEN = re.compile(r"[&|()\[\]]|[^\s&|()\[\]*,!]+|[*,!]")
+_SIGNS: Final = frozenset("&|()[]*,!")
+FORMS: Final = (
     "write features with & and |, one level of parentheses, or [x|y] for all nodes the same one: "
     "rack1|rack2, gpu&(ib|efa), [rack1|rack2]&ib"
+)
+_LIMITS = (
+    f"at most {bounds.MOST_FEATURES} features, which make at most {bounds.MOST_CLAUSES} ORs "
+    f"joined by ANDs, in {bounds.LONGEST_LIST} characters"
 )
 
 Clause = frozenset[str]
@@ -58,14 +62,11 @@ class Constraint:
 
 
 def parse(text: str) -> Expression:
-    """The expression. Raises BadInput, with the accepted forms, for anything else."""
-    tokens = _TOKEN.findall(text)
-    if "".join(tokens) != re.sub(r"\s", "", text) or not tokens:
-        raise _malformed(text)
-    found, rest = _read(tokens, text, inside="")
-    if rest:
-        raise _malformed(text)
-    return found
+    """The expression. Raises BadInput, with the accepted forms, for anything else, and for one
+    that is too long, names too many features, or has too many ORs when it is turned round."""
+    if len(text) > bounds.LONGEST_LIST:
+        raise _malformed(text, _LIMITS)
+    return _Reader(text).expression()
 
 
 def build(classes: Sequence[str], wish: str, *, facts: NodeFacts, nodes: int) -> Constraint:
@@ -85,7 +86,8 @@ def build(classes: Sequence[str], wish: str, *, facts: NodeFacts, nodes: int) ->
     fitting = [kind for kind in kinds if wished.fits(kind.features)]
     if not fitting:
         raise BadInput(
-            f"annotation {KEY}: no node that can take the pod has the features {wish!r}; look at "
+            f"annotation {KEY}: no node that can take the pod has the features "
+            f"{bounds.shown(wish)}; look at "
             "`sinfo -o '%n %f'`, or leave something out",
             field=_FIELD,
         )
@@ -110,11 +112,11 @@ def _known(wished: Expression, known: Collection[str], wish: str) -> Expression:
         left = clause & frozenset(known)
         if left:
             return left
-        near = {n for f in clause for n in difflib.get_close_matches(f, known, n=1)}
-        advice = f"; did you mean {' or '.join(sorted(near))}?" if near else ""
+        near = spelling.meant(clause, known)
+        advice = f"; did you mean {' or '.join(near)}?" if near else ""
         raise BadInput(
             f"annotation {KEY}: no node in Slurm has feature {' or '.join(sorted(clause))} of "
-            f"{wish!r}{advice}",
+            f"{bounds.shown(wish)}{advice}",
             field=_FIELD,
         )
 
@@ -123,54 +125,88 @@ def _known(wished: Expression, known: Collection[str], wish: str) -> Expression:
     return Expression(_product([(*clauses, same)])) if len(same) == 1 else Expression(clauses, same)
 
 
-def _read(tokens: list[str], text: str, *, inside: str) -> tuple[Expression, list[str]]:
-    """From the left, up to the end or a closing bracket; the rest."""
-    found, tokens = _operand(tokens, text, inside=inside)
-    while tokens and tokens[0] in "&|":
-        operator = tokens[0]
-        more, tokens = _operand(tokens[1:], text, inside=inside)
-        if operator == "|":
-            if found.same or more.same or len(found.clauses) * len(more.clauses) > _MOST_CLAUSES**2:
-                raise _malformed(text)
-            clauses = (a | b for a in found.clauses for b in more.clauses)
-            found = Expression(_product([clauses], text))
-        else:
-            if found.same and more.same:
-                raise _malformed(text)
-            found = Expression(
-                _product([found.clauses, more.clauses], text), found.same | more.same
-            )
-    return found, tokens
+class _Reader:
+    """Reads the words of a text once, from the left."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = _TOKEN.findall(text)
+        self._at = 0
+        if sum(token not in _SIGNS for token in self._tokens) > bounds.MOST_FEATURES:
+            raise _malformed(text, _LIMITS)
+
+    def expression(self) -> Expression:
+        """All of it."""
+        found = self._joined(inside="")
+        if self._next:
+            raise _malformed(self._text)
+        return Expression(_product([found.clauses]), found.same)
+
+    @property
+    def _next(self) -> str:
+        """The next word; "" at the end."""
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _joined(self, *, inside: str) -> Expression:
+        """From the left, up to the end or a closing bracket."""
+        found = self._operand(inside=inside)
+        while self._next and self._next in "&|":
+            operator = self._next
+            self._at += 1
+            more = self._operand(inside=inside)
+            found = self._either(found, more) if operator == "|" else self._both(found, more)
+        return found
+
+    def _operand(self, *, inside: str) -> Expression:
+        token = self._next
+        if not token or token in "&|)]*,!" or (inside and token in "(["):
+            raise _malformed(self._text)
+        self._at += 1
+        if token not in "([":
+            return Expression((frozenset((token,)),))
+        closing = {"(": ")", "[": "]"}[token]
+        found = self._joined(inside=closing)
+        if self._next != closing:
+            raise _malformed(self._text)
+        self._at += 1
+        return found if closing == ")" else self._all_the_same(found)
+
+    def _all_the_same(self, found: Expression) -> Expression:
+        """In brackets Slurm reads an & with counts only."""
+        if len(found.clauses) != 1:
+            raise _malformed(self._text)
+        return Expression(same=found.clauses[0]) if len(found.clauses[0]) > 1 else found
+
+    def _either(self, one: Expression, other: Expression) -> Expression:
+        if one.same or other.same:
+            raise _malformed(self._text)
+        self._check(len(one.clauses) * len(other.clauses))
+        clauses = [a | b for a in one.clauses for b in other.clauses]
+        return Expression(_product([clauses]) if len(other.clauses) > 1 else _once(clauses))
+
+    def _both(self, one: Expression, other: Expression) -> Expression:
+        if one.same and other.same:
+            raise _malformed(self._text)
+        self._check(len(one.clauses) + len(other.clauses))
+        return Expression(_once([*one.clauses, *other.clauses]), one.same | other.same)
+
+    def _check(self, clauses: int) -> None:
+        """Before they are made: every step costs as many as that, and there are few steps."""
+        if clauses > bounds.MOST_CLAUSES:
+            raise _malformed(self._text, _LIMITS)
 
 
-def _operand(tokens: list[str], text: str, *, inside: str) -> tuple[Expression, list[str]]:
-    if not tokens or tokens[0] in "&|)]" or (inside and tokens[0] in "(["):
-        raise _malformed(text)
-    if tokens[0] not in "([":
-        return Expression((frozenset(tokens[:1]),)), tokens[1:]
-    closing = {"(": ")", "[": "]"}[tokens[0]]
-    found, rest = _read(tokens[1:], text, inside=closing)
-    if not rest or rest[0] != closing:
-        raise _malformed(text)
-    if closing == "]":
-        if len(found.clauses) != 1:  # Slurm reads an & in brackets only with counts
-            raise _malformed(text)
-        if len(found.clauses[0]) > 1:
-            found = Expression(same=found.clauses[0])
-    return found, rest[1:]
+def _once(clauses: Sequence[Clause]) -> tuple[Clause, ...]:
+    return tuple(dict.fromkeys(clauses))
 
 
-def _product(parts: Iterable[Iterable[Clause]], text: str = "") -> tuple[Clause, ...]:
+def _product(parts: Iterable[Iterable[Clause]]) -> tuple[Clause, ...]:
     """All clauses once, without those that another one implies; in order."""
-    every = list(dict.fromkeys(clause for part in parts for clause in part))
-    least = tuple(one for one in every if not any(other < one for other in every))
-    if len(least) > _MOST_CLAUSES:
-        raise _malformed(text)
-    return least
+    every = _once([clause for part in parts for clause in part])
+    return tuple(one for one in every if not any(map(one.__gt__, every)))
 
 
-def _malformed(text: str) -> BadInput:
+def _malformed(text: str, why: str = "no counts, nothing nested") -> BadInput:
     return BadInput(
-        f"annotation {KEY}: {text!r} is not taken (no counts, nothing nested): {_FORMS}",
-        field=_FIELD,
+        f"annotation {KEY}: {bounds.shown(text)} is not taken ({why}): {FORMS}", field=_FIELD
     )

@@ -12,15 +12,21 @@ from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import bounds
 from bridge.model.gang import Dependency
 from bridge.model.ids import SlurmJobId
 
 KEY: Final = names.JOB_PREFIX + "dependency"
 _FIELD: Final = f"metadata.annotations[{KEY}]"
 _CONDITIONS = ("after", "afterany", "afterok", "afternotok")
-_ID = re.compile(r"^[1-9]\d{0,9}$")
-_ID_LATER = re.compile(r"^[1-9]\d{0,9}\+\d{1,6}$")
-_WORKLOAD = re.compile(r"^[a-z][a-z0-9]*/[a-z0-9]([a-z0-9.\-]*[a-z0-9])?$")
+FORMS: Final = (
+    "write condition:target, more of them after commas, with the condition "
+    f"{', '.join(_CONDITIONS)} and as target a Slurm job id or kind/name of a workload in the same "
+    "namespace (afterok:123, afterany:job/prepare), or singleton"
+)
+_ID = re.compile(r"[1-9][0-9]{0,9}")
+_ID_LATER = re.compile(r"([1-9][0-9]{0,9})\+[0-9]{1,6}")
+_WORKLOAD = re.compile(r"[a-z][a-z0-9]{0,62}/[a-z0-9](?:[a-z0-9.\-]{0,251}[a-z0-9])?")
 
 
 class Waits(BadInput):
@@ -49,6 +55,10 @@ def nobody(_namespace: str, _kind: str, _name: str) -> Standing | None:
 
 def parse(text: str) -> tuple[Dependency, ...]:
     """`afterok:123:124`, `afterany:job/prepare,after:job/server`, `singleton`. Raises BadInput."""
+    if len(text) > bounds.LONGEST_VALUE:
+        raise _malformed(text, f"has more than {bounds.LONGEST_VALUE} characters")
+    if text.count(",") + text.count(":") > bounds.MOST_TARGETS:
+        raise _malformed(text, f"names more than {bounds.MOST_TARGETS} things")
     found: list[Dependency] = []
     for item in text.split(","):
         condition, *targets = item.strip().split(":")
@@ -57,13 +67,19 @@ def parse(text: str) -> tuple[Dependency, ...]:
             continue
         if condition not in _CONDITIONS or not targets:
             raise _malformed(text)
-        for target in targets:
-            target = target.strip()
-            later = condition == "after" and _ID_LATER.match(target)
-            if not (later or _ID.match(target) or _WORKLOAD.match(target.lower())):
+        for target in (one.strip() for one in targets):
+            if not _is_target(condition, target):
                 raise _malformed(text)
             found.append(Dependency(condition, target.lower()))
     return tuple(dict.fromkeys(found))
+
+
+def _is_target(condition: str, target: str) -> bool:
+    later = _ID_LATER.fullmatch(target) if condition == "after" else None
+    number = later[1] if later else target
+    if _ID.fullmatch(number):
+        return int(number) <= bounds.LARGEST_ID
+    return _WORKLOAD.fullmatch(target.lower()) is not None
 
 
 def build(wishes: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> str:
@@ -110,11 +126,5 @@ def _waits(why: str) -> Waits:
     return Waits(f"annotation {KEY}: {why}; the pods are queued after that", field=_FIELD)
 
 
-def _malformed(text: str) -> BadInput:
-    return BadInput(
-        f"annotation {KEY}: {text!r} is no dependency; write condition:target, more of them after "
-        f"commas, with the condition {', '.join(_CONDITIONS)} and as target a Slurm job id or "
-        "kind/name of a workload in the same namespace (afterok:123, afterany:job/prepare), or "
-        "singleton",
-        field=_FIELD,
-    )
+def _malformed(text: str, why: str = "is no dependency") -> BadInput:
+    return BadInput(f"annotation {KEY}: {bounds.shown(text)} {why}; {FORMS}", field=_FIELD)

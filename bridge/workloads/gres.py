@@ -21,15 +21,16 @@ from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import devices
+from bridge.model import bounds, devices
 from bridge.model.devices import ResourceMap
 from bridge.model.scheduling import PodShape, Requirement
 from bridge.workloads.facts import NodeKind
 
 KEY: Final = names.JOB_PREFIX + "gres"
 _FIELD: Final = f"metadata.annotations[{KEY}]"
-_NAME = re.compile(r"^[a-z][a-z0-9_.\-]*$")
-_TYPE = re.compile(r"^[A-Za-z0-9_.\-]+$")
+_NAME = re.compile(r"[a-z][a-z0-9_.\-]*")
+_TYPE = re.compile(r"[A-Za-z0-9_.\-]+")
+FORMS: Final = "write it like gpu:2 or gpu:h100:2,efa:4"
 
 Demand = dict[tuple[str, str], int]
 """(GRES name, type or "") → how many."""
@@ -76,18 +77,29 @@ def build(
 
 def parse(wish: str) -> Demand:
     """`gpu:h100:2,efa:4`, `gres/gpu=2`, `GPU:V100:2`: each item once. Raises BadInput."""
+    if len(wish) > bounds.LONGEST_LIST:
+        raise _bad(f"more than {bounds.LONGEST_LIST} characters; {FORMS}")
+    items = [item for piece in wish.split(",") if (item := piece.strip())]
+    if len(items) > bounds.MOST_GRES:
+        raise _bad(f"{len(items)} items, at most {bounds.MOST_GRES} are read; {FORMS}")
     found: Demand = {}
-    for item in filter(None, (piece.strip() for piece in wish.split(","))):
-        parts = item.removeprefix("gres/").removeprefix("gres:").replace("=", ":").split(":")
-        counted = len(parts) > 1 and parts[-1].isascii() and parts[-1].isdigit()
-        count = int(parts.pop()) if counted else 1
-        name, kind = parts[0].lower(), parts[1] if len(parts) == 2 else ""
-        ok = len(parts) <= 2 and _NAME.match(name) and (len(parts) == 1 or _TYPE.match(kind))
-        if not ok or not 1 <= count < 2**31 or (name, kind) in found:
-            raise _bad(f"{item!r} is not name[:type][:count], each once; write it like gpu:2 or "
-                       "gpu:h100:2,efa:4")  # fmt: skip
-        found[name, kind] = count
+    for item in items:
+        key, count = _read(item)
+        if count is None or key in found:
+            raise _bad(f"{bounds.shown(item)} is not name[:type][:count], each once; {FORMS}")
+        found[key] = count
     return found
+
+
+def _read(item: str) -> tuple[tuple[str, str], int | None]:
+    """(name, type) and how many; None for an item of another form."""
+    parts = item.removeprefix("gres/").removeprefix("gres:").replace("=", ":").split(":")
+    count: int | None = 1
+    if len(parts) > 1 and parts[-1].isascii() and parts[-1].isdigit():
+        count = bounds.number_in(parts.pop()) or None
+    name, kind = parts[0].lower(), parts[1] if len(parts) == 2 else ""
+    named = _NAME.fullmatch(name) and (len(parts) == 1 or _TYPE.fullmatch(kind))
+    return (name, kind), count if named and len(parts) <= 2 else None
 
 
 def _own(shape: PodShape, resource_map: ResourceMap) -> Demand:
@@ -105,7 +117,7 @@ def _refine(own: Demand, name: str, kind: str, count: int) -> None:
     untyped = own.get((name, ""))
     if untyped is None or not kind:
         raise _bad(f"{name} is asked for by the pod with a type; name that type: "
-                   f"{', '.join(f'{n}:{k}' for n, k in own if n == name)}")  # fmt: skip
+                   f"{bounds.some([f'{n}:{k}' for n, k in own if n == name])}")  # fmt: skip
     del own[name, ""]
     own[name, kind] = max(untyped, count)
 
@@ -118,7 +130,8 @@ def _as_slurm_spells_it(name: str, kind: str, kinds: Sequence[NodeKind]) -> str:
     for one in (kind, *sorted(there)):
         if one in there and one.lower() == kind.lower():
             return one
-    shown = ", ".join(sorted(f"{name}:{one}" if one else name for one in there)) or f"no {name}"
+    shown = bounds.some(sorted(f"{name}:{one}" if one else name for one in there))
+    shown = shown or f"no {name}"
     raise _bad(f"the nodes that can take the pod have {shown}, not {name}:{kind}")
 
 

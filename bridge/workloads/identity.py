@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import bounds
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
 from bridge.workloads import allowance
@@ -101,7 +102,9 @@ def _person(
         if text and text != theirs and not rules.pods_choose_user:
             raise _not_chosen(suffix, text, theirs, namespace)
         if text and not allowance.is_id(text):
-            raise _refused(suffix, f"{text!r} is neither a name nor a number of a user or group")
+            raise _refused(
+                suffix, f"{bounds.shown(text)} is neither a name nor a number of a user or group"
+            )
     if not user:
         user, group = may.user, group or may.group
     elif not group and user == may.user:
@@ -139,8 +142,8 @@ def _not_chosen(suffix: str, text: str, theirs: str, namespace: Namespace) -> Ba
     )
     return _refused(
         suffix,
-        f"{text!r} is not for pods to choose in namespace {namespace.name}: {says}. Remove it, or "
-        "ask whoever administers the namespace",
+        f"{bounds.shown(text)} is not for pods to choose in namespace {namespace.name}: {says}. "
+        "Remove it, or ask whoever administers the namespace",
     )
 
 
@@ -150,8 +153,8 @@ def _one_of(suffix: str, text: str, choice: tuple[str, ...], key: str, namespace
     if text and text not in choice:
         raise _refused(
             suffix,
-            f"{text!r} is not allowed in namespace {namespace.name}. Choose one of "
-            f"{', '.join(choice)}, or ask whoever administers the namespace to add it to its "
+            f"{bounds.shown(text)} is not allowed in namespace {namespace.name}. Choose one of "
+            f"{bounds.some(choice)}, or ask whoever administers the namespace to add it to its "
             f"annotation {key}",
         )
     return text or choice[0]

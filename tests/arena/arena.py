@@ -45,6 +45,10 @@ _TOLD_OF_A_JOB = (
 )  # fmt: skip
 
 
+_MOST_LINES = 30
+"""Of each kind, that a failed wait tells."""
+
+
 class Arena(ABC):
     """One stack, shared by the stories of a session; a story cleans up behind itself."""
 
@@ -227,19 +231,23 @@ class Arena(ABC):
         elsewhere."""
         group = "rbac.authorization.k8s.io"
         name = f"{user}-{role}"
-        path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
-        if self.kubernetes.find(f"{path}/{name}") is None:
-            self.kubernetes.create(
-                {
-                    "apiVersion": f"{group}/v1",
-                    "kind": "RoleBinding",
-                    "metadata": {"name": name, "namespace": namespace},
-                    "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
-                    "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-                }
-            )
-        with self.acting_as(user) as client:
-            yield client
+        self.kubernetes.create(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": name, "namespace": namespace},
+                "subjects": [{"apiGroup": group, "kind": "User", "name": user}],
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+            }
+        )
+        try:
+            with self.acting_as(user) as client:
+                pods = f"/api/v1/namespaces/{namespace}/pods"
+                wait_for("his rights are known", lambda: client.http.get(pods).is_success)
+                yield client
+        finally:
+            path = f"/apis/{group}/v1/namespaces/{namespace}/rolebindings"
+            self.kubernetes.delete(f"{path}/{name}")
 
     @contextlib.contextmanager
     def acting_as(self, user: str, *groups: str) -> Iterator[Kubernetes]:
@@ -323,9 +331,9 @@ class Arena(ABC):
         try:
             yield
         except AssertionError as problem:
-            for line in self.story(namespace):
+            for line in self.story(namespace)[:_MOST_LINES]:
                 problem.add_note(line)
-            for job in self.slurm.live_jobs():
+            for job in self.slurm.live_jobs()[:_MOST_LINES]:
                 told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
                 problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
             raise

@@ -1,0 +1,1 @@
+"""What tenants can write to harm others, and that it harms nobody."""

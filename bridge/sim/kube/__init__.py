@@ -5,7 +5,8 @@ schedules, binds, runs and deletes pods as the real one does, on a machine that 
 Python. So the parts that the bridge meets are played here, each by its own module:
 
     apiserver/    REST, watch, patches, validation, admission webhooks (called over HTTPS)
-    controllers/  Job, garbage collection, pod GC, namespaces, taints, volumes
+    controllers/  Job, ReplicaSet, Deployment, StatefulSet, DaemonSet, garbage collection, pod GC,
+                  namespaces, taints, volumes
     kubelet       runs what is bound, ends what is deleted
     scheduler/    a kube-scheduler stand-in that speaks the extender protocol
     embedded      EmbeddedKubernetes: all of them, started and stopped together
@@ -14,10 +15,10 @@ The controllers here call the API server's core in process (no socket between th
 else goes over HTTP: the bridge, its webhook, its extender, kubectl.
 
 The API server's answers are compared with recordings of the real one (Kubernetes 1.36,
-`python -m tests.recording.kube`). What it lacks: RBAC, server-side apply, protobuf, unknown fields
-(kept and never complained of), CEL (matchConditions of webhooks count as true), managedFields,
-quotas, DRA, preemption, pod affinity and topology spread, restarts of containers,
-the controllers of other workloads than Job.
+`python -m tests.recording.kube`). What it lacks: RBAC beyond RoleBindings to the default roles
+(`apiserver.rights`), server-side apply, protobuf, unknown fields (kept and never complained of),
+managedFields, quotas, DRA, preemption, pod affinity and topology spread, restarts of containers,
+a controller for CronJobs, NodeRestriction (as where it is not switched on).
 
 May import: `bridge.model`, `bridge.names`, `bridge.errors`, `bridge.clock`.
 """

@@ -131,6 +131,9 @@ class Kubernetes:
             "--max-requests-inflight=3000",
             "--max-mutating-requests-inflight=1500",
             "--profiling=false",
+            f"--audit-policy-file={layout.FILES / 'audit.yaml'}",
+            f"--audit-log-path={self._where.audit_log}",
+            "--audit-log-mode=batch",
             ready=lambda: self.api.get("/readyz") == "ok",
         )
 

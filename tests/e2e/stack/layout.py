@@ -112,6 +112,11 @@ class Layout:
         return self.root / "stack.json"
 
     @property
+    def audit_log(self) -> pathlib.Path:
+        """What the bridge has asked of the API server, a line of JSON each."""
+        return self.log / "audit.log"
+
+    @property
     def log(self) -> pathlib.Path:
         """One file per component."""
         return self.root / "log"

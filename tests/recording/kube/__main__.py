@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.recording.kube import scenarios
+from tests.recording.kube import refusals, scenarios
 from tests.recording.kube.story import Json, Reply, Step, Thread, shown
 
 RECORDINGS = Path(__file__).parents[2] / "unit" / "sim" / "recordings" / "kube"
@@ -121,7 +121,7 @@ def main() -> None:
     options = parser.parse_args()
     cluster = Cluster(options.kubeconfig)
     RECORDINGS.mkdir(parents=True, exist_ok=True)
-    for tell in scenarios.ALL:
+    for tell in (*scenarios.ALL, *refusals.ALL):
         story = tell()
         if options.only and story.name not in options.only:
             continue

@@ -1,8 +1,9 @@
 """A scenario: named requests that belong together, and how their answers are made comparable.
 
 A request may name what an earlier answer brought: `{pod.uid}`, `{pod.rv}` where the earlier step
-said `keep="pod"`. In answers uids and resourceVersions are replaced by tokens in the order in
-which they appear, so that two servers' answers can be compared; moments become "<time>".
+said `keep="pod"`; `{x*64}` is a text of 64 x. In answers uids and resourceVersions are replaced by
+tokens in the order in which they appear, so that two servers' answers can be compared; moments
+become "<time>".
 """
 
 import json
@@ -20,6 +21,7 @@ PATCH = "application/json-patch+json"
 _UID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _GENERATED = re.compile(r"(?<=-)[bcdfghjklmnpqrstvwxz2456789]{5}(?=$|[^a-z0-9-])")
+_LONG = re.compile(r"\{x\*(\d+)\}")
 _NOISE = ("managedFields", "selfLink", "remainingItemCount")
 
 
@@ -91,6 +93,7 @@ class Thread:
         if isinstance(value, str):
             for name, actual in self._kept.items():
                 value = value.replace("{" + name + "}", actual)
+            value = _LONG.sub(lambda found: "x" * int(found.group(1)), value)
             return value.replace("{continue}", self.token)
         if isinstance(value, list):
             return [self.fill(one) for one in value]

@@ -175,7 +175,7 @@ ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
     "licenses": _texts,
     "max-nodes": _counts,
     "mem-per-node": _sizes,
-    "min-nodes": _counts,
+    "min-nodes": st.just("1"),
     "partition": st.sampled_from(["gpu", "cpu"]),
     "priority": _counts,
     "qos": st.sampled_from(["normal", "high"]),
@@ -184,7 +184,7 @@ ANNOTATIONS: dict[str, st.SearchStrategy[str]] = {
     "user-id": st.just("alice"),
     "wckey": _texts,
 }
-"""Each, with values that namespace `team` of the test allows."""
+"""Each, with values that namespace `team` of the test allows and that don't contradict others."""
 
 
 def _pod(spec: Json, annotations: Json, owner: str | None) -> Json:

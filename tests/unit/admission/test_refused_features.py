@@ -113,6 +113,10 @@ CASES: dict[str, Callable[[], Case]] = {
         wishes(gres="gpu:1").with_limits({DRA + "gpu.nvidia.com": "1"})
     ),
     "an annotation that can't be read": lambda: Case(wishes(timelimit="soon")),
+    "`min-nodes` above `max-nodes`": lambda: Case(wishes(min_nodes="4", max_nodes="2")),
+    "more of something than the bridge reads ([limits](security.md#limits))": lambda: Case(
+        a_manifest().spec_field("volumes", [{"persistentVolumeClaim": {}}] * 257)
+    ),
     "an account that the namespace does not allow": lambda: Case(wishes(account="bio")),
     "a partition that the namespace does not allow": lambda: Case(wishes(partition="cpu")),
     "a QOS that the namespace does not allow": lambda: Case(wishes(qos="high")),

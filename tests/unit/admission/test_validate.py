@@ -102,8 +102,8 @@ def test_refusals(pod: ManifestBuilder, field: str, remedy: str) -> None:
         ("job-name", "a\nb", "plain word"),
         ("gang", "maybe", '"true" nor "false"'),
         ("gang-size", "none", "whole number from 1"),
-        ("constraints", "x" * 5000, "at most 4096"),
-        ("priority", "1" * 5000, "at most 4096"),
+        ("constraints", "x" * 5000, "more than 1000 characters"),
+        ("priority", "1" * 5000, "more than 20 characters"),
     ],
 )
 def test_malformed_parameters(suffix: str, value: str, accepted: str) -> None:

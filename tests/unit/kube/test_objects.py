@@ -292,7 +292,8 @@ def test_namespace() -> None:
     [
         ("slinky.slurm.net/slurm-node", True),
         ("slurmjob.slinky.slurm.net/account", True),
-        ("scheduler.slinky.slurm.net/x", True),
+        ("scheduler.slinky.slurm.net/gang", True),
+        ("scheduler.slinky.slurm.net/x", False),
         ("notslinky.slurm.net/x", False),
         ("slinky.slurm.net.evil.org/x", False),
         ("slinky.slurm.net", False),
@@ -300,6 +301,6 @@ def test_namespace() -> None:
     ],
 )
 def test_our_domain(key: str, kept: bool) -> None:
-    """Ours is our domain and what is below it, nothing that only looks like it."""
+    """Of our domain what is read is kept, and nothing that only looks like it."""
     row = namespaces.parse({"metadata": {"name": "n", "annotations": {key: "v"}}})
     assert dict(row.annotations) == ({key: "v"} if kept else {})

@@ -11,7 +11,7 @@ import structlog
 from aiohttp import web
 
 from bridge import config
-from bridge.kube.owner_watches import RETRY_S, OwnerWatches
+from bridge.kube.owner_watches import MOST_RETRIED, RETRY_S, OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Pace, Replaced, Upserted
 from bridge.kube.throttle import Backoff
 from bridge.model.owner import JobSet, Owner, OwnerKey, Settled
@@ -184,9 +184,9 @@ async def forbidden_discovery(on: Stage) -> None:
 @pytest.mark.parametrize(
     ("script", "needs"),
     [
-        (forbidden_list, "get, list, watch on jobsets.jobset.x-k8s.io"),
-        (not_served, "get, list, watch on JobSet.jobset.x-k8s.io"),
-        (forbidden_discovery, "get, list, watch on JobSet.jobset.x-k8s.io"),
+        (forbidden_list, "list, watch on jobsets.jobset.x-k8s.io"),
+        (not_served, "list, watch on JobSet.jobset.x-k8s.io"),
+        (forbidden_discovery, "list, watch on JobSet.jobset.x-k8s.io"),
     ],
 )
 async def test_unreadable(
@@ -344,3 +344,28 @@ async def test_unreadable_object(tmp_path: Path) -> None:
         on.watches.want(API_VERSION, "JobSet")
         await on.heard.until(("JobSet", "Replaced"), ("JobSet", "watched"))
         assert list(on.heard.rows[JOB_SETS]) == ["a"]
+
+
+async def test_thousands_of_kinds_that_do_not_exist(tmp_path: Path) -> None:
+    """Pods may name any: few are looked up at once, and not all of them again and again."""
+    under_way, most = 0, 0
+
+    async def nothing(server: ApiServer, request: web.Request) -> web.Response:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        under_way -= 1
+        return web.json_response({"resources": []})
+
+    count = MOST_RETRIED + 50
+    async with stage(tmp_path) as here:
+        here.server.on("GET", "/api/v1", nothing)
+        for number in range(count):
+            here.watches.want("v1", f"Kind{number}")
+        await until(lambda: len(here.heard.told) == count)
+        assert most <= 4
+        await until(lambda: here.clock.sleepers == MOST_RETRIED)
+        here.clock.advance(RETRY_S)
+        await until(lambda: len(here.server.requests) == count + MOST_RETRIED)
+        await until(lambda: here.clock.sleepers == MOST_RETRIED)

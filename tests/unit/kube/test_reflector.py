@@ -436,13 +436,31 @@ async def test_one_bad_object_in_a_list(tmp_path: Path) -> None:
 
 
 async def test_unreadable_deletion(tmp_path: Path) -> None:
-    """A deletion that can't be read is not lost: the list that follows leaves the object out."""
+    """A deletion that can't be read says who is gone, and nothing is listed again for it."""
     async with stage(tmp_path) as (server, client, clock, mirror):
         server.on(
             "GET",
             PATH,
             ok(listed(pod("a", 1), pod("b", 2), version="100")),
-            watch(event("DELETED", pod("b", 101, containers="none"))),
+            watch(
+                event("DELETED", pod("b", 101, containers="none")), event("ADDED", pod("c", 102))
+            ),
+        )
+        async with reflecting(client, clock, mirror):
+            await mirror.holds(a=1, b=2)
+            await mirror.holds(a=1, c=102)
+        assert len(server.requests) == 2
+
+
+async def test_a_deletion_of_nobody(tmp_path: Path) -> None:
+    """One that does not even say who is gone is not lost: the list that follows leaves it out."""
+    async with stage(tmp_path) as (server, client, clock, mirror):
+        nobody = {"metadata": {"name": 7, "resourceVersion": "101"}}
+        server.on(
+            "GET",
+            PATH,
+            ok(listed(pod("a", 1), pod("b", 2), version="100")),
+            watch(event("DELETED", nobody)),
             ok(listed(pod("a", 1), version="101")),
             watch(),
         )

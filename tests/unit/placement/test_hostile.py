@@ -286,3 +286,30 @@ def test_nothing_of_a_snapshot_overflows_quietly() -> None:
         assert array.dtype == np.int64
         assert (array >= 0).all()
         assert (array < 2**52).all()
+
+
+def test_resources_that_no_node_has_take_no_memory() -> None:
+    """Whoever may create a pod with a node's name may ask for thousands of resources."""
+    nodes = table(a_node("n", gpu=8))
+    before = nodes.nbytes
+    names = (f"example.com/x{number}" for number in range(5000))
+    nodes.occupy(PodUid("p"), N, PodShape(requests=of(1, GPU, *names)))
+    assert nodes.nbytes == before
+    snapshot = nodes.snapshot()
+    assert snapshot.used[snapshot.resources[GPU], snapshot.row(N)] == 1
+
+
+@pytest.mark.parametrize("lasting", [False, True])
+def test_what_pods_hold_of_a_resource_counts_once_a_node_has_it(lasting: bool) -> None:
+    """Pods may be known before their node is, and a device plugin may come later than both."""
+    nodes = table(a_node("n", gpu=0), a_node("m", gpu=0))
+    held = PodShape(requests=Resources(extended=((GPU, 3),)))
+    nodes.occupy(PodUid("p"), N, held, lasting=lasting)
+    nodes.snapshot()
+    nodes.upsert(a_node("n", gpu=8))
+    eight, five = (PodShape(requests=Resources(extended=((GPU, n),))) for n in (8, 5))
+    assert feasible(nodes.snapshot(), five, now=True).names() == ["n"]
+    assert feasible(nodes.snapshot(), eight, now=True).names() == []
+    assert feasible(nodes.snapshot(), eight, now=False).names() == ([] if lasting else ["n"])
+    nodes.vacate(PodUid("p"))
+    assert feasible(nodes.snapshot(), eight, now=True).names() == ["n"]

@@ -92,8 +92,9 @@ def test_any_text_is_parsed_or_refused(values: dict[str, str]) -> None:
 
 def test_an_unknown_suffix_is_named_with_its_nearest() -> None:
     """A typing mistake is found, foreign annotations are not touched."""
-    found = annotations.unknown({**keyed(time_limit="5", qqqqqqq="x", qos="a"), "other/key": "b"})
-    assert found == (
-        (names.JOB_PREFIX + "time-limit", names.JOB_PREFIX + "timelimit"),
-        (names.JOB_PREFIX + "qqqqqqq", ""),
-    )
+    keys = {**keyed(time_limit="5", qqqqqqq="x", qos="a", gang="true"), "other/key": "b"}
+    found = {key: annotations.nearest(key) for key in annotations.unknown(keys)}
+    assert found == {
+        names.JOB_PREFIX + "time-limit": names.JOB_PREFIX + "timelimit",
+        names.JOB_PREFIX + "qqqqqqq": "",
+    }

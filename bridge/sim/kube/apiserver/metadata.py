@@ -79,7 +79,7 @@ def validate(obj: Object, kind: Kind) -> list[Cause]:
     fields = obj["metadata"]
     form = syntax.dns_label if kind.rules.named_as_label else syntax.dns_subdomain
     name, prefix = fields.get("name"), fields.get("generateName")
-    causes = form("metadata.generateName", _completed(prefix)) if prefix else []
+    causes = form("metadata.generateName", prefix, prefix=True) if prefix else []
     if name:
         causes += form("metadata.name", name)
     else:
@@ -158,8 +158,3 @@ def _common(fields: Object) -> list[Cause]:
         *syntax.annotations("metadata.annotations", fields.get("annotations")),
         *ownership.references(fields.get("ownerReferences") or ()),
     ]
-
-
-def _completed(prefix: str) -> str:
-    """A prefix as the API server judges it: something will stand after its dash."""
-    return prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix

@@ -160,9 +160,7 @@ def _selector(obj: Object) -> list[Cause]:
     spec, path = obj["spec"], "spec.template.metadata.labels"
     labels = spec["template"]["metadata"].get("labels") or {}
     selector = spec.get("selector")
-    if selector is None:
-        return [required_value("spec.selector")]
-    causes = []
+    causes = [required_value("spec.selector")] if selector is None else []
     if not spec["manualSelector"]:
         generated = _generated_labels(obj["metadata"])
         for key, value in generated.items():
@@ -172,7 +170,7 @@ def _selector(obj: Object) -> list[Cause]:
                 causes.append(invalid_value(f"{path}[{key}]", labels, f"must be '{value}'"))
         if not selectors.from_object(selector).matches(generated):
             causes.append(invalid_value("spec.selector", selector, "`selector` not auto-generated"))
-    if not selectors.from_object(selector).matches(labels):
+    if selector is None or not selectors.from_object(selector).matches(labels):
         message = "`selector` does not match template `labels`"
         causes.append(invalid_value(path, labels, message))
     return causes

@@ -43,18 +43,19 @@ _QUALIFIED_RULE: Final = (
 _EMPTY: Final = "must be non-empty"
 
 
-def dns_subdomain(field: str, value: str) -> list[Cause]:
-    """RFC 1123 subdomain, at most 253 characters."""
-    return _causes(field, value, _subdomain_mistakes(value))
+def dns_subdomain(field: str, value: str, *, prefix: bool = False) -> list[Cause]:
+    """RFC 1123 subdomain, at most 253 characters. `prefix`: something will stand behind it."""
+    return _causes(field, value, _subdomain_mistakes(_completed(value) if prefix else value))
 
 
-def dns_label(field: str, value: str) -> list[Cause]:
-    """RFC 1123 label, at most 63 characters."""
+def dns_label(field: str, given: str, *, prefix: bool = False) -> list[Cause]:
+    """RFC 1123 label, at most 63 characters. `prefix`: something will stand behind it."""
+    value = _completed(given) if prefix else given
     mistakes = _too_long(value, 63)
     if not _LABEL.fullmatch(value):
         dotted = _SUBDOMAIN.fullmatch(value)
         mistakes.append("must not contain dots" if dotted else _DNS_LABEL_RULE)
-    return _causes(field, value, mistakes)
+    return _causes(field, given, mistakes)
 
 
 def is_dns_label(value: str) -> bool:
@@ -114,6 +115,11 @@ def _qualified_mistakes(value: str) -> list[str]:
 def _subdomain_mistakes(value: str) -> list[str]:
     mistakes = _too_long(value, 253)
     return mistakes if _SUBDOMAIN.fullmatch(value) else [*mistakes, _SUBDOMAIN_RULE]
+
+
+def _completed(prefix: str) -> str:
+    """A prefix as apimachinery judges it: without its last dash and what is before that."""
+    return prefix[:-2] + "a" if len(prefix) > 1 and prefix.endswith("-") else prefix
 
 
 def _too_long(value: str, most: int) -> list[str]:

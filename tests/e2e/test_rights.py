@@ -1,0 +1,133 @@
+"""deploy/rbac.yaml is what the bridge uses, no more and no less, by the API server's audit log."""
+
+import json
+import os
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge import names
+from tests.arena import manifests
+from tests.arena.api import Object, wait_for
+from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Nodes
+from tests.arena.fixtures import Begin
+from tests.arena.real import RealArena
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(os.geteuid() != 0, reason="the stack mounts and chroots: needs root"),
+]
+
+ROOT = Path(__file__).parents[2]
+Right = tuple[str, str, str]
+"""(API group, resource with its subresource, verb)"""
+
+OWNERS = frozenset(
+    {"batch", "apps", "jobset.x-k8s.io", "leaderworkerset.x-k8s.io", "scheduling.k8s.io",
+     "scheduling.x-k8s.io", "kubeflow.org", "trainer.kubeflow.org", "ray.io"}
+)  # fmt: skip
+"""Groups of owners: each kind is read from the first pod on that names it (tests/flows/test_kinds);
+tests/unit/kube/test_rbac.py holds the list."""
+FROM_EVERYBODY = frozenset({("authentication.k8s.io", "selfsubjectreviews", "create")})
+"""What the API server grants to every user."""
+
+
+def granted() -> set[Right]:
+    """The rules of the shipped role."""
+    documents = yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text())
+    (role,) = (one for one in documents if one["kind"] == "ClusterRole")
+    return {
+        (group, resource, verb)
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+def used(log: Path) -> Iterator[Right]:
+    """What was asked and granted."""
+    for line in log.read_text().splitlines():
+        event = json.loads(line)
+        about = event.get("objectRef") or {}
+        if event.get("annotations", {}).get("authorization.k8s.io/decision") != "allow":
+            continue
+        resource = "/".join(filter(None, (about.get("resource"), about.get("subresource"))))
+        yield about.get("apiGroup", ""), resource, event["verb"]
+
+
+def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Begin) -> None:
+    """A node is registered; a pod is bound, told, and ended by Slurm; all is watched."""
+    begin(Nodes(count=1))
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
+    job = arena.job_of(arena.wait_bound("runs"))
+    arena.slurm.cancel(int(job["job_id"]))
+    arena.wait_gone("runs")
+    arena.without_webhooks()
+    arena.create(
+        manifests.pod("waits", PLAIN_NAMESPACE, gpus=99, schedulerName=names.SCHEDULER_NAME)
+    )
+    told = wait_for("an event of a pod that is told", lambda: arena.kubernetes.events(NAMESPACE))
+    assert told
+    arena.register_webhooks("")
+    log = arena.stack.layout.audit_log
+    rights = {right for right in granted() if right[0] not in OWNERS}
+
+    arena.hold_for(2.0, lambda: True)  # the audit log is written in batches
+    asked = {right for right in used(log) if right[0] not in OWNERS}
+    assert asked - rights - FROM_EVERYBODY == set(), "asked without a right in the shipped role"
+    assert rights - asked <= SELDOM.keys(), "rights that nothing needs"
+
+
+def _refused(arena: RealArena, pod: Object) -> bool:
+    arena.delete_pod(pod["metadata"]["name"], PLAIN_NAMESPACE)
+    return arena.kubernetes.try_create(pod).status_code == 422
+
+
+SELDOM: dict[Right, str] = {
+    ("events.k8s.io", "events", "patch"): "counts an event that is said again a minute later",
+    ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
+}
+"""Rights that this story does not come to, and what for."""
+
+
+def test_the_policy_of_the_docs_keeps_other_pods_off_slurms_nodes(arena: RealArena) -> None:
+    """docs/security.md, as it stands there."""
+    text = (ROOT / "docs" / "security.md").read_text()
+    (policy,) = (
+        yaml.safe_load(one.replace("\n  ", "\n"))
+        for one in text.split("```yaml")[1:2]
+        for one in [one.split("```")[0]]
+    )
+    name = policy["metadata"]["name"]
+    binding = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    for one in (policy, binding):
+        arena.stack.run_kubectl("create", "-f", "-", stdin=json.dumps(one))
+    kube = arena.kubernetes
+    if kube.find(f"/api/v1/namespaces/{PLAIN_NAMESPACE}") is None:
+        kube.create(manifests.namespace(PLAIN_NAMESPACE))
+    ours = {"key": names.MANAGED_NODE_TAINT, "operator": "Exists"}
+    try:
+        for tolerations in ([ours], [{"operator": "Exists"}]):
+            pod = manifests.pod("squatter", PLAIN_NAMESPACE, tolerations=tolerations)
+            wait_for("the policy is in force", partial(_refused, arena, pod), seconds=40)
+        kube.create(manifests.pod("harmless", PLAIN_NAMESPACE))
+    finally:
+        for kind in (binding, policy):
+            plural = (
+                "validatingadmissionpolicies"
+                if kind is policy
+                else ("validatingadmissionpolicybindings")
+            )
+            kube.delete(f"/apis/admissionregistration.k8s.io/v1/{plural}/{name}")
+        for pod_name in ("harmless", "squatter"):
+            kube.delete(f"/api/v1/namespaces/{PLAIN_NAMESPACE}/pods/{pod_name}")

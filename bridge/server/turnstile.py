@@ -19,8 +19,9 @@ from bridge.server.turns import Shares, Turns
 T = TypeVar("T")
 _ROUND_S = 0.008
 _AT_ONCE = 16
-"""Calls let in at the beginning of a round; those that find its time used up wait again."""
-_CALL_S = 0.0001
+"""Calls let in at the beginning of a round; those that find its time used up wait again. With
+more of them the queue would be empty at times, and newcomers would overtake those let in."""
+_CALL_S = 0.00005
 """What a call costs the loop beside its handler: reading, parsing, writing."""
 
 _READ_AT_ONCE = 4

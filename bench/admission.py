@@ -15,11 +15,11 @@ taken too, which does not depend on what else runs. Paced and crowded runs go in
 echo's, and of several the quickest counts, as whatever else runs on two processors only adds to
 them.
 
-Then one tenant sends the most expensive pods there are (`bench.hostile`), on four connections and on
-each as soon as the last is answered, while another's ordinary pods come at random times. *Worst* is
-what each of them costs, per echo of the same bodies. The ordinary pods' times stand beside nobody,
-beside worst pods that are only sent back, beside worst ones that the webhook judges, and beside such
-as it would judge if large reviews took no turns (`bridge.admission.large`).
+Then one tenant sends the most expensive pods there are (`bench.hostile`), on four connections, on
+each as soon as the last is answered, while another's ordinary pods come at random times. *Worst*
+is what each of them costs, per echo of the same bodies. The ordinary pods' times stand beside
+nobody, beside worst pods that are only sent back, beside worst ones that the webhook judges, and
+beside such as it would judge if large reviews took no turns (`bridge.admission.large`).
 
 What fails the run are ratios to the echo in the same run, and wrong answers; the milliseconds stand
 beside the budget of 5 at 200 pods a second.

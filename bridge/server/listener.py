@@ -25,13 +25,13 @@ from bridge.server.turns import Pace, Turns
 from bridge.server.turnstile import ReadingTurns, Turnstile
 
 _BACKLOG = 1024
-_ACCEPTS_AT_ONCE = 64
+_ACCEPTS_AT_ONCE = 32
 """Connections accepted from one socket before the loop does anything else."""
 _OPENINGS_PER_S = 300.0
-_OPENINGS_AT_ONCE = 64
+_OPENINGS_AT_ONCE = 20
 """Handshakes: 0.7 ms of processor time each with an ECDSA key, so a fifth of the loop's time."""
 _OPENING_INTERVAL_S = 0.01
-_SWEEPS = 5
+_SWEEPS = 50
 """The late are looked for so many times within the shortest time limit."""
 _RETRY_S = 0.1
 _WRITE_BUFFER_BYTES = 32 << 10

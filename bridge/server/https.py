@@ -29,6 +29,7 @@ from bridge.server.cuts import Cuts
 from bridge.server.listener import Caller, Listener, Shared
 from bridge.server.metrics import OTHER, ServerMetrics
 from bridge.server.tls import Tls
+from bridge.server.turnstile import Timed
 
 Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 """Body in; HTTP status and JSON body out."""
@@ -208,10 +209,7 @@ class HttpsServer:
                 "without nodeCacheCapable: true sends every Node object)",
             )
         caller.calls()
-        entered_s = time.perf_counter()
-        response = await self._handled(route, body)
-        caller.returns(time.perf_counter() - entered_s)
-        return response
+        return await self._handled(route, caller, body)
 
     async def _body(self, request: web.BaseRequest, caller: Caller, most: int) -> bytes | None:
         """The body, when it is its turn; None when it is larger than `most`. Raises TimeoutError
@@ -231,12 +229,15 @@ class HttpsServer:
         caller.body_bytes = len(body) if body is not None else 0
         return body
 
-    async def _handled(self, route: Route, body: bytes) -> web.Response:
+    async def _handled(self, route: Route, caller: Caller, body: bytes) -> web.Response:
+        handled = Timed(route.handler(body))
         try:
-            status, answer = await route.handler(body)
+            status, answer = await handled
         except Exception:  # a bug in a handler: its caller gets an answer, the server lives on
             self._log.exception("request.failed", path=route.path)
             return _refused(500, f"{route.path} failed inside slurm-bridge; its log says how")
+        finally:
+            caller.returns(handled.used_s)
         return web.Response(status=status, body=answer, content_type="application/json")
 
 

@@ -62,7 +62,16 @@ class Shared:
 class Caller:
     """One connection, and the means to cut it."""
 
-    __slots__ = ("_listener", "body_bytes", "connection", "reading", "socket", "task", "transport")
+    __slots__ = (
+        "_listener",
+        "body_bytes",
+        "connection",
+        "handling",
+        "reading",
+        "socket",
+        "task",
+        "transport",
+    )
 
     connection: Connection
     """Its row in the table."""
@@ -77,11 +86,14 @@ class Caller:
         """Once it is open."""
         self.reading: asyncio.Timeout | None = None
         """The time limit of the body that is being read."""
+        self.handling: asyncio.Task[None] | None = None
+        """Handles its call. It may outlive the connection, and holds the memory of the request."""
         self.body_bytes = 0
         """Size of the body that was read."""
 
     def calls(self) -> None:
-        """The request is complete, and is handled from now on."""
+        """The request is complete, and is handled from now on by the running task."""
+        self.handling = asyncio.current_task()
         self._listener.table.calls(self.connection)
 
     @property
@@ -95,13 +107,17 @@ class Caller:
             await self._listener.shared.turnstile.enter(self.connection.peer)
 
     def returns(self, seconds: float) -> None:
-        """The call has been handled for so long."""
+        """The call has been handled, which took so long."""
+        self.handling = None
         self._listener.shared.turnstile.left(self.connection.peer, seconds)
 
     def cut(self, reason: Reason) -> None:
         """End it. Only where the memory that a body holds is needed for others, the caller is
-        told: its handler sees a timeout, with the stage `CLOSING`."""
+        told: its handler sees a timeout, with the stage `CLOSING`. A call that is being handled is
+        given up."""
         self._listener.cuts(self.connection.peer, reason)
+        if self.handling is not None:
+            self.handling.cancel()
         if self.transport is not None:
             if reason is Reason.MEMORY:
                 if self.reading is not None and not self.reading.expired():
@@ -208,13 +224,8 @@ class Listener:
                 continue  # the caller has gone already
             accepted.setblocking(False)
             caller = Caller(self, accepted)
-            connection = self.table.opened(place[0], caller.cut)
-            if connection is None:
-                self.cuts(place[0], Reason.ROOM)
-                accepted.close()
-                continue
-            caller.connection = connection
-            self._waiting.add(connection.peer, caller)
+            caller.connection = self.table.opened(place[0], caller.cut)
+            self._waiting.add(caller.connection.peer, caller)
         self._open_next()
 
     def _rest(self, listening: socket.socket) -> None:
@@ -347,6 +358,7 @@ class _Http(web.RequestHandler):
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.shared.budget.give_back(self.caller.connection)
+        if self.caller.handling is None:
+            self._listener.shared.budget.give_back(self.caller.connection)
         self._listener.table.closed(self.caller.connection)
         super().connection_lost(exc)

@@ -10,9 +10,13 @@ those only a few are read on in one pass, the addresses in turns.
 """
 
 import asyncio
+import time
+from collections.abc import Awaitable, Callable, Generator
+from typing import Any, Generic, TypeVar
 
 from bridge.server.turns import Shares, Turns
 
+T = TypeVar("T")
 _ROUND_S = 0.008
 _AT_ONCE = 16
 """Calls let in at the beginning of a round; those that find its time used up wait again."""
@@ -106,3 +110,33 @@ class ReadingTurns:
             if not transport.is_closing():
                 transport.resume_reading()
         self._next_pass = asyncio.get_running_loop().call_soon(self._read_on)
+
+
+class Timed(Generic[T]):
+    """Awaits something, and knows how much of the loop's time that took: not how long it waited
+    for others meanwhile. `clock` gives seconds."""
+
+    def __init__(
+        self, awaited: Awaitable[T], *, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._awaited = awaited
+        self._clock = clock
+        self.used_s = 0.0
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        steps = self._awaited.__await__()
+        resume: Any = steps.send
+        sent: Any = None
+        while True:
+            began_s = self._clock()
+            try:
+                waits_for = resume(sent)
+            except StopIteration as ended:
+                result: T = ended.value
+                return result
+            finally:
+                self.used_s += self._clock() - began_s
+            try:
+                sent, resume = (yield waits_for), steps.send
+            except BaseException as error:  # it is for what is awaited
+                sent, resume = error, steps.throw

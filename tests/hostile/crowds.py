@@ -3,6 +3,7 @@ opened again as soon as it is cut."""
 
 import asyncio
 import contextlib
+import itertools
 import multiprocessing
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import uvloop
 
+from bench import admission
 from bridge import names
 from bridge.server import descriptors
 
@@ -19,6 +21,9 @@ HOST = "127.0.0.1"
 BODY_BYTES = 8 << 20
 _HEAD = f"POST {names.MUTATE_PATH} HTTP/1.1\r\nHost: x\r\nContent-Length: {BODY_BYTES}\r\n\r\n"
 _LARGE_BODY = _HEAD.encode() + b"x" * BODY_BYTES
+_REVIEW = admission.body(
+    admission.a_pod() | {"status": {f"of-no-use-{number}": "x" * 100 for number in range(1_000)}}
+)
 _DRIP_S = 0.2
 
 
@@ -68,6 +73,21 @@ class Callers:
                 writer.write(_LARGE_BODY)
                 await writer.drain()
                 await reader.readuntil(b"\r\n\r\n")
+
+    async def reviews(self) -> None:
+        """Sends one review after the other, larger than what people write, each of a namespace
+        that nobody has."""
+        async with self._connected(self._doors.https, self._tls) as (reader, writer):
+            for number in itertools.count():
+                review = _REVIEW.replace(b'"research"', b'"made-up-%d"' % number)
+                writer.write(
+                    f"POST {names.MUTATE_PATH} HTTP/1.1\r\nHost: x\r\n"
+                    f"Content-Length: {len(review)}\r\n\r\n".encode()
+                    + review
+                )
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
 
     async def idle_at_the_probes(self) -> None:
         """Connects to the plain server, and sends nothing."""

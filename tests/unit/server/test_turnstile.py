@@ -2,7 +2,9 @@
 
 import asyncio
 
-from bridge.server.turnstile import ReadingTurns, Turnstile
+import pytest
+
+from bridge.server.turnstile import ReadingTurns, Timed, Turnstile
 
 
 class Callers:
@@ -130,3 +132,55 @@ async def test_large_requests_are_read_in_turns() -> None:
         await asyncio.sleep(0)
         passes.append(list(read))
     assert passes == [["api", "f7", "f6"], ["f5", "f4", "f3", "f2"], ["f1", "f0"], []]
+
+
+async def test_only_own_time_counts() -> None:
+    """What others do while something is awaited is not its time."""
+    now_s = 0.0
+    gate = asyncio.Event()
+
+    async def waits() -> str:
+        nonlocal now_s
+        now_s += 2
+        await gate.wait()
+        now_s += 3
+        return "done"
+
+    async def opens() -> None:
+        nonlocal now_s
+        now_s += 100
+        gate.set()
+
+    timed = Timed(waits(), clock=lambda: now_s)
+    result, _ = await asyncio.gather(pass_on(timed), opens())
+    assert (result, timed.used_s) == ("done", 5)
+
+
+async def test_what_is_timed_ends_as_it_would() -> None:
+    """What it raises, and what is thrown at it, goes through."""
+    ended: list[str] = []
+
+    async def fails() -> str:
+        raise ZeroDivisionError
+
+    async def waits() -> str:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return ""
+
+    with pytest.raises(ZeroDivisionError):
+        await Timed(fails())
+    task = asyncio.ensure_future(pass_on(Timed(waits())))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["cancelled"]
+
+
+async def pass_on(timed: Timed[str]) -> str:
+    """As a coroutine."""
+    return await timed

@@ -12,6 +12,10 @@ all alike. 64 at a time: every call must be answered rightly, and the slowest of
 take longer than 64 calls one after the other would, twice over. A crowd keeps both processors busy,
 so whatever else runs there only adds to it, in bursts: of several crowds the median one counts.
 
+Amid others: 2,000 connections that send nothing and 200 that send their headers slowly, opened
+again as soon as they are cut; medians of one call at a time, over a kept connection and over a new
+one for each call, are compared with the same before they came.
+
     python -m bench.extender
 """
 
@@ -21,6 +25,7 @@ import random
 import ssl
 import statistics
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -33,6 +38,7 @@ from bridge.extender.service import Extender
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.verdict import Verdict
 from bridge.server.https import Route
+from tests.hostile.crowds import Doors, crowd
 
 SEED = 6
 SIZES = (1, 500, 5_000, 15_000)
@@ -43,6 +49,11 @@ MOST_ROUNDS = 2.0
 """99 of a hundred calls in a crowd take at most so many times as long as the crowd in a row."""
 CROWDS, CALLS = 7, 20
 """Crowds, and calls of each of the 64 callers in one."""
+NAME = "ip-10-0-0-1.ec2"
+OTHERS = {"idle": 2_000, "slow_headers": 200}
+MOST_QUIET = 4.0
+"""What a call over a kept connection may take amid the others, in calls before they came. The
+others are a process that shares the processors, too."""
 PATHS = ("/echo", "/read", "/filter", "/waiting")
 
 
@@ -100,6 +111,7 @@ class Client:
 
     def __init__(self, port: int, ca: Path, report: Report) -> None:
         self._port = port
+        self._ca = ca
         self._tls = ssl.create_default_context(cafile=str(ca))
         self._report = report
         self._chooser = random.Random(SEED)
@@ -114,6 +126,40 @@ class Client:
             contents["/waiting"] = body(names, uid="waits")
             await self._alone(size, contents, names[-1])
             await self._crowd(size, contents["/filter"], names[-1])
+
+    async def amid_others(self) -> None:
+        """One name, before and amid those who want nothing."""
+        doors = Doors(self._port, 0, self._ca)
+        content = body([NAME], uid=NAME)
+        quiet = await self._pair("quiet", content)
+        with crowd(doors, OTHERS, ("127.0.0.2",)) as complete:
+            await asyncio.to_thread(complete)
+            amid = await self._pair("2,000 idle, 200 slow", content)
+        self._report.at_most("filter amid others, per quiet", amid / quiet, MOST_QUIET, "times")
+
+    async def _pair(self, others: str, content: bytes) -> float:
+        """Median seconds over a kept connection; those over new ones are reported beside it."""
+        kept, fresh = [], []
+        connected = await calls.connect(self._port, self._tls)
+        for turn in range(500):
+            kept.append((await calls.call(connected, "/filter", content))[0])
+            if turn % 5 == 0:
+                start = time.perf_counter()
+                new = await calls.connect(self._port, self._tls)
+                await calls.call(new, "/filter", content)
+                fresh.append(time.perf_counter() - start)
+                new[1].transport.abort()
+        connected[1].close()
+        median_s = statistics.median(kept)
+        self._report.row(
+            names=1,
+            at_once=1,
+            others=others,
+            filter_ms=median_s * 1000,
+            filter_p99_ms=calls.p99(kept) * 1000,
+            new_connection_ms=statistics.median(fresh) * 1000,
+        )
+        return median_s
 
     async def _alone(self, size: int, contents: dict[str, bytes], granted: str) -> None:
         """One call at a time, paths in turn."""
@@ -184,7 +230,9 @@ def main() -> int:
     """Run it; the exit code."""
     report = Report("extender", SEED)
     with calls.serving(routes) as server:
-        uvloop.run(Client(server.port, server.ca, report).run())
+        client = Client(server.port, server.ca, report)
+        uvloop.run(client.run())
+        uvloop.run(client.amid_others())
     return report.finish()
 
 

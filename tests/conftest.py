@@ -78,10 +78,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """A killed bridge leaves connections half open in the embedded servers, which live in this
-    process: the collector may find such a socket before its server does. Nobody's fault."""
+    process: the collector may find such a socket before its server does. Nobody's fault.
+
+    On the real stack only what uses it is run; the rest of tests/hostile is `make test`'s.
+    """
+    if config.getoption("--stack") == "real":
+        config.hook.pytest_deselected(items=[one for one in items if not _is_for_real(one)])
+        items[:] = filter(_is_for_real, items)
     tolerant = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     for item in items:
         if {"flows", "hostile"} & set(item.path.parts):
             item.add_marker(tolerant)
+
+
+def _is_for_real(item: pytest.Item) -> bool:
+    return "hostile" not in item.path.parts or "arena" in getattr(item, "fixturenames", ())

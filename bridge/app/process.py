@@ -5,7 +5,7 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -22,6 +22,7 @@ from bridge.admission.scope import Scope
 from bridge.app import ending, rules
 from bridge.app.feeds import Feeds
 from bridge.app.ground import Ground, reach
+from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
 from bridge.clock import Clock, SystemClock
 from bridge.extender.scoring import NodeScores
@@ -342,18 +343,24 @@ class App:
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._feeds.run(), name="feeds")
-            group.create_task(self._recorder.run(), name="events")
-            group.create_task(self.https.watch_certificate(), name="certificate")
-            group.create_task(self.watcher.run(), name="watcher")
-            group.create_task(self.runner.run(), name="runner")
+            self._begin(group, "feeds", self._feeds.run)
+            self._begin(group, "events", self._recorder.run)
+            self._begin(group, "certificate", self.https.watch_certificate)
+            self._begin(group, "watcher", self.watcher.run)
+            self._begin(group, "runner", self.runner.run)
             await self._feeds.wait_for_sync()
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again
-            group.create_task(self.nodes.run(), name="nodes")
-            group.create_task(self.associations.run(), name="associations")
+            self._begin(group, "nodes", self.nodes.run)
+            self._begin(group, "associations", self.associations.run)
             await self.watcher.wait_for_sync()
-            group.create_task(self.recovery.run(), name="recovery")
+            self._begin(group, "recovery", self.recovery.run)
+
+    def _begin(
+        self, group: asyncio.TaskGroup, name: str, run: Callable[[], Awaitable[None]]
+    ) -> None:
+        part = lasting(name, run, clock=self._clock, metrics=self.metrics)
+        group.create_task(part, name=name)
 
     async def close(self) -> None:
         """Let go of the connections."""

@@ -4,6 +4,7 @@ An owner reference names an apiVersion, which may be one that the cluster serves
 object is the same in every version, so another one of its group will do.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -33,11 +34,18 @@ class Served:
         return f"{self.plural}.{group}" if slash else self.plural
 
 
+_VERSION = re.compile(r"([a-z0-9][a-z0-9.-]{0,252}/)?v[a-z0-9]{1,62}")
+"""group/version, or the version alone of the core group."""
+
+
 async def find(client: KubeClient, api_version: str, kind: str) -> Served:
     """Where `kind` is served: in the version that is named, else in another of its group.
 
-    Raises NotServed when nowhere, and the other KubeErrors.
+    Raises NotServed when nowhere, and the other KubeErrors. A version is what some object says of
+    its owner: one that can't be a version is asked for nowhere.
     """
+    if not _VERSION.fullmatch(api_version):
+        raise _not_served(api_version, kind)
     found = await _in(client, api_version, kind)
     if found is not None:
         return found
@@ -45,7 +53,11 @@ async def find(client: KubeClient, api_version: str, kind: str) -> Served:
         found = await _in(client, version, kind)
         if found is not None:
             return found
-    raise errors.NotServed(
+    raise _not_served(api_version, kind)
+
+
+def _not_served(api_version: str, kind: str) -> errors.NotServed:
+    return errors.NotServed(
         f"the API server has no {kind} of {api_version} that can be listed and watched; if pods "
         "of that kind belong together, install its CRD or say so by annotation",
         status=404,

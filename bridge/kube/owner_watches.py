@@ -98,7 +98,12 @@ class OwnerWatches:
         waits_s = iter(_CONFIRM_S)
         while True:
             began_s = self._clock.monotonic()
-            denial = await self._until_denied(api_version, kind)
+            try:
+                denial = await self._until_denied(api_version, kind)
+            except Exception:  # a mistake of ours with one kind must not cost the others
+                _log.exception("owners.failed", kind=kind, api_version=api_version)
+                await self._clock.sleep(RETRY_S)
+                continue
             if self._clock.monotonic() - began_s >= RETRY_S:  # it went well for so long
                 waits_s = iter(_CONFIRM_S)
             wait_s = next(waits_s, None) if self._states[key] == "watched" else None

@@ -19,12 +19,14 @@ from bridge.errors import BridgeError, Unreachable
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.lifecycle import describe
 from bridge.lifecycle.runner import Runner
-from bridge.model.ids import GangId, SlurmJobId
+from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobFacts
 
 log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.05
+_RESOLVE_S = 30.0
+"""For so long a start waits for the gangs of all pods to be known."""
 _READ_AGAIN_S, _READ_AGAIN_MOST_S = 10.0, 600.0
 
 
@@ -40,6 +42,8 @@ class Recovery:
         self._interval_s = interval_s
         self._unreadable: dict[SlurmJobId, tuple[int, float]] = {}
         """Jobs that could not be read: how often, and when to try again (monotonic seconds)."""
+        self._late: set[PodUid] = set()
+        """Pods whose gang could not be told at the last sweep."""
         self._foreign: set[SlurmJobId] = set()
         self._suspects: set[SlurmJobId] = set()
         """Jobs of this cluster without a gang: cancelled if the next sweep finds them so again."""
@@ -63,20 +67,25 @@ class Recovery:
             await self._clock.sleep(self._interval_s)
             runner.touch(runner.cluster.settle_missing())
             runner.tell_held()
+            self._tell_unresolved()
             try:
                 await self.sweep()
             except BridgeError as error:
                 log.debug("sweep.failed", error=str(error))
 
     async def _resolve_gangs(self) -> None:
-        """A job whose gang can't be told yet would look like a leak."""
-        waited_s = 0.0
-        while self._runner.cluster.unresolved:
+        """For a while: nearly all gangs are known in a moment, and those that can't be, because the
+        API server does not tell of their owners' kind, must not keep all others from starting."""
+        began_s = settled_s = self._clock.monotonic()
+        while left := self._runner.cluster.unresolved:
             await self._clock.sleep(_LOOK_S)
-            waited_s += _LOOK_S
-            if waited_s >= self._interval_s:
+            now_s = self._clock.monotonic()
+            if now_s - settled_s >= self._interval_s:
                 self._runner.cluster.settle_missing()
-                waited_s = 0.0
+                settled_s = now_s
+            if now_s - began_s >= _RESOLVE_S:
+                log.warning("recovery.goes_on_without", pods=[pod.key for pod in left[:5]])
+                return
 
     async def sweep(self) -> None:
         """Read every job that nothing explains, once. Raises Unreachable.
@@ -134,6 +143,8 @@ class Recovery:
         if runner.is_set_aside(gang_id):
             return
         machine = runner.machines.get(gang_id)
+        if machine is None and runner.cluster.may_be_of(gang_id, runner.cluster.unresolved):
+            return  # nobody can tell yet
         if machine is None and facts.job_id not in self._suspects:
             self._suspects.add(facts.job_id)  # its pods may only not be known yet
         elif machine is None:
@@ -146,6 +157,21 @@ class Recovery:
         elif not machine.submitting:
             log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
             runner.adopt(gang_id, facts.job_id, identity.generation)
+
+    def _tell_unresolved(self) -> None:
+        """Not those that came a moment ago: kinds and owners come after their pods."""
+        pods = self._runner.cluster.unresolved
+        late, self._late = self._late, {pod.uid for pod in pods}
+        for pod in (one for one in pods if one.uid in late):
+            owner = f"{pod.owner.kind} {pod.owner.name}" if pod.owner else "the group that it names"
+            self._recorder.emit(
+                regarding=ObjectRef("Pod", "v1", pod.namespace, pod.name, pod.uid),
+                type="Warning",
+                reason="OwnerNotRead",
+                note=f"{owner} can't be read from the API server yet, so it isn't known which pods "
+                "start together; the pod is queued in Slurm after that",
+                action="Wait",
+            )
 
     def _end_garbled(self, facts: JobFacts) -> None:
         """It has our key and our cluster, so nobody else will ever end it."""

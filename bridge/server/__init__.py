@@ -7,6 +7,13 @@ admission review is, and nothing else knows aiohttp, TLS or sockets.
     tls           certificate files → SSL context, swapped when the files change
     certificates  a CA, our server certificate and kube-scheduler's, made by ourselves
     metrics       what is counted of requests
+    connections   which connections may stay, and how long each stage may take; pure
+    budget        the memory of all requests in flight; pure
+    turns         who goes next when many wait; pure
+    turnstile     whose call is handled in this pass of the event loop
+    listener      sockets, handshakes and HTTP, under all these limits
+    cuts          connections that were cut are counted and told
+    descriptors   the limit of open files
     https         the HTTPS server
     probes        /livez, /readyz, /metrics
 

@@ -3,8 +3,8 @@ request counts until the request is answered, and so does an answer that its cal
 
 The bytes are counted as they arrive: who announces a large body and sends none holds nothing. When
 the budget is used up, the address that holds the most gives back the memory of its oldest request;
-that is its slowest sender. A caller with a client certificate of our CA gives back nothing while
-anybody else holds something, and a request that is being handled is never given up.
+that is its slowest sender. Requests that are being handled come last in their address. A caller
+with a client certificate of our CA gives back nothing while anybody else holds something.
 
 This module is pure bookkeeping, as `connections` is. What is cut is freed by the event loop a
 moment after it is given back here; and a body costs a copy of itself while it is put together.
@@ -14,7 +14,7 @@ from collections import Counter
 
 from bridge.server.connections import Connection, Reason, Stage
 
-DEFAULT_BYTES = 256 << 20
+DEFAULT_BYTES = 128 << 20
 """Of a server that shares its budget with no other one."""
 
 
@@ -48,15 +48,14 @@ class Budget:
             del self._holders[connection]
 
     def _victim(self, connection: Connection, size: int) -> Connection:
-        """Who gives back first; `connection` itself, which wants `size` more, if nobody can."""
-        held: Counter[tuple[bool, str]] = Counter()
-        oldest: dict[tuple[bool, str], Connection] = {}
+        """Who gives back first; `connection` wants `size` more."""
+        held = Counter({_who(connection): size})
         for one in self._holders:
-            if one.stage is not Stage.CALL:
-                key = (one.known, one.peer)
-                held[key] += one.held
-                oldest.setdefault(key, one)
-        key = (connection.known, connection.peer)
-        held[key] += size
-        oldest.setdefault(key, connection)
-        return oldest[min(held, key=lambda who: (who[0], -held[who]))]
+            held[_who(one)] += one.held
+        most = min(held, key=lambda who: (who[0], -held[who]))
+        theirs = [one for one in (*self._holders, connection) if _who(one) == most]
+        return next((one for one in theirs if one.stage is not Stage.CALL), theirs[0])
+
+
+def _who(connection: Connection) -> tuple[bool, str]:
+    return connection.known, connection.peer

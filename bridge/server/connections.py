@@ -1,11 +1,11 @@
 """The open connections of one server: how many there may be, how long each may take, who is cut.
 
 Anybody in the pod network can reach our ports, and a caller that we must not miss comes without a
-name: the API server shows no certificate. So no newcomer is turned away while another connection
-can be spared. When the table is full, the address with the most connections loses one of them:
-the one that has been of no use for the longest time. A caller with a client certificate of our CA
-(kube-scheduler) loses none while anybody else has one. A connection whose call is being answered
-is never cut.
+name: the API server shows no certificate. So no newcomer is turned away. When the table is full,
+the address with the most connections loses one of them: the one that has been of no use for the
+longest time, and only if all its calls are being handled, the call that has been so for the
+longest. A caller with a client certificate of our CA (kube-scheduler) loses none while anybody
+else has one.
 
 This module is pure bookkeeping. Whoever owns the sockets reports what happens, and gives each
 connection a function that cuts it.
@@ -13,7 +13,7 @@ connection a function that cuts it.
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 class Stage(enum.Enum):
@@ -46,13 +46,15 @@ class Reason(enum.Enum):
     MEMORY = "memory"
     """Other requests needed the memory that its request holds."""
     HANDSHAKE = "handshake"
-    """The handshake took too long."""
+    """The handshake failed, or took too long."""
     REQUEST = "request"
     """The request took too long."""
     IDLE = "idle"
     """No request came for a long time."""
     ANSWER = "answer"
     """The answer was not taken."""
+    MALFORMED = "malformed"
+    """What came is no HTTP."""
 
 
 _LATE = {
@@ -102,8 +104,19 @@ class Connection:
     """Bytes that its request holds: a part of the `Budget`."""
 
 
-_Peers = dict[str, dict[Connection, None]]
-"""Connections by their address, in the order in which they were last of use."""
+@dataclass(frozen=True, slots=True)
+class _Peer:
+    """The connections of one address, in the order in which they were last of use."""
+
+    spare: dict[Connection, None] = field(default_factory=dict)
+    calling: dict[Connection, None] = field(default_factory=dict)
+    """Their calls are being handled."""
+
+    def __len__(self) -> int:
+        return len(self.spare) + len(self.calling)
+
+
+_Peers = dict[str, _Peer]
 
 
 class Connections:
@@ -119,27 +132,24 @@ class Connections:
     def __len__(self) -> int:
         return len(self._open)
 
-    def opened(self, peer: str, cut: Callable[[Reason], None]) -> Connection | None:
-        """A connection is accepted. None: there is no place, as every one of the others is
-        being answered."""
-        if len(self._open) >= self._limits.connections and not self.make_room():
-            return None
+    def opened(self, peer: str, cut: Callable[[Reason], None]) -> Connection:
+        """A connection is accepted; if there is no place for it, another one is cut."""
+        if len(self._open) >= self._limits.connections:
+            self.make_room()
         connection = Connection(peer, cut)
         connection.deadline_s = self._now() + self._limits.handshake_s
         self._open[connection] = None
         self._spare(connection)
         return connection
 
-    def make_room(self) -> bool:
-        """Cut the connection that can be spared first; whether there is one."""
+    def make_room(self) -> None:
+        """Cut the connection that can be spared first, if there is any."""
         peers = self._strangers or self._known
-        if not peers:
-            return False
-        most = max(peers, key=lambda peer: len(peers[peer]))
-        victim = next(iter(peers[most]))
-        self.closed(victim)
-        victim.cut(Reason.ROOM)
-        return True
+        if peers:
+            most = peers[max(peers, key=lambda peer: len(peers[peer]))]
+            victim = next(iter(most.spare or most.calling))
+            self.closed(victim)
+            victim.cut(Reason.ROOM)
 
     def shakes_hands(self, connection: Connection) -> None:
         """It is its turn; the time since it was accepted counts."""
@@ -150,7 +160,7 @@ class Connections:
         """Requests may come now. `known`: it has shown a certificate."""
         if connection.stage is Stage.CLOSED:
             return
-        self._keep(connection)
+        self._forget(connection)
         connection.known = known
         self._idle(connection)
 
@@ -159,8 +169,9 @@ class Connections:
         if connection.stage is Stage.IDLE:
             connection.stage = Stage.HEADERS
             connection.deadline_s = self._now() + self._limits.headers_s
-            self._keep(connection)
-            self._spare(connection)
+            peer = self._peer(connection)
+            del peer.spare[connection]
+            peer.spare[connection] = None
 
     def understood(self, connection: Connection) -> None:
         """The headers of a request are complete."""
@@ -171,13 +182,14 @@ class Connections:
         """The call is handled from now on."""
         if connection.stage is not Stage.CLOSED:
             connection.stage = Stage.CALL
-            self._keep(connection)
+            peer = self._peer(connection)
+            peer.spare.pop(connection, None)
+            peer.calling[connection] = None
 
     def answered(self, connection: Connection, *, last: bool = False) -> None:
         """The request is answered. `last`: the connection is not kept."""
         if connection.stage is Stage.CLOSED:
             return
-        self._keep(connection)
         self._idle(connection)
         if last:
             connection.stage = Stage.CLOSING
@@ -197,9 +209,10 @@ class Connections:
 
     def closed(self, connection: Connection) -> None:
         """It is gone. One that was cut has left the table already."""
-        self._keep(connection)
-        self._open.pop(connection, None)
-        connection.stage = Stage.CLOSED
+        if connection.stage is not Stage.CLOSED:
+            connection.stage = Stage.CLOSED
+            del self._open[connection]
+            self._forget(connection)
 
     def cut_late(self) -> None:
         """Cut what has taken too long."""
@@ -216,14 +229,22 @@ class Connections:
 
     def _spare(self, connection: Connection) -> None:
         """It is the last of its address that can be spared."""
-        peers = self._known if connection.known else self._strangers
-        peers.setdefault(connection.peer, {})[connection] = None
+        peer = self._peer(connection)
+        peer.calling.pop(connection, None)
+        peer.spare.pop(connection, None)
+        peer.spare[connection] = None
 
-    def _keep(self, connection: Connection) -> None:
-        """It can't be spared."""
+    def _peer(self, connection: Connection) -> _Peer:
         peers = self._known if connection.known else self._strangers
-        connections = peers.get(connection.peer)
-        if connections is not None:
-            connections.pop(connection, None)
-            if not connections:
-                del peers[connection.peer]
+        peer = peers.get(connection.peer)
+        if peer is None:
+            peer = peers[connection.peer] = _Peer()
+        return peer
+
+    def _forget(self, connection: Connection) -> None:
+        peers = self._known if connection.known else self._strangers
+        peer = peers[connection.peer]
+        peer.spare.pop(connection, None)
+        peer.calling.pop(connection, None)
+        if not peer:
+            del peers[connection.peer]

@@ -29,11 +29,14 @@ from bridge.server.cuts import Cuts
 from bridge.server.listener import Caller, Listener, Shared
 from bridge.server.metrics import OTHER, ServerMetrics
 from bridge.server.tls import Tls
+from bridge.server.turnstile import Timed
 
 Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 """Body in; HTTP status and JSON body out."""
 
 _NAME = "https"
+_SMALL_PIECE_BYTES, _PIECE_BYTES = 4 << 10, 64 << 10
+"""A body that comes in pieces below the first is put together up to the second as it comes."""
 _RELOAD_S = 10.0
 
 
@@ -206,10 +209,7 @@ class HttpsServer:
                 "without nodeCacheCapable: true sends every Node object)",
             )
         caller.calls()
-        entered_s = time.perf_counter()
-        response = await self._handled(route, body)
-        caller.returns(time.perf_counter() - entered_s)
-        return response
+        return await self._handled(route, caller, body)
 
     async def _body(self, request: web.BaseRequest, caller: Caller, most: int) -> bytes | None:
         """The body, when it is its turn; None when it is larger than `most`. Raises TimeoutError
@@ -229,28 +229,30 @@ class HttpsServer:
         caller.body_bytes = len(body) if body is not None else 0
         return body
 
-    async def _handled(self, route: Route, body: bytes) -> web.Response:
+    async def _handled(self, route: Route, caller: Caller, body: bytes) -> web.Response:
+        handled = Timed(route.handler(body))
         try:
-            status, answer = await route.handler(body)
+            status, answer = await handled
         except Exception:  # a bug in a handler: its caller gets an answer, the server lives on
             self._log.exception("request.failed", path=route.path)
             return _refused(500, f"{route.path} failed inside slurm-bridge; its log says how")
+        finally:
+            caller.returns(handled.used_s)
         return web.Response(status=status, body=answer, content_type="application/json")
 
 
 async def _read(content: StreamReader, most: int) -> bytes | None:
-    """All of it; None when it is more than `most`. Pieces are put together as they come: each
-    would cost many times its size if it is small."""
-    first = await content.readany()
-    if content.at_eof():
-        return first if len(first) <= most else None
-    body = bytearray(first)
-    while len(body) <= most:
+    """All of it; None when it is more than `most`."""
+    pieces = [await content.readany()]
+    size = len(pieces[0])
+    while size <= most and not content.at_eof():
         piece = await content.readany()
-        if not piece:
-            return bytes(body)
-        body += piece
-    return None
+        size += len(piece)
+        if len(piece) < _SMALL_PIECE_BYTES and len(pieces[-1]) < _PIECE_BYTES:
+            pieces[-1] += piece  # a small object takes many times the memory of what it holds
+        else:
+            pieces.append(piece)
+    return b"".join(pieces) if size <= most else None
 
 
 def _refused(

@@ -16,29 +16,28 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from bridge.server import addresses
 from bridge.server.budget import DEFAULT_BYTES, Budget
 from bridge.server.connections import Connection, Connections, Limits, Reason, Stage
 from bridge.server.turns import Pace, Turns
-from bridge.server.turnstile import Turnstile
+from bridge.server.turnstile import ReadingTurns, Turnstile
 
 _BACKLOG = 1024
-_ACCEPTS_AT_ONCE = 64
+_ACCEPTS_AT_ONCE = 32
 """Connections accepted from one socket before the loop does anything else."""
 _OPENINGS_PER_S = 300.0
-_OPENINGS_AT_ONCE = 64
+_OPENINGS_AT_ONCE = 20
 """Handshakes: 0.7 ms of processor time each with an ECDSA key, so a fifth of the loop's time."""
 _OPENING_INTERVAL_S = 0.01
-_SWEEPS = 5
+_SWEEPS = 50
 """The late are looked for so many times within the shortest time limit."""
 _RETRY_S = 0.1
 _WRITE_BUFFER_BYTES = 32 << 10
 """A caller takes its answer too slowly if more than that is left of it."""
 _LARGE_BYTES = 256 << 10
 """Requests that hold more are read on in turns."""
-_READS_AT_ONCE = 4
-"""Of them, in one pass of the loop."""
 _EXTRA_BYTES = 16 << 10
 """What a request may have beside its body: its headers, and the beginning of the next one."""
 _TLS_SHUTDOWN_S = 2.0
@@ -57,12 +56,22 @@ class Shared:
 
     budget: Budget = field(default_factory=lambda: Budget(DEFAULT_BYTES))
     turnstile: Turnstile = field(default_factory=Turnstile)
+    reading: ReadingTurns = field(default_factory=ReadingTurns)
 
 
 class Caller:
     """One connection, and the means to cut it."""
 
-    __slots__ = ("_listener", "body_bytes", "connection", "reading", "socket", "task", "transport")
+    __slots__ = (
+        "_listener",
+        "body_bytes",
+        "connection",
+        "handling",
+        "reading",
+        "socket",
+        "task",
+        "transport",
+    )
 
     connection: Connection
     """Its row in the table."""
@@ -77,11 +86,14 @@ class Caller:
         """Once it is open."""
         self.reading: asyncio.Timeout | None = None
         """The time limit of the body that is being read."""
+        self.handling: asyncio.Task[None] | None = None
+        """Handles its call. It may outlive the connection, and holds the memory of the request."""
         self.body_bytes = 0
         """Size of the body that was read."""
 
     def calls(self) -> None:
-        """The request is complete, and is handled from now on."""
+        """The request is complete, and is handled from now on by the running task."""
+        self.handling = asyncio.current_task()
         self._listener.table.calls(self.connection)
 
     @property
@@ -95,13 +107,17 @@ class Caller:
             await self._listener.shared.turnstile.enter(self.connection.peer)
 
     def returns(self, seconds: float) -> None:
-        """The call has been handled for so long."""
+        """The call has been handled, which took so long."""
+        self.handling = None
         self._listener.shared.turnstile.left(self.connection.peer, seconds)
 
     def cut(self, reason: Reason) -> None:
         """End it. Only where the memory that a body holds is needed for others, the caller is
-        told: its handler sees a timeout, with the stage `CLOSING`."""
+        told: its handler sees a timeout, with the stage `CLOSING`. A call that is being handled is
+        given up."""
         self._listener.cuts(self.connection.peer, reason)
+        if self.handling is not None:
+            self.handling.cancel()
         if self.transport is not None:
             if reason is Reason.MEMORY:
                 if self.reading is not None and not self.reading.expired():
@@ -153,13 +169,11 @@ class Listener:
         self._waiting: Turns[Caller] = Turns()
         self._pace = Pace(rate=_OPENINGS_PER_S, burst=_OPENINGS_AT_ONCE)
         self._opener: asyncio.TimerHandle | None = None
-        self._large: Turns[Caller] = Turns()
-        self._reader: asyncio.Handle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._server = web.Server(self._serve, access_log=None)
-        self._runner = web.ServerRunner(self._server)
+        self._runner: web.ServerRunner | None = None
 
     async def start(self, context: ssl.SSLContext | None = None, *, stop_s: float = 10.0) -> int:
         """Listen, with TLS if there is a `context`; the port. What is in flight at the stop is
@@ -180,9 +194,6 @@ class Listener:
             self._loop.remove_reader(one)
             one.close()
         self._sockets = []
-        for handle in (self._opener, self._sweeper, self._reader):
-            if handle is not None:
-                handle.cancel()
         while self._waiting:
             waiting = self._waiting.next().socket
             if waiting is not None:
@@ -191,7 +202,11 @@ class Listener:
         for task in opening:
             task.cancel()
         await asyncio.gather(*opening, return_exceptions=True)
-        await self._runner.cleanup()
+        if self._runner is not None:
+            await self._runner.cleanup()
+        for handle in (self._opener, self._sweeper):
+            if handle is not None:
+                handle.cancel()
 
     # -- accept and open -----------------------------------------------------------------------
 
@@ -209,13 +224,8 @@ class Listener:
                 continue  # the caller has gone already
             accepted.setblocking(False)
             caller = Caller(self, accepted)
-            connection = self.table.opened(place[0], caller.cut)
-            if connection is None:
-                self.cuts(place[0], Reason.ROOM)
-                accepted.close()
-                continue
-            caller.connection = connection
-            self._waiting.add(connection.peer, caller)
+            caller.connection = self.table.opened(place[0], caller.cut)
+            self._waiting.add(caller.connection.peer, caller)
         self._open_next()
 
     def _rest(self, listening: socket.socket) -> None:
@@ -260,8 +270,13 @@ class Listener:
                 ssl=self._context,
                 ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._context else None,
             )
-        except (OSError, asyncio.CancelledError):
-            self.table.closed(caller.connection)  # no TLS came of it, or it was cut
+        except OSError:  # no TLS came of it
+            self.cuts(caller.connection.peer, Reason.HANDSHAKE)
+        except asyncio.CancelledError:
+            pass  # it was cut
+        finally:
+            if caller.transport is None:
+                self.table.closed(caller.connection)
 
     # -- requests ------------------------------------------------------------------------------
 
@@ -280,25 +295,6 @@ class Listener:
         finally:
             self.shared.budget.give_back(connection)
             self.table.answered(connection, last=last)
-
-    def rests(self, caller: Caller) -> None:
-        """Read no more of its request until it is its turn: many large requests at once would
-        keep the loop busy with reading alone."""
-        if caller.transport is not None:
-            caller.transport.pause_reading()
-            self._large.add(caller.connection.peer, caller)
-            if self._reader is None:
-                self._reader = self._loop.call_soon(self._read_on)
-
-    def _read_on(self) -> None:
-        self._reader = None
-        for _ in range(_READS_AT_ONCE):
-            if not self._large:
-                return
-            transport = self._large.next().transport
-            if transport is not None and not transport.is_closing():
-                transport.resume_reading()
-        self._reader = self._loop.call_soon(self._read_on)
 
     def _sweep(self) -> None:
         self.table.cut_late()
@@ -331,8 +327,23 @@ class _Http(web.RequestHandler):
             if not self._listener.shared.budget.take(connection, len(data)):
                 return
         super().data_received(data)
-        if connection.held > _LARGE_BYTES and not connection.known:
-            self._listener.rests(self.caller)
+        if connection.held > _LARGE_BYTES and not connection.known and self.caller.transport:
+            self._listener.shared.reading.wait(connection.peer, self.caller.transport)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        if status == 400:
+            self._listener.cuts(self.caller.connection.peer, Reason.MALFORMED)
+        return super().handle_error(request, status, exc, message)
+
+    def log_exception(self, *args: Any, **details: Any) -> None:
+        if not isinstance(details.get("exc_info"), HttpProcessingError):  # it is counted
+            super().log_exception(*args, **details)
 
     def pause_writing(self) -> None:
         connection, transport = self.caller.connection, self.caller.transport
@@ -347,6 +358,7 @@ class _Http(web.RequestHandler):
         super().resume_writing()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        self._listener.shared.budget.give_back(self.caller.connection)
+        if self.caller.handling is None:
+            self._listener.shared.budget.give_back(self.caller.connection)
         self._listener.table.closed(self.caller.connection)
         super().connection_lost(exc)

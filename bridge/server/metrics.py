@@ -43,7 +43,7 @@ class ServerMetrics:
         )
         self.cut = Counter(
             "bridge_server_connections_cut",
-            "Connections that were cut for the sake of others, or because they took too long.",
+            "Connections that were cut for others, or because they took too long or made no sense.",
             ["server", "reason"],
             registry=metrics.registry,
         )

@@ -20,7 +20,7 @@ from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
 from bridge.state.volumes import Volumes
-from bridge.workloads import gangs, reach
+from bridge.workloads import gangs, membership, reach
 
 
 class Cluster:
@@ -225,9 +225,14 @@ class Cluster:
         return self._memberships.found(gone)
 
     @property
-    def unresolved(self) -> bool:
-        """Whether some pod's gang can't be told yet."""
-        return self._memberships.unresolved
+    def unresolved(self) -> list[Pod]:
+        """The pods whose gang can't be told yet."""
+        return [self.pods[uid] for uid in self._memberships.unresolved]
+
+    def may_be_of(self, gang_id: GangId, pods: Iterable[Pod]) -> bool:
+        """Whether some of these pods, whose gang can't be told yet, may be of this gang."""
+        namespace = membership.namespace_of(gang_id)
+        return any(gang_id == GangId(pod.uid) or namespace == pod.namespace for pod in pods)
 
     # -- nodes ---------------------------------------------------------------------------------
 

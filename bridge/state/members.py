@@ -65,9 +65,9 @@ class Memberships:
         """Gangs by the uid of what holds them together, with pods or (just now) without."""
 
     @property
-    def unresolved(self) -> bool:
-        """Whether some pod's gang can't be told yet."""
-        return not self._missing.keys() <= self._gang_of.keys()
+    def unresolved(self) -> frozenset[PodUid]:
+        """The pods whose gang can't be told yet."""
+        return frozenset(self._missing.keys() - self._gang_of.keys())
 
     def gang_of(self, pod: PodUid) -> GangId | None:
         """The gang of a pod that we know."""

@@ -80,6 +80,11 @@ class Metrics:
         self.gang_faults = self._counter(
             "gang_faults", "Mistakes of the bridge at one gang, which is set aside and retried."
         )
+        self.part_failures = self._counter(
+            "part_failures",
+            "Mistakes that ended a part, which is begun anew.",
+            "part",
+        )
         self.grants_returned = self._counter(
             "grants_returned", "Allocations given back because pods could not use them."
         )

@@ -146,6 +146,11 @@ def _id(line: Lineage, holder: Owner, which: str = "") -> GangId:
     return GangId(f"{whole}/{which}" if which else whole)
 
 
+def namespace_of(gang: GangId) -> str:
+    """The namespace of a gang that an owner holds; "" of a gang of one."""
+    return gang.partition("/")[0] if "/" in gang else ""
+
+
 def which(gang: GangId) -> str:
     """Which of its owner's gangs it is; "" where the owner holds only one."""
     return gang.split("/", 2)[2] if gang.count("/") >= 2 else ""

@@ -27,10 +27,30 @@ PARTITION = "slurm-bridge"
 class Inside:
     """What a test gets."""
 
-    def __init__(self, kubernetes: EmbeddedKubernetes, slurm: EmbeddedSlurm, app: App) -> None:
+    def __init__(
+        self, kubernetes: EmbeddedKubernetes, slurm: EmbeddedSlurm, settings: config.Settings
+    ) -> None:
         self.kubernetes = kubernetes
         self.slurm = slurm
-        self.app = app
+        self._settings = settings
+        self._stop = asyncio.Event()
+        self._work: asyncio.Task[None]
+        self.app: App
+
+    async def start(self) -> None:
+        """A bridge, until it decides."""
+        self._stop = asyncio.Event()
+        self.app = await App.build(self._settings, clock=SystemClock())
+        self._work = asyncio.create_task(self.app.run(self._stop))
+        await until("ready", lambda: self._work.done() or self.app.runner.recovered)
+
+    async def end(self) -> None:
+        """As SIGTERM ends it; it has lived until now."""
+        lived = not self._work.done()
+        self._stop.set()
+        await self._work
+        await self.app.close()
+        assert lived, "the bridge ended by itself"
 
     async def create_pod(self, name: str, namespace: str = "team", **asks: Any) -> Object:
         """A bare pod of ours."""
@@ -78,21 +98,16 @@ async def inside(folder: Path, *, nodes: int = 4, **settings: Any) -> AsyncItera
     ):
         for namespace in ("team", "elsewhere"):
             await kubernetes.create(manifests.namespace(namespace))
-        app = await App.build(_settings(folder, kubernetes, slurm, settings), clock=SystemClock())
-        stop = asyncio.Event()
-        work = asyncio.create_task(app.run(stop))
+        stack = Inside(kubernetes, slurm, _settings(folder, kubernetes, slurm, settings))
+        await stack.start()
         try:
-            await until("the bridge is ready", lambda: work.done() or app.runner.recovered)
             await kubernetes.add_nodes(fixtures.gpu_nodes(nodes, efa=0, partitions=PARTITION))
-            await _start_scheduler(kubernetes, app, folder)
+            await _start_scheduler(kubernetes, stack.app, folder)
             known = slurm.cluster.table
-            await until("nodes are registered", lambda: work.done() or len(list(known)) >= nodes)
-            yield Inside(kubernetes, slurm, app)
-            assert not work.done(), "the bridge ended"
+            await until("nodes are registered", lambda: len(list(known)) >= nodes)
+            yield stack
         finally:
-            stop.set()
-            await work
-            await app.close()
+            await stack.end()
 
 
 async def _start_scheduler(kubernetes: EmbeddedKubernetes, app: App, folder: Path) -> None:

@@ -27,8 +27,8 @@ from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import ProbesServer
 from bridge.server.tls import CertificateFiles, Tls
+from tests.hostile.crowds import HOST, Doors
 
-HOST = "127.0.0.1"
 LIMITS = Limits(connections=1024, headers_s=1.0, body_s=3.0)
 PROBES_LIMITS = Limits(connections=256, headers_s=1.0)
 MEMORY_BYTES = 16 << 20
@@ -42,8 +42,7 @@ FILTER = "/scheduler/filter"
 class Served:
     """Servers that run."""
 
-    port: int
-    probes_port: int
+    doors: Doors
     folder: certificates.Folder
 
     def tls(self, *, scheduler: bool = False) -> ssl.SSLContext:
@@ -65,7 +64,7 @@ def serving(path: Path) -> Iterator[Served]:
     theirs.close()  # so that servers that do not come up are noticed
     try:
         port, probes_port = ours.recv()
-        yield Served(port, probes_port, folder)
+        yield Served(Doors(port, probes_port, folder.ca), folder)
     finally:
         ours.close()
         process.join()
@@ -109,9 +108,9 @@ class Honest:
 
     def __init__(self, served: Served) -> None:
         self._doors: dict[str, tuple[int, ssl.SSLContext | None]] = {
-            "api": (served.port, served.tls()),
-            "scheduler": (served.port, served.tls(scheduler=True)),
-            "kubelet": (served.probes_port, None),
+            "api": (served.doors.https, served.tls()),
+            "scheduler": (served.doors.https, served.tls(scheduler=True)),
+            "kubelet": (served.doors.probes, None),
         }
         self._review = admission.body(admission.a_pod())
         self._filter = extender.body([NODE], uid=NODE)

@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from bridge import names
+from bridge.lifecycle import recovery
 from bridge.sim.kube.apiserver import kinds
 from tests.arena import manifests
 from tests.arena.api import Object
@@ -51,6 +54,40 @@ async def test_what_a_pod_says_of_its_place_takes_nobodys_room(tmp_path: Path) -
         await stack.kubernetes.create(liar)
         await stack.create_pod("honest", "elsewhere", gpus=8)
         await until("the honest one runs", lambda: stack.runs("honest", "elsewhere"))
+
+
+async def test_an_owner_that_cant_be_looked_up_keeps_nobody_else_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its group's API server is away (or it has none): its pod waits and is told, others run, also
+    after a restart, and no job of others is taken for a leak."""
+    monkeypatch.setattr(recovery, "_RESOLVE_S", 1.0)
+    async with inside(tmp_path, nodes=2) as stack:
+        stack.kubernetes.faults.fail(503, times=10**6, path="/apis/away.example")
+        owner = {"apiVersion": "away.example/v1", "kind": "Thing", "name": "x", "uid": "x"}
+        pod = manifests.pod("waits", "team", gpus=1, schedulerName=names.SCHEDULER_NAME)
+        pod["metadata"]["ownerReferences"] = [{**owner, "controller": True}]
+        await stack.kubernetes.create(pod)
+        await stack.create_pod("runs", "elsewhere", gpus=1)
+        await until("the other one runs", lambda: stack.runs("runs", "elsewhere"))
+        await stack.end()
+        await stack.start()
+        await stack.create_pod("later", "elsewhere", gpus=1)
+        await until("a later one is pinned", lambda: _is_pinned(stack, "later", "elsewhere"))
+        await until("it is told", lambda: "OwnerNotRead" in _events(stack), seconds=40)
+        assert len(stack.live_jobs()) == 2
+        stack.kubernetes.faults.clear()
+        await until("it is queued on its own", lambda: _is_pinned(stack, "waits", "team"))
+
+
+def _is_pinned(stack: Inside, name: str, namespace: str) -> bool:
+    pod = stack.pod(name, namespace)
+    return pod is not None and names.JOB_ID_LABEL in (pod["metadata"].get("labels") or {})
+
+
+def _events(stack: Inside) -> set[str]:
+    events = stack.kubernetes.api.store.scan(kinds.EVENTS.table)
+    return {str(one.object.get("reason")) for one in events}
 
 
 def _labels(stack: Inside) -> dict[str, str]:

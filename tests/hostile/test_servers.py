@@ -43,6 +43,7 @@ STORIES = {
     "slow headers": Story({"slow_headers": 400}, lambda one: one.count(CUT, reason="request")),
     "slow bodies": Story({"slow_body": 400}, lambda one: one.count(SERVED, outcome="refused")),
     "large bodies": Story({"large_bodies": 30}, lambda one: one.count(CUT, reason="memory")),
+    "reviews": Story({"reviews": 300}, lambda one: one.count("bridge_served_in_flight")),
     "probes": Story(
         {"idle_at_the_probes": 600, "scrapes": 20},
         lambda one: one.count(CUT, server="probes", reason="room"),
@@ -69,7 +70,7 @@ async def test_honest_callers_are_answered(served: Served, name: str) -> None:
     story = STORIES[name]
     async with Honest(served) as honest:
         before = story.felt(honest)
-        with crowd(served, story.callers, ELSEWHERE):
+        with crowd(served.doors, story.callers, ELSEWHERE):
             after = 0
             while after < ROUNDS:
                 await honest.round()

@@ -100,3 +100,14 @@ async def test_api_versions_that_are_none(name: str, tmp_path: Path) -> None:
     async with ApiServer() as server, connected(server, tmp_path) as client:
         with pytest.raises(errors.NotServed):
             await discovery.find(client, name, "Thing")
+
+
+@pytest.mark.parametrize(
+    "version", ["../metrics", "v1?watch=1", "apps/../v1", "v1/secrets", "", "..", "apps/v1#", "V1"]
+)
+async def test_what_is_no_version_is_asked_for_nowhere(tmp_path: Path, version: str) -> None:
+    """An owner reference's apiVersion is a text of whoever wrote it, and would lead us anywhere."""
+    async with ApiServer() as server, connected(server, tmp_path) as client:
+        with pytest.raises(errors.NotServed):
+            await discovery.find(client, version, "Pod")
+        assert not server.requests

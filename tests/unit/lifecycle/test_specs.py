@@ -65,6 +65,7 @@ class Runner:
     def __init__(self) -> None:
         self.machines = {"g": SimpleNamespace(job_id=None, submitting=False)}
         self.adopted: list[int] = []
+        self.cluster = SimpleNamespace(unresolved=[], may_be_of=lambda gang_id, pods: False)
         self.cancelled: list[int] = []
 
     def is_set_aside(self, gang_id: str) -> bool:

@@ -80,15 +80,18 @@ def test_known_callers_give_back_last() -> None:
     assert ledger.cut == ["api", "api", "scheduler"]
 
 
-def test_a_call_is_not_given_up() -> None:
-    """What is being handled keeps its memory; whoever comes then has to try again."""
+def test_calls_are_given_up_last() -> None:
+    """What is being handled keeps its memory while its address holds anything else, and costs
+    nobody else anything."""
     ledger = Ledger()
-    calling = ledger.sender("flood")
-    assert ledger.budget.take(calling, 95)
+    calling, waiting = ledger.sender("flood", "calling"), ledger.sender("flood", "waiting")
+    assert ledger.budget.take(calling, 75)
+    assert ledger.budget.take(waiting, 20)
     calling.stage = Stage.CALL
-    assert not ledger.budget.take(ledger.sender("api"), 10)
-    assert ledger.cut == ["api"]
-    assert ledger.budget.used == 95
+    assert ledger.budget.take(ledger.sender("api"), 10)
+    assert ledger.cut == ["waiting"]
+    assert ledger.budget.take(ledger.sender("other"), 20)
+    assert ledger.cut == ["waiting", "calling"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 60)), max_size=80))

@@ -15,7 +15,9 @@ from bridge.files import Worker
 from bridge.server import addresses, certificates
 from bridge.server.connections import Limits
 from bridge.server.https import Route
+from bridge.server.listener import Shared
 from bridge.server.tls import CertificateFiles, Tls
+from bridge.server.turnstile import Turnstile
 from tests.unit.server.tools import Bench, call, echo, files, made, raw, trusting
 
 HEAD = b"POST /echo HTTP/1.1\r\nHost: x\r\n"
@@ -149,11 +151,33 @@ async def test_a_body_that_does_not_come() -> None:
         HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
-async def test_what_is_no_http(sent: bytes) -> None:
-    """Bytes that are no request are refused, and the server lives on."""
-    async with Bench(SMALL).server as server:
+async def test_what_is_no_http(sent: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    """Bytes that are no request are refused and counted, and the server lives on; its log does
+    not, as whoever reaches the port could fill it."""
+    bench = Bench(SMALL)
+    async with bench.server as server:
         assert b"400" in (await raw(server.port, sent)).splitlines()[0]
         assert (await call(server.port))[0] == 200
+    assert bench.cut("malformed") == 1
+    assert caplog.records == []
+
+
+async def test_a_turn_that_does_not_come() -> None:
+    """A caller whose turn does not come in time is told to try again."""
+
+    class Closed(Turnstile):
+        """Others are let in for ever."""
+
+        is_open = False
+
+        async def enter(self, peer: str) -> None:
+            await asyncio.get_running_loop().create_future()
+
+    bench = Bench(limits=Limits(body_s=0.01), shared=Shared(turnstile=Closed()))
+    async with bench.server as server:
+        answer = await raw(server.port, HEAD + b"Content-Length: 1\r\n\r\nx")
+    assert b"503" in answer.splitlines()[0]
+    assert b"Retry-After: 1\r\n" in answer
 
 
 async def test_a_caller_that_goes_away() -> None:
@@ -187,9 +211,11 @@ async def test_a_client_certificate_where_it_is_wanted(folder: certificates.Fold
 async def test_a_certificate_of_somebody_else(folder: certificates.Folder, tmp_path: Path) -> None:
     """A certificate of another CA is not let in at all."""
     other = await asyncio.to_thread(made, tmp_path / "other")
-    async with Bench(*ROUTES, tls=Tls(files(folder, client_ca=True))).server as server:
+    bench = Bench(*ROUTES, tls=Tls(files(folder, client_ca=True)))
+    async with bench.server as server:
         with pytest.raises((aiohttp.ClientError, ssl.SSLError, OSError)):
             await call(server.port, "/scheduler/bind", tls=trusting(folder, showing=other))
+    assert bench.cut("handshake") == 1
 
 
 async def test_the_servers_own_certificate_is_no_clients(folder: certificates.Folder) -> None:

@@ -262,6 +262,58 @@ async def test_what_was_answered_holds_nothing() -> None:
     assert bench.value("bridge_server_request_bytes") == 0
 
 
+async def test_calls_that_take_long() -> None:
+    """Calls of one address that wait in their handler keep nobody out; those that are given up
+    are cancelled there, and hold nothing any more."""
+    shared = Shared(Budget(100_000))
+    given_up = 0
+    gate = asyncio.Event()
+
+    async def waits(body: bytes) -> tuple[int, bytes]:
+        nonlocal given_up
+        try:
+            await gate.wait()
+        except asyncio.CancelledError:
+            given_up += 1
+            raise
+        return 200, b""
+
+    routes = (Route("/echo", echo), Route("/waits", waits))
+    bench = Bench(*routes, limits=Limits(connections=8), shared=shared)
+    async with bench.server as server, contextlib.AsyncExitStack() as stack:
+        for _ in range(8):
+            _, writer = await stack.enter_async_context(connected(server.port, host=ELSEWHERE))
+            writer.write(b"POST /waits HTTP/1.1\r\nHost: x\r\nContent-Length: 9000\r\n\r\n")
+            writer.write(b"x" * 9000)
+        await until(lambda: bench.value("bridge_served_in_flight") == 8)
+        assert (await call(server.port))[0] == 200
+        assert (bench.cut("room"), given_up) == (1, 1)
+        assert (await call(server.port, body=b"x" * 45_000))[0] == 200
+        assert bench.cut("memory") == given_up - 1 > 0
+        gate.set()
+        await until(lambda: shared.budget.used == 0)
+
+
+async def test_a_caller_that_has_gone_holds_memory_until_its_call_is_done() -> None:
+    """Sending a body and going away is no way to use more memory than there is."""
+    shared = Shared(Budget(100_000))
+    gate = asyncio.Event()
+
+    async def waits(body: bytes) -> tuple[int, bytes]:
+        await gate.wait()
+        return 200, b""
+
+    bench = Bench(Route("/echo", waits), shared=shared)
+    async with bench.server as server:
+        async with connected(server.port) as (_, writer):
+            writer.write(HEAD + b"Content-Length: 9000\r\n\r\n" + b"x" * 9000)
+            await until(lambda: bench.value("bridge_served_in_flight") == 1)
+        await until(lambda: bench.open() == 0)
+        assert shared.budget.used > 9000
+        gate.set()
+        await until(lambda: shared.budget.used == 0)
+
+
 async def test_headers_hold_memory_too() -> None:
     """Headers without an end are cut when they need the memory of others."""
     shared = Shared(Budget(100_000))

@@ -1,13 +1,16 @@
 """Probes and metrics over plain HTTP."""
 
+from collections.abc import Iterable
+
 import pytest
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Metric
 
 from bridge import telemetry
 from bridge.server import addresses
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import Check, ProbesServer
-from tests.unit.server.tools import call
+from tests.unit.extender.calls import ManualClock
+from tests.unit.server.tools import ANYWHERE, call
 
 
 def probes(registry: CollectorRegistry | None = None, **checks: Check) -> ProbesServer:
@@ -58,6 +61,31 @@ async def test_metrics() -> None:
     assert status == 200
     assert b"bridge_things_total 3.0" in body
     assert b"python_gc" not in body
+
+
+async def test_metrics_are_put_together_once_a_second() -> None:
+    """However many ask for them."""
+    collected = []
+
+    class Counting(CollectorRegistry):
+        """Knows how often it is asked."""
+
+        def collect(self) -> Iterable[Metric]:
+            collected.append(clock.now_s)
+            return super().collect()
+
+    clock = ManualClock()
+    server = ProbesServer(
+        address=ANYWHERE,
+        checks={},
+        registry=Counting(),
+        metrics=ServerMetrics(telemetry.Metrics()),
+        clock=clock,
+    )
+    async with server:
+        for clock.now_s in (0.0, 0.5, 0.99, 1.0, 1.5, 2.0):
+            assert (await call(server.port, "/metrics", method="GET"))[0] == 200
+    assert collected == [0.0, 1.0, 2.0]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from bridge.server.turnstile import Turnstile
+import pytest
+
+from bridge.server.turnstile import ReadingTurns, Timed, Turnstile
 
 
 class Callers:
@@ -93,3 +95,92 @@ async def test_open_again() -> None:
     callers.passes.clear()
     await callers.all(*[("api", 0.0001)] * 10)
     assert len(set(callers.passes)) == 1
+
+
+class Sender(asyncio.Transport):
+    """A transport that says when it is read on."""
+
+    def __init__(self, name: str, read: list[str]) -> None:
+        super().__init__()
+        self.closing = False
+        self._name = name
+        self._read = read
+
+    def is_closing(self) -> bool:
+        return self.closing
+
+    def pause_reading(self) -> None:
+        self._read.append(f"not {self._name}")
+
+    def resume_reading(self) -> None:
+        self._read.append(self._name)
+
+
+async def test_large_requests_are_read_in_turns() -> None:
+    """A few in one pass, the addresses in turns; one that was closed meanwhile is left alone."""
+    read: list[str] = []
+    reading = ReadingTurns()
+    senders = [Sender(f"f{number}", read) for number in range(9)]
+    for one in senders:
+        reading.wait("flood", one)
+    reading.wait("api", Sender("api", read))
+    assert read == [f"not f{number}" for number in range(9)] + ["not api"]
+    senders[8].closing = True
+    passes: list[list[str]] = []
+    while len(passes) < 4:
+        read.clear()
+        await asyncio.sleep(0)
+        passes.append(list(read))
+    assert passes == [["api", "f7", "f6"], ["f5", "f4", "f3", "f2"], ["f1", "f0"], []]
+
+
+async def test_only_own_time_counts() -> None:
+    """What others do while something is awaited is not its time."""
+    now_s = 0.0
+    gate = asyncio.Event()
+
+    async def waits() -> str:
+        nonlocal now_s
+        now_s += 2
+        await gate.wait()
+        now_s += 3
+        return "done"
+
+    async def opens() -> None:
+        nonlocal now_s
+        now_s += 100
+        gate.set()
+
+    timed = Timed(waits(), clock=lambda: now_s)
+    result, _ = await asyncio.gather(pass_on(timed), opens())
+    assert (result, timed.used_s) == ("done", 5)
+
+
+async def test_what_is_timed_ends_as_it_would() -> None:
+    """What it raises, and what is thrown at it, goes through."""
+    ended: list[str] = []
+
+    async def fails() -> str:
+        raise ZeroDivisionError
+
+    async def waits() -> str:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            ended.append("cancelled")
+            raise
+        return ""
+
+    with pytest.raises(ZeroDivisionError):
+        await Timed(fails())
+    task = asyncio.ensure_future(pass_on(Timed(waits())))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["cancelled"]
+
+
+async def pass_on(timed: Timed[str]) -> str:
+    """As a coroutine."""
+    return await timed

@@ -503,14 +503,7 @@ class Runner:
 
     def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
         """How a workload stands that some gang depends on."""
-        return standing(
-            namespace,
-            kind,
-            name,
-            owners=self.cluster.owners,
-            pods=self.cluster.pods.values(),
-            job_of=self._job_of,
-        )
+        return standing(namespace, kind, name, cluster=self.cluster, job_of=self._job_of)
 
     def _job_of(self, pod: PodUid) -> SlurmJobId | None:
         gang_id = self.cluster.gang_of(pod)

@@ -16,6 +16,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state.indexed import Indexed
 from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
@@ -44,6 +45,8 @@ class Cluster:
             block_sizes=block_sizes,
         )
         self.pods: dict[PodUid, Pod] = {}
+        self._named: Indexed[tuple[str, str], PodUid] = Indexed()
+        """Pods by (namespace, name): under one name a new one comes when the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
@@ -69,7 +72,13 @@ class Cluster:
             return set()
         return self._take_in(pod)
 
+    def pod_named(self, namespace: str, name: str) -> Pod | None:
+        """The pod of that name, the newest one."""
+        found = [self.pods[uid] for uid in self._named.of((namespace, name))]
+        return max(found, key=lambda pod: pod.created_s, default=None)
+
     def _take_in(self, pod: Pod) -> set[GangId]:
+        self._named.add((pod.namespace, pod.name), pod.uid)
         try:
             pod = self._mounts.add(pod)
             self.pods[pod.uid] = pod
@@ -92,6 +101,7 @@ class Cluster:
         """The pod is gone from the API server."""
         pod = self.pods.pop(uid, None)
         if pod is not None:
+            self._named.discard((pod.namespace, pod.name), uid)
             self._mounts.drop(pod)
         self.table.vacate(uid)
         return self._memberships.leave(uid)
@@ -186,10 +196,13 @@ class Cluster:
 
     # -- owners --------------------------------------------------------------------------------
 
-    @property
-    def owners(self) -> Collection[Owner]:
-        """All that are known."""
-        return self._owners.all
+    def owner_named(self, namespace: str, kind: str, name: str) -> Owner | None:
+        """By its kind, in lower case, and its name."""
+        return self._owners.named(namespace, kind, name)
+
+    def pods_below(self, uid: str) -> tuple[Pod, ...]:
+        """The pods below an owner, also through owners between."""
+        return self._memberships.pods_below(uid)
 
     def upsert_owner(self, owner: Owner) -> set[GangId]:
         """An owner's newest row; pods that waited for it find their gang."""

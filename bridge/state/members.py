@@ -78,6 +78,10 @@ class Memberships:
         found = (self._gang_of.get(pod) for pod in self._below.of(uid))
         return {gang for gang in found if gang is not None} | self._held.of(uid)
 
+    def pods_below(self, uid: str) -> tuple[Pod, ...]:
+        """The pods below an owner, or in a group, whose gang is known."""
+        return tuple(self._pods[pod] for pod in self._below.of(uid))
+
     def apart(self, uid: str) -> int:
         """How many pods below an owner are gangs of their own."""
         return sum(self._gang_of.get(pod) == GangId(pod) for pod in self._below.of(uid))

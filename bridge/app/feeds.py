@@ -225,7 +225,7 @@ class Feeds:
                     claims = upsert(row)
                 case Deleted(row):
                     claims = remove(row)
-            self._runner.touch(self._cluster.volumes_changed(claims))
+            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
 
         return sink
 
@@ -233,7 +233,7 @@ class Feeds:
         while True:
             await self._clock.sleep(_FREE_VOLUMES_S)
             claims = self._cluster.volumes.concerned_by_free()
-            self._runner.touch(self._cluster.volumes_changed(claims))
+            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:

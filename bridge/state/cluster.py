@@ -52,6 +52,10 @@ class Cluster:
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
+        self._unlooked: set[PodUid] = set()
+        """Pods whose claims may have changed."""
+        self._to_come: set[GangId] = set()
+        """Gangs whose pods to come will mount claims that may have changed."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
         self._memberships = Memberships(
@@ -81,6 +85,7 @@ class Cluster:
         self._named.add((pod.namespace, pod.name), pod.uid)
         try:
             pod = self._mounts.add(pod)
+            self._unlooked.discard(pod.uid)
             self.pods[pod.uid] = pod
             self._hold_room(pod)
         except Exception as error:
@@ -102,6 +107,7 @@ class Cluster:
         pod = self.pods.pop(uid, None)
         if pod is not None:
             self._named.discard((pod.namespace, pod.name), uid)
+            self._unlooked.discard(uid)
             self._mounts.drop(pod)
         self.table.vacate(uid)
         return self._memberships.leave(uid)
@@ -120,6 +126,7 @@ class Cluster:
         """Drop what is kept of a gang that has no pods any more."""
         self._memberships.forget(gang_id)
         self._mounts.forget(gang_id)
+        self._to_come.discard(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
         """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
@@ -146,11 +153,29 @@ class Cluster:
     # -- volumes -------------------------------------------------------------------------------
 
     def volumes_changed(self, claims: Collection[ClaimKey]) -> set[GangId]:
-        """These claims, or what they are bound to, may have changed: their pods are looked at."""
-        touched = self._mounts.gangs_of(claims)
-        for uid in self._mounts.of(claims):
-            known, waited_for = self.pods[uid], self._mounts.waits_for(uid)
+        """These claims, or what they are bound to, may have changed: the gangs for which
+        `look_at_volumes` is to be called.
+
+        Any number of pods may mount a claim, so nothing more is done for them at once.
+        """
+        to_come, uids = self._mounts.gangs_of(claims), self._mounts.of(claims)
+        self._to_come |= to_come
+        self._unlooked |= uids
+        gangs = (self._memberships.gang_of(uid) for uid in uids)
+        return to_come | {gang_id for gang_id in gangs if gang_id is not None}
+
+    def look_at_volumes(self, gang_id: GangId) -> set[GangId]:
+        """What changed of the claims of the gang's pods becomes theirs; the gangs that this
+        touches."""
+        touched = {gang_id} & self._to_come
+        self._to_come -= touched
+        for known in self.pods_of(gang_id) if self._unlooked else ():
+            uid = known.uid
+            if uid not in self._unlooked:
+                continue
+            waited_for = self._mounts.waits_for(uid)
             pod = self._mounts.add(known)
+            self._unlooked.discard(uid)
             if pod.shape != known.shape or self._mounts.waits_for(uid) != waited_for:
                 self.pods[uid] = pod
                 touched |= self._memberships.join(pod)

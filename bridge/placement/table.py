@@ -80,6 +80,8 @@ class NodeTable:
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self._generation = 0
+        self.releases = 0
+        """How often a pod gave back what it held."""
 
     @property
     def nbytes(self) -> int:
@@ -157,6 +159,7 @@ class NodeTable:
         self._awaited.drop(pod)
         holding = self._pods.drop(pod)
         if holding is not None:
+            self.releases += 1
             self._use(holding.row, holding.shape, -1, lasting=holding.lasting)
             self._free_if_empty(holding.row)
 

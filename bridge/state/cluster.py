@@ -52,6 +52,7 @@ class Cluster:
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
+        self._releases = 0
         self._unlooked: set[PodUid] = set()
         """Pods whose claims may have changed."""
         self._to_come: set[GangId] = set()
@@ -191,6 +192,12 @@ class Cluster:
                 if sentence:
                     return sentence
         return ""
+
+    def room_freed(self) -> bool:
+        """Whether any pod has given back room since the last call: most changes of pods say nothing
+        of that, and their authors can make as many as they like."""
+        before, self._releases = self._releases, self.table.releases
+        return self._releases != before
 
     # -- pods of others: they only take room ---------------------------------------------------
 

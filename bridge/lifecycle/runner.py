@@ -255,7 +255,8 @@ class Runner:
             self._failed(gang_id, error)
 
     def _look(self, gang_id: GangId) -> None:
-        self.touch(self.cluster.look_at_volumes(gang_id) - {gang_id})
+        joined = self.cluster.join_again(gang_id)
+        self.touch((joined | self.cluster.look_at_volumes(gang_id)) - {gang_id})
         machine = self.machines.get(gang_id)
         pods = self.cluster.pods_of(gang_id)
         if machine is None:

@@ -237,11 +237,17 @@ class Cluster:
         return self._memberships.pods_below(uid)
 
     def upsert_owner(self, owner: Owner) -> set[GangId]:
-        """An owner's newest row; pods that waited for it find their gang."""
+        """An owner's newest row; pods that waited for it find their gang, those that had a problem
+        with it in `join_again`."""
         found = self._owners.upsert(owner)
         if not found:
             return set()
         return self._memberships.owner_changed(owner.uid) | self._memberships.found(found)
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """Pods of the gang that had a problem with what stands above them look at it anew, if it
+        has changed; the gangs that this touches."""
+        return self._memberships.join_again(gang_id)
 
     def remove_owner(self, uid: str) -> set[GangId]:
         """The owner is gone; its pods follow by garbage collection."""

@@ -154,6 +154,11 @@ class Runner:
         for gang_id in gang_ids:
             self._turns.add(gang_id, None, tenant=self._tenant(gang_id))
 
+    def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
+        """Claims of these gangs' pods may have changed."""
+        for gang_id in gang_ids:
+            self._turns.add(gang_id, ev.VolumesChanged(), tenant=self._tenant(gang_id))
+
     def _tenant(self, gang_id: GangId) -> str:
         """Whose turn it is in our queues: the gang's namespace."""
         members = self.cluster.members(gang_id)
@@ -245,6 +250,8 @@ class Runner:
             self._failed(gang_id, error)
 
     def _look(self, gang_id: GangId) -> None:
+        joined = self.cluster.join_again(gang_id)
+        self.touch((joined | self.cluster.look_at_volumes(gang_id)) - {gang_id})
         machine = self.machines.get(gang_id)
         pods = self.cluster.pods_of(gang_id)
         if machine is None:
@@ -367,11 +374,22 @@ class Runner:
         await asyncio.gather(self._for_kube.drain(), self._jobs.drain())
 
     def _take_turn(self, gang_id: GangId, reasons: Reasons) -> None:
-        if None in reasons:
+        if None in reasons or self._volumes_differ(gang_id, reasons):
             self.look(gang_id)
         for event in reasons:
-            if event is not None:
+            if event is not None and not isinstance(event, ev.VolumesChanged):
                 self._handle(gang_id, event)
+
+    def _volumes_differ(self, gang_id: GangId, reasons: Reasons) -> bool:
+        if not any(isinstance(event, ev.VolumesChanged) for event in reasons):
+            return False
+        try:
+            touched = self.cluster.look_at_volumes(gang_id)
+        except Exception as error:
+            self._failed(gang_id, error)
+            return False
+        self.touch(touched - {gang_id})
+        return gang_id in touched
 
     def _handle(self, gang_id: GangId, event: ev.Event) -> None:
         """What comes from outside; what it leads to can't harm another gang."""
@@ -498,14 +516,7 @@ class Runner:
 
     def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
         """How a workload stands that some gang depends on."""
-        return standing(
-            namespace,
-            kind,
-            name,
-            owners=self.cluster.owners,
-            pods=self.cluster.pods.values(),
-            job_of=self._job_of,
-        )
+        return standing(namespace, kind, name, cluster=self.cluster, job_of=self._job_of)
 
     def _job_of(self, pod: PodUid) -> SlurmJobId | None:
         gang_id = self.cluster.gang_of(pod)

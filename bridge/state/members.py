@@ -61,6 +61,7 @@ class Memberships:
         self._above: dict[PodUid, tuple[str, ...]] = {}
         """uids of a pod's owners and group; and the other way round."""
         self._below: Indexed[str, PodUid] = Indexed()
+        self._to_rejoin: set[GangId] = set()
         self._held: Indexed[str, GangId] = Indexed()
         """Gangs by the uid of what holds them together, with pods or (just now) without."""
 
@@ -77,6 +78,10 @@ class Memberships:
         """The gangs of the pods below an owner or in a group, and those that it holds together."""
         found = (self._gang_of.get(pod) for pod in self._below.of(uid))
         return {gang for gang in found if gang is not None} | self._held.of(uid)
+
+    def pods_below(self, uid: str) -> tuple[Pod, ...]:
+        """The pods below an owner, or in a group, whose gang is known."""
+        return tuple(self._pods[pod] for pod in self._below.of(uid))
 
     def apart(self, uid: str) -> int:
         """How many pods below an owner are gangs of their own."""
@@ -193,6 +198,7 @@ class Memberships:
         members = self.members.get(gang_id)
         if members is not None and not members.seats:
             del self.members[gang_id]
+            self._to_rejoin.discard(gang_id)
             if members.membership.holder is not None:
                 self._held.discard(members.membership.holder.uid, gang_id)
 
@@ -207,13 +213,23 @@ class Memberships:
         return touched
 
     def owner_changed(self, uid: str) -> set[GangId]:
-        """Its pods may wish for something else now."""
+        """Its pods may wish for something else now; `join_again` is to be called for each gang.
+
+        Any number of gangs may be below an owner, so nothing more is done for them at once.
+        """
         touched = self.below(uid)
-        for gang_id in tuple(touched):
-            if self.members[gang_id].problem is not None:
-                for pod in tuple(self.members[gang_id].seats):
-                    touched |= self.join(self._pods[pod])
+        self._to_rejoin |= touched
         return touched
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """What stands above the gang may have changed: pods that had a problem with it look for
+        their gang anew. The gangs that this touches."""
+        if gang_id not in self._to_rejoin:
+            return set()
+        self._to_rejoin.discard(gang_id)
+        members = self.members.get(gang_id)
+        pods = tuple(members.seats) if members is not None and members.problem is not None else ()
+        return {touched for pod in pods for touched in self.join(self._pods[pod])}
 
     def owner_gone(self, uid: str) -> set[GangId]:
         """No pods will be made by it, nor by what it owned."""

@@ -22,8 +22,8 @@ SMALL_BYTES: Final = 64 << 10
 REST: Final = 4.0
 """How many times as long as a large one took the next of its namespace waits, at least."""
 COSTLY_S: Final = 0.005
-"""What takes longer is no pod that people write. The rest after it grows with the square, so that it
-has less than a hundredth of the time and the p99 of others stays as it is."""
+"""What takes longer is no pod that people write. The rest after it grows with the square, so
+that it has less than a hundredth of the time and the p99 of others stays as it is."""
 LONGEST_REST_S: Final = 3.0
 MOST_WAITING: Final = 3
 """Large ones of a namespace that wait: the API server waits ten seconds for an answer."""

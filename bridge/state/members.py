@@ -26,6 +26,8 @@ class Members:
     """Of the member that joined last; its owners as they were then."""
     seats: dict[PodUid, Seat] = field(default_factory=dict)
     """Of every pod that is in it."""
+    live: set[PodUid] = field(default_factory=set)
+    """Those of them that have not ended, which they never take back."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """What the pods of each part asked for before they were pinned (a pin is written into their
     affinity)."""
@@ -112,6 +114,8 @@ class Memberships:
 
     def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
+        if known is not None and pod.ended:
+            self.members[known].live.discard(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
         left = self.leave(pod.uid)
@@ -149,8 +153,7 @@ class Memberships:
         members = self.members.get(member.gang)
         if member.most is None or members is None:
             return member
-        live = sum(1 for uid in members.seats if not self._pods[uid].ended)
-        return member if live < member.most else Membership(GangId(pod.uid))
+        return member if len(members.live) < member.most else Membership(GangId(pod.uid))
 
     def _enter(
         self, line: Lineage, member: Membership, problem: BadInput | InternalError | None
@@ -163,6 +166,8 @@ class Memberships:
                 self._held.add(member.holder.uid, member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
+        if not line.pod.ended:
+            members.live.add(uid)
         self._gang_of[uid] = member.gang
         above = [*line.owners, *filter(None, (line.group, line.workload))]
         self._above[uid] = tuple(owner.uid for owner in above)
@@ -180,6 +185,7 @@ class Memberships:
         if gang_id is None:
             return set()
         self.members[gang_id].seats.pop(uid, None)
+        self.members[gang_id].live.discard(uid)
         return {gang_id}
 
     def split_off(self, uid: PodUid) -> set[GangId]:

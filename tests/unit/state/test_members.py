@@ -150,6 +150,23 @@ def test_a_pod_that_names_a_group_which_does_not_exist_is_told_and_joins_it_late
     assert cluster.gang_of(pod.uid) == "team/uid-pg"
 
 
+def test_a_pod_for_a_group_that_is_full_costs_no_more_than_any() -> None:
+    """However large the group is: with the pods that come after it, a start would take minutes."""
+
+    def full(least: int) -> int:
+        cluster = a_cluster(GROUPS)
+        group = ("scheduling.k8s.io/v1alpha2", "PodGroup")
+        cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", *group, least=least))
+        for at in range(least):
+            cluster.upsert_pod(replace(a_pod(f"in-{at}").build(), pod_group="g"))
+        late = replace(a_pod("late").build(), pod_group="g")
+        steps = cost(lambda: cluster.upsert_pod(late))
+        assert cluster.gang_of(late.uid) == GangId(late.uid)
+        return steps
+
+    assert full(400) <= full(4) + 20
+
+
 def test_an_owner_of_many_pods_that_changes_costs_each_gang_its_own_look() -> None:
     """Also where all of them have a problem with it: nothing is done for all of them at once."""
     cluster, job = a_cluster(JOBS), a_job("large")

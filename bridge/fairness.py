@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 
+_MOST_OWED = 1000
+
+
 class FairQueue(Generic[Item]):
     """Tenants take turns, one item each; a tenant's own items come by urgency (0 first), then by
     their arrival.
@@ -18,6 +21,8 @@ class FairQueue(Generic[Item]):
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, list[tuple[int, int, Item]]] = OrderedDict()
         """Each tenant's heap, in the order of the turns."""
+        self._owed: dict[str, int] = {}
+        """Turns that a tenant has had beyond its own."""
         self._order = itertools.count()
         self._count = 0
 
@@ -34,11 +39,21 @@ class FairQueue(Generic[Item]):
         heapq.heappush(heap, (urgency, next(self._order), item))
         self._count += 1
 
+    def charge(self, tenant: str, turns: int) -> None:
+        """An item of the tenant took as long as so many more turns: others have theirs first."""
+        owed = min(_MOST_OWED, self._owed.pop(tenant, 0) + turns)
+        if owed > 0:
+            self._owed[tenant] = owed
+
     def take(self) -> Item:
         """The next item. Raises IndexError when there is none."""
         if not self._waiting:
             raise IndexError("nothing waits")
         tenant, heap = next(iter(self._waiting.items()))
+        while len(self._waiting) > 1 and self._owed.get(tenant):
+            self.charge(tenant, -1)
+            self._waiting.move_to_end(tenant)
+            tenant, heap = next(iter(self._waiting.items()))
         _, _, item = heapq.heappop(heap)
         self._count -= 1
         if heap:

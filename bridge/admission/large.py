@@ -20,11 +20,13 @@ Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 SMALL_BYTES: Final = 64 << 10
 """Of a body that never waits; a pod that people write has ten kilobytes."""
 REST: Final = 4.0
-"""How many times as long as a large one took the next of its namespace waits."""
-LONGEST_REST_S: Final = 1.0
-"""The API server waits ten seconds for an answer."""
-MOST_WAITING: Final = 8
-"""Large ones of a namespace that wait; they hold memory."""
+"""How many times as long as a large one took the next of its namespace waits, at least."""
+COSTLY_S: Final = 0.005
+"""What takes longer is no pod that people write. The rest after it grows with the square, so
+that it has less than a hundredth of the time and the p99 of others stays as it is."""
+LONGEST_REST_S: Final = 3.0
+MOST_WAITING: Final = 3
+"""Large ones of a namespace that wait: the API server waits ten seconds for an answer."""
 _HEAD_BYTES = 4096
 _NAMESPACE = re.compile(rb'"namespace":"([a-z0-9-]{1,63})","operation":')
 """As Go writes the head of a review, before the object."""
@@ -75,7 +77,7 @@ class LargeReviews:
                     return await handler(body)
                 finally:
                     now_s = self._clock.monotonic()
-                    turn.free_at_s = now_s + min(REST * (now_s - began_s), LONGEST_REST_S)
+                    turn.free_at_s = now_s + rest_s(now_s - began_s)
         finally:
             turn.waiting -= 1
 
@@ -85,6 +87,11 @@ class LargeReviews:
             if not turn.waiting and turn.free_at_s <= now_s:
                 del self._turns[name]
         return self._turns.setdefault(namespace, _Turn())
+
+
+def rest_s(took_s: float) -> float:
+    """How long the next one waits after one that took so long, in seconds."""
+    return min(LONGEST_REST_S, took_s * REST * max(1.0, (took_s / COSTLY_S) ** 2))
 
 
 def _namespace(body: bytes) -> bytes:

@@ -41,8 +41,8 @@ def warnings(*, old: wire.Pod, new: wire.Pod) -> tuple[str, ...]:
             "the pod's Slurm job has its nodes already: changed "
             f"{names.JOB_PREFIX}* annotations have no effect on it",
         )
-    fresh = {key for key in after if key not in before}
-    return tuple(line for line in validate.warnings(new) if any(key[:100] in line for key in fresh))
+    fresh = {key: text for key, text in after.items() if key not in before}
+    return validate.warnings_about(fresh)
 
 
 def _gate(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:

@@ -155,14 +155,11 @@ class Feeds:
         match change:
             case Replaced(rows):
                 self._runner.touch(self._cluster.replace_pods(rows))
-                self._runner.room_changed()
             case Upserted(row):
                 self._runner.touch(self._cluster.upsert_pod(row))
-                if row.ended:
-                    self._runner.room_changed()
             case Deleted(row):
                 self._runner.touch(self._cluster.remove_pod(row.uid))
-                self._runner.room_changed()
+        self._look_for_room()
 
     def _on_other_pod(self, change: Change[Pod]) -> None:
         match change:
@@ -172,7 +169,11 @@ class Feeds:
                 self._cluster.upsert_other(row)
             case Deleted(row):
                 self._cluster.remove_other(row.uid)
-        self._runner.room_changed()
+        self._look_for_room()
+
+    def _look_for_room(self) -> None:
+        if self._cluster.room_freed():
+            self._runner.room_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
@@ -225,7 +226,7 @@ class Feeds:
                     claims = upsert(row)
                 case Deleted(row):
                     claims = remove(row)
-            self._runner.touch(self._cluster.volumes_changed(claims))
+            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
 
         return sink
 
@@ -233,7 +234,7 @@ class Feeds:
         while True:
             await self._clock.sleep(_FREE_VOLUMES_S)
             claims = self._cluster.volumes.concerned_by_free()
-            self._runner.touch(self._cluster.volumes_changed(claims))
+            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:

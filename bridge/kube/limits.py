@@ -12,52 +12,75 @@ from bridge.model import bounds
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort
 
+_LABELS = "spec.nodeSelector"
+_TOLERATIONS = "spec.tolerations"
+_TERMS = "spec.affinity.nodeAffinity"
+_TOPOLOGY = "spec.affinity"
+
+
+def check_counts(spec: wire.PodSpec) -> None:
+    """Raises BadInput for too many containers, labels, tolerations, or terms. Looks at no item."""
+    for which, containers in (
+        ("spec.containers", spec.get("containers")),
+        ("spec.initContainers", spec.get("initContainers")),
+    ):
+        _check(which, len(containers or ()), bounds.MOST_CONTAINERS, "containers")
+    _check(_LABELS, len(spec.get("nodeSelector") or ()), bounds.MOST_REQUIREMENTS, "labels")
+    tolerations = spec.get("tolerations") or ()
+    _check(_TOLERATIONS, len(tolerations), bounds.MOST_REQUIREMENTS, "tolerations")
+    required = required_terms((spec.get("affinity") or {}).get("nodeAffinity"))
+    if required is not None:
+        _check_terms(required)
+
+
+def required_terms(affinity: wire.NodeAffinity | None) -> wire.NodeSelector | None:
+    """What a node affinity requires; None for nothing."""
+    return (affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+
 
 def check_amounts(asked: Resources, ports: Sequence[HostPort]) -> None:
     """Raises BadInput for too many resources or ports, and for what can't be a resource's name."""
     at = "spec.containers"
-    bounds.check_count(len(ports), bounds.MOST_PORTS, "host ports", field=at)
-    bounds.check_count(len(asked.extended), bounds.MOST_RESOURCES, "resources", field=at)
+    _check(at, len(ports), bounds.MOST_PORTS, "host ports")
+    _check(at, len(asked.extended), bounds.MOST_RESOURCES, "resources")
     for name, _ in asked.extended:
         if not bounds.is_qualified(name):
             said = f"{bounds.shown(name)} is no resource's name; write it like nvidia.com/gpu"
             raise BadInput(f"{at}: {said}", field=at)
 
 
-def check_containers(spec: wire.PodSpec) -> None:
-    """Raises BadInput for more containers than are read."""
-    own, before = spec.get("containers") or (), spec.get("initContainers") or ()
-    _check("spec.containers", len(own), bounds.MOST_CONTAINERS, "containers")
-    _check("spec.initContainers", len(before), bounds.MOST_CONTAINERS, "containers")
-
-
-def check_selectors(spec: wire.PodSpec, topology_keys: Sequence[str]) -> None:
-    """Raises BadInput for too many labels, tolerations or topology keys, and for words that no
-    label can have."""
+def check_words(spec: wire.PodSpec, required: wire.NodeSelector | None) -> None:
+    """Raises BadInput for words in the selectors that no label can have."""
     labels = spec.get("nodeSelector") or {}
-    _check("spec.nodeSelector", len(labels), bounds.MOST_REQUIREMENTS, "labels")
-    _check_words("spec.nodeSelector", (*labels, *labels.values()))
-    tolerations = spec.get("tolerations") or ()
-    _check("spec.tolerations", len(tolerations), bounds.MOST_REQUIREMENTS, "tolerations")
-    _check_words("spec.tolerations", (one.get("key") or "" for one in tolerations))
-    _check_words("spec.tolerations", (one.get("value") or "" for one in tolerations))
-    _check("spec.affinity", len(topology_keys), bounds.MOST_TERMS, "topology keys")
-    _check_words("spec.affinity", topology_keys)
+    _check_words(_LABELS, (*labels, *labels.values()))
+    for one in spec.get("tolerations") or ():
+        _check_words(_TOLERATIONS, (one.get("key") or "", one.get("value") or ""))
+    for expression in _expressions(required or {}):
+        _check_words(_TERMS, (expression.get("key", ""), *(expression.get("values") or ())))
 
 
-def check_terms(required: wire.NodeSelector, *, at: str) -> None:
-    """Raises BadInput for too many terms, requirements or values, and for words as above."""
+def check_topology(keys: Sequence[str]) -> None:
+    """Raises BadInput for too many topology keys, and for one that no label can have."""
+    _check(_TOPOLOGY, len(keys), bounds.MOST_TERMS, "topology keys")
+    _check_words(_TOPOLOGY, keys)
+
+
+def _check_terms(required: wire.NodeSelector) -> None:
     terms = required.get("nodeSelectorTerms") or ()
-    _check(at, len(terms), bounds.MOST_TERMS, "terms")
+    _check(_TERMS, len(terms), bounds.MOST_TERMS, "terms")
+    lists = [term.get("matchExpressions") or () for term in terms]
+    lists += [term.get("matchFields") or () for term in terms]
+    _check(_TERMS, sum(map(len, lists)), bounds.MOST_REQUIREMENTS, "requirements")
+    values = sum(len(one.get("values") or ()) for one in _expressions(required))
+    _check(_TERMS, values, bounds.MOST_WORDS, "values")
+
+
+def _expressions(required: wire.NodeSelector) -> list[wire.Expression]:
     expressions: list[wire.Expression] = []
-    for term in terms:
+    for term in required.get("nodeSelectorTerms") or ():
         expressions += term.get("matchExpressions") or ()
         expressions += term.get("matchFields") or ()
-    _check(at, len(expressions), bounds.MOST_REQUIREMENTS, "requirements")
-    values = [value for one in expressions for value in one.get("values") or ()]
-    _check(at, len(values), bounds.MOST_WORDS, "values")
-    _check_words(at, (one.get("key", "") for one in expressions))
-    _check_words(at, values)
+    return expressions
 
 
 def _check(at: str, count: int, most: int, what: str) -> None:

@@ -23,15 +23,8 @@ from bridge.model.scheduling import (
     Toleration,
 )
 
-_DECIDING = (
-    "nodeSelector",
-    "tolerations",
-    "containers",
-    "initContainers",
-    "resources",
-    "overhead",
-    "hostNetwork",
-)
+_HOLDING = ("containers", "initContainers", "resources", "overhead", "hostNetwork")
+_DECIDING = ("nodeSelector", "tolerations", *_HOLDING)
 _KEPT_BYTES = 8192
 """Of a text that is remembered with its shape."""
 _RESIZING = ("containerStatuses", "initContainerStatuses", "resources", "allocatedResources")
@@ -45,14 +38,20 @@ def of(
     `meta` decides whether a pod (anti-)affinity is about the pod's own kind. Raises BadInput with
     the offending field.
     """
-    parts = _picked(dict(spec), _DECIDING)
-    wished = spec.get("affinity") or {}
     actual = _picked(dict(status), _RESIZING) if status else {}
     if actual and status:
         actual["conditions"] = [one for one in status.get("conditions") or () if _resize(one)]
+    wished = spec.get("affinity") or {}
+    try:
+        limits.check_counts(spec)
+        parts = _picked(dict(spec), _DECIDING)
+        parts["affinity"] = wished.get("nodeAffinity")
+    except BadInput:
+        if status is None:
+            raise
+        parts = _picked(dict(spec), _HOLDING)
     apart = _own(wished.get("podAntiAffinity"), meta)
     together = _own(wished.get("podAffinity"), meta)
-    parts["affinity"] = wished.get("nodeAffinity")
     everything = [parts, actual, apart, together, status is not None]
     try:
         text = to_json(everything, fallback=str)
@@ -98,9 +97,9 @@ def _computed(text: bytes) -> PodShape:
     asked = requests.of(spec, status or None)
     ports = _host_ports(spec)
     try:
-        limits.check_containers(spec)
         limits.check_amounts(asked, ports)
-        limits.check_selectors(spec, (*apart, *together))
+        limits.check_words(spec, limits.required_terms(spec.get("affinity")))
+        limits.check_topology((*apart, *together))
         terms = _terms(spec.get("affinity"))
     except BadInput:
         if not placed:
@@ -118,10 +117,9 @@ def _computed(text: bytes) -> PodShape:
 
 
 def _terms(node_affinity: wire.NodeAffinity | None) -> tuple[NodeSelectorTerm, ...] | None:
-    required = (node_affinity or {}).get("requiredDuringSchedulingIgnoredDuringExecution")
+    required = limits.required_terms(node_affinity)
     if required is None:
         return None
-    limits.check_terms(required, at="spec.affinity.nodeAffinity")
     return affinity.of_wire(required, at="spec.affinity.nodeAffinity")
 
 

@@ -136,6 +136,11 @@ class Tick:
     """Time has passed; or something that a waiting gang should look at again."""
 
 
+@dataclass(frozen=True, slots=True)
+class VolumesChanged:
+    """Claims of the gang's pods may have; a look at them says whether that is so."""
+
+
 Event = (
     MembersSeen
     | Submitted
@@ -152,4 +157,5 @@ Event = (
     | PinEnded
     | Misfit
     | Tick
+    | VolumesChanged
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -60,6 +61,10 @@ class JobWriter:
         self._pool = Pool(workers=8)
         self._cancelling: dict[SlurmJobId, int] = {}
         """Jobs whose end was asked for, and how often that failed."""
+        self._wished: dict[SlurmJobId, do.UpdateJob] = {}
+        """Changes that wait for their turn."""
+        self._updating: set[SlurmJobId] = set()
+        """Jobs that are being changed."""
 
     async def run(self) -> None:
         """Perform until cancelled."""
@@ -79,9 +84,19 @@ class JobWriter:
         )
 
     def update(self, gang_id: GangId, instruction: do.UpdateJob, *, tenant: str) -> None:
-        """Answers with UpdateFailed, or not at all."""
+        """Answers with UpdateFailed, or not at all. A job's changes are made one after the other;
+        of those that wait for that only the newest is made."""
+        job_id = instruction.job_id
+        waiting = self._wished.get(job_id)
+        if waiting is not None and instruction.old is not None:
+            instruction = replace(instruction, old=waiting.old)
+        self._wished[job_id] = instruction
+        if waiting is None and job_id not in self._updating:
+            self._add_update(gang_id, job_id, tenant)
+
+    def _add_update(self, gang_id: GangId, job_id: SlurmJobId, tenant: str) -> None:
         self._pool.add(
-            partial(self._update, gang_id, instruction),
+            partial(self._update, gang_id, job_id, tenant),
             tenant=tenant,
             urgency=_UPDATE,
             failed=partial(self._failed, gang_id),
@@ -135,7 +150,16 @@ class JobWriter:
             return (await self._client.submit_het(components)).id
         return await self._client.submit(describe.description(spec), at_once=self._has_room(gang))
 
-    async def _update(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
+    async def _update(self, gang_id: GangId, job_id: SlurmJobId, tenant: str) -> None:
+        self._updating.add(job_id)
+        try:
+            await self._change(gang_id, self._wished.pop(job_id))
+        finally:
+            self._updating.discard(job_id)
+            if job_id in self._wished:
+                self._add_update(gang_id, job_id, tenant)
+
+    async def _change(self, gang_id: GangId, instruction: do.UpdateJob) -> None:
         old, new = instruction.old, instruction.new
         olds = (old, *old.also) if old is not None else (None,) * (1 + len(new.also))
         try:

@@ -18,6 +18,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import sentences
 from bridge.lifecycle.absent import AbsentMembers
+from bridge.lifecycle.changes import Changes
 from bridge.lifecycle.deadline import Deadline
 from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.lost import LostPlaces
@@ -78,6 +79,7 @@ class GangMachine:
         self._cancel_at_s: float | None = None
         self._submitted_at_s = 0.0
         self._empty_since_s: float | None = None
+        self._changes = Changes(first_s=tuning.retry_first_s, most_s=tuning.retry_most_s)
         self._told = Told(interval_s=tuning.condition_interval_s)
         self._wakes: list[float] = []
 
@@ -136,7 +138,7 @@ class GangMachine:
             case ev.JobVanished(job_id) if job_id == self.job_id:
                 self.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
             case ev.Wished(spec) if self.job_id is not None:
-                self._take_wish(spec, out)
+                self._take_wish(spec, now_s, out)
             case ev.Placed(job_id, assignment) if job_id == self.job_id:
                 placed, self._placing, self._room = self._placing, None, None
                 if placed is not None and len(assignment.nodes) == len(self.slots):
@@ -209,7 +211,7 @@ class GangMachine:
             self.job_id,
         )
 
-    def _take_wish(self, spec: JobSpec, out: list[do.Instruction]) -> None:
+    def _take_wish(self, spec: JobSpec, now_s: float, out: list[do.Instruction]) -> None:
         if self.facts is None or not self.facts.waits:
             return
         if not self.facts.stranded:
@@ -218,6 +220,12 @@ class GangMachine:
             if self.spec is None and self.facts.matches(spec):
                 self.spec = spec  # after a restart: Slurm has it already
                 return
+        at_s = self._changes.next_s
+        if now_s < at_s:
+            self._review_at_s = at_s
+            self._wake_at(at_s)
+            return
+        self._changes.made(now_s)
         assert self.job_id is not None
         known = self.facts if self.spec is None else self.spec
         if not known.can_become(spec):

@@ -30,6 +30,7 @@ from bridge.lifecycle.faults import Faults
 from bridge.lifecycle.job_index import JobIndex
 from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.placer import Placer
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool, Work
 from bridge.lifecycle.specs import Specs
@@ -37,13 +38,11 @@ from bridge.lifecycle.standing import standing
 from bridge.lifecycle.states import State, Tuning
 from bridge.lifecycle.turns import Reasons, Turns
 from bridge.lifecycle.whereabouts import Whereabouts
-from bridge.model.gang import Gang, Shortfall
-from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
+from bridge.model.gang import Gang
+from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobSpec
 from bridge.model.pod import Pod
 from bridge.model.verdict import Verdict
-from bridge.placement import predicates
-from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
@@ -141,6 +140,9 @@ class Runner:
             outage=outage,
             clock=clock,
         )
+        self._placer = Placer(
+            cluster=cluster, slurm_side=slurm_side, rules=rules, metrics=metrics, clock=clock
+        )
         self._avoidance = Avoidance(for_s=tuning.avoid_s)
         self._advised: set[str] = set()
         self._recovered = False
@@ -151,6 +153,11 @@ class Runner:
         """These gangs' pods or owners have changed."""
         for gang_id in gang_ids:
             self._turns.add(gang_id, None, tenant=self._tenant(gang_id))
+
+    def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
+        """Claims of these gangs' pods may have changed."""
+        for gang_id in gang_ids:
+            self._turns.add(gang_id, ev.VolumesChanged(), tenant=self._tenant(gang_id))
 
     def _tenant(self, gang_id: GangId) -> str:
         """Whose turn it is in our queues: the gang's namespace."""
@@ -206,16 +213,9 @@ class Runner:
         """The gang may decide, if it is known now what job it has."""
         machine = self.machines.get(gang_id)
         if machine is not None and machine.held and self._may_decide(gang_id):
-            self._pin_again(machine)
+            self._placer.pin_again(machine)
             machine.release()
             self._handle(gang_id, ev.Tick())
-
-    def _pin_again(self, machine: GangMachine) -> None:
-        """Pods that were pinned before a start hold their places, where the gang's job has them."""
-        for pod in machine.pods.under(machine.job_id):
-            node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
-            if self._holds(machine, node):
-                self.cluster.pin(pod, node)
 
     def _may_decide(self, gang_id: GangId) -> bool:
         return self._recovered and not self._index.open_claims(gang_id)
@@ -250,6 +250,8 @@ class Runner:
             self._failed(gang_id, error)
 
     def _look(self, gang_id: GangId) -> None:
+        joined = self.cluster.join_again(gang_id)
+        self.touch((joined | self.cluster.look_at_volumes(gang_id)) - {gang_id})
         machine = self.machines.get(gang_id)
         pods = self.cluster.pods_of(gang_id)
         if machine is None:
@@ -372,11 +374,22 @@ class Runner:
         await asyncio.gather(self._for_kube.drain(), self._jobs.drain())
 
     def _take_turn(self, gang_id: GangId, reasons: Reasons) -> None:
-        if None in reasons:
+        if None in reasons or self._volumes_differ(gang_id, reasons):
             self.look(gang_id)
         for event in reasons:
-            if event is not None:
+            if event is not None and not isinstance(event, ev.VolumesChanged):
                 self._handle(gang_id, event)
+
+    def _volumes_differ(self, gang_id: GangId, reasons: Reasons) -> bool:
+        if not any(isinstance(event, ev.VolumesChanged) for event in reasons):
+            return False
+        try:
+            touched = self.cluster.look_at_volumes(gang_id)
+        except Exception as error:
+            self._failed(gang_id, error)
+            return False
+        self.touch(touched - {gang_id})
+        return gang_id in touched
 
     def _handle(self, gang_id: GangId, event: ev.Event) -> None:
         """What comes from outside; what it leads to can't harm another gang."""
@@ -423,7 +436,7 @@ class Runner:
             case do.AvoidNode():
                 self._avoid(machine, instruction)
             case do.PlaceGang():
-                self._place(machine, instruction)
+                self._advance(machine, self._placer.place(machine, instruction))
             case do.PinPod():
                 self._pin(machine, instruction)
             case do.SplitOff(pod):
@@ -503,14 +516,7 @@ class Runner:
 
     def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
         """How a workload stands that some gang depends on."""
-        return standing(
-            namespace,
-            kind,
-            name,
-            owners=self.cluster.owners,
-            pods=self.cluster.pods.values(),
-            job_of=self._job_of,
-        )
+        return standing(namespace, kind, name, cluster=self.cluster, job_of=self._job_of)
 
     def _job_of(self, pod: PodUid) -> SlurmJobId | None:
         gang_id = self.cluster.gang_of(pod)
@@ -548,52 +554,14 @@ class Runner:
 
     # -- placement -----------------------------------------------------------------------------
 
-    def _place(self, machine: GangMachine, instruction: do.PlaceGang) -> None:
-        began_s = self._clock.monotonic()
-        partition = machine.facts.partition if machine.facts is not None else ""
-        result = assign(
-            self.cluster.table.snapshot(),
-            instruction.allocation,
-            instruction.gang,
-            by_slurm_name=self.cluster.by_slurm_name,
-            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
-            taken=instruction.taken,
-            shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
-            topology=self._side.partitions.topologies.get(partition, ""),
-            one_per_node=self._rules.alone(instruction.gang),
-            holding=frozenset(pod.uid for pod in machine.pods if pod.job_id == machine.job_id),
-        )
-        self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
-        job_id = instruction.allocation.job_id
-        if isinstance(result, Shortfall):
-            if not result.for_now:
-                self._metrics.grants_returned.inc()
-            self._advance(machine, ev.NotPlaced(job_id, result))
-        else:
-            first_s = min(pod.created_s for pod in machine.pods)
-            self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
-            self._advance(machine, ev.Placed(job_id, result))
-
     def _pin(self, machine: GangMachine, instruction: do.PinPod) -> None:
-        pod, node = instruction.pod, instruction.node
-        if pod.shape != instruction.slot and (why := self._misfit(instruction)):
+        pod = instruction.pod
+        why = self._placer.misfit(instruction)
+        if why:
             self._advance(machine, ev.Misfit(pod.uid, why))
             return
-        self.cluster.pin(pod, node)
+        self.cluster.pin(pod, instruction.node)
         self._for_pod(machine.id, instruction)
-
-    def _misfit(self, instruction: do.PinPod) -> str | None:
-        """Why the pod can't use its slot, which was placed before it was there.
-
-        Only what lasts: a pod that still holds room on the node is about to go.
-        """
-        shape, slot = instruction.pod.shape, instruction.slot
-        more = shape.requests.beyond(slot.requests) if slot is not None else ()
-        if more:
-            return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
-        return predicates.check_node(
-            self.cluster.table.snapshot(), shape, instruction.node, now=False
-        )
 
     # -- the extender asks -----------------------------------------------------------------------
 
@@ -607,7 +575,7 @@ class Runner:
                 return None
             return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
-        if node is not None and not self._holds(machine, node):
+        if node is not None and not self._placer.holds(machine, node):
             waits_for = f"Slurm job {machine.job_id} does not hold node {node}, which the pod names"
             node = None
         watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
@@ -619,15 +587,6 @@ class Runner:
             waits_for=waits_for,
             running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
         )
-
-    def _holds(self, machine: GangMachine, node: NodeName) -> bool:
-        """Whether the gang's job holds the node: after a start a slot's node is what its pod says
-        in an annotation."""
-        known = self.cluster.nodes.get(node)
-        allocation = machine.facts.allocation if machine.facts is not None else None
-        if known is None or allocation is None:
-            return False
-        return any(grant.node == known.slurm_name for grant in allocation.nodes)
 
     async def confirm(self, verdict: Verdict) -> bool:
         """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""

@@ -13,6 +13,8 @@ _GATHER_S = 0.003
 """Changes of one gang come in crowds; a look at it costs as much as it has members."""
 _SLICE_S = 0.005
 """For so long gangs have their turns before others in the event loop have theirs."""
+_TURN_S = 0.001
+"""A look that takes longer is charged as several: the pods of one gang are up to thousands."""
 _PULSE_S = 1.0
 """The loop goes round at least so often, which readiness looks at."""
 
@@ -26,7 +28,7 @@ class Turns:
     def __init__(self, take: Callable[[GangId, Reasons], None], *, clock: Clock) -> None:
         self._take = take
         self._clock = clock
-        self._queue: FairQueue[GangId] = FairQueue()
+        self._queue: FairQueue[tuple[GangId, str]] = FairQueue()
         self._reasons: dict[GangId, dict[type, ev.Event | None]] = {}
         self._some = asyncio.Event()
         self._alive_s = clock.monotonic()
@@ -36,7 +38,7 @@ class Turns:
         reasons = self._reasons.get(gang_id)
         if reasons is None:
             reasons = self._reasons[gang_id] = {}
-            self._queue.add(gang_id, tenant=tenant)
+            self._queue.add((gang_id, tenant), tenant=tenant)
             self._some.set()
         reasons[type(reason)] = reason
 
@@ -60,8 +62,11 @@ class Turns:
     async def _go_round(self) -> None:
         began_s = self._clock.monotonic()
         while self._queue:
-            gang_id = self._queue.take()
+            gang_id, tenant = self._queue.take()
+            turn_s = self._clock.monotonic()
             self._take(gang_id, self._reasons.pop(gang_id).values())
+            took_s = self._clock.monotonic() - turn_s
+            self._queue.charge(tenant, int(took_s / _TURN_S))
             if self._clock.monotonic() - began_s >= _SLICE_S:
                 await asyncio.sleep(0)
                 self._alive_s = began_s = self._clock.monotonic()

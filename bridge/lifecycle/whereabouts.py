@@ -14,6 +14,10 @@ from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.workloads import jobspec
 
+_REMEMBERED = 1024
+"""Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
+amount each time, and an answer names up to all nodes."""
+
 
 class Whereabouts:
     """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
@@ -41,6 +45,8 @@ class Whereabouts:
                 found = self._find(snapshot, shape, excluded)
             except BadInput as error:
                 found = error
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
             self._known[key] = found
         if isinstance(found, BadInput):
             raise BadInput(*found.args, field=found.field)

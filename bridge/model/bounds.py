@@ -65,6 +65,8 @@ MOST_GRES: Final = 32
 """Items of a GRES list."""
 MOST_TARGETS: Final = 256
 """Things that a gang may depend on."""
+MOST_JOBS: Final = 1000
+"""Jobs that one dependency may come to; slurmctld looks at each of them again and again."""
 MOST_CHOICES: Final = 256
 """Accounts, partitions or QOS that a namespace may list."""
 MOST_ROLES: Final = 256

@@ -121,7 +121,7 @@ class Layout:
     names: npt.NDArray[np.object_]
     """str; "" in rows that no node has."""
     row_of: FrozenShards[NodeName, int]
-    """Also of names that only pods have named (their node is gone or not seen yet)."""
+    """Also of nodes that are gone, while pods hold on to them."""
     alive: npt.NDArray[np.bool_]
     """Kubernetes knows the node."""
     managed: npt.NDArray[np.bool_]

@@ -1,8 +1,9 @@
 """All nodes and what their pods hold, kept by one writer in O(what changed).
 
 Structure of arrays: a node is a row that it keeps while it exists; freed rows are used again,
-lowest first. Pods of a node that is not there (not seen yet, or just removed) hold a row without
-a node, so that the order in which news of pods and nodes arrive does not matter.
+lowest first. Pods of a node that was just removed keep its row, and those of one that is not there
+yet are kept apart (`Awaited`), so that the order in which news of pods and nodes arrive does not
+matter.
 """
 
 import heapq
@@ -19,6 +20,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement import labels, paths, taints
 from bridge.placement import snapshot as views
+from bridge.placement.awaited import Awaited, Awaiting
 from bridge.placement.columns import Array, Section
 from bridge.placement.interning import Interner
 from bridge.placement.ports import PortStore
@@ -55,6 +57,7 @@ class NodeTable:
         self._free: list[int] = []
         self._row_of: Shards[NodeName, int] = Shards()
         self._pods: Shards[PodUid, Holding] = Shards()
+        self._awaited = Awaited()
         self._lines = views.Lines(views.FIXED)
         self._labels = labels.LabelStore(
             self._capacity, wide=class_ignore_keys, most_values=class_most_values
@@ -77,6 +80,8 @@ class NodeTable:
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self._generation = 0
+        self.releases = 0
+        """How often a pod gave back what it held."""
 
     @property
     def nbytes(self) -> int:
@@ -108,6 +113,8 @@ class NodeTable:
             live[:, row] = amounts
             self._capacities.touch(row)
             self._snapshot = None
+        for one in self._awaited.take(node.name):
+            self.occupy(one.pod, one.node, one.shape, lasting=one.lasting)
 
     def remove(self, name: NodeName) -> None:
         """Forget the node; its pods hold on until they are vacated. Unknown names are no error."""
@@ -139,14 +146,20 @@ class NodeTable:
             if same and before.row == self._row_of.get(node):
                 return
             self.vacate(pod)
-        row = self._row(node)
+        row = self._row_of.get(node)
+        if row is None:
+            self._awaited.add(Awaiting(pod, node, shape, lasting))
+            return
+        self._awaited.drop(pod)
         self._pods.put(pod, Holding(row, shape, lasting))
         self._use(row, shape, +1, lasting=lasting)
 
     def vacate(self, pod: PodUid) -> None:
         """The pod holds nothing any more. Unknown pods are no error."""
+        self._awaited.drop(pod)
         holding = self._pods.drop(pod)
         if holding is not None:
+            self.releases += 1
             self._use(holding.row, holding.shape, -1, lasting=holding.lasting)
             self._free_if_empty(holding.row)
 

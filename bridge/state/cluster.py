@@ -16,6 +16,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state.indexed import Indexed
 from bridge.state.members import Members, Memberships
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners, Want
@@ -44,11 +45,18 @@ class Cluster:
             block_sizes=block_sizes,
         )
         self.pods: dict[PodUid, Pod] = {}
+        self._named: Indexed[tuple[str, str], PodUid] = Indexed()
+        """Pods by (namespace, name): under one name a new one comes when the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
+        self._releases = 0
+        self._unlooked: set[PodUid] = set()
+        """Pods whose claims may have changed."""
+        self._to_come: set[GangId] = set()
+        """Gangs whose pods to come will mount claims that may have changed."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
         self._memberships = Memberships(
@@ -69,9 +77,16 @@ class Cluster:
             return set()
         return self._take_in(pod)
 
+    def pod_named(self, namespace: str, name: str) -> Pod | None:
+        """The pod of that name, the newest one."""
+        found = [self.pods[uid] for uid in self._named.of((namespace, name))]
+        return max(found, key=lambda pod: pod.created_s, default=None)
+
     def _take_in(self, pod: Pod) -> set[GangId]:
+        self._named.add((pod.namespace, pod.name), pod.uid)
         try:
             pod = self._mounts.add(pod)
+            self._unlooked.discard(pod.uid)
             self.pods[pod.uid] = pod
             self._hold_room(pod)
         except Exception as error:
@@ -92,6 +107,8 @@ class Cluster:
         """The pod is gone from the API server."""
         pod = self.pods.pop(uid, None)
         if pod is not None:
+            self._named.discard((pod.namespace, pod.name), uid)
+            self._unlooked.discard(uid)
             self._mounts.drop(pod)
         self.table.vacate(uid)
         return self._memberships.leave(uid)
@@ -110,6 +127,7 @@ class Cluster:
         """Drop what is kept of a gang that has no pods any more."""
         self._memberships.forget(gang_id)
         self._mounts.forget(gang_id)
+        self._to_come.discard(gang_id)
 
     def _hold_room(self, pod: Pod) -> None:
         """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
@@ -136,11 +154,29 @@ class Cluster:
     # -- volumes -------------------------------------------------------------------------------
 
     def volumes_changed(self, claims: Collection[ClaimKey]) -> set[GangId]:
-        """These claims, or what they are bound to, may have changed: their pods are looked at."""
-        touched = self._mounts.gangs_of(claims)
-        for uid in self._mounts.of(claims):
-            known, waited_for = self.pods[uid], self._mounts.waits_for(uid)
+        """These claims, or what they are bound to, may have changed: the gangs for which
+        `look_at_volumes` is to be called.
+
+        Any number of pods may mount a claim, so nothing more is done for them at once.
+        """
+        to_come, uids = self._mounts.gangs_of(claims), self._mounts.of(claims)
+        self._to_come |= to_come
+        self._unlooked |= uids
+        gangs = (self._memberships.gang_of(uid) for uid in uids)
+        return to_come | {gang_id for gang_id in gangs if gang_id is not None}
+
+    def look_at_volumes(self, gang_id: GangId) -> set[GangId]:
+        """What changed of the claims of the gang's pods becomes theirs; the gangs that this
+        touches."""
+        touched = {gang_id} & self._to_come
+        self._to_come -= touched
+        for known in self.pods_of(gang_id) if self._unlooked else ():
+            uid = known.uid
+            if uid not in self._unlooked:
+                continue
+            waited_for = self._mounts.waits_for(uid)
             pod = self._mounts.add(known)
+            self._unlooked.discard(uid)
             if pod.shape != known.shape or self._mounts.waits_for(uid) != waited_for:
                 self.pods[uid] = pod
                 touched |= self._memberships.join(pod)
@@ -156,6 +192,12 @@ class Cluster:
                 if sentence:
                     return sentence
         return ""
+
+    def room_freed(self) -> bool:
+        """Whether any pod has given back room since the last call: most changes of pods say nothing
+        of that, and their authors can make as many as they like."""
+        before, self._releases = self._releases, self.table.releases
+        return self._releases != before
 
     # -- pods of others: they only take room ---------------------------------------------------
 
@@ -186,17 +228,26 @@ class Cluster:
 
     # -- owners --------------------------------------------------------------------------------
 
-    @property
-    def owners(self) -> Collection[Owner]:
-        """All that are known."""
-        return self._owners.all
+    def owner_named(self, namespace: str, kind: str, name: str) -> Owner | None:
+        """By its kind, in lower case, and its name."""
+        return self._owners.named(namespace, kind, name)
+
+    def pods_below(self, uid: str) -> tuple[Pod, ...]:
+        """The pods below an owner, also through owners between."""
+        return self._memberships.pods_below(uid)
 
     def upsert_owner(self, owner: Owner) -> set[GangId]:
-        """An owner's newest row; pods that waited for it find their gang."""
+        """An owner's newest row; pods that waited for it find their gang, those that had a problem
+        with it in `join_again`."""
         found = self._owners.upsert(owner)
         if not found:
             return set()
         return self._memberships.owner_changed(owner.uid) | self._memberships.found(found)
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """Pods of the gang that had a problem with what stands above them look at it anew, if it
+        has changed; the gangs that this touches."""
+        return self._memberships.join_again(gang_id)
 
     def remove_owner(self, uid: str) -> set[GangId]:
         """The owner is gone; its pods follow by garbage collection."""

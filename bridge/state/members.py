@@ -26,6 +26,8 @@ class Members:
     """Of the member that joined last; its owners as they were then."""
     seats: dict[PodUid, Seat] = field(default_factory=dict)
     """Of every pod that is in it."""
+    live: set[PodUid] = field(default_factory=set)
+    """Those of them that have not ended, which they never take back."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """What the pods of each part asked for before they were pinned (a pin is written into their
     affinity)."""
@@ -61,6 +63,7 @@ class Memberships:
         self._above: dict[PodUid, tuple[str, ...]] = {}
         """uids of a pod's owners and group; and the other way round."""
         self._below: Indexed[str, PodUid] = Indexed()
+        self._to_rejoin: set[GangId] = set()
         self._held: Indexed[str, GangId] = Indexed()
         """Gangs by the uid of what holds them together, with pods or (just now) without."""
 
@@ -77,6 +80,10 @@ class Memberships:
         """The gangs of the pods below an owner or in a group, and those that it holds together."""
         found = (self._gang_of.get(pod) for pod in self._below.of(uid))
         return {gang for gang in found if gang is not None} | self._held.of(uid)
+
+    def pods_below(self, uid: str) -> tuple[Pod, ...]:
+        """The pods below an owner, or in a group, whose gang is known."""
+        return tuple(self._pods[pod] for pod in self._below.of(uid))
 
     def apart(self, uid: str) -> int:
         """How many pods below an owner are gangs of their own."""
@@ -107,6 +114,8 @@ class Memberships:
 
     def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
+        if known is not None and pod.ended:
+            self.members[known].live.discard(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
         left = self.leave(pod.uid)
@@ -144,8 +153,7 @@ class Memberships:
         members = self.members.get(member.gang)
         if member.most is None or members is None:
             return member
-        live = sum(1 for uid in members.seats if not self._pods[uid].ended)
-        return member if live < member.most else Membership(GangId(pod.uid))
+        return member if len(members.live) < member.most else Membership(GangId(pod.uid))
 
     def _enter(
         self, line: Lineage, member: Membership, problem: BadInput | InternalError | None
@@ -158,6 +166,8 @@ class Memberships:
                 self._held.add(member.holder.uid, member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
+        if not line.pod.ended:
+            members.live.add(uid)
         self._gang_of[uid] = member.gang
         above = [*line.owners, *filter(None, (line.group, line.workload))]
         self._above[uid] = tuple(owner.uid for owner in above)
@@ -175,6 +185,7 @@ class Memberships:
         if gang_id is None:
             return set()
         self.members[gang_id].seats.pop(uid, None)
+        self.members[gang_id].live.discard(uid)
         return {gang_id}
 
     def split_off(self, uid: PodUid) -> set[GangId]:
@@ -193,6 +204,7 @@ class Memberships:
         members = self.members.get(gang_id)
         if members is not None and not members.seats:
             del self.members[gang_id]
+            self._to_rejoin.discard(gang_id)
             if members.membership.holder is not None:
                 self._held.discard(members.membership.holder.uid, gang_id)
 
@@ -207,13 +219,23 @@ class Memberships:
         return touched
 
     def owner_changed(self, uid: str) -> set[GangId]:
-        """Its pods may wish for something else now."""
+        """Its pods may wish for something else now; `join_again` is to be called for each gang.
+
+        Any number of gangs may be below an owner, so nothing more is done for them at once.
+        """
         touched = self.below(uid)
-        for gang_id in tuple(touched):
-            if self.members[gang_id].problem is not None:
-                for pod in tuple(self.members[gang_id].seats):
-                    touched |= self.join(self._pods[pod])
+        self._to_rejoin |= touched
         return touched
+
+    def join_again(self, gang_id: GangId) -> set[GangId]:
+        """What stands above the gang may have changed: pods that had a problem with it look for
+        their gang anew. The gangs that this touches."""
+        if gang_id not in self._to_rejoin:
+            return set()
+        self._to_rejoin.discard(gang_id)
+        members = self.members.get(gang_id)
+        pods = tuple(members.seats) if members is not None and members.problem is not None else ()
+        return {touched for pod in pods for touched in self.join(self._pods[pod])}
 
     def owner_gone(self, uid: str) -> set[GangId]:
         """No pods will be made by it, nor by what it owned."""

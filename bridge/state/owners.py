@@ -10,12 +10,13 @@ reference says (kind and name) is then all that is known of that owner.
 """
 
 import hashlib
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model.ids import PodUid
 from bridge.model.owner import Owner, OwnerKey, PodGroup, Settled, key_of
 from bridge.model.pod import OwnerReference, Pod
+from bridge.state.indexed import Indexed
 from bridge.workloads import membership
 from bridge.workloads.lineage import Lineage
 
@@ -46,6 +47,8 @@ class Owners:
         self._rows: dict[str, Owner] = {}
         self._named: dict[tuple[OwnerKey, str, str], str] = {}
         """(kind, namespace, name) → uid, of what is looked up by its name."""
+        self._all_named: Indexed[tuple[str, str, str], str] = Indexed()
+        """uids by (namespace, kind in lower case, name), whatever the kind's group."""
         self._settled: dict[OwnerKey, Settled] = {}
         self._absent: set[str] = set()
 
@@ -53,10 +56,10 @@ class Owners:
         """The owner's newest row."""
         return self._rows.get(uid)
 
-    @property
-    def all(self) -> Collection[Owner]:
-        """Every row."""
-        return self._rows.values()
+    def named(self, namespace: str, kind: str, name: str) -> Owner | None:
+        """The owner of that kind (in lower case) and name; of several groups' the first by uid."""
+        uids = self._all_named.of((namespace, kind, name))
+        return self._rows[min(uids)] if uids else None
 
     def upsert(self, owner: Owner) -> tuple[str, ...]:
         """Take in a row; what was missed till then (`Missing`), () when it says nothing new."""
@@ -65,6 +68,7 @@ class Owners:
         if known is not None:
             quiet = replace(known, resource_version=owner.resource_version) == owner
             return () if quiet else (owner.uid,)
+        self._all_named.add(_as_people_say(owner), owner.uid)
         named = self._by_name(owner)
         if named is not None:
             self._named[named] = owner.uid
@@ -76,6 +80,7 @@ class Owners:
         owner = self._rows.pop(uid, None)
         if owner is None:
             return False
+        self._all_named.discard(_as_people_say(owner), uid)
         named = self._by_name(owner)
         if named is not None and self._named.get(named) == uid:
             del self._named[named]
@@ -187,6 +192,10 @@ class Owners:
         if key not in (key_of(*GROUP), key_of(*WORKLOAD), key_of(*PLUGIN_GROUP)):
             return None
         return (key, owner.namespace, owner.name)
+
+
+def _as_people_say(owner: Owner) -> tuple[str, str, str]:
+    return owner.namespace, owner.kind.lower(), owner.name
 
 
 def _is_meant(row: Owner, key: OwnerKey, namespace: str) -> bool:

@@ -92,6 +92,13 @@ def build(wishes: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> 
         targets = _of_workload(wish, namespace, resolve) if wish.workload else [wish.target]
         if targets:
             ids.setdefault(wish.condition, []).extend(filter(None, targets))
+    count = sum(map(len, ids.values()))
+    if count > bounds.MOST_JOBS:
+        raise BadInput(
+            f"annotation {KEY}: {bounds.too_many(count, bounds.MOST_JOBS, 'Slurm jobs')}; depend "
+            "on workloads that have fewer pods, or on those that come last",
+            field=_FIELD,
+        )
     return ",".join(":".join([condition, *targets]) for condition, targets in ids.items())
 
 

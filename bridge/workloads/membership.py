@@ -21,6 +21,7 @@ from dataclasses import dataclass
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.model import bounds
 from bridge.model.gang import Seat
 from bridge.model.ids import GangId
 from bridge.model.owner import (
@@ -196,7 +197,7 @@ def _of_job_set(line: Lineage, jobs: JobSet, *, wished: bool) -> Membership | No
     size = sum(one.replicas * pods_at_once(one.job) for one in held)
     if size <= 1:
         return None
-    number, rank = _number(labels.get(_JOB_INDEX)), line.pod.completion_index
+    number, rank = bounds.number_in(labels.get(_JOB_INDEX)), line.pod.completion_index
     index = None
     if number is not None and rank is not None:
         index = number * pods_at_once(own.job) + rank
@@ -214,7 +215,7 @@ def _of_leader_worker_set(line: Lineage, group: LeaderWorkerSet) -> Membership |
     number = line.pod.labels.get(_GROUP_INDEX)
     if number is None or group.size <= 1:
         return None
-    rank = _number(line.pod.labels.get(_WORKER_INDEX))
+    rank = bounds.number_in(line.pod.labels.get(_WORKER_INDEX))
     seat = Seat(index=rank)
     if group.leader is not None and rank is not None:
         seat = Seat(0, 0) if rank == 0 else Seat(1, rank - 1)
@@ -226,7 +227,7 @@ def _of_roles(line: Lineage, owner: RoleSet) -> Membership | None:
     part = next((at for at, role in enumerate(owner.roles) if role.name.lower() == name), None)
     if part is None or sum(role.replicas for role in owner.roles) <= 1:
         return None
-    index = _number(line.pod.labels.get(owner.index_label))
+    index = bounds.number_in(line.pod.labels.get(owner.index_label))
     return Membership(_id(line, owner), owner, Seat(part, index))
 
 
@@ -251,11 +252,7 @@ def _index(line: Lineage) -> int | None:
     if line.pod.completion_index is not None:
         return line.pod.completion_index
     for label in (_WORKER_INDEX, _POD_INDEX):
-        number = _number(line.pod.labels.get(label))
+        number = bounds.number_in(line.pod.labels.get(label))
         if number is not None:
             return number
     return None
-
-
-def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None

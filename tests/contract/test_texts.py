@@ -103,7 +103,6 @@ async def test_the_accounting_keeps_the_identity(ground: Ground) -> None:
         {"comment": "x" * 1025},
         {"comment": "ü" * 513},
         {"account": "x" * 1025},
-        {"licenses": "x" * 1025},
         {"reservation": "x" * 1025},
         {"wckey": "x" * 1025},
         {"tres_per_node": "gres/gpu:1," + "gres/efa:1," * 93},
@@ -114,7 +113,7 @@ async def test_the_accounting_keeps_the_identity(ground: Ground) -> None:
 async def test_longer_texts_are_refused_in_words_for_a_path(
     ground: Ground, fields: dict[str, Any]
 ) -> None:
-    """So the bridge never sends them; Slurm counts bytes."""
+    """So the bridge never sends them; Slurm counts bytes. (Licenses are looked up first: 2048.)"""
     async with ground.nodes(1) as nodes:
         with pytest.raises(InvalidRequest) as refusal:
             await ground.client.submit(a_job(nodes[0], **fields), recover=False)

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from bridge import names, slurm
-from bridge.lifecycle import describe, runner
+from bridge.lifecycle import describe, placer
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
@@ -66,7 +66,7 @@ PLACES: dict[str, Place] = {
         lambda args, kwargs: args[1] if isinstance(args[1], ev.JobSeen) else "",
     ),
     # placed
-    "assign": Place(runner, "assign", lambda args, kwargs: args[2]),
+    "assign": Place(placer, "assign", lambda args, kwargs: args[2]),
     "placed": Place(
         GangMachine, "_take",
         lambda args, kwargs: (

@@ -40,3 +40,20 @@ def test_within_a_tenant_the_urgent_comes_first() -> None:
     assert not len(queue)
     with pytest.raises(IndexError):
         queue.take()
+
+
+def test_an_item_that_took_long_is_several_turns() -> None:
+    """Who has had more than its own waits for as much of the others; nobody waits for nobody."""
+    queue: FairQueue[str] = FairQueue()
+    for number in range(2):
+        queue.add(f"large-{number}", tenant="large")
+    for number in range(4):
+        queue.add(f"small-{number}", tenant="small")
+    first = queue.take()
+    queue.charge("large", 2)
+    assert [first, *taken(queue)] == [
+        "large-0", "small-0", "small-1", "small-2", "large-1", "small-3",
+    ]  # fmt: skip
+    queue.charge("large", 10**9)
+    queue.add("large-2", tenant="large")
+    assert taken(queue) == ["large-2"]

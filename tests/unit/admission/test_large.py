@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from bridge.admission.large import LONGEST_REST_S, MOST_WAITING, REST, SMALL_BYTES, LargeReviews
+from bridge.admission.large import LONGEST_REST_S, MOST_WAITING, SMALL_BYTES, LargeReviews, rest_s
 from tests.unit.kube.apiserver import HeldClock
 
 
@@ -46,7 +46,7 @@ async def test_the_next_one_waits_several_times_as_long() -> None:
     await settle()
     assert (one.done(), two.done()) == (True, False)
     assert await handler(a_body(size=SMALL_BYTES)) == (200, b"{}")
-    clock.advance(REST * answers.takes_s - 0.2)
+    clock.advance(rest_s(answers.takes_s) - 0.2)
     await settle()
     assert not two.done()
     clock.advance(0.2)

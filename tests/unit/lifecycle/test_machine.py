@@ -404,6 +404,33 @@ def test_a_change_that_slurm_did_not_take_is_made_again() -> None:
     assert update.new.constraints == "class-b"
 
 
+def test_a_gang_that_asks_for_something_else_all_the_time_is_changed_less_and_less() -> None:
+    """The first change is made at once, the newest one at last; so many changes in so many seconds
+    are neither so many updates nor so many jobs."""
+    for key, most in (("constraints", 10), ("user", 10)):
+        world = released(single=True)
+        setattr(world, key, "first")
+        world.create()
+        world.perform()
+        asked = 0
+        for second in range(100):
+            for change in range(10):
+                setattr(world, key, f"other-{second}-{change}")
+                world.tell(ev.NodesChanged())
+                asked += sum(not isinstance(one, do.CancelJob) for one in world.todo)
+                if not second and not change:
+                    assert asked == 1
+                while world.todo:
+                    world.perform()
+                world.pass_time(0.1)
+        assert asked <= most
+        world.pass_time(31)
+        while world.todo:
+            world.perform()
+        assert world.machine.spec is not None
+        assert getattr(world.machine.spec, key) == "other-99-9"
+
+
 def test_a_condition_that_could_not_be_written_is_written_later() -> None:
     """Not sooner than any other write to that pod."""
     world = released(single=True)

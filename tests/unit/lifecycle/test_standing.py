@@ -8,8 +8,10 @@ from bridge.lifecycle.standing import standing
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import OwnerReference
+from bridge.state.cluster import Cluster
 from bridge.workloads.dependencies import Standing
-from tests.builders import a_job, a_pod
+from tests.builders import SCHEDULER, a_job, a_pod
+from tests.hostile.measured import cost
 
 JOBS = {
     PodUid("uid-p0"): SlurmJobId(12),
@@ -17,7 +19,10 @@ JOBS = {
     PodUid("uid-other"): SlurmJobId(13),
     PodUid("uid-web"): SlurmJobId(14),
 }
-SET = Owner(uid="uid-set", namespace="team", name="all", resource_version="1", kind="JobSet")
+SET = Owner(
+    uid="uid-set", namespace="team", name="all", resource_version="1",
+    api_version="jobset.x-k8s.io/v1", kind="JobSet",
+)  # fmt: skip
 JOB = a_job("train", owner=OwnerReference("jobset.x-k8s.io/v1", "JobSet", "all", "uid-set"))
 PODS = [
     a_pod("p0").of(JOB).build(),
@@ -29,7 +34,17 @@ PODS = [
 
 
 def found(kind: str, name: str, job: BatchJob = JOB) -> Standing | None:
-    return standing("team", kind, name, owners=[SET, job], pods=PODS, job_of=JOBS.get)
+    return standing("team", kind, name, cluster=a_cluster(job), job_of=JOBS.get)
+
+
+def a_cluster(job: BatchJob = JOB) -> Cluster:
+    cluster = Cluster(scheduler_name=SCHEDULER)
+    for key in (("batch", "Job"), ("jobset.x-k8s.io", "JobSet")):
+        cluster.settle_kind(key, "watched")
+    cluster.upsert_owner(SET)
+    cluster.upsert_owner(job)
+    cluster.replace_pods(PODS)
+    return cluster
 
 
 def test_a_workloads_jobs_are_those_of_all_pods_below_it() -> None:
@@ -49,7 +64,36 @@ def test_what_is_not_there_has_no_standing(kind: str, name: str) -> None:
 
 def test_another_namespace_is_not_looked_into() -> None:
     """Names there are nobody's business."""
-    assert standing("b", "job", "train", owners=[JOB], pods=PODS, job_of=JOBS.get) is None
+    cluster = a_cluster()
+    assert standing("b", "job", "train", cluster=cluster, job_of=JOBS.get) is None
+    assert standing("b", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
+
+
+def test_what_is_gone_has_no_standing() -> None:
+    """Nor has a pod that has another's name by now anything of the other's."""
+    cluster = a_cluster()
+    cluster.remove_owner(JOB.uid)
+    cluster.remove_pod(PodUid("uid-web"))
+    assert standing("team", "job", "train", cluster=cluster, job_of=JOBS.get) is None
+    assert standing("team", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
+
+
+def test_a_look_costs_no_more_among_many() -> None:
+    """One annotation names 256 workloads: none of them is searched for among all pods."""
+
+    def look(cluster: Cluster) -> int:
+        return cost(
+            lambda: [
+                standing("team", kind, name, cluster=cluster, job_of=JOBS.get)
+                for kind, name in (("job", "train"), ("pod", "web"), ("pod", "none"))
+            ]
+        )
+
+    few, many = a_cluster(), a_cluster()
+    for at in range(500):
+        many.upsert_owner(a_job(f"job-{at}"))
+        many.upsert_pod(a_pod(f"many-{at}").of(a_job(f"job-{at}")).build())
+    assert look(many) <= look(few) + 20
 
 
 @pytest.mark.parametrize("succeeded", [True, False])

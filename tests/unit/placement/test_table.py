@@ -140,6 +140,23 @@ def test_pods_alone_leave_the_layout_as_it_is() -> None:
     assert after.layout is before.layout
 
 
+def test_nodes_that_only_pods_name_leave_the_table_as_it_is() -> None:
+    """Whoever may create a pod may write any node into it: no row, and nothing is computed anew."""
+    nodes = table()
+    nodes.upsert(a_node("n"))
+    before = nodes.snapshot()
+    for number in range(200):
+        nodes.occupy(PodUid(f"p{number}"), NodeName(f"ghost-{number}"), PROBE)
+    assert nodes.snapshot() is before
+    for number in range(199):
+        nodes.vacate(PodUid(f"p{number}"))
+    for name in ("ghost-198", "ghost-199"):
+        nodes.upsert(a_node(name))
+    after = nodes.snapshot()
+    rows = [after.row(NodeName(name)) for name in ("ghost-198", "ghost-199")]
+    assert after.used[FIXED["cpu"], rows].tolist() == [0, 500]
+
+
 def test_a_pod_that_moves_holds_only_its_new_node() -> None:
     """The same pod with the same shape on another node, or now lasting, is held once."""
     nodes = table()

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.model.ids import GangId, NodeName
+from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.pod import Pod
 from bridge.placement.predicates import check_node
 from bridge.state.cluster import Cluster
@@ -139,3 +139,25 @@ def test_a_pin_is_not_taken_for_the_users_wish() -> None:
     assert wanted is not None
     assert again is not None
     assert again.shape == wanted.shape
+
+
+def test_only_a_pod_that_held_room_frees_some() -> None:
+    """Whoever changes or deletes pods that hold nothing lets no gang look for room again."""
+    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster.upsert_node(a_node("n"))
+    waits = a_pod("waits").build()
+    runs = replace(a_pod("runs").build(), node_name=NodeName("n"))
+    freed = []
+    for row in (waits, runs, replace(runs, resource_version="2"), replace(waits, deleting=True)):
+        cluster.upsert_pod(row)
+        cluster.upsert_other(replace(runs, uid=PodUid("other"), resource_version="3"))
+        freed.append(cluster.room_freed())
+    cluster.remove_pod(waits.uid)
+    freed.append(cluster.room_freed())
+    assert not any(freed)
+    cluster.upsert_pod(replace(runs, phase="Succeeded", resource_version="3"))
+    assert cluster.room_freed()
+    cluster.remove_pod(runs.uid)
+    assert not cluster.room_freed()
+    cluster.remove_other(PodUid("other"))
+    assert cluster.room_freed()

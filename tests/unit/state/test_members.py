@@ -11,6 +11,7 @@ from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
 from bridge.state.cluster import Cluster
 from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
+from tests.hostile.measured import cost
 
 JOBS, SETS = ("batch", "Job"), ("jobset.x-k8s.io", "JobSet")
 GROUPS = ("scheduling.k8s.io", "PodGroup")
@@ -149,6 +150,34 @@ def test_a_pod_that_names_a_group_which_does_not_exist_is_told_and_joins_it_late
     assert cluster.gang_of(pod.uid) == "team/uid-pg"
 
 
+def test_a_pod_for_a_group_that_is_full_costs_no_more_than_any() -> None:
+    """However large the group is: with the pods that come after it, a start would take minutes."""
+
+    def full(least: int) -> int:
+        cluster = a_cluster(GROUPS)
+        group = ("scheduling.k8s.io/v1alpha2", "PodGroup")
+        cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", *group, least=least))
+        for at in range(least):
+            cluster.upsert_pod(replace(a_pod(f"in-{at}").build(), pod_group="g"))
+        late = replace(a_pod("late").build(), pod_group="g")
+        steps = cost(lambda: cluster.upsert_pod(late))
+        assert cluster.gang_of(late.uid) == GangId(late.uid)
+        return steps
+
+    assert full(400) <= full(4) + 20
+
+
+def test_an_owner_of_many_pods_that_changes_costs_each_gang_its_own_look() -> None:
+    """Also where all of them have a problem with it: nothing is done for all of them at once."""
+    cluster, job = a_cluster(JOBS), a_job("large")
+    cluster.upsert_owner(replace(job, annotations={names.GANG_ANNOTATION: "maybe"}))
+    for at in range(200):
+        cluster.upsert_pod(a_pod(f"large-{at}").of(job).build())
+    again = replace(job, annotations={names.GANG_ANNOTATION: "perhaps"}, resource_version="2")
+    assert cost(lambda: cluster.upsert_owner(again)) <= 200 * 20
+    assert cluster.gang_of(PodUid("uid-large-7")) == GangId("uid-large-7")
+
+
 def test_an_annotation_that_cant_be_read_is_told_until_it_is_mended() -> None:
     """On the owner; the pod's gang is found again when the owner changes."""
     cluster, job = a_cluster(JOBS), a_gang_job(size=2)
@@ -157,7 +186,9 @@ def test_an_annotation_that_cant_be_read_is_told_until_it_is_mended() -> None:
     cluster.upsert_pod(pod)
     with pytest.raises(BadInput, match="neither"):
         cluster.gang(GangId(pod.uid))
-    assert held_by(job) in cluster.upsert_owner(replace(job, resource_version="2"))
+    assert cluster.upsert_owner(replace(job, resource_version="2")) == {GangId(pod.uid)}
+    assert held_by(job) in cluster.join_again(GangId(pod.uid))
+    assert cluster.join_again(GangId(pod.uid)) == set()
     assert cluster.gang_of(pod.uid) == held_by(job)
 
 

@@ -9,10 +9,19 @@ from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.owner import BatchJob, LeaderWorkerSet, PodTemplate
 from bridge.model.pod import OwnerReference, Pod
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
-from bridge.model.volume import Claim, StorageClass, Volume, VolumeName, VolumeTerms, VolumeView
+from bridge.model.volume import (
+    Claim,
+    ClaimKey,
+    StorageClass,
+    Volume,
+    VolumeName,
+    VolumeTerms,
+    VolumeView,
+)
 from bridge.state.cluster import Cluster
 from bridge.state.volumes import Volumes
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
+from tests.hostile.measured import cost
 
 GI = 1 << 30
 WAITS = StorageClass("late", "1", waits=True)
@@ -208,6 +217,30 @@ def a_cluster() -> Cluster:
     return cluster
 
 
+def looked_at(cluster: Cluster, claims: set[ClaimKey]) -> set[GangId]:
+    """The gangs that are touched once each has had its turn."""
+    concerned = cluster.volumes_changed(claims)
+    return {touched for gang_id in concerned for touched in cluster.look_at_volumes(gang_id)}
+
+
+def test_a_claim_of_many_pods_costs_each_gang_its_own_look() -> None:
+    """All mount the claims of one namespace, and one of these comes and goes: nothing is done for
+    all of them at once, and one look is enough for each."""
+
+    cluster = a_cluster()
+    names = tuple(f"claim-{at}" for at in range(64))
+    cluster.volumes.upsert_class(WAITS)
+    cluster.volumes.replace_claims([a_claim(name, storage_class="late") for name in names])
+    for at in range(200):
+        cluster.upsert_pod(replace(a_pod(f"pod-{at}").build(), volume_claims=names))
+    changed = cluster.volumes.remove_claim(("team", names[-1]))
+    assert cost(lambda: cluster.volumes_changed(changed)) <= 200 * 20
+    gang_id = GangId("uid-pod-7")
+    assert cluster.look_at_volumes(gang_id) == {gang_id}
+    assert cluster.look_at_volumes(gang_id) == set()
+    assert "claim-63 does not exist" in cluster.waits_for(gang_id)
+
+
 def test_a_claim_that_becomes_ready_touches_the_gangs_of_its_pods_once() -> None:
     """And its volume's nodes become part of what they ask for."""
     cluster, pod = a_cluster(), mounting("data")
@@ -215,10 +248,10 @@ def test_a_claim_that_becomes_ready_touches_the_gangs_of_its_pods_once() -> None
     cluster.upsert_pod(pod)
     cluster.upsert_pod(a_pod("other").build())
     assert "does not exist" in cluster.waits_for(gang_id)
-    assert cluster.volumes_changed(cluster.volumes.upsert_claim(bound_to("disk"))) == {gang_id}
+    assert looked_at(cluster, cluster.volumes.upsert_claim(bound_to("disk"))) == {gang_id}
     changed = cluster.volumes.upsert_volume(a_volume(affinity=zone("b")))
-    assert cluster.volumes_changed(changed) == {gang_id}
-    assert cluster.volumes_changed(changed) == set()
+    assert looked_at(cluster, changed) == {gang_id}
+    assert looked_at(cluster, changed) == set()
     assert cluster.waits_for(gang_id) == ""
     gang = cluster.gang(gang_id)
     assert gang is not None
@@ -329,6 +362,6 @@ def test_members_that_are_not_there_yet_will_mount_what_their_template_names() -
     assert {part.shape.volume_terms for part in gang.parts} == {(zone("b"),)}
     cluster.remove_pod(leader.uid)
     moved = cluster.volumes.upsert_volume(a_volume(affinity=zone("c")))
-    assert cluster.volumes_changed(moved) == {gang_id}
+    assert looked_at(cluster, moved) == {gang_id}
     cluster.forget(gang_id)
-    assert cluster.volumes_changed(moved) == set()
+    assert looked_at(cluster, moved) == set()

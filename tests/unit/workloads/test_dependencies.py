@@ -92,3 +92,11 @@ def test_what_can_never_come_true_is_said(text: str, succeeded: bool | None) -> 
     with pytest.raises(BadInput, match="can't come true") as refusal:
         said(text, Standing(over=True, succeeded=succeeded))
     assert not isinstance(refusal.value, dependencies.Waits)
+
+
+def test_a_workload_of_more_jobs_than_slurm_should_look_at_is_refused() -> None:
+    """However few words named them: what goes to slurmctld is bounded too."""
+    wishes = dependencies.parse("after:job/large")
+    many = Standing(tuple(SlurmJobId(one) for one in range(1, 1002)))
+    with pytest.raises(BadInput, match="1001 Slurm jobs; slurm-bridge reads at most 1000"):
+        dependencies.build(wishes, namespace="team", resolve=lambda *_: many)

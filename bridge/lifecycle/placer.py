@@ -1,0 +1,90 @@
+"""Where a gang's pods go on the nodes that Slurm gave, by what the nodes have room for now."""
+
+from bridge import names
+from bridge.clock import Clock
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.machine import GangMachine
+from bridge.model.gang import Shortfall
+from bridge.model.ids import NodeName
+from bridge.placement import predicates
+from bridge.placement.assign import assign
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import Metrics
+from bridge.workloads import jobspec
+
+
+class Placer:
+    """Asks the placement core, and keeps the places of pods that are not bound yet."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        slurm_side: SlurmSide,
+        rules: jobspec.Rules,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._side = slurm_side
+        self._rules = rules
+        self._metrics = metrics
+        self._clock = clock
+
+    def place(self, machine: GangMachine, instruction: do.PlaceGang) -> ev.Placed | ev.NotPlaced:
+        """A node for each slot, or why not."""
+        began_s = self._clock.monotonic()
+        partition = machine.facts.partition if machine.facts is not None else ""
+        result = assign(
+            self._cluster.table.snapshot(),
+            instruction.allocation,
+            instruction.gang,
+            by_slurm_name=self._cluster.by_slurm_name,
+            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
+            taken=instruction.taken,
+            shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
+            topology=self._side.partitions.topologies.get(partition, ""),
+            one_per_node=self._rules.alone(instruction.gang),
+            holding=frozenset(pod.uid for pod in machine.pods if pod.job_id == machine.job_id),
+        )
+        self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
+        job_id = instruction.allocation.job_id
+        if isinstance(result, Shortfall):
+            if not result.for_now:
+                self._metrics.grants_returned.inc()
+            return ev.NotPlaced(job_id, result)
+        first_s = min(pod.created_s for pod in machine.pods)
+        self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
+        return ev.Placed(job_id, result)
+
+    def misfit(self, instruction: do.PinPod) -> str | None:
+        """Why the pod can't use its slot, which was placed before it was there.
+
+        Only what lasts: a pod that still holds room on the node is about to go.
+        """
+        shape, slot = instruction.pod.shape, instruction.slot
+        if shape == slot:
+            return None
+        more = shape.requests.beyond(slot.requests) if slot is not None else ()
+        if more:
+            return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
+        snapshot = self._cluster.table.snapshot()
+        return predicates.check_node(snapshot, shape, instruction.node, now=False)
+
+    def holds(self, machine: GangMachine, node: NodeName) -> bool:
+        """Whether the gang's job holds the node: after a start a slot's node is what its pod says
+        in an annotation."""
+        known = self._cluster.nodes.get(node)
+        allocation = machine.facts.allocation if machine.facts is not None else None
+        if known is None or allocation is None:
+            return False
+        return any(grant.node == known.slurm_name for grant in allocation.nodes)
+
+    def pin_again(self, machine: GangMachine) -> None:
+        """Pods that were pinned before a start hold their places, where the gang's job has them."""
+        for pod in machine.pods.under(machine.job_id):
+            node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
+            if self.holds(machine, node):
+                self._cluster.pin(pod, node)

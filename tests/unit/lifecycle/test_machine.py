@@ -1,6 +1,7 @@
 """The gang's life, decision by decision."""
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
@@ -472,3 +473,22 @@ def test_a_waiting_job_in_another_partition_is_moved_after_a_restart() -> None:
     assert known.matches(spec)
     for other in ({"partition": "high"}, {"account": "chem"}, {"qos": "long"}):
         assert not known.matches(replace(spec, **other))  # type: ignore[arg-type]
+
+
+def test_a_job_that_is_not_recognised_is_not_submitted_again_and_again() -> None:
+    """Slurm takes it and then doesn't know it as the gang's: each time the next one waits longer,
+    until Slurm grants nodes once."""
+    world = released(single=True)
+    world.create()
+    times = []
+    for number in range(1, 12):
+        while not any(isinstance(one, do.SubmitJob) for one in world.todo):
+            world.pass_time(0.5)
+        times.append(world.now_s)
+        while world.todo:
+            world.perform()
+        world.vanish(SlurmJobId(number))
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert waits == sorted(waits)
+    assert waits[0] <= 2.0
+    assert waits[-1] == 30.0

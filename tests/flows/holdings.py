@@ -6,6 +6,8 @@ from typing import Any
 from tests.arena.api import Object, gpus_by_node
 
 _GIB = 1024
+_YEAR_MIN = 365 * 24 * 60
+"""What slurmctld 26.05 makes of no limit where backfill, not the main scheduler, starts the job."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ def as_seen(job: Object) -> Held:
     """A running job, as Slurm shows it."""
     nodes = job["job_resources"]["nodes"]["allocation"]
     limit = job["time_limit"]
+    no_limit = limit["infinite"] or not limit["set"] or limit["number"] == _YEAR_MIN
     return Held(
         tasks=job["tasks"]["number"],
         cpus=sum(node["cpus"]["count"] for node in nodes),
@@ -38,5 +41,5 @@ def as_seen(job: Object) -> Held:
         gpus=sum(gpus_by_node(job).values()),
         account=job["account"],
         user=job["user_name"],
-        minutes=None if limit["infinite"] or not limit["set"] else limit["number"],
+        minutes=None if no_limit else limit["number"],
     )

@@ -20,13 +20,11 @@ Handler = Callable[[bytes], Awaitable[tuple[int, bytes]]]
 SMALL_BYTES: Final = 64 << 10
 """Of a body that never waits; a pod that people write has ten kilobytes."""
 REST: Final = 4.0
-"""How many times as long as a large one took the next of its namespace waits, at least."""
-COSTLY_S: Final = 0.005
-"""What takes longer is no pod that people write. The rest after it grows with the square, so
-that it has less than a hundredth of the time and the p99 of others stays as it is."""
-LONGEST_REST_S: Final = 3.0
-MOST_WAITING: Final = 3
-"""Large ones of a namespace that wait: the API server waits ten seconds for an answer."""
+"""How many times as long as a large one took the next of its namespace waits."""
+LONGEST_REST_S: Final = 1.0
+"""The API server waits ten seconds for an answer."""
+MOST_WAITING: Final = 8
+"""Large ones of a namespace that wait; they hold memory."""
 _HEAD_BYTES = 4096
 _NAMESPACE = re.compile(rb'"namespace":"([a-z0-9-]{1,63})","operation":')
 """As Go writes the head of a review, before the object."""
@@ -91,7 +89,7 @@ class LargeReviews:
 
 def rest_s(took_s: float) -> float:
     """How long the next one waits after one that took so long, in seconds."""
-    return min(LONGEST_REST_S, took_s * REST * max(1.0, (took_s / COSTLY_S) ** 2))
+    return min(LONGEST_REST_S, REST * took_s)
 
 
 def _namespace(body: bytes) -> bytes:

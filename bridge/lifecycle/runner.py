@@ -152,12 +152,16 @@ class Runner:
     def touch(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
         for gang_id in gang_ids:
-            self._turns.add(gang_id, None, tenant=self._tenant(gang_id))
+            self._queue(gang_id, None)
 
     def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
         """Claims of these gangs' pods may have changed."""
         for gang_id in gang_ids:
-            self._turns.add(gang_id, ev.VolumesChanged(), tenant=self._tenant(gang_id))
+            self._queue(gang_id, ev.VolumesChanged())
+
+    def _queue(self, gang_id: GangId, reason: ev.Event | None) -> None:
+        """The gang has its turn, for this reason."""
+        self._turns.add(gang_id, reason, tenant=self._tenant(gang_id))
 
     def _tenant(self, gang_id: GangId) -> str:
         """Whose turn it is in our queues: the gang's namespace."""
@@ -167,12 +171,12 @@ class Runner:
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
         for gang_id in self._want_room:
-            self._turns.add(gang_id, ev.Tick(), tenant=self._tenant(gang_id))
+            self._queue(gang_id, ev.Tick())
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
         for gang_id in self.machines:
-            self._turns.add(gang_id, ev.NodesChanged(), tenant=self._tenant(gang_id))
+            self._queue(gang_id, ev.NodesChanged())
 
     def classes_in_use(self) -> frozenset[str]:
         """Node classes that waiting jobs name: no node may lose such a feature."""

@@ -1,9 +1,8 @@
 """What the bridge stands on: both sides reached, and the certificates for its own server."""
 
-import asyncio
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +16,7 @@ from bridge.clock import Clock
 from bridge.errors import ConfigError, Unreachable, Unreadable
 from bridge.files import Worker
 from bridge.kube.client import KubeClient
-from bridge.kube.errors import KubeError
+from bridge.kube.errors import KubeError, Unavailable
 from bridge.server import certificates
 from bridge.server.tls import CertificateFiles
 
@@ -37,7 +36,7 @@ class Ground:
     """What `client` authenticates with."""
     cluster_uid: str
     user: str
-    """Who the API server takes us for; "" when it does not tell."""
+    """Who the API server takes us for."""
     files: CertificateFiles
 
 
@@ -67,7 +66,7 @@ async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
             partial(_certificates, server, clock.time()),
             what=f"{server.certificate_dir or tempfile.gettempdir()} (server.certificateDir)",
         )
-        user = await _who_am_i(kube)
+        user = await _patiently(partial(username, kube), clock=clock)
         opened.pop_all()  # from here on they are the caller's to close
     return Ground(
         kube=kube, client=client, token=token, cluster_uid=cluster_uid, user=user, files=files
@@ -101,12 +100,12 @@ def _slurm(
     )
 
 
-async def _patiently(ask: Callable[[], "asyncio.Future[str] | object"], *, clock: Clock) -> str:
-    """Ask until there is an answer; after a while of none it is the caller's trouble."""
+async def _patiently(ask: Callable[[], Awaitable[str]], *, clock: Clock) -> str:
+    """Asks until there is an answer. Raises Unreachable when there is none for a while."""
     deadline_s = clock.monotonic() + _KUBERNETES_WAIT_S
     while True:
         try:
-            return await ask()  # type: ignore[misc, no-any-return]
+            return await ask()
         except Unreachable as error:
             if clock.monotonic() > deadline_s:
                 raise
@@ -114,18 +113,30 @@ async def _patiently(ask: Callable[[], "asyncio.Future[str] | object"], *, clock
             await clock.sleep(1.0)
 
 
-async def _who_am_i(kube: KubeClient) -> str:
+async def username(kube: KubeClient) -> str:
     """The user that the API server takes us for: the one who may change what is ours on pods.
 
-    "" when it doesn't tell, and the webhook then holds nobody off.
+    Raises Unreachable when the API server does not answer, and ConfigError when it does not tell:
+    the webhook would then hold nobody off.
     """
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
     try:
         answer = await kube.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", review)
+    except Unavailable:
+        raise
     except KubeError as error:
-        log.warning("bridge.user_unknown", error=str(error))
-        return ""
-    return str(((answer.get("status") or {}).get("userInfo") or {}).get("username") or "")
+        raise ConfigError(
+            f"the API server does not tell who the bridge is, so nobody could be held off its "
+            f"marks on pods: {error}; bind ClusterRole system:basic-user to the group "
+            "system:authenticated, as Kubernetes does by itself"
+        ) from error
+    name = ((answer.get("status") or {}).get("userInfo") or {}).get("username")
+    if not isinstance(name, str) or not name:
+        raise ConfigError(
+            f"the API server does not tell who the bridge is: it answers {answer!r:.200} to a "
+            "SelfSubjectReview; Kubernetes 1.28 or later is needed"
+        )
+    return name
 
 
 def _certificates(server: config.ServerSettings, now_s: float) -> CertificateFiles:

@@ -273,7 +273,7 @@ class App:
                 partition=self.settings.partition,
                 associations=self.associations,
             ),
-            bridge_users=frozenset(filter(None, [self._ground.user])),
+            bridge_users=frozenset({self._ground.user}),
         )
         extender = Extender(
             verdicts=self.runner,

@@ -1,7 +1,7 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
-from bridge.lifecycle.states import Tuning
+from bridge.lifecycle.tuning import Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
 from bridge.nodes import definition

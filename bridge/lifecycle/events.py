@@ -27,7 +27,7 @@ class MembersSeen:
     """Where in the gang each pod belongs."""
     waits_for: str = ""
     """The sentence that says which claim keeps the pods that have no place yet from running."""
-    apart: int = 0
+    singletons: int = 0
     """How many pods of its owner queue on their own: nobody waits for them."""
 
 
@@ -56,7 +56,7 @@ class Adopted:
 
 
 @dataclass(frozen=True, slots=True)
-class JobSeen:
+class JobObserved:
     """Slurm's present view of the gang's job."""
 
     facts: JobFacts
@@ -72,8 +72,8 @@ class JobVanished:
 
 
 @dataclass(frozen=True, slots=True)
-class Wished:
-    """What the job should look like in Slurm by now (classes or wishes changed)."""
+class JobRebuilt:
+    """The answer to RebuildJob: what the job should look like in Slurm by now."""
 
     spec: JobSpec
 
@@ -133,7 +133,12 @@ class Misfit:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time has passed; or something that a waiting gang should look at again."""
+    """Time has passed: a timer that the machine asked for has rung."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged:
+    """Some node has more room than before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +151,9 @@ Event = (
     | Submitted
     | SubmitFailed
     | Adopted
-    | JobSeen
+    | JobObserved
     | JobVanished
-    | Wished
+    | JobRebuilt
     | UpdateFailed
     | NotTold
     | NodesChanged
@@ -157,5 +162,6 @@ Event = (
     | PinEnded
     | Misfit
     | Tick
+    | RoomChanged
     | VolumesChanged
 )

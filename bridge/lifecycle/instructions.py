@@ -20,8 +20,8 @@ class SubmitJob:
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeJob:
-    """Build the waiting job as it should be by now; answer with Wished, or with nothing."""
+class RebuildJob:
+    """Build the waiting job as it should be by now; answer with JobRebuilt, or with nothing."""
 
     gang: Gang
     generation: int
@@ -80,7 +80,7 @@ class PinPod:
 
 
 @dataclass(frozen=True, slots=True)
-class SplitOff:
+class QueueAlone:
     """The gang's job has no slot for this pod (it was scaled up meanwhile, or the pod asks for
     more than the slot has): it queues alone."""
 
@@ -125,7 +125,7 @@ class EmitEvent:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Send a Tick after so many seconds; a later Wake replaces an earlier one."""
+    """Send a Tick after so many seconds; one that is due earlier stays."""
 
     after_s: float
 
@@ -137,13 +137,13 @@ class Forget:
 
 Instruction = (
     SubmitJob
-    | DescribeJob
+    | RebuildJob
     | UpdateJob
     | CancelJob
     | AvoidNode
     | PlaceGang
     | PinPod
-    | SplitOff
+    | QueueAlone
     | EndPods
     | FailPod
     | SetCondition

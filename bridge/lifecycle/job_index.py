@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bridge import slurm
 from bridge.clock import Clock
-from bridge.lifecycle import describe, sentences
+from bridge.lifecycle import describe, messages
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.claims import Claims
 from bridge.lifecycle.het import HetJobs
@@ -157,15 +157,17 @@ class JobIndex:
             self._vanished(job_id)
             self.let_go(job_id)  # whose it is, the sweep finds out
 
-    def _news(self, facts: JobFacts) -> ev.JobSeen:
+    def _news(self, facts: JobFacts) -> ev.JobObserved:
         left_s = None if facts.end_s is None else facts.end_s - self._clock.time()
-        return ev.JobSeen(facts, left_s)
+        return ev.JobObserved(facts, left_s)
 
     def _prove(self, facts: JobFacts) -> None:
         """Some pods name this job: it is their gang's if the job says so too."""
         for gang_id in self._claims.gangs_of(facts.job_id):
             machine = self._machines.get(gang_id)
-            if machine is None or machine.job_id is not None or not self._is_of(facts, gang_id):
+            if machine is None or machine.known.job_id is not None:
+                continue
+            if not self._is_of(facts, gang_id):
                 continue
             self._gang_of[facts.job_id] = gang_id
             generation = facts.identity.generation if facts.identity is not None else 0
@@ -179,7 +181,7 @@ class JobIndex:
             self._handle(gang_id, ev.JobVanished(job_id))
         for claimer in self._claims.gangs_of(job_id):
             machine = self._machines.get(claimer)
-            if machine is not None and machine.job_id is None:
+            if machine is not None and machine.known.job_id is None:
                 self._handle(claimer, ev.Adopted(job_id, 0))
                 self._handle(claimer, ev.JobVanished(job_id))
         self._settle(job_id)
@@ -193,4 +195,4 @@ class JobIndex:
 def _named_by(pod: Pod) -> SlurmJobId | None:
     """The job that the pod says it belongs to: a label (it was pinned) counts more than a
     condition (it was queued)."""
-    return pod.job_id if pod.job_id is not None else sentences.job_id_of(pod.allocated)
+    return pod.job_id if pod.job_id is not None else messages.job_id_of(pod.allocated)

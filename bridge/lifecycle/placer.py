@@ -36,7 +36,10 @@ class Placer:
     def place(self, machine: GangMachine, instruction: do.PlaceGang) -> ev.Placed | ev.NotPlaced:
         """A node for each slot, or why not."""
         began_s = self._clock.monotonic()
-        partition = machine.facts.partition if machine.facts is not None else ""
+        known = machine.known
+        facts = known.run.facts if known.run is not None else None
+        partition = facts.partition if facts is not None else ""
+        pods = known.demand.pods
         result = assign(
             self._cluster.table.snapshot(),
             instruction.allocation,
@@ -47,7 +50,7 @@ class Placer:
             shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
             topology=self._side.partitions.topologies.get(partition, ""),
             one_per_node=self._rules.alone(instruction.gang),
-            holding=frozenset(pod.uid for pod in machine.pods if pod.job_id == machine.job_id),
+            holding=frozenset(pod.uid for pod in pods if pod.job_id == known.job_id),
         )
         self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
         job_id = instruction.allocation.job_id
@@ -55,7 +58,7 @@ class Placer:
             if not result.for_now:
                 self._metrics.grants_returned.inc()
             return ev.NotPlaced(job_id, result)
-        first_s = min(pod.created_s for pod in machine.pods)
+        first_s = min(pod.created_s for pod in pods)
         self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
         return ev.Placed(job_id, result)
 
@@ -77,14 +80,16 @@ class Placer:
         """Whether the gang's job holds the node: after a start a slot's node is what its pod says
         in an annotation."""
         known = self._cluster.nodes.get(node)
-        allocation = machine.facts.allocation if machine.facts is not None else None
+        run = machine.known.run
+        allocation = None if run is None else run.allocation
         if known is None or allocation is None:
             return False
         return any(grant.node == known.slurm_name for grant in allocation.nodes)
 
     def pin_again(self, machine: GangMachine) -> None:
         """Pods that were pinned before a start hold their places, where the gang's job has them."""
-        for pod in machine.pods.under(machine.job_id):
+        known = machine.known
+        for pod in known.demand.pods.under(known.job_id):
             node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
             if self.holds(machine, node):
                 self._cluster.pin(pod, node)

@@ -151,10 +151,10 @@ class Recovery:
             self._suspects.discard(facts.job_id)
             log.warning("job.leaked", slurm_job=facts.job_id, owner=identity.owner)
             runner.cancel_leak(facts.job_id)
-        elif machine.job_id is not None:
-            log.warning("job.superfluous", slurm_job=facts.job_id, kept=machine.job_id)
+        elif machine.known.job_id is not None:
+            log.warning("job.superfluous", slurm_job=facts.job_id, kept=machine.known.job_id)
             runner.cancel_leak(facts.job_id)
-        elif not machine.submitting:
+        elif machine.known.submission.under_way is None:
             log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
             runner.adopt(gang_id, facts.job_id, identity.generation)
 

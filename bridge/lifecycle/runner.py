@@ -11,6 +11,7 @@ Slurm has said whose the jobs are that its pods name (`Claims`): after a start, 
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
@@ -24,7 +25,7 @@ from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle import sentences
+from bridge.lifecycle import messages
 from bridge.lifecycle.avoidance import Avoidance
 from bridge.lifecycle.faults import Faults
 from bridge.lifecycle.job_index import JobIndex
@@ -35,7 +36,8 @@ from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool, Work
 from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.standing import standing
-from bridge.lifecycle.states import State, Tuning
+from bridge.lifecycle.state import State
+from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.turns import Reasons, Turns
 from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang
@@ -94,6 +96,8 @@ class Runner:
         self._want_room: set[GangId] = set()
         self._faults = Faults()
         self._timers: dict[GangId, asyncio.TimerHandle] = {}
+        self._inboxes: dict[GangId, deque[ev.Event]] = {}
+        """Events of the gangs whose instructions are just being performed."""
         self._for_kube = Pool(workers=24)
         self._pods = PodWriter(
             cluster=cluster,
@@ -171,7 +175,7 @@ class Runner:
     def room_changed(self) -> None:
         """Some node has more room than before: gangs that wait for room look again."""
         for gang_id in self._want_room:
-            self._queue(gang_id, ev.Tick())
+            self._queue(gang_id, ev.RoomChanged())
 
     def classes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
@@ -182,8 +186,9 @@ class Runner:
         """Node classes that waiting jobs name: no node may lose such a feature."""
         found: set[str] = set()
         for machine in self.machines.values():
-            if machine.facts is not None and machine.facts.waits:
-                told = machine.spec.constraints if machine.spec else machine.facts.constraints
+            run = machine.known.run
+            if run is not None and run.facts is not None and run.facts.waits:
+                told = run.spec.constraints if run.spec else run.facts.constraints
                 found.update(_CLASS.findall(told))
         return frozenset(found)
 
@@ -279,8 +284,9 @@ class Runner:
         members = self.cluster.members(gang_id)
         seats = dict(members.seats) if members is not None else {}
         will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
-        apart = self.cluster.apart(gang_id)
-        self._advance(machine, ev.MembersSeen(gang, pods, will, problem, seats, unready, apart))
+        singletons = self.cluster.apart(gang_id)
+        seen = ev.MembersSeen(gang, pods, will, problem, seats, unready, singletons)
+        self._handle(gang_id, seen)
 
     def _begin(self, gang_id: GangId) -> GangMachine:
         """A gang that is new to us: by its pods, by a start of ours, or after a fault."""
@@ -291,7 +297,7 @@ class Runner:
         self.machines[gang_id] = machine
         for job_id in self._jobs_of_failed(gang_id):
             for event in self._index.story_of(job_id):
-                self._advance(machine, event)
+                self._handle(gang_id, event)
         return machine
 
     # -- faults of ours --------------------------------------------------------------------------
@@ -319,7 +325,7 @@ class Runner:
             pod for pod in self.cluster.pods_of(gang_id)
             if pod.job_id is None and not pod.ended and not pod.deleting
         ]  # fmt: skip
-        told = sentences.waits("InternalError", fault.sentence)
+        told = messages.waits("InternalError", fault.sentence)
         for pod in waiting:
             self.cluster.unpin(pod)
             if pod.allocated != told:
@@ -396,18 +402,27 @@ class Runner:
         return gang_id in touched
 
     def _handle(self, gang_id: GangId, event: ev.Event) -> None:
-        """What comes from outside; what it leads to can't harm another gang."""
-        machine = self.machines.get(gang_id)
-        if machine is None:
+        """Hands one event to a gang; what it leads to can't harm another gang.
+
+        What comes of an instruction at once waits in the gang's inbox until all instructions of
+        the event before it are performed.
+        """
+        inbox = self._inboxes.get(gang_id)
+        if inbox is not None:
+            inbox.append(event)
             return
+        inbox = self._inboxes[gang_id] = deque([event])
         try:
-            self._advance(machine, event)
+            while inbox and (machine := self.machines.get(gang_id)) is not None:
+                self._advance(machine, inbox.popleft())
         except Exception as error:
             self._failed(gang_id, error)
+        finally:
+            del self._inboxes[gang_id]
 
     def _advance(self, machine: GangMachine, event: ev.Event) -> None:
         """Raises whatever goes wrong: its caller sets the gang aside."""
-        gang_id = machine.id
+        gang_id, known = machine.id, machine.known
         before = machine.state
         instructions = machine.handle(event, self._clock.monotonic())
         if machine.waits_for_room:
@@ -419,10 +434,10 @@ class Runner:
             log.info(
                 "gang.moved",
                 gang=gang_id,
-                owner=machine.gang.owner if machine.gang else None,
+                owner=known.gang.owner if known.gang else None,
                 state=machine.state.value,
                 cause=type(event).__name__,
-                slurm_job=machine.job_id,
+                slurm_job=known.job_id,
             )
         for instruction in instructions:
             self._perform(machine, instruction)
@@ -431,7 +446,7 @@ class Runner:
         match instruction:
             case do.SubmitJob(gang):
                 self._jobs.submit(machine.id, instruction, tenant=gang.namespace)
-            case do.DescribeJob():
+            case do.RebuildJob():
                 self._describe(machine, instruction)
             case do.UpdateJob():
                 self._jobs.update(machine.id, instruction, tenant=self._tenant(machine.id))
@@ -440,10 +455,10 @@ class Runner:
             case do.AvoidNode():
                 self._avoid(machine, instruction)
             case do.PlaceGang():
-                self._advance(machine, self._placer.place(machine, instruction))
+                self._handle(machine.id, self._placer.place(machine, instruction))
             case do.PinPod():
                 self._pin(machine, instruction)
-            case do.SplitOff(pod):
+            case do.QueueAlone(pod):
                 self.touch(self.cluster.split_off(pod.uid))
             case do.EndPods() | do.FailPod() | do.SetCondition():
                 self._for_pod(machine.id, instruction)
@@ -525,14 +540,14 @@ class Runner:
     def _job_of(self, pod: PodUid) -> SlurmJobId | None:
         gang_id = self.cluster.gang_of(pod)
         machine = self.machines.get(gang_id) if gang_id is not None else None
-        return None if machine is None else machine.job_id
+        return None if machine is None else machine.known.job_id
 
-    def _describe(self, machine: GangMachine, instruction: do.DescribeJob) -> None:
+    def _describe(self, machine: GangMachine, instruction: do.RebuildJob) -> None:
         try:
             spec = self._spec(instruction.gang, instruction.generation)
         except BadInput:
             return  # nothing better to say to Slurm: the job keeps what it has
-        self._advance(machine, ev.Wished(spec))
+        self._handle(machine.id, ev.JobRebuilt(spec))
 
     def _avoid(self, machine: GangMachine, instruction: do.AvoidNode) -> None:
         known = self.cluster.nodes.get(instruction.node)
@@ -562,7 +577,7 @@ class Runner:
         pod = instruction.pod
         why = self._placer.misfit(instruction)
         if why:
-            self._advance(machine, ev.Misfit(pod.uid, why))
+            self._handle(machine.id, ev.Misfit(pod.uid, why))
             return
         self.cluster.pin(pod, instruction.node)
         self._for_pod(machine.id, instruction)
@@ -579,15 +594,16 @@ class Runner:
                 return None
             return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
+        job_id = machine.known.job_id
         if node is not None and not self._placer.holds(machine, node):
-            waits_for = f"Slurm job {machine.job_id} does not hold node {node}, which the pod names"
+            waits_for = f"Slurm job {job_id} does not hold node {node}, which the pod names"
             node = None
-        watched = self.watcher.jobs.get(machine.job_id) if machine.job_id is not None else None
+        watched = self.watcher.jobs.get(job_id) if job_id is not None else None
         running = watched is not None and watched.job.running
         return Verdict(
             pod=uid,
             node=node,
-            job_id=machine.job_id,
+            job_id=job_id,
             waits_for=waits_for,
             running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
         )

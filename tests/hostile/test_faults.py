@@ -21,7 +21,7 @@ from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.specs import Specs
-from bridge.lifecycle.telling import Standing
+from bridge.lifecycle.status import GangStatus
 from bridge.sim.kube.apiserver import kinds
 from bridge.state.cluster import Cluster
 from bridge.state.mounts import Mounts
@@ -54,7 +54,7 @@ PLACES: dict[str, Place] = {
     # looked at
     "gang": Place(gangs, "gang_of"),
     "members": Place(GangMachine, "handle", lambda args, kwargs: args[1]),
-    "standing": Place(Standing, "condition"),
+    "standing": Place(GangStatus, "condition"),
     # translated
     "specs": Place(Specs, "of", lambda args, kwargs: args[1]),
     "submit": Place(JobWriter, "_send"),
@@ -63,7 +63,7 @@ PLACES: dict[str, Place] = {
     "facts": Place(describe, "facts"),
     "seen": Place(
         GangMachine, "handle",
-        lambda args, kwargs: args[1] if isinstance(args[1], ev.JobSeen) else "",
+        lambda args, kwargs: args[1] if isinstance(args[1], ev.JobObserved) else "",
     ),
     # placed
     "assign": Place(placer, "assign", lambda args, kwargs: args[2]),

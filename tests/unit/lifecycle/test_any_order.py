@@ -123,7 +123,7 @@ class AnyOrder(RuleBasedStateMachine):
             return
         doomed = {getattr(step, "job_id", None) for step in self.world.todo}
         free = [job for job in self.world.live_jobs if job.job_id not in doomed]
-        mine = [job for job in free if job.job_id == self.world.machine.job_id]
+        mine = [job for job in free if job.job_id == self.world.machine.known.job_id]
         assert free == mine, "a job that no gang follows"
 
     def teardown(self) -> None:

@@ -1,7 +1,7 @@
 """The time limit, as pods are told of it."""
 
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.deadline import Deadline
+from bridge.lifecycle.waits.deadline import Deadline
 from bridge.model.ids import SlurmJobId
 from tests.unit.lifecycle.world import World
 
@@ -15,36 +15,36 @@ def a_deadline(left_s: float | None) -> Deadline:
 def test_a_job_without_a_limit_has_nothing_to_tell() -> None:
     """Nor one whose limit was lifted."""
     deadline = a_deadline(None)
-    assert deadline.due(30, 1e9) == ""
-    assert deadline.look_again_s is None
+    assert deadline.check(30, 1e9) == ""
+    assert deadline.due_s is None
     lifted = a_deadline(3600)
     lifted.seen(None, 10.0)
-    assert lifted.due(30, 1e9) == ""
+    assert lifted.check(30, 1e9) == ""
 
 
 def test_pods_are_warned_once_and_ended_in_time_for_their_grace() -> None:
     """An hour: a warning ten minutes before, the end by grace and a margin before."""
     deadline = a_deadline(3600)
-    assert deadline.due(30, 0.0) == ""
-    assert deadline.look_again_s == 3000
-    assert deadline.due(30, 3000) == "warn"
-    assert deadline.due(30, 3001) == ""
-    assert deadline.look_again_s == 3568
-    assert deadline.due(30, 3568) == "end"
+    assert deadline.check(30, 0.0) == ""
+    assert deadline.due_s == 3000
+    assert deadline.check(30, 3000) == "warn"
+    assert deadline.check(30, 3001) == ""
+    assert deadline.due_s == 3568
+    assert deadline.check(30, 3568) == "end"
 
 
 def test_a_longer_limit_is_taken_in() -> None:
     """`scontrol update` while it runs."""
     deadline = a_deadline(3600)
     deadline.seen(7200 - 3560, 3560)
-    assert deadline.due(30, 3570) == ""
+    assert deadline.check(30, 3570) == ""
 
 
 def test_a_short_limit_is_at_least_half_used() -> None:
     """One minute with a grace of five: thirty seconds of work."""
     deadline = a_deadline(60)
-    assert deadline.due(300, 29) == ""
-    assert deadline.due(300, 30) == "end"
+    assert deadline.check(300, 29) == ""
+    assert deadline.check(300, 30) == "end"
 
 
 def test_a_gangs_pods_are_told_before_slurm_ends_their_job() -> None:

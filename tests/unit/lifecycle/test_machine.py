@@ -8,7 +8,7 @@ import pytest
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.states import State
+from bridge.lifecycle.state import State
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
@@ -89,7 +89,7 @@ def test_nothing_is_decided_before_recovery_has_told_what_there_is() -> None:
     world.machine.release()
     world.pass_time(1)
     assert not world.todo
-    assert world.machine.generation == 2
+    assert world.machine.known.submission.generation == 2
 
 
 def test_foreign_gates_keep_a_pod_out_of_the_queue() -> None:
@@ -116,7 +116,7 @@ def test_a_waiting_pod_shows_slurms_reason_once_in_ten_seconds() -> None:
     assert first.condition.message.startswith("Slurm job 1 waits in partition slurm-bridge")
     for count in range(30):
         seen = replace(world.jobs[SlurmJobId(1)], reason=f"Other{count}")
-        world.tell(ev.JobSeen(seen))
+        world.tell(ev.JobObserved(seen))
         world.now_s += 0.25
     assert len(world.conditions) == 1
     world.pass_time(3)
@@ -167,7 +167,7 @@ def test_a_job_lost_before_its_pods_were_pinned_is_queued_again(state: str) -> N
     world.end(SlurmJobId(1), state)
     world.settle()
     assert [job.job_id for job in world.live_jobs] == [2]
-    assert world.machine.generation == 1
+    assert world.machine.known.submission.generation == 1
 
 
 def test_the_new_owner_of_a_node_waits_until_the_old_pod_is_gone() -> None:
@@ -180,8 +180,7 @@ def test_the_new_owner_of_a_node_waits_until_the_old_pod_is_gone() -> None:
     world.pass_time(5)
     assert not world.todo
     assert world.conditions[-1].condition.reason == "WaitingForRoom"
-    world.busy_nodes.clear()
-    world.pass_time(0)
+    world.make_room()
     assert [type(step) for step in world.todo] == [do.PinPod]
 
 
@@ -282,13 +281,13 @@ def test_a_job_that_slurm_has_set_aside_is_changed_until_slurm_looks_at_it() -> 
     waits = world.jobs[SlurmJobId(1)]
     aside = replace(waits, reason="BadConstraints")
     for _ in range(5):
-        world.tell(ev.JobSeen(aside))
+        world.tell(ev.JobObserved(aside))
     (update,) = world.todo
     assert isinstance(update, do.UpdateJob)
     assert update.old == update.new
     world.pass_time(16)
     assert len(world.todo) == 2
-    world.tell(ev.JobSeen(waits))
+    world.tell(ev.JobObserved(waits))
     world.pass_time(60)
     assert len(world.todo) == 2
 
@@ -364,7 +363,7 @@ def test_a_resized_gang_keeps_its_place_in_the_queue() -> None:
     world.start(SlurmJobId(1))
     world.settle()
     assert [job.job_id for job in world.live_jobs] == [1]
-    assert len(world.machine.slots) == 4
+    assert len(world.run.placement.slots) == 4
 
 
 def test_a_job_unknown_to_a_healthy_slurm_is_over() -> None:
@@ -428,8 +427,8 @@ def test_a_gang_that_asks_for_something_else_all_the_time_is_changed_less_and_le
         world.pass_time(31)
         while world.todo:
             world.perform()
-        assert world.machine.spec is not None
-        assert getattr(world.machine.spec, key) == "other-99-9"
+        assert world.run.spec is not None
+        assert getattr(world.run.spec, key) == "other-99-9"
 
 
 def test_a_condition_that_could_not_be_written_is_written_later() -> None:

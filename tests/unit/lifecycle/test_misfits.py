@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.states import State
+from bridge.lifecycle.state import State
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.resources import Resources
@@ -93,14 +93,14 @@ def test_a_slot_tells_what_it_was_placed_for() -> None:
 def test_what_pods_ask_for_by_now_is_what_is_placed() -> None:
     """Slurm was told of less; what it gave is used where it is enough."""
     world = _grown(_queued(), started=False)
-    world.machine.handle(ev.JobSeen(world.jobs[SlurmJobId(1)]), world.now_s)
-    assert world.machine.gang is not None
-    assert world.machine.gang.shape == LARGER
+    world.machine.handle(ev.JobObserved(world.jobs[SlurmJobId(1)]), world.now_s)
+    assert world.machine.known.gang is not None
+    assert world.machine.known.gang.shape == LARGER
     world = _queued()
     world.busy_nodes = {NodeName("n1-0")}
     _grown(world, started=True)
-    assert world.machine.gang is not None
-    assert world.machine.gang.shape != LARGER
+    assert world.machine.known.gang is not None
+    assert world.machine.known.gang.shape != LARGER
     world.busy_nodes = set()
     world.pass_time(60)
     pins = [one for one in world.todo if isinstance(one, do.PinPod)]
@@ -119,8 +119,8 @@ def test_nodes_that_are_as_good_as_slurm_was_told_are_not_avoided() -> None:
     world.now_s += 60
     world.tell(ev.NotPlaced(SlurmJobId(1), short))
     assert world.avoided == []
-    assert world.machine.gang is not None
-    assert world.machine.gang.shape == LARGER
+    assert world.machine.known.gang is not None
+    assert world.machine.known.gang.shape == LARGER
     assert world.state is State.KNOWN
 
 
@@ -130,10 +130,10 @@ def test_what_changes_while_a_job_is_being_submitted_is_told_after_it() -> None:
     world.machine.release()
     world.create()
     _grown(world, started=False)
-    assert world.machine.gang is not None
-    assert world.machine.gang.shape != LARGER
+    assert world.machine.known.gang is not None
+    assert world.machine.known.gang.shape != LARGER
     world.perform()
-    assert world.machine.gang.shape == LARGER
+    assert world.machine.known.gang.shape == LARGER
     (update,) = world.todo
     assert isinstance(update, do.UpdateJob)
     assert update.old is not None

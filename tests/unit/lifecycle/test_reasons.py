@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.lifecycle import reasons, sentences
+from bridge.lifecycle import messages, reasons
 from bridge.model.ids import SlurmJobId
 from bridge.model.job import JobFacts
 
@@ -55,10 +55,10 @@ def test_in_the_condition() -> None:
     facts = JobFacts(
         SlurmJobId(7), "PENDING", None, reason="QOSMaxCpuPerUserLimit", partition="gpu"
     )
-    told = sentences.queued(facts)
+    told = messages.queued(facts)
     assert told.reason == "QOSMaxCpuPerUserLimit"
     assert told.message == (
         "Slurm job 7 waits in partition gpu: QOSMaxCpuPerUserLimit: its user has all the CPUs "
         "that its QOS allows one user; it starts when other jobs of it end."
     )
-    assert sentences.job_id_of(told) == 7
+    assert messages.job_id_of(told) == 7

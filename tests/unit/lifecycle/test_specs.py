@@ -5,11 +5,13 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.clock import SystemClock
+from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.specs import Specs
+from bridge.lifecycle.tuning import Tuning
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Part
-from bridge.model.ids import SlurmJobId
+from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
@@ -63,7 +65,8 @@ class Runner:
     cluster_uid = "cluster"
 
     def __init__(self) -> None:
-        self.machines = {"g": SimpleNamespace(job_id=None, submitting=False)}
+        machine = GangMachine(GangId("g"), single=False, tuning=Tuning())
+        self.machines = {machine.id: machine}
         self.adopted: list[int] = []
         self.cluster = SimpleNamespace(unresolved=[], may_be_of=lambda gang_id, pods: False)
         self.cancelled: list[int] = []

@@ -4,13 +4,16 @@ Nothing here decides: jobs start, end and vanish, pods come and go as the test s
 world asserts is what must never happen, whatever the order.
 """
 
+from collections import deque
 from dataclasses import dataclass, field, replace
 
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.states import State, Tuning
+from bridge.lifecycle.state import State
+from bridge.lifecycle.tuning import Tuning
 from bridge.model.gang import Assignment, Gang, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
@@ -50,6 +53,10 @@ class World:
     """Who its job is."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
+    wake_s: float | None = None
+    """When the machine's timer rings."""
+    inbox: deque[ev.Event] = field(default_factory=deque)
+    """Events whose instructions are being performed, and those that came of them."""
 
     def __post_init__(self) -> None:
         self.job = a_gang_job(size=self.size)
@@ -91,9 +98,11 @@ class World:
         seats = {pod.uid: Seat(index=pod.completion_index) for pod in pods}
         placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
         why = self.unready if placeless else ""
-        apart = len(self.split)
+        alone = len(self.split)
         self.tell(
-            ev.MembersSeen(self._gang(), pods, self.owner, "", seats, waits_for=why, apart=apart)
+            ev.MembersSeen(
+                self._gang(), pods, self.owner, "", seats, waits_for=why, singletons=alone
+            )
         )
 
     def claim(self, unready: str) -> None:
@@ -126,16 +135,28 @@ class World:
 
     def _job(self, seen: JobFacts, left_s: float | None = None) -> None:
         self.jobs[seen.job_id] = seen
-        self.tell(ev.JobSeen(seen, left_s))
+        self.tell(ev.JobObserved(seen, left_s))
 
     def pass_time(self, seconds: float) -> None:
-        """Time passes, and the timer rings."""
-        self.now_s += seconds
-        self.tell(ev.Tick())
+        """Time passes; the machine hears of it only by timers that it has asked for."""
+        end_s = self.now_s + seconds
+        rung = 0
+        while self.wake_s is not None and self.wake_s <= end_s:
+            self.now_s, self.wake_s = max(self.now_s, self.wake_s), None
+            self.tell(ev.Tick())
+            rung += 1
+            assert rung <= 10_000, "the machine's timers ring for ever"
+        self.now_s = end_s
+
+    def make_room(self) -> None:
+        """Whatever was in the way on the nodes goes."""
+        self.busy_nodes.clear()
+        self.tell(ev.RoomChanged())
 
     def restart(self) -> None:
         """The bridge dies and comes again: all that was asked for and not done is lost."""
         self.todo.clear()
+        self.wake_s = None
         self.machine = self._machine()
         self.forgotten = False
         self.see()
@@ -143,7 +164,7 @@ class World:
         live = [job_id for job_id, job in self.jobs.items() if not job.ended]
         if labels or live:
             self.tell(ev.Adopted(max([*labels] or live), 0))
-        adopted = self.machine.job_id
+        adopted = self.machine.known.job_id
         for job_id in live:
             if job_id != adopted:
                 self.jobs[job_id] = facts(job_id, "CANCELLED", gang=self.gang_id)
@@ -155,18 +176,30 @@ class World:
     def poll(self, job_id: SlurmJobId) -> None:
         """The watcher tells of a job."""
         if job_id in self.jobs:
-            self.tell(ev.JobSeen(self.jobs[job_id]))
+            self.tell(ev.JobObserved(self.jobs[job_id]))
         else:
             self.tell(ev.JobVanished(job_id))
 
     # -- the machine and its requests ------------------------------------------------------------
 
     def tell(self, event: ev.Event) -> None:
-        """One event in; its instructions wait in `todo`, to be performed when the test says."""
+        """One event in; its instructions wait in `todo`, to be performed when the test says.
+
+        What comes of an instruction at once is told after the last instruction of its event.
+        """
+        self.inbox.append(event)
+        if len(self.inbox) > 1:
+            return
+        while self.inbox:
+            self._advance(self.inbox[0])
+            self.inbox.popleft()
+
+    def _advance(self, event: ev.Event) -> None:
         for instruction in self.machine.handle(event, self.now_s):
             match instruction:
-                case do.Wake():
-                    pass
+                case do.Wake(after_s):
+                    at_s = self.now_s + after_s
+                    self.wake_s = at_s if self.wake_s is None else min(at_s, self.wake_s)
                 case do.Forget():
                     self.forgotten = True
                 case do.EmitEvent():
@@ -175,7 +208,7 @@ class World:
                     self.conditions.append(instruction)
                 case do.PinPod(pod) if pod.uid in self.misfits:
                     self.tell(ev.Misfit(pod.uid, self.misfits[pod.uid]))
-                case do.SplitOff(pod):
+                case do.QueueAlone(pod):
                     self.pods.pop(pod.uid)
                     self.split.append(pod)
                     self.see()
@@ -183,11 +216,11 @@ class World:
                     self.avoided.append(node)
                 case do.PlaceGang():
                     self._place(instruction)
-                case do.DescribeJob(gang, generation):
-                    self.tell(ev.Wished(self._spec(gang, generation)))
+                case do.RebuildJob(gang, generation):
+                    self.tell(ev.JobRebuilt(self._spec(gang, generation)))
                 case _:
                     self.todo.append(instruction)
-        self.machine.validate()
+        self.machine.known.validate()
 
     def _place(self, instruction: do.PlaceGang) -> None:
         granted = [NodeName(grant.node) for grant in instruction.allocation.nodes]
@@ -289,12 +322,24 @@ class World:
             for uid in [u for u, p in self.pods.items() if p.deleting]:
                 self.remove(uid)
             for job_id, job in list(self.jobs.items()):
-                if job_id == self.machine.job_id and job is not self.machine.facts:
+                if job_id == self.machine.known.job_id and job is not self.seen_of_job:
                     self.poll(job_id)
             self.pass_time(31.0)
             if not self.todo:
                 return
         raise AssertionError("does not come to rest")
+
+    @property
+    def run(self) -> JobRun:
+        """The gang's present job."""
+        assert self.machine.known.run is not None
+        return self.machine.known.run
+
+    @property
+    def seen_of_job(self) -> JobFacts | None:
+        """What the machine last heard of its job."""
+        run = self.machine.known.run
+        return None if run is None else run.facts
 
     @property
     def live_jobs(self) -> list[JobFacts]:

@@ -1,4 +1,4 @@
-"""The time limit of a gang's job, and how far its pods were told of it. Pure.
+"""The time limit of a gang's job, and how far its pods were told of it.
 
 Slurm gives an external job's nodes away at the limit itself. So that nobody else's job meets pods
 that still end, they are told in time to finish their grace by then; but nobody loses more than half
@@ -16,15 +16,13 @@ class Deadline:
     def __init__(self, *, warn_s: float, margin_s: float) -> None:
         self._warn_s = warn_s
         self._margin_s = margin_s
-        self.reset()
-
-    def reset(self) -> None:
-        """The gang has no job that runs (any more)."""
         self._end_s: float | None = None
         self._first_left_s = 0.0
-        self._warned = self._ending = False
-        self.look_again_s: float | None = None
-        """When there is something to do, if nothing changes."""
+        self._warned = False
+        self.ending = False
+        """Whether the job's time is over but for the pods' grace."""
+        self.due_s: float | None = None
+        """When there is something to do; None when time changes nothing."""
 
     @property
     def is_set(self) -> bool:
@@ -32,31 +30,31 @@ class Deadline:
         return self._end_s is not None
 
     def seen(self, left_s: float | None, now_s: float) -> None:
-        """Slurm ends the job in so many seconds; None: never."""
+        """Takes in that Slurm ends the job in so many seconds; None: never."""
         if left_s is None:
-            self.reset()
+            self._end_s, self._warned, self.ending = None, False, False
             return
         if self._end_s is None:
             self._first_left_s = left_s
             self._warned = left_s <= self._warn_s  # who asked for so little knows
         elif now_s + left_s > self._end_s + self._margin_s:
-            self._ending = False  # the limit was raised
+            self.ending = False  # the limit was raised
         self._end_s = now_s + left_s
 
-    def due(self, grace_s: float, now_s: float) -> Due:
+    def check(self, grace_s: float, now_s: float) -> Due:
         """What is to be done now, for pods of at most this grace; a warning comes once."""
-        self.look_again_s = None
+        self.due_s = None
         if self._end_s is None:
             return ""
         lead_s = min(grace_s + self._margin_s, self._first_left_s / 2)
-        self._ending = self._ending or now_s >= self._end_s - lead_s
-        if self._ending:
+        self.ending = self.ending or now_s >= self._end_s - lead_s
+        if self.ending:
             return "end"
-        self.look_again_s = self._end_s - lead_s
+        self.due_s = self._end_s - lead_s
         if self._warned:
             return ""
         if now_s >= self._end_s - self._warn_s:
             self._warned = True
             return "warn"
-        self.look_again_s = min(self.look_again_s, self._end_s - self._warn_s)
+        self.due_s = min(self.due_s, self._end_s - self._warn_s)
         return ""

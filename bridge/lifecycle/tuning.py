@@ -1,20 +1,6 @@
-"""Where a gang stands, how long it waits for what, and what its story is made of."""
+"""How long a gang waits for what."""
 
 from dataclasses import dataclass
-from enum import Enum
-
-
-class State(Enum):
-    """Where the gang stands; derived from the facts, kept for people."""
-
-    KNOWN = "Known"
-    SUBMITTING = "Submitting"
-    QUEUED = "Queued"
-    ALLOCATED = "Allocated"
-    PLACING = "Placing"
-    RUNNING = "Running"
-    ENDING = "Ending"
-    DONE = "Done"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +12,7 @@ class Tuning:
     first_condition_s: float = 0.5
     """A job that starts within this time gets no `waits` condition at all."""
     retry_first_s: float = 0.5
+    """Before the first retry of what failed; each further failure doubles it."""
     retry_most_s: float = 30.0
     refused_retry_s: float = 15.0
     """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
@@ -51,12 +38,3 @@ class Tuning:
     unknown_s: float = 20.0
     """The same where the owner can't be read: nothing would tell that it is gone."""
     end_again_s: float = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a gang's story."""
-
-    at_s: float
-    state: State
-    cause: str

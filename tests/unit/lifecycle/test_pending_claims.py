@@ -117,12 +117,12 @@ def test_a_member_that_comes_to_a_running_gang_is_pinned_when_its_claim_is_ready
 def test_where_pods_may_run_is_not_forgotten_while_their_claim_is_away() -> None:
     """Slurm is told of new nodes only with what is known of the volume."""
     world = performed(_queued())
-    assert world.machine.gang is not None
-    before = world.machine.gang
+    assert world.machine.known.gang is not None
+    before = world.machine.known.gang
     world.unready = UNBOUND
     for uid, pod in world.pods.items():
         world.pods[uid] = replace(pod, shape=ONLY_B)
     world.see()
-    assert world.machine.gang is before
+    assert world.machine.known.gang is before
     world.claim("")
-    assert world.machine.gang.shape == ONLY_B
+    assert world.machine.known.gang.shape == ONLY_B

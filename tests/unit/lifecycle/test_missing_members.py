@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.absent import AbsentMembers
-from bridge.lifecycle.states import State
+from bridge.lifecycle.state import State
+from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.ids import SlurmJobId
 from tests.builders import a_gang
 from tests.unit.lifecycle.world import TUNING, World
@@ -66,11 +66,11 @@ def test_a_pod_that_failed_for_good_has_come_all_the_same() -> None:
 
 def test_a_controller_that_makes_members_one_after_another_is_given_all_the_time() -> None:
     """Workers come when their leader is ready, which may load a model for an hour."""
-    absent = AbsentMembers(patience_s=10)
+    absent = MissingMembers(patience_s=10)
     gang = replace(a_gang("g", size=4), staged=True)
-    assert not absent.look(gang, 3, 0.0)
-    assert not absent.look(gang, 3, 1000.0)
-    assert absent.look_again_s is None
+    assert not absent.check(gang, 3, 0.0)
+    assert not absent.check(gang, 3, 1000.0)
+    assert absent.due_s is None
 
 
 def test_a_group_that_only_its_pods_describe_is_queued_when_all_are_there() -> None:

@@ -36,7 +36,7 @@ def gated(gates: tuple[str, ...]) -> str:
     return f"Not yet in Slurm's queue: it waits for scheduling gate {', '.join(gates)}."
 
 
-def unready(why: str) -> str:
+def pending_claims(why: str) -> str:
     """A claim that is not ready holds the pods back."""
     return f"Not in Slurm's queue: {why}."
 

@@ -8,16 +8,18 @@ much as a bind.
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from bridge.lifecycle import sentences
+from bridge.lifecycle import messages
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Condition, Pod
 
+LONG_AGO = float("-inf")
+
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """How a gang stands, as far as pods without a place are told. Times are monotonic seconds."""
+class GangStatus:
+    """Says how a gang stands, for its pods without a place. Times are monotonic seconds."""
 
     gang: Gang | None
     job_id: SlurmJobId | None
@@ -28,15 +30,15 @@ class Standing:
     """Why there is no job, since `trouble_s`."""
     trouble_s: float
     submitted_s: float
-    room: Shortfall | None
+    shortfall: Shortfall | None
     """Why the nodes that it holds can't be used yet."""
     lacking: int
     """Members that are to come before it is submitted."""
     full: bool
     """Every slot has its node: who has none is one too many."""
-    unready: str = ""
-    """Which claim keeps its pods from running, since `unready_s`."""
-    unready_s: float = 0.0
+    pending_claims: str = ""
+    """Which claim keeps its pods from running, since `pending_since_s`."""
+    pending_since_s: float = 0.0
 
     @property
     def waits(self) -> bool:
@@ -46,21 +48,21 @@ class Standing:
     def condition(self, pod: Pod, *, seated: bool) -> Condition | None:
         """What a pod that is not pinned reads (`seated`: a slot is its own); None for nothing."""
         if self.problem:
-            return sentences.waits("InvalidRequest", self.problem)
+            return messages.waits("InvalidRequest", self.problem)
         if pod.foreign_gates:
-            return sentences.waits("OtherGates", sentences.gated(pod.foreign_gates))
-        if self.unready:
-            return sentences.waits("VolumesNotReady", sentences.unready(self.unready))
+            return messages.waits("OtherGates", messages.gated(pod.foreign_gates))
+        if self.pending_claims:
+            return messages.waits("VolumesNotReady", messages.pending_claims(self.pending_claims))
         if self.job_id is None and self.lacking and self.gang is not None:
-            return sentences.incomplete(self.gang, self.lacking)
+            return messages.incomplete(self.gang, self.lacking)
         if self.job_id is None:
-            return sentences.waits("NotSubmitted", self.trouble) if self.trouble else None
+            return messages.waits("NotSubmitted", self.trouble) if self.trouble else None
         if self.facts is not None and self.facts.waits:
-            return sentences.queued(self.facts)
-        if self.room is not None:
-            return sentences.waits_for_room(self.job_id, self.room.reason)
+            return messages.queued(self.facts)
+        if self.shortfall is not None:
+            return messages.waits_for_room(self.job_id, self.shortfall.reason)
         if self.full and not seated:
-            return sentences.waits(
+            return messages.waits(
                 "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
             )
         return None
@@ -68,28 +70,28 @@ class Standing:
     def moment(self, pod: Pod) -> float:
         """Since when it stands so, where that may be over in a moment; else long ago."""
         if self.problem or pod.foreign_gates:
-            return float("-inf")
-        if self.unready:
-            return self.unready_s
+            return LONG_AGO
+        if self.pending_claims:
+            return self.pending_since_s
         if self.job_id is None:
-            return float("-inf") if self.lacking else self.trouble_s
-        return self.submitted_s if self.waits else float("-inf")
+            return LONG_AGO if self.lacking else self.trouble_s
+        return self.submitted_s if self.waits else LONG_AGO
 
     def sentence(self) -> str:
         """Why the extender lets no pod of it through; "" where only the moment is in the way."""
         if self.problem or self.trouble:
             return self.problem or self.trouble
-        if self.unready:
-            return sentences.unready(self.unready)
+        if self.pending_claims:
+            return messages.pending_claims(self.pending_claims)
         if self.facts is not None and self.facts.waits:
-            return sentences.queued(self.facts).message
-        if self.room is not None and self.job_id is not None:
-            return sentences.waits_for_room(self.job_id, self.room.reason).message
+            return messages.queued(self.facts).message
+        if self.shortfall is not None and self.job_id is not None:
+            return messages.waits_for_room(self.job_id, self.shortfall.reason).message
         return ""
 
 
-class Told:
-    """What was written into each pod's condition, and when."""
+class ConditionThrottle:
+    """Keeps what was written into each pod's condition, and when."""
 
     def __init__(self, *, interval_s: float) -> None:
         self._interval_s = interval_s
@@ -107,7 +109,7 @@ class Told:
 
     def due_s(self, pod: Pod, condition: Condition) -> float | None:
         """When this may be written; None when it stands there already."""
-        written, at_s = self._written.get(pod.uid, (pod.allocated, float("-inf")))
+        written, at_s = self._written.get(pod.uid, (pod.allocated, LONG_AGO))
         return None if condition == written else at_s + self._interval_s
 
     def write(self, pod: Pod, condition: Condition, now_s: float) -> None:

@@ -2,14 +2,14 @@
 
 from dataclasses import replace
 
-from bridge.lifecycle.telling import Standing, Told
+from bridge.lifecycle.status import ConditionThrottle, GangStatus
 from bridge.model.gang import Shortfall
 from bridge.model.ids import SlurmJobId
 from bridge.model.pod import Condition
 from tests.builders import a_gang, a_pod, facts
 
 POD = a_pod("web").build()
-KNOWN = Standing(
+KNOWN = GangStatus(
     gang=a_gang("g", size=2),
     job_id=None,
     facts=None,
@@ -17,14 +17,14 @@ KNOWN = Standing(
     trouble="",
     trouble_s=0.0,
     submitted_s=7.0,
-    room=None,
+    shortfall=None,
     lacking=0,
     full=False,
 )
 HOLDING = replace(KNOWN, job_id=SlurmJobId(1), facts=facts(1, "RUNNING", nodes=("n1",)), full=True)
 
 
-def reason(standing: Standing, *, seated: bool = True) -> str:
+def reason(standing: GangStatus, *, seated: bool = True) -> str:
     told = standing.condition(POD, seated=seated)
     return told.reason if told else ""
 
@@ -38,7 +38,7 @@ def test_a_pod_that_is_just_being_placed_is_told_nothing() -> None:
 
 def test_the_most_certain_cause_comes_first() -> None:
     """What can't be read, then members, then Slurm's refusal, its queue, room on nodes."""
-    room = replace(HOLDING, room=Shortfall("a pod still ends there", for_now=True))
+    room = replace(HOLDING, shortfall=Shortfall("a pod still ends there", for_now=True))
     queued = replace(KNOWN, job_id=SlurmJobId(1), facts=facts(1, "PENDING", reason="Priority"))
     trouble = replace(KNOWN, trouble="Slurm is down", trouble_s=3.0)
     lacking = replace(trouble, lacking=1)
@@ -64,7 +64,7 @@ def test_what_may_be_over_in_a_moment_waits_for_one() -> None:
 
 def test_a_condition_is_written_once_in_an_interval() -> None:
     """And again after a write that failed."""
-    told = Told(interval_s=10.0)
+    told = ConditionThrottle(interval_s=10.0)
     one, other = (Condition("t", "False", "R", text) for text in ("a", "b"))
     assert told.due_s(POD, one) == float("-inf")
     told.write(POD, one, 100.0)

@@ -1,0 +1,42 @@
+"""What several rules do: end pods, give a job back."""
+
+from collections.abc import Iterable, Sequence
+
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.job_run import JobRun
+from bridge.lifecycle.state import GangState
+from bridge.model.pod import Pod
+
+
+def end_pods(
+    gang: GangState, pods: Iterable[Pod], reason: str, message: str, decision: Decision
+) -> None:
+    """Tells the pods that they are ended, and deletes those that nobody deletes yet."""
+    ending = tuple(pod for pod in pods if not pod.deleting)
+    for pod in ending:
+        gang.demand.pods.tell(pod.uid, decision.now_s)
+    if ending:
+        decision.add(do.EndPods(ending, reason, message))
+
+
+def give_back(
+    gang: GangState, run: JobRun, pods: Sequence[Pod], reason: str, why: str, decision: Decision
+) -> None:
+    """Ends a job whose nodes are of no use, and tells the first of the pods."""
+    for pod in pods[:1]:
+        note = f"Slurm job {run.job_id} was given back: {why}"
+        decision.add(do.EmitEvent(pod, "Warning", reason, note))
+    give_up(gang, run, why, decision)
+
+
+def give_up(gang: GangState, run: JobRun, why: str, decision: Decision) -> None:
+    """Ends the gang's job: from now on the gang has none."""
+    decision.add(do.CancelJob(run.job_id, why))
+    gang.drop()
+
+
+def rebuild(gang: GangState, run: JobRun, decision: Decision) -> None:
+    """Has a job that waits compared with what its gang asks for now."""
+    if run.gang is not None and run.waits:
+        decision.add(do.RebuildJob(run.gang, gang.submission.generation))

@@ -1,0 +1,55 @@
+"""What a gang's pods and their owner ask for, whatever Slurm makes of it."""
+
+from collections.abc import Mapping
+
+from bridge.lifecycle.events import OwnerWill
+from bridge.lifecycle.gang_pods import GangPods
+from bridge.lifecycle.slots import Slots
+from bridge.lifecycle.tuning import Tuning
+from bridge.lifecycle.waits.pending_claims import PendingClaims
+from bridge.model.gang import Gang, Seat
+from bridge.model.ids import PodUid
+from bridge.model.pod import Pod
+
+
+class Demand:
+    """Lives from the first look at the gang until the gang is forgotten."""
+
+    def __init__(self, tuning: Tuning) -> None:
+        self.pods = GangPods(end_again_s=tuning.end_again_s)
+        self.gang: Gang | None = None
+        """What the pods ask for; None until that could be understood once."""
+        self.problem = ""
+        """Why what the pods ask for now can't be understood."""
+        self.owner: OwnerWill = "creates"
+        self.seats: Mapping[PodUid, Seat] = {}
+        """Where in the gang each pod belongs."""
+        self.singletons = 0
+        """Pods of the owner that queue on their own."""
+        self.claims = PendingClaims(
+            tell_after_s=tuning.first_condition_s, patience_s=tuning.volumes_s
+        )
+        self.told_gates: tuple[str, ...] = ()
+        """The other schedulers' gates that the pods' author was told of."""
+
+    @property
+    def more_pods_may_come(self) -> bool:
+        """Whether the owner still makes pods."""
+        return self.owner in ("creates", "unknown")
+
+    def lacking(self) -> int:
+        """Members that are to come before it is known what the whole gang asks for."""
+        if self.gang is None or not self.gang.whole_first:
+            return 0
+        return self.slots().vacant
+
+    def slots(self) -> Slots:
+        """The slots that the gang would have in a job submitted now, with the pods on them."""
+        slots = Slots.of_gang(self.gang)
+        free = {pod.uid: pod for pod in self.pods if pod.ended or pod.job_id is None}
+        slots.seat(free, self.seats, None)
+        return slots
+
+    def waiting(self) -> list[Pod]:
+        """Pods without a place."""
+        return self.pods.placeless()

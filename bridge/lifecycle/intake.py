@@ -1,0 +1,186 @@
+"""Takes events in: the facts change, and what can only be done at that moment is done."""
+
+from bridge.lifecycle import actions
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.job_run import JobRun
+from bridge.lifecycle.state import GangState
+from bridge.model.gang import Shortfall
+from bridge.model.ids import PodUid
+from bridge.model.job import JobFacts, JobSpec
+
+
+def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
+    """Takes one event in. News of a job that is not the gang's any more is nothing."""
+    match event:
+        case ev.MembersSeen():
+            _members(gang, event, decision)
+        case ev.Submitted() | ev.SubmitFailed() | ev.Adopted():
+            _submission(gang, event, decision)
+        case ev.NodesChanged():
+            if gang.run is None:
+                gang.submission.retry_at_s = decision.now_s
+            else:
+                actions.rebuild(gang, gang.run, decision)
+        case ev.NotTold(pod) if pod in gang.demand.pods:
+            gang.throttle.failed(gang.demand.pods.rows[pod])
+        case ev.PinEnded(pod, row) if row is not None and pod in gang.demand.pods:
+            gang.demand.pods.rows[pod] = row
+    if gang.run is not None:
+        _of_run(gang, gang.run, event, decision)
+
+
+def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -> None:
+    match event:
+        case ev.JobObserved(facts, left_s) if facts.job_id == run.job_id:
+            _observed(gang, run, facts, left_s, decision)
+        case ev.JobVanished(job_id) if job_id == run.job_id:
+            run.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
+        case ev.JobRebuilt(spec):
+            _rebuilt(gang, run, spec, decision)
+        case ev.UpdateFailed(job_id) if job_id == run.job_id:
+            run.spec = None
+            run.review_at_s = decision.now_s + gang.tuning.refused_retry_s
+        case ev.Placed(job_id, assignment) if job_id == run.job_id:
+            placement = run.placement
+            placed, placement.placing, placement.shortfall = placement.placing, None, None
+            if placed is not None and len(assignment.nodes) == len(placement.slots):
+                placement.slots.assign(assignment, placed.shapes)
+        case ev.NotPlaced(job_id, shortfall) if job_id == run.job_id:
+            _not_placed(gang, run, shortfall, decision)
+        case ev.PinEnded(pod, row, error):
+            run.placement.pinning.discard(pod)
+            if error and not (row is not None and pod in gang.demand.pods):
+                run.placement.slots.unplace(pod)
+                gang.back_off(decision)
+        case ev.Misfit(pod, why):
+            _misfit(gang, run, pod, why, decision)
+        case ev.RoomChanged():
+            run.placement.look_again_s = decision.now_s
+
+
+def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None:
+    demand = gang.demand
+    demand.pods.see(event.pods)
+    demand.owner, demand.seats, demand.singletons = event.owner, event.seats, event.singletons
+    if event.problem and event.problem != demand.problem:
+        for pod in event.pods[:1]:
+            decision.add(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
+    demand.problem = event.problem
+    demand.claims.see(event.waits_for, decision.now_s)
+    gang.throttle.keep(demand.pods.rows)
+    if event.gang is not None:
+        demand.gang = event.gang
+    if gang.run is None:
+        return
+    if _follow_demand(gang, gang.run):
+        actions.rebuild(gang, gang.run, decision)
+    placement = gang.run.placement
+    placement.stuck.see(event.pods)
+    placement.pinning &= demand.pods.rows.keys()
+    gang.seat()
+    if any(pod.phase == "Running" for pod in demand.pods.under(gang.run.job_id)):
+        gang.submission.succeeded()
+
+
+def _follow_demand(gang: GangState, run: JobRun) -> bool:
+    """A job that waits is for what the pods ask for now; one that runs stays as it is. Whether the
+    job is for something else than before."""
+    newest = gang.demand.gang
+    if newest is None or newest is run.gang or newest == run.gang:
+        return False
+    was_known = run.gang is not None
+    if was_known and (not run.waits or gang.demand.claims.why):
+        return False  # a claim that is away says nothing of where its pods may run
+    run.take(newest)
+    return was_known
+
+
+def _submission(
+    gang: GangState, event: ev.Submitted | ev.SubmitFailed | ev.Adopted, decision: Decision
+) -> None:
+    submission, now_s = gang.submission, decision.now_s
+    submitted, submission.under_way = submission.under_way, None
+    match event:
+        case ev.Submitted(job_id, spec):
+            submission.trouble = ""
+            run = JobRun(job_id, submitted, spec, submitted_s=now_s, tuning=gang.tuning)
+            gang.begin(run)
+        case ev.Adopted(job_id, generation):
+            submission.generation = generation
+            run = JobRun(job_id, gang.demand.gang, None, submitted_s=now_s, tuning=gang.tuning)
+            gang.begin(run)
+            run.placement.stuck.see(gang.demand.pods)
+        case ev.SubmitFailed(message, lasting):
+            submission.refused(message, now_s)
+            gang.back_off(decision, gang.tuning.refused_retry_s if lasting else None)
+
+
+def _observed(
+    gang: GangState, run: JobRun, facts: JobFacts, left_s: float | None, decision: Decision
+) -> None:
+    is_adopted = run.facts is None and run.spec is None
+    run.facts = facts
+    if facts.identity is not None:
+        generation = max(gang.submission.generation, facts.identity.generation)
+        gang.submission.generation = generation
+    if facts.allocation is not None:
+        run.deadline.seen(left_s, decision.now_s)
+    if _follow_demand(gang, run) or is_adopted:
+        gang.seat()
+        actions.rebuild(gang, run, decision)
+
+
+def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) -> None:
+    if run.facts is None or not run.facts.waits:
+        return
+    if not run.facts.stranded:
+        if spec == run.spec:
+            return
+        if run.spec is None and run.facts.matches(spec):
+            run.spec = spec  # after a restart: Slurm has it already
+            return
+    changes = gang.submission.changes
+    if decision.now_s < changes.next_s:
+        run.review_at_s = changes.next_s
+        decision.wake_at(changes.next_s)
+        return
+    changes.made(decision.now_s)
+    known = run.facts if run.spec is None else run.spec
+    if not known.can_become(spec):
+        actions.give_up(gang, run, "its pods ask for something else now", decision)
+        return
+    decision.add(do.UpdateJob(run.job_id, run.spec, spec))
+    run.spec = spec
+
+
+def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: Decision) -> None:
+    placement = run.placement
+    asked, placement.placing, placement.shortfall = placement.placing, None, shortfall
+    if shortfall.for_now:
+        placement.look_again_s = decision.now_s + gang.tuning.room_retry_s
+        return
+    if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
+        # Else the nodes are as good as Slurm was told; the pods ask for something else by now.
+        decision.extend(do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes)
+    actions.give_back(gang, run, gang.waiting(), "GrantUnusable", shortfall.reason, decision)
+    gang.back_off(decision)
+
+
+def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decision) -> None:
+    """A pod came when its slot had its node already, and can't run there."""
+    pod, placement = gang.demand.pods.rows.get(uid), run.placement
+    if pod is None or uid not in placement.pinning:
+        return
+    placement.pinning.discard(uid)
+    others = placement.pinning or placement.slots.taken(gang.demand.pods.rows, run.job_id)
+    if gang.single or not others:
+        actions.give_back(gang, run, [pod], "GrantUnusable", why, decision)
+        gang.back_off(decision)
+        return
+    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {why}"
+    decision.add(do.EmitEvent(pod, "Warning", "SplitOff", note))
+    decision.add(do.QueueAlone(pod))
+    del gang.demand.pods.rows[uid]  # not the gang's any more; its slot waits for another pod
+    gang.seat()

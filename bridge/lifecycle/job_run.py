@@ -1,0 +1,62 @@
+"""One Slurm job of a gang, from its submit or adoption to its end."""
+
+from bridge.lifecycle.placement import Placement
+from bridge.lifecycle.tuning import Tuning
+from bridge.lifecycle.waits.deadline import Deadline
+from bridge.lifecycle.waits.missing_members import MissingMembers
+from bridge.model.gang import Gang
+from bridge.model.ids import SlurmJobId
+from bridge.model.job import Allocation, JobFacts, JobSpec
+
+
+class JobRun:
+    """Is dropped as a whole when the job is over or given up. Times are monotonic seconds."""
+
+    def __init__(
+        self,
+        job_id: SlurmJobId,
+        gang: Gang | None,
+        spec: JobSpec | None,
+        *,
+        submitted_s: float,
+        tuning: Tuning,
+    ) -> None:
+        self.job_id = job_id
+        self.gang = gang
+        """What the job is for: the gang as Slurm was told, or as its pods asked when the job was
+        found after a start."""
+        self.spec = spec
+        """What Slurm was last told; None when that is not known."""
+        self.submitted_s = submitted_s
+        self.facts: JobFacts | None = None
+        """What Slurm last said of the job; None until it has."""
+        self.placement = Placement(gang, tuning)
+        self.deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
+        self.missing = MissingMembers(patience_s=tuning.members_s)
+        self.cancel_at_s: float | None = None
+        """When the job's end is asked for again; None while nobody has asked for it."""
+        self.empty_since_s: float | None = None
+        """Since when no pod uses the job."""
+        self.review_at_s: float | None = None
+        """When Slurm is told again what the job asks for."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether Slurm keeps the job in its queue."""
+        return self.facts is not None and self.facts.waits
+
+    @property
+    def allocation(self) -> Allocation | None:
+        """What the job holds now."""
+        return None if self.facts is None else self.facts.allocation
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the job's resources may be somebody else's."""
+        return self.facts is not None and (self.facts.ended or self.facts.suspended)
+
+    def take(self, gang: Gang) -> None:
+        """The job is for this gang from now on."""
+        if self.gang is None or gang.sizes != self.gang.sizes:
+            self.placement.resize(gang)
+        self.gang = gang

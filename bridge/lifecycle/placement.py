@@ -1,0 +1,52 @@
+"""Where the pods of one Slurm job are put on the nodes that the job holds."""
+
+from collections.abc import Iterable, Mapping
+
+from bridge.lifecycle.slots import Slots
+from bridge.lifecycle.tuning import Tuning
+from bridge.lifecycle.waits.stuck_pins import StuckPins
+from bridge.model.gang import Gang, Seat, Shortfall
+from bridge.model.ids import NodeName, PodUid, SlurmJobId
+from bridge.model.pod import Pod
+
+
+class Placement:
+    """Dies with its job. Times are monotonic seconds."""
+
+    def __init__(self, gang: Gang | None, tuning: Tuning) -> None:
+        self.slots = Slots.of_gang(gang)
+        self.placing: Gang | None = None
+        """The gang that places are being looked for; None while nobody looks."""
+        self.pinning: set[PodUid] = set()
+        """Pods whose patch is under way."""
+        self.shortfall: Shortfall | None = None
+        """Why the nodes can't be used yet."""
+        self.look_again_s = float("-inf")
+        """Places are not looked for before that."""
+        self.stuck = StuckPins(patience_s=tuning.unplaceable_s)
+
+    def resize(self, gang: Gang | None) -> None:
+        """The job waits, and is for another number of pods now."""
+        self.slots = Slots.of_gang(gang)
+
+    def seat(self, pods: Iterable[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId) -> None:
+        """Gives each pod a slot, but for those that were placed by an earlier job."""
+        self.slots.seat(
+            {pod.uid: pod for pod in pods if pod.ended or pod.job_id in (None, job_id)},
+            seats,
+            job_id,
+        )
+
+    def in_slot_order(self, pods: Iterable[Pod]) -> list[Pod]:
+        """The pods by their slots, those without one last."""
+        last = len(self.slots)
+
+        def position(pod: Pod) -> int:
+            slot = self.slots.of(pod.uid)
+            return last if slot is None else slot
+
+        return sorted(pods, key=position)
+
+    def node_of(self, uid: PodUid) -> NodeName | None:
+        """The node that the pod's slot was given."""
+        return self.slots.node_of(uid)

@@ -1,0 +1,24 @@
+"""Members that do not come: the gang's nodes are not held in vain."""
+
+from bridge.lifecycle import actions
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.state import GangState
+
+
+def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
+    """A gang whose members have not come in time gives its nodes back."""
+    run = gang.run
+    if gang.single or run is None or run.gang is None or run.allocation is None:
+        return False
+    pods, singletons = gang.demand.pods, gang.demand.singletons
+    # A pod that ended has come; whether it is replaced is its owner's affair.
+    all_came = len(pods) + singletons >= run.gang.size
+    vacant = 0 if all_came else run.placement.slots.vacant - singletons
+    why = run.missing.check(run.gang, vacant, decision.now_s)
+    decision.wake_at(run.missing.due_s)
+    if not why:
+        return False
+    actions.end_pods(gang, pods.under(run.job_id), "MembersMissing", why, decision)
+    actions.give_back(gang, run, pods.live(), "MembersMissing", why, decision)
+    gang.back_off(decision, gang.tuning.members_s)
+    return False

@@ -1,0 +1,65 @@
+"""Pods get their places on the nodes that the job holds."""
+
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.job_run import JobRun
+from bridge.lifecycle.state import GangState
+from bridge.model.gang import Gang
+from bridge.model.pod import Pod
+
+
+def place_and_pin(gang: GangState, decision: Decision) -> bool:
+    """Slots without nodes are placed; pods whose slots have nodes are pinned there."""
+    run = gang.run
+    if run is None or run.gang is None or run.allocation is None or run.deadline.ending:
+        return False
+    if decision.now_s < gang.submission.retry_at_s:
+        decision.wake_at(gang.submission.retry_at_s)
+        return False
+    newcomers = [pod for pod in gang.waiting() if pod.uid not in run.placement.pinning]
+    if not newcomers or gang.demand.claims.why:
+        return False
+    if run.placement.slots.placed:
+        _pin(gang, run, newcomers, decision)
+    else:
+        _place(gang, run, run.gang, decision)
+    return False
+
+
+def _place(gang: GangState, run: JobRun, job_for: Gang, decision: Decision) -> None:
+    placement = run.placement
+    if decision.now_s < placement.look_again_s:
+        decision.wake_at(placement.look_again_s)
+        return
+    if placement.placing is not None or run.allocation is None:
+        return
+    taken = placement.slots.taken(gang.demand.pods.rows, run.job_id)
+    newest = gang.demand.gang
+    if not taken and newest is not None and newest.sizes == job_for.sizes:
+        job_for = newest  # what the pods ask for by now, if the job is for as many
+    placement.placing = job_for
+    decision.add(do.PlaceGang(job_for, run.allocation, taken))
+
+
+def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision) -> None:
+    slots = run.placement.slots
+    decision.extend(do.QueueAlone(pod) for pod in _superfluous(gang, run, newcomers))
+    for pod in newcomers:
+        node = slots.node_of(pod.uid)
+        if node is None or pod.foreign_gates:
+            continue
+        run.placement.pinning.add(pod.uid)
+        gang_id = None if gang.single else gang.id
+        decision.add(do.PinPod(pod, node, run.job_id, gang_id, slots.shape_of(pod.uid)))
+
+
+def _superfluous(gang: GangState, run: JobRun, newcomers: list[Pod]) -> list[Pod]:
+    """Those for which there is no slot, nor will be one when pods that are ending are gone."""
+    if gang.single:
+        return []
+    slots = run.placement.slots
+    unseated = [pod for pod in newcomers if slots.of(pod.uid) is None]
+    if not unseated:
+        return []
+    live = sum(not pod.deleting for pod in gang.demand.pods.live())
+    return unseated[max(0, len(unseated) - max(0, live - len(slots))) :]

@@ -15,7 +15,7 @@ import pytest
 import structlog
 
 from bridge import names, slurm
-from bridge.lifecycle import describe, placer
+from bridge.lifecycle import describe, intake, placer
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
@@ -68,9 +68,9 @@ PLACES: dict[str, Place] = {
     # placed
     "assign": Place(placer, "assign", lambda args, kwargs: args[2]),
     "placed": Place(
-        GangMachine, "_take",
+        intake, "take",
         lambda args, kwargs: (
-            [pod.name for pod in args[0].pods] if isinstance(args[1], ev.Placed) else ""
+            [pod.name for pod in args[0].demand.pods] if isinstance(args[1], ev.Placed) else ""
         ),
     ),
     # performed

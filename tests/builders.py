@@ -13,7 +13,7 @@ from bridge.model.owner import BatchJob, Owner, PodTemplate
 from bridge.model.pod import Condition, OwnerReference, Pod, PodPhase
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint, Toleration
-from bridge.workloads import gangs, membership
+from bridge.workloads import gangs, membership, progress
 from bridge.workloads.lineage import Lineage
 
 GI = 1 << 30
@@ -137,12 +137,15 @@ def line_of(pod: Pod, *owners: Owner) -> Lineage:
 def gang_for(pods: Sequence[Pod], *owners: Owner) -> Gang:
     """The gang of these pods, as the state makes it; owners nearest first."""
     line = line_of(pods[0], *owners)
+    jobs = [owner for owner in owners if isinstance(owner, BatchJob)]
+    seats = {pod.uid: membership.of(line_of(pod, *owners)).seat for pod in pods}
     return gangs.gang_of(
         line,
         membership.of(line),
         {0: gangs.largest(pods)},
         said=[pod.annotations for pod in pods],
         lines=lambda: [line_of(pod, *owners) for pod in pods],
+        done=progress.of(jobs, pods, seats),
     )
 
 

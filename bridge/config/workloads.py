@@ -34,6 +34,13 @@ def _in_spec_or_none(text: str) -> str:
     return _in_spec(text) if text else ""
 
 
+def _condition(text: str) -> str:
+    path, equals, value = text.partition("=")
+    if text and not (equals and value and _in_spec(path)):
+        raise ValueError("no condition; write it like spec.launcherCreationPolicy=AtStartup")
+    return text
+
+
 def _label(text: str) -> str:
     if text and not _LABEL.match(text):
         raise ValueError("not a label's key; write it like training.kubeflow.org/replica-type")
@@ -55,6 +62,11 @@ class RoleKind(Section):
     """Label on the pods that says which of the role's replicas it is."""
     order: tuple[str, ...] = ()
     """Roles in the order of their ranks; those not named follow, by name."""
+    late: tuple[str, ...] = ()
+    """Roles whose pods the controller makes only when those of the other roles are ready: nobody
+    misses them."""
+    late_if: Annotated[str, AfterValidator(_condition)] = ""
+    """When that holds: a path in the spec, `=`, and the value there; empty for always."""
     elastic: Annotated[str, AfterValidator(_in_spec_or_none)] = ""
     """Path whose presence makes the object elastic: its pods are no gang."""
 
@@ -65,6 +77,8 @@ KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(
             roles="spec.mpiReplicaSpecs",
             role_label="training.kubeflow.org/job-role",
             order=("Launcher", "Worker"),
+            late=("Launcher",),
+            late_if="spec.launcherCreationPolicy=WaitForWorkersReady",
         ),
         "MPIJob.v1.kubeflow.org": RoleKind(
             roles="spec.mpiReplicaSpecs", order=("Launcher", "Worker")

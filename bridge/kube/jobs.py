@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bridge.kube import decode, metadata, templates, wire
+from bridge.model import bounds
 from bridge.model.owner import BatchJob
 
 _FINISHED = frozenset({"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"})
@@ -12,12 +13,15 @@ _SUCCEEDED = {"Complete": True, "Failed": False}
 
 def _row(job: wire.JobWire) -> BatchJob:
     meta: wire.Meta = job.get("metadata") or {}
-    true = metadata.holding((job.get("status") or {}).get("conditions"))
+    status: wire.JobStatus = job.get("status") or {}
+    true = metadata.holding(status.get("conditions"))
     row = of(job.get("spec") or {}, meta)
     return replace(
         row,
         finished=not _FINISHED.isdisjoint(true),
         succeeded=next((_SUCCEEDED[kind] for kind in true if kind in _SUCCEEDED), None),
+        succeeded_pods=status.get("succeeded") or 0,
+        completed_indexes=_bounded(status.get("completedIndexes") or ""),
     )
 
 
@@ -40,6 +44,13 @@ def of(spec: wire.JobSpecWire, meta: wire.Meta, *, at: str = "spec") -> BatchJob
             spec.get("template") or {}, namespace=meta.get("namespace", ""), at=f"{at}.template"
         ),
     )
+
+
+def _bounded(indexes: str) -> str:
+    """The list, cut after a whole run where it is too long."""
+    if len(indexes) <= bounds.LONGEST_INDEXES:
+        return indexes
+    return indexes[: bounds.LONGEST_INDEXES].rpartition(",")[0]
 
 
 parse = decode.Parser(wire.JobWire, _row, kind="Job")

@@ -5,6 +5,7 @@ The table says where the map of roles is, so these specs are walked by path; all
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from bridge.config import RoleKind
@@ -42,11 +43,22 @@ def _roles(raw: Mapping[str, Any], where: RoleKind, namespace: str) -> tuple[Rol
     if not isinstance(found, Mapping):
         raise BadInput(f"{where.roles}: no map from role to replicas", field=where.roles)
     bounds.check_count(len(found), bounds.MOST_ROLES, "roles", field=where.roles)
+    late = _late(raw, where)
     ranks = {name.lower(): rank for rank, name in enumerate(where.order)}
     names = sorted(found, key=lambda name: (ranks.get(name.lower(), len(ranks)), name.lower()))
     return tuple(
-        _role(name, found[name], where, namespace) for name in names if found[name] is not None
+        replace(_role(name, found[name], where, namespace), late=name.lower() in late)
+        for name in names
+        if found[name] is not None
     )
+
+
+def _late(raw: Mapping[str, Any], where: RoleKind) -> frozenset[str]:
+    """The roles, in lower case, whose pods come only when those of the others are ready."""
+    path, _, value = where.late_if.partition("=")
+    if path and _at(raw, path) != value:
+        return frozenset()
+    return frozenset(name.lower() for name in where.late)
 
 
 def _role(key: str, found: object, where: RoleKind, namespace: str) -> Role:

@@ -295,6 +295,8 @@ class JobStatus(TypedDict, total=False):
     """status of a Job"""
 
     conditions: list[ConditionWire] | None
+    succeeded: Count | None
+    completedIndexes: str | None
 
 
 class JobWire(TypedDict, total=False):

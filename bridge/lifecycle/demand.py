@@ -45,7 +45,7 @@ class Demand:
 
     def slots(self) -> Slots:
         """The slots that the gang would have in a job submitted now, with the pods on them."""
-        slots = Slots.of_gang(self.gang)
+        slots = Slots(self.gang)
         free = {pod.uid: pod for pod in self.pods if pod.ended or pod.job_id is None}
         slots.seat(free, self.seats, None)
         return slots

@@ -3,6 +3,7 @@
 from bridge.lifecycle.placement import Placement
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.deadline import Deadline
+from bridge.lifecycle.waits.idle_nodes import IdleNodes
 from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmJobId
@@ -33,6 +34,7 @@ class JobRun:
         self.placement = Placement(gang, tuning)
         self.deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
         self.missing = MissingMembers(patience_s=tuning.members_s)
+        self.idle = IdleNodes(tell_after_s=tuning.idle_nodes_s)
         self.cancel_at_s: float | None = None
         """When the job's end is asked for again; None while nobody has asked for it."""
         self.empty_since_s: float | None = None

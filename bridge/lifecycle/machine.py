@@ -22,6 +22,7 @@ from bridge.lifecycle.rules import (
     claims,
     ended_job,
     finish,
+    idle_nodes,
     keep_in_step,
     missing_members,
     place,
@@ -48,7 +49,8 @@ RULES: Final[tuple[Rule, ...]] = (
     submit.submit,  # 8. the gang has no job: it is submitted
     keep_in_step.keep_in_step,  # 9. a waiting job asks for what its gang asks for
     place.place_and_pin,  # 10. pods get the nodes that the job holds
-    tell.tell,  # 11. every pod says how it stands
+    idle_nodes.tell_of_idle_nodes,  # 11. nodes that no pod needs any more are told
+    tell.tell,  # 12. every pod says how it stands
 )
 
 

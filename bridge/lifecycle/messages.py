@@ -10,6 +10,8 @@ from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Condition
 
+_MOST_NODES = 5
+"""That are named in one sentence."""
 _JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
@@ -55,14 +57,25 @@ def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
     return waits("WaitingForRoom", f"Slurm job {job_id} holds its nodes, but {reason}.")
 
 
-def allocated(facts: JobFacts, node: NodeName) -> Condition:
-    """It has its place, and until when."""
+def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) -> Condition:
+    """The pod has its place, and until when; `idle` are nodes that its gang needs no more."""
     until = "" if facts.end_s is None else f" until {_time(facts.end_s)}, its time limit"
+    held = f" {idle_nodes(facts.job_id, idle)}." if idle else ""
     return Condition(
         names.ALLOCATED_CONDITION,
         "True",
         "Allocated",
-        f"Slurm job {facts.job_id} gives it node {node}{until}.",
+        f"Slurm job {facts.job_id} gives it node {node}{until}.{held}",
+    )
+
+
+def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
+    """Nodes that a running job holds for no pod."""
+    more = f" and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
+    return (
+        f"Slurm job {job_id} still holds {', '.join(nodes[:_MOST_NODES])}{more}, which no pod of "
+        "the gang needs any more: Slurm takes single nodes of such a job back only when the job "
+        "ends"
     )
 
 

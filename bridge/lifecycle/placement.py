@@ -14,7 +14,7 @@ class Placement:
     """Dies with its job. Times are monotonic seconds."""
 
     def __init__(self, gang: Gang | None, tuning: Tuning) -> None:
-        self.slots = Slots.of_gang(gang)
+        self.slots = Slots(gang)
         self.placing: Gang | None = None
         """The gang that places are being looked for; None while nobody looks."""
         self.pinning: set[PodUid] = set()
@@ -27,7 +27,7 @@ class Placement:
 
     def resize(self, gang: Gang | None) -> None:
         """The job waits, and is for another number of pods now."""
-        self.slots = Slots.of_gang(gang)
+        self.slots = Slots(gang)
 
     def seat(self, pods: Iterable[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId) -> None:
         """Gives each pod a slot, but for those that were placed by an earlier job."""

@@ -2,9 +2,13 @@
 
 A slot outlives its pod: a failed pod's replacement takes over the slot and, where it can, the
 node. A pod's index in its part names its slot, because its peers address it by that index.
+
+A slot that nobody needs any more is *done* (its pod succeeded) or *released* (its owner wants fewer
+pods). A released slot is taken again when its owner wants more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
@@ -17,34 +21,34 @@ from bridge.model.scheduling import PodShape
 
 @dataclass(slots=True)
 class Slot:
-    """One rank. `done`: nobody will sit here again. `shape`: what it was placed for."""
+    """One rank. `done`: nobody will sit here again; `released`: nobody is wanted here now.
+    `shape`: what it was placed for."""
 
     node: NodeName | None = None
     shape: PodShape | None = None
     pod: PodUid | None = None
     done: bool = False
+    released: bool = False
+
+    @property
+    def is_vacant(self) -> bool:
+        """Whether somebody may still come for it."""
+        return not (self.pod is not None or self.done or self.released)
 
 
 class Slots:
-    """The slots of one gang under one Slurm job; `sizes` are those of its parts. With `waves` the
-    slot of a pod that succeeded is used again.
+    """The slots of one gang under one Slurm job.
 
     Only slots that somebody has used or that have their node are kept: a size is a number that
     somebody wrote, and costs nothing before Slurm has granted it.
     """
 
-    def __init__(self, sizes: Sequence[int] = (1,), *, waves: bool = False) -> None:
-        self._first = (0, *accumulate(sizes))
+    def __init__(self, gang: Gang | None) -> None:
+        self._gang = gang
+        """None: one slot, as long as nothing is known."""
+        self._first = (0, *accumulate(gang.sizes if gang is not None else (1,)))
         self._used: dict[int, Slot] = {}
         self._by_pod: dict[PodUid, int] = {}
-        self._waves = waves
-
-    @classmethod
-    def of_gang(cls, gang: Gang | None) -> "Slots":
-        """A slot for each member; one while nothing is known."""
-        if gang is None:
-            return cls()
-        return cls(gang.sizes, waves=gang.waves)
 
     def __len__(self) -> int:
         return self._first[-1]
@@ -61,7 +65,9 @@ class Slots:
     @property
     def placed(self) -> bool:
         """Every slot that may still be used has its node."""
-        ready = sum(slot.node is not None or slot.done for slot in self._used.values())
+        ready = sum(
+            slot.node is not None or slot.done or slot.released for slot in self._used.values()
+        )
         return ready == len(self)
 
     @property
@@ -72,7 +78,77 @@ class Slots:
     @property
     def vacant(self) -> int:
         """Slots that somebody may still come for."""
-        return len(self) - sum(slot.pod is not None or slot.done for slot in self._used.values())
+        return len(self) - sum(not slot.is_vacant for slot in self._used.values())
+
+    def vacant_outside(self, parts: frozenset[int]) -> int:
+        """The same, but for the slots of some parts."""
+        if not parts:
+            return self.vacant
+        sizes = [last - first for first, last in pairwise(self._first)]
+        others = sum(size for part, size in enumerate(sizes) if part not in parts)
+        return others - sum(
+            not slot.is_vacant and self._part(rank) not in parts
+            for rank, slot in self._used.items()
+        )
+
+    @property
+    def idle_nodes(self) -> tuple[NodeName, ...]:
+        """Nodes of slots that nobody needs any more, which no other slot has."""
+        idle = {
+            slot.node
+            for slot in self._used.values()
+            if slot.pod is None and (slot.done or slot.released)
+        }
+        idle -= {
+            slot.node
+            for slot in self._used.values()
+            if slot.pod is not None or not (slot.done or slot.released)
+        }
+        return tuple(sorted(node for node in idle if node is not None))
+
+    def release(self, wanted: Gang) -> None:
+        """The gang's pods are as many as `wanted` says by now: slots that are too many are
+        released, and those that are wanted again are taken back.
+
+        A gang of other parts than the job was submitted for says nothing here.
+        """
+        if self._gang is None or len(wanted.sizes) != len(self._gang.sizes):
+            return
+        for part, count in enumerate(wanted.sizes):
+            indexes = None if self._gang.is_in_waves(part) else self._indexes(wanted, part)
+            self._release(part, count, indexes)
+
+    def _indexes(self, gang: Gang, part: int) -> Collection[int]:
+        known = gang.indexes[part] if gang.indexes else ()
+        return frozenset(known) if known else range(gang.sizes[part])
+
+    def _release(self, part: int, wanted: int, indexes: Collection[int] | None) -> None:
+        """`wanted` slots of the part are needed: of pods in waves any, else those of `indexes`."""
+        first, last = self._ends(part)
+        taken = 0
+        for rank in range(first, last):
+            slot = self._used.get(rank)
+            if slot is not None and slot.pod is not None:
+                taken += 1
+        spare = max(0, wanted - taken)
+        for rank in range(first, last):
+            slot = self._used.get(rank)
+            if slot is not None and (slot.pod is not None or slot.done):
+                slot.released = False
+                continue
+            needed = spare > 0 if indexes is None else self._index(part, rank) in indexes
+            spare -= 1
+            if slot is not None or not needed:
+                self._slot(rank).released = not needed
+
+    def _index(self, part: int, rank: int) -> int:
+        """The pod index that a slot of a part without waves is for."""
+        at = rank - self._first[part]
+        known = self._gang.indexes[part] if self._gang and self._gang.indexes else None
+        return known[at] if known else at
+
+    def _ends(self, part: int) -> tuple[int, int]:
+        return self._first[part], self._first[part + 1]
 
     def seat(
         self, pods: Mapping[PodUid, Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
@@ -88,12 +164,14 @@ class Slots:
             pod = pods.get(slot.pod)
             if pod is None or pod.ended or not _holds(pod):
                 succeeded = pod is not None and pod.phase == "Succeeded"
-                slot.done = slot.done or (succeeded and not self._waves)
+                slot.done = slot.done or (
+                    succeeded and not self._is_in_waves(self._by_pod[slot.pod])
+                )
                 del self._by_pod[slot.pod]
                 slot.pod = None
         # Ended pods seen only after a restart: their slots need nobody again.
         for pod in pods.values():
-            if pod.phase == "Succeeded" and not self._waves:
+            if pod.phase == "Succeeded":
                 rank = self._rank(seats.get(pod.uid, Seat()))
                 if rank is not None:
                     self._slot(rank).done = True
@@ -117,10 +195,17 @@ class Slots:
 
     def _rank(self, seat: Seat) -> int | None:
         """The slot that the seat names; None where it names none that there is."""
-        if seat.index is None or seat.part + 1 >= len(self._first):
-            return None
-        rank = self._first[seat.part] + seat.index
-        return rank if rank < self._first[seat.part + 1] else None
+        if self._gang is None:
+            return 0 if seat == Seat(0, 0) else None
+        return self._gang.slot_of(seat)
+
+    def _is_in_waves(self, rank: int) -> bool:
+        if self._gang is None:
+            return False
+        return self._gang.is_in_waves(self._part(rank))
+
+    def _part(self, rank: int) -> int:
+        return bisect_right(self._first, rank) - 1
 
     def _sit(
         self, pods: list[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None

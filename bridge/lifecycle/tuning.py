@@ -33,6 +33,8 @@ class Tuning:
     """How long before its time limit a gang is warned."""
     end_margin_s: float = 2.0
     """Beside the pods' grace, the time before the limit at which they are told to end."""
+    idle_nodes_s: float = 30.0
+    """How long nodes that a gang needs no more are held before that is told."""
     replacement_s: float = 300.0
     """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
     unknown_s: float = 20.0

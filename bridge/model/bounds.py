@@ -46,6 +46,8 @@ LONGEST_KIND: Final = 63
 """Of the kind in an owner reference, and of a version."""
 LONGEST_API_VERSION: Final = LONGEST_OBJECT_NAME + 1 + LONGEST_KIND
 LONGEST_UID: Final = 128
+LONGEST_INDEXES: Final = 64 << 10
+"""Of the list of a Job's completed indexes: beyond those of a gang of the largest size."""
 
 # -- counts --------------------------------------------------------------------------------------
 

@@ -1,5 +1,6 @@
 """The unit that waits and starts together: one gang, one Slurm job."""
 
+from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
 from bridge.model.ids import GangId, NodeName
@@ -92,10 +93,13 @@ class Gang:
     """Its pods serve until somebody ends them (Deployment, StatefulSet, LeaderWorkerSet …)."""
     parts: tuple[Part, ...] = ()
     """Empty where all slots have one shape."""
-    staged: bool = False
-    """Its controller makes some members only when others are ready: an empty slot says nothing."""
-    waves: bool = False
-    """Its owner makes more pods than run at once: the slot of one that succeeded is used again."""
+    staged: frozenset[int] = frozenset()
+    """Parts whose pods its controller makes only when others are ready: an empty slot of these says
+    nothing."""
+    indexes: tuple[tuple[int, ...] | None, ...] = ()
+    """(parts,) the pod index that each slot of a part is for, in order: pods that have succeeded
+    need no slot. None where any pod of the part takes any slot, again and again, as its owner makes
+    more pods than run at once. Empty: slot i of each part is for index i."""
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
     volume_terms: tuple[tuple[int, tuple[tuple[NodeSelectorTerm, ...], ...]], ...] = ()
@@ -106,6 +110,25 @@ class Gang:
     def sizes(self) -> tuple[int, ...]:
         """(parts,) how many slots each part has; a gang without parts is one."""
         return tuple(part.count for part in self.parts) or (self.size,)
+
+    def slot_of(self, seat: Seat) -> int | None:
+        """The slot that the seat names; None where it names none that there is."""
+        sizes = self.sizes
+        if seat.index is None or seat.part >= len(sizes):
+            return None
+        at = seat.index
+        if self.indexes:
+            indexes = self.indexes[seat.part]
+            if indexes is None:
+                return None
+            at = bisect_left(indexes, seat.index)
+            if at >= len(indexes) or indexes[at] != seat.index:
+                return None
+        return sum(sizes[: seat.part]) + at if at < sizes[seat.part] else None
+
+    def is_in_waves(self, part: int) -> bool:
+        """Whether the slot of a pod that succeeded is used again."""
+        return bool(self.indexes) and self.indexes[part] is None
 
     @property
     def shapes(self) -> tuple[PodShape, ...]:

@@ -67,6 +67,10 @@ class BatchJob(Owner):
     active_deadline_s: int | None = None
     succeeded: bool | None = None
     """How it ended; None until then."""
+    succeeded_pods: int = 0
+    """How many of its pods have succeeded."""
+    completed_indexes: str = ""
+    """Of an Indexed Job: which of its indexes have, as the API server writes it ("1,3-5,7")."""
     template: PodTemplate = PodTemplate()
 
 
@@ -125,6 +129,8 @@ class Role:
     """As the label on its pods says it, lower case."""
     replicas: int
     template: PodTemplate = PodTemplate()
+    late: bool = False
+    """Its pods are made only when those of the other roles are ready."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape, Toleration
 from bridge.state.indexed import Indexed
 from bridge.state.owners import Missing, Owners
-from bridge.workloads import gangs, membership
+from bridge.workloads import gangs, membership, progress
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
 
@@ -280,6 +280,8 @@ class Memberships:
         waiting = [pod for pod in pods if pod.job_id is None and not pod.ended]
         member = replace(members.membership, holder=self.holder_of(gang_id))
         self._look_at_shapes(members, pods)
+        holder = member.holder
+        jobs = self._owners.jobs_of(holder) if holder is not None else ()
         return gangs.gang_of(
             self._line_of(first, members),
             member,
@@ -289,6 +291,7 @@ class Memberships:
             said=[pod.annotations for pod in waiting],
             lines=lambda: [self._line_of(pod, members) for pod in waiting],
             most_pods=self._most_pods,
+            done=progress.of(jobs, pods, members.seats),
         )
 
     def _line_of(self, pod: Pod, members: Members) -> Lineage:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bridge.model.ids import PodUid
-from bridge.model.owner import Owner, OwnerKey, PodGroup, Settled, key_of
+from bridge.model.owner import BatchJob, Owner, OwnerKey, PodGroup, Settled, key_of
 from bridge.model.pod import OwnerReference, Pod
 from bridge.state.indexed import Indexed
 from bridge.workloads import membership
@@ -49,6 +49,8 @@ class Owners:
         """(kind, namespace, name) → uid, of what is looked up by its name."""
         self._all_named: Indexed[tuple[str, str, str], str] = Indexed()
         """uids by (namespace, kind in lower case, name), whatever the kind's group."""
+        self._below: Indexed[str, str] = Indexed()
+        """uids of owners by the uid of their own owner."""
         self._settled: dict[OwnerKey, Settled] = {}
         self._absent: set[str] = set()
 
@@ -61,13 +63,25 @@ class Owners:
         uids = self._all_named.of((namespace, kind, name))
         return self._rows[min(uids)] if uids else None
 
+    def jobs_of(self, holder: Owner) -> tuple[BatchJob, ...]:
+        """The Job itself, or the Jobs that the object has made."""
+        if isinstance(holder, BatchJob):
+            return (holder,)
+        rows = (self._rows[uid] for uid in sorted(self._below.of(holder.uid)))
+        return tuple(
+            row for row in rows if isinstance(row, BatchJob) and row.namespace == holder.namespace
+        )
+
     def upsert(self, owner: Owner) -> tuple[str, ...]:
         """Take in a row; what was missed till then (`Missing`), () when it says nothing new."""
         known = self._rows.get(owner.uid)
         self._rows[owner.uid] = owner
+        if known is not None and known.owner is not None:
+            self._below.discard(known.owner.uid, owner.uid)
+        if owner.owner is not None:
+            self._below.add(owner.owner.uid, owner.uid)
         if known is not None:
-            quiet = replace(known, resource_version=owner.resource_version) == owner
-            return () if quiet else (owner.uid,)
+            return () if _says_the_same(known, owner) else (owner.uid,)
         self._all_named.add(_as_people_say(owner), owner.uid)
         named = self._by_name(owner)
         if named is not None:
@@ -81,6 +95,8 @@ class Owners:
         if owner is None:
             return False
         self._all_named.discard(_as_people_say(owner), uid)
+        if owner.owner is not None:
+            self._below.discard(owner.owner.uid, uid)
         named = self._by_name(owner)
         if named is not None and self._named.get(named) == uid:
             del self._named[named]
@@ -192,6 +208,19 @@ class Owners:
         if key not in (key_of(*GROUP), key_of(*WORKLOAD), key_of(*PLUGIN_GROUP)):
             return None
         return (key, owner.namespace, owner.name)
+
+
+def _says_the_same(known: Owner, newest: Owner) -> bool:
+    """Whether nothing has changed that concerns pods which exist. How many pods of a Job have
+    succeeded is told by these pods themselves, each of which touches its gang."""
+    known = replace(known, resource_version=newest.resource_version)
+    if isinstance(known, BatchJob) and isinstance(newest, BatchJob):
+        known = replace(
+            known,
+            succeeded_pods=newest.succeeded_pods,
+            completed_indexes=newest.completed_indexes,
+        )
+    return known == newest
 
 
 def _as_people_say(owner: Owner) -> tuple[str, str, str]:

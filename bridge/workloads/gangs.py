@@ -23,6 +23,7 @@ from bridge.model.owner import (
     Owner,
     PodGroup,
     PodTemplate,
+    ReplicatedJob,
     RoleSet,
 )
 from bridge.model.pod import Pod
@@ -30,6 +31,7 @@ from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 from bridge.workloads import annotations, membership
 from bridge.workloads.lineage import Lineage, merged
 from bridge.workloads.membership import Membership
+from bridge.workloads.progress import Progress, left_of, ranges
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
 Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
@@ -49,6 +51,23 @@ class _Kind:
     count: int
     template: PodTemplate | None
     """None where there is none to be read."""
+    indexes: tuple[int, ...] | None = ()
+    """As Gang.indexes; () where no pod has succeeded yet."""
+    staged: bool = False
+    """Its pods are made only when others are ready."""
+    succeeded: int = 0
+    """How many pods without an index `count` leaves out, as they have succeeded."""
+
+    def without(self, indexes: frozenset[int], others: int) -> "_Kind":
+        """The part without the pods that have succeeded: those of these indexes, and as many as
+        `others` without an index."""
+        if self.indexes is None:
+            return self
+        if indexes:
+            known = self.indexes or range(self.count)
+            left = tuple(index for index in known if index not in indexes)
+            return replace(self, count=len(left), indexes=left)
+        return replace(self, count=max(0, self.count - max(0, others - self.succeeded)))
 
 
 def gang_of(
@@ -61,6 +80,7 @@ def gang_of(
     said: Sequence[Mapping[str, str]] = (),
     lines: Callable[[], Sequence[Lineage]] = tuple,
     most_pods: int = MOST_PODS,
+    done: Progress = Progress(),  # noqa: B008  (it is frozen)
 ) -> Gang:
     """The gang of which `line` is the lineage of the first pod in rank order, `member` its
     membership.
@@ -68,12 +88,14 @@ def gang_of(
     `shapes` are what the pods of each part ask for (of parts without pods: their template's, with
     `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
     `reach` says). `said` are the annotations of the pods that wait, `lines` gives their lineages.
+    What is `done` needs no slot any more, as long as something is left to do.
     Raises BadInput for parameters that can't be read or that contradict the owner's counts, and for
     more than `most_pods` pods.
     """
     wishes = _wishes(line, member, said, lines)
-    kinds = _kinds(member, wishes)
+    kinds = _kinds(member, wishes, Progress())
     _check_size(line, member, kinds, most_pods)
+    kinds = _left(member, wishes, kinds, done)
     parts = tuple(
         Part(
             kind.name,
@@ -86,7 +108,7 @@ def gang_of(
         for at, kind in enumerate(kinds)
     )
     kind, name = _owner(line, member)
-    staged = _is_staged(member.holder)
+    staged = frozenset(at for at, one in enumerate(kinds) if one.staged)
     return Gang(
         id=member.gang,
         namespace=line.pod.namespace,
@@ -97,11 +119,29 @@ def gang_of(
         parameters=_parameters(line, wishes),
         parts=parts if len(parts) > 1 else (),
         staged=staged,
-        waves=isinstance(member.holder, BatchJob) and _comes_in_waves(member.holder),
+        indexes=_indexes(kinds),
         whole_first=not staged and _only_pods_tell(kinds, member.holder),
         priority_class=line.pod.priority_class,
         long_lived=any(owner.kind in _SERVERS for owner in line.owners),
     )
+
+
+def _left(
+    member: Membership, wishes: Mapping[str, str], kinds: tuple[_Kind, ...], done: Progress
+) -> tuple[_Kind, ...]:
+    """The parts without what is done. When nothing is left, the parts as they are: there is
+    nothing to ask for, and the gang's last pods are about to be seen as ended."""
+    left = tuple(
+        kind.without(done.indexes.get(at, frozenset()), done.pods.get(at, 0))
+        for at, kind in enumerate(_kinds(member, wishes, done))
+    )
+    return left if sum(kind.count for kind in left) else kinds
+
+
+def _indexes(kinds: Sequence[_Kind]) -> tuple[tuple[int, ...] | None, ...]:
+    if all(kind.indexes == () for kind in kinds):
+        return ()
+    return tuple(tuple(range(kind.count)) if kind.indexes == () else kind.indexes for kind in kinds)
 
 
 def _check_size(line: Lineage, member: Membership, kinds: Sequence[_Kind], most_pods: int) -> None:
@@ -203,46 +243,77 @@ def covering(shapes: Sequence[PodShape]) -> PodShape:
     return shapes[0] if requests == shapes[0].requests else replace(shapes[0], requests=requests)
 
 
-def _kinds(member: Membership, wishes: Mapping[str, str]) -> tuple[_Kind, ...]:
-    """The gang's parts by its owner's spec, in rank order."""
+def _kinds(member: Membership, wishes: Mapping[str, str], done: Progress) -> tuple[_Kind, ...]:
+    """The gang's parts by its owner's spec, in rank order, without what the status of the Jobs that
+    make its pods calls `done`."""
     match member.holder:
         case None:
             return (_Kind("", 1, None),)
         case JobSet() as jobs:
+            held = membership.held_jobs(jobs, member.gang)
             return tuple(
-                _Kind(
-                    one.name,
-                    one.replicas * membership.pods_at_once(one.job),
-                    one.job.template,
-                )
-                for one in membership.held_jobs(jobs, member.gang)
+                _of_replicated(one, done, staged=bool(one.after) or (jobs.in_order and at > 0))
+                for at, one in enumerate(held)
             )
         case LeaderWorkerSet(leader=None) as group:
-            return (_Kind("", group.size, group.worker),)
+            return (_Kind("", group.size, group.worker, staged=group.leader_ready),)
         case LeaderWorkerSet(leader=leader) as group:
             assert leader is not None
             return (
                 _Kind("leader", 1, leader),
-                _Kind("worker", group.size - 1, group.worker),
+                _Kind("worker", group.size - 1, group.worker, staged=group.leader_ready),
             )
         case RoleSet() as owner if owner.roles:
-            return tuple(_Kind(r.name, r.replicas, r.template) for r in owner.roles)
+            return tuple(
+                _Kind(role.name, role.replicas, role.template, staged=role.late)
+                for role in owner.roles
+            )
         case PodGroup() if member.most is not None:
             return (_Kind("", member.most, None),)
         case BatchJob() as job:
-            return (_Kind("", _job_size(job, wishes), job.template),)
+            return (_of_job(job, _job_size(job, wishes), done),)
         case owner:
-            return (_Kind("", _asked_size(owner, wishes), None),)
+            size = _asked_size(owner, wishes)
+            return (_Kind("", size, None, staged=owner.one_by_one),)
 
 
-def _is_staged(holder: Owner | None) -> bool:
-    match holder:
-        case LeaderWorkerSet():
-            return holder.leader_ready
-        case JobSet():
-            return membership.in_stages(holder)
-        case _:
-            return holder is not None and holder.one_by_one
+def _of_job(job: BatchJob, size: int, done: Progress) -> _Kind:
+    status = done.job_named("", 0)
+    succeeded = status.succeeded_pods if status is not None else 0
+    if _comes_in_waves(job):
+        left = size if job.completions is None else max(0, job.completions - succeeded)
+        return _Kind("", min(size, left), job.template, indexes=None)
+    if not job.indexed:
+        return _Kind("", max(0, size - succeeded), job.template, succeeded=succeeded)
+    if status is None or not status.completed_indexes:
+        return _Kind("", size, job.template)
+    left_indexes = left_of(size, ranges(status.completed_indexes))
+    return _Kind("", len(left_indexes), job.template, left_indexes)
+
+
+def _of_replicated(one: ReplicatedJob, done: Progress, *, staged: bool) -> _Kind:
+    """The pods of a JobSet's Jobs of one template: index = number of the Job × its pods + rank."""
+    job, at_once = one.job, membership.pods_at_once(one.job)
+    size = one.replicas * at_once
+    made = done.jobs_named(one.name, below=one.replicas)
+    succeeded = sum(child.succeeded_pods for child in made.values())
+    if _comes_in_waves(job):
+        if job.completions is not None:
+            size -= sum(
+                at_once - max(0, min(at_once, job.completions - child.succeeded_pods))
+                for child in made.values()
+            )
+        return _Kind(one.name, size, job.template, None, staged)
+    if not job.indexed:
+        left = max(0, size - succeeded)
+        return _Kind(one.name, left, job.template, staged=staged, succeeded=succeeded)
+    if not succeeded or not size:
+        return _Kind(one.name, size, job.template, staged=staged)
+    indexes: list[int] = []
+    for number in range(one.replicas):
+        text = made[number].completed_indexes if number in made else ""
+        indexes += (number * at_once + rank for rank in left_of(at_once, ranges(text)))
+    return _Kind(one.name, len(indexes), job.template, tuple(indexes), staged)
 
 
 def _only_pods_tell(kinds: Sequence[_Kind], holder: Owner | None) -> bool:

@@ -18,6 +18,7 @@ makes a gang decides; the annotation `gang` overrules.
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
@@ -38,8 +39,8 @@ from bridge.workloads import annotations
 from bridge.workloads.lineage import Lineage
 
 _EXCLUSIVE_JOBSET = "alpha.jobset.sigs.k8s.io/exclusive-topology"
-_REPLICATED_JOB = "jobset.sigs.k8s.io/replicatedjob-name"
-_JOB_INDEX = "jobset.sigs.k8s.io/job-index"
+REPLICATED_JOB: Final = "jobset.sigs.k8s.io/replicatedjob-name"
+JOB_INDEX: Final = "jobset.sigs.k8s.io/job-index"
 _GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 _WORKER_INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 _POD_INDEX = "apps.kubernetes.io/pod-index"
@@ -186,7 +187,7 @@ def held_jobs(jobs: JobSet, gang: GangId) -> tuple[ReplicatedJob, ...]:
 
 def _of_job_set(line: Lineage, jobs: JobSet, *, wished: bool) -> Membership | None:
     labels = line.pod.labels
-    own = next((o for o in jobs.replicated_jobs if o.name == labels.get(_REPLICATED_JOB)), None)
+    own = next((o for o in jobs.replicated_jobs if o.name == labels.get(REPLICATED_JOB)), None)
     if _places_pod_after_pod(line, jobs):
         return alone(line)
     if own is None:
@@ -197,7 +198,7 @@ def _of_job_set(line: Lineage, jobs: JobSet, *, wished: bool) -> Membership | No
     size = sum(one.replicas * pods_at_once(one.job) for one in held)
     if size <= 1:
         return None
-    number, rank = bounds.number_in(labels.get(_JOB_INDEX)), line.pod.completion_index
+    number, rank = bounds.number_in(labels.get(JOB_INDEX)), line.pod.completion_index
     index = None
     if number is not None and rank is not None:
         index = number * pods_at_once(own.job) + rank

@@ -7,7 +7,6 @@ by the index of the pod.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import accumulate
 
 from bridge.errors import BadInput
 from bridge.model.gang import Gang, Seat
@@ -29,8 +28,6 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
     placeless = [pod for pod in pods if pod.job_id is None and not pod.ended and not pod.deleting]
     if not _differ(placeless, seats):
         return gang
-    counts = gang.sizes
-    first = (0, *accumulate(counts))
     terms: dict[int, _Terms] = {}
     for pod in placeless:
         seat = seats.get(pod.uid, Seat())
@@ -41,8 +38,9 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
                 "make them of a StatefulSet or an Indexed Job, or let them queue one by one with "
                 'annotation slurmjob.slinky.slurm.net/gang: "false"'
             )
-        if seat.index < counts[seat.part]:
-            terms[first[seat.part] + seat.index] = pod.shape.volume_terms
+        slot = gang.slot_of(seat)
+        if slot is not None:
+            terms[slot] = pod.shape.volume_terms
     return replace(gang, volume_terms=tuple(sorted(terms.items())))
 
 

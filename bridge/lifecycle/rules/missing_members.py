@@ -13,8 +13,9 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
     pods, singletons = gang.demand.pods, gang.demand.singletons
     # A pod that ended has come; whether it is replaced is its owner's affair.
     all_came = len(pods) + singletons >= run.gang.size
-    vacant = 0 if all_came else run.placement.slots.vacant - singletons
-    why = run.missing.check(run.gang, vacant, decision.now_s)
+    slots = run.placement.slots
+    vacant = 0 if all_came else slots.vacant_outside(run.gang.staged) - singletons
+    why = run.missing.check(run.gang, max(0, vacant), decision.now_s)
     decision.wake_at(run.missing.due_s)
     if not why:
         return False

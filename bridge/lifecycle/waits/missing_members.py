@@ -2,7 +2,7 @@
 
 Once all of its members were there, a gang that lacks some is another matter: their owner replaces
 them (`Tuning.replacement_s`). And where the controller makes members only when others are ready
-(`Gang.staged`) an empty slot says nothing.
+(`Gang.staged`) nobody misses them.
 """
 
 from bridge.model.gang import Gang
@@ -22,7 +22,7 @@ class MissingMembers:
         """Why the gang gives its nodes back, of which `vacant` slots have nobody; "" to go on."""
         self.due_s = None
         self._was_whole = self._was_whole or not vacant
-        if self._was_whole or gang.staged:
+        if self._was_whole:
             return ""
         if self._since_s is None:
             self._since_s = now_s

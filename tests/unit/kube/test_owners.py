@@ -335,6 +335,17 @@ def test_mpi_job(api_version: str, label: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("policy", "late"), [({}, []), ("AtStartup", []), ("WaitForWorkersReady", ["launcher"])]
+)
+def test_roles_that_come_late(policy: Any, late: list[str]) -> None:
+    """An MPIJob may have its launcher made only when its workers are ready."""
+    spec = {"launcherCreationPolicy": policy, "mpiReplicaSpecs": {"Worker": {}, "Launcher": {}}}
+    row = read("kubeflow.org/v2beta1", "MPIJob", spec)
+    assert isinstance(row, RoleSet)
+    assert [role.name for role in row.roles if role.late] == late
+
+
+@pytest.mark.parametrize(
     ("kind", "path"),
     [
         ("TFJob", "tfReplicaSpecs"),

@@ -1,12 +1,8 @@
 """Gangs whose members never come."""
 
-from dataclasses import replace
-
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.state import State
-from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.ids import SlurmJobId
-from tests.builders import a_gang
 from tests.unit.lifecycle.world import TUNING, World
 
 
@@ -66,11 +62,16 @@ def test_a_pod_that_failed_for_good_has_come_all_the_same() -> None:
 
 def test_a_controller_that_makes_members_one_after_another_is_given_all_the_time() -> None:
     """Workers come when their leader is ready, which may load a model for an hour."""
-    absent = MissingMembers(patience_s=10)
-    gang = replace(a_gang("g", size=4), staged=True)
-    assert not absent.check(gang, 3, 0.0)
-    assert not absent.check(gang, 3, 1000.0)
-    assert absent.due_s is None
+    world = World(size=4)
+    world.staged = True
+    world.machine.release()
+    world.create()
+    world.perform()
+    world.start(SlurmJobId(1))
+    world.settle()
+    world.pass_time(TUNING.members_s * 10)
+    assert not world.todo
+    assert world.live_jobs
 
 
 def test_a_group_that_only_its_pods_describe_is_queued_when_all_are_there() -> None:

@@ -43,6 +43,7 @@ class World:
     conditions: list[do.SetCondition] = field(default_factory=list)
     avoided: list[str] = field(default_factory=list)
     whole_first: bool = False
+    staged: bool = False
     split: list[Pod] = field(default_factory=list)
     """Pods that are gangs of their own by now."""
     unready: str = ""
@@ -87,6 +88,13 @@ class World:
         self.pods[uid] = replace(self.pods[uid], **changes)  # type: ignore[arg-type]
         self.see()
 
+    def succeed(self, *ranks: int) -> None:
+        """These ranks' pods succeed, which the Job's status counts."""
+        done = ",".join(filter(None, [self.job.completed_indexes, *map(str, ranks)]))
+        self.job = replace(self.job, completed_indexes=done)
+        for pod in [pod for pod in self.pods.values() if pod.completion_index in ranks]:
+            self.change(pod.uid, phase="Succeeded")
+
     def remove(self, uid: PodUid) -> None:
         """The pod is gone from the API server."""
         self.pods.pop(uid, None)
@@ -115,7 +123,8 @@ class World:
         if not pods:
             return None
         gang = gang_for(pods, *([] if self.single else [self.job]))
-        return replace(gang, id=self.gang_id, whole_first=self.whole_first)
+        staged = frozenset({0}) if self.staged else frozenset()
+        return replace(gang, id=self.gang_id, whole_first=self.whole_first, staged=staged)
 
     def start(self, job_id: SlurmJobId, *, left_s: float | None = None) -> None:
         """Slurm gives the job its nodes, one per slot."""

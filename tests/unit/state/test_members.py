@@ -64,6 +64,25 @@ def test_a_kind_is_asked_for_when_the_first_pod_names_it_and_the_chain_waits_for
     assert (gang.size, gang.owner) == (2, "JobSet/team/js")
 
 
+def test_what_the_jobs_of_a_jobset_have_done_is_not_asked_for_again() -> None:
+    """Their status says it, index by index; other Jobs in the namespace say nothing of it."""
+    cluster = a_cluster(JOBS, SETS)
+    cluster.upsert_owner(a_set())
+    labels = {"jobset.sigs.k8s.io/replicatedjob-name": "w", "jobset.sigs.k8s.io/job-index": "0"}
+    child = replace(a_job("js-w-0", labels=labels), owner=OF_SET)
+    cluster.upsert_owner(child)
+    cluster.upsert_owner(replace(a_job("x", labels=labels), completed_indexes="0-1"))
+    cluster.upsert_pod(a_member(1))
+    gang = cluster.gang(GangId("team/uid-js"))
+    assert gang is not None
+    assert (gang.size, gang.indexes) == (2, ())
+    done = replace(child, succeeded_pods=1, completed_indexes="0", resource_version="2")
+    assert cluster.upsert_owner(done) == set(), "its pods say so themselves"
+    gang = cluster.gang(GangId("team/uid-js"))
+    assert gang is not None
+    assert (gang.size, gang.indexes) == (1, ((1,),))
+
+
 def test_a_kind_that_may_not_be_read_ends_the_chain() -> None:
     """What the reference says is all that is known; the pod is a gang of one."""
     cluster = a_cluster(JOBS)

@@ -112,4 +112,4 @@ def test_pods_with_claims_of_their_own_are_all_to_be_there_first() -> None:
         )
         line = line_of(replace(pod, labels={_GROUP_INDEX: "0"}), group)
         gang = gangs.gang_of(line, membership.of(line), {})
-        assert (gang.staged, gang.whole_first) == (ready, not ready)
+        assert (bool(gang.staged), gang.whole_first) == (ready, not ready)

@@ -1,0 +1,20 @@
+"""Nodes that a running gang needs no more: its job keeps them, and the pods say so."""
+
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle import messages
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.state import GangState
+
+
+def tell_of_idle_nodes(gang: GangState, decision: Decision) -> bool:
+    """The gang's author is told which nodes its job holds for nobody."""
+    run = gang.run
+    if gang.single or run is None or run.allocation is None:
+        return False
+    is_news = run.idle.check(run.placement.slots.idle_nodes, decision.now_s)
+    decision.wake_at(run.idle.due_s)
+    live = gang.demand.pods.under(run.job_id)
+    if is_news and live:
+        note = messages.idle_nodes(run.job_id, run.idle.told)
+        decision.add(do.EmitEvent(live[0], "Warning", "NodesNotNeeded", note))
+    return False

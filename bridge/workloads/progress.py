@@ -1,0 +1,82 @@
+"""How much of a gang's work is done: what its Jobs' status says, and its pods that succeeded.
+
+Nobody will run there again, so a job in Slurm is asked only for the rest. The status lasts when
+pods are removed and when the bridge begins anew; the pods tell a moment earlier.
+(batch/v1 Job: `status.succeeded`, `status.completedIndexes`)
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge.model import bounds
+from bridge.model.gang import Seat
+from bridge.model.ids import PodUid
+from bridge.model.owner import BatchJob
+from bridge.model.pod import Pod
+from bridge.workloads import membership
+
+Ranges = tuple[tuple[int, int], ...]
+"""First and last of each run of indexes, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What is done of one gang."""
+
+    jobs: Sequence[BatchJob] = ()
+    """The Jobs that make its pods, as far as they exist."""
+    indexes: Mapping[int, frozenset[int]] = field(default_factory=dict)
+    """By part: the indexes of pods that succeeded."""
+    pods: Mapping[int, int] = field(default_factory=dict)
+    """By part: how many pods succeeded that have no index."""
+
+    def job_named(self, replicated: str, number: int) -> BatchJob | None:
+        """The Job of that name and number in its JobSet; "" and 0 of a Job that stands alone."""
+        return self.jobs_named(replicated, below=number + 1).get(number)
+
+    def jobs_named(self, replicated: str, *, below: int) -> dict[int, BatchJob]:
+        """By number: the Jobs of one template of a JobSet, of those numbers that it has."""
+        found = {}
+        for job in self.jobs:
+            name = job.labels.get(membership.REPLICATED_JOB, "")
+            number = bounds.number_in(job.labels.get(membership.JOB_INDEX)) or 0
+            if name == replicated and number < below:
+                found[number] = job
+        return found
+
+
+def of(jobs: Sequence[BatchJob], pods: Iterable[Pod], seats: Mapping[PodUid, Seat]) -> Progress:
+    """The progress that the Jobs' status and the gang's pods tell."""
+    indexes: dict[int, set[int]] = {}
+    others: dict[int, int] = {}
+    for pod in pods:
+        if pod.phase != "Succeeded":
+            continue
+        seat = seats.get(pod.uid, Seat())
+        if seat.index is None:
+            others[seat.part] = others.get(seat.part, 0) + 1
+        else:
+            indexes.setdefault(seat.part, set()).add(seat.index)
+    return Progress(jobs, {part: frozenset(found) for part, found in indexes.items()}, others)
+
+
+def ranges(text: str) -> Ranges:
+    """The runs of indexes in a Job's `completedIndexes` ("1,3-5,7"); what is no run is left out."""
+    found = []
+    for part in text.split(","):
+        first, dash, last = part.partition("-")
+        low = bounds.number_in(first)
+        high = bounds.number_in(last) if dash else low
+        if low is not None and high is not None and low <= high:
+            found.append((low, high))
+    return tuple(sorted(found))
+
+
+def left_of(count: int, done: Ranges) -> tuple[int, ...]:
+    """The indexes below `count` that are not in `done`, in order."""
+    left: list[int] = []
+    at = 0
+    for low, high in done:
+        left += range(at, min(low, count))
+        at = max(at, high + 1)
+    return (*left, *range(at, count))

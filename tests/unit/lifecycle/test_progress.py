@@ -1,0 +1,130 @@
+"""What a gang has done already is asked for no more, whatever the bridge has seen of it."""
+
+from dataclasses import replace
+
+from bridge import names
+from bridge.lifecycle import instructions as do
+from bridge.model.ids import SlurmJobId
+from tests.unit.lifecycle.test_machine import running
+from tests.unit.lifecycle.world import TUNING, World
+
+
+def nodes(world: World) -> dict[int | None, str]:
+    """Rank → node of the pods that live."""
+    return {
+        pod.completion_index: pod.annotations[names.NODE_ANNOTATION]
+        for pod in world.pods.values()
+        if not pod.ended
+    }
+
+
+def test_a_member_that_has_succeeded_is_not_missed_after_a_restart() -> None:
+    """Its pod may be removed; the Job's status still says that its index is done."""
+    world = running(size=2)
+    world.succeed(1)
+    (done,) = [uid for uid, pod in world.pods.items() if pod.ended]
+    world.remove(done)
+    world.restart()
+    world.settle()
+    world.pass_time(TUNING.members_s * 2)
+    assert not world.todo
+    assert [job.job_id for job in world.live_jobs] == [1]
+    assert nodes(world) == {0: "n1-0"}
+
+
+def test_a_gang_that_is_preempted_asks_only_for_what_is_left_to_do() -> None:
+    """Two of four ranks are done: the next job has two tasks, and their pods find their slots."""
+    world = running(size=4)
+    world.succeed(0, 2)
+    world.end(SlurmJobId(1), "PREEMPTED")
+    while world.todo:
+        world.perform()
+    for uid, pod in list(world.pods.items()):
+        if pod.deleting:
+            world.remove(uid)
+    for rank in (1, 3):
+        world.create(rank)
+    world.pass_time(60)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    assert submit.gang.size == 2
+    world.perform()
+    world.start(SlurmJobId(2))
+    world.settle()
+    assert nodes(world) == {1: "n2-0", 3: "n2-1"}
+
+
+def test_a_waiting_gang_is_asked_for_less_as_its_members_are_done() -> None:
+    """The status may tell of them late, while the job waits already."""
+    world = World(size=3)
+    world.machine.release()
+    world.create(2)
+    world.perform()
+    world.job = replace(world.job, completed_indexes="0-1")
+    world.see()
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.new.tasks == 1
+
+
+def scaled(world: World, size: int) -> None:
+    """The owner wants so many pods now."""
+    world.size = size
+    world.job = replace(world.job, parallelism=size, completions=size)
+    for uid, pod in list(world.pods.items()):
+        if pod.completion_index is not None and pod.completion_index >= size:
+            world.remove(uid)
+    world.see()
+
+
+def test_slots_that_the_owner_wants_no_more_are_released_and_taken_back() -> None:
+    """A gang of four becomes one of two, and one of four again: its job holds all nodes meanwhile,
+    which is told."""
+    world = running(size=4)
+    scaled(world, 2)
+    assert world.run.placement.slots.idle_nodes == ("n1-2", "n1-3")
+    assert world.run.placement.slots.vacant == 0
+    world.pass_time(TUNING.members_s * 2)
+    assert not world.todo
+    (event,) = [event for event in world.told if event.reason == "NodesNotNeeded"]
+    assert "n1-2, n1-3" in event.note
+    scaled(world, 4)
+    world.create(2)
+    world.create(3)
+    world.settle()
+    assert nodes(world) == {rank: f"n1-{rank}" for rank in range(4)}
+    assert not world.run.placement.slots.idle_nodes
+
+
+def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:
+    """Five completions, four at once: the fifth pod takes a slot that is free again, and a job that
+    begins anew is as large as what is left."""
+    world = World(size=4)
+    world.job = replace(world.job, completions=5, annotations={names.GANG_ANNOTATION: "true"})
+    world.machine.release()
+    for rank in range(4):
+        world.create(rank)
+    while world.todo:
+        world.perform()
+    world.start(SlurmJobId(1))
+    world.settle()
+    world.job = replace(world.job, succeeded_pods=1)
+    world.succeed(0)
+    world.create(4)
+    world.settle()
+    assert nodes(world)[4] == "n1-0"
+    assert not world.split
+    world.job = replace(world.job, succeeded_pods=4)
+    world.succeed(1, 2, 3)
+    assert world.run.placement.slots.vacant == 0
+    world.end(SlurmJobId(1), "PREEMPTED")
+    while world.todo:
+        world.perform()
+    for uid, pod in list(world.pods.items()):
+        if pod.deleting:
+            world.remove(uid)
+    world.create(4)
+    world.pass_time(60)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    assert submit.gang.size == 1

@@ -1,0 +1,67 @@
+"""What a Job's status says is done, and which slots are left."""
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import names
+from bridge.model.gang import Gang, Seat
+from bridge.workloads import progress
+from tests.builders import a_gang_job, a_job, a_pod, gang_for
+
+
+def written(indexes: set[int]) -> str:
+    """As the Job controller writes completed indexes: runs of three or more are shortened."""
+    parts, left = [], sorted(indexes)
+    while left:
+        last = left[0]
+        while last + 1 in indexes:
+            last += 1
+        run = [index for index in left if index <= last]
+        parts += [f"{run[0]}-{last}"] if len(run) > 2 else [str(index) for index in run]
+        left = left[len(run) :]
+    return ",".join(parts)
+
+
+@given(st.sets(st.integers(0, 40)), st.integers(0, 40))
+def test_what_is_left_is_all_but_what_is_done(done: set[int], count: int) -> None:
+    """However the runs lie."""
+    left = progress.left_of(count, progress.ranges(written(done)))
+    assert left == tuple(index for index in range(count) if index not in done)
+
+
+@given(st.text(alphabet="0123456789,-x ", max_size=40))
+def test_nonsense_is_not_done(text: str) -> None:
+    """Whatever stands there, some indexes are left or not; nothing is raised."""
+    assert set(progress.left_of(5, progress.ranges(text))) <= set(range(5))
+
+
+def gang(completed_indexes: str = "") -> Gang:
+    job = a_gang_job(size=4, completed_indexes=completed_indexes)
+    return gang_for([a_pod("p").of(job, 3).build()], job)
+
+
+def test_slots_are_numbered_by_the_indexes_that_are_left() -> None:
+    """Index 3 sits in the last of two slots; index 0 has none."""
+    left = gang("0,2")
+    assert (left.size, left.slot_of(Seat(index=3)), left.slot_of(Seat(index=0))) == (2, 1, None)
+    assert gang().slot_of(Seat(index=3)) == 3
+    assert gang().slot_of(Seat(index=4)) is None
+
+
+def test_a_gang_that_is_done_keeps_its_size() -> None:
+    """There is nothing left to ask for; its last pods are about to be seen as ended."""
+    assert gang("0-3").size == 4
+
+
+def test_pods_that_succeeded_are_done_before_the_status_says_so() -> None:
+    """And are not counted twice when it does."""
+    told = {names.GANG_ANNOTATION: "true"}
+    for succeeded in (0, 1):
+        job = a_job(parallelism=3, completions=3, annotations=told, succeeded_pods=succeeded)
+        done = a_pod("a").of(job).in_phase("Succeeded").build()
+        assert gang_for([done, a_pod("b").of(job).build()], job).size == 2
+    indexed = a_gang_job(size=3, completed_indexes="1")
+    done = replace(a_pod("a").of(indexed, 1).build(), phase="Succeeded")
+    assert gang_for([done, a_pod("b").of(indexed, 2).build()], indexed).size == 2

@@ -26,6 +26,7 @@ owner says later. A pinned pod without it is a gang of its own."""
 ALLOCATED_CONDITION: Final = "scheduler.slinky.slurm.net/Allocated"
 GANG_ANNOTATION: Final = JOB_PREFIX + "gang"
 GANG_SIZE_ANNOTATION: Final = JOB_PREFIX + "gang-size"
+ON_NODE_LOSS_ANNOTATION: Final = JOB_PREFIX + "on-node-loss"
 GO_BRIDGE_FINALIZER: Final = "scheduler.slinky.slurm.net/finalizer"
 """What the Go bridge leaves on pods. Ours sets none: a pod must end without us."""
 
@@ -49,8 +50,8 @@ PARAMETERS: Final = frozenset(
     for suffix in (
         "account", "accounts", "constraints", "cpu-per-task", "dependency", "exclusive", "gang",
         "gang-size", "gres", "group", "group-id", "job-name", "licenses", "max-nodes",
-        "mem-per-node", "min-nodes", "partition", "partitions", "priority", "qos", "reservation",
-        "timelimit", "user", "user-id", "wckey",
+        "mem-per-node", "min-nodes", "on-node-loss", "partition", "partitions", "priority", "qos",
+        "reservation", "timelimit", "user", "user-id", "wckey",
     )
 )  # fmt: skip
 """Every annotation with JOB_PREFIX that means something, on pods, their owners or namespaces."""

@@ -24,6 +24,8 @@ class Demand:
         self.owner: OwnerWill = "creates"
         self.seats: Mapping[PodUid, Seat] = {}
         """Where in the gang each pod belongs."""
+        self.lost: frozenset[PodUid] = frozenset()
+        """Pods that can't end, as their node is gone or does not answer."""
         self.singletons = 0
         """Pods of the owner that queue on their own."""
         self.claims = PendingClaims(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.model.gang import Assignment, Gang, Seat, Shortfall
-from bridge.model.ids import PodUid, SlurmJobId
+from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Pod
 
@@ -29,6 +29,8 @@ class MembersSeen:
     """The sentence that says which claim keeps the pods that have no place yet from running."""
     singletons: int = 0
     """How many pods of its owner queue on their own: nobody waits for them."""
+    lost: frozenset[PodUid] = frozenset()
+    """Pods that are deleted and can't end: their node is gone or does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,9 @@ class JobObserved:
     facts: JobFacts
     left_s: float | None = None
     """Seconds to its time limit; None without one."""
+    nodes: frozenset[NodeName] | None = None
+    """The nodes that it holds, by their names in Kubernetes; None while it holds none, or one that
+    Kubernetes does not know."""
 
 
 @dataclass(frozen=True, slots=True)

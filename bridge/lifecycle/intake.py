@@ -33,8 +33,8 @@ def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
 
 def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -> None:
     match event:
-        case ev.JobObserved(facts, left_s) if facts.job_id == run.job_id:
-            _observed(gang, run, facts, left_s, decision)
+        case ev.JobObserved(facts) if facts.job_id == run.job_id:
+            _observed(gang, run, event, decision)
         case ev.JobVanished(job_id) if job_id == run.job_id:
             run.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
         case ev.JobRebuilt(spec):
@@ -44,7 +44,8 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
             run.review_at_s = decision.now_s + gang.tuning.refused_retry_s
         case ev.Placed(job_id, assignment) if job_id == run.job_id:
             placement = run.placement
-            placed, placement.placing, placement.shortfall = placement.placing, None, None
+            placed, placement.placing = placement.placing, None
+            placement.shortfall = placement.short_since_s = None
             if placed is not None and len(assignment.nodes) == len(placement.slots):
                 placement.slots.assign(assignment, placed.shapes)
         case ev.NotPlaced(job_id, shortfall) if job_id == run.job_id:
@@ -64,6 +65,7 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
     demand = gang.demand
     demand.pods.see(event.pods)
     demand.owner, demand.seats, demand.singletons = event.owner, event.seats, event.singletons
+    demand.lost = event.lost
     if event.problem and event.problem != demand.problem:
         for pod in event.pods[:1]:
             decision.add(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
@@ -119,16 +121,14 @@ def _submission(
             gang.back_off(decision, gang.tuning.refused_retry_s if lasting else None)
 
 
-def _observed(
-    gang: GangState, run: JobRun, facts: JobFacts, left_s: float | None, decision: Decision
-) -> None:
-    is_adopted = run.facts is None and run.spec is None
-    run.facts = facts
+def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Decision) -> None:
+    is_adopted, facts = run.facts is None and run.spec is None, event.facts
+    run.facts, run.nodes = facts, event.nodes
     if facts.identity is not None:
         generation = max(gang.submission.generation, facts.identity.generation)
         gang.submission.generation = generation
     if facts.allocation is not None:
-        run.deadline.seen(left_s, decision.now_s)
+        run.deadline.seen(event.left_s, decision.now_s)
     if _follow_demand(gang, run) or is_adopted:
         gang.seat()
         actions.rebuild(gang, run, decision)
@@ -160,14 +160,30 @@ def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) ->
 def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: Decision) -> None:
     placement = run.placement
     asked, placement.placing, placement.shortfall = placement.placing, None, shortfall
-    if shortfall.for_now:
+    if placement.short_since_s is None:
+        placement.short_since_s = decision.now_s
+    if shortfall.for_now and decision.now_s < placement.short_since_s + gang.tuning.room_s:
         placement.look_again_s = decision.now_s + gang.tuning.room_retry_s
+        return
+    if not gang.single and any(
+        pod.phase == "Running" for pod in gang.demand.pods.under(run.job_id)
+    ):
+        _queue_alone(gang, run, shortfall, decision)
         return
     if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
         # Else the nodes are as good as Slurm was told; the pods ask for something else by now.
         decision.extend(do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes)
     actions.give_back(gang, run, gang.waiting(), "GrantUnusable", shortfall.reason, decision)
     gang.back_off(decision)
+
+
+def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: Decision) -> None:
+    """Some members run; those that find no place any more are not worth ending the others."""
+    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {shortfall.reason}"
+    for pod in gang.waiting():
+        if pod.uid not in run.placement.pinning:
+            decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
+            decision.add(do.QueueAlone(pod))
 
 
 def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decision) -> None:
@@ -182,7 +198,7 @@ def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decis
         gang.back_off(decision)
         return
     note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {why}"
-    decision.add(do.EmitEvent(pod, "Warning", "SplitOff", note))
+    decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
     decision.add(do.QueueAlone(pod))
     del gang.demand.pods.rows[uid]  # not the gang's any more; its slot waits for another pod
     gang.seat()

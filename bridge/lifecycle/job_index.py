@@ -13,8 +13,8 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle.claims import Claims
 from bridge.lifecycle.het import HetJobs
 from bridge.lifecycle.machine import GangMachine
-from bridge.model.ids import GangId, SlurmJobId
-from bridge.model.job import JobFacts
+from bridge.model.ids import GangId, NodeName, SlurmJobId
+from bridge.model.job import Allocation, JobFacts
 from bridge.model.pod import Pod
 from bridge.telemetry import OutageLog
 
@@ -22,7 +22,7 @@ from bridge.telemetry import OutageLog
 class JobIndex:
     """Follows jobs. `handle` takes events for gangs, `failed` what should not have been raised for
     a gang, `settled` hears of gangs whose pods' jobs are all known now, `over` of jobs that have
-    ended."""
+    ended. `nodes_of` gives the names that an allocation's nodes have in Kubernetes."""
 
     def __init__(
         self,
@@ -36,6 +36,7 @@ class JobIndex:
         over: Callable[[SlurmJobId], None],
         outage: OutageLog,
         clock: Clock,
+        nodes_of: Callable[[Allocation], frozenset[NodeName] | None],
     ) -> None:
         self._cluster_uid = cluster_uid
         self._watcher = watcher
@@ -46,6 +47,7 @@ class JobIndex:
         self._over = over
         self._outage = outage
         self._clock = clock
+        self._nodes_of = nodes_of
         self._gang_of: dict[SlurmJobId, GangId] = {}
         self._claims = Claims()
         self._het = HetJobs()
@@ -159,7 +161,8 @@ class JobIndex:
 
     def _news(self, facts: JobFacts) -> ev.JobObserved:
         left_s = None if facts.end_s is None else facts.end_s - self._clock.time()
-        return ev.JobObserved(facts, left_s)
+        nodes = None if facts.allocation is None else self._nodes_of(facts.allocation)
+        return ev.JobObserved(facts, left_s, nodes)
 
     def _prove(self, facts: JobFacts) -> None:
         """Some pods name this job: it is their gang's if the job says so too."""

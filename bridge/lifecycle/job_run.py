@@ -6,7 +6,7 @@ from bridge.lifecycle.waits.deadline import Deadline
 from bridge.lifecycle.waits.idle_nodes import IdleNodes
 from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.gang import Gang
-from bridge.model.ids import SlurmJobId
+from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import Allocation, JobFacts, JobSpec
 
 
@@ -31,6 +31,8 @@ class JobRun:
         self.submitted_s = submitted_s
         self.facts: JobFacts | None = None
         """What Slurm last said of the job; None until it has."""
+        self.nodes: frozenset[NodeName] | None = None
+        """The nodes that the job holds; None when that is not known."""
         self.placement = Placement(gang, tuning)
         self.deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
         self.missing = MissingMembers(patience_s=tuning.members_s)

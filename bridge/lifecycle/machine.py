@@ -24,7 +24,9 @@ from bridge.lifecycle.rules import (
     finish,
     idle_nodes,
     keep_in_step,
+    lost_nodes,
     missing_members,
+    off_allocation,
     place,
     stuck_pins,
     submit,
@@ -41,16 +43,18 @@ Rule = Callable[[GangState, Decision], bool]
 RULES: Final[tuple[Rule, ...]] = (
     ended_job.leave_ended_job,  # 1. the job is over: its pods end
     stuck_pins.give_up_stuck_pins,  # 2. a pinned pod can't get onto its node
-    missing_members.give_up_on_missing_members,  # 3. members do not come
-    claims.wait_for_claims,  # 4. volumes are away
-    ended_job.end_leftover_pods,  # 5. pods of earlier jobs end
-    time_limit.end_before_time_limit,  # 6. pods end in time for the limit
-    finish.finish,  # 7. nobody needs the job: it ends, and here the list too
-    submit.submit,  # 8. the gang has no job: it is submitted
-    keep_in_step.keep_in_step,  # 9. a waiting job asks for what its gang asks for
-    place.place_and_pin,  # 10. pods get the nodes that the job holds
-    idle_nodes.tell_of_idle_nodes,  # 11. nodes that no pod needs any more are told
-    tell.tell,  # 12. every pod says how it stands
+    off_allocation.end_pods_off_allocation,  # 3. the job does not hold a pod's node any more
+    lost_nodes.restart_after_lost_node,  # 4. a node is gone, and the gang is wanted whole
+    missing_members.give_up_on_missing_members,  # 5. members do not come
+    claims.wait_for_claims,  # 6. volumes are away
+    ended_job.end_leftover_pods,  # 7. pods of earlier jobs end
+    time_limit.end_before_time_limit,  # 8. pods end in time for the limit
+    finish.finish,  # 9. nobody needs the job: it ends, and here the list too
+    submit.submit,  # 10. the gang has no job: it is submitted
+    keep_in_step.keep_in_step,  # 11. a waiting job asks for what its gang asks for
+    place.place_and_pin,  # 12. pods get the nodes that the job holds
+    idle_nodes.tell_of_idle_nodes,  # 13. nodes that no pod needs any more are told
+    tell.tell,  # 14. every pod says how it stands
 )
 
 

@@ -8,7 +8,7 @@ from bridge.lifecycle import reasons
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
-from bridge.model.pod import Condition
+from bridge.model.pod import Condition, Pod
 
 _MOST_NODES = 5
 """That are named in one sentence."""
@@ -86,6 +86,25 @@ def ends_soon(facts: JobFacts) -> str:
         f"Slurm job {facts.job_id} reaches its time limit at {_time(facts.end_s)}; the pod is "
         "ended in time for its grace period. A longer limit: annotation "
         f"{names.JOB_PREFIX}timelimit for the next job, scontrol update for this one"
+    )
+
+
+def off_allocation(job_id: SlurmJobId, node: NodeName) -> tuple[str, str]:
+    """(reason, sentence) for a pod whose job does not hold the pod's node any more."""
+    return "NodeTakenBySlurm", f"Slurm job {job_id} does not hold node {node} any more."
+
+
+def lost_node(pod: Pod) -> str:
+    """Why a gang that is wanted whole begins anew."""
+    return f"node {pod.node_name} of pod {pod.name} is gone or does not answer"
+
+
+def queues_alone(job_id: SlurmJobId) -> str:
+    """A pod replaces a member whose node is lost."""
+    return (
+        f"It replaces a pod whose node is gone or does not answer, so Slurm job {job_id} has no "
+        "place for it: it queues on its own. To have the whole gang begin anew instead, set "
+        f'annotation {names.ON_NODE_LOSS_ANNOTATION}: "restart" on its owner'
     )
 
 

@@ -21,6 +21,8 @@ class Placement:
         """Pods whose patch is under way."""
         self.shortfall: Shortfall | None = None
         """Why the nodes can't be used yet."""
+        self.short_since_s: float | None = None
+        """Since when they can't."""
         self.look_again_s = float("-inf")
         """Places are not looked for before that."""
         self.stuck = StuckPins(patience_s=tuning.unplaceable_s)

@@ -143,6 +143,7 @@ class Runner:
             over=self._jobs.forget,
             outage=outage,
             clock=clock,
+            nodes_of=cluster.nodes_of,
         )
         self._placer = Placer(
             cluster=cluster, slurm_side=slurm_side, rules=rules, metrics=metrics, clock=clock
@@ -269,6 +270,8 @@ class Runner:
                 return
             if self._faults.set_aside(gang_id) is not None:
                 return
+            if all(pod.ended for pod in pods):
+                return  # it is over; its pods stay as long as somebody wants to read of them
             machine = self._begin(gang_id)
         if machine.held:
             self._index.claim(gang_id, pods)
@@ -285,7 +288,8 @@ class Runner:
         seats = dict(members.seats) if members is not None else {}
         will, unready = self._owner_will(gang_id), self.cluster.waits_for(gang_id)
         singletons = self.cluster.apart(gang_id)
-        seen = ev.MembersSeen(gang, pods, will, problem, seats, unready, singletons)
+        lost = self.cluster.lost_pods(gang_id)
+        seen = ev.MembersSeen(gang, pods, will, problem, seats, unready, singletons, lost)
         self._handle(gang_id, seen)
 
     def _begin(self, gang_id: GangId) -> GangMachine:

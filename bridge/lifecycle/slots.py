@@ -253,6 +253,12 @@ class Slots:
         index = self._by_pod.get(pod)
         return None if index is None else self._used[index].shape
 
+    def keep(self, nodes: frozenset[NodeName]) -> None:
+        """The job holds no other nodes than these: slots on others need a new look."""
+        for slot in self._used.values():
+            if slot.node is not None and slot.node not in nodes:
+                slot.node = None
+
     def unplace(self, pod: PodUid) -> None:
         """The slot of `pod` needs a new look before anybody is pinned to it."""
         index = self._by_pod.get(pod)

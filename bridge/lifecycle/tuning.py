@@ -17,6 +17,8 @@ class Tuning:
     refused_retry_s: float = 15.0
     """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
     room_retry_s: float = 1.0
+    room_s: float = 300.0
+    """How long a gang holds nodes that pods which are ending still keep from it."""
     avoid_s: float = 300.0
     """How long an owner's jobs leave out a node whose grant was of no use."""
     stranded_s: float = 15.0

@@ -44,6 +44,8 @@ class JobParameters:
     max_nodes: int | None = None
     mem_per_node_mib: int | None = None
     min_nodes: int | None = None
+    on_node_loss: str = ""
+    """"replace" or "restart"."""
     partition: str = ""
     priority: int | None = None
     qos: str = ""
@@ -125,6 +127,11 @@ class Gang:
             if at >= len(indexes) or indexes[at] != seat.index:
                 return None
         return sum(sizes[: seat.part]) + at if at < sizes[seat.part] else None
+
+    @property
+    def restarts_whole(self) -> bool:
+        """Whether all of its pods begin anew when one of them has lost its node."""
+        return self.parameters.on_node_loss == "restart"
 
     def is_in_waves(self, part: int) -> bool:
         """Whether the slot of a pod that succeeded is used again."""

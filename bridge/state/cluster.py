@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
+from bridge.model.job import Allocation
 from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
@@ -147,6 +148,19 @@ class Cluster:
         if not pod.node_name:
             self.table.vacate(pod.uid)
 
+    def lost_pods(self, gang_id: GangId) -> frozenset[PodUid]:
+        """Pods of the gang that are deleted and can't end: their node is gone or does not
+        answer."""
+        return frozenset(
+            pod.uid
+            for pod in self.pods_of(gang_id)
+            if pod.deleting and not pod.ended and self._is_lost(pod.node_name)
+        )
+
+    def _is_lost(self, name: NodeName) -> bool:
+        node = self.nodes.get(name)
+        return bool(name) and (node is None or not node.ready)
+
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""
         return self._memberships.split_off(uid)
@@ -205,7 +219,7 @@ class Cluster:
         """A bound pod of another scheduler."""
         if pod.node_name and not pod.ended:
             self._others[pod.uid] = (pod.node_name, pod.shape)
-            self.table.occupy(pod.uid, pod.node_name, pod.shape)
+            self.table.occupy(pod.uid, pod.node_name, pod.shape, lasting=pod.belongs_to_node)
         else:
             self.remove_other(pod.uid)
 
@@ -298,6 +312,11 @@ class Cluster:
         self.by_slurm_name[node.slurm_name] = node.name
         self.table.upsert(node)
         return True
+
+    def nodes_of(self, allocation: Allocation) -> frozenset[NodeName] | None:
+        """The nodes that it holds, by their names here; None where some node has none."""
+        found = [self.by_slurm_name.get(grant.node) for grant in allocation.nodes]
+        return frozenset(name for name in found if name) if all(found) else None
 
     def remove_node(self, name: NodeName) -> None:
         """The node is gone from the API server."""

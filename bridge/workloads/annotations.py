@@ -163,6 +163,18 @@ def _amount(field: str, read: Callable[[str], object], form: str) -> _Parameter:
     return _Parameter(field, read, bounds.LONGEST_QUANTITY, form)
 
 
+_ON_NODE_LOSS = (
+    "write replace (the pod that takes its place queues on its own) or restart (the whole gang "
+    "begins anew)"
+)
+
+
+def _on_node_loss(text: str) -> str:
+    if text not in ("replace", "restart"):
+        raise BadInput(f"{bounds.shown(text)} is neither replace nor restart; {_ON_NODE_LOSS}")
+    return text
+
+
 _GANG_SIZE = _number("", _count, 1, bounds.MOST_PODS)
 _READERS: Mapping[str, _Parameter] = {
     "account": _name("account"),
@@ -179,6 +191,7 @@ _READERS: Mapping[str, _Parameter] = {
     "max-nodes": _number("max_nodes", _count, 1, bounds.MOST_PODS),
     "mem-per-node": _amount("mem_per_node_mib", _memory_mib, "write it like 512Mi or 64Gi"),
     "min-nodes": _number("min_nodes", _count, 1, bounds.MOST_PODS),
+    "on-node-loss": _Parameter("on_node_loss", _on_node_loss, bounds.LONGEST_WORD, _ON_NODE_LOSS),
     "partition": _name("partition"),
     "priority": _number("priority", _priority, 0, bounds.LARGEST_ID),
     "qos": _name("qos"),

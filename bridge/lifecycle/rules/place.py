@@ -1,6 +1,7 @@
 """Pods get their places on the nodes that the job holds."""
 
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle import messages
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
@@ -43,7 +44,11 @@ def _place(gang: GangState, run: JobRun, job_for: Gang, decision: Decision) -> N
 
 def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision) -> None:
     slots = run.placement.slots
-    decision.extend(do.QueueAlone(pod) for pod in _superfluous(gang, run, newcomers))
+    for pod in _superfluous(gang, run, newcomers):
+        if gang.demand.lost:
+            note = messages.queues_alone(run.job_id)
+            decision.add(do.EmitEvent(pod, "Normal", "QueuedAlone", note))
+        decision.add(do.QueueAlone(pod))
     for pod in newcomers:
         node = slots.node_of(pod.uid)
         if node is None or pod.foreign_gates:
@@ -61,5 +66,7 @@ def _superfluous(gang: GangState, run: JobRun, newcomers: list[Pod]) -> list[Pod
     unseated = [pod for pod in newcomers if slots.of(pod.uid) is None]
     if not unseated:
         return []
-    live = sum(not pod.deleting for pod in gang.demand.pods.live())
-    return unseated[max(0, len(unseated) - max(0, live - len(slots))) :]
+    pods = gang.demand.pods
+    stuck = sum(slots.of(uid) is not None for uid in gang.demand.lost)
+    live = sum(not pod.deleting for pod in pods.live())
+    return unseated[max(0, len(unseated) - max(0, live - (len(slots) - stuck))) :]

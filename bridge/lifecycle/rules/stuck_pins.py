@@ -1,13 +1,11 @@
 """A pinned pod that can't get onto its node: the gang queues anew, elsewhere."""
 
-from bridge import names
 from bridge.lifecycle import actions
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
 from bridge.model.ids import NodeName
-from bridge.model.pod import Pod
 
 
 def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
@@ -20,7 +18,7 @@ def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
         for uid in run.placement.stuck.suspects
         if (pod := pods.rows.get(uid)) is not None
         and pod.job_id == run.job_id
-        and (node := _place_of(pod)) is not None
+        and (node := pod.node)
         and not pods.just_told(pod, decision.now_s)
     ]
     useless = run.placement.stuck.check(placed, decision.now_s)
@@ -44,8 +42,3 @@ def _leave(gang: GangState, run: JobRun, useless: dict[NodeName, str], decision:
     if not gang.single:
         actions.give_up(gang, run, why, decision)
         gang.back_off(decision)
-
-
-def _place_of(pod: Pod) -> NodeName | None:
-    """The node that the pod was given, by its own words."""
-    return pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, "")) or None

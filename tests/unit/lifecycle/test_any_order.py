@@ -113,6 +113,30 @@ class AnyOrder(RuleBasedStateMachine):
         else:
             self.world.misfits[uid] = "its volume is elsewhere"
 
+    @rule(data=st.data())
+    @precondition(lambda self: self.world.pods)
+    def a_node_goes_silent(self, data: st.DataObject) -> None:
+        uid = data.draw(st.sampled_from(sorted(self.world.pods)))
+        self.world.lost.add(uid)
+        self.world.see()
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(job.allocation for job in self.world.live_jobs))
+    def an_admin_shrinks_a_job(self, data: st.DataObject) -> None:
+        held = [job for job in self.world.live_jobs if job.allocation is not None]
+        job = data.draw(st.sampled_from(held))
+        assert job.allocation is not None
+        if len(job.allocation.nodes) > 1:
+            self.world.shrink(job.job_id, str(job.allocation.nodes[-1].node))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.world.pods and not self.world.single)
+    def a_rank_is_done(self, data: st.DataObject) -> None:
+        bound = [p.completion_index for p in self.world.pods.values() if p.node_name]
+        ranks = [rank for rank in bound if rank is not None]
+        if ranks:
+            self.world.succeed(data.draw(st.sampled_from(sorted(ranks))))
+
     @rule()
     def the_bridge_restarts(self) -> None:
         self.world.restart()

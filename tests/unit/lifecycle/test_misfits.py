@@ -50,7 +50,7 @@ def test_a_member_that_comes_late_and_does_not_fit_its_slot_queues_on_its_own() 
     assert [pod.uid for pod in world.split] == [late.uid]
     assert set(world.pods) == {first}
     assert not world.todo
-    assert (world.told[-1].reason, world.told[-1].pod.uid) == ("SplitOff", late.uid)
+    assert (world.told[-1].reason, world.told[-1].pod.uid) == ("QueuedAlone", late.uid)
     assert world.told[-1].note == (f"It queues on its own, not as a part of Slurm job 1: {WHY}")
     for restarts in (False, True):
         if restarts:

@@ -14,7 +14,7 @@ from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
-from bridge.model.gang import Assignment, Gang, Seat, Shortfall
+from bridge.model.gang import Assignment, Gang, JobParameters, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
@@ -44,6 +44,11 @@ class World:
     avoided: list[str] = field(default_factory=list)
     whole_first: bool = False
     staged: bool = False
+    lost: set[PodUid] = field(default_factory=set)
+    """Pods whose node does not answer."""
+    restarts_whole: bool = False
+    unknown_nodes: bool = False
+    """Whether Kubernetes does not know the nodes of jobs."""
     split: list[Pod] = field(default_factory=list)
     """Pods that are gangs of their own by now."""
     unready: str = ""
@@ -109,7 +114,14 @@ class World:
         alone = len(self.split)
         self.tell(
             ev.MembersSeen(
-                self._gang(), pods, self.owner, "", seats, waits_for=why, singletons=alone
+                self._gang(),
+                pods,
+                self.owner,
+                "",
+                seats,
+                waits_for=why,
+                singletons=alone,
+                lost=frozenset(pod.uid for pod in pods if pod.deleting and pod.uid in self.lost),
             )
         )
 
@@ -124,7 +136,14 @@ class World:
             return None
         gang = gang_for(pods, *([] if self.single else [self.job]))
         staged = frozenset({0}) if self.staged else frozenset()
-        return replace(gang, id=self.gang_id, whole_first=self.whole_first, staged=staged)
+        parameters = JobParameters(on_node_loss="restart" if self.restarts_whole else "")
+        return replace(
+            gang,
+            id=self.gang_id,
+            whole_first=self.whole_first,
+            staged=staged,
+            parameters=parameters,
+        )
 
     def start(self, job_id: SlurmJobId, *, left_s: float | None = None) -> None:
         """Slurm gives the job its nodes, one per slot."""
@@ -144,7 +163,20 @@ class World:
 
     def _job(self, seen: JobFacts, left_s: float | None = None) -> None:
         self.jobs[seen.job_id] = seen
-        self.tell(ev.JobObserved(seen, left_s))
+        self.tell(self._news(seen, left_s))
+
+    def _news(self, seen: JobFacts, left_s: float | None = None) -> ev.JobObserved:
+        nodes = None
+        if seen.allocation is not None and not self.unknown_nodes:
+            nodes = frozenset(NodeName(grant.node) for grant in seen.allocation.nodes)
+        return ev.JobObserved(seen, left_s, nodes)
+
+    def shrink(self, job_id: SlurmJobId, *gone: str) -> None:
+        """An admin takes nodes off the running job."""
+        seen = self.jobs[job_id]
+        assert seen.allocation is not None
+        left = tuple(grant for grant in seen.allocation.nodes if grant.node not in gone)
+        self._job(replace(seen, allocation=replace(seen.allocation, nodes=left)))
 
     def pass_time(self, seconds: float) -> None:
         """Time passes; the machine hears of it only by timers that it has asked for."""
@@ -185,7 +217,7 @@ class World:
     def poll(self, job_id: SlurmJobId) -> None:
         """The watcher tells of a job."""
         if job_id in self.jobs:
-            self.tell(ev.JobObserved(self.jobs[job_id]))
+            self.tell(self._news(self.jobs[job_id]))
         else:
             self.tell(ev.JobVanished(job_id))
 
@@ -240,6 +272,10 @@ class World:
             self.tell(ev.NotPlaced(job_id, why))
             return
         left = [n for n in granted if n not in instruction.taken.values()]
+        if len(left) + len(instruction.taken) < instruction.gang.size:
+            why = Shortfall("the job holds too few nodes", for_now=False)
+            self.tell(ev.NotPlaced(job_id, why))
+            return
         nodes = tuple(
             instruction.taken.get(slot) or left.pop(0) for slot in range(instruction.gang.size)
         )

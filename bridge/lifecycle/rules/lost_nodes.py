@@ -1,0 +1,25 @@
+"""A member's node is gone or does not answer, and its owner has made another pod in its place."""
+
+from bridge.lifecycle import actions, messages
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.state import GangState
+
+
+def restart_after_lost_node(gang: GangState, decision: Decision) -> bool:
+    """A gang that its author wants whole ends and queues anew, without the lost node.
+
+    Without that wish the replacement queues on its own (`place`), the others go on.
+    """
+    run, demand = gang.run, gang.demand
+    if gang.single or run is None or run.gang is None or not run.gang.restarts_whole:
+        return False
+    lost = [pod for pod in demand.pods.under(run.job_id) if pod.uid in demand.lost]
+    if not lost:
+        return False
+    why = messages.lost_node(lost[0])
+    decision.extend(do.AvoidNode(pod.node_name, why) for pod in lost)
+    pods = demand.pods.under(run.job_id)
+    actions.end_pods(gang, pods, "NodeLost", why, decision)
+    actions.give_back(gang, run, demand.waiting() or pods, "NodeLost", why, decision)
+    return False

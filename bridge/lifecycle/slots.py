@@ -115,31 +115,23 @@ class Slots:
         if self._gang is None or len(wanted.sizes) != len(self._gang.sizes):
             return
         for part, count in enumerate(wanted.sizes):
-            indexes = None if self._gang.is_in_waves(part) else self._indexes(wanted, part)
-            self._release(part, count, indexes)
+            ranks = range(*self._ends(part))
+            free = [rank for rank in ranks if self._is_free(rank)]
+            taken = sum(rank in self._used and self._used[rank].pod is not None for rank in ranks)
+            if not self._gang.is_in_waves(part):
+                wanted_indexes = self._indexes(wanted, part)
+                free.sort(key=lambda rank: self._index(part, rank) not in wanted_indexes)
+            self._release(free, spare=max(0, count - taken))
 
     def _indexes(self, gang: Gang, part: int) -> Collection[int]:
         known = gang.indexes[part] if gang.indexes else ()
         return frozenset(known) if known else range(gang.sizes[part])
 
-    def _release(self, part: int, wanted: int, indexes: Collection[int] | None) -> None:
-        """`wanted` slots of the part are needed: of pods in waves any, else those of `indexes`."""
-        first, last = self._ends(part)
-        taken = 0
-        for rank in range(first, last):
-            slot = self._used.get(rank)
-            if slot is not None and slot.pod is not None:
-                taken += 1
-        spare = max(0, wanted - taken)
-        for rank in range(first, last):
-            slot = self._used.get(rank)
-            if slot is not None and (slot.pod is not None or slot.done):
-                slot.released = False
-                continue
-            needed = spare > 0 if indexes is None else self._index(part, rank) in indexes
-            spare -= 1
-            if slot is not None or not needed:
-                self._slot(rank).released = not needed
+    def _release(self, free: Sequence[int], *, spare: int) -> None:
+        """Of the free slots the first are wanted, `spare` of them; the others are released."""
+        for at, rank in enumerate(free):
+            if rank in self._used or at >= spare:
+                self._slot(rank).released = at >= spare
 
     def _index(self, part: int, rank: int) -> int:
         """The pod index that a slot of a part without waves is for."""
@@ -227,7 +219,7 @@ class Slots:
 
     def _take(self, rank: int, pod: Pod, job_id: SlurmJobId | None) -> None:
         slot = self._slot(rank)
-        slot.pod = pod.uid
+        slot.pod, slot.released = pod.uid, False
         self._by_pod[pod.uid] = rank
         node = pod.annotations.get(names.NODE_ANNOTATION)
         if node and job_id is not None and pod.job_id == job_id:

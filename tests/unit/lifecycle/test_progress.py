@@ -4,7 +4,11 @@ from dataclasses import replace
 
 from bridge import names
 from bridge.lifecycle import instructions as do
-from bridge.model.ids import SlurmJobId
+from bridge.lifecycle.slots import Slots
+from bridge.model.gang import Assignment
+from bridge.model.ids import NodeName, SlurmJobId
+from bridge.model.scheduling import PodShape
+from tests.builders import a_gang, a_pod
 from tests.unit.lifecycle.test_machine import running
 from tests.unit.lifecycle.world import TUNING, World
 
@@ -94,6 +98,20 @@ def test_slots_that_the_owner_wants_no_more_are_released_and_taken_back() -> Non
     world.settle()
     assert nodes(world) == {rank: f"n1-{rank}" for rank in range(4)}
     assert not world.run.placement.slots.idle_nodes
+
+
+def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
+    """A ReplicaSet that is scaled down deletes any of its pods."""
+    slots = Slots(a_gang("g", size=4))
+    pods = {pod.uid: pod for pod in (a_pod(name).build() for name in "abcd")}
+    slots.seat(pods, {}, None)
+    slots.assign(Assignment(tuple(NodeName(f"n{rank}") for rank in range(4))), [PodShape()] * 4)
+    left = {uid: pod for uid, pod in pods.items() if pod.name in "bd"}
+    slots.seat(left, {}, None)
+    slots.release(a_gang("g", size=2))
+    assert (slots.vacant, slots.idle_nodes) == (0, ("n0", "n2"))
+    slots.release(a_gang("g", size=3))
+    assert (slots.vacant, slots.idle_nodes) == (1, ("n2",))
 
 
 def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:

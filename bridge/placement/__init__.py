@@ -10,19 +10,16 @@ logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
     topology    the fabric's tree: order and distance
     assign      a gang's slots onto the nodes that Slurm granted; `mixed` where they differ
     score       which of several nodes is best
-    whatif      the same questions if pods ended, nodes came back or were drained
-    domains     what other pods' places ask of a node: (anti-)affinity, topology spread
+    members     pod (anti-)affinity among a gang's own pods
 """
 
 from bridge.placement.assign import assign
-from bridge.placement.classes import Choice, choose, class_of, classes, feasible_classes
-from bridge.placement.paths import path_of
+from bridge.placement.classes import class_of, classes, feasible_classes
 from bridge.placement.predicates import Feasibility, check_node, feasible
 from bridge.placement.score import ScoreWeights, score
 from bridge.placement.snapshot import Snapshot
 from bridge.placement.table import NodeTable
 from bridge.placement.topology import order
-from bridge.placement.whatif import slots, what_if
 
 __all__ = [
     "NodeTable",
@@ -33,13 +30,8 @@ __all__ = [
     "classes",
     "class_of",
     "feasible_classes",
-    "choose",
-    "Choice",
     "order",
-    "path_of",
     "assign",
     "score",
     "ScoreWeights",
-    "what_if",
-    "slots",
 ]

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from bridge.model.gang import Assignment, Gang, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import Allocation, NodeGrant
-from bridge.model.scheduling import PodShape, Requirement
+from bridge.model.scheduling import PodShape
 from bridge.placement import failures, grants, members, mixed, ranks
 from bridge.placement import room as rooms
 from bridge.placement.room import Counts, Room
@@ -33,9 +33,7 @@ def assign(
     resource_map: Mapping[str, str],
     taken: Mapping[int, NodeName] | None = None,
     holding: frozenset[PodUid] | None = None,
-    prefer: Mapping[int, NodeName] | None = None,
     one_per_node: bool = False,
-    also: Sequence[Requirement] = (),
     topology: str = "",
     shapes: Sequence[PodShape] | None = None,
 ) -> Assignment | Shortfall:
@@ -45,18 +43,12 @@ def assign(
     resources to GRES ("gpu", "gpu:h100"); others are Kubernetes' side alone. `taken` are slots
     that have their node; their pods' holdings should be in the table. `holding` are the gang's
     pods that are: where fewer of them hold a node than slots have taken it, room is kept for the
-    rest. `prefer` are nodes that slots had before. `one_per_node` keeps slots apart. `also` are
-    requirements that other pods' places make (`domains`). `topology` is the named one that ranks
-    follow, as the job's partition has it ("": the first that each node names). `shapes` (slots,)
-    is what each slot asks for, where that differs; None: the gang's shape. A Shortfall names nodes
-    that Kubernetes does not know by their Slurm name.
+    rest. `one_per_node` keeps slots apart. `topology` is the named one that ranks follow, as the
+    job's partition has it ("": the first that each node names). `shapes` (slots,) is what each slot
+    asks for, where that differs; None: the gang's shape. A Shortfall names nodes that Kubernetes
+    does not know by their Slurm name.
     """
     taken = taken or {}
-    prefer = {
-        slot: node
-        for slot, node in (prefer or {}).items()
-        if slot not in taken and 0 <= slot < gang.size
-    }
     needed = gang.size - sum(1 for slot in taken if 0 <= slot < gang.size)
     if not needed:
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
@@ -66,14 +58,13 @@ def assign(
     if len(kinds) > 1:
         return mixed.assign(
             fabric, shapes or (), by_node, unknown,
-            resource_map=resource_map, taken=taken, holding=holding, prefer=prefer,
-            also=also, alone=one_per_node,
+            resource_map=resource_map, taken=taken, holding=holding, alone=one_per_node,
         )  # fmt: skip
     (shape,) = kinds
-    room = _room(snapshot, shape, by_node, resource_map, taken, holding, also, apart=one_per_node)
-    fitting = _fitting_groups(fabric, room, room.now, taken, prefer, needed)
+    room = _room(snapshot, shape, by_node, resource_map, taken, holding, apart=one_per_node)
+    fitting = _fitting_groups(fabric, room, room.now, taken, needed)
     if not fitting:
-        for_now = bool(_fitting_groups(fabric, room, room.ever, taken, prefer, needed))
+        for_now = bool(_fitting_groups(fabric, room, room.ever, taken, needed))
         return rooms.shortfall(
             f"{min(int(room.now.sum()), needed)} of {needed} pods fit now",
             rooms.blamed(snapshot, room, for_now=for_now),
@@ -81,9 +72,7 @@ def assign(
             partial(rooms.of_grant, room),
             for_now=for_now,
         )
-    return Assignment(
-        ranks.deal_best(fabric, room.nodes, fitting, size=gang.size, taken=taken, prefer=prefer)
-    )
+    return Assignment(ranks.deal_best(fabric, room.nodes, fitting, size=gang.size, taken=taken))
 
 
 def _room(
@@ -93,13 +82,12 @@ def _room(
     resource_map: Mapping[str, str],
     taken: Mapping[int, NodeName],
     holding: frozenset[PodUid] | None,
-    also: Sequence[Requirement],
     *,
     apart: bool,
 ) -> Room:
     nodes = list(by_node)
     rows = snapshot.rows(nodes)
-    codes = failures.failures(snapshot, shape, rows, now=True, also=also)
+    codes = failures.failures(snapshot, shape, rows, now=True)
     granted = grants.slots(list(by_node.values()), shape, resource_map)
     scarcest = partial(grants.scarcest, list(by_node.values()), shape, resource_map)
     if apart:
@@ -140,7 +128,6 @@ def _fitting_groups(
     room: Room,
     counts: Counts,
     taken: Mapping[int, NodeName],
-    prefer: Mapping[int, NodeName],
     needed: int,
 ) -> list[Counts]:
     """Room by node, within each group of nodes that can take all the slots together."""
@@ -150,7 +137,7 @@ def _fitting_groups(
     snapshot = fabric.snapshot
     places = snapshot.rows(list(taken.values()))
     places = places[places >= 0]
-    by_rank = members.preferred_first(fabric.order(room.nodes), room.nodes, prefer.values())
+    by_rank = fabric.order(room.nodes)
     fitting = []
     for mask in members.groups(snapshot, room.rows, shape.together, places):
         cut = members.apart(

@@ -67,7 +67,7 @@ def feasible_classes(
     """
     found = _classes(snapshot.layout)
     safe = _safe(snapshot, shape, found)
-    chosen = _names(found, safe)
+    chosen = tuple(found.names[number] for number in np.flatnonzero(safe))
     keys = selectors.wide_keys(snapshot.layout.labels, shape)
     if not keys:
         return chosen, ()
@@ -75,43 +75,6 @@ def feasible_classes(
     if len(named) > MOST_NAMES:
         raise _too_many(shape, keys, len(named))
     return chosen, tuple(sorted(snapshot.names[named].tolist(), key=topology.natural))
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """The nodes that may take a shape: those of `classes` but `excluded`, neither one more nor
-    less. `only` is the node's name when it is just one, so that it can be required by name.
-    """
-
-    classes: tuple[str, ...]
-    excluded: tuple[NodeName, ...] = ()
-    only: NodeName | None = None
-
-
-def choose(snapshot: Snapshot, shape: PodShape) -> Choice:
-    """Where the shape may go, said so that Slurm can be told: it knows classes and exclusions,
-    but no "one of these nodes".
-
-    Judged as `feasible_classes` does. Raises BadInput, naming the key, when a selector on a wide
-    key both matches and leaves out more than 64 nodes of the classes that it touches.
-    """
-    found = _classes(snapshot.layout)
-    safe = _safe(snapshot, shape, found)
-    keys = selectors.wide_keys(snapshot.layout.labels, shape)
-    if not keys:
-        return Choice(_names(found, safe))
-    named = _beyond(snapshot, shape, found, safe)
-    touched = np.zeros(len(found.names) + 1, dtype=np.bool_)
-    touched[found.number[named]] = True
-    left_out = np.setdiff1d(np.flatnonzero(touched[found.number]), named)
-    if min(len(named), len(left_out)) > MOST_NAMES:
-        raise _too_many(shape, keys, len(named))
-    only = len(named) == 1 and not safe.any()
-    return Choice(
-        classes=_names(found, safe | touched[:-1]),
-        excluded=tuple(sorted(snapshot.names[left_out].tolist(), key=topology.natural)),
-        only=NodeName(snapshot.names[named[0]]) if only else None,
-    )
 
 
 def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
@@ -128,10 +91,6 @@ def _safe(snapshot: Snapshot, shape: PodShape, found: Classes) -> Bools:
     """(classes,) bool: every node of the class may take the shape, also those yet to come."""
     safe = selectors.without_wide(snapshot.layout.labels, shape, found.sample)
     return safe & _tolerated(snapshot, shape, found.sample)
-
-
-def _names(found: Classes, chosen: Bools) -> tuple[str, ...]:
-    return tuple(found.names[number] for number in np.flatnonzero(chosen))
 
 
 def _beyond(

@@ -59,13 +59,6 @@ class Section:
         self._published: Mapping[str, Array] | None = None
         self._published_size = -1
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the writer's arrays and of the copies kept."""
-        return sum(array.nbytes for array in self.live.values()) + sum(
-            array.nbytes for copy in self._copies for array in copy.arrays
-        )
-
     def define(
         self, name: str, dtype: npt.DTypeLike, *, fill: object = 0, height: int | None = None
     ) -> None:

@@ -5,14 +5,13 @@ NodeUnschedulable, NodeResourcesFit, NodePorts), in the order in which the answe
 most: what a node is comes before what state it is in and what is free on it.
 """
 
-from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
 
 from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape, Requirement
+from bridge.model.scheduling import PodShape
 from bridge.placement import ports, selectors, taints
 from bridge.placement.interning import Bools
 from bridge.placement.selectors import Rows
@@ -22,7 +21,6 @@ Codes = npt.NDArray[np.int8]
 """Values of `Predicate`."""
 
 EVERY_ROW = slice(None)
-NOTHING = Resources()
 
 
 class Predicate(IntEnum):
@@ -31,68 +29,42 @@ class Predicate(IntEnum):
     FITS = 0
     ABSENT = 1
     """Kubernetes knows no such node (also: an empty row)."""
-    UNMANAGED = 2
-    """Not the bridge's: neither to be registered in Slurm nor tainted as ours."""
-    DELETING = 3
-    SELECTOR = 4
+    DELETING = 2
+    SELECTOR = 3
     """Node selector, required node affinity, or where a bound volume can be reached."""
-    TAINT = 5
+    TAINT = 4
     """A taint that says what the node is."""
-    CAPACITY = 6
+    CAPACITY = 5
     """Not even an empty node of this kind could take it."""
-    CORDONED = 7
-    NOT_READY = 8
-    STATE_TAINT = 9
+    CORDONED = 6
+    NOT_READY = 7
+    STATE_TAINT = 8
     """A taint that comes and goes with the node's state."""
-    FREE = 10
+    FREE = 9
     """Something is used up now."""
-    PORTS = 11
-    DOMAIN = 12
-    """Pod (anti-)affinity or topology spread, by where other pods are now."""
+    PORTS = 10
 
 
-PASSING = (
-    Predicate.NOT_READY, Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS, Predicate.DOMAIN
-)  # fmt: skip
+PASSING = (Predicate.NOT_READY, Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
 """What goes away by itself: waiting helps."""
 
 # As plain numbers: looking up an enum's member costs more than the comparison it is used in.
 (
-    _, _ABSENT, _UNMANAGED, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
-    _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS, _DOMAIN,
+    _, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
+    _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS,
 ) = map(int, Predicate)  # fmt: skip
 
 
-def failures(
-    snapshot: Snapshot,
-    shape: PodShape,
-    rows: Rows,
-    *,
-    now: bool,
-    extra: Resources = NOTHING,
-    also: Sequence[Requirement] = (),
-    managed_only: bool = False,
-) -> Codes:
-    """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT.
-
-    `extra` is asked of the node on top of the shape's requests; `also` are requirements on the
-    node's labels that other pods' places make (see `domains`). Both count only `now`.
-    `managed_only`: nodes that are not the bridge's are UNMANAGED.
-    """
+def failures(snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool) -> Codes:
+    """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT."""
     codes = _by_kind(snapshot, shape, rows).copy()
-    if managed_only:
-        foreign = (codes != _ABSENT) & ~snapshot.layout.managed[rows]
-        np.putmask(codes, foreign, _UNMANAGED)
     _mark(codes, _too_small(snapshot, shape.requests, rows), _CAPACITY)
     if not now:
         return codes
     np.copyto(codes, _by_state(snapshot, shape, rows), where=codes == 0)
-    requests = shape.requests if extra is NOTHING else shape.requests + extra
-    _mark(codes, _short(snapshot, requests, rows, snapshot.used), _FREE)
+    _mark(codes, _short(snapshot, shape.requests, rows, snapshot.used), _FREE)
     if shape.host_ports:
         _mark(codes, ports_taken(snapshot, shape, rows), _PORTS)
-    if also:
-        _mark(codes, ~selectors.all_of(snapshot.layout.labels, also, rows), _DOMAIN)
     return codes
 
 

@@ -40,10 +40,6 @@ class Memory:
         """The answer if it is remembered, else None."""
         return self._answers.get(question)
 
-    def forget(self) -> None:
-        """Compute everything anew."""
-        self._answers.clear()
-
 
 class Vocabulary(Memory, Generic[T]):
     """The distinct values of one generation, by number; None where a number is unused. Never

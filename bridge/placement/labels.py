@@ -112,11 +112,6 @@ class LabelStore:
         self._wide: dict[str, _WideValues] = {}
         self._given: dict[int, Mapping[str, str]] = {}
 
-    @property
-    def nbytes(self) -> int:
-        """Bytes of the columns."""
-        return self._section.nbytes
-
     def grow(self, capacity: int) -> None:
         """Make room for more rows."""
         self._section.grow(capacity)

@@ -5,13 +5,11 @@ Kubernetes' own scheduler checks both against pods that are already bound; a gan
 before, since its pods are pinned before the first is bound.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from bridge.model.ids import NodeName
-from bridge.placement import domains
 from bridge.placement.snapshot import Snapshot
 
 Indices = npt.NDArray[np.intp]
@@ -28,7 +26,7 @@ def groups(
     """
     if not keys:
         return [np.ones(len(rows), dtype=np.bool_)]
-    numbers = np.stack([domains.domain_numbers(snapshot, key)[0] for key in keys])
+    numbers = np.stack([_domains(snapshot, key) for key in keys])
     mine = numbers[:, rows]
     allowed = (mine >= 0).all(axis=0) & (rows >= 0)
     for row in np.unique(taken):
@@ -40,15 +38,6 @@ def groups(
         mask[np.flatnonzero(allowed)[inverse.reshape(-1) == number]] = True
         masks.append(mask)
     return masks
-
-
-def preferred_first(
-    along: Indices, nodes: Sequence[NodeName], preferred: Collection[NodeName]
-) -> Indices:
-    """(nodes,) positions in the order given, preferred nodes before the others."""
-    wanted = set(preferred)
-    last = np.array([node not in wanted for node in nodes], dtype=np.bool_)
-    return along[np.argsort(last[along], kind="stable")]
 
 
 def apart(
@@ -67,7 +56,7 @@ def apart(
     """
     left = room.copy()
     for key in keys:
-        numbers = domains.domain_numbers(snapshot, key)[0]
+        numbers = _domains(snapshot, key)
         mine = np.where(rows >= 0, numbers[rows], -1)
         limited = mine >= 0
         left[limited] = np.minimum(left[limited], 1)
@@ -78,3 +67,16 @@ def apart(
         keep[candidates[chosen]] = True
         left[limited & ~keep] = 0
     return left
+
+
+def _domains(snapshot: Snapshot, key: str) -> Counts:
+    """(n,) int64: each node's domain as a number; -1 without the key."""
+    labels, alive = snapshot.layout.labels, snapshot.layout.alive
+    wide = labels.wide.get(key)
+    if wide is not None:
+        return np.where(alive, wide.column, -1).astype(np.int64)
+    of_each_set = [dict(label_set or ()).get(key) for label_set in labels.sets.values]
+    values = sorted({value for value in of_each_set if value is not None})
+    number_of = {value: number for number, value in enumerate(values)}
+    numbers = [-1 if value is None else number_of[value] for value in of_each_set]
+    return np.where(alive, np.array(numbers, dtype=np.int64)[labels.set_numbers], -1)

@@ -18,7 +18,7 @@ import numpy as np
 from bridge.model.gang import Assignment, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import NodeGrant
-from bridge.model.scheduling import PodShape, Requirement
+from bridge.model.scheduling import PodShape
 from bridge.placement import grants, members, packing
 from bridge.placement import room as rooms
 from bridge.placement.packing import OPEN, Bins, Indices
@@ -39,17 +39,16 @@ def assign(
     resource_map: Mapping[str, str],
     taken: Mapping[int, NodeName],
     holding: frozenset[PodUid] | None,
-    prefer: Mapping[int, NodeName],
-    also: Sequence[Requirement],
     alone: bool,
 ) -> Assignment | Shortfall:
     """As `assign.assign`, for slots of these shapes. Exact up to the bounds of `packing.exact`."""
-    case = Case.of(fabric, shapes, by_node, taken, also)
+    case = Case.of(fabric, shapes, by_node, taken)
     sides = Sides.of(case, resource_map, holding, alone=alone)
-    best = _best(case, sides.now, prefer)
-    if best is not None:
+    ways = list(_ways(case, sides.now))
+    if ways:
+        best = min(ways, key=lambda way: _rank_distance(case, way))
         return Assignment(tuple(case.nodes[place] for place in best.tolist()))
-    for_now = next(_ways(case, sides.ever, {}), None) is not None
+    for_now = next(_ways(case, sides.ever), None) is not None
     solo = [_solo(case, sides, kind, resource_map) for kind in case.open_kinds()]
     at_fault: dict[NodeName, str] = {}
     for room in solo:
@@ -64,30 +63,20 @@ def assign(
     )
 
 
-def _best(case: Case, bins: Bins, prefer: Mapping[int, NodeName]) -> Indices | None:
-    """(slots,) places with the least rank distance; preferred nodes where that leaves a way."""
-    tries = (_kept(case, bins, prefer), (case, bins)) if prefer else ((case, bins),)
-    for kept, left in tries:
-        ways = list(_ways(kept, left, prefer))
-        if ways:
-            return min(ways, key=lambda way: _rank_distance(case, way))
-    return None
-
-
-def _ways(case: Case, bins: Bins, prefer: Mapping[int, NodeName]) -> Iterator[Indices]:
+def _ways(case: Case, bins: Bins) -> Iterator[Indices]:
     """(slots,) the case's places with the open ones filled, in different ways."""
     gaps = np.flatnonzero(case.places == OPEN)
-    for allowed in _groups(case, bins, prefer):
+    for allowed in _groups(case, bins):
         for filling in packing.fillings(allowed, case.kinds[gaps]):
             whole = case.places.copy()
             whole[gaps] = filling
             yield whole
 
 
-def _groups(case: Case, bins: Bins, prefer: Mapping[int, NodeName]) -> Iterator[Bins]:
+def _groups(case: Case, bins: Bins) -> Iterator[Bins]:
     """The bins cut to what the slots' (anti-)affinity to each other allows."""
     snapshot, most = case.fabric.snapshot, bins.most.copy()
-    along = members.preferred_first(np.arange(len(case.nodes)), case.nodes, prefer.values())
+    along = np.arange(len(case.nodes))
     masks = []
     for kind, shape in enumerate(case.shapes):
         there = case.rows_of(kind)
@@ -99,25 +88,6 @@ def _groups(case: Case, bins: Bins, prefer: Mapping[int, NodeName]) -> Iterator[
         masks.append(members.groups(snapshot, case.rows, shape.together, there))
     for chosen in islice(product(*masks), _MOST_GROUPS):
         yield replace(bins, most=np.where(np.stack(chosen, axis=1), most, 0))
-
-
-def _kept(case: Case, bins: Bins, prefer: Mapping[int, NodeName]) -> tuple[Case, Bins]:
-    """With preferred nodes given where these have room."""
-    places, position = case.places.copy(), {node: at for at, node in enumerate(case.nodes)}
-    cut = next(_groups(case, bins, prefer), bins)
-    for slot, node in sorted(prefer.items()):
-        if node in position:
-            kind, at = int(case.kinds[slot]), position[node]
-            if cut.fitting(kind)[at] > 0:
-                places[slot] = at
-                cut, bins = (one.less(kind, _one(at, len(case.nodes))) for one in (cut, bins))
-    return replace(case, places=places), bins
-
-
-def _one(place: int, size: int) -> packing.Counts:
-    counts = np.zeros(size, dtype=np.int64)
-    counts[place] = 1
-    return counts
 
 
 def _rank_distance(case: Case, places: Indices) -> int:
@@ -142,7 +112,7 @@ def _solo(case: Case, sides: Sides, kind: int, resource_map: Mapping[str, str]) 
 def _fits(case: Case, bins: Bins) -> str:
     """How many find a place, and which ranks don't."""
     gaps = np.flatnonzero(case.places == OPEN)
-    filling = packing.partial(next(_groups(case, bins, {}), bins), case.kinds[gaps])
+    filling = packing.partial(next(_groups(case, bins), bins), case.kinds[gaps])
     left = gaps[filling == OPEN].tolist()
     named = ", ".join(map(str, left[:8])) + (", …" if left[8:] else "")
     which = f" (not rank {named})" if left else ""

@@ -53,11 +53,6 @@ def path_in(paths: Paths, topology: str) -> Path:
     return next((path for name, path in paths if not name), ())
 
 
-def path_of(node: Node, *, topology: str = "") -> Path:
-    """The node's switches from the top down, in the named topology ("": its first)."""
-    return path_in(paths_of(node), topology)
-
-
 def _nvlink_domain(node: Node) -> Path:
     for label in NVLINK_DOMAIN_LABELS:
         domain = node.labels.get(label)

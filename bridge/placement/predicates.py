@@ -1,15 +1,13 @@
 """Which nodes can take a shape: ever, or now; and why the others can't."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bridge.model.ids import NodeName
-from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape, Requirement
+from bridge.model.scheduling import PodShape
 from bridge.placement import failures, reasons
-from bridge.placement.failures import EVERY_ROW, NOTHING, Codes, Predicate
+from bridge.placement.failures import EVERY_ROW, Codes, Predicate
 from bridge.placement.interning import Bools
 from bridge.placement.snapshot import NO_ROW, Snapshot
 
@@ -22,7 +20,6 @@ class Feasibility:
 
     snapshot: Snapshot
     shape: PodShape
-    now: bool
     mask: Bools
     first_failure: Codes
 
@@ -39,44 +36,25 @@ class Feasibility:
         return reasons.summary(self.snapshot, self.shape, self.first_failure)
 
 
-def feasible(
-    snapshot: Snapshot,
-    shape: PodShape,
-    *,
-    now: bool,
-    also: Sequence[Requirement] = (),
-    managed_only: bool = False,
-) -> Feasibility:
+def feasible(snapshot: Snapshot, shape: PodShape, *, now: bool) -> Feasibility:
     """Which nodes can take one pod of this shape.
 
     `now` False: whether they ever could (labels, lasting taints, capacity less what lasting pods
-    hold); True: state, free resources, the node's count of pods, and host ports too, and `also`,
-    what other pods' places ask of the node's labels (`domains`). `managed_only` leaves out nodes
-    that are not the bridge's, as an autoscaler or `explain` would want.
+    hold); True: state, free resources, the node's count of pods, and host ports too.
     """
-    codes = failures.failures(
-        snapshot, shape, EVERY_ROW, now=now, also=also, managed_only=managed_only
-    )
-    return Feasibility(snapshot, shape, now, codes == Predicate.FITS, codes)
+    codes = failures.failures(snapshot, shape, EVERY_ROW, now=now)
+    return Feasibility(snapshot, shape, codes == Predicate.FITS, codes)
 
 
 def check_node(
-    snapshot: Snapshot,
-    shape: PodShape,
-    node: NodeName,
-    *,
-    now: bool = True,
-    extra: Resources = NOTHING,
-    also: Sequence[Requirement] = (),
+    snapshot: Snapshot, shape: PodShape, node: NodeName, *, now: bool = True
 ) -> str | None:
-    """Why this node can't take a pod of this shape, with `extra` asked of it on top; None if it
-    can. `now`, `also`: as in `feasible`.
-    """
+    """Why this node can't take a pod of this shape; None if it can. `now`: as in `feasible`."""
     row = snapshot.row(node)
     if row == NO_ROW:
         return f"node {node} is not known to Kubernetes"
     rows = np.array([row], dtype=np.intp)
-    code = int(failures.failures(snapshot, shape, rows, now=now, extra=extra, also=also)[0])
+    code = int(failures.failures(snapshot, shape, rows, now=now)[0])
     if code == Predicate.FITS:
         return None
-    return f"node {node}: {reasons.reason(snapshot, shape, row, Predicate(code), extra=extra)}"
+    return f"node {node}: {reasons.reason(snapshot, shape, row, Predicate(code))}"

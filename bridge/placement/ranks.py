@@ -33,10 +33,9 @@ def deal_best(
     *,
     size: int,
     taken: Mapping[int, NodeName],
-    prefer: Mapping[int, NodeName],
 ) -> tuple[NodeName, ...]:
     """The dealing with the least rank distance among several ways to have room."""
-    dealt = [deal(fabric, nodes, room, size=size, taken=taken, prefer=prefer) for room in rooms]
+    dealt = [deal(fabric, nodes, room, size=size, taken=taken) for room in rooms]
     return min(dealt, key=lambda one: rank_distance(fabric, one)) if dealt[1:] else dealt[0]
 
 
@@ -47,10 +46,9 @@ def deal(
     *,
     size: int,
     taken: Mapping[int, NodeName],
-    prefer: Mapping[int, NodeName],
 ) -> tuple[NodeName, ...]:
-    """A node for each of `size` slots; `taken` stay, preferred nodes are given while they have
-    room. `room` (nodes,): slots that each node can take beyond the taken; it must suffice.
+    """A node for each of `size` slots; `taken` stay. `room` (nodes,): slots that each node can take
+    beyond the taken; it must suffice.
     """
     if len(nodes) == 1 and not taken:
         return (nodes[0],) * size
@@ -58,7 +56,7 @@ def deal(
     left = room[order]
     along = [nodes[index] for index in order]
     rows = fabric.rows(along)
-    if not taken and not prefer:
+    if not taken:
         return tuple(along[place] for place in _stretch(fabric, rows, left, size))
     everywhere = list(dict.fromkeys((*along, *taken.values())))
     position = {node: place for place, node in enumerate(everywhere)}
@@ -66,7 +64,6 @@ def deal(
     for slot, node in taken.items():
         if 0 <= slot < size:
             places[slot] = position[node]
-    _keep(places, prefer, position, left)
     rows = fabric.rows(everywhere)
     left = np.pad(left, (0, len(everywhere) - len(along)))
     fillings = _fillings(fabric, rows, left, places)
@@ -81,17 +78,6 @@ def rank_distance(fabric: Fabric, nodes: Sequence[NodeName]) -> int:
 
 def _length(fabric: Fabric, rows: Indices) -> int:
     return int(fabric.distances(rows[:-1], rows[1:]).sum())
-
-
-def _keep(
-    places: Indices, prefer: Mapping[int, NodeName], position: Mapping[NodeName, int], left: Counts
-) -> None:
-    """Give open slots the nodes that they had before, where these have room; uses it up."""
-    for slot, node in sorted(prefer.items()):
-        place = position.get(node, len(left))
-        if places[slot] == _OPEN and place < len(left) and left[place]:
-            places[slot] = place
-            left[place] -= 1
 
 
 def _stretch(fabric: Fabric, rows: Indices, room: Counts, needed: int) -> Indices:

@@ -9,7 +9,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
 from bridge.placement import selectors, taints
 from bridge.placement import snapshot as views
-from bridge.placement.failures import NOTHING, Codes, Predicate
+from bridge.placement.failures import Codes, Predicate
 from bridge.placement.snapshot import Snapshot
 
 
@@ -22,12 +22,10 @@ def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
     return "; ".join(parts) or "no nodes"
 
 
-def reason(
-    snapshot: Snapshot, shape: PodShape, row: int, code: Predicate, *, extra: Resources = NOTHING
-) -> str:
+def reason(snapshot: Snapshot, shape: PodShape, row: int, code: Predicate) -> str:
     """One node's first failure in words, without the node's name."""
     rows = np.array([row], dtype=np.intp)
-    return next(text for _, text in _explained(snapshot, shape, rows, code, extra))
+    return next(text for _, text in _explained(snapshot, shape, rows, code))
 
 
 def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
@@ -48,18 +46,14 @@ def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tupl
             continue
         rows = np.flatnonzero(codes == code)
         if len(rows):
-            for count, text in _explained(snapshot, shape, rows, code, NOTHING):
+            for count, text in _explained(snapshot, shape, rows, code):
                 counts[text] = counts.get(text, 0) + count
     for text, count in counts.items():
         yield count, text
 
 
 def _explained(
-    snapshot: Snapshot,
-    shape: PodShape,
-    rows: npt.NDArray[np.intp],
-    code: Predicate,
-    extra: Resources,
+    snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp], code: Predicate
 ) -> Iterator[tuple[int, str]]:
     """(count, reason) for rows that all fail first at `code`."""
     match code:
@@ -68,7 +62,7 @@ def _explained(
         case Predicate.TAINT | Predicate.STATE_TAINT:
             yield from _taint_reasons(snapshot, shape, rows, code)
         case Predicate.CAPACITY | Predicate.FREE:
-            yield from _amount_reasons(snapshot, shape.requests + extra, rows, code)
+            yield from _amount_reasons(snapshot, shape.requests, rows, code)
         case _:
             yield len(rows), _WORDS[code]
 
@@ -164,10 +158,8 @@ def _nodes(count: int) -> str:
 
 _WORDS = {
     Predicate.ABSENT: "not known to Kubernetes",
-    Predicate.UNMANAGED: "not managed by the bridge",
     Predicate.DELETING: "being deleted",
     Predicate.CORDONED: "cordoned",
     Predicate.NOT_READY: "not ready",
     Predicate.PORTS: "a host port is taken",
-    Predicate.DOMAIN: "pod (anti-)affinity or topology spread",
 }

@@ -38,8 +38,6 @@ class ScoreWeights:
     """Nodes whose scarce devices the shape does not ask for are left to those who do."""
     distance: float = 4.0
     """Nearness in the topology tree to the rest of the gang."""
-    scheduled: float = 4.0
-    """Backfill has planned this node for the job."""
     node_weight: float = 1.0
     """Slurm's own node weight: lower is preferred there."""
     tier: float = 1.0
@@ -55,28 +53,23 @@ def score(
     candidates: Sequence[NodeName],
     *,
     near: Sequence[NodeName] = (),
-    scheduled: Sequence[NodeName] = (),
     node_weights: Mapping[NodeName, int] | None = None,
     tiers: Mapping[NodeName, int] | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
-    topology: str = "",
 ) -> npt.NDArray[np.int64]:
     """(candidates,) int64 0…10. Unknown nodes score 0.
 
-    `near`: nodes of the rest of the gang; `scheduled`: nodes that Slurm's backfill has planned;
-    `node_weights` and `tiers`: Slurm's (1 where not given). Terms without an input, and devices
-    that no candidate has, do not count. `topology`: the named one to measure distances in.
+    `near`: nodes of the rest of the gang; `node_weights` and `tiers`: Slurm's (1 where not given).
+    Terms without an input, and devices that no candidate has, do not count.
     """
     return score_rows(
         snapshot,
         shape,
         snapshot.rows(candidates),
         near=snapshot.rows(near),
-        scheduled=snapshot.rows(scheduled),
         node_weights=_by_node(candidates, node_weights),
         tiers=_by_node(candidates, tiers),
         weights=weights,
-        topology=topology,
     )
 
 
@@ -86,21 +79,19 @@ def score_rows(
     rows: Rows,
     *,
     near: Rows = NO_ROWS,
-    scheduled: Rows = NO_ROWS,
     node_weights: Terms | None = None,
     tiers: Terms | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
-    topology: str = "",
 ) -> npt.NDArray[np.int64]:
     """`score` for rows of the snapshot; `node_weights` and `tiers` (rows,)."""
     known = rows >= 0
     if not known.all():
         scores = np.zeros(len(rows), dtype=np.int64)
         scores[known] = score_rows(
-            snapshot, shape, rows[known], near=near, scheduled=scheduled,
+            snapshot, shape, rows[known], near=near,
             node_weights=None if node_weights is None else node_weights[known],
             tiers=None if tiers is None else tiers[known],
-            weights=weights, topology=topology,
+            weights=weights,
         )  # fmt: skip
         return scores
     if not len(rows):
@@ -111,8 +102,7 @@ def score_rows(
     for weight, term in (
         (weights.packing, packing),
         (weights.waste, waste),
-        (weights.distance, _nearness(snapshot, rows, near[near >= 0], topology)),
-        (weights.scheduled, np.isin(rows, scheduled[scheduled >= 0]) if len(scheduled) else None),
+        (weights.distance, _nearness(snapshot, rows, near[near >= 0])),
         (weights.node_weight, _spread(node_weights, best=np.min)),
         (weights.tier, _spread(tiers, best=np.max)),
     ):
@@ -158,14 +148,14 @@ class _Mean:
         return self._sum / self._count if self._count else None
 
 
-def _nearness(snapshot: Snapshot, rows: Rows, others: Rows, topology: str) -> Terms | None:
+def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
     """1 on the same node as the rest of the gang, 0 as far from all of it as the tree allows.
 
     Distances are taken between distinct switches, not between nodes.
     """
     if not len(others):
         return None
-    tree = fabric.tree(snapshot.layout, topology)
+    tree = fabric.tree(snapshot.layout)
     path = snapshot.layout.path
     every = np.arange(len(tree.rank), dtype=np.int32)
     there, counts = np.unique(path[others], return_counts=True)

@@ -42,14 +42,6 @@ class FrozenShards(Mapping[K, V]):
         """Like `get`, without an exception for what is not there."""
         return self._shards[hash(key) % SHARDS].get(key, default)
 
-    def without(self, keys: Collection[K]) -> "FrozenShards[K, V]":
-        """The same without these keys; untouched shards are shared."""
-        shards = list(self._shards)
-        for index in {hash(key) % SHARDS for key in keys if key in self}:
-            shards[index] = dict(shards[index])
-        gone = sum(shards[hash(key) % SHARDS].pop(key, None) is not None for key in set(keys))
-        return FrozenShards(tuple(shards), self._length - gone)
-
     def __len__(self) -> int:
         return self._length
 

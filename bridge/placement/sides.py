@@ -11,7 +11,7 @@ import numpy as np
 
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.job import NodeGrant
-from bridge.model.scheduling import HostPort, PodShape, Requirement
+from bridge.model.scheduling import HostPort, PodShape
 from bridge.placement import failures, grants, ports
 from bridge.placement.packing import OPEN, Bins, Counts, Indices
 from bridge.placement.room import USABLE_EVER, USABLE_NOW
@@ -44,7 +44,6 @@ class Case:
         shapes: Sequence[PodShape],
         by_node: Mapping[NodeName, Sequence[NodeGrant]],
         taken: Mapping[int, NodeName],
-        also: Sequence[Requirement],
     ) -> "Case":
         """From the shape of each slot."""
         granted = list(by_node)
@@ -65,8 +64,7 @@ class Case:
             kinds=np.array([number[shape] for shape in shapes], dtype=np.intp),
             places=np.array(places, dtype=np.intp),
             codes=tuple(
-                failures.failures(fabric.snapshot, shape, rows, now=True, also=also)
-                for shape in distinct
+                failures.failures(fabric.snapshot, shape, rows, now=True) for shape in distinct
             ),
         )
 

@@ -117,15 +117,12 @@ class Holding:
 class Layout:
     """Nodes without amounts. Arrays are (n,), by row; n is the snapshot's size."""
 
-    generation: int
     names: npt.NDArray[np.object_]
     """str; "" in rows that no node has."""
     row_of: FrozenShards[NodeName, int]
     """Also of nodes that are gone, while pods hold on to them."""
     alive: npt.NDArray[np.bool_]
     """Kubernetes knows the node."""
-    managed: npt.NDArray[np.bool_]
-    """To be registered in Slurm, or tainted as ours."""
     ready: npt.NDArray[np.bool_]
     cordoned: npt.NDArray[np.bool_]
     deleting: npt.NDArray[np.bool_]
@@ -161,7 +158,6 @@ class Snapshot:
     pods hold, lasting ones included.
     """
 
-    generation: int
     layout: Layout
     resources: Lines
     capacity: Capacity

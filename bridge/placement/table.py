@@ -29,7 +29,7 @@ from bridge.placement.snapshot import Capacity, Holding, Layout, Snapshot
 
 T = TypeVar("T", bound=Hashable)
 
-_FLAGS = ("alive", "managed", "ready", "cordoned", "deleting")
+_FLAGS = ("alive", "ready", "cordoned", "deleting")
 _FIRST_CAPACITY = 64
 _NONE = -1
 
@@ -79,15 +79,8 @@ class NodeTable:
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
-        self._generation = 0
         self.releases = 0
         """How often a pod gave back what it held."""
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes of all arrays, published copies included."""
-        sections = (self._nodes, self._capacities, self._uses)
-        return self._labels.nbytes + sum(section.nbytes for section in sections)
 
     def upsert(self, node: Node) -> None:
         """Add the node or take over what changed of it."""
@@ -98,7 +91,6 @@ class NodeTable:
         changed |= self._set_flags(
             row,
             alive=True,
-            managed=node.external or taints.owned(node.taints, self._scheduler_name),
             ready=node.ready,
             cordoned=node.unschedulable,
             deleting=node.deleting,
@@ -166,11 +158,8 @@ class NodeTable:
     def snapshot(self) -> Snapshot:
         """Everything as it is now; the same object until something changes."""
         if self._snapshot is None:
-            self._generation += 1
-            layout = self._current_layout()
             self._snapshot = Snapshot(
-                generation=self._generation,
-                layout=layout,
+                layout=self._current_layout(),
                 resources=self._lines,
                 capacity=self._current_capacity(),
                 used=self._uses.publish(self._rows)["used"],
@@ -195,11 +184,9 @@ class NodeTable:
         if self._layout is None:
             nodes = self._nodes.publish(self._rows)
             self._layout = Layout(
-                generation=self._generation,
                 names=nodes["name"],
                 row_of=self._row_of.freeze(),
                 alive=nodes["alive"],
-                managed=nodes["managed"],
                 ready=nodes["ready"],
                 cordoned=nodes["cordoned"],
                 deleting=nodes["deleting"],

@@ -54,11 +54,6 @@ def is_state(taint: Taint) -> bool:
     return taint.key.startswith(STATE_PREFIXES)
 
 
-def owned(taints: Iterable[Taint], scheduler_name: str) -> bool:
-    """Whether one of them says that the node is ours."""
-    return any(_is_ours(taint, scheduler_name) for taint in taints)
-
-
 def tolerates(tolerations: Iterable[Toleration], taint: Taint) -> bool:
     """Whether one of them tolerates the taint."""
     return any(toleration.tolerates(taint) for toleration in tolerations)

@@ -30,7 +30,7 @@ def cluster() -> Cluster:
 
 def scores(known: Cluster, side: SlurmSide, uid: str, **weights: float) -> list[int]:
     """Of the three nodes, with only these terms."""
-    terms = dict.fromkeys(("packing", "waste", "distance", "scheduled", "node_weight", "tier"), 0.0)
+    terms = dict.fromkeys(("packing", "waste", "distance", "node_weight", "tier"), 0.0)
     ask = NodeScores(known, side, ScoreWeights(**{**terms, **weights}))
     return list(ask(PodUid(uid), NAMES))
 

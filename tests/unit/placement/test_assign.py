@@ -14,7 +14,7 @@ from bridge.model.gang import Assignment, Gang, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
-from bridge.model.scheduling import HostPort, PodShape, Requirement, Taint
+from bridge.model.scheduling import HostPort, PodShape, Taint
 from bridge.placement import NodeTable, Snapshot, assign, order, ranks, topology
 from tests.builders import a_gang, a_node
 from tests.unit.placement import clusters, oracle
@@ -36,7 +36,6 @@ class Case:
         self,
         *,
         taken: Mapping[int, NodeName] | None = None,
-        prefer: Mapping[int, NodeName] | None = None,
         cluster: Cluster | None = None,
     ) -> Assignment | Shortfall:
         """Ask the core."""
@@ -48,7 +47,6 @@ class Case:
             by_slurm_name={SlurmNodeName(name): name for name in cluster.nodes},
             resource_map=MAP,
             taken=taken,
-            prefer=prefer,
         )
 
     def granted(self, name: NodeName) -> int:
@@ -189,23 +187,6 @@ def test_taken_slots_stay_and_the_rest_is_no_worse_than_the_greedy(
     ))  # fmt: skip
     baseline = greedy(after, snapshot, taken)
     assert distance(snapshot, result.nodes) <= distance(snapshot, baseline)
-
-
-@given(FITTING, st.data())
-def test_a_replacement_gets_the_node_of_the_one_it_replaces(
-    case: Case, data: st.DataObject
-) -> None:
-    """One pod of a placed gang goes; its slot comes back to its node and nothing else moves."""
-    first = case.assign()
-    if not isinstance(first, Assignment):
-        return
-    lost = data.draw(st.integers(0, case.gang.size - 1))
-    taken = {slot: name for slot, name in enumerate(first.nodes) if slot != lost}
-    cluster = case.cluster.copy()
-    for slot, name in taken.items():
-        cluster.pods[PodUid(f"slot-{slot}")] = (name, case.gang.shape, False)
-    again = case.assign(taken=taken, prefer={lost: first.nodes[lost]}, cluster=cluster)
-    assert again == first
 
 
 @given(ANY, st.randoms(use_true_random=False))
@@ -527,15 +508,6 @@ def test_waiting_does_not_help_against_what_stays() -> None:
     assert not short.for_now
 
 
-def test_a_wish_never_moves_a_slot_that_has_its_node() -> None:
-    """`taken` wins over `prefer`, and a preferred node that is full is passed over."""
-    table = leaves("a1", "b1")
-    table.occupy(PodUid("p"), NodeName("a1"), gpus(8, 1).shape)
-    wishes = {0: NodeName("b1"), 1: NodeName("a1"), 7: NodeName("b1")}
-    result = place(table, gpus(8, 2), "a1", "b1", taken={0: NodeName("a1")}, prefer=wishes)
-    assert result == Assignment((NodeName("a1"), NodeName("b1")))
-
-
 def test_taken_slots_use_up_the_grant() -> None:
     """A node with free GPUs takes no more slots than Slurm granted there."""
     half = NodeGrant(SlurmNodeName("a1"), 64, 1 << 20, (Gres("gpu", "", 4),))
@@ -612,23 +584,6 @@ def test_apart_puts_one_pod_into_each_domain() -> None:
     assert sorted(name[0] for name in later.nodes) == ["a", "b", "c"]
     assert isinstance(place(table, gpus(1, 4, apart=("rack",)), *every), Shortfall)
     assert isinstance(place(table, gpus(1, 4, apart=("unknown",)), *every), Assignment)
-
-
-def test_a_pod_that_keeps_apart_returns_to_its_own_node() -> None:
-    """Of a rack's nodes the one that the slot had before, not the first in order."""
-    gang = gpus(1, 2, apart=("rack",))
-    back = place(leaves("a1", "a2", "b1"), gang, "a1", "a2", "b1", prefer={0: NodeName("a2")})
-    assert back == Assignment((NodeName("a2"), NodeName("b1")))
-
-
-def test_other_pods_places_are_respected() -> None:
-    """Requirements from other pods' places exclude nodes now, and are waited for."""
-    also = (Requirement("rack", "NotIn", ("a",)),)
-    table = leaves("a1", "b1")
-    assert place(table, gpus(8, 1), "a1", "b1", also=also) == Assignment((NodeName("b1"),))
-    short = place(table, gpus(8, 1), "a1", also=also)
-    assert isinstance(short, Shortfall)
-    assert short.for_now
 
 
 def test_a_gang_of_512_is_placed_whole() -> None:

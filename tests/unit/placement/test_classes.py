@@ -13,7 +13,7 @@ from bridge.errors import BadInput
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement, Taint
-from bridge.placement import NodeTable, choose, class_of, classes, feasible_classes
+from bridge.placement import NodeTable, class_of, classes, feasible_classes
 from tests.builders import a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster, selected, tolerated
@@ -37,24 +37,18 @@ def wanting(key: str, *values: str) -> PodShape:
 
 @given(clusters.clusters(), clusters.shapes)
 def test_classes_and_names_are_complete(cluster: Cluster, shape: PodShape) -> None:
-    """A node passes selectors and lasting taints if and only if its class or its name is chosen;
-    and if and only if its class is in the choice and itself is not excluded. A chosen class holds
-    for nodes yet to come too, whatever their name and wide labels are."""
+    """A node passes selectors and lasting taints if and only if its class or its name is chosen. A
+    chosen class holds for nodes yet to come too, whatever their name and wide labels are."""
     table_now = clusters.table_of(cluster)
     snapshot = table_now.snapshot()
     chosen, named = feasible_classes(snapshot, shape)
-    choice, members = choose(snapshot, shape), classes(snapshot)
+    members = classes(snapshot)
     assert not set(named) & {n for c in chosen for n in members[c]}
-    assert set(choice.excluded) <= {n for c in choice.classes for n in members[c]}
-    passing = set()
     for name, node in cluster.nodes.items():
         lasting = [taint for taint in node.taints if not taint.key.startswith(STATE)]
         expected = selected(node, shape) and tolerated(lasting, shape)
         key = class_of(snapshot, name)
         assert (key in chosen or name in named) == expected
-        assert (key in choice.classes and name not in choice.excluded) == expected
-        passing |= {name} if expected else set()
-    assert choice.only is None or passing == {choice.only}
     for node in cluster.nodes.values():
         labels = {**node.labels, "kubernetes.io/hostname": "new-7"}
         twin = replace(node, name=NodeName("twin"), labels=labels)
@@ -217,30 +211,6 @@ def test_too_many_nodes_on_a_wide_key_are_refused_with_its_name() -> None:
     ) as caught:
         feasible_classes(snapshot, PodShape(affinity_terms=(term,)))
     assert caught.value.field == "spec.affinity.nodeAffinity"
-
-
-def test_a_bad_node_can_be_avoided_by_name() -> None:
-    """`hostname NotIn (n0)` is the classes without n0, however many nodes there are."""
-    nodes = [a_node(f"n{n}", labels={"kubernetes.io/hostname": f"n{n}"}) for n in range(200)]
-    snapshot = table(*nodes).snapshot()
-    term = NodeSelectorTerm((Requirement("kubernetes.io/hostname", "NotIn", ("n0", "n7")),))
-    choice = choose(snapshot, PodShape(affinity_terms=(term,)))
-    assert choice.classes == tuple(classes(snapshot))
-    assert choice.excluded == ("n0", "n7")
-    half = NodeSelectorTerm((Requirement("asset", "NotIn", tuple(map(str, range(100)))),))
-    for number in range(200):
-        labels = {"kubernetes.io/hostname": f"n{number}", "asset": str(number)}
-        nodes[number] = a_node(f"n{number}", labels=labels)
-    with pytest.raises(BadInput, match=r"asset.* 100 nodes"):
-        choose(table(*nodes).snapshot(), PodShape(affinity_terms=(half,)))
-
-
-def test_a_single_node_is_named() -> None:
-    """A pod that may go to one node only can be required there."""
-    nodes = [a_node(f"n{n}", labels={"kubernetes.io/hostname": f"n{n}"}) for n in range(9)]
-    choice = choose(table(*nodes).snapshot(), wanting("kubernetes.io/hostname", "n4"))
-    assert choice.only == "n4"
-    assert "n4" not in choice.excluded
 
 
 def test_a_class_that_is_not_tolerated_is_not_chosen() -> None:

@@ -1,10 +1,9 @@
 """Gangs whose slots ask for different things: against trying everything."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.gang import Assignment, Shortfall
@@ -34,7 +33,6 @@ class Case:
         cluster: Cluster | None = None,
         *,
         taken: Mapping[int, NodeName] | None = None,
-        prefer: Mapping[int, NodeName] | None = None,
     ) -> Assignment | Shortfall:
         """Ask the core."""
         cluster = cluster or self.cluster
@@ -43,7 +41,7 @@ class Case:
             Allocation(SlurmJobId(1), self.grants),
             a_gang("g", size=len(self.shapes)),
             by_slurm_name={SlurmNodeName(name): name for name in cluster.nodes},
-            resource_map=MAP, taken=taken, prefer=prefer, shapes=self.shapes,
+            resource_map=MAP, taken=taken, shapes=self.shapes,
         )  # fmt: skip
 
     def nodes(self) -> list[NodeName]:
@@ -152,25 +150,6 @@ def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
     if greedy is not None:
         fabric = topology.Fabric(clusters.table_of(case.cluster).snapshot())
         assert ranks.rank_distance(fabric, result.nodes) <= ranks.rank_distance(fabric, greedy)
-
-
-@given(cases(), st.data())
-@settings(max_examples=30)
-def test_a_replacement_gets_the_node_of_the_one_it_replaces(
-    case: Case, data: st.DataObject
-) -> None:
-    """Some slots run, the others come back to where they were."""
-    first = case.assign()
-    if not isinstance(first, Assignment):
-        return
-    lost = data.draw(st.sets(st.integers(0, len(case.shapes) - 1), min_size=1))
-    cluster, taken = case.cluster.copy(), {}
-    for slot, name in enumerate(first.nodes):
-        if slot not in lost:
-            taken[slot] = name
-            cluster.pods[PodUid(f"slot-{slot}")] = (name, case.shapes[slot], False)
-    prefer = {slot: first.nodes[slot] for slot in lost}
-    assert case.assign(cluster, taken=taken, prefer=prefer) == first
 
 
 # -- cases by hand ---------------------------------------------------------------------------------
@@ -291,25 +270,3 @@ def test_members_together_and_apart_by_shape() -> None:
     nodes = table(*every)
     later = place(nodes, [leaders, workers, leaders], *every, taken={0: NodeName("a1")})
     assert nodes_of(later)[2][0] != "a"
-
-
-def test_a_pod_that_keeps_apart_returns_to_its_own_node() -> None:
-    """Of a rack's nodes the one that the slot had before."""
-    leaders = replace(LEADER, apart=("rack",))
-    every = ("a1", "a2", "b1")
-    shapes = [leaders, leaders, WORKER]
-    back = place(table(*every), shapes, *every, prefer={0: NodeName("a2"), 9: NodeName("a1")})
-    assert nodes_of(back)[:2] == ["a2", "b1"]
-    full = place(table(*every), shapes, *every, prefer={0: NodeName("b1"), 1: NodeName("b1")})
-    assert Counter(nodes_of(full)[:2])["b1"] == 1
-
-
-def test_wishes_that_leave_no_way_are_dropped() -> None:
-    """A leader that would take the room of a worker goes elsewhere."""
-    nodes = table("a1", "b1")
-    nodes.occupy(PodUid("old"), NodeName("b1"), WORKER)
-    shapes = [LEADER, WORKER, WORKER]
-    wished = place(nodes, shapes, "a1", "b1", cpus=8, prefer={0: NodeName("a1")})
-    assert nodes_of(wished) == ["a1", "a1", "b1"]
-    tight = place(nodes, [LEADER, *[WORKER] * 3], "a1", "b1", cpus=8, prefer={0: NodeName("a1")})
-    assert nodes_of(tight) == ["b1", "a1", "a1", "b1"]

@@ -17,8 +17,6 @@ from bridge.placement import (
     class_of,
     feasible,
     feasible_classes,
-    slots,
-    what_if,
 )
 from bridge.placement.score import score_rows
 from tests.builders import a_gang, a_node
@@ -76,9 +74,6 @@ QUERIES: dict[str, Callable[[Snapshot], object]] = {
     "assign, shapes that differ": lambda snapshot: assign(
         snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"},
         shapes=[PodShape(), *[GANG.shape] * 15],
-    ),
-    "what if": lambda snapshot: slots(
-        what_if(snapshot, ended=[PodUid("p1")], drained=[NodeName("n2")]), SHAPE
     ),
 }  # fmt: skip
 

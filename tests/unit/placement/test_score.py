@@ -37,27 +37,23 @@ def table(**gpus: int) -> NodeTable:
 
 @given(
     clusters.clusters(), clusters.shapes, st.lists(clusters.names, max_size=8),
-    st.lists(clusters.names, max_size=3), st.lists(clusters.names, max_size=3),
-    st.dictionaries(clusters.names, st.integers(1, 100)),
+    st.lists(clusters.names, max_size=3), st.dictionaries(clusters.names, st.integers(1, 100)),
 )  # fmt: skip
 def test_scores_are_integers_from_0_to_10_by_candidate(
     cluster: Cluster,
     shape: PodShape,
     candidates: list[NodeName],
     near: list[NodeName],
-    scheduled: list[NodeName],
     weights: dict[NodeName, int],
 ) -> None:
     """Whatever the inputs and the order of rows; unknown nodes get 0; the same node gets the same
     score."""
     snapshot = clusters.table_of(cluster).snapshot()
-    scores = score(
-        snapshot, shape, candidates, near=near, scheduled=scheduled, node_weights=weights
-    )
+    scores = score(snapshot, shape, candidates, near=near, node_weights=weights)
     other_rows = Cluster(dict(reversed(cluster.nodes.items())), cluster.pods)
     again = score(
         clusters.table_of(other_rows).snapshot(), shape, candidates,
-        near=near, scheduled=scheduled, node_weights=weights,
+        near=near, node_weights=weights,
     )  # fmt: skip
     assert again.tolist() == scores.tolist()
     assert scores.shape == (len(candidates),)
@@ -95,11 +91,9 @@ def test_nearer_to_the_gang_is_better() -> None:
     assert (scores[0], scores[-1]) == (10, 0)
 
 
-def test_what_slurm_has_planned_counts() -> None:
-    """Backfill's nodes, the lighter of Slurm's node weights, the higher of its tiers."""
+def test_what_slurm_prefers_counts() -> None:
+    """The lighter of Slurm's node weights, the higher of its tiers."""
     nodes = table(a1=0, a2=0).snapshot()
-    planned = score(nodes, PLAIN, names("a1", "a2"), scheduled=names("a2"))
-    assert planned.tolist() == [0, 10]
     weights = {NodeName("a1"): 10, NodeName("a2"): 20}
     assert score(nodes, PLAIN, names("a1", "a2"), node_weights=weights).tolist() == [10, 0]
     assert score(nodes, PLAIN, names("a1", "a2"), tiers=weights).tolist() == [0, 10]
@@ -109,15 +103,15 @@ def test_what_slurm_has_planned_counts() -> None:
     ("weights", "expected"),
     [
         (ScoreWeights(distance=0), [0, 10]),
-        (ScoreWeights(scheduled=0), [10, 7]),
-        (ScoreWeights(distance=0, scheduled=0), [0, 0]),
+        (ScoreWeights(tier=0), [10, 7]),
+        (ScoreWeights(distance=0, tier=0), [0, 0]),
     ],
 )
 def test_weights_decide_between_terms(weights: ScoreWeights, expected: list[int]) -> None:
     """A weight of 0 leaves its term out; without any term all are equal."""
     scores = score(
         table(a1=0, a2=0).snapshot(), PLAIN, names("a1", "a2"),
-        near=names("a1"), scheduled=names("a2"), weights=weights,
+        near=names("a1"), tiers={NodeName("a2"): 2}, weights=weights,
     )  # fmt: skip
     assert scores.tolist() == expected
 

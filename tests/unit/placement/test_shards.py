@@ -29,10 +29,6 @@ def test_shards_are_a_dictionary_and_frozen_ones_stay(steps: list[tuple[str, int
         assert dict(view) == expected
         assert len(view) == len(expected)
         assert all(shards.get(key) == plain.get(key) for key in range(600))
-        assert dict(view.without([1, 2, 2])) == {
-            key: value for key, value in expected.items() if key not in (1, 2)
-        }
-        assert len(view.without([1, 2, 2])) == len(dict(view.without([1, 2, 2])))
         assert view.find_all(range(5), -1) == [expected.get(key, -1) for key in range(5)]
         assert view.find_all(range(MANY), -1) == [expected.get(key, -1) for key in range(MANY)]
 

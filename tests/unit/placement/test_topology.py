@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
-from bridge.placement import NodeTable, order, path_of, topology
+from bridge.model.node import Node
+from bridge.placement import NodeTable, order, topology
+from bridge.placement.paths import Path, path_in, paths_of
 from tests.builders import a_node
 from tests.unit.placement.oracle import OURS
 
@@ -61,6 +63,11 @@ def test_a_named_topology_can_be_chosen() -> None:
     node = a_node(annotations={SPEC: "tree:s2, block:b2"})
     assert path_of(node, topology="block") == ("block", "b2")
     assert path_of(node, topology="other") == ()
+
+
+def path_of(node: Node, *, topology: str = "") -> Path:
+    """The node's switches from the top down."""
+    return path_in(paths_of(node), topology)
 
 
 def annotated(specs: dict[str, str], **settings: object) -> NodeTable:

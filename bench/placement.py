@@ -27,9 +27,12 @@ from bridge.model.gang import Assignment, Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
-from bridge.placement import NodeTable, Snapshot, assign, check_node, feasible, feasible_classes
-from bridge.placement.interning import Memory
+from bridge.placement.filters import check_node, feasible
+from bridge.placement.filters.classes import feasible_classes
+from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
+from bridge.placement.table import NodeTable, Snapshot
+from bridge.placement.table.interning import Memory
 
 SIZES = (100, 1_000, 5_000, 15_000, 50_000)
 GANGS = (1, 64, 512, 4_096)

@@ -14,7 +14,7 @@ from bridge.model.job import Allocation
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement import paths
+from bridge.placement.table import paths
 
 _SCARCE = (clusters.GPU, clusters.EFA)
 

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube import affinity, limits, requests, siblings, wire
+from bridge.kube import affinity, limits, pod_affinity, requests, wire
 from bridge.model import bounds, scheduling
 from bridge.model.scheduling import (
     HostPort,
@@ -63,7 +63,7 @@ def of(
 def _own(required: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
     if not required or not meta:
         return ()
-    return siblings.topology_keys(
+    return pod_affinity.topology_keys(
         required.get("requiredDuringSchedulingIgnoredDuringExecution"),
         meta.get("labels") or {},
         meta.get("namespace", ""),

@@ -5,11 +5,10 @@ from bridge.errors import BadInput
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
-from bridge.placement import uncounted
-from bridge.placement.classes import class_of, classes, feasible_classes
-from bridge.placement.density import densest
-from bridge.placement.predicates import feasible
-from bridge.placement.snapshot import Snapshot
+from bridge.placement.filters import feasible, uncounted
+from bridge.placement.filters.classes import class_of, classes, feasible_classes
+from bridge.placement.filters.density import densest
+from bridge.placement.table import Snapshot
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.workloads import jobspec

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement import topology as fabric
-from bridge.placement.snapshot import MOST, Snapshot
+from bridge.placement.table.snapshot import MOST, Snapshot
 
 HIGHEST = 10
 """kube-scheduler's extender scores end here."""

@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.ids import NodeName
-from bridge.placement.paths import Path, path_in
-from bridge.placement.snapshot import Layout, Snapshot
+from bridge.placement.table.paths import Path, path_in
+from bridge.placement.table.snapshot import Layout, Snapshot
 
 UNKNOWN = np.iinfo(np.int32).max
 """Rank of nodes that the snapshot does not know: after all others."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bridge.extender.scoring import NodeScores
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
-from bridge.placement import ScoreWeights
+from bridge.placement.score import ScoreWeights
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from tests.builders import SCHEDULER, a_gang_job, a_node, a_pod

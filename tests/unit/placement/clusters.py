@@ -13,7 +13,7 @@ from bridge.model.scheduling import (
     Taint,
     Toleration,
 )
-from bridge.placement import NodeTable
+from bridge.placement.table import NodeTable
 from tests.unit.placement.oracle import OURS, Cluster
 
 MOST_VALUES = 2

@@ -18,7 +18,10 @@ from bridge.model.scheduling import (
     Taint,
     Toleration,
 )
-from bridge.placement import NodeTable, assign, check_node, feasible, score
+from bridge.placement.filters import check_node, feasible
+from bridge.placement.fit.assign import assign
+from bridge.placement.score import score
+from bridge.placement.table import NodeTable
 from tests.builders import a_gang, a_node
 from tests.unit.placement.oracle import OURS
 

@@ -9,16 +9,11 @@ from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, NodeSelectorTerm, PodShape, Requirement
-from bridge.placement import (
-    NodeTable,
-    Snapshot,
-    assign,
-    check_node,
-    class_of,
-    feasible,
-    feasible_classes,
-)
+from bridge.placement.filters import check_node, feasible
+from bridge.placement.filters.classes import class_of, feasible_classes
+from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
+from bridge.placement.table import NodeTable, Snapshot
 from tests.builders import a_gang, a_node
 from tests.unit.placement.oracle import OURS
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement import NodeTable, ScoreWeights, score
+from bridge.placement.score import ScoreWeights, score
+from bridge.placement.table import NodeTable
 from tests.builders import a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster

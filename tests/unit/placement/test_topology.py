@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
-from bridge.placement import NodeTable, order, topology
-from bridge.placement.paths import Path, path_in, paths_of
+from bridge.placement import topology
+from bridge.placement.table import NodeTable
+from bridge.placement.table.paths import Path, path_in, paths_of
+from bridge.placement.topology import order
 from tests.builders import a_node
 from tests.unit.placement.oracle import OURS
 

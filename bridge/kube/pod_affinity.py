@@ -1,8 +1,8 @@
-"""Pod (anti-)affinity of a template among its own pods: topology keys to be apart or together.
+"""Required pod affinity and anti-affinity of a template among its own pods, as topology keys.
 
-Only what is required, and only where the term's selector matches the pod's own labels in its own
-namespace: then it holds between the pods of a gang, which Slurm places at once and has to be told.
-Terms about other pods are kube-scheduler's business.
+A term counts where its selector matches the pod's own labels in its own namespace: it then holds
+between the pods of a gang, which are placed before kube-scheduler sees the first of them. Terms
+about other pods are left to kube-scheduler.
 """
 
 from collections.abc import Mapping

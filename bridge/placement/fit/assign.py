@@ -133,16 +133,21 @@ def _fitting_groups(
 ) -> list[Counts]:
     """Room by node, within each group of nodes that can take all the slots together."""
     shape = room.shape
-    if not shape.together and not shape.apart:
+    if not shape.affinity_keys and not shape.anti_affinity_keys:
         return [counts] if int(counts.sum()) >= needed else []
     snapshot = fabric.snapshot
     places = snapshot.rows(list(taken.values()))
     places = places[places >= 0]
     by_rank = fabric.order(room.nodes)
     fitting = []
-    for mask in pod_affinity.groups(snapshot, room.rows, shape.together, places):
+    for mask in pod_affinity.groups(snapshot, room.rows, shape.affinity_keys, places):
         cut = pod_affinity.apart(
-            snapshot, room.rows, np.where(mask, counts, 0), shape.apart, places, first=by_rank
+            snapshot,
+            room.rows,
+            np.where(mask, counts, 0),
+            shape.anti_affinity_keys,
+            places,
+            first=by_rank,
         )
         if int(cut.sum()) >= needed:
             fitting.append(cut)

@@ -80,12 +80,12 @@ def _groups(case: Case, bins: Bins) -> Iterator[Bins]:
     masks = []
     for kind, shape in enumerate(case.shapes):
         there = case.rows_of(kind)
-        if shape.apart:
+        if shape.anti_affinity_keys:
             fitting = np.minimum(bins.fitting(kind), 1)
             most[:, kind] = pod_affinity.apart(
-                snapshot, case.rows, fitting, shape.apart, there, first=along
+                snapshot, case.rows, fitting, shape.anti_affinity_keys, there, first=along
             )
-        masks.append(pod_affinity.groups(snapshot, case.rows, shape.together, there))
+        masks.append(pod_affinity.groups(snapshot, case.rows, shape.affinity_keys, there))
     for chosen in islice(product(*masks), _MOST_GROUPS):
         yield replace(bins, most=np.where(np.stack(chosen, axis=1), most, 0))
 

@@ -1,6 +1,7 @@
 """Affinity of a gang's pods to each other: all in one domain, or no two in one.
 
-A domain is the nodes with one value of a node label (`PodShape.together`, `PodShape.apart`).
+A domain is the nodes with one value of a node label (`PodShape.affinity_keys`,
+`PodShape.anti_affinity_keys`).
 Kubernetes' own scheduler checks both against pods that are already bound; a gang must be told
 before, since its pods are pinned before the first is bound.
 """

@@ -54,7 +54,7 @@ def blamed(snapshot: Snapshot, room: Room, *, for_now: bool) -> list[tuple[NodeN
 def of_grant(room: Room) -> str:
     """What is wrong when no node is at fault: the grant itself."""
     holds = int(room.granted.sum())
-    keys = ", ".join((*room.shape.together, *room.shape.apart))
+    keys = ", ".join((*room.shape.affinity_keys, *room.shape.anti_affinity_keys))
     if keys:
         return f"the grant holds {holds} of them, but not with their pod (anti-)affinity by {keys}"
     return f"the grant holds {holds} of them ({room.scarcest()})"

@@ -278,8 +278,8 @@ class Racks:
     racks: tuple[str | None, ...]
     room: tuple[int, ...]
     size: int
-    apart: tuple[str, ...]
-    together: tuple[str, ...]
+    anti_affinity_keys: tuple[str, ...]
+    affinity_keys: tuple[str, ...]
 
     def labels(self, place: int) -> dict[str, str]:
         """Racks a and b are in one zone."""
@@ -290,8 +290,8 @@ class Racks:
     def allowed(self, places: Sequence[int]) -> bool:
         """By the definition: no two, or all, in one domain."""
         labels = [self.labels(place) for place in places]
-        alone = [[one[key] for one in labels if key in one] for key in self.apart]
-        same = [{one.get(key) for one in labels} for key in self.together]
+        alone = [[one[key] for one in labels if key in one] for key in self.anti_affinity_keys]
+        same = [{one.get(key) for one in labels} for key in self.affinity_keys]
         return all(len(set(one)) == len(one) for one in alone) and all(
             len(one) == 1 and None not in one for one in same
         )
@@ -304,7 +304,7 @@ class Racks:
 
 _KEYS = (((), ("rack",)), ((), ("zone", "rack")), (("host",), ("zone",)), (("rack",), ()),
          (("host", "zone"), ()), (("zone", "rack"), ()))  # fmt: skip
-"""Keys to be apart by and keys to be together by."""
+"""Keys of anti-affinity, and keys of affinity."""
 
 
 @given(
@@ -324,7 +324,12 @@ def test_members_together_and_apart_exactly(racks: Racks) -> None:
         table.upsert(a_node(f"n{number}", labels=racks.labels(number)))
         gres = (Gres("gpu", "", room),)
         grants.append(NodeGrant(SlurmNodeName(f"n{number}"), 64, 1 << 20, gres))
-    gang = gpus(1, racks.size, apart=racks.apart, together=racks.together)
+    gang = gpus(
+        1,
+        racks.size,
+        anti_affinity_keys=racks.anti_affinity_keys,
+        affinity_keys=racks.affinity_keys,
+    )
     result = place(table, gang, *grants)
     assert isinstance(result, Assignment) == racks.possible()
     if isinstance(result, Assignment):
@@ -558,9 +563,9 @@ def test_together_puts_the_gang_into_one_domain() -> None:
     """Required affinity among members: one rack that takes all of them, or none."""
     table = leaves("a1", "a2", "b1", "b2", "b3")
     every = ("a1", "a2", "b1", "b2", "b3")
-    gang = gpus(8, 3, together=("rack",))
+    gang = gpus(8, 3, affinity_keys=("rack",))
     assert place(table, gang, *every) == Assignment(tuple(map(NodeName, ("b1", "b2", "b3"))))
-    short = place(table, gpus(8, 4, together=("rack",)), *every)
+    short = place(table, gpus(8, 4, affinity_keys=("rack",)), *every)
     assert isinstance(short, Shortfall)
     assert not short.for_now
     assert "pod (anti-)affinity by rack" in short.reason
@@ -569,7 +574,7 @@ def test_together_puts_the_gang_into_one_domain() -> None:
 def test_together_stays_where_members_are() -> None:
     """A slot that comes later joins the domain of those that run."""
     table = leaves("a1", "a2", "b1", "b2")
-    gang = gpus(8, 2, together=("rack",))
+    gang = gpus(8, 2, affinity_keys=("rack",))
     result = place(table, gang, "a1", "a2", "b1", "b2", taken={1: NodeName("b2")})
     assert isinstance(result, Assignment)
     assert result.nodes[0].startswith("b")
@@ -579,15 +584,15 @@ def test_apart_puts_one_pod_into_each_domain() -> None:
     """Required anti-affinity among members: no two in one rack, also beside those that run."""
     table = leaves("a1", "a2", "b1", "c1")
     every = ("a1", "a2", "b1", "c1")
-    gang = gpus(1, 3, apart=("rack",))
+    gang = gpus(1, 3, anti_affinity_keys=("rack",))
     result = place(table, gang, *every)
     assert isinstance(result, Assignment)
     assert sorted(name[0] for name in result.nodes) == ["a", "b", "c"]
     later = place(table, gang, *every, taken={0: NodeName("b1")})
     assert isinstance(later, Assignment)
     assert sorted(name[0] for name in later.nodes) == ["a", "b", "c"]
-    assert isinstance(place(table, gpus(1, 4, apart=("rack",)), *every), Shortfall)
-    assert isinstance(place(table, gpus(1, 4, apart=("unknown",)), *every), Assignment)
+    assert isinstance(place(table, gpus(1, 4, anti_affinity_keys=("rack",)), *every), Shortfall)
+    assert isinstance(place(table, gpus(1, 4, anti_affinity_keys=("unknown",)), *every), Assignment)
 
 
 def test_a_gang_of_512_is_placed_whole() -> None:

@@ -262,8 +262,8 @@ def test_a_pinned_pod_that_nobody_has_counted_keeps_its_room() -> None:
 
 def test_members_together_and_apart_by_shape() -> None:
     """Workers in one rack, leaders in different racks; each kind's terms are its own."""
-    workers = replace(WORKER, together=("rack",))
-    leaders = replace(LEADER, apart=("rack",))
+    workers = replace(WORKER, affinity_keys=("rack",))
+    leaders = replace(LEADER, anti_affinity_keys=("rack",))
     every = ("a1", "b1", "b2", "c1")
     found = nodes_of(place(table(*every), [leaders, *[workers] * 4, leaders], *every))
     assert {name[0] for name in found[1:5]} == {"b"}

@@ -32,7 +32,7 @@ from bridge.placement.filters.classes import feasible_classes
 from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
 from bridge.placement.table import NodeTable, Snapshot
-from bridge.placement.table.interning import Memory
+from bridge.placement.table.interning import Memo
 
 SIZES = (100, 1_000, 5_000, 15_000, 50_000)
 GANGS = (1, 64, 512, 4_096)
@@ -84,7 +84,7 @@ def _queries(report: Report, cluster: clusters.Cluster, repeats: int) -> None:
     _agree(snapshot, naive)
 
     def ours_cold() -> object:
-        layout = replace(snapshot.layout, memory=Memory())
+        layout = replace(snapshot.layout, memo=Memo())
         return _filter_and_score(replace(snapshot, layout=layout), near)()
 
     candidates: dict[str, Callable[[], object]] = {

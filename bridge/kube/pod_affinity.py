@@ -41,7 +41,7 @@ def _selects(term: wire.PodTerm, labels: Mapping[str, str]) -> bool:
         return False
     equal = (selector.get("matchLabels") or {}).items()
     return all(labels.get(key) == value for key, value in equal) and all(
-        _holds(one, labels) for one in selector.get("matchExpressions") or ()
+        _holds(expression, labels) for expression in selector.get("matchExpressions") or ()
     )
 
 

@@ -1,9 +1,9 @@
 """Node classes: nodes that no selector and no taint tells apart.
 
-Slurm knows a node's class as a feature; a job's `constraints` is the OR of the classes whose
-nodes may take it. So a class must say everything that a selector can ask, except wide keys
-(`labels`), and nothing that is a passing state. Its name is a hash of just that, so every process
-finds the same names, whatever it has seen before.
+Slurm knows a node's class as a feature, and a job's `constraints` is the OR of the classes whose
+nodes may take it. So a class covers everything that a selector can ask, except wide keys (see
+`table.labels`), and no state that passes. Its name is a hash of just that, so every process finds
+the same names, whatever it has seen before.
 """
 
 import hashlib
@@ -19,23 +19,25 @@ from bridge.errors import BadInput
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement import topology
-from bridge.placement.filters import failures, selectors
-from bridge.placement.table import taints
+from bridge.placement.filters import selectors, tolerations
 from bridge.placement.table.interning import Bools
 from bridge.placement.table.labels import LabelSet
 from bridge.placement.table.snapshot import NO_ROW, Layout, Snapshot
+from bridge.placement.table.taints import TaintSet
 
 MOST_NAMES = 64
-"""Nodes that a selector on a wide key may name one by one."""
+"""The most nodes that a selector on a wide key may match; each is named."""
 
 _HASH_DIGITS = 12
-"""48 bits: among a thousand classes two are equal by chance once in 10^9 clusters."""
+"""48 bits: by chance, two of a thousand classes are equal in one of 10^9 clusters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Classes:
-    """All classes of one layout: `names` (classes,) sorted, `number` (n,) int32 into them (-1
-    without a node), `sample` (classes,) intp: a row of each.
+    """All classes of one layout.
+
+    `names` (classes,) are sorted. `number` (n,) int32 is each row's class, -1 without a node.
+    `sample` (classes,) intp is one row of each class.
     """
 
     names: tuple[str, ...]
@@ -44,42 +46,42 @@ class Classes:
 
 
 def classes(snapshot: Snapshot) -> Mapping[str, tuple[NodeName, ...]]:
-    """Class name → its nodes by name. Every node is in exactly one."""
-    return snapshot.layout.memory.remember("members", lambda: _members(snapshot.layout))
+    """Class name → its nodes, sorted. Every node is in exactly one class."""
+    return snapshot.layout.memo.remember("members", lambda: _members(snapshot.layout))
 
 
 def class_of(snapshot: Snapshot, node: NodeName) -> str | None:
-    """The node's class; None if Kubernetes does not know the node."""
+    """The node's class; None if Kubernetes does not have the node."""
     row = snapshot.row(node)
     if row == NO_ROW:
         return None
-    found = _classes(snapshot.layout)
-    return found.names[int(found.number[row])]
+    every = _classes(snapshot.layout)
+    return every.names[int(every.number[row])]
 
 
 def feasible_classes(
     snapshot: Snapshot, shape: PodShape
 ) -> tuple[tuple[str, ...], tuple[NodeName, ...]]:
-    """Classes whose nodes may all take the shape, and further nodes by name.
+    """Find the classes whose nodes may all take the shape, and name further nodes that may.
 
-    Judged by labels and lasting taints alone (amounts are Slurm's to count; our own
-    managed-node taint counts as tolerated). Nodes are named where a selector uses a key that
-    classes do not know (hostname, `metadata.name`, more than 64 values). Raises BadInput, naming
-    the key, when that would be more than 64 nodes.
+    Only labels and lasting taints count: Slurm counts the amounts, and our own managed-node taint
+    counts as tolerated. Nodes are named if a selector uses a key that classes do not cover
+    (hostname, `metadata.name`, more than 64 values). Raises BadInput with the key if that would be
+    more than 64 nodes.
     """
-    found = _classes(snapshot.layout)
-    safe = _safe(snapshot, shape, found)
-    chosen = tuple(found.names[number] for number in np.flatnonzero(safe))
+    every = _classes(snapshot.layout)
+    safe = _safe(snapshot, shape, every)
+    chosen = tuple(every.names[number] for number in np.flatnonzero(safe))
     keys = selectors.wide_keys(snapshot.layout.labels, shape)
     if not keys:
         return chosen, ()
-    named = _beyond(snapshot, shape, found, safe)
+    named = _beyond(snapshot, shape, every, safe)
     if len(named) > MOST_NAMES:
         raise _too_many(shape, keys, len(named))
     return chosen, tuple(sorted(snapshot.names[named].tolist(), key=topology.natural))
 
 
-def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
+def class_name(label_set: LabelSet, lasting_taints: TaintSet) -> str:
     """The class of nodes with these narrow labels and lasting taints (both sorted)."""
     content = [
         list(map(list, label_set)),
@@ -89,20 +91,20 @@ def class_name(label_set: LabelSet, lasting_taints: taints.TaintSet) -> str:
     return names.CLASS_FEATURE_PREFIX + digest[:_HASH_DIGITS]
 
 
-def _safe(snapshot: Snapshot, shape: PodShape, found: Classes) -> Bools:
-    """(classes,) bool: every node of the class may take the shape, also those yet to come."""
-    safe = selectors.without_wide(snapshot.layout.labels, shape, found.sample)
-    return safe & _tolerated(snapshot, shape, found.sample)
+def _safe(snapshot: Snapshot, shape: PodShape, every: Classes) -> Bools:
+    """(classes,) bool: every node of the class may take the shape, also later ones."""
+    safe = selectors.without_wide(snapshot.layout.labels, shape, every.sample)
+    return safe & tolerations.tolerated(snapshot.layout, shape, every.sample, now=False)
 
 
 def _beyond(
-    snapshot: Snapshot, shape: PodShape, found: Classes, safe: Bools
+    snapshot: Snapshot, shape: PodShape, every: Classes, safe: Bools
 ) -> npt.NDArray[np.intp]:
-    """Rows of nodes that may take the shape though not all of their class may."""
+    """The rows of nodes that may take the shape although not all of their class may."""
     layout = snapshot.layout
-    rest = np.flatnonzero(layout.alive & ~np.append(safe, False)[found.number])
+    rest = np.flatnonzero(layout.alive & ~np.append(safe, False)[every.number])
     matching = selectors.matches(layout.labels, layout.row_of, shape, rest)
-    return rest[matching & _tolerated(snapshot, shape, rest)]
+    return rest[matching & tolerations.tolerated(layout, shape, rest, now=False)]
 
 
 def _too_many(shape: PodShape, keys: Sequence[str], count: int) -> BadInput:
@@ -115,22 +117,22 @@ def _too_many(shape: PodShape, keys: Sequence[str], count: int) -> BadInput:
 
 
 def _members(layout: Layout) -> dict[str, tuple[NodeName, ...]]:
-    found = _classes(layout)
-    by_class = np.argsort(found.number, kind="stable")
-    ends = np.cumsum(np.bincount(found.number + 1, minlength=len(found.names) + 1))
+    every = _classes(layout)
+    by_class = np.argsort(every.number, kind="stable")
+    ends = np.cumsum(np.bincount(every.number + 1, minlength=len(every.names) + 1))
     members = np.split(layout.names[by_class], ends)[1:]
     return {
         name: tuple(sorted(nodes.tolist()))
-        for name, nodes in zip(found.names, members, strict=False)
+        for name, nodes in zip(every.names, members, strict=False)
     }
 
 
 def _classes(layout: Layout) -> Classes:
-    return layout.memory.remember("classes", lambda: _partition(layout))
+    return layout.memo.remember("classes", lambda: _partition(layout))
 
 
 def _partition(layout: Layout) -> Classes:
-    """The classes, by looking once at each distinct pair of label set and taint set."""
+    """Make the classes; each distinct pair of label set and taint set is looked at once."""
     rows = np.flatnonzero(layout.alive)
     width = len(layout.taints.values)
     pairs = layout.labels.set_numbers[rows].astype(np.int64) * width + layout.taint_set[rows]
@@ -146,14 +148,7 @@ def _partition(layout: Layout) -> Classes:
 
 
 def _name_of_pair(layout: Layout, label_set: int, taint_set: int) -> str:
-    lasting = taints.lasting(
+    lasting = tolerations.lasting(
         layout.taints.values[taint_set] or (), scheduler_name=layout.scheduler_name
     )
     return class_name(layout.labels.sets.values[label_set] or (), lasting)
-
-
-def _tolerated(
-    snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]
-) -> npt.NDArray[np.bool_]:
-    first = failures.untolerated(snapshot, shape, rows, now=False)
-    return np.equal(first, taints.TOLERATED)

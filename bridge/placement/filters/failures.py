@@ -1,63 +1,31 @@
-"""The first thing that keeps a shape off each node, as a code per row.
-
-The rules are kube-scheduler's own filters (NodeName, NodeAffinity, VolumeZone, TaintToleration,
-NodeUnschedulable, NodeResourcesFit, NodePorts), in the order in which the answer helps a user
-most: what a node is comes before what state it is in and what is free on it.
-"""
-
-from enum import IntEnum
+"""The first predicate that each node fails for a shape, as one code per row."""
 
 import numpy as np
 import numpy.typing as npt
 
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import selectors
+from bridge.placement.filters import selectors, tolerations
+from bridge.placement.filters.predicates import Codes, Predicate
 from bridge.placement.filters.selectors import Rows
-from bridge.placement.table import ports, taints
+from bridge.placement.table import ports
 from bridge.placement.table.interning import Bools
 from bridge.placement.table.snapshot import NO_ROW, Snapshot
 
-Codes = npt.NDArray[np.int8]
-"""Values of `Predicate`."""
-
 EVERY_ROW = slice(None)
 
-
-class Predicate(IntEnum):
-    """What a node failed first; in the order in which they are checked."""
-
-    FITS = 0
-    ABSENT = 1
-    """Kubernetes knows no such node (also: an empty row)."""
-    DELETING = 2
-    SELECTOR = 3
-    """Node selector, required node affinity, or where a bound volume can be reached."""
-    TAINT = 4
-    """A taint that says what the node is."""
-    CAPACITY = 5
-    """Not even an empty node of this kind could take it."""
-    CORDONED = 6
-    NOT_READY = 7
-    STATE_TAINT = 8
-    """A taint that comes and goes with the node's state."""
-    FREE = 9
-    """Something is used up now."""
-    PORTS = 10
-
-
-PASSING = (Predicate.NOT_READY, Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
-"""What goes away by itself: waiting helps."""
-
-# As plain numbers: looking up an enum's member costs more than the comparison it is used in.
+# The codes as plain numbers: to look up an enum's member costs more than to compare it.
 (
     _, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
     _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS,
 ) = map(int, Predicate)  # fmt: skip
 
 
-def failures(snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool) -> Codes:
-    """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT."""
+def first_failures(snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool) -> Codes:
+    """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT.
+
+    If `now` is False, only what the nodes are counts, up to CAPACITY.
+    """
     codes = _by_kind(snapshot, shape, rows).copy()
     _mark(codes, _too_small(snapshot, shape.requests, rows), _CAPACITY)
     if not now:
@@ -75,8 +43,9 @@ def fitting(
     rows: npt.NDArray[np.intp],
     held: npt.NDArray[np.int64],
 ) -> npt.NDArray[np.int64]:
-    """(rows,) int64: pods of these requests that fit beside what is held; below zero where too
-    much is held already.
+    """(rows,) int64: how many pods of these requests fit beside what is held.
+
+    The number is below zero where more is held than there is.
     """
     asks = snapshot.resources.asks(requests)
     if asks.missing:
@@ -88,7 +57,7 @@ def fitting(
 
 
 def ports_taken(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Bools:
-    """(rows,) bool: a pod on the node has a port that the shape wants.
+    """(rows,) bool: a pod on the node has a host port that the shape wants.
 
     An address conflicts with itself and with "every address" (kube-scheduler's HostPortInfo).
     """
@@ -101,25 +70,14 @@ def ports_taken(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Bools:
     return taken[rows]
 
 
-def untolerated(
-    snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool
-) -> npt.NDArray[np.int32]:
-    """(rows,) int32: index of the first taint that keeps the shape away, or TOLERATED."""
-    layout = snapshot.layout
-    firsts = taints.first_untolerated(
-        layout.taints, shape.tolerations, now=now, scheduler_name=layout.scheduler_name
-    )
-    return firsts[layout.taint_set[rows]]
-
-
 def _by_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
-    """ABSENT, DELETING, SELECTOR, TAINT; remembered per layout once asked of all rows."""
-    memory = snapshot.layout.memory
+    """ABSENT, DELETING, SELECTOR, TAINT; the layout's memo keeps the answer for all rows."""
+    memo = snapshot.layout.memo
     question = ("kind", *selectors.question(shape), shape.tolerations)
     if isinstance(rows, slice):
-        return memory.remember(question, lambda: _judge_kind(snapshot, shape, EVERY_ROW))
-    remembered = memory.recall(question)
-    codes = _judge_kind(snapshot, shape, rows) if remembered is None else remembered[rows]
+        return memo.remember(question, lambda: _judge_kind(snapshot, shape, EVERY_ROW))
+    every_row = memo.recall(question)
+    codes = _judge_kind(snapshot, shape, rows) if every_row is None else every_row[rows]
     codes[rows == NO_ROW] = _ABSENT
     return codes
 
@@ -131,14 +89,14 @@ def _judge_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     _mark(codes, ~alive, _ABSENT)
     _mark(codes, layout.deleting[rows], _DELETING)
     _mark(codes, ~selectors.matches(layout.labels, layout.row_of, shape, rows), _SELECTOR)
-    _mark(codes, untolerated(snapshot, shape, rows, now=False) != taints.TOLERATED, _TAINT)
+    _mark(codes, ~tolerations.tolerated(layout, shape, rows, now=False), _TAINT)
     return codes
 
 
 def _short(
     snapshot: Snapshot, requests: Resources, rows: Rows, held: npt.NDArray[np.int64]
 ) -> Bools:
-    """(rows,) bool: something asked for is not left beside what is held."""
+    """(rows,) bool: of something asked for, less is left beside what is held."""
     asks = snapshot.resources.asks(requests)
     short: Bools = np.full_like(snapshot.layout.alive[rows], bool(asks.missing))
     if isinstance(rows, slice):
@@ -151,19 +109,19 @@ def _short(
 
 
 def _too_small(snapshot: Snapshot, requests: Resources, rows: Rows) -> Bools:
-    """(rows,) bool: short even without the pods that go; remembered once asked of all rows."""
+    """(rows,) bool: too little even without the pods that go; kept for all rows."""
     if not isinstance(rows, slice):
-        return _short(snapshot, requests, rows, snapshot.lasting)
-    return snapshot.capacity.memory.remember(
-        requests, lambda: _short(snapshot, requests, EVERY_ROW, snapshot.lasting)
+        return _short(snapshot, requests, rows, snapshot.daemon_used)
+    return snapshot.capacity.memo.remember(
+        requests, lambda: _short(snapshot, requests, EVERY_ROW, snapshot.daemon_used)
     )
 
 
 def _by_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
-    """CORDONED, NOT_READY, STATE_TAINT; remembered per layout when asked of all rows."""
+    """CORDONED, NOT_READY, STATE_TAINT; the layout's memo keeps the answer for all rows."""
     if isinstance(rows, slice):
         question = ("state", shape.tolerations)
-        return snapshot.layout.memory.remember(
+        return snapshot.layout.memo.remember(
             question, lambda: _judge_state(snapshot, shape, EVERY_ROW)
         )
     return _judge_state(snapshot, shape, rows)
@@ -173,11 +131,11 @@ def _judge_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     layout = snapshot.layout
     alive = layout.alive[rows]
     codes: Codes = np.zeros(alive.shape, dtype=np.int8)
-    if not taints.tolerates(shape.tolerations, taints.UNSCHEDULABLE):
+    if not tolerations.tolerates(shape.tolerations, tolerations.UNSCHEDULABLE):
         _mark(codes, layout.cordoned[rows], _CORDONED)
-    if not taints.tolerates(shape.tolerations, taints.NOT_READY):
+    if not tolerations.tolerates(shape.tolerations, tolerations.NOT_READY):
         _mark(codes, ~layout.ready[rows], _NOT_READY)
-    _mark(codes, untolerated(snapshot, shape, rows, now=True) != taints.TOLERATED, _STATE_TAINT)
+    _mark(codes, ~tolerations.tolerated(layout, shape, rows, now=True), _STATE_TAINT)
     return codes
 
 

@@ -1,4 +1,4 @@
-"""Why nodes can't take a shape, in words: for events, conditions and `explain`."""
+"""Why nodes can't take a shape, in words: for events and conditions."""
 
 from collections.abc import Iterator
 
@@ -7,15 +7,17 @@ import numpy.typing as npt
 
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.placement.filters import selectors
-from bridge.placement.filters.failures import Codes, Predicate
-from bridge.placement.table import snapshot as views
-from bridge.placement.table import taints
+from bridge.placement.filters import selectors, tolerations
+from bridge.placement.filters.predicates import Codes, Predicate
+from bridge.placement.table.amounts import CPU, EPHEMERAL, MEMORY
 from bridge.placement.table.snapshot import Snapshot
 
 
 def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
-    """What is in the way on how many nodes, most first; `codes` (n,) are the first failures."""
+    """Say what is in the way on how many nodes, most nodes first.
+
+    `codes` (n,) are the first failures.
+    """
     reasons = sorted(_reasons(snapshot, shape, codes), key=lambda reason: (-reason[0], reason[1]))
     fitting = int(np.count_nonzero(codes == Predicate.FITS))
     parts = [f"{_nodes(fitting)} can take it"] if fitting else []
@@ -24,13 +26,13 @@ def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
 
 
 def reason(snapshot: Snapshot, shape: PodShape, row: int, code: Predicate) -> str:
-    """One node's first failure in words, without the node's name."""
+    """Say one node's first failure in words, without the node's name."""
     rows = np.array([row], dtype=np.intp)
     return next(text for _, text in _explained(snapshot, shape, rows, code))
 
 
 def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
-    """The resource of which the fewest pods of the shape fit on the node now, in words."""
+    """Say how much is free of the resource that lets the fewest pods of the shape onto the node."""
     asks = snapshot.resources.asks(shape.requests)
     left = snapshot.allocatable[asks.lines, row] - snapshot.used[asks.lines, row]
     line = int(asks.lines[np.argmin(left // asks.amounts[:, 0])])
@@ -40,7 +42,7 @@ def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
 
 
 def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tuple[int, str]]:
-    """(count of nodes, reason), without empty rows."""
+    """(number of nodes, reason) for each reason; empty rows do not count."""
     counts: dict[str, int] = {}
     for code in Predicate:
         if code in (Predicate.FITS, Predicate.ABSENT):
@@ -56,7 +58,7 @@ def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tupl
 def _explained(
     snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp], code: Predicate
 ) -> Iterator[tuple[int, str]]:
-    """(count, reason) for rows that all fail first at `code`."""
+    """(number of nodes, reason) for rows that all fail first at `code`."""
     match code:
         case Predicate.SELECTOR:
             yield from _selector_reasons(snapshot, shape, rows)
@@ -73,14 +75,14 @@ def _selector_reasons(
 ) -> Iterator[tuple[int, str]]:
     layout = snapshot.layout
     for key, value in shape.node_selector:
-        one = PodShape(node_selector=((key, value),))
-        matching = selectors.matches(layout.labels, layout.row_of, one, rows)
+        this_label = PodShape(node_selector=((key, value),))
+        matching = selectors.matches(layout.labels, layout.row_of, this_label, rows)
         if not matching.all():
             yield int(np.count_nonzero(~matching)), f"no label {key}={value}"
         rows = rows[matching]
     if len(rows):
-        own = PodShape(affinity_terms=shape.affinity_terms)
-        matching = selectors.matches(layout.labels, layout.row_of, own, rows)
+        affinity = PodShape(affinity_terms=shape.affinity_terms)
+        matching = selectors.matches(layout.labels, layout.row_of, affinity, rows)
         missed = int(np.count_nonzero(~matching))
         if missed:
             yield missed, "required node affinity not met"
@@ -91,11 +93,8 @@ def _selector_reasons(
 def _taint_reasons(
     snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp], code: Predicate
 ) -> Iterator[tuple[int, str]]:
-    now = code == Predicate.STATE_TAINT
     layout = snapshot.layout
-    firsts = taints.first_untolerated(
-        layout.taints, shape.tolerations, now=now, scheduler_name=layout.scheduler_name
-    )
+    firsts = tolerations.first_untolerated(layout, shape, now=code == Predicate.STATE_TAINT)
     numbers, counts = np.unique(layout.taint_set[rows], return_counts=True)
     for number, count in zip(numbers.tolist(), counts.tolist(), strict=True):
         taint_set = layout.taints.values[number] or ()
@@ -109,7 +108,7 @@ def _amount_reasons(
     for name, amount in asks.missing[:1]:
         yield len(rows), f"0 {name} in all, {amount} asked"
         return
-    held = snapshot.lasting if code == Predicate.CAPACITY else snapshot.used
+    held = snapshot.daemon_used if code == Predicate.CAPACITY else snapshot.used
     for line, amount in zip(asks.lines.tolist(), asks.amounts[:, 0].tolist(), strict=True):
         left = snapshot.allocatable[line, rows] - held[line, rows]
         short = left < amount
@@ -131,19 +130,19 @@ def _of_whole(
 
 
 def _name(snapshot: Snapshot, line: int) -> str:
-    return next(name for name, its in snapshot.resources.items() if its == line)
+    return next(name for name, number in snapshot.resources.items() if number == line)
 
 
 def _range(line: int, values: npt.NDArray[np.int64]) -> str:
-    """One amount, or from the least to the most where nodes differ."""
+    """One amount, or the least and the most if nodes differ."""
     low, high = _amount(line, int(values.min())), _amount(line, int(values.max()))
     return low if low == high else f"{low} to {high}"
 
 
 def _amount(line: int, value: int) -> str:
-    if line == views.CPU:
+    if line == CPU:
         return f"{value / 1000:g}"
-    if line in (views.MEMORY, views.EPHEMERAL) and (abs(value) >= 2**20 or not value):
+    if line in (MEMORY, EPHEMERAL) and (abs(value) >= 2**20 or not value):
         return f"{value / 2**30:.4g}Gi"
     return str(value)
 

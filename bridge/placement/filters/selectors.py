@@ -1,9 +1,9 @@
 """Node selectors and required node affinity over all nodes at once.
 
 The rules are Kubernetes' (apimachinery `labels.Requirement.Matches`, component-helpers
-`nodeaffinity`): terms are ORed, what is in a term is ANDed, an empty term matches nothing, a
-missing key satisfies NotIn and DoesNotExist, Gt and Lt compare 64-bit integers and fail on
-anything else, fields know only `metadata.name` with exactly one value.
+`nodeaffinity`): terms are ORed, and what is in a term is ANDed. An empty term matches nothing. A
+missing key satisfies NotIn and DoesNotExist. Gt and Lt compare 64-bit integers and fail on anything
+else. The only field is `metadata.name`, with exactly one value.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -18,12 +18,12 @@ from bridge.placement.table.labels import ABSENT, Labels, LabelSet, WideKey
 from bridge.placement.table.shards import FrozenShards
 
 Rows = slice | npt.NDArray[np.intp]
-"""Which rows to look at: `slice(None)` for all, or their numbers."""
+"""The rows to look at: `slice(None)` for all, or their numbers."""
 
 NAME_FIELD = "metadata.name"
 
 _MOST_DIGITS = 19
-"""Of a 64-bit integer."""
+"""Digits of the largest 64-bit integer."""
 
 
 def matches(
@@ -35,16 +35,16 @@ def matches(
         any_term = np.zeros_like(accepted)
         for term in terms:
             if term.expressions or term.fields:
-                one = all_of(labels, term.expressions, rows)
+                this_term = all_of(labels, term.expressions, rows)
                 for requirement in term.fields:
-                    one &= _name_matches(row_of, requirement, rows, len(labels.set_numbers))
-                any_term |= one
+                    this_term &= _name_matches(row_of, requirement, rows, len(labels.set_numbers))
+                any_term |= this_term
         accepted &= any_term
     return accepted
 
 
 def all_of(labels: Labels, requirements: Iterable[Requirement], rows: Rows) -> Bools:
-    """(rows,) bool: whether the node's labels meet each of the requirements."""
+    """(rows,) bool: whether the node's labels meet all of the requirements."""
     numbers = labels.set_numbers[rows]
     accepted = np.ones(numbers.shape, dtype=np.bool_)
     for requirement in requirements:
@@ -57,12 +57,12 @@ def all_of(labels: Labels, requirements: Iterable[Requirement], rows: Rows) -> B
 
 
 def question(shape: PodShape) -> tuple[Hashable, ...]:
-    """The part of the shape that selectors are made of: equal questions have equal answers."""
+    """The parts of the shape that `matches` depends on: equal questions have equal answers."""
     return (shape.node_selector, shape.affinity_terms, shape.volume_terms)
 
 
 def wide_keys(labels: Labels, shape: PodShape) -> tuple[str, ...]:
-    """Keys in the shape's selectors that classes of nodes say nothing about, in their order."""
+    """Keys in the shape's selectors that node classes do not cover, in the selectors' order."""
     terms = [term for terms in _alternatives(shape) for term in terms]
     used = [requirement.key for requirement in _selector(shape)]
     used += [requirement.key for term in terms for requirement in term.expressions]
@@ -72,9 +72,9 @@ def wide_keys(labels: Labels, shape: PodShape) -> tuple[str, ...]:
 
 
 def without_wide(labels: Labels, shape: PodShape, rows: Rows) -> Bools:
-    """(rows,) bool: accepted whatever the values of wide keys and the node's name are.
+    """(rows,) bool: the node is accepted whatever its name and the values of its wide keys are.
 
-    True for a node means true for each node of its class, also for those yet to come.
+    If this holds for a node, it holds for each node of its class, also for later ones.
     """
     selector = _selector(shape)
     if any(labels.is_wide(requirement.key) for requirement in selector):
@@ -90,7 +90,7 @@ def without_wide(labels: Labels, shape: PodShape, rows: Rows) -> Bools:
 
 
 def holds(requirement: Requirement, value: str | None) -> bool:
-    """The rule for one label; None means that the node has no such label."""
+    """Kubernetes' rule for one label; the value None means that there is no such label."""
     match requirement.operator:
         case "In":
             return value in requirement.values if value is not None else False
@@ -109,7 +109,7 @@ def _selector(shape: PodShape) -> tuple[Requirement, ...]:
 
 
 def _alternatives(shape: PodShape) -> Iterator[tuple[NodeSelectorTerm, ...]]:
-    """Lists of terms; of each list one term must match: the affinity's, and each volume's."""
+    """Lists of terms, the affinity's and each volume's; of each list one term must match."""
     if shape.affinity_terms is not None:
         yield shape.affinity_terms
     yield from shape.volume_terms
@@ -177,7 +177,7 @@ def _compares(requirement: Requirement, value: str) -> bool:
 
 
 def _integer(text: str) -> int | None:
-    """As Go's ParseInt(text, 10, 64): optional sign, ASCII digits, 64 bits."""
+    """Read the text as Go's ParseInt(text, 10, 64) does: optional sign, ASCII digits, 64 bits."""
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not (digits.isascii() and digits.isdigit()):
         return None

@@ -1,9 +1,9 @@
 """Where a claim that is bound only with its pod (WaitForFirstConsumer) can be bound.
 
-The rule is kube-scheduler's (VolumeBinding, component-helpers `FindMatchingVolume`): a node is
-good when a free volume that fits reaches it, or when the claim's class makes volumes there. A
-volume that is kept for the claim comes before all others. How much room a driver has left
-(CSIStorageCapacity) is not looked at here.
+The rule is kube-scheduler's (VolumeBinding, component-helpers `FindMatchingVolume`): a node is good
+if a free volume that fits can be reached from it, or if the claim's class makes volumes there. A
+volume that is kept for the claim comes before all others. The room that a driver has left
+(CSIStorageCapacity) does not count here.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from bridge.placement.filters import selectors
 
 
 def is_free(volume: Volume) -> bool:
-    """Whether any claim may get it."""
+    """Whether any claim may get the volume."""
     return volume.available and volume.claim is None and not volume.deleting
 
 
@@ -29,7 +29,10 @@ def fits(volume: Volume, claim: Claim) -> bool:
     return (
         _suits(volume, claim)
         and set(claim.access_modes) <= set(volume.access_modes)
-        and all(selectors.holds(one, volume.labels.get(one.key)) for one in claim.selector)
+        and all(
+            selectors.holds(requirement, volume.labels.get(requirement.key))
+            for requirement in claim.selector
+        )
     )
 
 
@@ -43,10 +46,10 @@ def _suits(volume: Volume, claim: Claim) -> bool:
 
 
 def reach(kind: StorageClass, volumes: Iterable[Volume]) -> VolumeTerms | None:
-    """Nodes that one of the volumes reaches, or on which the class makes one.
+    """The nodes that one of the volumes reaches, or on which the class makes volumes, as terms.
 
-    None: all of them. Empty: none. Terms that differ in the values of one label only are one: a
-    thousand disks of a thousand nodes are a list of names.
+    None means all nodes, and empty terms mean none. Terms that differ only in the values of one
+    label become one term: a thousand disks of a thousand nodes are a list of names.
     """
     if kind.provisions and not kind.topologies:
         return None

@@ -1,9 +1,9 @@
-"""What Slurm does not count: huge pages, ephemeral storage, a site's own devices.
+"""Resources that Slurm does not count: huge pages, ephemeral storage, a site's own devices.
 
-A class is chosen by labels and taints, and Slurm chooses among its nodes by CPUs, memory and GRES.
-Whatever else a pod asks for would be found missing only after the grant. So classes none of whose
-nodes can ever give it are left out, and single nodes that can't are excluded by name. What is free
-*now* is for the check before the pods are let go.
+Classes are chosen by labels and taints, and Slurm chooses among their nodes by CPUs, memory and
+GRES. If a node lacks anything else that a pod asks for, this would show only after the grant. So a
+class is left out if none of its nodes can ever give the pod what it asks for, and single nodes that
+can't are excluded by name. What is free *now* is checked before the pods are ungated.
 """
 
 from collections.abc import Callable, Collection
@@ -24,25 +24,25 @@ def able(
     *,
     counted: Callable[[str], bool],
 ) -> tuple[frozenset[str], tuple[NodeName, ...]]:
-    """Those of the `chosen` classes with a node that could ever take the shape, and the nodes of
-    these that never could for want of what Slurm doesn't count; `counted` tells of an extended
-    resource whether it does.
+    """Keep the `chosen` classes that have a node which could ever take the shape, and name their
+    nodes that never could, because they lack something that Slurm does not count.
 
-    At most 64 nodes are named, as every name costs slurmctld memory in every job; where more are
-    without, the check before ungating gives their grants back.
+    `counted` says whether Slurm counts an extended resource. At most 64 nodes are named, because
+    every name costs slurmctld memory in every job. If more nodes lack something, the check before
+    ungating gives their grants back.
     """
     members = classes(snapshot)
     could = frozenset(feasible(snapshot, shape, now=False).names())
     left = frozenset(name for name in chosen if not could.isdisjoint(members.get(name, ())))
-    beyond = _beyond(shape.requests, counted)
-    if beyond == Resources():
+    uncounted = _uncounted(shape.requests, counted)
+    if uncounted == Resources():
         return left, ()
-    can_give = frozenset(feasible(snapshot, replace(shape, requests=beyond), now=False).names())
+    can_give = frozenset(feasible(snapshot, replace(shape, requests=uncounted), now=False).names())
     without = sorted(node for name in left for node in members[name] if node not in can_give)
     return left, tuple(without[:MOST_NAMES])
 
 
-def _beyond(requests: Resources, counted: Callable[[str], bool]) -> Resources:
+def _uncounted(requests: Resources, counted: Callable[[str], bool]) -> Resources:
     return Resources(
         ephemeral_bytes=requests.ephemeral_bytes,
         extended=tuple((name, count) for name, count in requests.extended if not counted(name)),

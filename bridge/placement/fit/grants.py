@@ -1,7 +1,7 @@
 """What a grant of Slurm holds, counted in pods of one shape.
 
-CPUs count whole and rounded up once per pod (at least one, as Slurm gives every task one);
-memory in MiB, where 0 means that Slurm does not track it; GRES by name, and by type where the
+CPUs are whole, rounded up once per pod, and at least one, because Slurm gives every task one.
+Memory is in MiB, and 0 means that Slurm does not track it. GRES count by name, and by type if the
 resource map names one ("gpu:h100").
 """
 
@@ -17,9 +17,9 @@ from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape
 
 UNBOUNDED = 2**31
-"""Slots where nothing limits."""
+"""The number of slots if nothing limits it."""
 NO_LIMIT = 2**54
-"""Amount where Slurm does not count, and the most that is counted."""
+"""The amount if Slurm does not count a dimension, and the most that any amount can be."""
 
 _MIB = 2**20
 
@@ -27,7 +27,7 @@ _MIB = 2**20
 def slots(
     by_node: Sequence[Sequence[NodeGrant]], shape: PodShape, resource_map: Mapping[str, str]
 ) -> npt.NDArray[np.int64]:
-    """(nodes,) int64: pods of this shape that each node's grants hold together."""
+    """(nodes,) int64: how many pods of this shape the grants of each node hold together."""
     limits = _limits(shape, resource_map)
     counts = (min(limit.slots(node_grants) for limit in limits) for node_grants in by_node)
     return np.fromiter(counts, dtype=np.int64, count=len(by_node))
@@ -38,10 +38,10 @@ def dimensions(
     shapes: Sequence[PodShape],
     resource_map: Mapping[str, str],
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(shapes, dimensions) int64 what a pod of each shape takes, and (nodes, dimensions) int64
-    what each node's grants hold; a large number where Slurm does not count.
+    """(shapes, dimensions) int64 what a pod of each shape takes; (nodes, dimensions) int64 what the
+    grants of each node hold, NO_LIMIT if Slurm does not count the dimension.
     """
-    of_shape = [{limit.name: limit for limit in _limits(one, resource_map)} for one in shapes]
+    of_shape = [{limit.name: limit for limit in _limits(shape, resource_map)} for shape in shapes]
     every = {name: limit for limits in of_shape for name, limit in limits.items()}
     needed = [
         [min(limits[name].needed, NO_LIMIT + 1) if name in limits else 0 for name in every]
@@ -57,7 +57,7 @@ def dimensions(
 def by_node(
     allocation: Allocation, by_slurm_name: Mapping[SlurmNodeName, NodeName]
 ) -> tuple[dict[NodeName, list[NodeGrant]], list[SlurmNodeName]]:
-    """The grants by Kubernetes node, and the Slurm nodes that Kubernetes does not have."""
+    """The grants by Kubernetes node, and the granted nodes that Kubernetes does not have."""
     known: dict[NodeName, list[NodeGrant]] = {}
     unknown = []
     for grant in allocation.nodes:
@@ -72,7 +72,7 @@ def by_node(
 def scarcest(
     by_node: Sequence[Sequence[NodeGrant]], shape: PodShape, resource_map: Mapping[str, str]
 ) -> str:
-    """What the grants hold least of, in words: "4 gpu, 2 a pod"."""
+    """Say what the grants hold least of: "4 gpu, 2 a pod"."""
     limits = _limits(shape, resource_map)
     least = min(limits, key=lambda limit: sum(map(limit.slots, by_node)))
     granted = sum(map(least.granted, by_node))
@@ -81,22 +81,22 @@ def scarcest(
 
 @dataclass(frozen=True, slots=True)
 class _Limit:
-    """One dimension: a pod needs so much, `granted` says how much a node's grants have of it."""
+    """One dimension: what a pod needs of it, and what the grants of a node have (`granted`)."""
 
     name: str
     needed: int
     granted: Callable[[Sequence[NodeGrant]], int]
     unit: int = 1
-    """What it is shown in."""
+    """The unit in which amounts are shown."""
     untracked: bool = False
-    """Nothing granted means that Slurm does not count it."""
+    """If nothing is granted, Slurm does not count this dimension."""
 
     def slots(self, node_grants: Sequence[NodeGrant]) -> int:
-        """Pods that the grants hold by this dimension alone."""
+        """How many pods the grants hold by this dimension alone."""
         return min(self.held(node_grants) // self.needed, UNBOUNDED)
 
     def held(self, node_grants: Sequence[NodeGrant]) -> int:
-        """How much the grants have of it, at most NO_LIMIT."""
+        """How much the grants have of this dimension, at most NO_LIMIT."""
         granted = self.granted(node_grants)
         return NO_LIMIT if self.untracked and not granted else min(granted, NO_LIMIT)
 
@@ -122,7 +122,7 @@ def _memory(node_grants: Sequence[NodeGrant]) -> int:
 
 
 def _gres(name: str, kind: str, node_grants: Sequence[NodeGrant]) -> int:
-    """Pieces granted of a GRES; of one type, or ("") of all types together."""
+    """The granted pieces of a GRES, of one type, or of all types if `kind` is ""."""
     return sum(
         gres.count
         for grant in node_grants

@@ -1,8 +1,8 @@
-"""Pods of several kinds onto nodes with room in several dimensions: who fits where.
+"""Which pod fits where, for pods of several kinds and nodes with room in several dimensions.
 
-A problem of bins: `Bins` says what each pod of a kind takes and what each node has. Three simple
-rules are tried first, since one of them nearly always works and they keep ranks together; where
-all fail, a search over all combinations answers exactly whether there is a way (`exact`).
+`Bins` says what a pod of each kind takes and what each node has. Three simple rules are tried
+first: one of them nearly always works, and they keep ranks together. If all fail, a search over all
+combinations says exactly whether there is a way (`exact`).
 """
 
 from collections.abc import Iterator
@@ -18,12 +18,12 @@ Counts = npt.NDArray[np.int64]
 Indices = npt.NDArray[np.intp]
 
 OPEN = -1
-"""Place of a pod that has none."""
+"""The place of a pod that has none."""
 
 MOST_STEPS = 100_000_000
-"""Additions that an exact search may cost (0.2 s); beyond it only the simple rules are tried."""
+"""Additions that an exact search may cost (0.2 s). If it costs more, only simple rules count."""
 MOST_CELLS = 10_000_000
-"""Numbers that it may keep."""
+"""Numbers that an exact search may keep."""
 
 _NEVER = -(2**31)
 
@@ -32,8 +32,9 @@ _NEVER = -(2**31)
 class Bins:
     """What pods take and what nodes have.
 
-    `demands` (kinds, dimensions) int64, `room` (bins, dimensions) int64 (below zero where more is
-    held than there is), `most` (bins, kinds) int64: pods of a kind that a bin may have at all.
+    `demands` (kinds, dimensions) int64 is what a pod of each kind takes. `room` (bins, dimensions)
+    int64 is what each bin has, below zero if more is held than there is. `most` (bins, kinds) int64
+    is how many pods of a kind a bin may have at all.
     """
 
     demands: Counts
@@ -41,8 +42,9 @@ class Bins:
     most: Counts
 
     def fitting(self, kind: int) -> Counts:
-        """(bins,) pods of this kind alone that each bin takes. What a kind does not ask for may
-        be overcommitted.
+        """(bins,) how many pods of this kind alone each bin takes.
+
+        Dimensions that the kind does not ask for may be overcommitted.
         """
         asked = np.flatnonzero(self.demands[kind])
         counts: Counts = self.most[:, kind]
@@ -52,59 +54,60 @@ class Bins:
         return counts
 
     def less(self, kind: int, counts: Counts) -> "Bins":
-        """After so many pods of a kind in each bin."""
+        """The bins after (bins,) so many pods of a kind were put into them."""
         most = self.most.copy()
         most[:, kind] -= counts
         return replace(self, room=self.room - counts[:, None] * self.demands[kind], most=most)
 
 
 def fillings(bins: Bins, kinds: Indices) -> Iterator[Indices]:
-    """(pods,) a bin for each pod, in different ways; `kinds` (pods,) are the pods' kinds, in rank
-    order. Nothing when there is no way.
+    """(pods,) a bin for each pod, in different ways; nothing if there is no way.
+
+    `kinds` (pods,) are the pods' kinds in rank order.
     """
-    found = False
+    simple = False
     for places in (in_turn(bins, kinds), *_by_kind(bins, kinds)):
         if (places != OPEN).all():
-            found = True
+            simple = True
             yield places
-    if not found:
+    if not simple:
         counts = exact(bins, np.bincount(kinds, minlength=len(bins.demands)))
         if counts is not None:
             yield dealt(counts, kinds)
 
 
 def in_turn(bins: Bins, kinds: Indices) -> Indices:
-    """The greedy rule: ranks in order, bins in order, the next bin when one is full; OPEN for
-    ranks left over.
+    """(pods,) a bin for each pod by the greedy rule: ranks in order, bins in order, the next bin
+    when one is full. Pods that are left over are OPEN.
     """
     room, most = bins.room.copy(), bins.most.copy()
     places = np.full(len(kinds), OPEN, dtype=np.intp)
-    here = 0
+    place = 0
     for start, end in _runs(kinds):
         kind, at = int(kinds[start]), start
         asked = np.flatnonzero(bins.demands[kind])
         needs = bins.demands[kind, asked]
-        while at < end and here < len(room):
-            count = min(int(most[here, kind]), end - at)
+        while at < end and place < len(room):
+            count = min(int(most[place, kind]), end - at)
             if len(asked):
-                count = min(count, int((room[here, asked] // needs).min()))
+                count = min(count, int((room[place, asked] // needs).min()))
             if count > 0:
-                places[at : at + count] = here
-                room[here] -= count * bins.demands[kind]
-                most[here, kind] -= count
+                places[at : at + count] = place
+                room[place] -= count * bins.demands[kind]
+                most[place, kind] -= count
                 at += count
-            here += at < end
+            place += at < end
     return places
 
 
 def partial(bins: Bins, kinds: Indices) -> Indices:
-    """(pods,) the most pods that a simple rule places; OPEN for the others."""
+    """(pods,) a bin for each pod by the simple rule that places most pods; others are OPEN."""
     tried = (in_turn(bins, kinds), *_by_kind(bins, kinds))
     return max(tried, key=lambda places: int(np.count_nonzero(places != OPEN)))
 
 
 def dealt(counts: Counts, kinds: Indices) -> Indices:
-    """(pods,) places of pods from (bins, kinds) counts: of each kind in rank order."""
+    """(pods,) a bin for each pod, from (bins, kinds) counts; each kind is dealt in rank order."""
     places = np.full(len(kinds), OPEN, dtype=np.intp)
     for kind in range(counts.shape[1]):
         pods = np.flatnonzero(kinds == kind)
@@ -114,10 +117,11 @@ def dealt(counts: Counts, kinds: Indices) -> Indices:
 
 
 def exact(bins: Bins, needs: Counts) -> Counts | None:
-    """(bins, kinds) counts that place `needs` (kinds,) pods, or None when there are none.
+    """(bins, kinds) counts that place `needs` (kinds,) pods, or None if there are none.
 
-    Bin by bin, it keeps for every combination of the other kinds' pods placed so far the most pods
-    of the last kind beside them. Where that is beyond MOST_STEPS or MOST_CELLS it gives up (None).
+    The search goes from bin to bin. For every combination of pods of the other kinds placed so far,
+    it keeps the most pods of the last kind beside them. If that would cost more than MOST_STEPS or
+    MOST_CELLS, the search gives up and returns None.
     """
     if len(needs) < 2:
         return None
@@ -130,16 +134,17 @@ def exact(bins: Bins, needs: Counts) -> Counts | None:
     if steps > MOST_STEPS or states * len(alone) > MOST_CELLS:
         return None
     options = [
-        _options(bins, one, others, last, most, int(needs[last])) for one, most in enumerate(alone)
+        _options(bins, place, others, last, most, int(needs[last]))
+        for place, most in enumerate(alone)
     ]
     best = np.full(shape, _NEVER, dtype=np.int64)
     best[(0,) * len(others)] = 0
     stages = [best]
     for chosen, gain in options:
         best = np.full(shape, _NEVER, dtype=np.int64)
-        for one, more in zip(chosen.tolist(), gain.tolist(), strict=True):
-            to = tuple(slice(count, None) for count in one)
-            source = tuple(slice(0, size - count) for size, count in zip(shape, one, strict=True))
+        for pods, more in zip(chosen.tolist(), gain.tolist(), strict=True):
+            to = tuple(slice(count, None) for count in pods)
+            source = tuple(slice(0, size - count) for size, count in zip(shape, pods, strict=True))
             np.maximum(best[to], stages[-1][source] + more, out=best[to])
         stages.append(best)
     if best[(-1,) * len(others)] < needs[last]:
@@ -154,37 +159,38 @@ def _traced(
     last: int,
     needs: Counts,
 ) -> Counts:
-    """The counts behind the best way, from the last bin to the first."""
+    """(bins, kinds) the counts of the best way, found from the last bin to the first."""
     counts = np.zeros((len(options), len(needs)), dtype=np.int64)
     state = tuple(int(needs[kind]) for kind in others)
     wanted = int(needs[last])
-    for one in range(len(options) - 1, -1, -1):
-        chosen, gain = options[one]
-        here = int(stages[one + 1][state])
+    for place in range(len(options) - 1, -1, -1):
+        chosen, gain = options[place]
+        reached = int(stages[place + 1][state])
         for pods, more in zip(chosen.tolist(), gain.tolist(), strict=True):
             before = tuple(have - count for have, count in zip(state, pods, strict=True))
-            if min(before, default=0) >= 0 and int(stages[one][before]) + more == here:
+            if min(before, default=0) >= 0 and int(stages[place][before]) + more == reached:
                 break
-        counts[one, others] = pods
-        counts[one, last] = min(more, wanted)
-        wanted -= int(counts[one, last])
+        counts[place, others] = pods
+        counts[place, last] = min(more, wanted)
+        wanted -= int(counts[place, last])
         state = before
     return counts
 
 
 def _options(
-    bins: Bins, one: int, others: list[int], last: int, alone: Counts, wanted: int
+    bins: Bins, place: int, others: list[int], last: int, alone: Counts, wanted: int
 ) -> tuple[Counts, Counts]:
-    """Of a bin: (options, other kinds) counts that fit, and (options,) how many pods of the last
-    kind fit beside each. `alone` (other kinds,): pods of each that fit without the others.
+    """(options, other kinds) the counts of other kinds that fit into a bin; (options,) how many
+    pods of the last kind fit beside them. `alone` (other kinds,) are the pods of each other kind
+    that fit alone.
     """
     chosen = np.indices(tuple((alone + 1).tolist())).reshape(len(others), -1).T
-    left = bins.room[one] - chosen @ bins.demands[others]
+    left = bins.room[place] - chosen @ bins.demands[others]
     asked = (bins.demands[others] > 0)[None] & (chosen > 0)[:, :, None]
     fits = ~((left < 0) & asked.any(axis=1)).any(axis=1)
     chosen, left = chosen[fits], left[fits]
     dimensions = np.flatnonzero(bins.demands[last])
-    gain = np.full(len(chosen), min(int(bins.most[one, last]), wanted), dtype=np.int64)
+    gain = np.full(len(chosen), min(int(bins.most[place, last]), wanted), dtype=np.int64)
     if len(dimensions):
         beside = (left[:, dimensions] // bins.demands[last, dimensions]).min(axis=1)
         gain = np.clip(beside, 0, gain)
@@ -192,7 +198,10 @@ def _options(
 
 
 def _by_kind(bins: Bins, kinds: Indices) -> Iterator[Indices]:
-    """Kind by kind, each onto the first bins that take it: the largest first, and by rank."""
+    """(pods,) a bin for each pod, kind by kind, each onto the first bins that take it.
+
+    The kinds go in two orders: the largest first, and by their first rank.
+    """
     present, first = np.unique(kinds, return_index=True)
     total = np.maximum(bins.room, 0).sum(axis=0) + 1
     size = (bins.demands[present] / total).max(axis=1)
@@ -209,7 +218,7 @@ def _by_kind(bins: Bins, kinds: Indices) -> Iterator[Indices]:
 
 
 def _runs(kinds: Indices) -> Iterator[tuple[int, int]]:
-    """(start, end) of neighbours of one kind."""
+    """(start, end) of each run of neighbours that have one kind."""
     edges: Bools = np.diff(kinds) != 0
     if len(kinds):
         yield from pairwise([0, *(np.flatnonzero(edges) + 1).tolist(), len(kinds)])

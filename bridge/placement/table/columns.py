@@ -1,11 +1,11 @@
 """Arrays over rows that one writer changes and many readers see unchanged.
 
-The problem: a snapshot of 15,000 nodes after each bound pod must neither copy megabytes nor be
-changed by the next write. So a section keeps the writer's arrays plus a few published copies.
-A copy that no snapshot uses any more is brought up to date by rewriting the rows that changed
-since it was made, and published again; only when all copies are in use a new one is made.
+The problem: after each bound pod there is a new snapshot of 15,000 nodes. It must neither copy
+megabytes nor be changed by the next write. So a section keeps the writer's arrays plus a few
+published copies. When no snapshot uses a copy any more, the rows that changed since are written
+into it and it is published again. A new copy is made only while all others are in use.
 
-Whether a copy is in use is asked of Python itself: every view, and every view of a view, holds a
+Python itself knows whether a copy is in use: every view, and every view of a view, holds a
 reference to the array that owns the memory.
 """
 
@@ -21,11 +21,11 @@ Array = npt.NDArray[Any]
 """dtypes are documented where the arrays are used (`snapshot.Layout`, `snapshot.Snapshot`)."""
 
 COPIES = 3
-"""Published copies kept for reuse: the newest, the one a reader still holds, one spare."""
+"""Published copies kept for reuse: the newest, the one that a reader still holds, one spare."""
 
 
 class _Copy:
-    """One published copy: `arrays` as they were when `seen` journal entries were written."""
+    """One published copy: the arrays as they were when the journal had `seen` entries."""
 
     __slots__ = ("arrays", "idle_references", "seen")
 
@@ -45,8 +45,8 @@ class _Copy:
 class Section:
     """Named arrays with a common last axis: the row.
 
-    The writer changes `live[name][..., row]` and then calls `touch(row)`; nobody else may keep
-    what is in `live`, since `grow` and `define` replace it.
+    The writer changes `live[name][..., row]` and then calls `mark_dirty(row)`. Nobody else may keep
+    an array of `live`, since `grow` and `define` replace them.
     """
 
     def __init__(self, capacity: int) -> None:
@@ -69,7 +69,7 @@ class Section:
         self._start_over()
 
     def discard(self, name: str) -> None:
-        """Take an array out."""
+        """Remove an array."""
         del self.live[name]
         self._start_over()
 
@@ -91,8 +91,8 @@ class Section:
         self.live[name] = larger
         self._start_over()
 
-    def touch(self, row: int) -> None:
-        """Say that `row` was changed."""
+    def mark_dirty(self, row: int) -> None:
+        """Note that `row` was changed."""
         self._journal.append(row)
         self._published = None
         if len(self._journal) > max(1024, 2 * self._capacity):
@@ -101,7 +101,7 @@ class Section:
     def publish(self, size: int) -> Mapping[str, Array]:
         """Read-only arrays of the first `size` rows that no later write changes.
 
-        The same object as before when nothing was written in between.
+        The mapping is the same object as before if nothing was written in between.
         """
         if self._published is None or self._published_size != size:
             self._published = None

@@ -1,7 +1,7 @@
 """Equal values become one small number, so that a rule is evaluated once per distinct value.
 
-15,000 nodes have a few dozen distinct label sets, taint sets and switch paths. Numbers are
-counted and given back, because labels may churn for months.
+15,000 nodes have a few dozen distinct label sets, taint sets and switch paths. Numbers are counted
+and reused, because labels may change for months.
 """
 
 from collections.abc import Callable, Hashable
@@ -15,12 +15,12 @@ T = TypeVar("T", bound=Hashable)
 
 Bools = npt.NDArray[np.bool_]
 
-REMEMBERED = 256
-"""Answers kept by one memory; beyond that it starts over."""
+KEPT_ANSWERS = 256
+"""Answers that one memo keeps; when there are more, it starts over."""
 
 
-class Memory:
-    """What was computed from something that never changes, so that it never goes stale."""
+class Memo:
+    """Answers computed from something that never changes, so that they never go stale."""
 
     __slots__ = ("_answers",)
 
@@ -28,22 +28,24 @@ class Memory:
         self._answers: dict[Hashable, Any] = {}
 
     def remember(self, question: Hashable, compute: Callable[[], A]) -> A:
-        """The answer to `question`, computed at most once while it is remembered."""
+        """The answer to `question`; `compute` is called only while the memo does not have it."""
         if question not in self._answers:
-            if len(self._answers) >= REMEMBERED:
+            if len(self._answers) >= KEPT_ANSWERS:
                 self._answers.clear()
             self._answers[question] = compute()
         answer: A = self._answers[question]
         return answer
 
     def recall(self, question: Hashable) -> Any | None:
-        """The answer if it is remembered, else None."""
+        """The answer if the memo has it, else None."""
         return self._answers.get(question)
 
 
-class Vocabulary(Memory, Generic[T]):
-    """The distinct values of one generation, by number; None where a number is unused. Never
-    empty, so that numbers of rows without a node (-1) may index it and be masked afterwards.
+class Vocabulary(Memo, Generic[T]):
+    """The distinct values of one generation, by number; None where a number is unused.
+
+    It is never empty: rows without a node have the number -1, which may index it and is masked
+    afterwards.
     """
 
     __slots__ = ("values",)
@@ -65,7 +67,7 @@ class Vocabulary(Memory, Generic[T]):
 
 
 class Interner(Generic[T]):
-    """The writer's side: values in, numbers out, counted."""
+    """The writer's side: it gives values their numbers, and counts who uses them."""
 
     __slots__ = ("_counts", "_free", "_numbers", "_values", "_vocabulary")
 
@@ -80,7 +82,7 @@ class Interner(Generic[T]):
         return len(self._numbers)
 
     def number(self, value: T) -> int:
-        """The value's number, counted once more."""
+        """Return the value's number, and count one user more."""
         number = self._numbers.get(value)
         if number is None:
             number = self._new(value)
@@ -88,14 +90,14 @@ class Interner(Generic[T]):
         return number
 
     def value(self, number: int) -> T:
-        """The value of a number in use."""
+        """The value of a number in use; any other number raises LookupError."""
         value = self._values[number]
         if value is None:
             raise LookupError(f"number {number} is not in use")
         return value
 
     def release(self, number: int) -> None:
-        """Count once less; the last one gives the number back."""
+        """Count one user less; without users the number is free for another value."""
         self._counts[number] -= 1
         if not self._counts[number]:
             del self._numbers[self.value(number)]

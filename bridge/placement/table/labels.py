@@ -1,11 +1,11 @@
 """The nodes' labels, kept so that a selector costs one look per distinct label set.
 
-Labels fall in two. *Narrow* keys (zone, instance type, node group) take few values: the narrow
-labels of a node are interned as one set, and nodes with equal sets share its number. *Wide* keys
-(hostname, instance id, leaf switch) would make every set unique; each has a column of value
-numbers instead. A key is wide when the settings say so, when it is per node by its meaning, or
-while it has more than 64 values among the nodes that exist, so the split depends on the present
-nodes alone and every process comes to the same one. Node classes are made of narrow sets.
+There are two kinds of keys. *Narrow* keys (zone, instance type, node group) take few values: the
+narrow labels of a node are interned as one set, and nodes with equal sets share its number. *Wide*
+keys (hostname, instance id, leaf switch) would make every set unique, so each has a column of value
+numbers instead. A key is wide if the settings say so, if it is per node by its meaning, or while it
+has more than 64 values among the nodes that exist. The split depends on the present nodes alone, so
+every process comes to the same one. Node classes are made of narrow sets.
 """
 
 from collections import Counter
@@ -25,21 +25,21 @@ LabelSet = tuple[tuple[str, str], ...]
 """Narrow labels of a node, sorted by key."""
 
 MOST_VALUES = 64
-"""A key with more values than this says nothing about a group of nodes."""
+"""A key with more values than this does not describe a group of nodes."""
 
 PER_NODE_KEYS = frozenset({names.HOSTNAME_LABEL, names.SLURM_NODE_NAME_LABEL})
-"""Wide by their meaning, also in a cluster of three nodes."""
+"""Keys that are wide by their meaning, also in a cluster of three nodes."""
 
 ABSENT = -1
-"""In a wide key's column: the node has no such label."""
+"""The number in a wide key's column where the node has no such label."""
 
 _SET = ""
-"""Name of the column of set numbers; no label key is empty."""
+"""The name of the column of set numbers; no label key is empty."""
 
 
 @dataclass(frozen=True, slots=True)
 class WideKey:
-    """A wide key's labels: `column` (n,) int32 of value numbers, ABSENT where there is none."""
+    """The labels of a wide key: `column` (n,) int32 has value numbers, or ABSENT."""
 
     column: npt.NDArray[np.int32]
     numbers: FrozenShards[str, int]
@@ -47,23 +47,27 @@ class WideKey:
 
 @dataclass(frozen=True, slots=True)
 class Labels:
-    """All labels at one generation. `set_numbers` (n,) int32 into `sets`; rows without a node
-    have 0 there and must be masked by the caller.
+    """All labels at one moment.
+
+    `set_numbers` (n,) int32 are numbers of `sets`, ABSENT in rows without a node, which the caller
+    has to mask.
     """
 
     set_numbers: npt.NDArray[np.int32]
     sets: Vocabulary[LabelSet]
     wide: Mapping[str, WideKey]
-    """Wide keys that some node has, or had."""
+    """The wide keys that some node has, or had."""
     always_wide: frozenset[str] = PER_NODE_KEYS
 
     def is_wide(self, key: str) -> bool:
-        """Whether node classes don't tell the key's values apart, also if no node has it yet."""
-        return key in self.wide or _by_meaning_wide(key, self.always_wide)
+        """Whether node classes don't tell the key's values apart, even if no node has it yet."""
+        return key in self.wide or _is_wide_by_meaning(key, self.always_wide)
 
 
 class _WideValues:
-    """Numbers of one wide key's values, counted. Kept lean: some keys have a value per node."""
+    """The numbers of one wide key's values, counted. Leaner than an Interner, since some keys have
+    a value per node.
+    """
 
     __slots__ = ("counts", "free", "numbers", "values")
 
@@ -117,7 +121,7 @@ class LabelStore:
         self._section.grow(capacity)
 
     def set(self, row: int, labels: Mapping[str, str]) -> bool:
-        """Give `row` these labels (kept as they are, not copied); False if it had the same."""
+        """Give `row` these labels, without copying them; False if it had the same."""
         before = self._given.get(row)
         if before == labels:
             return False
@@ -128,7 +132,7 @@ class LabelStore:
         return True
 
     def clear(self, row: int) -> None:
-        """Take the labels of a row away."""
+        """Remove the labels of a row."""
         before = self._given.get(row)
         if before is not None:
             self._detach(row)
@@ -152,7 +156,7 @@ class LabelStore:
     def _attach(self, row: int, labels: Mapping[str, str]) -> None:
         narrow = []
         for key, value in labels.items():
-            if key in self._wide or _by_meaning_wide(key, self._always_wide):
+            if key in self._wide or _is_wide_by_meaning(key, self._always_wide):
                 self._section.live[key][row] = self._widen(key).take(value)
             else:
                 narrow.append((key, value))
@@ -160,7 +164,7 @@ class LabelStore:
         self._section.live[_SET][row] = self._sets.number(label_set)
         if len(self._sets) > known:
             self._count(label_set, +1)
-        self._section.touch(row)
+        self._section.mark_dirty(row)
         self._given[row] = labels
 
     def _detach(self, row: int) -> None:
@@ -175,11 +179,11 @@ class LabelStore:
         if len(self._sets) < known:
             self._count(label_set, -1)
         self._section.live[_SET][row] = ABSENT
-        self._section.touch(row)
+        self._section.mark_dirty(row)
         del self._given[row]
 
     def _count(self, label_set: LabelSet, by: int) -> None:
-        """A distinct set of narrow labels came or went: keep count of its values."""
+        """Count the values of a distinct set of narrow labels that came or went."""
         for key, value in label_set:
             counts = self._narrow.setdefault(key, Counter())
             counts[value] += by
@@ -195,13 +199,13 @@ class LabelStore:
         return self._wide[key]
 
     def _settle(self, keys: Iterable[str]) -> None:
-        """Move keys that crossed the limit, for all rows: rare, and never on a query's path."""
+        """Move keys that crossed the limit, for all rows. It is rare, and never part of a query."""
         widen = [key for key in keys if len(self._narrow.get(key, ())) > self._most_values]
         narrow = [
             key
             for key in keys
             if key in self._wide
-            and not _by_meaning_wide(key, self._always_wide)
+            and not _is_wide_by_meaning(key, self._always_wide)
             and len(self._wide[key]) <= self._most_values
         ]
         if not widen and not narrow:
@@ -218,5 +222,5 @@ class LabelStore:
             self._attach(row, labels)
 
 
-def _by_meaning_wide(key: str, always: frozenset[str]) -> bool:
+def _is_wide_by_meaning(key: str, always: frozenset[str]) -> bool:
     return key in always or key.startswith(names.AWS_NETWORK_LAYER_PREFIX)

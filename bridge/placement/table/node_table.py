@@ -1,9 +1,9 @@
-"""All nodes and what their pods hold, kept by one writer in O(what changed).
+"""The table that one writer keeps of all nodes and of what their pods hold.
 
-Structure of arrays: a node is a row that it keeps while it exists; freed rows are used again,
-lowest first. Pods of a node that was just removed keep its row, and those of one that is not there
-yet are kept apart (`Awaited`), so that the order in which news of pods and nodes arrive does not
-matter.
+The data are arrays with a row for each node. A node keeps its row while it exists; freed rows are
+used again, lowest first. An update costs as much as what changed. Events of pods and nodes may
+arrive in any order: a removed node keeps its row while pods hold something there, and pods of a
+node that does not exist yet wait in `UnknownNodes`.
 """
 
 import heapq
@@ -19,13 +19,13 @@ from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.table import labels, paths, taints
-from bridge.placement.table import snapshot as views
+from bridge.placement.table.amounts import FIXED, MOST, PODS, Lines
 from bridge.placement.table.columns import Array, Section
 from bridge.placement.table.interning import Interner
 from bridge.placement.table.ports import PortStore
 from bridge.placement.table.shards import Shards
 from bridge.placement.table.snapshot import Capacity, Holding, Layout, Snapshot
-from bridge.placement.table.unknown_nodes import Awaited, Awaiting
+from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
 
 T = TypeVar("T", bound=Hashable)
 
@@ -37,9 +37,9 @@ _NONE = -1
 class NodeTable:
     """The writer's side.
 
-    `class_ignore_keys` are labels that never make a node class, as labels of more than
-    `class_most_values` values don't; `scheduler_name` says which managed-node taint is ours;
-    `block_sizes` are Slurm's BlockSizes of each block topology (`topology`).
+    Labels in `class_ignore_keys`, and labels of more than `class_most_values` values, never make a
+    node class. `scheduler_name` says which managed-node taint is ours. `block_sizes` are Slurm's
+    BlockSizes of each block topology (see `topology`).
     """
 
     def __init__(
@@ -57,8 +57,8 @@ class NodeTable:
         self._free: list[int] = []
         self._row_of: Shards[NodeName, int] = Shards()
         self._pods: Shards[PodUid, Holding] = Shards()
-        self._awaited = Awaited()
-        self._lines = views.Lines(views.FIXED)
+        self._unknown_nodes = UnknownNodes()
+        self._lines = Lines(FIXED)
         self._labels = labels.LabelStore(
             self._capacity, wide=class_ignore_keys, most_values=class_most_values
         )
@@ -72,7 +72,7 @@ class NodeTable:
         self._nodes.define("path", np.int32, fill=_NONE)
         self._capacities = Section(self._capacity)
         self._capacities.define("allocatable", np.int64, height=len(self._lines))
-        self._capacities.define("lasting", np.int64, height=len(self._lines))
+        self._capacities.define("daemon_used", np.int64, height=len(self._lines))
         self._uses = Section(self._capacity)
         self._uses.define("used", np.int64, height=len(self._lines))
         self._ports = PortStore()
@@ -80,10 +80,10 @@ class NodeTable:
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self.releases = 0
-        """How often a pod gave back what it held."""
+        """The number of times that a pod gave back what it held."""
 
     def upsert(self, node: Node) -> None:
-        """Add the node or take over what changed of it."""
+        """Add the node, or change what is new of it."""
         row = self._row(node.name)
         changed = self._labels.set(row, node.labels)
         changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.taints))
@@ -98,18 +98,18 @@ class NodeTable:
         if changed:
             self._layout = self._snapshot = None
         self._define_lines(name for name, _ in node.allocatable.extended)
-        amounts = self._amounts(node.allocatable, pods=max(0, min(node.max_pods, views.MOST)))
-        np.minimum(amounts, views.MOST, out=amounts)
+        amounts = self._amounts(node.allocatable, pods=max(0, min(node.max_pods, MOST)))
+        np.minimum(amounts, MOST, out=amounts)
         live = self._capacities.live["allocatable"]
         if not np.array_equal(live[:, row], amounts):
             live[:, row] = amounts
-            self._capacities.touch(row)
+            self._capacities.mark_dirty(row)
             self._snapshot = None
-        for one in self._awaited.take(node.name):
-            self.occupy(one.pod, one.node, one.shape, lasting=one.lasting)
+        for waiting in self._unknown_nodes.take(node.name):
+            self.occupy(waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon)
 
     def remove(self, name: NodeName) -> None:
-        """Forget the node; its pods hold on until they are vacated. Unknown names are no error."""
+        """Forget the node, if it is known. Its pods keep what they hold until `vacate`."""
         row = self._row_of.get(name)
         if row is None or not self._nodes.live["alive"][row]:
             return
@@ -120,39 +120,37 @@ class NodeTable:
         self._nodes.live["taints"][row] = self._nodes.live["path"][row] = _NONE
         self._set_flags(row, **dict.fromkeys(_FLAGS, False))
         self._capacities.live["allocatable"][:, row] = 0
-        self._capacities.touch(row)
+        self._capacities.mark_dirty(row)
         self._free_if_empty(row)
 
-    def occupy(
-        self, pod: PodUid, node: NodeName, shape: PodShape, *, lasting: bool = False
-    ) -> None:
-        """The pod holds its requests, its ports and one slot of the node until it is vacated.
+    def occupy(self, pod: PodUid, node: NodeName, shape: PodShape, *, daemon: bool = False) -> None:
+        """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
 
-        For bound and pinned pods that have not ended, terminating ones too. Idempotent; a pod
-        on another node or with another shape than before is moved. The node need not be known.
-        `lasting`: it comes back when it goes (DaemonSet, mirror pod).
+        Call it for bound and pinned pods that have not ended, also for terminating ones. A second
+        call changes nothing, or moves the pod if its node or shape changed. The node may be
+        unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes.
         """
         before = self._pods.get(pod)
         if before is not None:
-            same = before.shape == shape and before.lasting == lasting
+            same = before.shape == shape and before.daemon == daemon
             if same and before.row == self._row_of.get(node):
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
         if row is None:
-            self._awaited.add(Awaiting(pod, node, shape, lasting))
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon))
             return
-        self._awaited.drop(pod)
-        self._pods.put(pod, Holding(row, shape, lasting))
-        self._use(row, shape, +1, lasting=lasting)
+        self._unknown_nodes.drop(pod)
+        self._pods.put(pod, Holding(row, shape, daemon))
+        self._use(row, shape, +1, daemon=daemon)
 
     def vacate(self, pod: PodUid) -> None:
-        """The pod holds nothing any more. Unknown pods are no error."""
-        self._awaited.drop(pod)
+        """The pod, if it is known, holds nothing any more."""
+        self._unknown_nodes.drop(pod)
         holding = self._pods.drop(pod)
         if holding is not None:
             self.releases += 1
-            self._use(holding.row, holding.shape, -1, lasting=holding.lasting)
+            self._use(holding.row, holding.shape, -1, daemon=holding.daemon)
             self._free_if_empty(holding.row)
 
     def snapshot(self) -> Snapshot:
@@ -171,13 +169,13 @@ class NodeTable:
     def _current_capacity(self) -> Capacity:
         published = self._capacities.publish(self._rows)
         if self._capacity_view is None or published is not self._capacity_view[0]:
-            view = Capacity(published["allocatable"], published["lasting"])
+            view = Capacity(published["allocatable"], published["daemon_used"])
             self._capacity_view = (published, view)
         return self._capacity_view[1]
 
     @property
     def _rows(self) -> int:
-        """Rows of a snapshot: at least one (empty), so that row -1 can be looked up and masked."""
+        """The rows of a snapshot: at least one, so that row -1 can be indexed and masked."""
         return max(1, self._size)
 
     def _current_layout(self) -> Layout:
@@ -212,7 +210,7 @@ class NodeTable:
             self._size += 1
         self._row_of.put(name, row)
         self._nodes.live["name"][row] = name
-        self._nodes.touch(row)
+        self._nodes.mark_dirty(row)
         self._layout = self._snapshot = None
         return row
 
@@ -225,14 +223,14 @@ class NodeTable:
         return None
 
     def _free_if_empty(self, row: int) -> None:
-        if self._nodes.live["alive"][row] or self._uses.live["used"][views.PODS, row]:
+        if self._nodes.live["alive"][row] or self._uses.live["used"][PODS, row]:
             return
         self._row_of.drop(self._nodes.live["name"][row])
         self._nodes.live["name"][row] = ""
-        self._nodes.touch(row)
+        self._nodes.mark_dirty(row)
         heapq.heappush(self._free, row)
         while self._size and not self._nodes.live["name"][self._size - 1]:
-            self._size -= 1  # its entry among the free rows is passed over when its turn comes
+            self._size -= 1  # `_free_row` skips the entry of this row
         self._layout = self._snapshot = None
 
     def _grow(self, capacity: int) -> None:
@@ -242,7 +240,7 @@ class NodeTable:
         self._capacity = capacity
 
     def _set_number(self, row: int, column: str, interner: Interner[T], value: T) -> bool:
-        """Give the row the number of `value`; False if it had it."""
+        """Give the row the number of `value`; False if it had that number."""
         numbers = self._nodes.live[column]
         before = int(numbers[row])
         number = interner.number(value)
@@ -251,7 +249,7 @@ class NodeTable:
         if number == before:
             return False
         numbers[row] = number
-        self._nodes.touch(row)
+        self._nodes.mark_dirty(row)
         return True
 
     def _set_flags(self, row: int, **flags: bool) -> bool:
@@ -262,43 +260,42 @@ class NodeTable:
                 column[row] = value
                 changed = True
         if changed:
-            self._nodes.touch(row)
+            self._nodes.mark_dirty(row)
         return changed
 
-    def _use(self, row: int, shape: PodShape, sign: int, *, lasting: bool) -> None:
+    def _use(self, row: int, shape: PodShape, sign: int, *, daemon: bool) -> None:
         amounts = sign * self._amounts(shape.requests, pods=1)
         self._uses.live["used"][:, row] += amounts
-        self._uses.touch(row)
-        if lasting:
-            self._capacities.live["lasting"][:, row] += amounts
-            self._capacities.touch(row)
+        self._uses.mark_dirty(row)
+        if daemon:
+            self._capacities.live["daemon_used"][:, row] += amounts
+            self._capacities.mark_dirty(row)
         self._ports.add(row, shape.host_ports, sign)
         self._snapshot = None
 
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
-        """(resources,) int64: what is asked of those that some node has had."""
+        """(resources,) int64: the amounts by line; resources without a line are left out."""
         asks = self._lines.asks(resources)
         amounts = np.zeros(len(self._lines), dtype=np.int64)
         amounts[asks.lines] = asks.amounts[:, 0]
-        amounts[views.PODS] = pods
+        amounts[PODS] = pods
         return amounts
 
     def _define_lines(self, names: Iterable[str]) -> None:
-        """Make lines for resources of nodes that were never seen before.
+        """Add lines for resources that no node had before, with what pods already hold of them.
 
-        Only nodes make them: a line is as long as the cluster, and whoever may create a pod may
-        ask for thousands of resources that do not exist. What pods hold already of a new one is
-        looked up then.
+        Only nodes add lines: a line is as long as the cluster, and whoever may create a pod may
+        ask for thousands of resources that do not exist.
         """
         new = [name for name in names if name not in self._lines]
         if not new:
             return
-        lines = views.Lines(self._lines)
+        lines = Lines(self._lines)
         for name in new:
             lines[name] = len(lines)
         first, self._lines = len(self._lines), lines
         self._capacities.heighten("allocatable", len(lines))
-        self._capacities.heighten("lasting", len(lines))
+        self._capacities.heighten("daemon_used", len(lines))
         self._uses.heighten("used", len(lines))
         self._snapshot = None
         for holding in self._pods.freeze().values():
@@ -306,5 +303,5 @@ class NodeTable:
                 continue
             amounts = self._amounts(holding.shape.requests, pods=1)[first:]
             self._uses.live["used"][first:, holding.row] += amounts
-            if holding.lasting:
-                self._capacities.live["lasting"][first:, holding.row] += amounts
+            if holding.daemon:
+                self._capacities.live["daemon_used"][first:, holding.row] += amounts

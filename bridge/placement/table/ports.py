@@ -1,4 +1,4 @@
-"""Ports of the nodes that pods have taken. Few pods take any, so they are kept sparse."""
+"""Host ports that pods have taken. Few pods take any, so they are kept sparse."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,12 +18,12 @@ PortRows = Mapping[PortKey, Mapping[str, npt.NDArray[np.intp]]]
 
 
 def address(port: HostPort) -> str:
-    """The host address, one form for "every"."""
+    """The host address; "" and "0.0.0.0" both become EVERY_ADDRESS."""
     return EVERY_ADDRESS if port.host_ip in ("", "0.0.0.0") else port.host_ip
 
 
 class PortStore:
-    """The writer's side: counts, since pods that don't go through a scheduler may overlap."""
+    """The writer's side. It counts holders, since pods that pass the scheduler by may overlap."""
 
     def __init__(self) -> None:
         self._taken: dict[PortKey, dict[str, Counter[int]]] = {}
@@ -47,7 +47,7 @@ class PortStore:
                 del self._taken[key]
 
     def publish(self) -> PortRows:
-        """As it is now; arrays are made anew only for the ports that changed."""
+        """The ports as they are now; arrays are made anew only for ports that changed."""
         if self._published is None:
             for key in self._taken.keys() - self._arrays.keys():
                 self._arrays[key] = {

@@ -1,8 +1,8 @@
 """A mapping that can be frozen at any time for the price of what changes afterwards.
 
-A snapshot needs "which node is this name" and "what does this pod hold" as they were. Copying
-100,000 entries for each snapshot would cost milliseconds; here a frozen view shares all shards,
-and a later write copies only the one shard that it hits (a few hundred entries).
+A snapshot needs "which row has this node" and "what does this pod hold" as they were. Copying
+100,000 entries for each snapshot would cost milliseconds. Here a frozen view shares all shards, and
+a later write copies only the one shard that it hits (a few hundred entries).
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -14,11 +14,11 @@ V = TypeVar("V")
 
 SHARDS = 512
 MANY = 512
-"""Keys looked up at once that pay for one dictionary of all shards."""
+"""From so many keys on, a lookup pays for one dictionary of all shards."""
 
 
 class FrozenShards(Mapping[K, V]):
-    """A mapping as it was when it was frozen."""
+    """The mapping as it was when it was frozen."""
 
     __slots__ = ("_length", "_shards", "_whole")
 
@@ -31,7 +31,7 @@ class FrozenShards(Mapping[K, V]):
         return self._shards[hash(key) % SHARDS][key]
 
     def find_all(self, keys: Collection[K], default: V) -> list[V]:
-        """`find` for many keys: a long list is worth making one dictionary of all shards, once."""
+        """Look up many keys; the first long list makes one dictionary of all shards, for all."""
         if self._whole is None and len(keys) < MANY:
             return [self.find(key, default) for key in keys]
         if self._whole is None:
@@ -39,7 +39,7 @@ class FrozenShards(Mapping[K, V]):
         return list(map(self._whole.get, keys, repeat(default)))
 
     def find(self, key: K, default: V) -> V:
-        """Like `get`, without an exception for what is not there."""
+        """Look up one key, without the exception that `get` handles for a missing one."""
         return self._shards[hash(key) % SHARDS].get(key, default)
 
     def __len__(self) -> int:
@@ -51,7 +51,7 @@ class FrozenShards(Mapping[K, V]):
 
 
 class Shards(Generic[K, V]):
-    """The writer's side. Order of iteration is not defined."""
+    """The writer's side. The order of iteration is not defined."""
 
     __slots__ = ("_frozen", "_length", "_owned", "_shards")
 
@@ -66,13 +66,13 @@ class Shards(Generic[K, V]):
         return self._shards[hash(key) % SHARDS].get(key)
 
     def put(self, key: K, value: V) -> None:
-        """Insert or replace."""
+        """Insert or replace the value."""
         shard = self._own(key)
         self._length += key not in shard
         shard[key] = value
 
     def drop(self, key: K) -> V | None:
-        """Take out and return the value; None if it was not there."""
+        """Remove the key and return its value; None if there was none."""
         if self.get(key) is None:
             return None
         self._length -= 1
@@ -86,6 +86,7 @@ class Shards(Generic[K, V]):
         return self._frozen
 
     def _own(self, key: K) -> dict[K, V]:
+        """The key's shard, copied first if a frozen view shares it."""
         index = hash(key) % SHARDS
         self._frozen = None
         if index not in self._owned:

@@ -1,8 +1,8 @@
 """All nodes and what is used of them, at one moment. Immutable; readers share it freely.
 
-Two parts with different lives: the `Layout` (which nodes there are, labels, taints, state,
-switches) changes now and then and carries what was computed from it; amounts change with every
-pod. Row numbers are stable while a node exists; rows between may be empty.
+A snapshot has two parts with different lives. The `Layout` (which nodes exist, their labels,
+taints, state and switches) changes now and then, and carries what was computed from it. Amounts
+change with every pod. A node keeps its row number while it exists; rows in between may be empty.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -13,104 +13,29 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.table.interning import Memory, Vocabulary
+from bridge.placement.table.amounts import Lines
+from bridge.placement.table.interning import Memo, Vocabulary
 from bridge.placement.table.labels import Labels
 from bridge.placement.table.paths import Paths
+from bridge.placement.table.ports import PortRows
 from bridge.placement.table.shards import FrozenShards
 from bridge.placement.table.taints import TaintSet
 
-CPU: Final = 0
-MEMORY: Final = 1
-EPHEMERAL: Final = 2
-PODS: Final = 3
-FIXED: Final[Mapping[str, int]] = {
-    "cpu": CPU,
-    "memory": MEMORY,
-    "ephemeral-storage": EPHEMERAL,
-    "pods": PODS,
-}
-"""Lines of the amounts that every cluster has: CPU in thousandths, bytes, bytes, pieces."""
-
 NO_ROW: Final = -1
-
-MOST: Final = 2**50
-"""What a node has is cut here (a pebibyte), and what a pod asks for one beyond, where it fits
-nowhere: so the sum over 8,000 pods of one node cannot overflow 64 bits.
-"""
-
-REMEMBERED = 1024
-"""Requests whose lines are known."""
-MOST_REMEMBERED = 64
-"""Resources of requests that are remembered; real pods ask for two or three."""
-
-
-@dataclass(frozen=True, slots=True)
-class Asks:
-    """What one pod asks for, without zeros; its place among the node's pods is the first.
-
-    `lines` (asks,) intp and `amounts` (asks, 1) int64 belong together; `missing` are resources
-    that no node has (they are not among the lines).
-    """
-
-    lines: npt.NDArray[np.intp]
-    amounts: npt.NDArray[np.int64]
-    missing: tuple[tuple[str, int], ...]
-
-
-class Lines(dict[str, int]):
-    """Resource name → line of the amounts; never changed once it is in a snapshot.
-
-    Remembers what shapes ask for in terms of lines: pods of one template ask again and again.
-    """
-
-    __slots__ = ("_asks",)
-
-    def __init__(self, lines: Mapping[str, int]) -> None:
-        super().__init__(lines)
-        self._asks: dict[Resources, Asks] = {}
-
-    def asks(self, requests: Resources) -> Asks:
-        """What is asked of which line."""
-        if len(requests.extended) > MOST_REMEMBERED:
-            return self._translate(requests)
-        known = self._asks.get(requests)
-        if known is None:
-            if len(self._asks) >= REMEMBERED:
-                self._asks.clear()
-            known = self._asks[requests] = self._translate(requests)
-        return known
-
-    def _translate(self, requests: Resources) -> Asks:
-        wanted = {
-            "pods": 1,
-            "cpu": requests.cpu_milli,
-            "memory": requests.memory_bytes,
-            "ephemeral-storage": requests.ephemeral_bytes,
-            **dict(requests.extended),
-        }
-        found = [
-            (self[name], min(amount, MOST + 1))
-            for name, amount in wanted.items()
-            if amount > 0 and name in self
-        ]
-        return Asks(
-            lines=np.array([line for line, _ in found], dtype=np.intp),
-            amounts=np.array([[amount] for _, amount in found], dtype=np.int64),
-            missing=tuple((name, n) for name, n in wanted.items() if n > 0 and name not in self),
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """What a pod holds: row of its node, and its shape. `lasting` pods (of DaemonSets, of the
-    kubelet itself) come back when they go, so their share never gets free.
+    """What a pod holds: the row of its node, and its shape.
+
+    A `daemon` pod (of a DaemonSet, or of the kubelet itself) comes back when it goes, so its share
+    of the node never gets free.
     """
 
     row: int
     shape: PodShape
-    lasting: bool = False
+    daemon: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +45,9 @@ class Layout:
     names: npt.NDArray[np.object_]
     """str; "" in rows that no node has."""
     row_of: FrozenShards[NodeName, int]
-    """Also of nodes that are gone, while pods hold on to them."""
+    """Node → row; also of deleted nodes while pods still hold something there."""
     alive: npt.NDArray[np.bool_]
-    """Kubernetes knows the node."""
+    """Kubernetes has the node."""
     ready: npt.NDArray[np.bool_]
     cordoned: npt.NDArray[np.bool_]
     deleting: npt.NDArray[np.bool_]
@@ -134,36 +59,34 @@ class Layout:
     block_sizes: Mapping[str, Sequence[int]]
     """Block topologies by name → nodes of a base block, then of each larger one, ascending."""
     scheduler_name: str
-    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
     """What the nodes have for pods that go again: (resources, n) int64.
 
-    `lasting` is the part of `allocatable` that pods hold who come back when they go.
+    `daemon_used` is the part of `allocatable` that daemon pods hold.
     """
 
     allocatable: npt.NDArray[np.int64]
-    lasting: npt.NDArray[np.int64]
-    memory: Memory = field(default_factory=Memory, compare=False, repr=False)
+    daemon_used: npt.NDArray[np.int64]
+    memo: Memo = field(default_factory=Memo, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The layout plus amounts; `allocatable`, `lasting`, `used` are (resources, n) int64.
+    """The layout plus amounts; `allocatable`, `daemon_used` and `used` are (resources, n) int64.
 
-    Lines are found by `resources` (name → line): CPU in thousandths, memory and ephemeral
-    storage in bytes, everything else (pods, extended resources) in pieces. `used` is what all
-    pods hold, lasting ones included.
+    `resources` gives the line of each resource (`amounts` names the units). `used` is what all
+    pods hold, daemon pods included.
     """
 
     layout: Layout
     resources: Lines
     capacity: Capacity
     used: npt.NDArray[np.int64]
-    ports: Mapping[tuple[str, int], Mapping[str, npt.NDArray[np.intp]]]
-    """(protocol, port) → host address ("" for all) → a row for each pod that has it."""
+    ports: PortRows
     pods: FrozenShards[PodUid, Holding]
 
     @property
@@ -172,27 +95,27 @@ class Snapshot:
         return self.capacity.allocatable
 
     @property
-    def lasting(self) -> npt.NDArray[np.int64]:
-        """What pods hold that come back when they go."""
-        return self.capacity.lasting
+    def daemon_used(self) -> npt.NDArray[np.int64]:
+        """What daemon pods hold of each node."""
+        return self.capacity.daemon_used
 
     @property
     def size(self) -> int:
-        """Rows, empty ones included."""
+        """The number of rows, empty ones included."""
         return len(self.layout.names)
 
     @property
     def names(self) -> npt.NDArray[np.object_]:
-        """(n,) names by row; "" in empty rows."""
+        """(n,) node names by row; "" in empty rows."""
         return self.layout.names
 
     def row(self, node: NodeName) -> int:
-        """The node's row, NO_ROW if Kubernetes does not know it."""
+        """The node's row, or NO_ROW if Kubernetes does not have the node."""
         row = self.layout.row_of.find(node, NO_ROW)
         return row if row != NO_ROW and self.layout.alive[row] else NO_ROW
 
     def rows(self, nodes: Collection[NodeName]) -> npt.NDArray[np.intp]:
-        """(nodes,) rows, NO_ROW for those that Kubernetes does not know."""
+        """(nodes,) rows; NO_ROW for nodes that Kubernetes does not have."""
         rows = np.array(self.layout.row_of.find_all(nodes, NO_ROW), dtype=np.intp)
         rows[~self.layout.alive[rows]] = NO_ROW
         return rows

@@ -1,6 +1,6 @@
-"""Pods that name a node which Kubernetes doesn't know: it comes later, or was only ever written.
+"""Pods that name a node which Kubernetes does not have: it comes later, or never existed.
 
-Whoever may create a pod may write any node into it. Such a pod costs an entry here, and no row of
+Whoever may create a pod may write any node into it. Such a pod costs one entry here, and no row of
 the arrays that are as long as the cluster.
 """
 
@@ -11,40 +11,40 @@ from bridge.model.scheduling import PodShape
 
 
 @dataclass(frozen=True, slots=True)
-class Awaiting:
-    """What a pod will hold of its node."""
+class WaitingPod:
+    """What a pod will hold once its node exists."""
 
     pod: PodUid
     node: NodeName
     shape: PodShape
-    lasting: bool
+    daemon: bool
 
 
-class Awaited:
-    """The pods, by the node that they name."""
+class UnknownNodes:
+    """Waiting pods by the node that they name."""
 
     def __init__(self) -> None:
         self._node_of: dict[PodUid, NodeName] = {}
-        self._of: dict[NodeName, dict[PodUid, Awaiting]] = {}
+        self._pods_of: dict[NodeName, dict[PodUid, WaitingPod]] = {}
 
-    def add(self, pod: Awaiting) -> None:
-        """The pod holds this once its node is there, and nothing else."""
-        self.drop(pod.pod)
-        self._node_of[pod.pod] = pod.node
-        self._of.setdefault(pod.node, {})[pod.pod] = pod
+    def add(self, waiting: WaitingPod) -> None:
+        """The pod waits for this node, and for no other."""
+        self.drop(waiting.pod)
+        self._node_of[waiting.pod] = waiting.node
+        self._pods_of.setdefault(waiting.node, {})[waiting.pod] = waiting
 
     def drop(self, pod: PodUid) -> None:
-        """The pod holds nothing any more. Unknown pods are no error."""
+        """The pod, if it is known, waits no more."""
         node = self._node_of.pop(pod, None)
         if node is None:
             return
-        del self._of[node][pod]
-        if not self._of[node]:
-            del self._of[node]
+        del self._pods_of[node][pod]
+        if not self._pods_of[node]:
+            del self._pods_of[node]
 
-    def take(self, node: NodeName) -> list[Awaiting]:
-        """The node is there now: its pods, which are not awaited any more."""
-        found = list(self._of.pop(node, {}).values())
-        for one in found:
-            del self._node_of[one.pod]
-        return found
+    def take(self, node: NodeName) -> list[WaitingPod]:
+        """Remove and return the pods that waited for this node, because it exists now."""
+        pods = list(self._pods_of.pop(node, {}).values())
+        for waiting in pods:
+            del self._node_of[waiting.pod]
+        return pods

@@ -166,8 +166,8 @@ def table_of(cluster: Cluster) -> NodeTable:
     table = a_table()
     for node in cluster.nodes.values():
         table.upsert(node)
-    for pod, (name, shape, lasting) in cluster.pods.items():
-        table.occupy(pod, name, shape, lasting=lasting)
+    for pod, (name, shape, daemon) in cluster.pods.items():
+        table.occupy(pod, name, shape, daemon=daemon)
     return table
 
 

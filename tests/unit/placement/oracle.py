@@ -28,12 +28,12 @@ class Cluster:
         """As it is now."""
         return Cluster(dict(self.nodes), dict(self.pods))
 
-    def on(self, name: NodeName, *, lasting_only: bool = False) -> list[PodShape]:
+    def on(self, name: NodeName, *, daemons_only: bool = False) -> list[PodShape]:
         """Shapes of the pods that hold a share of the node."""
         return [
             shape
-            for node, shape, lasting in self.pods.values()
-            if node == name and (lasting or not lasting_only)
+            for node, shape, daemon in self.pods.values()
+            if node == name and (daemon or not daemons_only)
         ]
 
     def failure(self, name: NodeName, shape: PodShape, *, now: bool) -> str:
@@ -48,7 +48,7 @@ class Cluster:
         lasting = [taint for taint in node.taints if not taint.key.startswith(_STATE_TAINTS)]
         if not tolerated(lasting, shape):
             return "TAINT"
-        if not fits(node, self.on(name, lasting_only=True), shape.requests):
+        if not fits(node, self.on(name, daemons_only=True), shape.requests):
             return "CAPACITY"
         return self._failure_now(node, shape) if now else "FITS"
 

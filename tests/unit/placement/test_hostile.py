@@ -77,11 +77,11 @@ def test_a_thousand_absurd_pods_do_not_wrap_around() -> None:
     nodes = table(a_node("n"))
     shape = PodShape(requests=of(ABSURD, GPU))
     for number in range(1000):
-        nodes.occupy(PodUid(f"p{number}"), N, shape, lasting=number % 2 == 0)
+        nodes.occupy(PodUid(f"p{number}"), N, shape, daemon=number % 2 == 0)
         if number in (7, 255, 511, 999):
             snapshot = nodes.snapshot()
             assert not feasible(snapshot, PodShape(requests=of(1)), now=True).mask.any()
-            assert (snapshot.used >= snapshot.lasting).all()
+            assert (snapshot.used >= snapshot.daemon_used).all()
     for number in range(1000):
         nodes.vacate(PodUid(f"p{number}"))
     assert check_node(nodes.snapshot(), PodShape(requests=Resources(1, 1)), N) is None
@@ -263,9 +263,9 @@ def test_tolerations_that_compare(operator: str, value: str, taint: str, tolerat
 def test_nothing_of_a_snapshot_overflows_quietly() -> None:
     """numpy says nothing when 64-bit integers wrap: every array stays within its bounds."""
     nodes = table(replace(a_node("n"), allocatable=of(ABSURD, GPU), max_pods=ABSURD))
-    nodes.occupy(PodUid("p"), N, PodShape(requests=of(ABSURD, GPU)), lasting=True)
+    nodes.occupy(PodUid("p"), N, PodShape(requests=of(ABSURD, GPU)), daemon=True)
     snapshot = nodes.snapshot()
-    for array in (snapshot.allocatable, snapshot.used, snapshot.lasting):
+    for array in (snapshot.allocatable, snapshot.used, snapshot.daemon_used):
         assert array.dtype == np.int64
         assert (array >= 0).all()
         assert (array < 2**52).all()
@@ -282,17 +282,17 @@ def test_resources_that_no_node_has_take_no_memory() -> None:
     assert snapshot.used[snapshot.resources[GPU], snapshot.row(N)] == 1
 
 
-@pytest.mark.parametrize("lasting", [False, True])
-def test_what_pods_hold_of_a_resource_counts_once_a_node_has_it(lasting: bool) -> None:
+@pytest.mark.parametrize("daemon", [False, True])
+def test_what_pods_hold_of_a_resource_counts_once_a_node_has_it(daemon: bool) -> None:
     """Pods may be known before their node is, and a device plugin may come later than both."""
     nodes = table(a_node("n", gpu=0), a_node("m", gpu=0))
     held = PodShape(requests=Resources(extended=((GPU, 3),)))
-    nodes.occupy(PodUid("p"), N, held, lasting=lasting)
+    nodes.occupy(PodUid("p"), N, held, daemon=daemon)
     nodes.snapshot()
     nodes.upsert(a_node("n", gpu=8))
     eight, five = (PodShape(requests=Resources(extended=((GPU, n),))) for n in (8, 5))
     assert feasible(nodes.snapshot(), five, now=True).names() == ["n"]
     assert feasible(nodes.snapshot(), eight, now=True).names() == []
-    assert feasible(nodes.snapshot(), eight, now=False).names() == ([] if lasting else ["n"])
+    assert feasible(nodes.snapshot(), eight, now=False).names() == ([] if daemon else ["n"])
     nodes.vacate(PodUid("p"))
     assert feasible(nodes.snapshot(), eight, now=True).names() == ["n"]

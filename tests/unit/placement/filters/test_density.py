@@ -2,7 +2,7 @@
 
 import pytest
 
-from bridge.placement.filters.density import densest
+from bridge.placement.filters.density import max_tasks_per_node
 from bridge.placement.table import NodeTable
 from tests.builders import SCHEDULER, PodBuilder, a_node, a_pod
 
@@ -24,4 +24,4 @@ def test_the_scarcest_resource_of_the_largest_node_decides(pod: PodBuilder, most
     table = NodeTable(scheduler_name=SCHEDULER)
     table.upsert(a_node("small", cpu=4, gpu=2))
     table.upsert(a_node("large"))
-    assert densest(table.snapshot(), pod.build().shape) == most
+    assert max_tasks_per_node(table.snapshot(), pod.build().shape) == most

@@ -15,8 +15,7 @@ from bridge.model.scheduling import (
     Taint,
     Toleration,
 )
-from bridge.placement.filters import check_node, feasible
-from bridge.placement.filters.failures import Predicate
+from bridge.placement.filters import Predicate, check_node, feasible
 from bridge.placement.table import NodeTable
 from tests.builders import a_node
 from tests.unit.placement import clusters

@@ -15,15 +15,16 @@ from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, PodShape, Taint
-from bridge.placement import topology
 from bridge.placement.fit import ranks
 from bridge.placement.fit.assign import assign
 from bridge.placement.table import NodeTable, Snapshot
-from bridge.placement.topology import order
+from bridge.placement.topology import Fabric
 from tests.builders import a_gang, a_node
 from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
+HOST = "kubernetes.io/hostname"
+"""A key whose labels are kept in a column of their own."""
 MAP = {"nvidia.com/gpu": "gpu"}
 """EFA stays Kubernetes' own: Slurm's grants say nothing about it."""
 
@@ -133,7 +134,7 @@ def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
 
 def distance(snapshot: Snapshot, nodes: Sequence[NodeName]) -> int:
     """The rank distance."""
-    return ranks.rank_distance(topology.Fabric(snapshot), nodes)
+    return ranks.rank_distance(Fabric(snapshot), nodes)
 
 
 def greedy(case: Case, snapshot: Snapshot, taken: Mapping[int, NodeName]) -> list[NodeName]:
@@ -141,7 +142,7 @@ def greedy(case: Case, snapshot: Snapshot, taken: Mapping[int, NodeName]) -> lis
     names = [NodeName(grant.node) for grant in case.grants]
     here = Counter(taken.values())
     left = {n: min(case.room(n), case.granted(n) - here[n]) for n in names}
-    queue = [names[place] for place in order(snapshot, names)]
+    queue = [names[place] for place in Fabric(snapshot).order(names)]
     placed = []
     for slot in range(case.gang.size):
         if slot in taken:
@@ -231,7 +232,7 @@ def test_waiting_is_advised_exactly_when_it_can_help(case: Case) -> None:
         if name in empty.nodes:
             most = replace(case, cluster=empty).room(name)
             room += min(most, 1) if ported else most
-    # A lasting pod's host port is the one thing that is taken for passing.
+    # A daemon pod's host port is the one thing that is taken for passing.
     if not ported:
         assert result.for_now == (room >= case.gang.size)
     assert result.nodes or "the grant holds" in result.reason
@@ -285,7 +286,7 @@ class Racks:
         """Racks a and b are in one zone."""
         rack = self.racks[place]
         zone = {} if rack is None else {"rack": rack, "zone": {"a": "x", "b": "x"}.get(rack, "y")}
-        return {"host": f"n{place}"} | zone
+        return {HOST: f"n{place}"} | zone
 
     def allowed(self, places: Sequence[int]) -> bool:
         """By the definition: no two, or all, in one domain."""
@@ -302,8 +303,8 @@ class Racks:
         return any(map(self.allowed, combinations(every, self.size)))
 
 
-_KEYS = (((), ("rack",)), ((), ("zone", "rack")), (("host",), ("zone",)), (("rack",), ()),
-         (("host", "zone"), ()), (("zone", "rack"), ()))  # fmt: skip
+_KEYS = (((), ("rack",)), ((), ("zone", "rack")), ((HOST,), ("zone",)), (("rack",), ()),
+         ((HOST, "zone"), ()), (("zone", "rack"), ()))  # fmt: skip
 """Keys of anti-affinity, and keys of affinity."""
 
 
@@ -413,10 +414,10 @@ def test_a_terminating_pod_is_waited_for() -> None:
     )
 
 
-def test_a_lasting_pod_is_not_waited_for() -> None:
+def test_a_daemon_pod_is_not_waited_for() -> None:
     """What a DaemonSet holds never gets free: the grant is given back."""
     table = leaves("a1")
-    table.occupy(PodUid("daemon"), NodeName("a1"), gpus(6, 1).shape, lasting=True)
+    table.occupy(PodUid("daemon"), NodeName("a1"), gpus(6, 1).shape, daemon=True)
     result = place(table, gpus(4, 1), "a1")
     assert result == Shortfall(
         "0 of 1 pods fit now; a1: 2 nvidia.com/gpu in all, 4 asked", for_now=False,
@@ -503,9 +504,9 @@ def test_host_ports_keep_pods_apart() -> None:
 
 
 def test_waiting_does_not_help_against_what_stays() -> None:
-    """Neither lasting pods nor the gang's own members make room by going."""
+    """Neither daemon pods nor the gang's own members make room by going."""
     table = leaves("a1")
-    table.occupy(PodUid("daemon"), NodeName("a1"), gpus(3, 1).shape, lasting=True)
+    table.occupy(PodUid("daemon"), NodeName("a1"), gpus(3, 1).shape, daemon=True)
     short = place(table, gpus(4, 2), "a1")
     assert isinstance(short, Shortfall)
     assert not short.for_now

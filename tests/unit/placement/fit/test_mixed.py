@@ -11,11 +11,10 @@ from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, PodShape
-from bridge.placement import topology
 from bridge.placement.fit import ranks
 from bridge.placement.fit.assign import assign
 from bridge.placement.table import NodeTable
-from bridge.placement.topology import order
+from bridge.placement.topology import Fabric
 from tests.builders import a_gang, a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster
@@ -92,7 +91,7 @@ class Case:
         """Ranks in order onto nodes in topology order, the next one when a node is full."""
         names = self.nodes()
         snapshot = clusters.table_of(self.cluster).snapshot()
-        queue = [names[place] for place in order(snapshot, names)]
+        queue = [names[place] for place in Fabric(snapshot).order(names)]
         cluster, places = self.cluster.copy(), dict[int, NodeName]()
         for slot, shape in enumerate(self.shapes):
             while queue:
@@ -152,7 +151,7 @@ def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
         after.pods[PodUid(f"slot-{slot}")] = (name, case.shapes[slot], False)
     greedy = case.greedy()
     if greedy is not None:
-        fabric = topology.Fabric(clusters.table_of(case.cluster).snapshot())
+        fabric = Fabric(clusters.table_of(case.cluster).snapshot())
         assert ranks.rank_distance(fabric, result.nodes) <= ranks.rank_distance(fabric, greedy)
 
 
@@ -250,7 +249,7 @@ def test_a_pinned_pod_that_nobody_has_counted_keeps_its_room() -> None:
     taken, full = {0: NodeName("a1")}, [WORKER, WORKER, LEADER]
     three = [WORKER, WORKER, WORKER, LEADER]
     nodes = table("a1")
-    nodes.occupy(PodUid("daemon"), NodeName("a1"), WORKER, lasting=True)
+    nodes.occupy(PodUid("daemon"), NodeName("a1"), WORKER, daemon=True)
     uncounted = place(nodes, full, "a1", taken=taken, holding=frozenset())
     assert isinstance(uncounted, Shortfall)
     nodes = table("a1")

@@ -12,7 +12,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, PodShape
 from bridge.placement.filters import feasible
 from bridge.placement.table import NodeTable, Snapshot
-from bridge.placement.table.snapshot import FIXED
+from bridge.placement.table.amounts import FIXED
 from tests.builders import a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster
@@ -31,7 +31,7 @@ def content(snapshot: Snapshot) -> dict[str, object]:
             bool(layout.alive[row]),
             {key: int(snapshot.allocatable[line, row]) for key, line in lines},
             {key: int(snapshot.used[line, row]) for key, line in lines},
-            {key: int(snapshot.lasting[line, row]) for key, line in lines},
+            {key: int(snapshot.daemon_used[line, row]) for key, line in lines},
             int(feasible(snapshot, PROBE, now=True).first_failure[row]),
         )
         for name, row in rows.items()
@@ -58,10 +58,10 @@ class AnyNews(RuleBasedStateMachine):
         self.table.remove(name)
         self.cluster.nodes.pop(name, None)
 
-    @rule(pod=clusters.pods, name=clusters.names, shape=clusters.shapes, lasting=st.booleans())
-    def occupy(self, pod: PodUid, name: NodeName, shape: PodShape, lasting: bool) -> None:
-        self.table.occupy(pod, name, shape, lasting=lasting)
-        self.cluster.pods[pod] = (name, shape, lasting)
+    @rule(pod=clusters.pods, name=clusters.names, shape=clusters.shapes, daemon=st.booleans())
+    def occupy(self, pod: PodUid, name: NodeName, shape: PodShape, daemon: bool) -> None:
+        self.table.occupy(pod, name, shape, daemon=daemon)
+        self.cluster.pods[pod] = (name, shape, daemon)
 
     @rule(pod=clusters.pods)
     def vacate(self, pod: PodUid) -> None:
@@ -96,7 +96,7 @@ class AnyNews(RuleBasedStateMachine):
             self.table.remove(name)
         empty = self.table.snapshot()
         assert not empty.used.any()
-        assert not empty.lasting.any()
+        assert not empty.daemon_used.any()
         assert not empty.allocatable.any()
         assert not len(empty.pods)
         assert not len(empty.layout.row_of)
@@ -158,17 +158,17 @@ def test_nodes_that_only_pods_name_leave_the_table_as_it_is() -> None:
 
 
 def test_a_pod_that_moves_holds_only_its_new_node() -> None:
-    """The same pod with the same shape on another node, or now lasting, is held once."""
+    """The same pod with the same shape on another node, or now as a daemon pod, is held once."""
     nodes = table()
     shape = PodShape(requests=Resources(cpu_milli=1000))
     for name in ("a", "b"):
         nodes.upsert(a_node(name))
-    for name, lasting in (("a", False), ("b", False), ("b", True)):
-        nodes.occupy(PodUid("p"), NodeName(name), shape, lasting=lasting)
+    for name, daemon in (("a", False), ("b", False), ("b", True)):
+        nodes.occupy(PodUid("p"), NodeName(name), shape, daemon=daemon)
     snapshot = nodes.snapshot()
     a, b = snapshot.row(NodeName("a")), snapshot.row(NodeName("b"))
     assert snapshot.used[FIXED["cpu"], [a, b]].tolist() == [0, 1000]
-    assert snapshot.lasting[FIXED["cpu"], [a, b]].tolist() == [0, 1000]
+    assert snapshot.daemon_used[FIXED["cpu"], [a, b]].tolist() == [0, 1000]
 
 
 def test_rows_stay_while_others_come_and_go() -> None:

@@ -90,8 +90,8 @@ class PackingProblem:
 class Capacities:
     """What the nodes have beside the slots that they have already, as bins.
 
-    `granted` is what Slurm gave. `ever` is also limited by what the node has, if all other pods
-    were gone. `now` is also limited by what is free.
+    `granted` is limited by Slurm's grant alone. `ever` is also limited by what the node has, as if
+    all other pods were gone. `now` is also limited by what is free.
     """
 
     granted: Bins

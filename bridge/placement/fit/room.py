@@ -19,7 +19,7 @@ Counts = npt.NDArray[np.int64]
 USABLE_NOW = np.isin(list(Predicate), (Predicate.FITS, Predicate.FREE, Predicate.PORTS))
 """By code. For FREE and PORTS the slots themselves are counted, and may be none."""
 USABLE_EVER = np.isin(list(Predicate), (Predicate.FITS, *PASSING))
-"""By code: the node can take the shape, or could once the passing predicates are passed."""
+"""By code: the node can take the shape, or may be able to later."""
 
 _NAMED = 5
 """Nodes that a sentence names; it counts the others."""
@@ -27,11 +27,11 @@ _NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class NodeCapacity:
-    """The slots of one shape that each granted node can take beside the slots that it has.
+    """How many slots of one shape each granted node can take beside the slots that it has.
 
-    `granted` is by Slurm's grant alone. `ever` is also by what the node has, if all other pods were
-    gone. `now` is also by what is free. `codes` are the predicates that the nodes fail first.
-    `scarcest` says of what the grants hold least.
+    `granted` is limited by Slurm's grant alone. `ever` is also limited by what the node has, as if
+    all other pods were gone. `now` is also limited by what is free. `codes` are the predicates that
+    the nodes fail first. `scarcest` says what the grants hold least of.
     """
 
     shape: PodShape

@@ -178,7 +178,7 @@ def clusters(
 ) -> st.SearchStrategy[Cluster]:
     """A few nodes with a few pods on them, some on nodes that are not there."""
     return st.builds(
-        lambda some, held: Cluster({one.name: one for one in some}, held),
+        lambda some, held: Cluster({node.name: node for node in some}, held),
         st.lists(node, min_size=least, max_size=6),
         st.dictionaries(pods, st.tuples(names, shape, st.booleans()), max_size=6),
     )

@@ -64,9 +64,9 @@ def grant(name: str = "n", cpus: int = 64, memory_mib: int = 1 << 20, gpus: int 
 def test_more_than_a_node_has_never_fits(has: int, asked: int) -> None:
     """Amounts are cut somewhere, but never so that more fits than there is."""
     nodes = table(replace(a_node("n"), allocatable=of(has, GPU)))
-    found = feasible(nodes.snapshot(), PodShape(requests=of(asked, GPU)), now=False)
+    answer = feasible(nodes.snapshot(), PodShape(requests=of(asked, GPU)), now=False)
     if asked > has:
-        assert not found.mask.any()
+        assert not answer.mask.any()
     nodes.occupy(PodUid("p"), N, PodShape(requests=of(asked, GPU)))
     if asked >= has:
         assert check_node(nodes.snapshot(), PodShape(requests=of(1)), N) is not None
@@ -129,8 +129,8 @@ def test_a_pod_of_nothing_takes_a_place_and_a_core() -> None:
 def test_scores_of_absurd_pods() -> None:
     """A request beyond 64 bits is no reason to fail."""
     nodes = table(a_node("n", gpu=8), a_node("m", gpu=0))
-    found = score(nodes.snapshot(), PodShape(requests=of(ABSURD, GPU)), [N, NodeName("m")])
-    assert found.tolist() == [10, 10]
+    scores = score(nodes.snapshot(), PodShape(requests=of(ABSURD, GPU)), [N, NodeName("m")])
+    assert scores.tolist() == [10, 10]
 
 
 @pytest.mark.parametrize(

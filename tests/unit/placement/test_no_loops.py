@@ -111,5 +111,5 @@ def test_updating_a_node_and_taking_a_snapshot_costs_the_same_at_any_size() -> N
 def test_the_counter_sees_a_loop() -> None:
     """A loop over nodes would be seen: the measure itself is tested."""
     few, many = (cluster(size).snapshot() for size in (60, 1200))
-    loops = [steps(lambda: [str(name) for name in one.names]) for one in (few, many)]  # noqa: B023
+    loops = [steps(lambda: [str(name) for name in snapshot.names]) for snapshot in (few, many)]  # noqa: B023
     assert loops[1] > 10 * loops[0]

@@ -22,9 +22,9 @@ GPU = PodShape(requests=Resources(extended=(("nvidia.com/gpu", 2),)))
 PLAIN = PodShape(requests=Resources(cpu_milli=1000))
 
 
-def names(*them: str) -> list[NodeName]:
+def names(*texts: str) -> list[NodeName]:
     """As node names."""
-    return [NodeName(one) for one in them]
+    return [NodeName(text) for text in texts]
 
 
 def table(**gpus: int) -> NodeTable:
@@ -59,11 +59,11 @@ def test_scores_are_integers_from_0_to_10_by_candidate(
     assert again.tolist() == scores.tolist()
     assert scores.shape == (len(candidates),)
     assert scores.dtype == np.int64
-    assert all(0 <= one <= 10 for one in scores)
+    assert all(0 <= value <= 10 for value in scores)
     by_name: dict[NodeName, int] = {}
-    for name, one in zip(candidates, scores.tolist(), strict=True):
-        assert by_name.setdefault(name, one) == one
-        assert name in cluster.nodes or one == 0
+    for name, value in zip(candidates, scores.tolist(), strict=True):
+        assert by_name.setdefault(name, value) == value
+        assert name in cluster.nodes or value == 0
 
 
 def test_gpu_pods_fill_nodes_that_are_begun() -> None:
@@ -135,7 +135,7 @@ def test_the_order_in_which_resources_are_seen_changes_no_score() -> None:
     """Shares of 1, 12 and 20 of 20 devices: their sum is rounded the same in any order."""
     asked = {"a/gpu": 1, "b/gpu": 12, "c/gpu": 20}
     shape = PodShape(requests=Resources(extended=tuple(asked.items())))
-    found = set()
+    values = set()
     for order in permutations(asked):
         made = NodeTable(scheduler_name=OURS)
         for name in order:
@@ -143,8 +143,8 @@ def test_the_order_in_which_resources_are_seen_changes_no_score() -> None:
             made.upsert(replace(a_node(name.replace("/", "-")), allocatable=other))
         whole = Resources(extended=tuple((name, 20) for name in asked))
         made.upsert(replace(a_node("n"), allocatable=whole))
-        found.add(int(score(made.snapshot(), shape, names("n"))[0]))
-    assert len(found) == 1
+        values.add(int(score(made.snapshot(), shape, names("n"))[0]))
+    assert len(values) == 1
 
 
 @pytest.mark.parametrize("device", ["nvidia.com/mig-1g.10gb", "google.com/tpu", "rdma/hca"])

@@ -61,8 +61,8 @@ def test_blocks_that_follow_each_other_make_larger_blocks() -> None:
     rows = snapshot.rows(names)
     assert Fabric(snapshot).distances(rows[:1], rows).tolist() == [0, 2, 4, 6, 6, 8, 8]
     mixed = [NodeName(f"n{block}") for block in (11, 2, 9, 1, 10)]
-    found = [mixed[place] for place in Fabric(snapshot).order(mixed)]
-    assert found == ["n1", "n2", "n9", "n10", "n11"]
+    along = [mixed[place] for place in Fabric(snapshot).order(mixed)]
+    assert along == ["n1", "n2", "n9", "n10", "n11"]
 
 
 def test_a_tree_of_any_depth_and_names_of_any_form() -> None:
@@ -75,8 +75,8 @@ def test_a_tree_of_any_depth_and_names_of_any_form() -> None:
     rows = snapshot.rows([NodeName(f"n{number}") for number in (1, 2, 3, 4)])
     assert Fabric(snapshot).distances(rows[:1], rows).tolist() == [0, 4, 44, 44]
     names = [NodeName(name) for name in ("n3", "n4", "n2", "n1", "", "7")]
-    found = [names[place] for place in Fabric(snapshot).order(names)]
-    assert found == ["n4", "n3", "n1", "n2", "", "7"]
+    along = [names[place] for place in Fabric(snapshot).order(names)]
+    assert along == ["n4", "n3", "n1", "n2", "", "7"]
     assert sorted(["a01", "a1", "a001", "a2", "a"], key=topology.natural) == sorted(
         ["a2", "a001", "a", "a1", "a01"], key=topology.natural
     )
@@ -88,56 +88,56 @@ def test_order_goes_along_the_tree() -> None:
         n10=("s1", "s1"), n2=("s1", "s1"), n1=("s1", "s10"), n3=("s1", "s2"), a=(), n4=("s1",)
     )
     names = [NodeName(n) for n in ("a", "n10", "n1", "n2", "gone", "n3", "n4")]
-    found = [names[place] for place in Fabric(nodes.snapshot()).order(names)]
-    assert found == ["n4", "n2", "n10", "n3", "n1", "a", "gone"]
+    along = [names[place] for place in Fabric(nodes.snapshot()).order(names)]
+    assert along == ["n4", "n2", "n10", "n3", "n1", "a", "gone"]
 
 
 @given(st.lists(paths, min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_order_is_one_whatever_the_rows(them: list[tuple[str, ...]], dice: object) -> None:
+def test_order_is_one_whatever_the_rows(drawn: list[tuple[str, ...]], dice: object) -> None:
     """The order of nodes does not depend on rows or on the order in which they are asked."""
-    switches = {f"n{number}": path for number, path in enumerate(them)}
+    switches = {f"n{number}": path for number, path in enumerate(drawn)}
     shuffled = list(switches)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]
-    one = table(**switches).snapshot()
-    other = table(**{name: switches[name] for name in shuffled}).snapshot()
+    straight = table(**switches).snapshot()
+    mixed_up = table(**{name: switches[name] for name in shuffled}).snapshot()
     names = [NodeName(name) for name in switches]
     mixed = [NodeName(name) for name in shuffled]
-    along = [names[place] for place in Fabric(one).order(names)]
-    assert along == [mixed[place] for place in Fabric(other).order(mixed)]
+    along = [names[place] for place in Fabric(straight).order(names)]
+    assert along == [mixed[place] for place in Fabric(mixed_up).order(mixed)]
 
 
 @given(st.lists(paths, min_size=1, max_size=8))
-def test_nodes_of_one_switch_are_next_to_each_other(them: list[tuple[str, ...]]) -> None:
+def test_nodes_of_one_switch_are_next_to_each_other(drawn: list[tuple[str, ...]]) -> None:
     """For every switch, its nodes are a contiguous part of the order."""
-    switches = {NodeName(f"n{number}"): path for number, path in enumerate(them)}
+    switches = {NodeName(f"n{number}"): path for number, path in enumerate(drawn)}
     names = list(switches)
     along = [names[place] for place in Fabric(table(**switches).snapshot()).order(names)]
-    for prefix in {path[:depth] for path in them for depth in range(1, len(path) + 1)}:
+    for prefix in {path[:depth] for path in drawn for depth in range(1, len(path) + 1)}:
         below = [switches[name][: len(prefix)] == prefix for name in along]
         assert sum(1 for a, b in pairwise([False, *below]) if b and not a) == 1
 
 
-def distance(one: tuple[str, ...], other: tuple[str, ...], deepest: int) -> int:
-    """Edges up to the common switch and down again."""
+def distance(path: tuple[str, ...], other: tuple[str, ...], deepest: int) -> int:
+    """Count the edges up to the common switch and down again."""
     common = 0
-    while common < min(len(one), len(other)) and one[common] == other[common]:
+    while common < min(len(path), len(other)) and path[common] == other[common]:
         common += 1
     if not common:
         return 2 * max(deepest, 1) + 2
-    return len(one) - common + len(other) - common + 2
+    return len(path) - common + len(other) - common + 2
 
 
 @given(st.lists(paths, min_size=2, max_size=8))
-def test_distances_are_those_of_the_tree(them: list[tuple[str, ...]]) -> None:
+def test_distances_are_those_of_the_tree(drawn: list[tuple[str, ...]]) -> None:
     """Pair by pair as one counts edges by hand; zero only to itself."""
-    snapshot = table(**{f"n{number}": path for number, path in enumerate(them)}).snapshot()
-    rows = snapshot.rows([NodeName(f"n{number}") for number in range(len(them))])
-    deepest = max(map(len, them))
-    for one, path in zip(rows, them, strict=True):
-        found = Fabric(snapshot).distances(np.full_like(rows, one), rows)
-        expected = [distance(path, other, deepest) for other in them]
-        expected[list(rows).index(one)] = 0
-        assert found.tolist() == expected
+    snapshot = table(**{f"n{number}": path for number, path in enumerate(drawn)}).snapshot()
+    rows = snapshot.rows([NodeName(f"n{number}") for number in range(len(drawn))])
+    deepest = max(map(len, drawn))
+    for row, path in zip(rows, drawn, strict=True):
+        distances = Fabric(snapshot).distances(np.full_like(rows, row), rows)
+        expected = [distance(path, other, deepest) for other in drawn]
+        expected[list(rows).index(row)] = 0
+        assert distances.tolist() == expected
 
 
 def test_nodes_that_are_gone_are_far() -> None:

@@ -95,10 +95,10 @@ def test_every_node_is_in_exactly_one_class(nodes: list[Node]) -> None:
     for node in nodes:
         cluster.upsert(node)
     snapshot = cluster.snapshot()
-    found = classes(snapshot)
-    members = [name for names in found.values() for name in names]
+    every = classes(snapshot)
+    members = [name for names in every.values() for name in names]
     assert sorted(members) == sorted({node.name for node in nodes})
-    for name, names in found.items():
+    for name, names in every.items():
         assert {class_of(snapshot, member) for member in names} == {name}
 
 

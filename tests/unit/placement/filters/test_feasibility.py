@@ -44,14 +44,14 @@ def test_first_failures_equal_the_oracle(cluster: Cluster, shape: PodShape) -> N
     counts in the summary add up to the number of nodes."""
     snapshot = clusters.table_of(cluster).snapshot()
     for now in (False, True):
-        found = feasible(snapshot, shape, now=now)
+        answer = feasible(snapshot, shape, now=now)
         rows = {name: row for row, name in enumerate(snapshot.names) if name}
         for name in cluster.nodes:
             expected = cluster.failure(name, shape, now=now)
-            assert Predicate(found.first_failure[rows[name]]).name == expected
-            assert found.mask[rows[name]] == (expected == "FITS")
-        assert set(found.names()) <= cluster.nodes.keys()
-        parts = [part for part in found.summary().split("; ") if part[0].isdigit()]
+            assert Predicate(answer.first_failure[rows[name]]).name == expected
+            assert answer.mask[rows[name]] == (expected == "FITS")
+        assert set(answer.names()) <= cluster.nodes.keys()
+        parts = [part for part in answer.summary().split("; ") if part[0].isdigit()]
         assert sum(int(part.split()[0]) for part in parts) == len(cluster.nodes)
 
 

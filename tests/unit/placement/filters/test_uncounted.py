@@ -45,8 +45,8 @@ def test_classes_and_nodes_that_cannot_give_it_are_left_out(
 ) -> None:
     """Whole classes by their name, single nodes by theirs; GPUs are Slurm's to count."""
     table = NodeTable(class_ignore_keys=(), scheduler_name=SCHEDULER)
-    for one in NODES:
-        table.upsert(one)
+    for listed in NODES:
+        table.upsert(listed)
     snapshot = table.snapshot()
     shape = PodShape(requests=requests, tolerations=(TOLERATION,))
     left, names = uncounted.able(

@@ -205,12 +205,12 @@ def test_the_order_of_nodes_pods_and_grants_changes_nothing(
     dice.shuffle(pods)
     dice.shuffle(grants)
     other = Case(Cluster(dict(nodes), dict(pods)), tuple(grants), case.gang)
-    one, two = case.assign(), other.assign()
-    if isinstance(one, Shortfall):
-        assert isinstance(two, Shortfall)
-        assert (one.for_now, set(one.nodes)) == (two.for_now, set(two.nodes))
+    result, again = case.assign(), other.assign()
+    if isinstance(result, Shortfall):
+        assert isinstance(again, Shortfall)
+        assert (result.for_now, set(result.nodes)) == (again.for_now, set(again.nodes))
     else:
-        assert one == two
+        assert result == again
 
 
 @given(ANY)
@@ -289,12 +289,14 @@ class Racks:
         return {HOST: f"n{place}"} | zone
 
     def allowed(self, places: Sequence[int]) -> bool:
-        """By the definition: no two, or all, in one domain."""
-        labels = [self.labels(place) for place in places]
-        alone = [[one[key] for one in labels if key in one] for key in self.anti_affinity_keys]
-        same = [{one.get(key) for one in labels} for key in self.affinity_keys]
-        return all(len(set(one)) == len(one) for one in alone) and all(
-            len(one) == 1 and None not in one for one in same
+        """The definition: no two places in one domain of `apart`, all in one of `together`."""
+        nodes = [self.labels(place) for place in places]
+        apart = [
+            [labels[key] for labels in nodes if key in labels] for key in self.anti_affinity_keys
+        ]
+        together = [{labels.get(key) for labels in nodes} for key in self.affinity_keys]
+        return all(len(set(domains)) == len(domains) for domains in apart) and all(
+            len(domains) == 1 and None not in domains for domains in together
         )
 
     def possible(self) -> bool:
@@ -336,7 +338,7 @@ def test_members_together_and_apart_exactly(racks: Racks) -> None:
     if isinstance(result, Assignment):
         places = [int(name[1:]) for name in result.nodes]
         assert racks.allowed(places)
-        assert all(count <= racks.room[one] for one, count in Counter(places).items())
+        assert all(count <= racks.room[place] for place, count in Counter(places).items())
 
 
 # -- cases by hand ---------------------------------------------------------------------------------
@@ -359,10 +361,10 @@ def place(
 ) -> Assignment | Shortfall:
     """Assign onto whole nodes, or onto given grants."""
     grants = tuple(
-        NodeGrant(SlurmNodeName(one), 64, 1 << 20, (Gres("gpu", "h100", 8),))
-        if isinstance(one, str)
-        else one
-        for one in granted
+        NodeGrant(SlurmNodeName(grant), 64, 1 << 20, (Gres("gpu", "h100", 8),))
+        if isinstance(grant, str)
+        else grant
+        for grant in granted
     )
     snapshot = table.snapshot()
     known = {SlurmNodeName(name): NodeName(name) for name in snapshot.names[snapshot.layout.alive]}

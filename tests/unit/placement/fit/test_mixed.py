@@ -49,7 +49,9 @@ class Case:
 
     def nodes(self) -> list[NodeName]:
         """Those granted and known."""
-        return [node for one in self.grants if (node := NodeName(one.node)) in self.cluster.nodes]
+        return [
+            node for grant in self.grants if (node := NodeName(grant.node)) in self.cluster.nodes
+        ]
 
     def granted(self, name: NodeName, shapes: Iterable[PodShape]) -> bool:
         """Whether the grant on a node holds pods of these shapes together."""
@@ -58,7 +60,7 @@ class Case:
             cpus += max(1, -(-shape.requests.cpu_milli // 1000))
             memory += shape.requests.memory_bytes
             gpus += shape.requests.get(GPU)
-        grant = next(one for one in self.grants if str(one.node) == name)
+        grant = next(grant for grant in self.grants if str(grant.node) == name)
         return (
             cpus <= grant.cpus
             and memory <= grant.memory_mib << 20
@@ -68,7 +70,7 @@ class Case:
     def fits(self, cluster: Cluster, places: Mapping[int, NodeName], slot: int) -> bool:
         """Whether a slot may go to its place beside the others that are in the cluster."""
         name = places[slot]
-        here = [self.shapes[one] for one, node in places.items() if node == name]
+        here = [self.shapes[other] for other, node in places.items() if node == name]
         return self.granted(name, here) and (
             cluster.failure(name, self.shapes[slot], now=True) == "FITS"
         )
@@ -139,8 +141,7 @@ def test_a_placement_is_found_exactly_when_there_is_one(case: Case) -> None:
     """Assigned if and only if some dealing fits; then within every dimension of both sides, and
     ranks no further apart than by the greedy rule."""
     result = case.assign()
-    found = isinstance(result, Assignment)
-    assert found == case.possible(case.cluster.copy(), {})
+    assert isinstance(result, Assignment) == case.possible(case.cluster.copy(), {})
     if not isinstance(result, Assignment):
         assert result.nodes or "the grant holds" in result.reason
         return
@@ -179,7 +180,8 @@ def place(
     known = {SlurmNodeName(name): NodeName(name) for name in snapshot.names if name}
     gres = (Gres("gpu", "h100", 8),)
     allocation = Allocation(
-        SlurmJobId(1), tuple(NodeGrant(SlurmNodeName(one), cpus, 1 << 20, gres) for one in granted)
+        SlurmJobId(1),
+        tuple(NodeGrant(SlurmNodeName(name), cpus, 1 << 20, gres) for name in granted),
     )
     return assign(
         snapshot, allocation, a_gang("g", size=len(shapes)), by_slurm_name=known,
@@ -264,9 +266,9 @@ def test_members_together_and_apart_by_shape() -> None:
     workers = replace(WORKER, affinity_keys=("rack",))
     leaders = replace(LEADER, anti_affinity_keys=("rack",))
     every = ("a1", "b1", "b2", "c1")
-    found = nodes_of(place(table(*every), [leaders, *[workers] * 4, leaders], *every))
-    assert {name[0] for name in found[1:5]} == {"b"}
-    assert found[0][0] != found[5][0]
+    places = nodes_of(place(table(*every), [leaders, *[workers] * 4, leaders], *every))
+    assert {name[0] for name in places[1:5]} == {"b"}
+    assert places[0][0] != places[5][0]
     short = place(table("a1", "a2"), [leaders, leaders, workers], "a1", "a2")
     assert isinstance(short, Shortfall)
     assert "pod (anti-)affinity by rack" in short.reason

@@ -73,20 +73,20 @@ class AnyNews(RuleBasedStateMachine):
         snapshot = self.table.snapshot()
         return snapshot, content(snapshot)
 
-    @rule(one=taken)
-    def look_again(self, one: tuple[Snapshot, dict[str, object]]) -> None:
+    @rule(kept=taken)
+    def look_again(self, kept: tuple[Snapshot, dict[str, object]]) -> None:
         """A snapshot says for ever what it said when it was taken."""
-        snapshot, said = one
-        assert content(snapshot) == said
+        snapshot, first_content = kept
+        assert content(snapshot) == first_content
 
     @invariant()
     def says_what_the_oracle_says(self) -> None:
         """Feasibility never depends on the order of the news."""
         snapshot = self.table.snapshot()
         assert set(snapshot.names[snapshot.layout.alive]) == self.cluster.nodes.keys()
-        found = feasible(snapshot, PROBE, now=True)
+        answer = feasible(snapshot, PROBE, now=True)
         fits = {n for n in self.cluster.nodes if self.cluster.failure(n, PROBE, now=True) == "FITS"}
-        assert set(found.names()) == fits
+        assert set(answer.names()) == fits
 
     def teardown(self) -> None:
         """What comes and goes leaves nothing behind."""
@@ -235,7 +235,7 @@ def test_a_copy_is_used_again_only_when_nobody_looks_at_it() -> None:
             held.append(snapshot)
             columns.append(snapshot.used[0])
     row = snapshot.row(NodeName("n7"))
-    assert [int(one.used[0, row]) for one in held] == [0, 1000, 6000, 11000, 16000]
+    assert [int(snapshot.used[0, row]) for snapshot in held] == [0, 1000, 6000, 11000, 16000]
     del held
     nodes.occupy(PodUid("later"), NodeName("n7"), PodShape(requests=Resources(1000)))
     assert int(nodes.snapshot().used[0, row]) == 21000

@@ -9,7 +9,7 @@ from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint, Toleration
-from bridge.placement import NodeTable
+from bridge.placement.table import NodeTable
 
 SCHEDULER = names.SCHEDULER_NAME
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"

@@ -14,7 +14,7 @@ from bridge.model.job import Allocation
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement import path_of
+from bridge.placement.table import paths
 
 _SCARCE = (clusters.GPU, clusters.EFA)
 
@@ -29,7 +29,7 @@ class Loop:
         for node, shape in cluster.pods.values():
             self._used[node] = self._used[node] + shape.requests
             self._pods[node] += 1
-        self._paths = {node.name: path_of(node) for node in self._nodes}
+        self._paths = {node.name: paths.path_in(paths.paths_of(node), "") for node in self._nodes}
         self._depth = max(map(len, self._paths.values()))
 
     def filter_and_score(

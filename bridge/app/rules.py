@@ -61,7 +61,6 @@ def score_weights(settings: config.Settings) -> ScoreWeights:
         packing=placement.score_packing,
         waste=placement.score_waste,
         distance=placement.score_distance,
-        scheduled=placement.score_scheduled,
         node_weight=placement.score_node_weight,
         tier=placement.score_tier,
     )

@@ -152,8 +152,6 @@ class PlacementSettings(Section):
     """Nodes without GPUs, EFA or Neuron devices that the pod does not ask for."""
     score_distance: float = Field(default=4.0, ge=0, le=1000)
     """Nodes near the rest of the pod's gang in the fabric."""
-    score_scheduled: float = Field(default=4.0, ge=0, le=1000)
-    """Nodes that Slurm's backfill plans for the job."""
     score_node_weight: float = Field(default=1.0, ge=0, le=1000)
     """Nodes with a low Weight in Slurm."""
     score_tier: float = Field(default=1.0, ge=0, le=1000)

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube import affinity, limits, requests, siblings, wire
+from bridge.kube import affinity, limits, pod_affinity, requests, wire
 from bridge.model import bounds, scheduling
 from bridge.model.scheduling import (
     HostPort,
@@ -50,9 +50,9 @@ def of(
         if status is None:
             raise
         parts = _picked(dict(spec), _HOLDING)
-    apart = _own(wished.get("podAntiAffinity"), meta)
-    together = _own(wished.get("podAffinity"), meta)
-    everything = [parts, actual, apart, together, status is not None]
+    anti_affinity_keys = _own(wished.get("podAntiAffinity"), meta)
+    affinity_keys = _own(wished.get("podAffinity"), meta)
+    everything = [parts, actual, anti_affinity_keys, affinity_keys, status is not None]
     try:
         text = to_json(everything, fallback=str)
         return _shape(text) if len(text) <= _KEPT_BYTES else _computed(text)
@@ -63,7 +63,7 @@ def of(
 def _own(required: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
     if not required or not meta:
         return ()
-    return siblings.topology_keys(
+    return pod_affinity.topology_keys(
         required.get("requiredDuringSchedulingIgnoredDuringExecution"),
         meta.get("labels") or {},
         meta.get("namespace", ""),
@@ -91,7 +91,7 @@ def _first_equal(shape: PodShape) -> PodShape:
 
 def _computed(text: bytes) -> PodShape:
     try:
-        spec, status, apart, together, placed = from_json(text)
+        spec, status, anti_affinity_keys, affinity_keys, placed = from_json(text)
     except ValueError as error:
         raise BadInput(f"spec: {error}", field="spec") from None
     asked = requests.of(spec, status or None)
@@ -99,7 +99,7 @@ def _computed(text: bytes) -> PodShape:
     try:
         limits.check_amounts(asked, ports)
         limits.check_words(spec, limits.required_terms(spec.get("affinity")))
-        limits.check_topology((*apart, *together))
+        limits.check_topology((*anti_affinity_keys, *affinity_keys))
         terms = _terms(spec.get("affinity"))
     except BadInput:
         if not placed:
@@ -111,8 +111,8 @@ def _computed(text: bytes) -> PodShape:
         affinity_terms=terms,
         tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
         host_ports=ports,
-        apart=tuple(apart),
-        together=tuple(together),
+        anti_affinity_keys=tuple(anti_affinity_keys),
+        affinity_keys=tuple(affinity_keys),
     )
 
 

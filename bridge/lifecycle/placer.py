@@ -7,8 +7,8 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName
-from bridge.placement import predicates
-from bridge.placement.assign import assign
+from bridge.placement import filters
+from bridge.placement.fit.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics
@@ -74,7 +74,7 @@ class Placer:
         if more:
             return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
         snapshot = self._cluster.table.snapshot()
-        return predicates.check_node(snapshot, shape, instruction.node, now=False)
+        return filters.check_node(snapshot, shape, instruction.node, now=False)
 
     def holds(self, machine: GangMachine, node: NodeName) -> bool:
         """Whether the gang's job holds the node: after a start a slot's node is what its pod says

@@ -5,11 +5,10 @@ from bridge.errors import BadInput
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
-from bridge.placement import uncounted
-from bridge.placement.classes import class_of, classes, feasible_classes
-from bridge.placement.density import densest
-from bridge.placement.predicates import feasible
-from bridge.placement.snapshot import Snapshot
+from bridge.placement.filters import feasible, uncounted
+from bridge.placement.filters.classes import class_of, classes, feasible_classes
+from bridge.placement.filters.density import max_tasks_per_node
+from bridge.placement.table import Snapshot
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.workloads import jobspec
@@ -54,7 +53,7 @@ class Whereabouts:
 
     def _forget_if_changed(self, snapshot: Snapshot) -> None:
         # Their memories live as long as they do, and pin none of their arrays.
-        layout, capacity = snapshot.layout.memory, snapshot.capacity.memory
+        layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
         side = (self._side.features, self._side.nodes.gres_names)
         known = self._valid_for
         if known[2:] != side or known[0] is not layout or known[1] is not capacity:
@@ -108,5 +107,5 @@ class Whereabouts:
             classes=known,
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
-            tasks_per_node=densest(snapshot, shape),
+            tasks_per_node=max_tasks_per_node(snapshot, shape),
         )

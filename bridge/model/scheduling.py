@@ -96,8 +96,9 @@ class PodShape:
     Hashable, so that what is computed for a shape is computed once. `affinity_terms` are the
     required node affinity terms, ORed; None means no requirement (an empty tuple matches no node).
     `volume_terms` are, for each volume that is bound, the ORed terms of its node affinity: all
-    volumes must be reachable. `apart` and `together` are topology keys (node labels) of required
-    pod (anti-)affinity among the pods of one gang: no two, or all, in one domain.
+    volumes must be reachable. `affinity_keys` and `anti_affinity_keys` are topology keys (node
+    labels) of required pod affinity and anti-affinity among the pods of one gang: all of them, or
+    no two, are in one domain.
     """
 
     requests: Resources = Resources()
@@ -106,5 +107,5 @@ class PodShape:
     tolerations: tuple[Toleration, ...] = ()
     host_ports: tuple[HostPort, ...] = field(default=())
     volume_terms: tuple[tuple[NodeSelectorTerm, ...], ...] = ()
-    apart: tuple[str, ...] = ()
-    together: tuple[str, ...] = ()
+    anti_affinity_keys: tuple[str, ...] = ()
+    affinity_keys: tuple[str, ...] = ()

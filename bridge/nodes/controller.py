@@ -21,7 +21,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition
 from bridge.nodes import plan as planning
-from bridge.placement.classes import classes
+from bridge.placement.filters.classes import classes
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog

@@ -1,45 +1,12 @@
 """Where pods may run, where best, and which pod on which granted node. Pure numpy.
 
-May import: `bridge.model`, `bridge.names`, `bridge.errors`. No I/O, no asyncio, no clock, no
-logging. One writer keeps a `table.NodeTable` up to date; everybody else asks a
-`snapshot.Snapshot`, which never changes.
+The package may import `bridge.model`, `bridge.names` and `bridge.errors`. It has no I/O, no
+asyncio, no clock and no log. Its folders are layers, which import-linter holds: each line may
+import the lines below it.
 
-    predicates  which nodes can take a shape, ever or now, and why the others can't
-    classes     nodes that are alike to the scheduler, and the classes a shape may go to
-    paths       where a node hangs in the fabric
-    topology    the fabric's tree: order and distance
-    assign      a gang's slots onto the nodes that Slurm granted; `mixed` where they differ
-    score       which of several nodes is best
-    whatif      the same questions if pods ended, nodes came back or were drained
-    domains     what other pods' places ask of a node: (anti-)affinity, topology spread
+    fit       which slot of a gang runs on which of the nodes that Slurm granted
+    score     which of several nodes is best
+    filters   which nodes can take a shape, ever or now, and why the others can't
+    topology  the fabric's tree: the order of nodes and the distance between them
+    table     all nodes and what their pods hold: one writer, and snapshots that never change
 """
-
-from bridge.placement.assign import assign
-from bridge.placement.classes import Choice, choose, class_of, classes, feasible_classes
-from bridge.placement.paths import path_of
-from bridge.placement.predicates import Feasibility, check_node, feasible
-from bridge.placement.score import ScoreWeights, score
-from bridge.placement.snapshot import Snapshot
-from bridge.placement.table import NodeTable
-from bridge.placement.topology import order
-from bridge.placement.whatif import slots, what_if
-
-__all__ = [
-    "NodeTable",
-    "Snapshot",
-    "feasible",
-    "Feasibility",
-    "check_node",
-    "classes",
-    "class_of",
-    "feasible_classes",
-    "choose",
-    "Choice",
-    "order",
-    "path_of",
-    "assign",
-    "score",
-    "ScoreWeights",
-    "what_if",
-    "slots",
-]

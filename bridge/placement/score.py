@@ -1,7 +1,8 @@
 """How good each node is for a shape: integers 0 to 10 for kube-scheduler's prioritize.
 
-Each term is between 0 and 1, higher is better; the score is their weighted mean. Slurm decided
-which nodes a gang gets; the score decides among several that are all right.
+Each term is between 0 and 1, where higher is better; the score is the weighted mean of the terms.
+Slurm decides which nodes a gang gets. The score only chooses among several nodes that are all
+right.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +13,15 @@ import numpy.typing as npt
 
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
-from bridge.placement import topology as fabric
-from bridge.placement.snapshot import MOST, Snapshot
+from bridge.placement import topology
+from bridge.placement.table.amounts import MOST
+from bridge.placement.table.snapshot import Snapshot
 
 HIGHEST = 10
-"""kube-scheduler's extender scores end here."""
+"""The highest score that kube-scheduler accepts from an extender."""
 
 SCARCE = ("gpu", "mig-", "efa", "neuron", "tpu", "gaudi", "rdma")
-"""An extended resource whose name has one of these is worth keeping whole."""
+"""Parts of the names of extended resources that are worth keeping whole."""
 
 Rows = npt.NDArray[np.intp]
 NO_ROWS: Rows = np.zeros(0, dtype=np.intp)
@@ -30,20 +32,18 @@ Terms = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ScoreWeights:
-    """How much each term counts; 0 leaves it out."""
+    """How much each term counts; a weight of 0 leaves its term out."""
 
     packing: float = 2.0
-    """Scarce devices of the node that are used or taken: whole nodes stay whole."""
+    """Nodes whose scarce devices are in use already, so that whole nodes stay whole."""
     waste: float = 2.0
-    """Nodes whose scarce devices the shape does not ask for are left to those who do."""
+    """Nodes without scarce devices that the shape does not ask for."""
     distance: float = 4.0
-    """Nearness in the topology tree to the rest of the gang."""
-    scheduled: float = 4.0
-    """Backfill has planned this node for the job."""
+    """Nodes near the rest of the gang in the topology tree."""
     node_weight: float = 1.0
-    """Slurm's own node weight: lower is preferred there."""
+    """Nodes with a low node weight in Slurm, which Slurm prefers too."""
     tier: float = 1.0
-    """Priority tier of the node's best partition: higher is looked at first by Slurm."""
+    """Nodes whose best partition has a high priority tier, which Slurm looks at first."""
 
 
 DEFAULT_WEIGHTS = ScoreWeights()
@@ -55,28 +55,23 @@ def score(
     candidates: Sequence[NodeName],
     *,
     near: Sequence[NodeName] = (),
-    scheduled: Sequence[NodeName] = (),
     node_weights: Mapping[NodeName, int] | None = None,
     tiers: Mapping[NodeName, int] | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
-    topology: str = "",
 ) -> npt.NDArray[np.int64]:
-    """(candidates,) int64 0…10. Unknown nodes score 0.
+    """(candidates,) int64: scores from 0 to 10. Unknown nodes score 0.
 
-    `near`: nodes of the rest of the gang; `scheduled`: nodes that Slurm's backfill has planned;
-    `node_weights` and `tiers`: Slurm's (1 where not given). Terms without an input, and devices
-    that no candidate has, do not count. `topology`: the named one to measure distances in.
+    `near` are the nodes of the rest of the gang. `node_weights` and `tiers` are Slurm's, 1 where
+    not given. Terms without an input, and devices that no candidate has, do not count.
     """
     return score_rows(
         snapshot,
         shape,
         snapshot.rows(candidates),
         near=snapshot.rows(near),
-        scheduled=snapshot.rows(scheduled),
         node_weights=_by_node(candidates, node_weights),
         tiers=_by_node(candidates, tiers),
         weights=weights,
-        topology=topology,
     )
 
 
@@ -86,21 +81,19 @@ def score_rows(
     rows: Rows,
     *,
     near: Rows = NO_ROWS,
-    scheduled: Rows = NO_ROWS,
     node_weights: Terms | None = None,
     tiers: Terms | None = None,
     weights: ScoreWeights = DEFAULT_WEIGHTS,
-    topology: str = "",
 ) -> npt.NDArray[np.int64]:
-    """`score` for rows of the snapshot; `node_weights` and `tiers` (rows,)."""
+    """Score rows of the snapshot instead of names; `node_weights` and `tiers` are (rows,)."""
     known = rows >= 0
     if not known.all():
         scores = np.zeros(len(rows), dtype=np.int64)
         scores[known] = score_rows(
-            snapshot, shape, rows[known], near=near, scheduled=scheduled,
+            snapshot, shape, rows[known], near=near,
             node_weights=None if node_weights is None else node_weights[known],
             tiers=None if tiers is None else tiers[known],
-            weights=weights, topology=topology,
+            weights=weights,
         )  # fmt: skip
         return scores
     if not len(rows):
@@ -111,8 +104,7 @@ def score_rows(
     for weight, term in (
         (weights.packing, packing),
         (weights.waste, waste),
-        (weights.distance, _nearness(snapshot, rows, near[near >= 0], topology)),
-        (weights.scheduled, np.isin(rows, scheduled[scheduled >= 0]) if len(scheduled) else None),
+        (weights.distance, _nearness(snapshot, rows, near[near >= 0])),
         (weights.node_weight, _spread(node_weights, best=np.min)),
         (weights.tier, _spread(tiers, best=np.max)),
     ):
@@ -125,8 +117,10 @@ def score_rows(
 
 
 def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | None, Terms | None]:
-    """Mean shares in use, once the pod is there, of the scarce devices that it asks for
-    (packing), and of those that it does not ask for (waste); a node without counts as full.
+    """The terms packing and waste: the mean share of scarce devices in use, with the pod counted.
+
+    Packing is about the devices that the pod asks for, waste about the others. A node without such
+    devices counts as full.
     """
     asked = dict(shape.requests.extended)
     packing, waste = _Mean(len(rows)), _Mean(len(rows))
@@ -143,7 +137,7 @@ def _devices(snapshot: Snapshot, shape: PodShape, rows: Rows) -> tuple[Terms | N
 
 
 class _Mean:
-    """The mean of terms, one added at a time."""
+    """The mean of terms that are added one by one."""
 
     def __init__(self, size: int) -> None:
         self._sum = np.zeros(size, dtype=np.float64)
@@ -154,26 +148,26 @@ class _Mean:
         self._count += 1
 
     def value(self) -> Terms | None:
-        """None when there was no term."""
+        """The mean; None if no term was added."""
         return self._sum / self._count if self._count else None
 
 
-def _nearness(snapshot: Snapshot, rows: Rows, others: Rows, topology: str) -> Terms | None:
-    """1 on the same node as the rest of the gang, 0 as far from all of it as the tree allows.
+def _nearness(snapshot: Snapshot, rows: Rows, others: Rows) -> Terms | None:
+    """The term distance: 1 on the node of the rest of the gang, 0 as far away as the tree allows.
 
-    Distances are taken between distinct switches, not between nodes.
+    Distances are computed between distinct paths, not between nodes.
     """
     if not len(others):
         return None
-    tree = fabric.tree(snapshot.layout, topology)
+    tree = topology.tree(snapshot.layout)
     path = snapshot.layout.path
     every = np.arange(len(tree.rank), dtype=np.int32)
-    there, counts = np.unique(path[others], return_counts=True)
-    between = fabric.path_distances(tree, every[:, None], there[None, :]) @ counts
-    furthest = fabric.furthest(tree) * len(others)
+    paths_near, counts = np.unique(path[others], return_counts=True)
+    between = topology.path_distances(tree, every[:, None], paths_near[None, :]) @ counts
+    furthest = topology.furthest(tree) * len(others)
     near = (1.0 - between / furthest).take(path.take(rows))
     same_node = np.zeros(snapshot.size, dtype=np.float64)
-    below_one_switch = fabric.path_distances(tree, path[others], path[others])
+    below_one_switch = topology.path_distances(tree, path[others], path[others])
     np.add.at(same_node, others, below_one_switch / furthest)
     near += same_node.take(rows)
     return near
@@ -186,7 +180,7 @@ def _by_node(candidates: Sequence[NodeName], given: Mapping[NodeName, int] | Non
 
 
 def _spread(given: Terms | None, *, best: Callable[[Terms], np.float64]) -> Terms | None:
-    """1 for the best of the given numbers, 0 for the one furthest from it; None if all are one."""
+    """1 for the best of the given numbers, 0 for the furthest from it; None if all are equal."""
     if given is None:
         return None
     away = np.abs(given - best(given))

@@ -1,15 +1,16 @@
-"""The fabric's tree: the order of nodes along it, and distances. Where nodes hang: `paths`.
+"""The fabric's tree: the order of nodes along it, and the distance between two nodes.
 
-In a block topology (Slurm's topology/block) a path is the topology's name and the node's base
-block; blocks that follow each other make larger ones, as the sizes in `Layout.block_sizes` say,
-and each larger size is a level of the tree above the base blocks. Slurm counts blocks in the order
-in which its configuration names them; here it is the natural order of their names.
+`table.paths` says where a node hangs in the tree. In a block topology (Slurm's topology/block) a
+path is the topology's name and the node's base block. Blocks that follow each other make larger
+blocks, of the sizes in `Layout.block_sizes`; each larger size is a level of the tree above the base
+blocks. Slurm counts blocks in the order in which its configuration names them; here they count in
+the natural order of their names.
 
-Distance of two nodes is the number of edges between them: 0 for a node and itself, 2 below one
-switch, 4 one level up; nodes without a common switch (or without any path) are as far as the
-deepest tree allows, plus 2.
+The distance of two nodes is the number of edges between them: 0 for a node and itself, 2 below one
+switch, 4 one level up. Nodes without a common switch, or without any path, are 2 further from each
+other than the deepest tree allows.
 
-`topology` names the one of several topologies to go by, everywhere; "" is the first of each node.
+`topology` is the name of the topology that counts; "" means the first one of each node.
 """
 
 import re
@@ -20,22 +21,22 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model.ids import NodeName
-from bridge.placement.paths import Path, path_in
-from bridge.placement.snapshot import Layout, Snapshot
+from bridge.placement.table.paths import Path, path_in
+from bridge.placement.table.snapshot import Layout, Snapshot
 
 UNKNOWN = np.iinfo(np.int32).max
-"""Rank of nodes that the snapshot does not know: after all others."""
+"""The rank of nodes that the snapshot does not know: after all others."""
 NOWHERE = UNKNOWN - 1
-"""Rank of nodes without a path: after those with one."""
+"""The rank of nodes without a path: after those with one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """The distinct paths of one generation.
+    """The distinct paths of one layout.
 
-    `rank` (paths,) int32: position in depth-first order, siblings by name. `length` (paths,)
-    int32: switches on the path. `ancestors` (depth, paths) int32: number of the path's prefix of
-    length 1…depth, -1 beyond its end.
+    `rank` (paths,) int32 is the position in depth-first order, siblings by name. `length` (paths,)
+    int32 is the number of switches on the path. `ancestors` (depth, paths) int32 are numbers of the
+    path's prefixes of length 1…depth, -1 beyond the path's end.
     """
 
     rank: npt.NDArray[np.int32]
@@ -49,92 +50,67 @@ class Tree:
 
 
 def natural(name: str) -> tuple[str, str]:
-    """A sort key in which node-2 comes before node-10: numbers in it count by their value.
+    """A sort key in which node-2 comes before node-10: numbers count by their value.
 
-    Numbers of any length; names that differ in leading zeros only are still ordered.
+    Numbers may have any length. Names that differ only in leading zeros are still ordered.
     """
     return _DIGITS.sub(_by_value, name), name
 
 
 def _by_value(digits: re.Match[str]) -> str:
-    """Longer numbers after shorter ones, and all before any other text."""
+    """Sort longer numbers after shorter ones, and all numbers before any other text."""
     number = digits[0].lstrip("0")
     return f"\0{chr(len(number))}{number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fabric:
-    """A snapshot seen through one of its topologies."""
+    """A snapshot, seen through one of its topologies."""
 
     snapshot: Snapshot
     topology: str = ""
 
     def rows(self, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
-        """(nodes,) their rows."""
+        """(nodes,) the nodes' rows."""
         return self.snapshot.rows(nodes)
 
     def order(self, nodes: Sequence[NodeName]) -> npt.NDArray[np.intp]:
-        """As the function `order`."""
-        return order(self.snapshot, nodes, topology=self.topology)
+        """(nodes,) positions of `nodes` in the order of the tree: neighbours next to each other.
+
+        Nodes of one switch are ordered by name, in natural order. Nodes without a path come last,
+        and after them the nodes that the snapshot does not know.
+        """
+        by_name = np.array(
+            sorted(range(len(nodes)), key=list(map(natural, nodes)).__getitem__), dtype=np.intp
+        )
+        rows = self.rows(nodes)
+        switch = tree(self.snapshot.layout, self.topology).rank[self.snapshot.layout.path[rows]]
+        rank = np.where(rows < 0, UNKNOWN, switch)
+        return by_name[np.argsort(rank[by_name], kind="stable")]
 
     def distances(
-        self, one: npt.NDArray[np.intp], other: npt.NDArray[np.intp]
+        self, rows: npt.NDArray[np.intp], others: npt.NDArray[np.intp]
     ) -> npt.NDArray[np.int32]:
-        """As the function `distances`."""
-        return distances(self.snapshot, one, other, topology=self.topology)
+        """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast).
 
-
-def order(
-    snapshot: Snapshot, nodes: Sequence[NodeName], *, topology: str = ""
-) -> npt.NDArray[np.intp]:
-    """(nodes,) positions of `nodes` in the order of the tree: neighbours next to each other.
-
-    Within one switch by name in natural order; nodes without a path last; nodes that the
-    snapshot does not know after those.
-    """
-    by_name = np.array(
-        sorted(range(len(nodes)), key=list(map(natural, nodes)).__getitem__), dtype=np.intp
-    )
-    rank = ranks(snapshot, snapshot.rows(nodes), topology=topology)
-    return by_name[np.argsort(rank[by_name], kind="stable")]
-
-
-def ranks(
-    snapshot: Snapshot, rows: npt.NDArray[np.intp], *, topology: str = ""
-) -> npt.NDArray[np.int32]:
-    """(rows,) int32: each node's switch in depth-first order; NOWHERE for nodes without a path,
-    UNKNOWN for rows of -1.
-    """
-    known = tree(snapshot.layout, topology).rank[snapshot.layout.path[rows]]
-    return np.where(rows < 0, UNKNOWN, known).astype(np.int32)
-
-
-def distances(
-    snapshot: Snapshot,
-    one: npt.NDArray[np.intp],
-    other: npt.NDArray[np.intp],
-    *,
-    topology: str = "",
-) -> npt.NDArray[np.int32]:
-    """(rows,) int32: edges between the nodes of two lists of rows, pair by pair (broadcast);
-    rows of -1 are as far from all others as can be.
-    """
-    the_tree = tree(snapshot.layout, topology)
-    path = snapshot.layout.path
-    between = path_distances(the_tree, path[one], path[other])
-    between[np.logical_or(one < 0, other < 0)] = furthest(the_tree)
-    return np.where(one == other, 0, between).astype(np.int32)
+        A row of -1 is as far from all others as can be.
+        """
+        the_tree = tree(self.snapshot.layout, self.topology)
+        path = self.snapshot.layout.path
+        between = path_distances(the_tree, path[rows], path[others])
+        between[np.logical_or(rows < 0, others < 0)] = furthest(the_tree)
+        return np.where(rows == others, 0, between).astype(np.int32)
 
 
 def path_distances(
-    the_tree: Tree, one: npt.NDArray[np.int32], other: npt.NDArray[np.int32]
+    the_tree: Tree, paths: npt.NDArray[np.int32], others: npt.NDArray[np.int32]
 ) -> npt.NDArray[np.int32]:
-    """Edges between two different nodes that hang at these paths (broadcast)."""
-    common = np.zeros(np.broadcast(one, other).shape, dtype=np.int32)
+    """The number of edges between two different nodes that hang at these paths (broadcast)."""
+    common = np.zeros(np.broadcast(paths, others).shape, dtype=np.int32)
     for ancestor in the_tree.ancestors:
-        mine, theirs = ancestor[one], ancestor[other]
+        mine, theirs = ancestor[paths], ancestor[others]
         common += (mine == theirs) & (mine >= 0)
-    between = the_tree.length[one] + the_tree.length[other] - 2 * common + 2
+    between = the_tree.length[paths] + the_tree.length[others] - 2 * common + 2
     return np.where(common > 0, between, furthest(the_tree)).astype(np.int32)
 
 
@@ -144,7 +120,7 @@ def furthest(the_tree: Tree) -> int:
 
 
 def tree(layout: Layout, topology: str = "") -> Tree:
-    """The tree of the named topology, built once per generation of paths."""
+    """The tree of the named topology; it is built once while the distinct paths stay the same."""
     return layout.paths.remember(
         ("tree", topology),
         lambda: _tree(
@@ -162,7 +138,7 @@ def _tree(paths: Sequence[Path], block_sizes: Mapping[str, Sequence[int]]) -> Tr
 def _with_larger_blocks(
     paths: Sequence[Path], block_sizes: Mapping[str, Sequence[int]]
 ) -> list[Path]:
-    """Paths in block topologies with the larger blocks between the name and the base block."""
+    """Insert the larger blocks between name and base block into paths of block topologies."""
     whole = list(paths)
     for name, sizes in block_sizes.items():
         among = [number for number, path in enumerate(paths) if path[:1] == (name,) and path[1:]]
@@ -191,7 +167,7 @@ def _rank(paths: Sequence[Path]) -> npt.NDArray[np.int32]:
 def _ancestors(paths: Sequence[Path], depth: int) -> npt.NDArray[np.int32]:
     ancestors = np.full((depth, len(paths)), -1, dtype=np.int32)
     switches: dict[tuple[int, str], int] = {}
-    """(number of the switch above, name) → number."""
+    """(number of the switch above, name) → number of the switch."""
     for number, path in enumerate(paths):
         above = -1
         for level, switch in enumerate(path):

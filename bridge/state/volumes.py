@@ -26,7 +26,7 @@ from bridge.model.volume import (
     VolumeTerms,
     VolumeView,
 )
-from bridge.placement import selectors, storage
+from bridge.placement.filters import selectors, storage
 from bridge.state.indexed import Indexed
 
 Key = TypeVar("Key", bound=Hashable)

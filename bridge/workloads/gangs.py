@@ -376,7 +376,7 @@ def _in_one_domain(shape: PodShape, holder: Owner | None) -> PodShape:
         return shape
     return replace(
         shape,
-        together=tuple(sorted({*shape.together, key})),
+        affinity_keys=tuple(sorted({*shape.affinity_keys, key})),
         node_selector=tuple(item for item in shape.node_selector if item[0] != key),
     )
 

@@ -4,7 +4,7 @@ The rules and why:
 - CPUs are rounded up once per pod, on the sum over its containers: Slurm counts whole cores.
 - Memory, devices, features, dependencies: see the modules of these names.
 - The user's own numbers may raise what the pods need, never lower it.
-- Where pods may run is said by node classes (features), see `bridge.placement.classes`.
+- Where pods may run is said by node classes (features), see `bridge.placement.filters.classes`.
 - What a pod says goes before what its PriorityClass is mapped to, and that before the default.
 - Texts are printable and no longer than Slurm takes, see `jobtexts`.
 """

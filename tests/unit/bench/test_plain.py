@@ -1,7 +1,7 @@
 """The yardstick of the placement bench measures the same thing."""
 
 from bench import clusters, plain
-from bridge.placement import feasible
+from bridge.placement.filters import feasible
 
 
 def test_the_plain_loop_and_the_core_agree() -> None:

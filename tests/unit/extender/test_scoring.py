@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from bridge.extender.scoring import NodeScores
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
-from bridge.placement import ScoreWeights
+from bridge.placement.score import ScoreWeights
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from tests.builders import SCHEDULER, a_gang_job, a_node, a_pod
@@ -30,7 +30,7 @@ def cluster() -> Cluster:
 
 def scores(known: Cluster, side: SlurmSide, uid: str, **weights: float) -> list[int]:
     """Of the three nodes, with only these terms."""
-    terms = dict.fromkeys(("packing", "waste", "distance", "scheduled", "node_weight", "tier"), 0.0)
+    terms = dict.fromkeys(("packing", "waste", "distance", "node_weight", "tier"), 0.0)
     ask = NodeScores(known, side, ScoreWeights(**{**terms, **weights}))
     return list(ask(PodUid(uid), NAMES))
 

@@ -240,21 +240,22 @@ def anti(selector: Any, **more: Any) -> dict[str, Any]:
         (anti({}, matchLabelKeys=["app"]), True),
     ],
 )
-def test_apart_from_its_siblings(affinity: dict[str, Any], apart: bool) -> None:
+def test_anti_affinity_to_its_own_kind(affinity: dict[str, Any], apart: bool) -> None:
     """Anti-affinity counts for the gang where it is about the pod's own labels and namespace."""
     row = pods.parse(raw({"labels": {"app": "x"}}, affinity=affinity))
-    assert row.shape.apart == (("kubernetes.io/hostname",) if apart else ())
-    assert row.shape.together == ()
+    assert row.shape.anti_affinity_keys == (("kubernetes.io/hostname",) if apart else ())
+    assert row.shape.affinity_keys == ()
     template = {"metadata": {"labels": {"app": "x"}}, "spec": {"affinity": affinity}}
-    assert templates.parse(template, namespace="team").shape.apart == row.shape.apart
+    shape = templates.parse(template, namespace="team").shape
+    assert shape.anti_affinity_keys == row.shape.anti_affinity_keys
 
 
-def test_together_with_its_siblings() -> None:
+def test_affinity_to_its_own_kind() -> None:
     """Affinity to one's own kind: all in one domain of the topology key."""
     required = [{"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}]
     affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
     row = pods.parse(raw({"labels": {"app": "x"}}, affinity=affinity))
-    assert (row.shape.together, row.shape.apart) == (("zone",), ())
+    assert (row.shape.affinity_keys, row.shape.anti_affinity_keys) == (("zone",), ())
 
 
 def test_one_object_for_what_is_equal() -> None:

@@ -13,7 +13,7 @@ from bridge.model.scheduling import (
     Taint,
     Toleration,
 )
-from bridge.placement import NodeTable
+from bridge.placement.table import NodeTable
 from tests.unit.placement.oracle import OURS, Cluster
 
 MOST_VALUES = 2
@@ -166,8 +166,8 @@ def table_of(cluster: Cluster) -> NodeTable:
     table = a_table()
     for node in cluster.nodes.values():
         table.upsert(node)
-    for pod, (name, shape, lasting) in cluster.pods.items():
-        table.occupy(pod, name, shape, lasting=lasting)
+    for pod, (name, shape, daemon) in cluster.pods.items():
+        table.occupy(pod, name, shape, daemon=daemon)
     return table
 
 
@@ -178,7 +178,7 @@ def clusters(
 ) -> st.SearchStrategy[Cluster]:
     """A few nodes with a few pods on them, some on nodes that are not there."""
     return st.builds(
-        lambda some, held: Cluster({one.name: one for one in some}, held),
+        lambda some, held: Cluster({node.name: node for node in some}, held),
         st.lists(node, min_size=least, max_size=6),
         st.dictionaries(pods, st.tuples(names, shape, st.booleans()), max_size=6),
     )

@@ -28,12 +28,12 @@ class Cluster:
         """As it is now."""
         return Cluster(dict(self.nodes), dict(self.pods))
 
-    def on(self, name: NodeName, *, lasting_only: bool = False) -> list[PodShape]:
+    def on(self, name: NodeName, *, daemons_only: bool = False) -> list[PodShape]:
         """Shapes of the pods that hold a share of the node."""
         return [
             shape
-            for node, shape, lasting in self.pods.values()
-            if node == name and (lasting or not lasting_only)
+            for node, shape, daemon in self.pods.values()
+            if node == name and (daemon or not daemons_only)
         ]
 
     def failure(self, name: NodeName, shape: PodShape, *, now: bool) -> str:
@@ -48,7 +48,7 @@ class Cluster:
         lasting = [taint for taint in node.taints if not taint.key.startswith(_STATE_TAINTS)]
         if not tolerated(lasting, shape):
             return "TAINT"
-        if not fits(node, self.on(name, lasting_only=True), shape.requests):
+        if not fits(node, self.on(name, daemons_only=True), shape.requests):
             return "CAPACITY"
         return self._failure_now(node, shape) if now else "FITS"
 
@@ -99,8 +99,8 @@ def any_term(node: Node, terms: Iterable[NodeSelectorTerm]) -> bool:
     """Terms are ORed; an empty one matches nothing."""
     return any(
         (term.expressions or term.fields)
-        and all(meets(node.labels.get(one.key), one) for one in term.expressions)
-        and all(_field(node, one) for one in term.fields)
+        and all(meets(node.labels.get(rule.key), rule) for rule in term.expressions)
+        and all(_field(node, rule) for rule in term.fields)
         for term in terms
     )
 
@@ -157,12 +157,14 @@ def fits(node: Node, here: list[PodShape], requests: Resources) -> bool:
     return len(here) < node.max_pods and all(ask <= left for ask, left in pairs if ask > 0)
 
 
-def conflict(one: HostPort, other: HostPort) -> bool:
+def conflict(port: HostPort, other: HostPort) -> bool:
     """Two pods cannot have both on one node."""
-    if (one.port, one.protocol) != (other.port, other.protocol):
+    if (port.port, port.protocol) != (other.port, other.protocol):
         return False
     everywhere = ("", "0.0.0.0")
-    return one.host_ip in everywhere or other.host_ip in everywhere or one.host_ip == other.host_ip
+    return (
+        port.host_ip in everywhere or other.host_ip in everywhere or port.host_ip == other.host_ip
+    )
 
 
 def how_many(cluster: Cluster, name: NodeName, shape: PodShape) -> int:

@@ -9,18 +9,11 @@ from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, NodeSelectorTerm, PodShape, Requirement
-from bridge.placement import (
-    NodeTable,
-    Snapshot,
-    assign,
-    check_node,
-    class_of,
-    feasible,
-    feasible_classes,
-    slots,
-    what_if,
-)
+from bridge.placement.filters import check_node, feasible
+from bridge.placement.filters.classes import class_of, feasible_classes
+from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
+from bridge.placement.table import NodeTable, Snapshot
 from tests.builders import a_gang, a_node
 from tests.unit.placement.oracle import OURS
 
@@ -77,9 +70,6 @@ QUERIES: dict[str, Callable[[Snapshot], object]] = {
         snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"},
         shapes=[PodShape(), *[GANG.shape] * 15],
     ),
-    "what if": lambda snapshot: slots(
-        what_if(snapshot, ended=[PodUid("p1")], drained=[NodeName("n2")]), SHAPE
-    ),
 }  # fmt: skip
 
 
@@ -121,5 +111,5 @@ def test_updating_a_node_and_taking_a_snapshot_costs_the_same_at_any_size() -> N
 def test_the_counter_sees_a_loop() -> None:
     """A loop over nodes would be seen: the measure itself is tested."""
     few, many = (cluster(size).snapshot() for size in (60, 1200))
-    loops = [steps(lambda: [str(name) for name in one.names]) for one in (few, many)]  # noqa: B023
+    loops = [steps(lambda: [str(name) for name in snapshot.names]) for snapshot in (few, many)]  # noqa: B023
     assert loops[1] > 10 * loops[0]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement import NodeTable, ScoreWeights, score
+from bridge.placement.score import ScoreWeights, score
+from bridge.placement.table import NodeTable
 from tests.builders import a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster
@@ -21,9 +22,9 @@ GPU = PodShape(requests=Resources(extended=(("nvidia.com/gpu", 2),)))
 PLAIN = PodShape(requests=Resources(cpu_milli=1000))
 
 
-def names(*them: str) -> list[NodeName]:
+def names(*texts: str) -> list[NodeName]:
     """As node names."""
-    return [NodeName(one) for one in them]
+    return [NodeName(text) for text in texts]
 
 
 def table(**gpus: int) -> NodeTable:
@@ -37,36 +38,32 @@ def table(**gpus: int) -> NodeTable:
 
 @given(
     clusters.clusters(), clusters.shapes, st.lists(clusters.names, max_size=8),
-    st.lists(clusters.names, max_size=3), st.lists(clusters.names, max_size=3),
-    st.dictionaries(clusters.names, st.integers(1, 100)),
+    st.lists(clusters.names, max_size=3), st.dictionaries(clusters.names, st.integers(1, 100)),
 )  # fmt: skip
 def test_scores_are_integers_from_0_to_10_by_candidate(
     cluster: Cluster,
     shape: PodShape,
     candidates: list[NodeName],
     near: list[NodeName],
-    scheduled: list[NodeName],
     weights: dict[NodeName, int],
 ) -> None:
     """Whatever the inputs and the order of rows; unknown nodes get 0; the same node gets the same
     score."""
     snapshot = clusters.table_of(cluster).snapshot()
-    scores = score(
-        snapshot, shape, candidates, near=near, scheduled=scheduled, node_weights=weights
-    )
+    scores = score(snapshot, shape, candidates, near=near, node_weights=weights)
     other_rows = Cluster(dict(reversed(cluster.nodes.items())), cluster.pods)
     again = score(
         clusters.table_of(other_rows).snapshot(), shape, candidates,
-        near=near, scheduled=scheduled, node_weights=weights,
+        near=near, node_weights=weights,
     )  # fmt: skip
     assert again.tolist() == scores.tolist()
     assert scores.shape == (len(candidates),)
     assert scores.dtype == np.int64
-    assert all(0 <= one <= 10 for one in scores)
+    assert all(0 <= value <= 10 for value in scores)
     by_name: dict[NodeName, int] = {}
-    for name, one in zip(candidates, scores.tolist(), strict=True):
-        assert by_name.setdefault(name, one) == one
-        assert name in cluster.nodes or one == 0
+    for name, value in zip(candidates, scores.tolist(), strict=True):
+        assert by_name.setdefault(name, value) == value
+        assert name in cluster.nodes or value == 0
 
 
 def test_gpu_pods_fill_nodes_that_are_begun() -> None:
@@ -95,11 +92,9 @@ def test_nearer_to_the_gang_is_better() -> None:
     assert (scores[0], scores[-1]) == (10, 0)
 
 
-def test_what_slurm_has_planned_counts() -> None:
-    """Backfill's nodes, the lighter of Slurm's node weights, the higher of its tiers."""
+def test_what_slurm_prefers_counts() -> None:
+    """The lighter of Slurm's node weights, the higher of its tiers."""
     nodes = table(a1=0, a2=0).snapshot()
-    planned = score(nodes, PLAIN, names("a1", "a2"), scheduled=names("a2"))
-    assert planned.tolist() == [0, 10]
     weights = {NodeName("a1"): 10, NodeName("a2"): 20}
     assert score(nodes, PLAIN, names("a1", "a2"), node_weights=weights).tolist() == [10, 0]
     assert score(nodes, PLAIN, names("a1", "a2"), tiers=weights).tolist() == [0, 10]
@@ -109,15 +104,15 @@ def test_what_slurm_has_planned_counts() -> None:
     ("weights", "expected"),
     [
         (ScoreWeights(distance=0), [0, 10]),
-        (ScoreWeights(scheduled=0), [10, 7]),
-        (ScoreWeights(distance=0, scheduled=0), [0, 0]),
+        (ScoreWeights(tier=0), [10, 7]),
+        (ScoreWeights(distance=0, tier=0), [0, 0]),
     ],
 )
 def test_weights_decide_between_terms(weights: ScoreWeights, expected: list[int]) -> None:
     """A weight of 0 leaves its term out; without any term all are equal."""
     scores = score(
         table(a1=0, a2=0).snapshot(), PLAIN, names("a1", "a2"),
-        near=names("a1"), scheduled=names("a2"), weights=weights,
+        near=names("a1"), tiers={NodeName("a2"): 2}, weights=weights,
     )  # fmt: skip
     assert scores.tolist() == expected
 
@@ -140,7 +135,7 @@ def test_the_order_in_which_resources_are_seen_changes_no_score() -> None:
     """Shares of 1, 12 and 20 of 20 devices: their sum is rounded the same in any order."""
     asked = {"a/gpu": 1, "b/gpu": 12, "c/gpu": 20}
     shape = PodShape(requests=Resources(extended=tuple(asked.items())))
-    found = set()
+    values = set()
     for order in permutations(asked):
         made = NodeTable(scheduler_name=OURS)
         for name in order:
@@ -148,8 +143,8 @@ def test_the_order_in_which_resources_are_seen_changes_no_score() -> None:
             made.upsert(replace(a_node(name.replace("/", "-")), allocatable=other))
         whole = Resources(extended=tuple((name, 20) for name in asked))
         made.upsert(replace(a_node("n"), allocatable=whole))
-        found.add(int(score(made.snapshot(), shape, names("n"))[0]))
-    assert len(found) == 1
+        values.add(int(score(made.snapshot(), shape, names("n"))[0]))
+    assert len(values) == 1
 
 
 @pytest.mark.parametrize("device", ["nvidia.com/mig-1g.10gb", "google.com/tpu", "rdma/hca"])

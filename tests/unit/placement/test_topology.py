@@ -1,14 +1,15 @@
-"""The fabric's tree: paths, order, distances."""
+"""The fabric's tree: order and distances."""
 
 from itertools import pairwise
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
-from bridge.placement import NodeTable, order, path_of, topology
+from bridge.placement import topology
+from bridge.placement.table import NodeTable
+from bridge.placement.topology import Fabric
 from tests.builders import a_node
 from tests.unit.placement.oracle import OURS
 
@@ -27,42 +28,6 @@ def table(**switches: tuple[str, ...]) -> NodeTable:
     return made
 
 
-@pytest.mark.parametrize(
-    ("labels", "annotations", "path"),
-    [
-        ({}, {}, ()),
-        ({f"{LAYER}2": "b", f"{LAYER}1": "a", f"{LAYER}10": "z"}, {}, ("a", "b", "z")),
-        ({f"{LAYER}1": "a"}, {SPEC: "topo:root:x:y"}, ("topo", "root", "x", "y")),
-        ({}, {SPEC: "topo-switch:s2,topo-block:b2"}, ("topo-switch", "s2")),
-        ({f"{LAYER}1": "a"}, {SPEC: ""}, ("a",)),
-        ({f"{LAYER}x": "a", f"{LAYER}1": ""}, {}, ()),
-        (
-            {f"{LAYER}1": "a", "topology.k8s.aws/capacity-block-id": "cb",
-             "nvidia.com/gpu.clique": "q.1"}, {}, ("a", "q.1"),
-        ),
-        (
-            {f"{LAYER}1": "a", "topology.k8s.aws/capacity-block-id": "cb",
-             "topology.k8s.aws/ultraserver-id": "us"}, {}, ("a", "us"),
-        ),
-        ({"topology.k8s.aws/capacity-block-id": "cb"}, {SPEC: "t:b1"}, ("t", "b1", "cb")),
-        ({"topology.k8s.aws/capacity-block-id": "cb"}, {}, ("cb",)),
-        ({}, {SPEC: " t : b1 ,, t:b2 ,"}, ("t", "b1")),
-        ({}, {SPEC: ":" * 1000}, ()),
-        ({}, {SPEC: "t" + ":x" * 1000}, ("t",) + ("x",) * 63),
-    ],
-)  # fmt: skip
-def test_paths(labels: dict[str, str], annotations: dict[str, str], path: tuple[str, ...]) -> None:
-    """The annotation wins over the layers; the NVLink domain is the innermost level."""
-    assert path_of(a_node(labels=labels, annotations=annotations)) == path
-
-
-def test_a_named_topology_can_be_chosen() -> None:
-    """Of several named topologies the settings choose one."""
-    node = a_node(annotations={SPEC: "tree:s2, block:b2"})
-    assert path_of(node, topology="block") == ("block", "b2")
-    assert path_of(node, topology="other") == ()
-
-
 def annotated(specs: dict[str, str], **settings: object) -> NodeTable:
     """Nodes by name with their annotation."""
     made = NodeTable(scheduler_name=OURS, **settings)  # type: ignore[arg-type]
@@ -78,20 +43,13 @@ def test_nodes_are_in_several_topologies_at_once() -> None:
     names = [NodeName(name) for name in ("n1", "n2", "n3")]
 
     def along(topology: str) -> list[str]:
-        return [names[place] for place in order(snapshot, names, topology=topology)]
+        return [names[place] for place in Fabric(snapshot, topology).order(names)]
 
     assert along("") == along("tree") == ["n1", "n3", "n2"]
     assert along("block") == ["n2", "n1", "n3"]
     rows = snapshot.rows(names)
-    assert topology.distances(snapshot, rows[:1], rows, topology="tree").tolist() == [0, 4, 2]
-    assert topology.distances(snapshot, rows[:1], rows, topology="block").tolist() == [0, 4, 6]
-
-
-def test_labels_stand_in_where_the_annotation_has_another_topology() -> None:
-    """A path from labels has no name, so it is good for any topology the node doesn't name."""
-    node = a_node(annotations={SPEC: "tree:s2"}, labels={f"{LAYER}1": "a"})
-    assert path_of(node) == path_of(node, topology="tree") == ("tree", "s2")
-    assert path_of(node, topology="block") == ("a",)
+    assert Fabric(snapshot, "tree").distances(rows[:1], rows).tolist() == [0, 4, 2]
+    assert Fabric(snapshot, "block").distances(rows[:1], rows).tolist() == [0, 4, 6]
 
 
 def test_blocks_that_follow_each_other_make_larger_blocks() -> None:
@@ -101,10 +59,10 @@ def test_blocks_that_follow_each_other_make_larger_blocks() -> None:
     snapshot = table.snapshot()
     names = [NodeName(name) for name in ("n1", "m1", "n2", "n3", "n8", "n9", "n11")]
     rows = snapshot.rows(names)
-    assert topology.distances(snapshot, rows[:1], rows).tolist() == [0, 2, 4, 6, 6, 8, 8]
+    assert Fabric(snapshot).distances(rows[:1], rows).tolist() == [0, 2, 4, 6, 6, 8, 8]
     mixed = [NodeName(f"n{block}") for block in (11, 2, 9, 1, 10)]
-    found = [mixed[place] for place in order(snapshot, mixed)]
-    assert found == ["n1", "n2", "n9", "n10", "n11"]
+    along = [mixed[place] for place in Fabric(snapshot).order(mixed)]
+    assert along == ["n1", "n2", "n9", "n10", "n11"]
 
 
 def test_a_tree_of_any_depth_and_names_of_any_form() -> None:
@@ -115,10 +73,10 @@ def test_a_tree_of_any_depth_and_names_of_any_form() -> None:
     )
     snapshot = table.snapshot()
     rows = snapshot.rows([NodeName(f"n{number}") for number in (1, 2, 3, 4)])
-    assert topology.distances(snapshot, rows[:1], rows).tolist() == [0, 4, 44, 44]
+    assert Fabric(snapshot).distances(rows[:1], rows).tolist() == [0, 4, 44, 44]
     names = [NodeName(name) for name in ("n3", "n4", "n2", "n1", "", "7")]
-    found = [names[place] for place in order(snapshot, names)]
-    assert found == ["n4", "n3", "n1", "n2", "", "7"]
+    along = [names[place] for place in Fabric(snapshot).order(names)]
+    assert along == ["n4", "n3", "n1", "n2", "", "7"]
     assert sorted(["a01", "a1", "a001", "a2", "a"], key=topology.natural) == sorted(
         ["a2", "a001", "a", "a1", "a01"], key=topology.natural
     )
@@ -130,55 +88,56 @@ def test_order_goes_along_the_tree() -> None:
         n10=("s1", "s1"), n2=("s1", "s1"), n1=("s1", "s10"), n3=("s1", "s2"), a=(), n4=("s1",)
     )
     names = [NodeName(n) for n in ("a", "n10", "n1", "n2", "gone", "n3", "n4")]
-    found = [names[place] for place in order(nodes.snapshot(), names)]
-    assert found == ["n4", "n2", "n10", "n3", "n1", "a", "gone"]
+    along = [names[place] for place in Fabric(nodes.snapshot()).order(names)]
+    assert along == ["n4", "n2", "n10", "n3", "n1", "a", "gone"]
 
 
 @given(st.lists(paths, min_size=1, max_size=8), st.randoms(use_true_random=False))
-def test_order_is_one_whatever_the_rows(them: list[tuple[str, ...]], dice: object) -> None:
+def test_order_is_one_whatever_the_rows(drawn: list[tuple[str, ...]], dice: object) -> None:
     """The order of nodes does not depend on rows or on the order in which they are asked."""
-    switches = {f"n{number}": path for number, path in enumerate(them)}
+    switches = {f"n{number}": path for number, path in enumerate(drawn)}
     shuffled = list(switches)
     dice.shuffle(shuffled)  # type: ignore[attr-defined]
-    one = table(**switches).snapshot()
-    other = table(**{name: switches[name] for name in shuffled}).snapshot()
+    straight = table(**switches).snapshot()
+    mixed_up = table(**{name: switches[name] for name in shuffled}).snapshot()
     names = [NodeName(name) for name in switches]
     mixed = [NodeName(name) for name in shuffled]
-    assert [names[p] for p in order(one, names)] == [mixed[p] for p in order(other, mixed)]
+    along = [names[place] for place in Fabric(straight).order(names)]
+    assert along == [mixed[place] for place in Fabric(mixed_up).order(mixed)]
 
 
 @given(st.lists(paths, min_size=1, max_size=8))
-def test_nodes_of_one_switch_are_next_to_each_other(them: list[tuple[str, ...]]) -> None:
+def test_nodes_of_one_switch_are_next_to_each_other(drawn: list[tuple[str, ...]]) -> None:
     """For every switch, its nodes are a contiguous part of the order."""
-    switches = {NodeName(f"n{number}"): path for number, path in enumerate(them)}
+    switches = {NodeName(f"n{number}"): path for number, path in enumerate(drawn)}
     names = list(switches)
-    along = [names[place] for place in order(table(**switches).snapshot(), names)]
-    for prefix in {path[:depth] for path in them for depth in range(1, len(path) + 1)}:
+    along = [names[place] for place in Fabric(table(**switches).snapshot()).order(names)]
+    for prefix in {path[:depth] for path in drawn for depth in range(1, len(path) + 1)}:
         below = [switches[name][: len(prefix)] == prefix for name in along]
         assert sum(1 for a, b in pairwise([False, *below]) if b and not a) == 1
 
 
-def distance(one: tuple[str, ...], other: tuple[str, ...], deepest: int) -> int:
-    """Edges up to the common switch and down again."""
+def distance(path: tuple[str, ...], other: tuple[str, ...], deepest: int) -> int:
+    """Count the edges up to the common switch and down again."""
     common = 0
-    while common < min(len(one), len(other)) and one[common] == other[common]:
+    while common < min(len(path), len(other)) and path[common] == other[common]:
         common += 1
     if not common:
         return 2 * max(deepest, 1) + 2
-    return len(one) - common + len(other) - common + 2
+    return len(path) - common + len(other) - common + 2
 
 
 @given(st.lists(paths, min_size=2, max_size=8))
-def test_distances_are_those_of_the_tree(them: list[tuple[str, ...]]) -> None:
+def test_distances_are_those_of_the_tree(drawn: list[tuple[str, ...]]) -> None:
     """Pair by pair as one counts edges by hand; zero only to itself."""
-    snapshot = table(**{f"n{number}": path for number, path in enumerate(them)}).snapshot()
-    rows = snapshot.rows([NodeName(f"n{number}") for number in range(len(them))])
-    deepest = max(map(len, them))
-    for one, path in zip(rows, them, strict=True):
-        found = topology.distances(snapshot, np.full_like(rows, one), rows)
-        expected = [distance(path, other, deepest) for other in them]
-        expected[list(rows).index(one)] = 0
-        assert found.tolist() == expected
+    snapshot = table(**{f"n{number}": path for number, path in enumerate(drawn)}).snapshot()
+    rows = snapshot.rows([NodeName(f"n{number}") for number in range(len(drawn))])
+    deepest = max(map(len, drawn))
+    for row, path in zip(rows, drawn, strict=True):
+        distances = Fabric(snapshot).distances(np.full_like(rows, row), rows)
+        expected = [distance(path, other, deepest) for other in drawn]
+        expected[list(rows).index(row)] = 0
+        assert distances.tolist() == expected
 
 
 def test_nodes_that_are_gone_are_far() -> None:
@@ -186,4 +145,4 @@ def test_nodes_that_are_gone_are_far() -> None:
     snapshot = table(n1=("a", "b"), n2=("a", "b")).snapshot()
     rows = snapshot.rows([NodeName("n1"), NodeName("n1"), NodeName("gone")])
     others = snapshot.rows([NodeName("n2"), NodeName("gone"), NodeName("gone")])
-    assert topology.distances(snapshot, rows, others).tolist() == [2, 6, 0]
+    assert Fabric(snapshot).distances(rows, others).tolist() == [2, 6, 0]

@@ -6,7 +6,7 @@ import pytest
 
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.pod import Pod
-from bridge.placement.predicates import check_node
+from bridge.placement.filters.feasibility import check_node
 from bridge.state.cluster import Cluster
 from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod, held_by
 

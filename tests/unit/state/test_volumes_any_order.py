@@ -9,7 +9,7 @@ from bridge.model.ids import NodeName
 from bridge.model.pod import Pod
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
 from bridge.model.volume import Claim, ClaimKey, StorageClass, Volume, VolumeName, VolumeTerms
-from bridge.placement.predicates import feasible
+from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table import NodeTable
 from bridge.state.volumes import Volumes
 from tests.builders import SCHEDULER, a_node, a_pod

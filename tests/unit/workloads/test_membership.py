@@ -127,10 +127,10 @@ def test_a_group_with_exclusive_topology_shares_a_domain_from_the_start() -> Non
     )
     labels = {"leaderworkerset.sigs.k8s.io/group-index": "0"}
     pod = replace(a_pod("lws-0").build(), labels=labels)
-    leader = replace(pod.shape, together=("rack",))
+    leader = replace(pod.shape, affinity_keys=("rack",))
     worker = replace(pod.shape, node_selector=(("pool", "gpu"), ("rack", "r7")))
     gang = gangs.gang_of(line_of(pod, group), where(pod, group), {0: leader, 1: worker})
-    assert [part.shape.together for part in gang.parts] == [("rack",), ("rack",)]
+    assert [part.shape.affinity_keys for part in gang.parts] == [("rack",), ("rack",)]
     assert gang.parts[1].shape.node_selector == (("pool", "gpu"),)
 
 

@@ -1,0 +1,42 @@
+"""The predicates that keep a shape off a node, in the order in which they are checked.
+
+They are kube-scheduler's own filters (NodeName, NodeAffinity, VolumeZone, TaintToleration,
+NodeUnschedulable, NodeResourcesFit, NodePorts). The order is the one that helps a user most: what a
+node is comes before the state that it is in, and before what is free on it.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Codes = npt.NDArray[np.int8]
+"""Values of `Predicate`."""
+
+
+class Predicate(IntEnum):
+    """The predicate that a node fails first."""
+
+    FITS = 0
+    """The node fails none."""
+    ABSENT = 1
+    """Kubernetes has no such node (or no node has the row)."""
+    DELETING = 2
+    SELECTOR = 3
+    """Node selector, required node affinity, or where a bound volume can be reached."""
+    TAINT = 4
+    """A taint that says what the node is."""
+    CAPACITY = 5
+    """Even without the pods that go again, the node could not take the shape."""
+    CORDONED = 6
+    NOT_READY = 7
+    STATE_TAINT = 8
+    """A taint that comes and goes with the node's state."""
+    FREE = 9
+    """A resource is used up now."""
+    PORTS = 10
+    """A host port is taken now."""
+
+
+PASSING = (Predicate.NOT_READY, Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
+"""The predicates that a node may pass later without anybody's help: waiting may be enough."""

@@ -1,0 +1,160 @@
+"""Which slot of a gang runs on which of the nodes that Slurm granted.
+
+If all slots have one shape (else see `mixed`), each node can take a number of slots: the lesser of
+what the grant holds there (Slurm's side, `grants`) and of what is free there (Kubernetes' side:
+other pods, terminating ones included, the count of pods, host ports). Slurm does not say which task
+goes where, so any distribution within these numbers is right, and the gang fits exactly if their
+sum is enough. Slots are then dealt in rank order along the topology (`ranks`).
+"""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.model.gang import Assignment, Gang, Shortfall
+from bridge.model.ids import NodeName, PodUid, SlurmNodeName
+from bridge.model.job import Allocation, NodeGrant
+from bridge.model.scheduling import PodShape
+from bridge.placement import filters
+from bridge.placement.fit import grants, mixed, pod_affinity, ranks, room
+from bridge.placement.fit.room import Counts, NodeCapacity
+from bridge.placement.table import Snapshot
+from bridge.placement.topology import Fabric
+
+
+def assign(
+    snapshot: Snapshot,
+    allocation: Allocation,
+    gang: Gang,
+    *,
+    by_slurm_name: Mapping[SlurmNodeName, NodeName],
+    resource_map: Mapping[str, str],
+    taken: Mapping[int, NodeName] | None = None,
+    holding: frozenset[PodUid] | None = None,
+    one_per_node: bool = False,
+    topology: str = "",
+    shapes: Sequence[PodShape] | None = None,
+) -> Assignment | Shortfall:
+    """Find a node for each slot, or say why there is none.
+
+    `by_slurm_name` maps granted nodes to Kubernetes' names; a Shortfall names nodes that Kubernetes
+    does not have by their Slurm name. `resource_map` maps extended resources to GRES ("gpu",
+    "gpu:h100"); all others count on Kubernetes' side alone.
+
+    `taken` are slots that have their node already; the table should know what their pods hold.
+    `holding` are the gang's pods that the table knows: if fewer of them hold a node than slots have
+    taken it, room is kept for the rest.
+
+    `one_per_node` allows one slot on each node. `topology` is the named topology that ranks follow,
+    as the job's partition has it ("": the first one of each node). `shapes` (slots,) is what each
+    slot asks for, if that differs; None means the gang's shape.
+    """
+    taken = taken or {}
+    needed = gang.size - sum(1 for slot in taken if 0 <= slot < gang.size)
+    if not needed:
+        return Assignment(tuple(taken[slot] for slot in range(gang.size)))
+    fabric = Fabric(snapshot, topology)
+    by_node, unknown = grants.by_node(allocation, by_slurm_name)
+    kinds = set(shapes or (gang.shape,))
+    if len(kinds) > 1:
+        return mixed.assign(
+            fabric, shapes or (), by_node, unknown,
+            resource_map=resource_map, taken=taken, holding=holding, one_per_node=one_per_node,
+        )  # fmt: skip
+    (shape,) = kinds
+    capacity = _capacity(
+        snapshot, shape, by_node, resource_map, taken, holding, one_per_node=one_per_node
+    )
+    groups = _fitting_groups(fabric, capacity, capacity.now, taken, needed)
+    if not groups:
+        for_now = bool(_fitting_groups(fabric, capacity, capacity.ever, taken, needed))
+        return room.shortfall(
+            f"{min(int(capacity.now.sum()), needed)} of {needed} pods fit now",
+            room.at_fault(snapshot, capacity, for_now=for_now),
+            unknown,
+            partial(room.of_grant, capacity),
+            for_now=for_now,
+        )
+    return Assignment(ranks.deal_best(fabric, capacity.nodes, groups, size=gang.size, taken=taken))
+
+
+def _capacity(
+    snapshot: Snapshot,
+    shape: PodShape,
+    by_node: Mapping[NodeName, list[NodeGrant]],
+    resource_map: Mapping[str, str],
+    taken: Mapping[int, NodeName],
+    holding: frozenset[PodUid] | None,
+    *,
+    one_per_node: bool,
+) -> NodeCapacity:
+    nodes = list(by_node)
+    rows = snapshot.rows(nodes)
+    codes = filters.first_failures(snapshot, shape, rows, now=True)
+    granted = grants.slots(list(by_node.values()), shape, resource_map)
+    scarcest = partial(grants.scarcest, list(by_node.values()), shape, resource_map)
+    if one_per_node:
+        granted = np.minimum(granted, 1)
+    free = filters.fitting(snapshot, shape.requests, rows, snapshot.used)
+    whole = filters.fitting(snapshot, shape.requests, rows, snapshot.daemon_used)
+    if shape.host_ports:
+        free = np.minimum(free, 1 - filters.ports_taken(snapshot, shape, rows))
+        whole = np.minimum(whole, 1)
+    if taken:
+        mine = _count_by_node(nodes, list(taken.values()))
+        granted = granted - mine
+        whole = whole - mine
+        if holding is not None:
+            free = free - np.maximum(mine - _count_holders(snapshot, rows, holding), 0)
+    granted = np.maximum(granted, 0)
+    now = np.maximum(np.minimum(granted, free), 0) * room.USABLE_NOW[codes]
+    ever = np.maximum(np.minimum(granted, whole), 0) * room.USABLE_EVER[codes]
+    return NodeCapacity(shape, nodes, rows, codes, granted, np.maximum(ever, now), now, scarcest)
+
+
+def _count_by_node(nodes: list[NodeName], places: Sequence[NodeName]) -> Counts:
+    """(nodes,) how often each node is in `places`."""
+    position = {node: index for index, node in enumerate(nodes)}
+    positions = [position[node] for node in places if node in position]
+    return np.bincount(np.array(positions, dtype=np.intp), minlength=len(nodes))
+
+
+def _count_holders(
+    snapshot: Snapshot, rows: npt.NDArray[np.intp], pods: frozenset[PodUid]
+) -> Counts:
+    """(rows,) how many of the pods hold something on each row."""
+    held = [holding.row for pod in pods if (holding := snapshot.pods.get(pod)) is not None]
+    counts = np.bincount(np.array(held, dtype=np.intp), minlength=snapshot.size)
+    return counts[rows]
+
+
+def _fitting_groups(
+    fabric: Fabric,
+    capacity: NodeCapacity,
+    counts: Counts,
+    taken: Mapping[int, NodeName],
+    needed: int,
+) -> list[Counts]:
+    """The slots by node, within each group of nodes that can take all the slots together."""
+    shape = capacity.shape
+    if not shape.affinity_keys and not shape.anti_affinity_keys:
+        return [counts] if int(counts.sum()) >= needed else []
+    snapshot = fabric.snapshot
+    places = snapshot.rows(list(taken.values()))
+    places = places[places >= 0]
+    by_rank = fabric.order(capacity.nodes)
+    groups = []
+    for mask in pod_affinity.groups(snapshot, capacity.rows, shape.affinity_keys, places):
+        slots = pod_affinity.one_per_domain(
+            snapshot,
+            capacity.rows,
+            np.where(mask, counts, 0),
+            shape.anti_affinity_keys,
+            places,
+            first=by_rank,
+        )
+        if int(slots.sum()) >= needed:
+            groups.append(slots)
+    return groups

@@ -1,0 +1,186 @@
+"""What each granted node has for slots of different shapes, from both sides, as bins.
+
+Everything that pods share on a node is a dimension of its bin: Slurm's CPUs, memory and GRES,
+Kubernetes' resources and count of pods, each host port, and the node itself if slots stay alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.job import NodeGrant
+from bridge.model.scheduling import HostPort, PodShape
+from bridge.placement import filters
+from bridge.placement.fit import grants
+from bridge.placement.fit.packing import OPEN, Bins, Counts, Indices
+from bridge.placement.fit.room import USABLE_EVER, USABLE_NOW
+from bridge.placement.table import Snapshot, ports
+from bridge.placement.topology import Fabric
+
+
+@dataclass(frozen=True, slots=True)
+class PackingProblem:
+    """The granted nodes along the topology, and the gang's slots by kind.
+
+    `kinds` (slots,) are numbers of `shapes`. `places` (slots,) are numbers of `nodes`, OPEN for
+    slots without a node. `codes` are, for each shape, the predicates that the nodes fail first.
+    Nodes that only taken slots are on come last, and have no grant.
+    """
+
+    fabric: Fabric
+    nodes: list[NodeName]
+    rows: Indices
+    grants: list[Sequence[NodeGrant]]
+    shapes: tuple[PodShape, ...]
+    kinds: Indices
+    places: Indices
+    codes: tuple[filters.Codes, ...]
+
+    @classmethod
+    def of(
+        cls,
+        fabric: Fabric,
+        shapes: Sequence[PodShape],
+        by_node: Mapping[NodeName, Sequence[NodeGrant]],
+        taken: Mapping[int, NodeName],
+    ) -> "PackingProblem":
+        """The problem of slots with these `shapes` (slots,)."""
+        granted = list(by_node)
+        along = [granted[place] for place in fabric.order(granted)]
+        held = [taken[slot] for slot in sorted(taken) if 0 <= slot < len(shapes)]
+        nodes = list(dict.fromkeys((*along, *held)))
+        rows = fabric.rows(nodes)
+        distinct = tuple(dict.fromkeys(shapes))
+        number = {shape: kind for kind, shape in enumerate(distinct)}
+        position = {node: place for place, node in enumerate(nodes)}
+        places = [position[taken[slot]] if slot in taken else OPEN for slot in range(len(shapes))]
+        return cls(
+            fabric=fabric,
+            nodes=nodes,
+            rows=rows,
+            grants=[by_node.get(node, ()) for node in nodes],
+            shapes=distinct,
+            kinds=np.array([number[shape] for shape in shapes], dtype=np.intp),
+            places=np.array(places, dtype=np.intp),
+            codes=tuple(
+                filters.first_failures(fabric.snapshot, shape, rows, now=True) for shape in distinct
+            ),
+        )
+
+    def rows_of(self, kind: int) -> Indices:
+        """The rows of nodes that slots of this kind have already."""
+        rows: Indices = self.rows[self.places[(self.kinds == kind) & (self.places != OPEN)]]
+        return np.extract(rows >= 0, rows)
+
+    def open_kinds(self) -> list[int]:
+        """The kinds of slots without a node."""
+        return sorted(set(self.kinds[self.places == OPEN].tolist()))
+
+    def taken_counts(self) -> Counts:
+        """(nodes, shapes) how many slots have their node already."""
+        counts = np.zeros((len(self.nodes), len(self.shapes)), dtype=np.int64)
+        placed = self.places != OPEN
+        np.add.at(counts, (self.places[placed], self.kinds[placed]), 1)
+        return counts
+
+
+@dataclass(frozen=True, slots=True)
+class Capacities:
+    """What the nodes have beside the slots that they have already, as bins.
+
+    `granted` is limited by Slurm's grant alone. `ever` is also limited by what the node has, as if
+    all other pods were gone. `now` is also limited by what is free.
+    """
+
+    granted: Bins
+    ever: Bins
+    now: Bins
+
+    @classmethod
+    def of(
+        cls,
+        problem: PackingProblem,
+        resource_map: Mapping[str, str],
+        holding: frozenset[PodUid] | None,
+        *,
+        one_per_node: bool,
+    ) -> "Capacities":
+        """The capacities for a problem; the other arguments are those of `assign.assign`."""
+        snapshot, taken = problem.fabric.snapshot, problem.taken_counts()
+        slurm, held = grants.dimensions(problem.grants, problem.shapes, resource_map)
+        amounts, whole, free = _amounts(snapshot, problem, taken, holding)
+        port_demands, closed = _ports(snapshot, problem)
+        node_demands = np.full((len(problem.shapes), int(one_per_node)), 1, dtype=np.int64)
+        demands = np.hstack((slurm, amounts, port_demands, node_demands))
+        singles = np.ones(
+            (len(problem.nodes), port_demands.shape[1] + int(one_per_node)), dtype=np.int64
+        )
+        singles -= taken @ np.hstack((port_demands, node_demands))
+        held = held - taken @ slurm
+        codes = np.stack(problem.codes, axis=1)
+        open_now = singles - np.pad(closed, ((0, 0), (0, int(one_per_node))))
+        no_limit = np.full_like(whole, grants.NO_LIMIT)
+        unbounded = np.full(codes.shape, grants.UNBOUNDED, dtype=np.int64)
+        return cls(
+            Bins(demands, np.hstack((held, no_limit, singles)), unbounded),
+            Bins(demands, np.hstack((held, whole, singles)), unbounded * USABLE_EVER[codes]),
+            Bins(demands, np.hstack((held, free, open_now)), unbounded * USABLE_NOW[codes]),
+        )
+
+
+def _amounts(
+    snapshot: Snapshot, problem: PackingProblem, taken: Counts, holding: frozenset[PodUid] | None
+) -> tuple[Counts, Counts, Counts]:
+    """(shapes, resources) what pods ask for; (nodes, resources) what the nodes have beside daemon
+    pods and taken slots; (nodes, resources) what is free.
+    """
+    lines = snapshot.resources
+    demands = np.zeros((len(problem.shapes), len(lines)), dtype=np.int64)
+    for kind, shape in enumerate(problem.shapes):
+        asks = lines.asks(shape.requests)
+        demands[kind, asks.lines] = asks.amounts[:, 0]
+    mine = taken @ demands
+    allocatable = snapshot.allocatable[:, problem.rows]
+    whole = (allocatable - snapshot.daemon_used[:, problem.rows]).T - mine
+    free = (allocatable - snapshot.used[:, problem.rows]).T
+    if holding is not None:
+        free = free - np.maximum(mine - _held(snapshot, problem, holding), 0)
+    return demands, whole, free
+
+
+def _held(snapshot: Snapshot, problem: PackingProblem, pods: frozenset[PodUid]) -> Counts:
+    """(nodes, resources) what these pods hold."""
+    held = np.zeros((snapshot.size, len(snapshot.resources)), dtype=np.int64)
+    for pod in pods:
+        holding = snapshot.pods.get(pod)
+        if holding is not None:
+            asks = snapshot.resources.asks(holding.shape.requests)
+            held[holding.row, asks.lines] += asks.amounts[:, 0]
+    return held[problem.rows]
+
+
+def _ports(snapshot: Snapshot, problem: PackingProblem) -> tuple[Counts, Counts]:
+    """(shapes, ports) 1 where a pod takes the port; (nodes, ports) 1 where it is taken already.
+
+    A dimension is a port at one address. A pod with "every address" takes all dimensions of the
+    port, and one more for the addresses that no shape names.
+    """
+    asked = {port for shape in problem.shapes for port in shape.host_ports}
+    dimensions = sorted(
+        {(port.port, port.protocol, ports.address(port)) for port in asked}
+        | {(port.port, port.protocol, ports.EVERY_ADDRESS) for port in asked}
+    )
+    demands = np.zeros((len(problem.shapes), len(dimensions)), dtype=np.int64)
+    closed = np.zeros((len(problem.nodes), len(dimensions)), dtype=np.int64)
+    for at, (number, protocol, address) in enumerate(dimensions):
+        for kind, shape in enumerate(problem.shapes):
+            demands[kind, at] = any(
+                (port.port, port.protocol) == (number, protocol)
+                and ports.address(port) in (ports.EVERY_ADDRESS, address)
+                for port in shape.host_ports
+            )
+        probe = PodShape(host_ports=(HostPort(number, protocol, address),))
+        closed[:, at] = filters.ports_taken(snapshot, probe, problem.rows)
+    return demands, closed

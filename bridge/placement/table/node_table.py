@@ -1,0 +1,307 @@
+"""The table that one writer keeps of all nodes and of what their pods hold.
+
+The data are arrays with a row for each node. A node keeps its row while it exists; freed rows are
+used again, lowest first. An update costs as much as what changed. Events of pods and nodes may
+arrive in any order: a removed node keeps its row while pods hold something there, and pods of a
+node that does not exist yet wait in `UnknownNodes`.
+"""
+
+import heapq
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge.model.ids import NodeName, PodUid
+from bridge.model.node import Node
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.placement.table import labels, paths, taints
+from bridge.placement.table.amounts import FIXED, MOST, PODS, Lines
+from bridge.placement.table.columns import Array, Section
+from bridge.placement.table.interning import Interner
+from bridge.placement.table.ports import PortStore
+from bridge.placement.table.shards import Shards
+from bridge.placement.table.snapshot import Capacity, Holding, Layout, Snapshot
+from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
+
+T = TypeVar("T", bound=Hashable)
+
+_FLAGS = ("alive", "ready", "cordoned", "deleting")
+_FIRST_CAPACITY = 64
+_NONE = -1
+
+
+class NodeTable:
+    """The writer's side.
+
+    Labels in `class_ignore_keys`, and labels of more than `class_most_values` values, never make a
+    node class. `scheduler_name` says which managed-node taint is ours. `block_sizes` are Slurm's
+    BlockSizes of each block topology (see `topology`).
+    """
+
+    def __init__(
+        self,
+        *,
+        class_ignore_keys: Collection[str] = (),
+        scheduler_name: str,
+        class_most_values: int = labels.MOST_VALUES,
+        block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    ) -> None:
+        self._scheduler_name = scheduler_name
+        self._block_sizes = MappingProxyType(dict(block_sizes))
+        self._capacity = _FIRST_CAPACITY
+        self._size = 0
+        self._free: list[int] = []
+        self._row_of: Shards[NodeName, int] = Shards()
+        self._pods: Shards[PodUid, Holding] = Shards()
+        self._unknown_nodes = UnknownNodes()
+        self._lines = Lines(FIXED)
+        self._labels = labels.LabelStore(
+            self._capacity, wide=class_ignore_keys, most_values=class_most_values
+        )
+        self._taints: Interner[taints.TaintSet] = Interner()
+        self._paths: Interner[paths.Paths] = Interner()
+        self._nodes = Section(self._capacity)
+        self._nodes.define("name", np.object_, fill="")
+        for flag in _FLAGS:
+            self._nodes.define(flag, np.bool_, fill=False)
+        self._nodes.define("taints", np.int32, fill=_NONE)
+        self._nodes.define("path", np.int32, fill=_NONE)
+        self._capacities = Section(self._capacity)
+        self._capacities.define("allocatable", np.int64, height=len(self._lines))
+        self._capacities.define("daemon_used", np.int64, height=len(self._lines))
+        self._uses = Section(self._capacity)
+        self._uses.define("used", np.int64, height=len(self._lines))
+        self._ports = PortStore()
+        self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
+        self._layout: Layout | None = None
+        self._snapshot: Snapshot | None = None
+        self.releases = 0
+        """The number of times that a pod gave back what it held."""
+
+    def upsert(self, node: Node) -> None:
+        """Add the node, or change what is new of it."""
+        row = self._row(node.name)
+        changed = self._labels.set(row, node.labels)
+        changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.taints))
+        changed |= self._set_number(row, "path", self._paths, paths.paths_of(node))
+        changed |= self._set_flags(
+            row,
+            alive=True,
+            ready=node.ready,
+            cordoned=node.unschedulable,
+            deleting=node.deleting,
+        )
+        if changed:
+            self._layout = self._snapshot = None
+        self._define_lines(name for name, _ in node.allocatable.extended)
+        amounts = self._amounts(node.allocatable, pods=max(0, min(node.max_pods, MOST)))
+        np.minimum(amounts, MOST, out=amounts)
+        live = self._capacities.live["allocatable"]
+        if not np.array_equal(live[:, row], amounts):
+            live[:, row] = amounts
+            self._capacities.mark_dirty(row)
+            self._snapshot = None
+        for waiting in self._unknown_nodes.take(node.name):
+            self.occupy(waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon)
+
+    def remove(self, name: NodeName) -> None:
+        """Forget the node, if it is known. Its pods keep what they hold until `vacate`."""
+        row = self._row_of.get(name)
+        if row is None or not self._nodes.live["alive"][row]:
+            return
+        self._layout = self._snapshot = None
+        self._labels.clear(row)
+        self._taints.release(int(self._nodes.live["taints"][row]))
+        self._paths.release(int(self._nodes.live["path"][row]))
+        self._nodes.live["taints"][row] = self._nodes.live["path"][row] = _NONE
+        self._set_flags(row, **dict.fromkeys(_FLAGS, False))
+        self._capacities.live["allocatable"][:, row] = 0
+        self._capacities.mark_dirty(row)
+        self._free_if_empty(row)
+
+    def occupy(self, pod: PodUid, node: NodeName, shape: PodShape, *, daemon: bool = False) -> None:
+        """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
+
+        Call it for bound and pinned pods that have not ended, also for terminating ones. A second
+        call changes nothing, or moves the pod if its node or shape changed. The node may be
+        unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes.
+        """
+        before = self._pods.get(pod)
+        if before is not None:
+            same = before.shape == shape and before.daemon == daemon
+            if same and before.row == self._row_of.get(node):
+                return
+            self.vacate(pod)
+        row = self._row_of.get(node)
+        if row is None:
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon))
+            return
+        self._unknown_nodes.drop(pod)
+        self._pods.put(pod, Holding(row, shape, daemon))
+        self._use(row, shape, +1, daemon=daemon)
+
+    def vacate(self, pod: PodUid) -> None:
+        """The pod, if it is known, holds nothing any more."""
+        self._unknown_nodes.drop(pod)
+        holding = self._pods.drop(pod)
+        if holding is not None:
+            self.releases += 1
+            self._use(holding.row, holding.shape, -1, daemon=holding.daemon)
+            self._free_if_empty(holding.row)
+
+    def snapshot(self) -> Snapshot:
+        """Everything as it is now; the same object until something changes."""
+        if self._snapshot is None:
+            self._snapshot = Snapshot(
+                layout=self._current_layout(),
+                resources=self._lines,
+                capacity=self._current_capacity(),
+                used=self._uses.publish(self._rows)["used"],
+                ports=self._ports.publish(),
+                pods=self._pods.freeze(),
+            )
+        return self._snapshot
+
+    def _current_capacity(self) -> Capacity:
+        published = self._capacities.publish(self._rows)
+        if self._capacity_view is None or published is not self._capacity_view[0]:
+            view = Capacity(published["allocatable"], published["daemon_used"])
+            self._capacity_view = (published, view)
+        return self._capacity_view[1]
+
+    @property
+    def _rows(self) -> int:
+        """The rows of a snapshot: at least one, so that row -1 can be indexed and masked."""
+        return max(1, self._size)
+
+    def _current_layout(self) -> Layout:
+        if self._layout is None:
+            nodes = self._nodes.publish(self._rows)
+            self._layout = Layout(
+                names=nodes["name"],
+                row_of=self._row_of.freeze(),
+                alive=nodes["alive"],
+                ready=nodes["ready"],
+                cordoned=nodes["cordoned"],
+                deleting=nodes["deleting"],
+                labels=self._labels.publish(self._rows),
+                taint_set=nodes["taints"],
+                taints=self._taints.vocabulary(),
+                path=nodes["path"],
+                paths=self._paths.vocabulary(),
+                block_sizes=self._block_sizes,
+                scheduler_name=self._scheduler_name,
+            )
+        return self._layout
+
+    def _row(self, name: NodeName) -> int:
+        row = self._row_of.get(name)
+        if row is not None:
+            return row
+        row = self._free_row()
+        if row is None:
+            if self._size == self._capacity:
+                self._grow(2 * self._capacity)
+            row = self._size
+            self._size += 1
+        self._row_of.put(name, row)
+        self._nodes.live["name"][row] = name
+        self._nodes.mark_dirty(row)
+        self._layout = self._snapshot = None
+        return row
+
+    def _free_row(self) -> int | None:
+        """The lowest free row, so that the rows in use stay close together."""
+        while self._free:
+            row = heapq.heappop(self._free)
+            if row < self._size and not self._nodes.live["name"][row]:
+                return row
+        return None
+
+    def _free_if_empty(self, row: int) -> None:
+        if self._nodes.live["alive"][row] or self._uses.live["used"][PODS, row]:
+            return
+        self._row_of.drop(self._nodes.live["name"][row])
+        self._nodes.live["name"][row] = ""
+        self._nodes.mark_dirty(row)
+        heapq.heappush(self._free, row)
+        while self._size and not self._nodes.live["name"][self._size - 1]:
+            self._size -= 1  # `_free_row` skips the entry of this row
+        self._layout = self._snapshot = None
+
+    def _grow(self, capacity: int) -> None:
+        self._labels.grow(capacity)
+        for section in (self._nodes, self._capacities, self._uses):
+            section.grow(capacity)
+        self._capacity = capacity
+
+    def _set_number(self, row: int, column: str, interner: Interner[T], value: T) -> bool:
+        """Give the row the number of `value`; False if it had that number."""
+        numbers = self._nodes.live[column]
+        before = int(numbers[row])
+        number = interner.number(value)
+        if before != _NONE:
+            interner.release(before)
+        if number == before:
+            return False
+        numbers[row] = number
+        self._nodes.mark_dirty(row)
+        return True
+
+    def _set_flags(self, row: int, **flags: bool) -> bool:
+        changed = False
+        for name, value in flags.items():
+            column = self._nodes.live[name]
+            if column[row] != value:
+                column[row] = value
+                changed = True
+        if changed:
+            self._nodes.mark_dirty(row)
+        return changed
+
+    def _use(self, row: int, shape: PodShape, sign: int, *, daemon: bool) -> None:
+        amounts = sign * self._amounts(shape.requests, pods=1)
+        self._uses.live["used"][:, row] += amounts
+        self._uses.mark_dirty(row)
+        if daemon:
+            self._capacities.live["daemon_used"][:, row] += amounts
+            self._capacities.mark_dirty(row)
+        self._ports.add(row, shape.host_ports, sign)
+        self._snapshot = None
+
+    def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
+        """(resources,) int64: the amounts by line; resources without a line are left out."""
+        asks = self._lines.asks(resources)
+        amounts = np.zeros(len(self._lines), dtype=np.int64)
+        amounts[asks.lines] = asks.amounts[:, 0]
+        amounts[PODS] = pods
+        return amounts
+
+    def _define_lines(self, names: Iterable[str]) -> None:
+        """Add lines for resources that no node had before, with what pods already hold of them.
+
+        Only nodes add lines: a line is as long as the cluster, and whoever may create a pod may
+        ask for thousands of resources that do not exist.
+        """
+        new = [name for name in names if name not in self._lines]
+        if not new:
+            return
+        lines = Lines(self._lines)
+        for name in new:
+            lines[name] = len(lines)
+        first, self._lines = len(self._lines), lines
+        self._capacities.heighten("allocatable", len(lines))
+        self._capacities.heighten("daemon_used", len(lines))
+        self._uses.heighten("used", len(lines))
+        self._snapshot = None
+        for holding in self._pods.freeze().values():
+            if not any(lines.get(name, 0) >= first for name, _ in holding.shape.requests.extended):
+                continue
+            amounts = self._amounts(holding.shape.requests, pods=1)[first:]
+            self._uses.live["used"][first:, holding.row] += amounts
+            if holding.daemon:
+                self._capacities.live["daemon_used"][first:, holding.row] += amounts

@@ -47,6 +47,7 @@ def _endpoint(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_endpoint)]
+UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -57,25 +58,30 @@ class SlurmSettings(Section):
     """URLs of slurmrestd, tried in order: http, https, or a socket (`unix:///run/rest.sock`)."""
     ca_file: str = ""
     """CA of https endpoints, as PEM; "" trusts the system's authorities."""
-    proxy: str = ""
+    proxy: UrlOrNone = ""
     """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
     token_file: str = ""
     """File with the JWT, read again every second; while it can't be read, the last token stays in
-    use. SLURM_JWT_FILE in the environment sets it too; "" sends no token (a slurmrestd that trusts
-    its socket)."""
+    use. SLURM_JWT_FILE in the environment sets it too. "" sends no token, which is for Unix sockets
+    alone (`rest_auth/local`, where the bridge has to run as slurmrestd's user): with an http or
+    https endpoint the bridge does not start without a token."""
     user: str = ""
-    """User name sent with the token (X-SLURM-USER-NAME); "" sends none: the token names it."""
+    """User name sent with each request (X-SLURM-USER-NAME); "" sends none: the token names the
+    user, or the socket does."""
     request_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time for one request, in seconds. /readyz fails when Slurm's jobs were not listed for
-    the longest pause between two looks and twice this time, 15 s at the least."""
+    """Longest time, in seconds, that slurmrestd may be silent during a request; the whole request
+    may take twice as long. /readyz fails when Slurm's jobs were not listed for the longest pause
+    between two looks and twice this time, 15 s at the least."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
-    """Longest time between two looks at the jobs' states while something is expected, in
-    seconds."""
+    """Time between two looks at the jobs' states while the bridge has jobs in Slurm, in seconds;
+    without jobs it grows to 5 s. Looks that take long are made less often, up to 5 s, so that they
+    take a fiftieth of the time."""
     poll_quick_s: float = Field(default=0.05, ge=0.01)
     """Time to the first look after a submit or a change of our own, in seconds."""
     detail_gets_per_s: float = Field(default=20.0, gt=0)
-    """Budget, per second, of the reads that follow what changes without a change of state (a
-    pending job's reason, its expected start)."""
+    """Most reads a second of what changes without a change of state (a pending job's reason, its
+    expected start). A job that holds nodes counts twice; when no job has changed its state for
+    10 s, a tenth of the reads are made."""
 
 
 class KubernetesSettings(Section):
@@ -100,11 +106,14 @@ class ServerSettings(Section):
     metrics_listen: Address = "[::]:8080"
     """host:port of /livez, /readyz and /metrics (plain HTTP)."""
     certificate_dir: str = ""
-    """Folder with tls.crt, tls.key and ca.crt, read again when they change; "" has the bridge
-    make its own."""
+    """Folder with tls.crt, tls.key and ca.crt, read again when they change. In a folder without
+    tls.crt the bridge makes its own, with client.crt and client.key for kube-scheduler, and at each
+    start those that come near their end anew. "" makes all of them at each start, in a new
+    temporary folder."""
     client_ca_file: str = ""
-    """CA whose client certificates may call the extender; "" lets in whoever reaches the port.
-    Callers that show such a certificate go before all others when there are too many."""
+    """CA whose client certificates may call the extender, read again when it changes; "" takes
+    ca.crt of `certificateDir`. Without a CA the bridge does not start: nobody else calls the
+    extender. Callers that show such a certificate go before all others when there are too many."""
     max_connections: int = Field(default=2048, ge=16, le=60_000)
     """Most connections to HTTPS that are open at once, at about 50 KiB of memory each; fewer if
     the process may not open so many files. When there are more, the address with the most loses
@@ -231,7 +240,7 @@ class Settings(Section):
 
     scheduler_name: str = Field(default=names.SCHEDULER_NAME, min_length=1)
     """`spec.schedulerName` of the pods that the bridge cares for."""
-    slurm_rest_api: Annotated[str, AfterValidator(_url_or_none)] = ""
+    slurm_rest_api: UrlOrNone = ""
     """URL of slurmrestd, the Go bridge's key: taken as `slurm.endpoints` where that is not
     given."""
     managed_namespaces: tuple[str, ...] = ()
@@ -277,6 +286,11 @@ class Settings(Section):
     """Least severity that is logged."""
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
     """One JSON object a line, or text for a terminal."""
+
+    @property
+    def slurm_endpoints(self) -> tuple[str, ...]:
+        """URLs of slurmrestd, whichever key names them; () where none does."""
+        return self.slurm.endpoints or tuple(filter(None, [self.slurm_rest_api]))
 
     @field_validator("resource_map")
     @classmethod

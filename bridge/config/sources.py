@@ -87,7 +87,7 @@ def load(
     if settings is None or reading.problems:
         raise ConfigError("\n".join(_in_order(reading.problems, path)))
     if settings.slurm_rest_api and not settings.slurm.endpoints:
-        slurm = settings.slurm.model_copy(update={"endpoints": (settings.slurm_rest_api,)})
+        slurm = settings.slurm.model_copy(update={"endpoints": settings.slurm_endpoints})
         settings = settings.model_copy(update={"slurm": slurm})
         reading.places["slurm", "endpoints"] = reading.place(("slurm_rest_api",))
     return Loaded(

@@ -88,12 +88,12 @@ class KubernetesSettings(Section):
     """How to reach the API server."""
 
     kubeconfig: str = ""
-    """Path of the kubeconfig; "" takes $KUBECONFIG, then ~/.kube/config, then the pod's own
-    service account."""
+    """Path of the kubeconfig; "" takes $KUBECONFIG, then the pod's own service account, then
+    ~/.kube/config."""
     context: str = ""
     """Context of the kubeconfig; "" takes its current one."""
     qps: float = Field(default=200.0, gt=0)
-    """Requests per second to the API server, in the long run."""
+    """Requests per second to the API server, in the long run. Lists and watches are not counted."""
     burst: int = Field(default=400, gt=0)
     """Requests that may go out at once before `qps` holds."""
 
@@ -120,26 +120,32 @@ class ServerSettings(Section):
     the one that has been idle longest. Probes have 256 of their own."""
     memory_mib: int = Field(default=128, ge=16)
     """Most memory for requests in flight, of all servers, in MiB as received; to handle them may
-    take as much again. When there is more, the address that sends the most is refused (503)."""
+    take as much again. When there is more, the address that holds the most loses its oldest request
+    (503, or the connection ends)."""
 
 
 class NodeSettings(Section):
-    """How Kubernetes nodes become Slurm nodes."""
+    """How Kubernetes nodes become Slurm nodes. Nodes that Slurm knows already keep their address,
+    their topology and the types of their GPUs until they are made anew."""
 
     address: str = ""
     """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
     topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
     """Name of Slurm's topology and its root switch, `name:root`, under which the nodes' switches
-    are made from their network-node-layer labels; "" leaves nodes without a path."""
+    are made from their network-node-layer labels; "" gives a path only to nodes with the annotation
+    `topology.slinky.slurm.net/spec`, which goes before the labels."""
     cpu_headroom_milli: int = Field(default=0, ge=0)
-    """CPU kept from Slurm on each node for pods that Slurm does not place, in thousandths."""
+    """CPU kept from Slurm on each node, in thousandths, beside what the pods there ask for that
+    Slurm does not place."""
     memory_headroom_mib: int = Field(default=0, ge=0)
-    """Memory kept from Slurm on each node for pods that Slurm does not place, in MiB."""
+    """Memory kept from Slurm on each node, in MiB, beside what the pods there ask for that Slurm
+    does not place."""
     interval_s: float = Field(default=30.0, ge=0.1)
     """Longest time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to
     one at once."""
     gpu_type_label: str = "nvidia.com/gpu.product"
-    """Node label whose value becomes the GPU's type in Slurm."""
+    """Node label from whose value the GPU's type in Slurm is made, where `resourceMap` gives none:
+    the model where it is a known one (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""
     class_ignore_keys: tuple[str, ...] = (
         names.HOSTNAME_LABEL,
         "topology.k8s.aws/instance-id",
@@ -156,9 +162,10 @@ class PlacementSettings(Section):
     """Which of several nodes is taken: what counts for a node's score (0 to 10), and how much."""
 
     score_packing: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes whose GPUs, EFA or Neuron devices are in use already: whole nodes stay whole."""
+    """Nodes where most of the GPUs, EFA or Neuron devices that the pod asks for are in use: whole
+    nodes stay whole."""
     score_waste: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes without GPUs, EFA or Neuron devices that the pod does not ask for."""
+    """Nodes without free GPUs, EFA or Neuron devices that the pod does not ask for."""
     score_distance: float = Field(default=4.0, ge=0, le=1000)
     """Nodes near the rest of the pod's gang in the fabric."""
     score_scheduled: float = Field(default=4.0, ge=0, le=1000)
@@ -186,7 +193,8 @@ class Defaults(Section):
     """Memory of a pod that asks for none, where the partition has no DefMem* either; a
     Kubernetes quantity."""
     exclusive: bool = False
-    """true gives every pod a whole node, as the Go bridge does."""
+    """true gives every pod a whole node, as the Go bridge does, unless its annotation `exclusive`
+    says otherwise."""
 
 
 class GangSettings(Section):
@@ -206,7 +214,8 @@ class GangSettings(Section):
 
 
 class PriorityClassSettings(Section):
-    """What a PriorityClass of Kubernetes is to Slurm; the pods' own annotations go before it."""
+    """What a PriorityClass of Kubernetes is to Slurm; annotations of the pods, their owners and
+    their namespace go before it."""
 
     partition: str = ""
     """Partition; "" leaves it to `partition`."""
@@ -221,8 +230,8 @@ class IdentitySettings(Section):
     """Who pods' jobs are in Slurm, beside what their namespaces' annotations say."""
 
     required: bool = False
-    """true refuses pods of namespaces that name no Slurm user; with false their jobs are the
-    token's user's."""
+    """true refuses pods of namespaces that name no Slurm user (nor the pods, where
+    `podsChooseUser` lets them); with false their jobs are the token's user's."""
     pods_choose_user: bool = False
     """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
     as the Go bridge does; with false they may only repeat what the namespace says."""
@@ -239,12 +248,14 @@ class Settings(Section):
     """The whole tree."""
 
     scheduler_name: str = Field(default=names.SCHEDULER_NAME, min_length=1)
-    """`spec.schedulerName` of the pods that the bridge cares for."""
+    """`spec.schedulerName` of the pods that the bridge cares for, and the value of the taint on
+    managed nodes."""
     slurm_rest_api: UrlOrNone = ""
     """URL of slurmrestd, the Go bridge's key: taken as `slurm.endpoints` where that is not
     given."""
     managed_namespaces: tuple[str, ...] = ()
-    """Namespaces whose pods all go through Slurm."""
+    """Namespaces whose pods go through Slurm: all but those that name another scheduler, those of
+    DaemonSets and static pods. A pod that names our scheduler goes through Slurm from anywhere."""
     managed_namespace_selector: dict[str, object] | None = None
     """A Kubernetes label selector for those namespaces (`matchLabels`, `matchExpressions`); when
     set, `managedNamespaces` is ignored. `{}` is every namespace."""
@@ -252,7 +263,8 @@ class Settings(Section):
     """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
     none."""
     partition: str = "slurm-bridge"
-    """Partition of the jobs whose pods name none; "" leaves it to Slurm's default partition."""
+    """Partition of the jobs for which neither pods, namespace nor PriorityClass name one; "" leaves
+    it to Slurm's default partition."""
     slurm: SlurmSettings = SlurmSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     server: ServerSettings = ServerSettings()
@@ -283,7 +295,8 @@ class Settings(Section):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
-    """Least severity that is logged."""
+    """Least severity that is logged. Libraries are heard from warning on, with debug from info
+    on."""
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
     """One JSON object a line, or text for a terminal."""
 

@@ -56,7 +56,8 @@ class RoleKind(Section):
     order: tuple[str, ...] = ()
     """Roles in the order of their ranks; those not named follow, by name."""
     elastic: Annotated[str, AfterValidator(_in_spec_or_none)] = ""
-    """Path whose presence makes the object elastic: its pods are no gang."""
+    """Path that makes the object elastic when anything but false is there: its pods are no gang;
+    "" for kinds that never are."""
 
 
 KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(

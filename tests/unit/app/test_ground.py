@@ -90,7 +90,7 @@ class Socket:
         head = await reader.readuntil(b"\r\n\r\n")
         self.asked.append(head.decode().lower())
         body = b'{"pings": [{"hostname": "h", "responding": true}], "errors": [], "warnings": []}'
-        said = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
+        said = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n"
         writer.write(f"{said}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await writer.drain()
         writer.close()

@@ -10,21 +10,13 @@ from typing import Any
 
 import pytest
 
-from bridge import config
 from bridge.app import ground
 from bridge.app.ground import Ground
 from bridge.clock import SystemClock
 from bridge.errors import ConfigError, Unreachable
 from bridge.server import certificates
-from tests.unit.kube.apiserver import Answer, ApiServer, connected, kubeconfig, ok, refuse
-
-REVIEWS = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
-SYSTEM = "/api/v1/namespaces/kube-system"
-
-
-def told(user: object) -> dict[str, object]:
-    """A SelfSubjectReview as the API server answers it."""
-    return {"kind": "SelfSubjectReview", "status": {"userInfo": user}}
+from tests.unit.app.surroundings import REVIEWS, surroundings, told
+from tests.unit.kube.apiserver import Answer, ApiServer, connected, ok, refuse
 
 
 async def test_name(tmp_path: Path) -> None:
@@ -64,14 +56,8 @@ async def test_not_answered(tmp_path: Path) -> None:
 
 @asynccontextmanager
 async def reached(folder: Path, **sections: Any) -> AsyncIterator[Ground]:
-    """The ground of a bridge with these settings, beside an API server that answers."""
-    async with ApiServer() as server:
-        server.on("POST", REVIEWS, ok(told({"username": "bridge"})))
-        server.on("GET", SYSTEM, ok({"metadata": {"uid": "the-cluster"}}))
-        file = await asyncio.to_thread(kubeconfig, folder / "config", server.url)
-        settings = config.Settings.model_validate(
-            {"kubernetes": {"kubeconfig": str(file)}, **sections}
-        )
+    """The ground of a bridge with these settings."""
+    async with surroundings(folder, **sections) as settings:
         found = await ground.reach(settings, clock=SystemClock())
         try:
             yield found

@@ -6,7 +6,6 @@ another class misleads no one, as it would in a search through the code. What a 
 was read is for the tests of the part that has read it.
 """
 
-import asyncio
 import logging
 import resource
 import typing
@@ -24,8 +23,7 @@ from bridge.clock import SystemClock
 from bridge.config import tree
 from bridge.errors import ConfigError
 from bridge.kube import owners
-from tests.unit.app.test_ground import REVIEWS, SYSTEM, told
-from tests.unit.kube.apiserver import ApiServer, kubeconfig, ok
+from tests.unit.app.surroundings import surroundings
 
 EACH = "*"
 """In a path: any key of a map."""
@@ -86,19 +84,13 @@ def test_leaves() -> None:
 async def test_every_setting_is_read(tmp_path: Path) -> None:
     """A start asks for every setting but those of the log and those of kinds of owners."""
     read: set[tuple[str, ...]] = set()
-    async with ApiServer() as server:
-        server.on("POST", REVIEWS, ok(told({"username": "bridge"})))
-        server.on("GET", SYSTEM, ok({"metadata": {"uid": "the-cluster"}}))
-        file = await asyncio.to_thread(kubeconfig, tmp_path / "config", server.url)
-        settings = config.Settings.model_validate(
-            {
-                "slurmRestApi": "http://slurm:6820",
-                "slurm": {"tokenFile": str(tmp_path / "token")},
-                "kubernetes": {"kubeconfig": str(file)},
-                "priorityClasses": {"high": {"qos": "high"}},
-                "workloads": {"kinds": {"MyJob.example.com": {"roles": "spec.roles"}}},
-            }
-        )
+    async with surroundings(
+        tmp_path,
+        slurmRestApi="http://slurm:6820",
+        slurm={"tokenFile": str(tmp_path / "token")},
+        priorityClasses={"high": {"qos": "high"}},
+        workloads={"kinds": {"MyJob.example.com": {"roles": "spec.roles"}}},
+    ) as settings:
         app = await App.build(cast("config.Settings", Watched(settings, read)), clock=SystemClock())
         await app.close()
     elsewhere = LOGS | set(leaves(config.RoleKind, KIND))  # see the tests below

@@ -141,8 +141,8 @@ class NodeSettings(Section):
     """Memory kept from Slurm on each node, in MiB, beside what the pods there ask for that Slurm
     does not place."""
     interval_s: float = Field(default=30.0, ge=0.1)
-    """Longest time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to
-    one at once."""
+    """Time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to one at
+    once. While Slurm does not answer, the looks are rarer, up to 30 s."""
     gpu_type_label: str = "nvidia.com/gpu.product"
     """Node label from whose value the GPU's type in Slurm is made, where `resourceMap` gives none:
     the model where it is a known one (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""

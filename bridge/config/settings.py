@@ -6,18 +6,17 @@ unit, and what its empty value means.
 """
 
 import re
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from bridge import names
+from bridge import label_selectors, names
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
+from bridge.errors import BadInput
 
 _QUANTITY = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
-_LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def _url(text: str) -> str:
@@ -315,8 +314,13 @@ class Settings(Section):
     @field_validator("managed_namespace_selector")
     @classmethod
     def _is_label_selector(cls, value: dict[str, object] | None) -> dict[str, object] | None:
-        if value is not None:
-            _check_label_selector(value)
+        for part, content in (value or {}).items():
+            if content is None:  # to Kubernetes it is every namespace: nobody means that by it
+                raise ValueError(f"{part} is empty; fill it in, or write {{}} for every namespace")
+        try:
+            label_selectors.parse(value or {})
+        except BadInput as error:
+            raise ValueError(str(error)) from None
         return value
 
 
@@ -341,34 +345,3 @@ def _check_block_sizes(name: str, sizes: tuple[int, ...]) -> None:
             raise ValueError(
                 f"{name}: {size} is not a larger power of two times the base block's {sizes[0]}"
             )
-
-
-def _check_label_selector(selector: Mapping[str, object]) -> None:
-    """Kubernetes' LabelSelector, with the API server's rules for each operator's values."""
-    if unknown := selector.keys() - {"matchLabels", "matchExpressions"}:
-        given = ", ".join(sorted(map(str, unknown)))
-        raise ValueError(f"a label selector has matchLabels and matchExpressions, not {given}")
-    labels = selector.get("matchLabels", {})
-    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
-        raise ValueError('matchLabels takes label: "value" pairs; quote true, false and numbers')
-    expressions = selector.get("matchExpressions", [])
-    if not isinstance(expressions, list):
-        raise ValueError("matchExpressions is a list of {key, operator, values}")
-    for expression in expressions:
-        _check_expression(expression)
-
-
-def _check_expression(expression: object) -> None:
-    if not isinstance(expression, dict) or not isinstance(expression.get("key"), str):
-        raise ValueError("each of matchExpressions needs a key")
-    if unknown := expression.keys() - {"key", "operator", "values"}:
-        raise ValueError(
-            f"matchExpressions has key, operator, values, not {', '.join(map(str, unknown))}"
-        )
-    operator, values = expression.get("operator"), expression.get("values", [])
-    if operator not in _LABEL_OPERATORS:
-        raise ValueError(f"operator {operator!r} is none of {', '.join(_LABEL_OPERATORS)}")
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("values is a list of strings; quote true, false and numbers")
-    if bool(values) != (operator in ("In", "NotIn")):
-        raise ValueError("In and NotIn need values, Exists and DoesNotExist take none")

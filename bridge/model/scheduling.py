@@ -5,9 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge.label_selectors import Operator as Operator
+from bridge.label_selectors import Requirement as Requirement
 from bridge.model.resources import Resources
 
-Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
@@ -58,15 +59,6 @@ def _compares(operator: Literal["Gt", "Lt"], taint: str, toleration: str) -> boo
     if not all(-(2**63) <= value < 2**63 for value in (mine, limit)):
         return False
     return mine > limit if operator == "Gt" else mine < limit
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One expression of a node selector term."""
-
-    key: str
-    operator: Operator
-    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge import names
 from bridge.label_selectors import Operator as Operator
 from bridge.label_selectors import Requirement as Requirement
 from bridge.model.resources import Resources
@@ -21,6 +22,11 @@ class Taint:
     value: str
     effect: TaintEffect
 
+    @classmethod
+    def managed(cls, scheduler_name: str) -> "Taint":
+        """That of a node which Slurm decides about: pods that do not wait in Slurm keep away."""
+        return cls(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
@@ -30,6 +36,11 @@ class Toleration:
     operator: Literal["Equal", "Exists", "Lt", "Gt"] = "Equal"
     value: str = ""
     effect: TaintEffect | Literal[""] = ""
+
+    @classmethod
+    def managed(cls, scheduler_name: str) -> "Toleration":
+        """Lets a pod onto the nodes that Slurm decides about."""
+        return cls(names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute")
 
     def tolerates(self, taint: Taint) -> bool:
         """Kubernetes' rule (v1 `ToleratesTaint`; Gt and Lt are behind a feature gate there)."""

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import structlog
 
-from bridge import names, slurm
+from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
 from bridge.kube import events as kube_events
@@ -73,7 +73,7 @@ class NodeController:
         self._changed = changed
         self._classes_in_use = classes_in_use
         self._clock = clock
-        self._taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+        self._taint = Taint.managed(scheduler_name)
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
         self._registered: frozenset[SlurmNodeName] = frozenset()

@@ -93,6 +93,16 @@ class Pod:
         return f"{self.namespace}/{self.name}"
 
     @property
+    def pinned_node(self) -> NodeName:
+        """The node that a pin has given it, by its annotation; "" for none."""
+        return NodeName(self.annotations.get(names.NODE_ANNOTATION, ""))
+
+    @property
+    def node(self) -> NodeName:
+        """The node that it is bound to, else the one that it is pinned to; "" for neither."""
+        return self.node_name or self.pinned_node
+
+    @property
     def ended(self) -> bool:
         """Terminal: its containers hold nothing any more."""
         return self.phase in ("Succeeded", "Failed")

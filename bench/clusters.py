@@ -13,7 +13,7 @@ from bridge.placement.table import NodeTable
 
 SCHEDULER = names.SCHEDULER_NAME
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
-MANAGED = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
+MANAGED = Taint.managed(SCHEDULER)
 IGNORED = ("topology.k8s.aws/instance-id",)
 PER_LEAF, PER_SPINE = 32, 512
 
@@ -21,7 +21,7 @@ SHAPE = PodShape(
     requests=Resources(cpu_milli=8000, memory_bytes=64 << 30, extended=((GPU, 2), (EFA, 8))),
     node_selector=(("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3"),),
     tolerations=(
-        Toleration(names.MANAGED_NODE_TAINT, "Equal", SCHEDULER, "NoExecute"),
+        Toleration.managed(SCHEDULER),
         Toleration("nvidia.com/gpu", "Exists"),
     ),
 )

@@ -18,7 +18,7 @@ from bridge.workloads.lineage import Lineage
 
 GI = 1 << 30
 SCHEDULER = names.SCHEDULER_NAME
-TOLERATION = Toleration(names.MANAGED_NODE_TAINT, "Equal", SCHEDULER, "NoExecute")
+TOLERATION = Toleration.managed(SCHEDULER)
 
 
 class PodBuilder:

@@ -64,11 +64,12 @@ class Associations:
 
     async def run(self) -> None:
         """Until cancelled; returns at once where the settings say never to ask."""
+        pause_s = min(_LEAST_PAUSE_S, self._interval_s)
         while self._interval_s:
             self._poked.clear()
             await self.refresh()
-            await self._clock.sleep(min(_LEAST_PAUSE_S, self._interval_s))
-            await sleep_until_poked(self._clock, self._interval_s, self._poked)
+            await self._clock.sleep(pause_s)
+            await sleep_until_poked(self._clock, self._interval_s - pause_s, self._poked)
 
     async def refresh(self) -> None:
         """Read it once; never raises for what Slurm answers or doesn't."""

@@ -5,11 +5,12 @@ that reinvocation (another webhook changed the pod after us) and dry runs are sa
 of the user's is ever lost.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from bridge import names
 from bridge.admission import scope, wire
+from bridge.model.scheduling import Toleration
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +45,7 @@ def operations(
 
 def managed_node_toleration(scheduler_name: str) -> dict[str, str]:
     """Lets a pod onto the nodes that are taken over for Slurm."""
-    return {
-        "key": names.MANAGED_NODE_TAINT,
-        "operator": "Equal",
-        "value": scheduler_name,
-        "effect": "NoExecute",
-    }
+    return asdict(Toleration.managed(scheduler_name))
 
 
 def _scheduler(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
@@ -77,11 +73,12 @@ def _toleration(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
 def _is_ours(toleration: wire.Toleration, scheduler_name: str) -> bool:
     """An empty operator means Equal, an empty effect every effect; with a limit in seconds the
     pod would be evicted after them."""
+    ours = Toleration.managed(scheduler_name)
     return (
-        toleration.get("key") == names.MANAGED_NODE_TAINT
-        and (toleration.get("operator") or "Equal") == "Equal"
-        and toleration.get("value") == scheduler_name
-        and (toleration.get("effect") or "NoExecute") == "NoExecute"
+        toleration.get("key") == ours.key
+        and (toleration.get("operator") or "Equal") == ours.operator
+        and toleration.get("value") == ours.value
+        and (toleration.get("effect") or ours.effect) == ours.effect
         and toleration.get("tolerationSeconds") is None
     )
 

@@ -5,13 +5,12 @@ past. An owner reference and an annotation are texts that anybody may write, so 
 pod is who creates it: the DaemonSet controller, the node's kubelet.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from bridge import config, names
+from bridge import config, label_selectors, names
 from bridge.admission import wire
-from bridge.errors import ConfigError
+from bridge.label_selectors import Requirement
 from bridge.model.namespace import Namespace
 
 DEFAULT_SCHEDULER = "default-scheduler"
@@ -25,61 +24,6 @@ DAEMON_CONTROLLERS = (
 controller (`--use-service-account-credentials`, as every distribution has it) and without."""
 NODES_GROUP = "system:nodes"
 """Group of the kubelets' users."""
-
-_TESTS: Mapping[str, Callable[[str | None, frozenset[str]], bool]] = {
-    "In": lambda value, values: value is not None and value in values,
-    "NotIn": lambda value, values: value not in values,
-    "Exists": lambda value, _: value is not None,
-    "DoesNotExist": lambda value, _: value is None,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One requirement on a label; all of a selector's must hold."""
-
-    key: str
-    operator: str
-    values: frozenset[str] = frozenset()
-
-    def matches(self, labels: Mapping[str, str]) -> bool:
-        """Kubernetes' rule (`labels.Requirement`): NotIn holds for a label that is absent."""
-        return _TESTS[self.operator](labels.get(self.key), self.values)
-
-
-def parse_selector(selector: Mapping[str, Any]) -> tuple[Requirement, ...]:
-    """A metav1.LabelSelector as requirements. Raises ConfigError naming the wrong part."""
-    unknown = selector.keys() - {"matchLabels", "matchExpressions"}
-    if unknown:
-        raise ConfigError(
-            f"managedNamespaceSelector: {sorted(unknown)[0]!r} is not a part of a label selector; "
-            "write matchLabels or matchExpressions"
-        )
-    labels = selector.get("matchLabels") or {}
-    expressions = selector.get("matchExpressions") or []
-    if not isinstance(labels, Mapping) or not isinstance(expressions, list | tuple):
-        raise ConfigError(
-            "managedNamespaceSelector: matchLabels is a map of strings, matchExpressions a list"
-        )
-    return (
-        *(Requirement(str(key), "In", frozenset({str(value)})) for key, value in labels.items()),
-        *(_parse_expression(index, expression) for index, expression in enumerate(expressions)),
-    )
-
-
-def _parse_expression(index: int, expression: Any) -> Requirement:
-    place = f"managedNamespaceSelector.matchExpressions[{index}]"
-    if not isinstance(expression, Mapping) or not expression.get("key"):
-        raise ConfigError(f"{place}: write {{key: …, operator: …, values: […]}}")
-    operator = str(expression.get("operator"))
-    values = expression.get("values") or []
-    if operator not in _TESTS:
-        raise ConfigError(f"{place}.operator: {operator!r} is none of {', '.join(_TESTS)}")
-    if not isinstance(values, list | tuple):
-        raise ConfigError(f"{place}.values: write a list of strings")
-    if (operator in ("In", "NotIn")) != bool(values):
-        raise ConfigError(f"{place}.values: In and NotIn need values, the others take none")
-    return Requirement(str(expression["key"]), operator, frozenset(map(str, values)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +40,12 @@ class Scope:
 
     @classmethod
     def from_settings(cls, settings: config.Settings) -> "Scope":
-        """Raises ConfigError when the selector is not one."""
+        """Of the settings, which have checked the selector."""
         selector = settings.managed_namespace_selector
         return cls(
             scheduler_name=settings.scheduler_name,
             managed_namespaces=frozenset(settings.managed_namespaces),
-            selector=None if selector is None else parse_selector(selector),
+            selector=None if selector is None else label_selectors.parse(selector),
         )
 
     def manages(self, namespace: str, namespaces: Mapping[str, Namespace]) -> bool | None:
@@ -113,7 +57,7 @@ class Scope:
         known = namespaces.get(namespace)
         if known is None:
             return None
-        return all(requirement.matches(known.labels) for requirement in self.selector)
+        return label_selectors.matches(self.selector, known.labels)
 
     def names_us(self, pod: wire.Pod) -> bool:
         """Whether the pod names our scheduler itself."""

@@ -1,6 +1,5 @@
 """What the bridge stands on: both sides reached, and the certificates for its own server."""
 
-import os
 import tempfile
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
@@ -13,7 +12,7 @@ import structlog
 
 from bridge import config, slurm
 from bridge.clock import Clock
-from bridge.errors import ConfigError, Unreachable, Unreadable
+from bridge.errors import BadInput, ConfigError, Unreachable, Unreadable
 from bridge.files import Worker
 from bridge.kube.client import KubeClient
 from bridge.kube.errors import KubeError, Unavailable
@@ -42,17 +41,12 @@ class Ground:
 
 async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
     """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
-    endpoints = settings.slurm.endpoints or tuple(filter(None, [settings.slurm_rest_api]))
+    endpoints = settings.slurm_endpoints
     if not endpoints:
         raise ConfigError(
             "no Slurm to talk to: set slurm.endpoints (or slurmRestApi) to slurmrestd's URL"
         )
-    token_file = settings.slurm.token_file or os.environ.get("SLURM_JWT_FILE", "")
-    if not token_file:
-        raise ConfigError(
-            "no token for Slurm: set slurm.tokenFile (or SLURM_JWT_FILE) to a file with a JWT"
-        )
-    token = slurm.TokenSource.from_file(token_file)
+    token = _token(settings.slurm.token_file, endpoints)
     async with AsyncExitStack() as opened:
         kube = await KubeClient.connect(settings.kubernetes, clock=clock)
         opened.push_async_callback(kube.close)
@@ -73,11 +67,27 @@ async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
     )
 
 
+def _token(file: str, endpoints: Sequence[str]) -> slurm.TokenSource:
+    """The token in the file; none where no file is named and a Unix socket tells who calls.
+
+    Raises ConfigError for endpoints that need a token: slurmrestd knows no other way over TCP.
+    """
+    if file:
+        return slurm.TokenSource.from_file(file)
+    for endpoint in endpoints:
+        if not endpoint.startswith("unix:"):
+            raise ConfigError(
+                f"no token for Slurm, and {endpoint} needs one: set slurm.tokenFile (or "
+                "SLURM_JWT_FILE) to a file with a JWT"
+            )
+    return slurm.TokenSource.fixed("")
+
+
 async def _read(function: Callable[[], T], *, what: str) -> T:
-    """What `function` reads from files. Raises ConfigError when one hangs."""
+    """What `function` makes of files. Raises ConfigError when one hangs or can't be used."""
     try:
         return await Worker().call(function, what=what)
-    except Unreadable as error:
+    except (Unreadable, BadInput) as error:
         raise ConfigError(str(error)) from error
 
 
@@ -140,17 +150,21 @@ async def username(kube: KubeClient) -> str:
 
 
 def _certificates(server: config.ServerSettings, now_s: float) -> CertificateFiles:
-    """Those of the folder that is named, else our own in a folder that lives as long as we do."""
-    client_ca = Path(server.client_ca_file) if server.client_ca_file else None
-    if server.certificate_dir:
-        folder = Path(server.certificate_dir)
-        if (folder / "tls.crt").exists() and not (folder / "ca.key").exists():
-            return CertificateFiles(folder / "tls.crt", folder / "tls.key", client_ca)
-    else:
-        folder = Path(tempfile.mkdtemp(prefix="slurm-bridge-"))
-    made = certificates.Folder(folder)
-    certificates.ensure(made, hosts=_hosts(), now_s=now_s)
-    return CertificateFiles(made.server, made.server_key, client_ca or made.ca)
+    """Those of the folder that is named, made there where nobody else makes them; else our own in
+    a new folder. Blocks. Raises ConfigError, also where no CA tells who may call the extender."""
+    folder = certificates.Folder(
+        Path(server.certificate_dir or tempfile.mkdtemp(prefix="slurm-bridge-"))
+    )
+    if folder.ca_key.exists() or not folder.server.exists():
+        certificates.ensure(folder, hosts=_hosts(), now_s=now_s)
+    if not server.client_ca_file and not folder.ca.exists():
+        raise ConfigError(
+            f"whoever reaches the extender could bind pods: {folder.path} "
+            "(server.certificateDir) has no ca.crt; set server.clientCaFile to the CA of "
+            "kube-scheduler's client certificate"
+        )
+    client_ca = Path(server.client_ca_file) if server.client_ca_file else folder.ca
+    return CertificateFiles(folder.server, folder.server_key, client_ca)
 
 
 def _hosts() -> tuple[str, ...]:

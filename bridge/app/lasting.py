@@ -5,7 +5,8 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bridge.clock import Clock
-from bridge.kube.throttle import Backoff
+from bridge.kube.throttle import full_jitter
+from bridge.retry import Backoff
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -19,7 +20,7 @@ async def lasting(
 ) -> None:
     """Run the part `name`; whatever it raises is logged, and it is begun anew after a growing
     time."""
-    backoff = Backoff(base_s=1.0, cap_s=60.0)
+    backoff = Backoff(first_s=1.0, most_s=60.0, draw=full_jitter)
     while True:
         began_s = clock.monotonic()
         try:
@@ -31,4 +32,4 @@ async def lasting(
             return
         if clock.monotonic() - began_s >= _WELL_S:
             backoff.reset()
-        await clock.sleep(backoff.next_s(at_least_s=1.0))
+        await clock.sleep(1.0 + backoff.next_s())

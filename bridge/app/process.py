@@ -282,15 +282,14 @@ class App:
             scores=NodeScores(self.cluster, self._side, rules.score_weights(self.settings)),
             metrics=self.metrics,
         )
-        guarded = files.client_ca is not None
         return HttpsServer(
             address=addresses.parse(self.settings.server.listen),
             routes=[
                 Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
                 Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
-                Route(names.FILTER_PATH, extender.filter, client_certificate=guarded),
-                Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=guarded),
-                Route(names.BIND_PATH, extender.bind, client_certificate=guarded),
+                Route(names.FILTER_PATH, extender.filter, client_certificate=True),
+                Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=True),
+                Route(names.BIND_PATH, extender.bind, client_certificate=True),
             ],
             tls=Tls(files),
             metrics=self._server_metrics,

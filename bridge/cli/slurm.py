@@ -170,7 +170,7 @@ def _with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[
     invocation = context.obj
     assert isinstance(invocation, Invocation)
     settings = invocation.load().settings
-    endpoints = settings.slurm.endpoints or tuple(filter(None, [settings.slurm_rest_api]))
+    endpoints = settings.slurm_endpoints
     if not endpoints:
         raise ConfigError(
             "no Slurm to talk to: set slurm.endpoints to slurmrestd's URL "

@@ -6,18 +6,17 @@ unit, and what its empty value means.
 """
 
 import re
-from collections.abc import Mapping
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from bridge import names
+from bridge import label_selectors, names
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
+from bridge.errors import BadInput
 
 _QUANTITY = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
-_LABEL_OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 def _url(text: str) -> str:
@@ -47,6 +46,7 @@ def _endpoint(text: str) -> str:
 
 
 Url = Annotated[str, AfterValidator(_endpoint)]
+UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
 Address = Annotated[str, AfterValidator(_address)]
 
 
@@ -57,37 +57,42 @@ class SlurmSettings(Section):
     """URLs of slurmrestd, tried in order: http, https, or a socket (`unix:///run/rest.sock`)."""
     ca_file: str = ""
     """CA of https endpoints, as PEM; "" trusts the system's authorities."""
-    proxy: str = ""
+    proxy: UrlOrNone = ""
     """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
     token_file: str = ""
     """File with the JWT, read again every second; while it can't be read, the last token stays in
-    use. SLURM_JWT_FILE in the environment sets it too; "" sends no token (a slurmrestd that trusts
-    its socket)."""
+    use. SLURM_JWT_FILE in the environment sets it too. "" sends no token, which is for Unix sockets
+    alone (`rest_auth/local`, where the bridge has to run as slurmrestd's user): with an http or
+    https endpoint the bridge does not start without a token."""
     user: str = ""
-    """User name sent with the token (X-SLURM-USER-NAME); "" sends none: the token names it."""
+    """User name sent with each request (X-SLURM-USER-NAME); "" sends none: the token names the
+    user, or the socket does."""
     request_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time for one request, in seconds. /readyz fails when Slurm's jobs were not listed for
-    the longest pause between two looks and twice this time, 15 s at the least."""
+    """Longest time, in seconds, that slurmrestd may be silent during a request; the whole request
+    may take twice as long. /readyz fails when Slurm's jobs were not listed for the longest pause
+    between two looks and twice this time, 15 s at the least."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
-    """Longest time between two looks at the jobs' states while something is expected, in
-    seconds."""
+    """Time between two looks at the jobs' states while the bridge has jobs in Slurm, in seconds;
+    without jobs it grows to 5 s. Looks that take long are made less often, up to 5 s, so that they
+    take a fiftieth of the time."""
     poll_quick_s: float = Field(default=0.05, ge=0.01)
     """Time to the first look after a submit or a change of our own, in seconds."""
     detail_gets_per_s: float = Field(default=20.0, gt=0)
-    """Budget, per second, of the reads that follow what changes without a change of state (a
-    pending job's reason, its expected start)."""
+    """Most reads a second of what changes without a change of state (a pending job's reason, its
+    expected start). A job that holds nodes counts twice; when no job has changed its state for
+    10 s, a tenth of the reads are made."""
 
 
 class KubernetesSettings(Section):
     """How to reach the API server."""
 
     kubeconfig: str = ""
-    """Path of the kubeconfig; "" takes $KUBECONFIG, then ~/.kube/config, then the pod's own
-    service account."""
+    """Path of the kubeconfig; "" takes $KUBECONFIG, then the pod's own service account, then
+    ~/.kube/config."""
     context: str = ""
     """Context of the kubeconfig; "" takes its current one."""
     qps: float = Field(default=200.0, gt=0)
-    """Requests per second to the API server, in the long run."""
+    """Requests per second to the API server, in the long run. Lists and watches are not counted."""
     burst: int = Field(default=400, gt=0)
     """Requests that may go out at once before `qps` holds."""
 
@@ -100,37 +105,46 @@ class ServerSettings(Section):
     metrics_listen: Address = "[::]:8080"
     """host:port of /livez, /readyz and /metrics (plain HTTP)."""
     certificate_dir: str = ""
-    """Folder with tls.crt, tls.key and ca.crt, read again when they change; "" has the bridge
-    make its own."""
+    """Folder with tls.crt, tls.key and ca.crt, read again when they change. In a folder without
+    tls.crt the bridge makes its own, with client.crt and client.key for kube-scheduler, and at each
+    start those that come near their end anew. "" makes all of them at each start, in a new
+    temporary folder."""
     client_ca_file: str = ""
-    """CA whose client certificates may call the extender; "" lets in whoever reaches the port.
-    Callers that show such a certificate go before all others when there are too many."""
+    """CA whose client certificates may call the extender, read again when it changes; "" takes
+    ca.crt of `certificateDir`. Without a CA the bridge does not start: nobody else calls the
+    extender. Callers that show such a certificate go before all others when there are too many."""
     max_connections: int = Field(default=2048, ge=16, le=60_000)
     """Most connections to HTTPS that are open at once, at about 50 KiB of memory each; fewer if
     the process may not open so many files. When there are more, the address with the most loses
     the one that has been idle longest. Probes have 256 of their own."""
     memory_mib: int = Field(default=128, ge=16)
     """Most memory for requests in flight, of all servers, in MiB as received; to handle them may
-    take as much again. When there is more, the address that sends the most is refused (503)."""
+    take as much again. When there is more, the address that holds the most loses its oldest request
+    (503, or the connection ends)."""
 
 
 class NodeSettings(Section):
-    """How Kubernetes nodes become Slurm nodes."""
+    """How Kubernetes nodes become Slurm nodes. Nodes that Slurm knows already keep their address,
+    their topology and the types of their GPUs until they are made anew."""
 
     address: str = ""
     """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
     topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
     """Name of Slurm's topology and its root switch, `name:root`, under which the nodes' switches
-    are made from their network-node-layer labels; "" leaves nodes without a path."""
+    are made from their network-node-layer labels; "" gives a path only to nodes with the annotation
+    `topology.slinky.slurm.net/spec`, which goes before the labels."""
     cpu_headroom_milli: int = Field(default=0, ge=0)
-    """CPU kept from Slurm on each node for pods that Slurm does not place, in thousandths."""
+    """CPU kept from Slurm on each node, in thousandths, beside what the pods there ask for that
+    Slurm does not place."""
     memory_headroom_mib: int = Field(default=0, ge=0)
-    """Memory kept from Slurm on each node for pods that Slurm does not place, in MiB."""
+    """Memory kept from Slurm on each node, in MiB, beside what the pods there ask for that Slurm
+    does not place."""
     interval_s: float = Field(default=30.0, ge=0.1)
-    """Longest time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to
-    one at once."""
+    """Time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to one at
+    once. While Slurm does not answer, the looks are rarer, up to 30 s."""
     gpu_type_label: str = "nvidia.com/gpu.product"
-    """Node label whose value becomes the GPU's type in Slurm."""
+    """Node label from whose value the GPU's type in Slurm is made, where `resourceMap` gives none:
+    the model where it is a known one (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""
     class_ignore_keys: tuple[str, ...] = (
         names.HOSTNAME_LABEL,
         "topology.k8s.aws/instance-id",
@@ -147,9 +161,10 @@ class PlacementSettings(Section):
     """Which of several nodes is taken: what counts for a node's score (0 to 10), and how much."""
 
     score_packing: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes whose GPUs, EFA or Neuron devices are in use already: whole nodes stay whole."""
+    """Nodes where most of the GPUs, EFA or Neuron devices that the pod asks for are in use: whole
+    nodes stay whole."""
     score_waste: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes without GPUs, EFA or Neuron devices that the pod does not ask for."""
+    """Nodes without free GPUs, EFA or Neuron devices that the pod does not ask for."""
     score_distance: float = Field(default=4.0, ge=0, le=1000)
     """Nodes near the rest of the pod's gang in the fabric."""
     score_node_weight: float = Field(default=1.0, ge=0, le=1000)
@@ -175,7 +190,8 @@ class Defaults(Section):
     """Memory of a pod that asks for none, where the partition has no DefMem* either; a
     Kubernetes quantity."""
     exclusive: bool = False
-    """true gives every pod a whole node, as the Go bridge does."""
+    """true gives every pod a whole node, as the Go bridge does, unless its annotation `exclusive`
+    says otherwise."""
 
 
 class GangSettings(Section):
@@ -195,7 +211,8 @@ class GangSettings(Section):
 
 
 class PriorityClassSettings(Section):
-    """What a PriorityClass of Kubernetes is to Slurm; the pods' own annotations go before it."""
+    """What a PriorityClass of Kubernetes is to Slurm; annotations of the pods, their owners and
+    their namespace go before it."""
 
     partition: str = ""
     """Partition; "" leaves it to `partition`."""
@@ -210,8 +227,8 @@ class IdentitySettings(Section):
     """Who pods' jobs are in Slurm, beside what their namespaces' annotations say."""
 
     required: bool = False
-    """true refuses pods of namespaces that name no Slurm user; with false their jobs are the
-    token's user's."""
+    """true refuses pods of namespaces that name no Slurm user (nor the pods, where
+    `podsChooseUser` lets them); with false their jobs are the token's user's."""
     pods_choose_user: bool = False
     """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
     as the Go bridge does; with false they may only repeat what the namespace says."""
@@ -228,12 +245,14 @@ class Settings(Section):
     """The whole tree."""
 
     scheduler_name: str = Field(default=names.SCHEDULER_NAME, min_length=1)
-    """`spec.schedulerName` of the pods that the bridge cares for."""
-    slurm_rest_api: Annotated[str, AfterValidator(_url_or_none)] = ""
+    """`spec.schedulerName` of the pods that the bridge cares for, and the value of the taint on
+    managed nodes."""
+    slurm_rest_api: UrlOrNone = ""
     """URL of slurmrestd, the Go bridge's key: taken as `slurm.endpoints` where that is not
     given."""
     managed_namespaces: tuple[str, ...] = ()
-    """Namespaces whose pods all go through Slurm."""
+    """Namespaces whose pods go through Slurm: all but those that name another scheduler, those of
+    DaemonSets and static pods. A pod that names our scheduler goes through Slurm from anywhere."""
     managed_namespace_selector: dict[str, object] | None = None
     """A Kubernetes label selector for those namespaces (`matchLabels`, `matchExpressions`); when
     set, `managedNamespaces` is ignored. `{}` is every namespace."""
@@ -241,7 +260,8 @@ class Settings(Section):
     """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
     none."""
     partition: str = "slurm-bridge"
-    """Partition of the jobs whose pods name none; "" leaves it to Slurm's default partition."""
+    """Partition of the jobs for which neither pods, namespace nor PriorityClass name one; "" leaves
+    it to Slurm's default partition."""
     slurm: SlurmSettings = SlurmSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     server: ServerSettings = ServerSettings()
@@ -272,9 +292,15 @@ class Settings(Section):
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
-    """Least severity that is logged."""
+    """Least severity that is logged. Libraries are heard from warning on, with debug from info
+    on."""
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
     """One JSON object a line, or text for a terminal."""
+
+    @property
+    def slurm_endpoints(self) -> tuple[str, ...]:
+        """URLs of slurmrestd, whichever key names them; () where none does."""
+        return self.slurm.endpoints or tuple(filter(None, [self.slurm_rest_api]))
 
     @field_validator("resource_map")
     @classmethod
@@ -286,8 +312,13 @@ class Settings(Section):
     @field_validator("managed_namespace_selector")
     @classmethod
     def _is_label_selector(cls, value: dict[str, object] | None) -> dict[str, object] | None:
-        if value is not None:
-            _check_label_selector(value)
+        for part, content in (value or {}).items():
+            if content is None:  # to Kubernetes it is every namespace: nobody means that by it
+                raise ValueError(f"{part} is empty; fill it in, or write {{}} for every namespace")
+        try:
+            label_selectors.parse(value or {})
+        except BadInput as error:
+            raise ValueError(str(error)) from None
         return value
 
 
@@ -312,34 +343,3 @@ def _check_block_sizes(name: str, sizes: tuple[int, ...]) -> None:
             raise ValueError(
                 f"{name}: {size} is not a larger power of two times the base block's {sizes[0]}"
             )
-
-
-def _check_label_selector(selector: Mapping[str, object]) -> None:
-    """Kubernetes' LabelSelector, with the API server's rules for each operator's values."""
-    if unknown := selector.keys() - {"matchLabels", "matchExpressions"}:
-        given = ", ".join(sorted(map(str, unknown)))
-        raise ValueError(f"a label selector has matchLabels and matchExpressions, not {given}")
-    labels = selector.get("matchLabels", {})
-    if not isinstance(labels, dict) or not all(isinstance(v, str) for v in labels.values()):
-        raise ValueError('matchLabels takes label: "value" pairs; quote true, false and numbers')
-    expressions = selector.get("matchExpressions", [])
-    if not isinstance(expressions, list):
-        raise ValueError("matchExpressions is a list of {key, operator, values}")
-    for expression in expressions:
-        _check_expression(expression)
-
-
-def _check_expression(expression: object) -> None:
-    if not isinstance(expression, dict) or not isinstance(expression.get("key"), str):
-        raise ValueError("each of matchExpressions needs a key")
-    if unknown := expression.keys() - {"key", "operator", "values"}:
-        raise ValueError(
-            f"matchExpressions has key, operator, values, not {', '.join(map(str, unknown))}"
-        )
-    operator, values = expression.get("operator"), expression.get("values", [])
-    if operator not in _LABEL_OPERATORS:
-        raise ValueError(f"operator {operator!r} is none of {', '.join(_LABEL_OPERATORS)}")
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise ValueError("values is a list of strings; quote true, false and numbers")
-    if bool(values) != (operator in ("In", "NotIn")):
-        raise ValueError("In and NotIn need values, Exists and DoesNotExist take none")

@@ -13,6 +13,7 @@ import pydantic
 import yaml
 from pydantic_core import ErrorDetails
 
+from bridge import validation
 from bridge.config import file, tree
 from bridge.config.settings import Settings
 from bridge.errors import ConfigError
@@ -87,7 +88,7 @@ def load(
     if settings is None or reading.problems:
         raise ConfigError("\n".join(_in_order(reading.problems, path)))
     if settings.slurm_rest_api and not settings.slurm.endpoints:
-        slurm = settings.slurm.model_copy(update={"endpoints": (settings.slurm_rest_api,)})
+        slurm = settings.slurm.model_copy(update={"endpoints": settings.slurm_endpoints})
         settings = settings.model_copy(update={"slurm": slurm})
         reading.places["slurm", "endpoints"] = reading.place(("slurm_rest_api",))
     return Loaded(
@@ -190,9 +191,6 @@ def _told(detail: ErrorDetails) -> str:
     """What is wrong with a value, as a person would say it."""
     shown = repr(detail["input"])
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
-    message = detail["msg"].removeprefix("Value error, ")
     if detail["type"] == "string_type":
         return f"{shown} is not text; put it in quotes"
-    if detail["type"] == "value_error":
-        return f"{shown}: {message}"
-    return f"{shown}: {message[0].lower()}{message[1:]}"
+    return f"{shown}: {validation.words(detail)}"

@@ -68,7 +68,8 @@ class RoleKind(Section):
     late_if: Annotated[str, AfterValidator(_condition)] = ""
     """When that holds: a path in the spec, `=`, and the value there; empty for always."""
     elastic: Annotated[str, AfterValidator(_in_spec_or_none)] = ""
-    """Path whose presence makes the object elastic: its pods are no gang."""
+    """Path that makes the object elastic when anything but false is there: its pods are no gang;
+    "" for kinds that never are."""
 
 
 KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(

@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bridge import names
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
-from bridge.model.pod import Pod
 from bridge.placement.score import ScoreWeights, score
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
@@ -40,7 +38,7 @@ class NodeScores:
         if gang_id is None:
             return []
         others = (pod for pod in self.cluster.pods_of(gang_id) if pod.uid != uid and not pod.ended)
-        return [node for pod in others if (node := _node_of(pod))]
+        return [pod.node for pod in others if pod.node]
 
     def _by_node(
         self, known: Mapping[SlurmNodeName, int], candidates: Sequence[NodeName]
@@ -51,8 +49,3 @@ class NodeScores:
             for name in candidates
             if name in nodes and (slurm_name := nodes[name].slurm_name) in known
         }
-
-
-def _node_of(pod: Pod) -> NodeName:
-    """Bound to, or pinned to; "" while it waits."""
-    return pod.node_name or NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))

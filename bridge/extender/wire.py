@@ -16,6 +16,7 @@ from typing import Annotated, Any, Protocol
 import pydantic_core
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from bridge import validation
 from bridge.errors import BadInput
 from bridge.model.ids import NodeName, PodUid
 
@@ -226,8 +227,7 @@ def _call(
 
 def _bad_body(kind: str, error: ValueError) -> BadInput:
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        said = f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg'].lower()}"
+        said = validation.first_fault(error).sentence("body")
     else:
         said = str(error)
     return BadInput(f"the body is no {kind} of kube-scheduler's extender API v1: {said}")

@@ -34,17 +34,14 @@ def of_wire(selector: wire.NodeSelector, *, at: str) -> tuple[NodeSelectorTerm, 
     """The terms of a node selector that stands at the path `at`. Raises BadInput."""
     return tuple(
         NodeSelectorTerm(
-            expressions=tuple(
-                requirement(one, at=at) for one in term.get("matchExpressions") or ()
-            ),
-            fields=tuple(requirement(one, at=at) for one in term.get("matchFields") or ()),
+            expressions=tuple(_parsed(one, at=at) for one in term.get("matchExpressions") or ()),
+            fields=tuple(_parsed(one, at=at) for one in term.get("matchFields") or ()),
         )
         for term in selector.get("nodeSelectorTerms") or ()
     )
 
 
-def requirement(expression: wire.Expression | wire.LabelExpression, *, at: str) -> Requirement:
-    """One of a node's or a label's selector that stands at the path `at`. Raises BadInput."""
+def _parsed(expression: wire.Expression, *, at: str) -> Requirement:
     try:
         key, operator = expression["key"], expression["operator"]
     except KeyError as missing:

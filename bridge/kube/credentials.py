@@ -91,6 +91,11 @@ class Loader:
         look_up = partial(_kubeconfig, named, self._settings.context, places)
         chosen = await self._call(look_up, what=f"kubeconfig {named or 'in the home directory'}")
         if chosen is None:
+            if context := self._settings.context:
+                raise ConfigError(
+                    f"Kubernetes: context {context} is of a kubeconfig, and none is named; set "
+                    "kubernetes.kubeconfig or $KUBECONFIG, or name no context"
+                )
             in_cluster = partial(_in_cluster, places)
             return await self._call(in_cluster, what="the service account of this pod")
         return await self._call(

@@ -6,13 +6,14 @@ object is nonsense, or it is an error) is read again the slow way, object by obj
 bad object costs itself only, also one that is nested too deeply (`depth`).
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
+from bridge import validation
 from bridge.errors import BadInput
 from bridge.kube import depth
 from bridge.kube.errors import Garbled
@@ -21,8 +22,6 @@ from bridge.model import bounds, texts
 Wire = TypeVar("Wire")
 Row = TypeVar("Row")
 
-_MOST_FAULTS = 1000
-"""Of an object that are written out to find the first: each costs two microseconds."""
 _CHANGES = ("ADDED", "MODIFIED", "DELETED")
 
 Parse = Callable[[Mapping[str, Any]], Row]
@@ -138,12 +137,9 @@ def checked(adapter: TypeAdapter[Wire], raw: object, *, at: str = "") -> Wire:
     try:
         return adapter.validate_python(raw, strict=True)
     except ValidationError as error:
-        if error.error_count() > _MOST_FAULTS:
-            said = f"{at or 'the object'}: {error.error_count()} parts of it have the wrong type"
-            raise BadInput(said, field=at) from None
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    field = path((*([at] if at else ()), *first["loc"]))
-    raise BadInput(f"{field or 'the object'}: {first['msg']}", field=field)
+        fault = validation.first_fault(error)
+    field = ".".join(filter(None, (at, fault.path)))
+    raise BadInput(f"{field or 'the object'}: {fault.words}", field=field)
 
 
 def plain_page(parse: Parse[Row], data: bytes) -> Page[Row]:
@@ -170,14 +166,6 @@ def plain_event(parse: Parse[Row], line: bytes) -> Event[Row]:
         return Event(type=kind, status=raw)
     item = _plain_item(parse, raw) if kind in _CHANGES else None
     return Event(type=kind, version=_version(raw, line), item=item)
-
-
-def path(location: Sequence[int | str]) -> str:
-    """("spec", "containers", 0, "name") as Kubernetes writes it: spec.containers[0].name"""
-    text = ""
-    for piece in location:
-        text += f"[{piece}]" if isinstance(piece, int) else f".{piece}"
-    return text.removeprefix(".")
 
 
 def _plain_item(parse: Parse[Row], raw: Any) -> Row | Refused:

@@ -19,7 +19,8 @@ from bridge.clock import Clock
 from bridge.fairness import FairQueue
 from bridge.kube import errors, times
 from bridge.kube.client import KubeClient
-from bridge.kube.throttle import Backoff, TokenBucket
+from bridge.kube.throttle import TokenBucket, full_jitter
+from bridge.retry import Backoff
 
 _log = structlog.get_logger()
 
@@ -167,7 +168,7 @@ class EventRecorder:
         return self._clock.time() - series.last_s > 6 * self._repeat_s
 
     async def _write(self, series: _Series) -> None:
-        backoff = Backoff(base_s=1.0)
+        backoff = Backoff(first_s=1.0, most_s=30.0, draw=full_jitter)
         for attempt in range(1, _TRIES + 1):
             await self._bucket.take()
             count = series.count

@@ -7,7 +7,7 @@ way the API server says it.
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from typing import Any, Literal
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from bridge.kube.client import KubeClient
 from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
+from bridge.model.scheduling import Toleration
 
 PATH = "/api/v1/pods"
 """List and watch, all namespaces."""
@@ -124,12 +125,7 @@ async def pin(
 
 async def add_toleration(client: KubeClient, pod: Pod, scheduler_name: str) -> Pod:
     """Let the pod onto managed nodes; for pods that the webhook did not see."""
-    toleration = {
-        "key": names.MANAGED_NODE_TAINT,
-        "operator": "Equal",
-        "value": scheduler_name,
-        "effect": "NoExecute",
-    }
+    toleration = asdict(Toleration.managed(scheduler_name))
     # A row knows tolerations without their seconds: append, never write the list anew.
     where, value = ("/-", toleration) if pod.shape.tolerations else ("", [toleration])
     operations: list[Mapping[str, Any]] = [

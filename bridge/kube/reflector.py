@@ -20,7 +20,8 @@ from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.kube import decode, errors, lines
 from bridge.kube.client import KubeClient
-from bridge.kube.throttle import Backoff
+from bridge.kube.throttle import full_jitter
+from bridge.retry import Backoff
 from bridge.telemetry import OutageLog
 
 Row = TypeVar("Row")
@@ -73,7 +74,7 @@ class Pace:
     watch_s: float = 300.0
     silence_s: float = 150.0
     longest_line: int = lines.LONGEST_LINE
-    backoff: Callable[[], Backoff] = lambda: Backoff(cap_s=8.0)
+    backoff: Callable[[], Backoff] = lambda: Backoff(first_s=0.25, most_s=8.0, draw=full_jitter)
     draw: Callable[[], float] = random.random
 
 
@@ -287,7 +288,7 @@ class Reflector(Generic[Row]):
             self._version = ""
             self._garbled = 0
         asked_s = error.retry_after_s if isinstance(error, errors.Throttled) else 0.0
-        wait_s = self._backoff.next_s(at_least_s=asked_s)
+        wait_s = asked_s + self._backoff.next_s()
         self._problem = str(error) or type(error).__name__
         tell = _log.info
         if isinstance(error, errors.Unavailable):

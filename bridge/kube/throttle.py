@@ -1,8 +1,7 @@
-"""How fast we may ask: a token bucket, and how long to wait after a failure."""
+"""How fast we may ask: a token bucket, and when to come back after a failure."""
 
 import asyncio
 import random
-from collections.abc import Callable
 
 from bridge.clock import Clock
 
@@ -33,31 +32,7 @@ class TokenBucket:
         self._at = now
 
 
-class Backoff:
-    """Waits that double, each drawn from zero to its bound (full jitter).
-
-    A thousand clients that lost the same server then come back spread out, not in step.
-    `draw(bound)` gives a number between 0 and `bound`.
-    """
-
-    def __init__(
-        self,
-        *,
-        base_s: float = 0.25,
-        cap_s: float = 30.0,
-        draw: Callable[[float], float] = lambda bound: random.uniform(0.0, bound),
-    ) -> None:
-        self._base_s = base_s
-        self._cap_s = cap_s
-        self._draw = draw
-        self._failures = 0
-
-    def next_s(self, *, at_least_s: float = 0.0) -> float:
-        """Seconds to wait after one more failure; `at_least_s` is what the server asked for."""
-        bound = min(self._cap_s, self._base_s * 2.0 ** min(self._failures, 30))
-        self._failures += 1
-        return at_least_s + self._draw(bound)
-
-    def reset(self) -> None:
-        """It worked: the next failure is the first again."""
-        self._failures = 0
+def full_jitter(bound_s: float) -> float:
+    """Any time from zero to the bound: a thousand clients that lost the same server come back
+    spread out, not in step."""
+    return random.uniform(0.0, bound_s)

@@ -6,6 +6,7 @@ What is read is what kube-scheduler's plugins VolumeBinding and VolumeZone decid
 import sys
 from collections.abc import Mapping
 
+from bridge import label_selectors
 from bridge.errors import BadInput
 from bridge.kube import affinity, decode, metadata, volume_wire, wire
 from bridge.model import bounds, quantity, texts
@@ -127,18 +128,14 @@ def _bytes(amounts: wire.Amounts, at: str) -> int:
 def _selector(selector: wire.LabelSelector | None) -> tuple[Requirement, ...]:
     if selector is None:
         return ()
-    equal = (selector.get("matchLabels") or {}).items()
-    expressions = selector.get("matchExpressions") or ()
+    labels, expressions = selector.get("matchLabels"), selector.get("matchExpressions") or ()
     values = sum(len(one.get("values") or ()) for one in expressions)
     for count, most, what in (
-        (len(equal) + len(expressions), bounds.MOST_CLAIM_REQUIREMENTS, "requirements"),
+        (len(labels or ()) + len(expressions), bounds.MOST_CLAIM_REQUIREMENTS, "requirements"),
         (values, bounds.MOST_CLAIM_WORDS, "values"),
     ):
         bounds.check_count(count, most, what, field="spec.selector")
-    return (
-        *(Requirement(key, "In", (value,)) for key, value in sorted(equal)),
-        *(affinity.requirement(one, at="spec.selector") for one in expressions),
-    )
+    return label_selectors.parse(selector, at="spec.selector")
 
 
 def _zones(labels: Mapping[str, str]) -> tuple[VolumeTerms, ...]:

@@ -9,6 +9,7 @@ import traceback
 from dataclasses import dataclass
 
 from bridge.model.ids import GangId
+from bridge.retry import Backoff
 
 _FIRST_S, _MOST_S = 1.0, 60.0
 _FORGOTTEN_S = 600.0
@@ -23,7 +24,6 @@ class Fault:
     sentence: str
     """For the pods' authors."""
     failures: int
-    at_s: float
     delay_s: float
     """For so long the gang is set aside."""
 
@@ -33,17 +33,19 @@ class Faults:
 
     def __init__(self) -> None:
         self._last: dict[GangId, Fault] = {}
+        self._backoffs: dict[GangId, Backoff] = {}
         self._logged: dict[GangId, set[str]] = {}
         self._aside: set[GangId] = set()
 
     def add(self, gang_id: GangId, error: BaseException, now_s: float) -> tuple[Fault, bool]:
         """`error` was raised at the gang, which is set aside from now on; its fault, and whether
         it is another one than before."""
-        last = self._last.get(gang_id)
-        recent = last is not None and now_s < last.at_s + last.delay_s + _FORGOTTEN_S
-        failures = last.failures + 1 if last is not None and recent else 1
-        delay_s = min(_MOST_S, _FIRST_S * 2.0 ** min(failures - 1, 16))
-        fault = Fault(_sentence(error), failures, now_s, delay_s)
+        backoff = self._backoffs.get(gang_id)
+        if backoff is None:
+            backoff = Backoff(first_s=_FIRST_S, most_s=_MOST_S, forget_s=_FORGOTTEN_S)
+            self._backoffs[gang_id] = backoff
+        delay_s = backoff.failed(now_s)
+        fault = Fault(_sentence(error), backoff.failures, delay_s)
         self._last[gang_id] = fault
         self._aside.add(gang_id)
         logged, place = self._logged.setdefault(gang_id, set()), _place(error)
@@ -66,6 +68,7 @@ class Faults:
     def forget(self, gang_id: GangId) -> None:
         """The gang is gone."""
         self._last.pop(gang_id, None)
+        self._backoffs.pop(gang_id, None)
         self._logged.pop(gang_id, None)
         self._aside.discard(gang_id)
 

@@ -20,7 +20,7 @@ def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
             _submission(gang, event, decision)
         case ev.NodesChanged():
             if gang.run is None:
-                gang.submission.retry_at_s = decision.now_s
+                gang.submission.retry_now(decision.now_s)
             else:
                 actions.rebuild(gang, gang.run, decision)
         case ev.NotTold(pod) if pod in gang.demand.pods:

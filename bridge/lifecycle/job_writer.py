@@ -17,6 +17,7 @@ from bridge.lifecycle.pool import Pool
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobSpec
+from bridge.retry import Backoff
 from bridge.telemetry import Metrics, OutageLog
 
 log = structlog.get_logger(__name__)
@@ -59,8 +60,8 @@ class JobWriter:
         self._metrics = metrics
         self._clock = clock
         self._pool = Pool(workers=8)
-        self._cancelling: dict[SlurmJobId, int] = {}
-        """Jobs whose end was asked for, and how often that failed."""
+        self._cancelling: dict[SlurmJobId, Backoff] = {}
+        """Jobs whose end was asked for, and how that failed."""
         self._wished: dict[SlurmJobId, do.UpdateJob] = {}
         """Changes that wait for their turn."""
         self._updating: set[SlurmJobId] = set()
@@ -106,7 +107,9 @@ class JobWriter:
         """Until Slurm has answered: a job that nobody needs must not stay."""
         if instruction.job_id in self._cancelling:
             return
-        self._cancelling[instruction.job_id] = 0
+        self._cancelling[instruction.job_id] = Backoff(
+            first_s=_CANCEL_AGAIN_S, most_s=_CANCEL_AGAIN_MOST_S
+        )
         self._add_cancel(instruction, tenant)
 
     def _add_cancel(self, instruction: do.CancelJob, tenant: str) -> None:
@@ -183,12 +186,11 @@ class JobWriter:
         self._watcher.poke()
 
     def _cancel_again(self, instruction: do.CancelJob, tenant: str) -> None:
-        failures = self._cancelling.get(instruction.job_id)
-        if failures is None:
+        backoff = self._cancelling.get(instruction.job_id)
+        if backoff is None:
             return  # its end was seen meanwhile
-        self._cancelling[instruction.job_id] = failures + 1
-        delay_s = min(_CANCEL_AGAIN_MOST_S, _CANCEL_AGAIN_S * 2.0 ** min(failures, 16))
-        asyncio.get_running_loop().call_later(delay_s, self._add_cancel, instruction, tenant)
+        loop = asyncio.get_running_loop()
+        loop.call_later(backoff.next_s(), self._add_cancel, instruction, tenant)
 
 
 def _left_out(spec: JobSpec) -> str:

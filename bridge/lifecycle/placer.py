@@ -1,6 +1,5 @@
 """Where a gang's pods go on the nodes that Slurm gave, by what the nodes have room for now."""
 
-from bridge import names
 from bridge.clock import Clock
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
@@ -90,6 +89,5 @@ class Placer:
         """Pods that were pinned before a start hold their places, where the gang's job has them."""
         known = machine.known
         for pod in known.demand.pods.under(known.job_id):
-            node = NodeName(pod.annotations.get(names.NODE_ANNOTATION, ""))
-            if self.holds(machine, node):
-                self._cluster.pin(pod, node)
+            if self.holds(machine, pod.pinned_node):
+                self._cluster.pin(pod, pod.pinned_node)

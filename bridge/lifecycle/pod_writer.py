@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
-from bridge import names
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
 from bridge.kube import events as kube_events
@@ -47,7 +46,7 @@ class PodWriter:
         self._cluster = cluster
         self._kube = kube
         self._recorder = recorder
-        self._managed = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+        self._managed = Taint.managed(scheduler_name)
         self._scheduler_name = scheduler_name
         self._outage = outage
         self._metrics = metrics

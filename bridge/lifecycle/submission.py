@@ -3,16 +3,14 @@
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.spec_changes import SpecChanges
 from bridge.model.gang import Gang
+from bridge.retry import Backoff
 
 
 class Submission:
     """Outlives the gang's jobs. Times are monotonic seconds."""
 
     def __init__(self, tuning: Tuning) -> None:
-        self._first_s, self._most_s = tuning.retry_first_s, tuning.retry_most_s
-        self._failures = 0
-        self.retry_at_s = float("-inf")
-        """Nothing is tried before that."""
+        self._backoff = Backoff(first_s=tuning.retry_first_s, most_s=tuning.retry_most_s)
         self.generation = 0
         """Number of the gang's present job; while it has none, of the next one."""
         self.under_way: Gang | None = None
@@ -22,16 +20,24 @@ class Submission:
         self.trouble_since_s = 0.0
         self.changes = SpecChanges(first_s=tuning.retry_first_s, most_s=tuning.retry_most_s)
 
+    @property
+    def retry_at_s(self) -> float:
+        """Nothing is tried before that."""
+        return self._backoff.due_s
+
     def failed(self, now_s: float, delay_s: float | None = None) -> None:
         """The gang's job could not be had or was of no use: the next try waits longer."""
-        if delay_s is None:
-            delay_s = min(self._most_s, self._first_s * 2.0 ** min(self._failures, 16))
-        self._failures += 1
-        self.retry_at_s = now_s + delay_s
+        self._backoff.failed(now_s)
+        if delay_s is not None:
+            self._backoff.due_s = now_s + delay_s
+
+    def retry_now(self, now_s: float) -> None:
+        """What was in the way may be gone."""
+        self._backoff.due_s = min(self._backoff.due_s, now_s)
 
     def succeeded(self) -> None:
         """A pod of the gang runs."""
-        self._failures = 0
+        self._backoff.reset()
 
     def refused(self, message: str, now_s: float) -> None:
         """Slurm did not take the job."""

@@ -5,9 +5,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from bridge import names
+from bridge.label_selectors import Operator as Operator
+from bridge.label_selectors import Requirement as Requirement
 from bridge.model.resources import Resources
 
-Operator = Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]
 _DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,18}")
 TaintEffect = Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
 
@@ -20,6 +22,11 @@ class Taint:
     value: str
     effect: TaintEffect
 
+    @classmethod
+    def managed(cls, scheduler_name: str) -> "Taint":
+        """That of a node which Slurm decides about: pods that do not wait in Slurm keep away."""
+        return cls(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
@@ -29,6 +36,11 @@ class Toleration:
     operator: Literal["Equal", "Exists", "Lt", "Gt"] = "Equal"
     value: str = ""
     effect: TaintEffect | Literal[""] = ""
+
+    @classmethod
+    def managed(cls, scheduler_name: str) -> "Toleration":
+        """Lets a pod onto the nodes that Slurm decides about."""
+        return cls(names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute")
 
     def tolerates(self, taint: Taint) -> bool:
         """Kubernetes' rule (v1 `ToleratesTaint`; Gt and Lt are behind a feature gate there)."""
@@ -58,15 +70,6 @@ def _compares(operator: Literal["Gt", "Lt"], taint: str, toleration: str) -> boo
     if not all(-(2**63) <= value < 2**63 for value in (mine, limit)):
         return False
     return mine > limit if operator == "Gt" else mine < limit
-
-
-@dataclass(frozen=True, slots=True)
-class Requirement:
-    """One expression of a node selector term."""
-
-    key: str
-    operator: Operator
-    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable
 
 import structlog
 
-from bridge import names, slurm
+from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
 from bridge.kube import events as kube_events
@@ -22,6 +22,8 @@ from bridge.model.scheduling import Taint
 from bridge.nodes import definition
 from bridge.nodes import plan as planning
 from bridge.placement.filters.classes import classes
+from bridge.retry import Backoff
+from bridge.slurm.poke import sleep_until_poked
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
@@ -30,6 +32,12 @@ from bridge.workloads.facts import NodeFacts, NodeKind, PartitionFacts
 log = structlog.get_logger(__name__)
 
 _AT_ONCE = 8
+_AGAIN_S = 0.05
+"""To the pass that looks at what the last one did."""
+_AWAY_S = 30.0
+"""The longest pause while Slurm does not answer, unless the interval itself is longer."""
+_BURST_S = 0.1
+"""Nodes come in bursts: one pass for many."""
 
 
 class NodeController:
@@ -65,7 +73,7 @@ class NodeController:
         self._changed = changed
         self._classes_in_use = classes_in_use
         self._clock = clock
-        self._taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+        self._taint = Taint.managed(scheduler_name)
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
         self._registered: frozenset[SlurmNodeName] = frozenset()
@@ -76,23 +84,18 @@ class NodeController:
 
     async def run(self) -> None:
         """Pass after pass until cancelled; a failing Slurm only delays the next one."""
-        failures = 0
+        backoff = Backoff(first_s=self._interval_s, most_s=max(_AWAY_S, self._interval_s))
         while True:
             self._dirty.clear()
             try:
-                again = await self.reconcile()
-                failures = 0
+                pause_s = _AGAIN_S if await self.reconcile() else self._interval_s
+                backoff.reset()
             except BridgeError as error:
-                failures += 1
-                again = False
+                pause_s = backoff.next_s()
                 self._outage.failed(error)
-            wait_s = 0.05 if again else min(30.0, self._interval_s * (1 + failures))
-            try:
-                async with asyncio.timeout(wait_s):
-                    await self._dirty.wait()
-                await self._clock.sleep(0.1)  # nodes come in bursts: one pass for many
-            except TimeoutError:
-                pass
+            await sleep_until_poked(self._clock, pause_s, self._dirty)
+            if self._dirty.is_set():
+                await self._clock.sleep(_BURST_S)
 
     async def reconcile(self) -> bool:
         """One pass. True when something was done that a further pass must look at: what Slurm has

@@ -188,7 +188,7 @@ def _retire(known: SlurmNode, why: str) -> list[Action]:
 
 
 def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[Action]:
-    taint = Taint(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
+    taint = Taint.managed(scheduler_name)
     has = taint in node.taints
     if wanted and not has and not node.deleting:
         return [AddTaint(node.name)]

@@ -1,7 +1,8 @@
 """Slurm over REST: an async client, a watcher of jobs, and Slurm's small languages.
 
 The only package that speaks to slurmrestd, and usable alone: it needs of the bridge only its
-nouns (`bridge.model`), the root of the error tree and the clock.
+nouns (`bridge.model`), the root of the error tree, and the modules `clock`, `files`, `names`,
+`retry` and `validation`.
 
     async with SlurmClient(
         endpoints=["http://127.0.0.1:6820"],

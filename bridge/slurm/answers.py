@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import pydantic_core
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
+from bridge import validation
 from bridge.slurm import errno
 from bridge.slurm.errno import Kind
 from bridge.slurm.errors import (
@@ -229,9 +230,7 @@ def parsed(body: bytes) -> dict[str, Any]:
 def malformed(answer: Answer, operation: Operation, error: Exception) -> MalformedAnswer:
     """The error for an answer that can't be read."""
     if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        why = f"{where}: {first['msg']}" if where else first["msg"]
+        why = validation.first_fault(error).sentence("the whole")
     else:
         why = str(error)
     return MalformedAnswer(

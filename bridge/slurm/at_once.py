@@ -12,6 +12,7 @@ Pure book-keeping; times are monotonic seconds.
 
 from collections.abc import Collection, Iterable
 
+from bridge.retry import Backoff
 from bridge.slurm.jobs import JobDescription
 
 DEFERRED = 2125
@@ -32,7 +33,7 @@ class AtOnce:
 
     def __init__(self) -> None:
         self._somebody_waits = False
-        self._refusals = 0
+        self._refusals = Backoff(first_s=_FIRST_PAUSE_S, most_s=_LONGEST_PAUSE_S)
         self._not_before_s = float("-inf")
 
     def listed(self, states: Iterable[Collection[str]]) -> None:
@@ -45,10 +46,9 @@ class AtOnce:
 
     def granted(self) -> None:
         """A job started."""
-        self._refusals = 0
+        self._refusals.reset()
 
     def refused(self, now_s: float, *, always: bool = False) -> None:
         """It did not start; `always`: this Slurm never starts jobs so."""
-        pause_s = min(_FIRST_PAUSE_S * 2.0 ** min(self._refusals, 16), _LONGEST_PAUSE_S)
-        self._refusals += 1
+        pause_s = self._refusals.next_s()
         self._not_before_s = now_s + (_NEVER_PAUSE_S if always else pause_s)

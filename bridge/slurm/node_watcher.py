@@ -16,7 +16,7 @@ from bridge.slurm.errors import SlurmError
 from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.news import Outage, Recovered
 from bridge.slurm.nodes import SlurmNode
-from bridge.slurm.pace import BackOff
+from bridge.slurm.pace import back_off
 from bridge.slurm.poke import sleep_until_poked
 
 _SHARE = 0.02
@@ -61,8 +61,7 @@ class NodeWatcher:
         self._client = client
         self._clock = clock or SystemClock()
         self._interval_s = interval_s
-        self._jitter = jitter
-        self._back_off = BackOff(longest_s=max(interval_s, 5.0))
+        self._back_off = back_off(longest_s=max(interval_s, 5.0), jitter=jitter)
         self._nodes: dict[SlurmNodeName, SlurmNode] = {}
         self._listeners: Listeners[NodeNews] = Listeners(_about)
         self._synced = asyncio.Event()
@@ -97,22 +96,21 @@ class NodeWatcher:
 
     async def run(self) -> None:
         """Watch until cancelled; no error of Slurm's ends it."""
-        failures, failing_since_s = 0, 0.0
+        failing_since_s = 0.0
         while True:
             started_s = self._clock.monotonic()
             try:
                 nodes = await self._client.list_nodes()
             except SlurmError as error:
-                failures += 1
-                if failures == 1:
+                if not self._back_off.failures:
                     failing_since_s = started_s
                     self._listeners.tell(Outage(error))
-                await self._clock.sleep(self._back_off.pause_s(failures, self._jitter()))
+                await self._clock.sleep(self._back_off.next_s())
                 continue
             now_s = self._clock.monotonic()
-            if failures:
+            if failures := self._back_off.failures:
                 self._listeners.tell(Recovered(after_s=now_s - failing_since_s, failures=failures))
-                failures = 0
+                self._back_off.reset()
             self._seen_s = started_s
             self._compare({node.name: node for node in nodes})
             self._synced.set()

@@ -6,6 +6,11 @@ pause: `interval_s` while jobs are watched, `longest_s` while none are. Looking 
 tenth of the time while hurried, a fiftieth at rest.
 """
 
+from collections.abc import Callable
+
+from bridge.retry import Backoff
+
+_FIRST_PAUSE_S = 0.2
 _RESTING_SHARE = 0.02
 _HURRIED_SHARE = 0.1
 _QUICK_LOOKS = 8
@@ -47,14 +52,9 @@ class Pace:
         return min(max(self._step_s, self.cost_s / _HURRIED_SHARE), resting_s)
 
 
-class BackOff:
-    """The pause after failures: doubling, with jitter, so that many clients don't come at once."""
-
-    def __init__(self, *, first_s: float = 0.2, longest_s: float = 5.0) -> None:
-        self._first_s = first_s
-        self._longest_s = longest_s
-
-    def pause_s(self, failures: int, jitter: float) -> float:
-        """After the `failures`-th failure in a row; `jitter` in [0, 1)."""
-        full_s = min(self._first_s * 2.0 ** min(failures - 1, 16), self._longest_s)
-        return full_s * (0.5 + jitter / 2)
+def back_off(*, longest_s: float, jitter: Callable[[], float]) -> Backoff:
+    """The pauses of a watcher after failures: half of each is left to chance, so that many clients
+    don't come at once. `jitter` gives a number in [0, 1)."""
+    return Backoff(
+        first_s=_FIRST_PAUSE_S, most_s=longest_s, draw=lambda full_s: full_s * (0.5 + jitter() / 2)
+    )

@@ -24,7 +24,7 @@ from bridge.slurm.errors import JobNotFound, SlurmError
 from bridge.slurm.jobs import Job
 from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched, about
-from bridge.slurm.pace import BackOff, Pace
+from bridge.slurm.pace import Pace, back_off
 from bridge.slurm.poke import sleep_until_poked
 from bridge.slurm.rereads import Rereads
 
@@ -71,11 +71,10 @@ class JobWatcher:
         self._clock = clock or SystemClock()
         self._quick_s = poll_quick_s
         self._concurrency = concurrency
-        self._jitter = jitter
         self._pace = Pace(
             quick_s=poll_quick_s, interval_s=poll_interval_s, longest_s=max_interval_s
         )
-        self._back_off = BackOff(longest_s=max_interval_s)
+        self._back_off = back_off(longest_s=max_interval_s, jitter=jitter)
         self._pulse = Pulse()
         self._body = b""
         self._states: Mapping[SlurmJobId, frozenset[str]] = {}
@@ -94,7 +93,6 @@ class JobWatcher:
         self._synced = asyncio.Event()
         self._healthy = False
         self._problem = ""
-        self._failures = 0
         self._failing_since_s = 0.0
 
     # -- what callers see ----------------------------------------------------------------------
@@ -265,7 +263,7 @@ class JobWatcher:
 
     async def _pause(self, seconds: float) -> None:
         """Wait; a poke ends it early, unless Slurm is away."""
-        if self._failures:
+        if self._back_off.failures:
             await self._clock.sleep(seconds)
             return
         await sleep_until_poked(self._clock, seconds, self._poked)
@@ -277,16 +275,17 @@ class JobWatcher:
 
     def _failed(self, error: SlurmError) -> float:
         """Note a failure; the pause before the next try."""
-        self._failures += 1
+        pause_s = self._back_off.next_s()
         self._problem = str(error)
-        if self._failures == 1:
+        if self._back_off.failures == 1:
             self._healthy = False
             self._failing_since_s = self._clock.monotonic()
             self._listeners.tell(Outage(error))
-        return self._back_off.pause_s(self._failures, self._jitter())
+        return pause_s
 
     def _succeeded(self) -> None:
-        failures, self._failures = self._failures, 0
+        failures = self._back_off.failures
+        self._back_off.reset()
         self._healthy = True
         self._problem = ""
         self._synced.set()
@@ -313,7 +312,7 @@ class JobWatcher:
 
     async def _read_forever(self) -> None:
         while True:
-            while self._failures or not (self._urgent or self._later):
+            while self._back_off.failures or not (self._urgent or self._later):
                 self._work.clear()
                 await self._work.wait()
             queue = self._urgent or self._later
@@ -371,7 +370,7 @@ class JobWatcher:
     async def _reread_forever(self) -> None:
         while True:
             await self._clock.sleep(_REREAD_TICK_S)
-            if self._failures or self._urgent:
+            if self._back_off.failures or self._urgent:
                 continue
             for job_id in self._rereads.take(self._clock.monotonic()):
                 self._later[job_id] = None

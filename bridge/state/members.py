@@ -51,9 +51,7 @@ class Memberships:
         self._most_pods = most_pods
         self._pods = pods
         self._owners = owners
-        self._toleration = Toleration(
-            names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute"
-        )
+        self._toleration = Toleration.managed(scheduler_name)
         self._gang_of: dict[PodUid, GangId] = {}
         self._missing: dict[PodUid, str] = {}
         """What a pod looks again for: one whose gang can't be told before, and one that names a

@@ -121,7 +121,7 @@ async def test_when_it_is_read() -> None:
     task = asyncio.create_task(found.run())
     await settle()
     assert len(slurmdbd.asked) == 1
-    await clock.advance(126)
+    await clock.advance(120)
     assert len(slurmdbd.asked) == 2
     for _ in range(20):
         found.poke()

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge import label_selectors
 from bridge.admission import scope
 from bridge.admission.review import Reviewer
 from tests.unit.admission.manifests import a_manifest, known, patched, response, review
@@ -21,7 +22,7 @@ def reviewer(
 ) -> Reviewer:
     pods = scope.Scope(
         managed_namespaces=frozenset({"team"}),
-        selector=None if selector is None else scope.parse_selector(selector),
+        selector=None if selector is None else label_selectors.parse(selector),
     )
     return Reviewer(pods=pods, namespaces=known(lab={"slurm": "yes"}), bridge_users=users)
 

@@ -179,6 +179,14 @@ async def test_order_of_sources(tmp_path: Path) -> None:
     assert access.target == "context main, server http://named"
 
 
+async def test_context_without_a_kubeconfig(tmp_path: Path) -> None:
+    """A context that is named is never given up for the cluster that the pod happens to run in."""
+    account(tmp_path, "pod-token")
+    in_pod = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
+    with pytest.raises(ConfigError, match=r"context other.*kubernetes\.kubeconfig"):
+        await load(tmp_path, settings=KubernetesSettings(context="other"), **in_pod)
+
+
 async def test_several_files(tmp_path: Path) -> None:
     """$KUBECONFIG may name several files; missing ones don't matter."""
     one = kubeconfig(tmp_path / "one", "http://one")

@@ -13,8 +13,8 @@ from aiohttp import web
 from bridge import config
 from bridge.kube.owner_watches import MOST_RETRIED, RETRY_S, OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Pace, Replaced, Upserted
-from bridge.kube.throttle import Backoff
 from bridge.model.owner import JobSet, Owner, OwnerKey, Settled
+from bridge.retry import Backoff
 from bridge.telemetry import OutageLog
 from tests.unit.kube.apiserver import (
     ApiServer,
@@ -34,7 +34,7 @@ DISCOVERY = f"/apis/{API_VERSION}"
 PATH = f"{DISCOVERY}/jobsets"
 SERVED = ok({"resources": [{"name": "jobsets", "kind": "JobSet", "verbs": ["list", "watch"]}]})
 FORBIDDEN = refuse(403, "Forbidden", "may not list jobsets")
-STEADY = Pace(backoff=lambda: Backoff(base_s=1, draw=lambda bound: bound))
+STEADY = Pace(backoff=lambda: Backoff(first_s=1, most_s=30))
 
 
 Sink = Callable[[OwnerKey, Change[Owner]], None]

@@ -13,8 +13,8 @@ from bridge.errors import BadInput
 from bridge.kube import errors, pods
 from bridge.kube.client import KubeClient
 from bridge.kube.reflector import Change, Deleted, Pace, Reflector, Replaced, Upserted
-from bridge.kube.throttle import Backoff
 from bridge.model.pod import Pod
+from bridge.retry import Backoff
 from tests.unit.kube.apiserver import (
     Answer,
     ApiServer,
@@ -30,9 +30,7 @@ from tests.unit.kube.apiserver import (
 )
 
 PATH = pods.PATH
-STEADY = Pace(
-    silence_s=5.0, draw=lambda: 0.5, backoff=lambda: Backoff(base_s=1, draw=lambda bound: bound)
-)
+STEADY = Pace(silence_s=5.0, draw=lambda: 0.5, backoff=lambda: Backoff(first_s=1, most_s=30))
 
 
 def pod(name: str, version: int, **spec: Any) -> dict[str, Any]:

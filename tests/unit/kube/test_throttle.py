@@ -5,7 +5,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.kube.throttle import Backoff, TokenBucket
+from bridge.kube.throttle import TokenBucket, full_jitter
 from tests.unit.kube.apiserver import JumpClock
 
 
@@ -78,17 +78,7 @@ async def test_first_come_first_served() -> None:
     assert order == [0, 1, 2, 3, 4]
 
 
-def test_backoff_doubles_to_its_cap() -> None:
-    """The bounds double from the base to the cap, and start again after a success."""
-    backoff = Backoff(base_s=1, cap_s=5, draw=lambda bound: bound)
-    assert [backoff.next_s() for _ in range(5)] == [1, 2, 4, 5, 5]
-    backoff.reset()
-    assert backoff.next_s() == 1
-
-
-@given(failures=st.integers(1, 2000), asked=st.floats(0, 100))
-def test_backoff_is_jittered_and_obedient(failures: int, asked: float) -> None:
-    """Never less than the server asked for, never more than the cap beyond it."""
-    backoff = Backoff(cap_s=8)
-    for _ in range(failures):
-        assert asked <= backoff.next_s(at_least_s=asked) <= asked + 8
+@given(bound_s=st.floats(0, 100))
+def test_jitter_is_anything_up_to_its_bound(bound_s: float) -> None:
+    """Never more than the bound."""
+    assert 0 <= full_jitter(bound_s) <= bound_s

@@ -18,7 +18,7 @@ RULES = definition.Rules(
     gpu_type_label="nvidia.com/gpu.product",
     resource_map=ResourceMap({"nvidia.com/gpu": "gpu", "nvidia.com/mig-*": "gpu:*"}),
 )
-TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
+TAINT = Taint.managed(SCHEDULER)
 
 
 def in_slurm(name: str = "node-1", *flags: str, **fields: Any) -> SlurmNode:

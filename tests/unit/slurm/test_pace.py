@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.slurm.pace import BackOff, Pace
+from bridge.slurm.pace import Pace, back_off
 
 _COST = st.floats(0.0001, 2.0)
 
@@ -70,8 +70,8 @@ def test_a_pause_is_always_within_bounds(looks: list[tuple[float, bool, bool]]) 
 @given(st.floats(0, 0.999))
 def test_back_off_grows_to_its_end(jitter: float) -> None:
     """Failures in a row wait longer and longer, never more than the bound, never nothing."""
-    back_off = BackOff(first_s=0.2, longest_s=5.0)
-    pauses = [back_off.pause_s(failures, jitter) for failures in range(1, 200)]
+    failures = back_off(longest_s=5.0, jitter=lambda: jitter)
+    pauses = [failures.next_s() for _ in range(200)]
     assert all(0.1 <= pause_s <= 5.0 for pause_s in pauses)
     assert all(earlier <= later for earlier, later in pairwise(pauses))
     assert pauses[-1] >= 2.5

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Sequence
 from typing import Final
 
+from bridge.retry import Backoff
 from bridge.sim.kube import demand, taints
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer
@@ -35,7 +36,7 @@ class DaemonSetController(OwnerController):
     def __init__(self, api: ApiServer) -> None:
         super().__init__(api, kinds.DAEMON_SETS, kinds.PODS, name="daemon-set-controller")
         self._changed_nodes = api.store.subscribe(kinds.NODES.table, since=0)
-        self._pauses: dict[tuple[str, str], tuple[float, float]] = {}
+        self._pauses: dict[tuple[str, str], Backoff] = {}
         """By the owner's uid and node: when a failed pod may go next (monotonic), seconds."""
 
     async def run(self) -> None:
@@ -93,11 +94,13 @@ class DaemonSetController(OwnerController):
     def _may_retry(self, owner: Object, node: str) -> bool:
         """Whether a failed pod is replaced now; each time it takes twice as long until the next."""
         key, now = (owner["metadata"]["uid"], node), self._api.clock.monotonic()
-        due, pause = self._pauses.get(key, (now, _FIRST_PAUSE_S))
-        if now < due:
-            self._queue.add_after(key_of(owner), due - now)
+        pause = self._pauses.get(key)
+        if pause is None:
+            pause = self._pauses[key] = Backoff(first_s=_FIRST_PAUSE_S, most_s=_LAST_PAUSE_S)
+        if now < pause.due_s:
+            self._queue.add_after(key_of(owner), pause.due_s - now)
             return False
-        self._pauses[key] = (now + pause, min(2 * pause, _LAST_PAUSE_S))
+        pause.failed(now)
         return True
 
 

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from bridge import retry
 from bridge.sim.kube import requests
 from bridge.sim.kube.apiserver import kinds
 from bridge.sim.kube.apiserver.core import ApiServer, Target
@@ -261,7 +262,7 @@ class JobController:
         count, last = self._failures.get(job["metadata"]["uid"], (0, 0.0))
         if not count:
             return 0.0
-        pause = min(self._backoff_s * float(2 ** min(count - 1, 10)), _LONGEST_BACKOFF_S)
+        pause = retry.pause_s(count, first_s=self._backoff_s, most_s=_LONGEST_BACKOFF_S)
         return max(0.0, last + pause - self._api.clock.time())
 
     def _come_back(self, key: Key, job: Object) -> None:

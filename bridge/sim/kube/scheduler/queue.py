@@ -5,6 +5,7 @@ import heapq
 from dataclasses import dataclass
 
 from bridge.clock import Clock
+from bridge.retry import pause_s
 from bridge.sim.kube.apiserver.objects import Key, Object
 
 
@@ -89,7 +90,7 @@ class SchedulingQueue:
         if waiting.uid not in self._known:
             return
         waiting.by_extender = by_extender
-        pause = min(self._initial_s * 2 ** (waiting.attempts - 1), self._most_s)
+        pause = pause_s(waiting.attempts, first_s=self._initial_s, most_s=self._most_s)
         waiting.ready_s = self._clock.monotonic() + pause
         if retry or moves_before != self.moves:
             self._after(waiting, pause)

@@ -219,7 +219,13 @@ class Cluster:
         """A bound pod of another scheduler."""
         if pod.node_name and not pod.ended:
             self._others[pod.uid] = (pod.node_name, pod.shape)
-            self.table.occupy(pod.uid, pod.node_name, pod.shape, daemon=pod.belongs_to_node)
+            self.table.occupy(
+                pod.uid,
+                pod.node_name,
+                pod.shape,
+                daemon=pod.belongs_to_node,
+                stays=not pod.deleting,
+            )
         else:
             self.remove_other(pod.uid)
 

@@ -98,7 +98,7 @@ def _capacity(
     if one_per_node:
         granted = np.minimum(granted, 1)
     free = filters.fitting(snapshot, shape.requests, rows, snapshot.used)
-    whole = filters.fitting(snapshot, shape.requests, rows, snapshot.daemon_used)
+    whole = filters.fitting(snapshot, shape.requests, rows, snapshot.staying)
     if shape.host_ports:
         free = np.minimum(free, 1 - filters.ports_taken(snapshot, shape, rows))
         whole = np.minimum(whole, 1)

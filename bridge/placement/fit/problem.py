@@ -133,8 +133,8 @@ class Capacities:
 def _amounts(
     snapshot: Snapshot, problem: PackingProblem, taken: Counts, holding: frozenset[PodUid] | None
 ) -> tuple[Counts, Counts, Counts]:
-    """(shapes, resources) what pods ask for; (nodes, resources) what the nodes have beside daemon
-    pods and taken slots; (nodes, resources) what is free.
+    """(shapes, resources) what pods ask for; (nodes, resources) what the nodes have beside pods
+    that stay and taken slots; (nodes, resources) what is free.
     """
     lines = snapshot.resources
     demands = np.zeros((len(problem.shapes), len(lines)), dtype=np.int64)
@@ -143,7 +143,7 @@ def _amounts(
         demands[kind, asks.lines] = asks.amounts[:, 0]
     mine = taken @ demands
     allocatable = snapshot.allocatable[:, problem.rows]
-    whole = (allocatable - snapshot.daemon_used[:, problem.rows]).T - mine
+    whole = (allocatable - snapshot.staying[:, problem.rows]).T - mine
     free = (allocatable - snapshot.used[:, problem.rows]).T
     if holding is not None:
         free = free - np.maximum(mine - _held(snapshot, problem, holding), 0)

@@ -8,6 +8,7 @@ node that does not exist yet wait in `UnknownNodes`.
 
 import heapq
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -24,7 +25,7 @@ from bridge.placement.table.columns import Array, Section
 from bridge.placement.table.interning import Interner
 from bridge.placement.table.ports import PortStore
 from bridge.placement.table.shards import Shards
-from bridge.placement.table.snapshot import Capacity, Holding, Layout, Snapshot
+from bridge.placement.table.snapshot import NO_ROW, Capacity, Holding, Layout, Snapshot
 from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
 
 T = TypeVar("T", bound=Hashable)
@@ -74,7 +75,8 @@ class NodeTable:
         self._capacities.define("allocatable", np.int64, height=len(self._lines))
         self._capacities.define("daemon_used", np.int64, height=len(self._lines))
         self._uses = Section(self._capacity)
-        self._uses.define("used", np.int64, height=len(self._lines))
+        for column in ("used", "staying"):
+            self._uses.define(column, np.int64, height=len(self._lines))
         self._ports = PortStore()
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
@@ -106,7 +108,9 @@ class NodeTable:
             self._capacities.mark_dirty(row)
             self._snapshot = None
         for waiting in self._unknown_nodes.take(node.name):
-            self.occupy(waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon)
+            self.occupy(
+                waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon, stays=waiting.stays
+            )
 
     def remove(self, name: NodeName) -> None:
         """Forget the node, if it is known. Its pods keep what they hold until `vacate`."""
@@ -123,26 +127,36 @@ class NodeTable:
         self._capacities.mark_dirty(row)
         self._free_if_empty(row)
 
-    def occupy(self, pod: PodUid, node: NodeName, shape: PodShape, *, daemon: bool = False) -> None:
+    def occupy(
+        self,
+        pod: PodUid,
+        node: NodeName,
+        shape: PodShape,
+        *,
+        daemon: bool = False,
+        stays: bool = False,
+    ) -> None:
         """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
 
         Call it for bound and pinned pods that have not ended, also for terminating ones. A second
         call changes nothing, or moves the pod if its node or shape changed. The node may be
-        unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes.
+        unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes; a pod that `stays`
+        is not being ended by anybody, as far as the bridge knows.
         """
         before = self._pods.get(pod)
         if before is not None:
-            same = before.shape == shape and before.daemon == daemon
+            same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays)
             if same and before.row == self._row_of.get(node):
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
         if row is None:
-            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon))
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays))
             return
         self._unknown_nodes.drop(pod)
-        self._pods.put(pod, Holding(row, shape, daemon))
-        self._use(row, shape, +1, daemon=daemon)
+        holding = Holding(row, shape, daemon, stays)
+        self._pods.put(pod, holding)
+        self._use(holding, +1)
 
     def vacate(self, pod: PodUid) -> None:
         """The pod, if it is known, holds nothing any more."""
@@ -150,17 +164,19 @@ class NodeTable:
         holding = self._pods.drop(pod)
         if holding is not None:
             self.releases += 1
-            self._use(holding.row, holding.shape, -1, daemon=holding.daemon)
+            self._use(holding, -1)
             self._free_if_empty(holding.row)
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; the same object until something changes."""
         if self._snapshot is None:
+            uses = self._uses.publish(self._rows)
             self._snapshot = Snapshot(
                 layout=self._current_layout(),
                 resources=self._lines,
                 capacity=self._current_capacity(),
-                used=self._uses.publish(self._rows)["used"],
+                used=uses["used"],
+                staying=uses["staying"],
                 ports=self._ports.publish(),
                 pods=self._pods.freeze(),
             )
@@ -263,14 +279,17 @@ class NodeTable:
             self._nodes.mark_dirty(row)
         return changed
 
-    def _use(self, row: int, shape: PodShape, sign: int, *, daemon: bool) -> None:
-        amounts = sign * self._amounts(shape.requests, pods=1)
+    def _use(self, holding: Holding, sign: int) -> None:
+        row = holding.row
+        amounts = sign * self._amounts(holding.shape.requests, pods=1)
         self._uses.live["used"][:, row] += amounts
+        if holding.daemon or holding.stays:
+            self._uses.live["staying"][:, row] += amounts
         self._uses.mark_dirty(row)
-        if daemon:
+        if holding.daemon:
             self._capacities.live["daemon_used"][:, row] += amounts
             self._capacities.mark_dirty(row)
-        self._ports.add(row, shape.host_ports, sign)
+        self._ports.add(row, holding.shape.host_ports, sign)
         self._snapshot = None
 
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
@@ -296,12 +315,15 @@ class NodeTable:
         first, self._lines = len(self._lines), lines
         self._capacities.heighten("allocatable", len(lines))
         self._capacities.heighten("daemon_used", len(lines))
-        self._uses.heighten("used", len(lines))
+        for column in ("used", "staying"):
+            self._uses.heighten(column, len(lines))
         self._snapshot = None
         for holding in self._pods.freeze().values():
             if not any(lines.get(name, 0) >= first for name, _ in holding.shape.requests.extended):
                 continue
             amounts = self._amounts(holding.shape.requests, pods=1)[first:]
             self._uses.live["used"][first:, holding.row] += amounts
+            if holding.daemon or holding.stays:
+                self._uses.live["staying"][first:, holding.row] += amounts
             if holding.daemon:
                 self._capacities.live["daemon_used"][first:, holding.row] += amounts

@@ -30,12 +30,14 @@ class Holding:
     """What a pod holds: the row of its node, and its shape.
 
     A `daemon` pod (of a DaemonSet, or of the kubelet itself) comes back when it goes, so its share
-    of the node never gets free.
+    of the node never gets free. A pod that `stays` is not being ended by anybody, and the bridge
+    can't tell when it ends.
     """
 
     row: int
     shape: PodShape
     daemon: bool = False
+    stays: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +78,17 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The layout plus amounts; `allocatable`, `daemon_used` and `used` are (resources, n) int64.
+    """The layout plus amounts, all of them (resources, n) int64.
 
     `resources` gives the line of each resource (`amounts` names the units). `used` is what all
-    pods hold, daemon pods included.
+    pods hold, daemon pods included; `staying` the part that daemon pods and pods that stay hold.
     """
 
     layout: Layout
     resources: Lines
     capacity: Capacity
     used: npt.NDArray[np.int64]
+    staying: npt.NDArray[np.int64]
     ports: PortRows
     pods: FrozenShards[PodUid, Holding]
 

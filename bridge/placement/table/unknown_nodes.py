@@ -18,6 +18,7 @@ class WaitingPod:
     node: NodeName
     shape: PodShape
     daemon: bool
+    stays: bool
 
 
 class UnknownNodes:

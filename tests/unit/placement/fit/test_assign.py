@@ -427,6 +427,19 @@ def test_a_daemon_pod_is_not_waited_for() -> None:
     )  # fmt: skip
 
 
+def test_a_pod_that_nobody_ends_is_not_waited_for() -> None:
+    """A pod of another scheduler may run for months; once it is being deleted, it is waited for."""
+    table = leaves("a1")
+    table.occupy(PodUid("other"), NodeName("a1"), gpus(6, 1).shape, stays=True)
+    why, node = "0 of 1 pods fit now; a1: 2 of 8 nvidia.com/gpu free", (NodeName("a1"),)
+    assert place(table, gpus(4, 1), "a1") == Shortfall(why, for_now=False, nodes=node)
+    table.occupy(PodUid("other"), NodeName("a1"), gpus(6, 1).shape, stays=False)
+    assert place(table, gpus(4, 1), "a1") == Shortfall(why, for_now=True, nodes=node)
+    table.vacate(PodUid("other"))
+    assert isinstance(place(table, gpus(4, 1), "a1"), Assignment)
+    assert not table.snapshot().staying.any()
+
+
 @pytest.mark.parametrize(
     ("changes", "for_now", "why"),
     [

@@ -1,7 +1,7 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
-from bridge.lifecycle.tuning import Tuning
+from bridge.lifecycle.tuning import Notices, Patience, Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
 from bridge.nodes import definition
@@ -36,8 +36,8 @@ def shared_tasks(settings: config.Settings) -> tasks.Limits:
 def tuning(settings: config.Settings) -> Tuning:
     """The times that gangs wait."""
     return Tuning(
-        condition_interval_s=settings.condition_interval_s,
-        members_s=settings.gangs.members_timeout_s,
+        notices=Notices(condition_interval_s=settings.condition_interval_s),
+        patience=Patience(members_s=settings.gangs.members_timeout_s),
     )
 
 

@@ -16,7 +16,7 @@ class Demand:
     """Lives from the first look at the gang until the gang is forgotten."""
 
     def __init__(self, tuning: Tuning) -> None:
-        self.pods = GangPods(end_again_s=tuning.end_again_s)
+        self.pods = GangPods(end_again_s=tuning.retries.end_again_s)
         self.gang: Gang | None = None
         """What the pods ask for; None until that could be understood once."""
         self.problem = ""
@@ -29,7 +29,7 @@ class Demand:
         self.singletons = 0
         """Pods of the owner that queue on their own."""
         self.claims = PendingClaims(
-            tell_after_s=tuning.first_condition_s, patience_s=tuning.volumes_s
+            tell_after_s=tuning.notices.first_condition_s, patience_s=tuning.patience.claims_s
         )
         self.told_gates: tuple[str, ...] = ()
         """The other schedulers' gates that the pods' author was told of."""

@@ -41,7 +41,7 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
             _rebuilt(gang, run, spec, decision)
         case ev.UpdateFailed(job_id) if job_id == run.job_id:
             run.spec = None
-            run.review_at_s = decision.now_s + gang.tuning.refused_retry_s
+            run.review_at_s = decision.now_s + gang.tuning.retries.refused_s
         case ev.Placed(job_id, assignment) if job_id == run.job_id:
             placement = run.placement
             placed, placement.placing = placement.placing, None
@@ -118,7 +118,7 @@ def _submission(
             run.placement.stuck.see(gang.demand.pods)
         case ev.SubmitFailed(message, lasting):
             submission.refused(message, now_s)
-            gang.back_off(decision, gang.tuning.refused_retry_s if lasting else None)
+            gang.back_off(decision, gang.tuning.retries.refused_s if lasting else None)
 
 
 def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Decision) -> None:
@@ -144,11 +144,11 @@ def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) ->
             run.spec = spec  # after a restart: Slurm has it already
             return
     changes = gang.submission.changes
-    if decision.now_s < changes.next_s:
-        run.review_at_s = changes.next_s
-        decision.wake_at(changes.next_s)
+    if decision.now_s < changes.due_s:
+        run.review_at_s = changes.due_s
+        decision.wake_at(changes.due_s)
         return
-    changes.made(decision.now_s)
+    changes.failed(decision.now_s)
     known = run.facts if run.spec is None else run.spec
     if not known.can_become(spec):
         actions.give_up(gang, run, "its pods ask for something else now", decision)
@@ -162,8 +162,8 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
     asked, placement.placing, placement.shortfall = placement.placing, None, shortfall
     if placement.short_since_s is None:
         placement.short_since_s = decision.now_s
-    if shortfall.for_now and decision.now_s < placement.short_since_s + gang.tuning.room_s:
-        placement.look_again_s = decision.now_s + gang.tuning.room_retry_s
+    if shortfall.for_now and decision.now_s < placement.short_since_s + gang.tuning.patience.room_s:
+        placement.look_again_s = decision.now_s + gang.tuning.retries.room_s
         return
     if not gang.single and any(
         pod.phase == "Running" for pod in gang.demand.pods.under(run.job_id)

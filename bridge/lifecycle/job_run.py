@@ -34,9 +34,9 @@ class JobRun:
         self.nodes: frozenset[NodeName] | None = None
         """The nodes that the job holds; None when that is not known."""
         self.placement = Placement(gang, tuning)
-        self.deadline = Deadline(warn_s=tuning.warn_s, margin_s=tuning.end_margin_s)
-        self.missing = MissingMembers(patience_s=tuning.members_s)
-        self.idle = IdleNodes(tell_after_s=tuning.idle_nodes_s)
+        self.deadline = Deadline(warn_s=tuning.notices.warn_s, margin_s=tuning.notices.end_margin_s)
+        self.missing = MissingMembers(patience_s=tuning.patience.members_s)
+        self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
         self.cancel_at_s: float | None = None
         """When the job's end is asked for again; None while nobody has asked for it."""
         self.empty_since_s: float | None = None

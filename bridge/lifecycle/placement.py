@@ -25,7 +25,7 @@ class Placement:
         """Since when they can't."""
         self.look_again_s = float("-inf")
         """Places are not looked for before that."""
-        self.stuck = StuckPins(patience_s=tuning.unplaceable_s)
+        self.stuck = StuckPins(patience_s=tuning.patience.stuck_pin_s)
 
     def resize(self, gang: Gang | None) -> None:
         """The job waits, and is for another number of pods now."""

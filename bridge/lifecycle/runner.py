@@ -148,7 +148,7 @@ class Runner:
         self._placer = Placer(
             cluster=cluster, slurm_side=slurm_side, rules=rules, metrics=metrics, clock=clock
         )
-        self._avoidance = Avoidance(for_s=tuning.avoid_s)
+        self._avoidance = Avoidance(for_s=tuning.patience.avoid_s)
         self._advised: set[str] = set()
         self._recovered = False
 
@@ -562,7 +562,7 @@ class Runner:
         )
         log.warning(
             "node.avoided", gang=machine.id, node=instruction.node, why=instruction.why,
-            for_s=self._tuning.avoid_s,
+            for_s=self._tuning.patience.avoid_s,
         )  # fmt: skip
         delay_s = until_s - self._clock.monotonic()
         asyncio.get_running_loop().call_later(delay_s, self._handle, machine.id, ev.NodesChanged())

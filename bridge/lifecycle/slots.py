@@ -12,7 +12,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from bridge import names
 from bridge.model.gang import Assignment, Gang, Seat
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Pod
@@ -221,9 +220,8 @@ class Slots:
         slot = self._slot(rank)
         slot.pod, slot.released = pod.uid, False
         self._by_pod[pod.uid] = rank
-        node = pod.annotations.get(names.NODE_ANNOTATION)
-        if node and job_id is not None and pod.job_id == job_id:
-            slot.node = NodeName(node)
+        if pod.pinned_node and job_id is not None and pod.job_id == job_id:
+            slot.node = pod.pinned_node
 
     def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:
         """Slots whose pod is pinned or bound under this job, with their node."""

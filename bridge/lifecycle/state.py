@@ -48,7 +48,7 @@ class GangState:
         self.demand = Demand(tuning)
         self.submission = Submission(tuning)
         self.run: JobRun | None = None
-        self.throttle = ConditionThrottle(interval_s=tuning.condition_interval_s)
+        self.throttle = ConditionThrottle(interval_s=tuning.notices.condition_interval_s)
 
     @property
     def gang(self) -> Gang | None:

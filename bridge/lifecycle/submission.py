@@ -1,7 +1,6 @@
 """How a gang gets its next Slurm job: what is under way, and what has failed so far."""
 
 from bridge.lifecycle.tuning import Tuning
-from bridge.lifecycle.waits.spec_changes import SpecChanges
 from bridge.model.gang import Gang
 from bridge.retry import Backoff
 
@@ -10,7 +9,7 @@ class Submission:
     """Outlives the gang's jobs. Times are monotonic seconds."""
 
     def __init__(self, tuning: Tuning) -> None:
-        self._backoff = Backoff(first_s=tuning.retry_first_s, most_s=tuning.retry_most_s)
+        self._backoff = Backoff(first_s=tuning.retries.first_s, most_s=tuning.retries.most_s)
         self.generation = 0
         """Number of the gang's present job; while it has none, of the next one."""
         self.under_way: Gang | None = None
@@ -18,7 +17,15 @@ class Submission:
         self.trouble = ""
         """Why Slurm did not take the last job."""
         self.trouble_since_s = 0.0
-        self.changes = SpecChanges(first_s=tuning.retry_first_s, most_s=tuning.retry_most_s)
+        self.changes = Backoff(
+            first_s=tuning.retries.first_s,
+            most_s=tuning.retries.most_s,
+            forget_s=tuning.retries.most_s,
+        )
+        """Changes of a job that waits. Whoever makes pods changes what they ask for as often as the
+        API server takes it, and each time it costs slurmctld a change, or a job that ends and one
+        that begins. So the first change is made at once, and further ones wait longer and longer;
+        only the newest of them is made."""
 
     @property
     def retry_at_s(self) -> float:

@@ -1,44 +1,67 @@
-"""How long a gang waits for what."""
+"""How long a gang waits for what. All times are in seconds."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Tuning:
-    """Times that the machine waits, in seconds."""
+class Notices:
+    """When the authors of pods are told something."""
 
     condition_interval_s: float = 10.0
     """Between two writes of one pod's condition, whatever they say."""
     first_condition_s: float = 0.5
     """A job that starts within this time gets no `waits` condition at all."""
-    retry_first_s: float = 0.5
-    """Before the first retry of what failed; each further failure doubles it."""
-    retry_most_s: float = 30.0
-    refused_retry_s: float = 15.0
-    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
-    room_retry_s: float = 1.0
-    room_s: float = 300.0
-    """How long a gang holds nodes that pods which are ending still keep from it."""
-    avoid_s: float = 300.0
-    """How long an owner's jobs leave out a node whose grant was of no use."""
-    stranded_s: float = 15.0
-    """Between two updates of a job that Slurm has set aside because no node can take it."""
-    unplaceable_s: float = 30.0
-    """How long kube-scheduler may find no way onto the node of a pinned pod (a volume that is
-    just being made, a pod that ends there) before the place counts as lost."""
-    volumes_s: float = 10.0
-    """How long a claim may be away (made anew, changed) before a job that waits or holds its nodes
-    for its pods is given up."""
-    members_s: float = 600.0
-    """How long a gang holds its nodes for members that do not come, and stays away after that."""
+    idle_nodes_s: float = 30.0
+    """How long nodes that a gang needs no more are held before that is told."""
     warn_s: float = 600.0
     """How long before its time limit a gang is warned."""
     end_margin_s: float = 2.0
     """Beside the pods' grace, the time before the limit at which they are told to end."""
-    idle_nodes_s: float = 30.0
-    """How long nodes that a gang needs no more are held before that is told."""
-    replacement_s: float = 300.0
-    """How long a gang keeps its nodes with no pod on them, while its owner may replace them."""
-    unknown_s: float = 20.0
-    """The same where the owner can't be read: nothing would tell that it is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retries:
+    """When something is tried or asked for again."""
+
+    first_s: float = 0.5
+    """Before the first retry of what failed; each further failure in a row doubles it."""
+    most_s: float = 30.0
+    """The longest such wait."""
+    refused_s: float = 15.0
+    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
+    room_s: float = 1.0
+    """Between two looks at nodes that pods which are ending still use."""
+    stranded_s: float = 15.0
+    """Between two updates of a job that Slurm has set aside because no node can take it."""
     end_again_s: float = 30.0
+    """Before a pod or a job that was told to end is told again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long something is waited for before the gang goes another way."""
+
+    room_s: float = 300.0
+    """Nodes of the job that pods which are ending still use."""
+    avoid_s: float = 300.0
+    """An owner's jobs leave out a node whose grant was of no use."""
+    stuck_pin_s: float = 30.0
+    """kube-scheduler finds no way onto the node of a pinned pod (a volume that is just being made,
+    a pod that ends there)."""
+    claims_s: float = 10.0
+    """A claim is away (made anew, changed) while a job waits or holds its nodes for its pods."""
+    members_s: float = 600.0
+    """Members do not come while the gang holds its nodes; it stays away as long after that."""
+    replacement_s: float = 300.0
+    """A gang keeps its nodes with no pod on them, while its owner may replace the pods."""
+    unknown_owner_s: float = 20.0
+    """The same where the owner can't be read: nothing would tell that the owner is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """All of them."""
+
+    notices: Notices = Notices()
+    retries: Retries = Retries()
+    patience: Patience = Patience()

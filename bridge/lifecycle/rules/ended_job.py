@@ -36,5 +36,5 @@ def end_leftover_pods(gang: GangState, decision: Decision) -> bool:
         message = f"Slurm job {unaware[0].job_id} is over."
         actions.end_pods(gang, unaware, "SlurmJobEnded", message, decision)
     if leftover:
-        decision.wake_at(decision.now_s + gang.tuning.end_again_s)
+        decision.wake_at(decision.now_s + gang.tuning.retries.end_again_s)
     return False

@@ -21,7 +21,7 @@ def finish(gang: GangState, decision: Decision) -> bool:
         return True
     if run.cancel_at_s is None or decision.now_s >= run.cancel_at_s:
         decision.add(do.CancelJob(run.job_id, "its pods have ended"))
-        run.cancel_at_s = decision.now_s + gang.tuning.end_again_s
+        run.cancel_at_s = decision.now_s + gang.tuning.retries.end_again_s
     decision.wake_at(run.cancel_at_s)
     return True
 
@@ -41,7 +41,9 @@ def _is_over(gang: GangState, decision: Decision) -> bool:
         return True
     if run.empty_since_s is None:
         run.empty_since_s = decision.now_s
-    patience_s = gang.tuning.unknown_s if is_unknown else gang.tuning.replacement_s
+    patience_s = (
+        gang.tuning.patience.unknown_owner_s if is_unknown else gang.tuning.patience.replacement_s
+    )
     end_s = run.empty_since_s + patience_s
     if decision.now_s < end_s:
         decision.wake_at(end_s)

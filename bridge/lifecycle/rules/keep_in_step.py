@@ -22,7 +22,7 @@ def keep_in_step(gang: GangState, decision: Decision) -> bool:
     if decision.now_s >= run.review_at_s:
         run.review_at_s = None
         if run.facts.stranded:
-            run.review_at_s = decision.now_s + gang.tuning.stranded_s
+            run.review_at_s = decision.now_s + gang.tuning.retries.stranded_s
         actions.rebuild(gang, run, decision)
     decision.wake_at(run.review_at_s)
     return False

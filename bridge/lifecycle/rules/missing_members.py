@@ -21,5 +21,5 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
         return False
     actions.end_pods(gang, pods.under(run.job_id), "MembersMissing", why, decision)
     actions.give_back(gang, run, pods.live(), "MembersMissing", why, decision)
-    gang.back_off(decision, gang.tuning.members_s)
+    gang.back_off(decision, gang.tuning.patience.members_s)
     return False

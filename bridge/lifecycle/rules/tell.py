@@ -16,7 +16,7 @@ def tell(gang: GangState, decision: Decision) -> bool:
         due_s = None if condition is None else gang.throttle.due_s(pod, condition)
         if condition is None or due_s is None or pod.deleting:
             continue
-        due_s = max(due_s, since_s + gang.tuning.first_condition_s)
+        due_s = max(due_s, since_s + gang.tuning.notices.first_condition_s)
         if decision.now_s < due_s:
             decision.wake_at(due_s)
             continue

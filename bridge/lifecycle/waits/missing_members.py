@@ -1,7 +1,7 @@
 """Members that never come: a quota or an admission that refuses them, and nodes held in vain.
 
 Once all of its members were there, a gang that lacks some is another matter: their owner replaces
-them (`Tuning.replacement_s`). And where the controller makes members only when others are ready
+them (`Patience.replacement_s`). And where the controller makes members only when others are ready
 (`Gang.staged`) nobody misses them.
 """
 

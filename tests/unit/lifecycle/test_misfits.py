@@ -55,8 +55,8 @@ def test_a_member_that_comes_late_and_does_not_fit_its_slot_queues_on_its_own() 
     for restarts in (False, True):
         if restarts:
             world.restart()
-        world.pass_time(TUNING.members_s + 1)
-        world.pass_time(TUNING.members_s + 1)
+        world.pass_time(TUNING.patience.members_s + 1)
+        world.pass_time(TUNING.patience.members_s + 1)
         assert not world.todo, "nobody waits for it in the gang"
 
 

@@ -23,7 +23,7 @@ def holding(members: int, *, size: int = 3) -> World:
 def test_nodes_held_for_members_that_never_come_are_given_back() -> None:
     """The pods that did come are ended, and it queues again only after as long a time."""
     world = holding(2)
-    world.pass_time(TUNING.members_s - 1)
+    world.pass_time(TUNING.patience.members_s - 1)
     assert not world.todo
     world.pass_time(2)
     assert [type(one) for one in world.todo] == [do.EndPods, do.CancelJob]
@@ -35,7 +35,7 @@ def test_nodes_held_for_members_that_never_come_are_given_back() -> None:
         world.remove(uid)
     world.create()
     assert not world.todo
-    world.pass_time(TUNING.members_s + 1)
+    world.pass_time(TUNING.patience.members_s + 1)
     assert isinstance(world.todo[0], do.SubmitJob)
 
 
@@ -44,7 +44,7 @@ def test_a_gang_that_was_whole_keeps_its_nodes_while_one_is_replaced() -> None:
     world = holding(3)
     world.pass_time(1)
     world.remove(next(iter(world.pods)))
-    world.pass_time(TUNING.members_s * 2)
+    world.pass_time(TUNING.patience.members_s * 2)
     assert not world.todo
     assert world.live_jobs
 
@@ -55,7 +55,7 @@ def test_a_pod_that_failed_for_good_has_come_all_the_same() -> None:
     world.change(next(iter(world.pods)), phase="Failed")
     world.restart()
     world.pass_time(1)
-    world.pass_time(TUNING.members_s * 2)
+    world.pass_time(TUNING.patience.members_s * 2)
     assert not [one for one in world.todo if isinstance(one, do.EndPods)]
     assert world.live_jobs
 
@@ -69,7 +69,7 @@ def test_a_controller_that_makes_members_one_after_another_is_given_all_the_time
     world.perform()
     world.start(SlurmJobId(1))
     world.settle()
-    world.pass_time(TUNING.members_s * 10)
+    world.pass_time(TUNING.patience.members_s * 10)
     assert not world.todo
     assert world.live_jobs
 
@@ -117,7 +117,7 @@ def test_nodes_are_not_held_long_for_an_owner_that_cant_be_read() -> None:
         world.owner = owner  # type: ignore[assignment]
         for uid in list(world.pods):
             world.remove(uid)
-        world.pass_time(TUNING.unknown_s + 1)
+        world.pass_time(TUNING.patience.unknown_owner_s + 1)
         while world.todo:
             world.perform()
         assert (not world.live_jobs) is forgotten

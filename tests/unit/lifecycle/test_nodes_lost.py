@@ -85,7 +85,7 @@ def test_room_that_does_not_come_in_time_is_not_waited_for_any_longer() -> None:
     world.create()
     world.perform()
     world.start(SlurmJobId(1))
-    world.pass_time(TUNING.room_s - 1)
+    world.pass_time(TUNING.patience.room_s - 1)
     assert not world.todo
     world.pass_time(2)
     assert isinstance(world.todo[0], do.CancelJob)

@@ -69,9 +69,9 @@ def test_a_claim_that_is_away_for_a_moment_costs_no_place_in_the_queue() -> None
     performed(world)
     world.unready = UNBOUND
     world.create(1)
-    world.pass_time(TUNING.volumes_s - 1)
+    world.pass_time(TUNING.patience.claims_s - 1)
     world.claim("")
-    world.pass_time(TUNING.volumes_s)
+    world.pass_time(TUNING.patience.claims_s)
     assert not world.todo
     assert world.jobs[SlurmJobId(1)].waits
 
@@ -84,7 +84,7 @@ def test_a_job_whose_pods_have_lost_a_claim_is_given_up() -> None:
         if started:
             world.start(SlurmJobId(1))
         assert not world.todo
-        world.pass_time(TUNING.volumes_s)
+        world.pass_time(TUNING.patience.claims_s)
         assert [type(one) for one in world.todo] == [do.CancelJob]
         performed(world)
         assert world.told[-1].reason == "WaitsForVolumes"
@@ -108,7 +108,7 @@ def test_a_member_that_comes_to_a_running_gang_is_pinned_when_its_claim_is_ready
     world.change(first.uid, phase="Failed", node_name="n1-0")
     world.unready = UNBOUND
     world.create(0)
-    world.pass_time(TUNING.volumes_s + 1)
+    world.pass_time(TUNING.patience.claims_s + 1)
     assert not world.todo
     world.claim("")
     assert [type(one) for one in world.todo] == [do.PinPod]

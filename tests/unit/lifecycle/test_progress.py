@@ -30,7 +30,7 @@ def test_a_member_that_has_succeeded_is_not_missed_after_a_restart() -> None:
     world.remove(done)
     world.restart()
     world.settle()
-    world.pass_time(TUNING.members_s * 2)
+    world.pass_time(TUNING.patience.members_s * 2)
     assert not world.todo
     assert [job.job_id for job in world.live_jobs] == [1]
     assert nodes(world) == {0: "n1-0"}
@@ -88,7 +88,7 @@ def test_slots_that_the_owner_wants_no_more_are_released_and_taken_back() -> Non
     scaled(world, 2)
     assert world.run.placement.slots.idle_nodes == ("n1-2", "n1-3")
     assert world.run.placement.slots.vacant == 0
-    world.pass_time(TUNING.members_s * 2)
+    world.pass_time(TUNING.patience.members_s * 2)
     assert not world.todo
     (event,) = [event for event in world.told if event.reason == "NodesNotNeeded"]
     assert "n1-2, n1-3" in event.note

@@ -148,7 +148,7 @@ def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) ->
         run.review_at_s = changes.due_s
         decision.wake_at(changes.due_s)
         return
-    changes.failed(decision.now_s)
+    changes.failed(decision.now_s)  # no failure, but spaced like one
     known = run.facts if run.spec is None else run.spec
     if not known.can_become(spec):
         actions.give_up(gang, run, "its pods ask for something else now", decision)

@@ -9,7 +9,7 @@ where all of them say the same.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from bridge import names
 from bridge.errors import BadInput
@@ -23,15 +23,16 @@ from bridge.model.owner import (
     Owner,
     PodGroup,
     PodTemplate,
-    ReplicatedJob,
     RoleSet,
 )
 from bridge.model.pod import Pod
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 from bridge.workloads import annotations, membership
+from bridge.workloads import parts as parts_of
 from bridge.workloads.lineage import Lineage, merged
 from bridge.workloads.membership import Membership
-from bridge.workloads.progress import Progress, left_of, ranges
+from bridge.workloads.parts import PartDemand
+from bridge.workloads.progress import Progress
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
 Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
@@ -41,33 +42,6 @@ MOST_PODS = 10_000
 """In a gang, unless the settings say otherwise."""
 _OF_NODE_STATES = "node.kubernetes.io/"
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
-
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A part before its pods are looked at."""
-
-    name: str
-    count: int
-    template: PodTemplate | None
-    """None where there is none to be read."""
-    indexes: tuple[int, ...] | None = ()
-    """As Gang.indexes; () where no pod has succeeded yet."""
-    staged: bool = False
-    """Its pods are made only when others are ready."""
-    succeeded: int = 0
-    """How many pods without an index `count` leaves out, as they have succeeded."""
-
-    def without(self, indexes: frozenset[int], others: int) -> "_Kind":
-        """The part without the pods that have succeeded: those of these indexes, and as many as
-        `others` without an index."""
-        if self.indexes is None:
-            return self
-        if indexes:
-            known = self.indexes or range(self.count)
-            left = tuple(index for index in known if index not in indexes)
-            return replace(self, count=len(left), indexes=left)
-        return replace(self, count=max(0, self.count - max(0, others - self.succeeded)))
 
 
 def gang_of(
@@ -93,9 +67,9 @@ def gang_of(
     more than `most_pods` pods.
     """
     wishes = _wishes(line, member, said, lines)
-    kinds = _kinds(member, wishes, Progress())
+    kinds = parts_of.by_spec(member, wishes, Progress())
     _check_size(line, member, kinds, most_pods)
-    kinds = _left(member, wishes, kinds, done)
+    kinds = parts_of.left(member, wishes, kinds, done)
     parts = tuple(
         Part(
             kind.name,
@@ -119,32 +93,16 @@ def gang_of(
         parameters=_parameters(line, wishes),
         parts=parts if len(parts) > 1 else (),
         staged=staged,
-        indexes=_indexes(kinds),
+        indexes=parts_of.indexes(kinds),
         whole_first=not staged and _only_pods_tell(kinds, member.holder),
         priority_class=line.pod.priority_class,
         long_lived=any(owner.kind in _SERVERS for owner in line.owners),
     )
 
 
-def _left(
-    member: Membership, wishes: Mapping[str, str], kinds: tuple[_Kind, ...], done: Progress
-) -> tuple[_Kind, ...]:
-    """The parts without what is done. When nothing is left, the parts as they are: there is
-    nothing to ask for, and the gang's last pods are about to be seen as ended."""
-    left = tuple(
-        kind.without(done.indexes.get(at, frozenset()), done.pods.get(at, 0))
-        for at, kind in enumerate(_kinds(member, wishes, done))
-    )
-    return left if sum(kind.count for kind in left) else kinds
-
-
-def _indexes(kinds: Sequence[_Kind]) -> tuple[tuple[int, ...] | None, ...]:
-    if all(kind.indexes == () for kind in kinds):
-        return ()
-    return tuple(tuple(range(kind.count)) if kind.indexes == () else kind.indexes for kind in kinds)
-
-
-def _check_size(line: Lineage, member: Membership, kinds: Sequence[_Kind], most_pods: int) -> None:
+def _check_size(
+    line: Lineage, member: Membership, kinds: Sequence[PartDemand], most_pods: int
+) -> None:
     """Before anything is made for each pod: a size is a number that somebody wrote."""
     kind, name = _owner(line, member)
     if not kinds:
@@ -243,111 +201,12 @@ def covering(shapes: Sequence[PodShape]) -> PodShape:
     return shapes[0] if requests == shapes[0].requests else replace(shapes[0], requests=requests)
 
 
-def _kinds(member: Membership, wishes: Mapping[str, str], done: Progress) -> tuple[_Kind, ...]:
-    """The gang's parts by its owner's spec, in rank order, without what the status of the Jobs that
-    make its pods calls `done`."""
-    match member.holder:
-        case None:
-            return (_Kind("", 1, None),)
-        case JobSet() as jobs:
-            held = membership.held_jobs(jobs, member.gang)
-            return tuple(
-                _of_replicated(one, done, staged=bool(one.after) or (jobs.in_order and at > 0))
-                for at, one in enumerate(held)
-            )
-        case LeaderWorkerSet(leader=None) as group:
-            return (_Kind("", group.size, group.worker, staged=group.leader_ready),)
-        case LeaderWorkerSet(leader=leader) as group:
-            assert leader is not None
-            return (
-                _Kind("leader", 1, leader),
-                _Kind("worker", group.size - 1, group.worker, staged=group.leader_ready),
-            )
-        case RoleSet() as owner if owner.roles:
-            return tuple(
-                _Kind(role.name, role.replicas, role.template, staged=role.late)
-                for role in owner.roles
-            )
-        case PodGroup() if member.most is not None:
-            return (_Kind("", member.most, None),)
-        case BatchJob() as job:
-            return (_of_job(job, _job_size(job, wishes), done),)
-        case owner:
-            size = _asked_size(owner, wishes)
-            return (_Kind("", size, None, staged=owner.one_by_one),)
-
-
-def _of_job(job: BatchJob, size: int, done: Progress) -> _Kind:
-    status = done.job_named("", 0)
-    succeeded = status.succeeded_pods if status is not None else 0
-    if _comes_in_waves(job):
-        left = size if job.completions is None else max(0, job.completions - succeeded)
-        return _Kind("", min(size, left), job.template, indexes=None)
-    if not job.indexed:
-        return _Kind("", max(0, size - succeeded), job.template, succeeded=succeeded)
-    if status is None or not status.completed_indexes:
-        return _Kind("", size, job.template)
-    left_indexes = left_of(size, ranges(status.completed_indexes))
-    return _Kind("", len(left_indexes), job.template, left_indexes)
-
-
-def _of_replicated(one: ReplicatedJob, done: Progress, *, staged: bool) -> _Kind:
-    """The pods of a JobSet's Jobs of one template: index = number of the Job × its pods + rank."""
-    job, at_once = one.job, membership.pods_at_once(one.job)
-    size = one.replicas * at_once
-    made = done.jobs_named(one.name, below=one.replicas)
-    succeeded = sum(child.succeeded_pods for child in made.values())
-    if _comes_in_waves(job):
-        if job.completions is not None:
-            size -= sum(
-                at_once - max(0, min(at_once, job.completions - child.succeeded_pods))
-                for child in made.values()
-            )
-        return _Kind(one.name, size, job.template, None, staged)
-    if not job.indexed:
-        left = max(0, size - succeeded)
-        return _Kind(one.name, left, job.template, staged=staged, succeeded=succeeded)
-    if not succeeded or not size:
-        return _Kind(one.name, size, job.template, staged=staged)
-    indexes: list[int] = []
-    for number in range(one.replicas):
-        text = made[number].completed_indexes if number in made else ""
-        indexes += (number * at_once + rank for rank in left_of(at_once, ranges(text)))
-    return _Kind(one.name, len(indexes), job.template, tuple(indexes), staged)
-
-
-def _only_pods_tell(kinds: Sequence[_Kind], holder: Owner | None) -> bool:
+def _only_pods_tell(kinds: Sequence[PartDemand], holder: Owner | None) -> bool:
     """Whether its owner does not say all that it asks for: a PodGroup says nothing of its pods,
     and where each pod gets a claim of its own, the nodes that the volume reaches are its own too.
     """
     claims = any(kind.template is not None and kind.template.own_claims for kind in kinds)
     return claims or isinstance(holder, PodGroup)
-
-
-def _comes_in_waves(job: BatchJob) -> bool:
-    return job.completions is None or job.completions > job.parallelism
-
-
-def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:
-    asked = annotations.gang_size(wishes)
-    together = membership.pods_at_once(job)
-    if asked is not None and asked < together and job.indexed:
-        raise BadInput(
-            f"gang-size {asked} is smaller than the {together} pods that Job {job.name} runs at "
-            "once; leave the annotation out or make it as large"
-        )
-    return max(1, asked or together)
-
-
-def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
-    asked = annotations.gang_size(wishes) or owner.replicas
-    if not asked:
-        raise BadInput(
-            f"annotation {names.GANG_ANNOTATION}: {owner.kind} {owner.name} does not say how many "
-            f"pods it has; add annotation {names.GANG_SIZE_ANNOTATION} with their number",
-            field=f"metadata.annotations[{names.GANG_SIZE_ANNOTATION}]",
-        )
-    return asked
 
 
 def _of_template(

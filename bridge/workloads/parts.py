@@ -1,0 +1,170 @@
+"""The parts of a gang by its owner's spec: how many pods of which template, and what is left to do.
+
+A size comes from the owner's spec, never from the pods that happen to exist. What has succeeded, by
+the status of the Jobs that make the pods or by the pods themselves, needs no slot any more.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.model.owner import (
+    BatchJob,
+    JobSet,
+    LeaderWorkerSet,
+    Owner,
+    PodGroup,
+    PodTemplate,
+    ReplicatedJob,
+    RoleSet,
+)
+from bridge.workloads import annotations, membership
+from bridge.workloads.membership import Membership
+from bridge.workloads.progress import Progress, left_of, ranges
+
+
+@dataclass(frozen=True, slots=True)
+class PartDemand:
+    """One part before its pods are looked at."""
+
+    name: str
+    count: int
+    template: PodTemplate | None
+    """None where there is none to be read."""
+    indexes: tuple[int, ...] | None = ()
+    """As Gang.indexes; () where no pod has succeeded yet."""
+    staged: bool = False
+    """Its pods are made only when others are ready."""
+    succeeded: int = 0
+    """How many pods without an index `count` leaves out, as they have succeeded."""
+
+    def without(self, indexes: frozenset[int], others: int) -> "PartDemand":
+        """The part without the pods that have succeeded: those of these indexes, and as many as
+        `others` without an index."""
+        if self.indexes is None:
+            return self
+        if indexes:
+            known = self.indexes or range(self.count)
+            left = tuple(index for index in known if index not in indexes)
+            return replace(self, count=len(left), indexes=left)
+        return replace(self, count=max(0, self.count - max(0, others - self.succeeded)))
+
+
+def left(
+    member: Membership, wishes: Mapping[str, str], kinds: tuple[PartDemand, ...], done: Progress
+) -> tuple[PartDemand, ...]:
+    """The parts without what is done. When nothing is left, the parts as they are: there is
+    nothing to ask for, and the gang's last pods are about to be seen as ended."""
+    left = tuple(
+        kind.without(done.indexes.get(at, frozenset()), done.pods.get(at, 0))
+        for at, kind in enumerate(by_spec(member, wishes, done))
+    )
+    return left if sum(kind.count for kind in left) else kinds
+
+
+def indexes(kinds: Sequence[PartDemand]) -> tuple[tuple[int, ...] | None, ...]:
+    if all(kind.indexes == () for kind in kinds):
+        return ()
+    return tuple(tuple(range(kind.count)) if kind.indexes == () else kind.indexes for kind in kinds)
+
+
+def by_spec(
+    member: Membership, wishes: Mapping[str, str], done: Progress
+) -> tuple[PartDemand, ...]:
+    """The gang's parts by its owner's spec, in rank order, without what the status of the Jobs that
+    make its pods calls `done`."""
+    match member.holder:
+        case None:
+            return (PartDemand("", 1, None),)
+        case JobSet() as jobs:
+            held = membership.held_jobs(jobs, member.gang)
+            return tuple(
+                _of_replicated(one, done, staged=bool(one.after) or (jobs.in_order and at > 0))
+                for at, one in enumerate(held)
+            )
+        case LeaderWorkerSet(leader=None) as group:
+            return (PartDemand("", group.size, group.worker, staged=group.leader_ready),)
+        case LeaderWorkerSet(leader=leader) as group:
+            assert leader is not None
+            return (
+                PartDemand("leader", 1, leader),
+                PartDemand("worker", group.size - 1, group.worker, staged=group.leader_ready),
+            )
+        case RoleSet() as owner if owner.roles:
+            return tuple(
+                PartDemand(role.name, role.replicas, role.template, staged=role.late)
+                for role in owner.roles
+            )
+        case PodGroup() if member.most is not None:
+            return (PartDemand("", member.most, None),)
+        case BatchJob() as job:
+            return (_of_job(job, _job_size(job, wishes), done),)
+        case owner:
+            size = _asked_size(owner, wishes)
+            return (PartDemand("", size, None, staged=owner.one_by_one),)
+
+
+def _of_job(job: BatchJob, size: int, done: Progress) -> PartDemand:
+    status = done.job_named("", 0)
+    succeeded = status.succeeded_pods if status is not None else 0
+    if _comes_in_waves(job):
+        left = size if job.completions is None else max(0, job.completions - succeeded)
+        return PartDemand("", min(size, left), job.template, indexes=None)
+    if not job.indexed:
+        return PartDemand("", max(0, size - succeeded), job.template, succeeded=succeeded)
+    if status is None or not status.completed_indexes:
+        return PartDemand("", size, job.template)
+    left_indexes = left_of(size, ranges(status.completed_indexes))
+    return PartDemand("", len(left_indexes), job.template, left_indexes)
+
+
+def _of_replicated(one: ReplicatedJob, done: Progress, *, staged: bool) -> PartDemand:
+    """The pods of a JobSet's Jobs of one template: index = number of the Job × its pods + rank."""
+    job, at_once = one.job, membership.pods_at_once(one.job)
+    size = one.replicas * at_once
+    made = done.jobs_named(one.name, below=one.replicas)
+    succeeded = sum(child.succeeded_pods for child in made.values())
+    if _comes_in_waves(job):
+        if job.completions is not None:
+            size -= sum(
+                at_once - max(0, min(at_once, job.completions - child.succeeded_pods))
+                for child in made.values()
+            )
+        return PartDemand(one.name, size, job.template, None, staged)
+    if not job.indexed:
+        left = max(0, size - succeeded)
+        return PartDemand(one.name, left, job.template, staged=staged, succeeded=succeeded)
+    if not succeeded or not size:
+        return PartDemand(one.name, size, job.template, staged=staged)
+    indexes: list[int] = []
+    for number in range(one.replicas):
+        text = made[number].completed_indexes if number in made else ""
+        indexes += (number * at_once + rank for rank in left_of(at_once, ranges(text)))
+    return PartDemand(one.name, len(indexes), job.template, tuple(indexes), staged)
+
+
+def _comes_in_waves(job: BatchJob) -> bool:
+    return job.completions is None or job.completions > job.parallelism
+
+
+def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:
+    asked = annotations.gang_size(wishes)
+    together = membership.pods_at_once(job)
+    if asked is not None and asked < together and job.indexed:
+        raise BadInput(
+            f"gang-size {asked} is smaller than the {together} pods that Job {job.name} runs at "
+            "once; leave the annotation out or make it as large"
+        )
+    return max(1, asked or together)
+
+
+def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
+    asked = annotations.gang_size(wishes) or owner.replicas
+    if not asked:
+        raise BadInput(
+            f"annotation {names.GANG_ANNOTATION}: {owner.kind} {owner.name} does not say how many "
+            f"pods it has; add annotation {names.GANG_SIZE_ANNOTATION} with their number",
+            field=f"metadata.annotations[{names.GANG_SIZE_ANNOTATION}]",
+        )
+    return asked

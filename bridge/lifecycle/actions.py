@@ -36,6 +36,15 @@ def give_up(gang: GangState, run: JobRun, why: str, decision: Decision) -> None:
     gang.drop()
 
 
+def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:
+    """The pod is not the gang's any more, and no rule looks at it again: its slot waits for another
+    pod."""
+    decision.add(do.QueueAlone(pod))
+    del gang.demand.pods.rows[pod.uid]
+    gang.demand.singletons += 1
+    gang.seat()
+
+
 def rebuild(gang: GangState, run: JobRun, decision: Decision) -> None:
     """Has a job that waits compared with what its gang asks for now."""
     if run.gang is not None and run.waits:

@@ -179,11 +179,13 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
 
 def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: Decision) -> None:
     """Some members run; those that find no place any more are not worth ending the others."""
+    placement = run.placement
+    placement.shortfall = placement.short_since_s = None
     note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {shortfall.reason}"
     for pod in gang.waiting():
-        if pod.uid not in run.placement.pinning:
+        if pod.uid not in placement.pinning:
             decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
-            decision.add(do.QueueAlone(pod))
+            actions.queue_alone(gang, pod, decision)
 
 
 def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decision) -> None:
@@ -199,6 +201,4 @@ def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decis
         return
     note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {why}"
     decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
-    decision.add(do.QueueAlone(pod))
-    del gang.demand.pods.rows[uid]  # not the gang's any more; its slot waits for another pod
-    gang.seat()
+    actions.queue_alone(gang, pod, decision)

@@ -139,6 +139,10 @@ class Slurm:
         """scancel --signal."""
         self._answer(self.http.delete(f"/job/{job_id}", params={"signal": name}))
 
+    def shrink(self, job_id: int, keep: list[str]) -> None:
+        """scontrol update nodelist=, as an admin: a running job keeps only these nodes."""
+        self._answer(self.http.post(f"/job/{job_id}", json={"required_nodes": keep}))
+
     def drain(self, node: str, reason: str) -> None:
         """scontrol update, as an admin."""
         self._answer(self.http.post(f"/node/{node}", json={"state": ["DRAIN"], "reason": reason}))

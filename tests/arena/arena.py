@@ -109,6 +109,14 @@ class Arena(ABC):
         """A way to the API server for the bridge that can be made to fail; `with` opens it."""
 
     @abstractmethod
+    def kill_kubelet(self, node: str) -> None:
+        """The node goes silent: no pod starts or ends there, and Kubernetes knows it at once."""
+
+    @abstractmethod
+    def revive_kubelet(self, node: str) -> None:
+        """The node's kubelet comes back."""
+
+    @abstractmethod
     def loopback_tls(self) -> tuple[Path, Path, Path]:
         """Authority, certificate and key of a server on loopback that the API server may ask."""
 
@@ -119,6 +127,27 @@ class Arena(ABC):
     @abstractmethod
     def restart_kubernetes(self) -> None:
         """Take the API server away for a moment."""
+
+    @contextlib.contextmanager
+    def silent(self, node: str) -> Iterator[None]:
+        """While the context lasts nobody hears of the node."""
+        self.kill_kubelet(node)
+        try:
+            self.wait_node(node, ready=False)
+            yield
+        finally:
+            self.revive_kubelet(node)
+            self.wait_node(node, ready=True)
+
+    def wait_node(self, name: str, *, ready: bool) -> None:
+        """Until Kubernetes calls the node ready, or not ready any more."""
+
+        def found() -> bool:
+            node = self.kubernetes.get(f"/api/v1/nodes/{name}")
+            told = [one for one in node["status"]["conditions"] if one["type"] == "Ready"]
+            return bool(told) and (told[0]["status"] == "True") == ready
+
+        wait_for(f"node {name} is {'' if ready else 'not '}ready", found)
 
     def poison(self, node: str, job_id: int) -> None:
         """Have Slurm lose an external node: it signals a slurmd that is not there."""
@@ -179,9 +208,10 @@ class Arena(ABC):
     def clear(self) -> None:
         """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
-            base = f"/apis/batch/v1/namespaces/{namespace}/jobs"
-            for job in self.kubernetes.get(base)["items"]:
-                self.kubernetes.delete(f"{base}/{job['metadata']['name']}")
+            for kind in ("batch/v1/namespaces/{}/jobs", "apps/v1/namespaces/{}/statefulsets"):
+                base = f"/apis/{kind.format(namespace)}"
+                for one in self.kubernetes.get(base)["items"]:
+                    self.kubernetes.delete(f"{base}/{one['metadata']['name']}")
             for pod in self.kubernetes.pods(namespace):
                 self.delete_pod(pod["metadata"]["name"], namespace)
         if not self.bridge.running:

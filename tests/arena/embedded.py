@@ -190,6 +190,19 @@ class EmbeddedArena(Arena):
         for document in documents(manifest, namespace):
             self.kubernetes.create(document)
 
+    def kill_kubelet(self, node: str) -> None:
+        self._thread.call(lambda: self._thread.parts.kubernetes.kill_kubelet(node))
+        self._set_ready(node, "Unknown")
+
+    def revive_kubelet(self, node: str) -> None:
+        self._thread.call(lambda: self._thread.parts.kubernetes.revive_kubelet(node))
+        self._set_ready(node, "False")  # which its kubelet corrects at once
+
+    def _set_ready(self, node: str, status: str) -> None:
+        told = {"type": "Ready", "status": status, "reason": "Played"}
+        path = f"/api/v1/nodes/{node}/status"
+        self.kubernetes.patch(path, {"status": {"conditions": [told]}})
+
     def restart_kubernetes(self) -> None:
         self._thread.wait(self._thread.parts.kubernetes.restart())
 

@@ -3,7 +3,8 @@
 Ten times a second it reads Slurm's jobs, Kubernetes' pods, and the jobs once more, and holds:
 
 - a bound, unfinished pod is on a node that its job holds (at one of the two reads), unless the
-  job has ended less than `reaction_s` ago and the pod is being ended for it;
+  job has ended less than `reaction_s` ago and the pod is being ended for it, or an admin has taken
+  the node off the job (`taken_off`) less than `shrink_reaction_s` ago;
 - on no node do such pods use more GPUs than Slurm's running jobs hold there;
 - where neither side is on the move (the jobs were the same at both reads and every task of each
   has its bound pod), the GPUs are equal, node by node (but for exclusive jobs, which hold all);
@@ -47,13 +48,17 @@ class Observer:
         *,
         scheduler_name: str = names.SCHEDULER_NAME,
         reaction_s: float = 5.0,
+        shrink_reaction_s: float = 20.0,
         every_s: float = 0.1,
     ) -> None:
+        """Nothing but reading a job, every ten seconds, tells the bridge that it was shrunk."""
         self.report = Report()
         self._kubernetes = kubernetes
         self._slurm = slurm
         self._selector = f"spec.schedulerName={scheduler_name}"
         self._reaction_s = reaction_s
+        self._shrink_reaction_s = shrink_reaction_s
+        self._taken_off: set[tuple[int, str]] = set()
         self._every_s = every_s
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -63,6 +68,10 @@ class Observer:
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
+
+    def taken_off(self, job_id: int, node: str) -> None:
+        """An admin is about to take this node off the job."""
+        self._taken_off.add((job_id, node))
 
     def stop(self) -> Report:
         """End; the report. Fails if anything was wrong at any sample."""
@@ -124,10 +133,12 @@ class Observer:
                 self._unrunning_since.pop(pod["metadata"]["uid"], None)
                 used[node] += _gpus(pod)
                 tasks[job_id] += 1
+            elif (job_id, slurm_name) in self._taken_off:
+                self._without_job(pod, job_id, node, self._shrink_reaction_s)
             elif job_id in held_before or job_id in held_after:
                 self._fault(f"pod {_name(pod)} runs on {node}, off the allocation of job {job_id}")
             else:
-                self._without_job(pod, job_id, node)
+                self._without_job(pod, job_id, node, self._reaction_s)
         for node, count in all_used.items():
             has = int(nodes[node]["status"]["allocatable"].get("nvidia.com/gpu", 0))
             if count > has:
@@ -166,11 +177,11 @@ class Observer:
                 if used[name] != most:
                     self._fault(f"node {name}: pods use {used[name]} GPUs, Slurm holds {most}")
 
-    def _without_job(self, pod: Object, job_id: int, node: str) -> None:
-        """Its job is over: the pod must be on its way out, soon."""
+    def _without_job(self, pod: Object, job_id: int, node: str, reaction_s: float) -> None:
+        """Its job is over, or off its node: the pod must be on its way out, soon."""
         since = self._unrunning_since.setdefault(pod["metadata"]["uid"], time.monotonic())
         late_s = time.monotonic() - since
-        if late_s > self._reaction_s and "deletionTimestamp" not in pod["metadata"]:
+        if late_s > reaction_s and "deletionTimestamp" not in pod["metadata"]:
             self._fault(f"pod {_name(pod)} runs on {node} {late_s:.1f} s after job {job_id} ended")
 
     def _fault(self, text: str) -> None:

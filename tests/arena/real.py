@@ -14,7 +14,7 @@ from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.e2e.stack import layout, stack
-from tests.e2e.stack.nodes import Pool
+from tests.e2e.stack import nodes as kwok
 
 NAME = os.environ.get("E2E_STACK", "e2e")
 PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000"))
@@ -47,7 +47,7 @@ class RealArena(Arena):
                 self.stack.down()
 
     def add_nodes(self, nodes: Nodes) -> list[str]:
-        pool = Pool(
+        pool = kwok.Pool(
             count=nodes.count,
             prefix=nodes.prefix,
             cpus=nodes.cpus,
@@ -133,6 +133,12 @@ class RealArena(Arena):
 
     def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
         self.stack.run_kubectl("create", "--namespace", namespace, "-f", str(manifest))
+
+    def kill_kubelet(self, node: str) -> None:
+        kwok.kill_kubelet(self.stack.kubernetes.api, node)
+
+    def revive_kubelet(self, node: str) -> None:
+        kwok.revive_kubelet(self.stack.kubernetes.api, node)
 
     def restart_kubernetes(self) -> None:
         self.stack.restart("kube-apiserver")

@@ -9,6 +9,7 @@ from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of, phase
 from tests.arena.fixtures import Begin
+from tests.flows.members import ends
 
 JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/train"
 TOGETHER = pytest.mark.parametrize("gang", [False, True], ids=["each-alone", "gang"])
@@ -32,25 +33,6 @@ def running(arena: Arena, count: int) -> list[Object]:
 
 def index(pod: Object) -> int:
     return int(pod["metadata"]["labels"]["batch.kubernetes.io/job-completion-index"])
-
-
-def ends(arena: Arena, pod: Object, *, exit_code: int) -> None:
-    """The pod's container ends."""
-    ended = {"exitCode": exit_code, "reason": "Completed" if not exit_code else "Error"}
-    container = {
-        "name": pod["spec"]["containers"][0]["name"],
-        "image": pod["spec"]["containers"][0]["image"],
-        "imageID": "",
-        "ready": False,
-        "restartCount": 0,
-        "state": {"terminated": ended},
-    }
-    status = {
-        "phase": "Failed" if exit_code else "Succeeded",
-        "containerStatuses": [container],
-    }
-    path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/status"
-    arena.kubernetes.patch(path, {"status": status})
 
 
 def over(arena: Arena, kind: str) -> Object:

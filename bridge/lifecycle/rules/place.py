@@ -1,7 +1,7 @@
 """Pods get their places on the nodes that the job holds."""
 
+from bridge.lifecycle import actions, messages
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle import messages
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
@@ -48,7 +48,7 @@ def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision)
         if gang.demand.lost:
             note = messages.queues_alone(run.job_id)
             decision.add(do.EmitEvent(pod, "Normal", "QueuedAlone", note))
-        decision.add(do.QueueAlone(pod))
+        actions.queue_alone(gang, pod, decision)
     for pod in newcomers:
         node = slots.node_of(pod.uid)
         if node is None or pod.foreign_gates:

@@ -32,7 +32,7 @@ def _step(world: World, jobset: Object) -> None:
     """1. A failed Job begins a new attempt, if there is one left.
     2. Jobs of the attempts before go, with their pods.
     3. What may start by now and is not there is created.
-    4. Jobs sleep and wake with the JobSet; its status says how far they are.
+    4. Jobs sleep and wake with the JobSet; its status says how far they are, and when all are.
     """
     jobs = world.children(JOB, jobset)
     attempt = (jobset.get("status") or {}).get("restarts", 0)
@@ -60,7 +60,11 @@ def _step(world: World, jobset: Object) -> None:
     for job in present:
         world.change(JOB, job, spec={"suspend": bool(jobset["spec"].get("suspend"))})
     statuses = [_status(one["name"], present) for one in jobset["spec"]["replicatedJobs"]]
-    status = {"restarts": attempt, "replicatedJobsStatus": statuses}
+    status: Object = {"restarts": attempt, "replicatedJobsStatus": statuses}
+    wanted = [one.get("replicas", 1) for one in jobset["spec"]["replicatedJobs"]]
+    if wanted == [one["succeeded"] for one in statuses]:
+        over = {"type": "Completed", "status": "True", "reason": "AllJobsCompleted"}
+        status |= {"terminalState": "Completed", "conditions": [over]}
     world.change(JOBSET, jobset, subresource="status", status=status)
 
 

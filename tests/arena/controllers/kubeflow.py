@@ -33,6 +33,8 @@ def mpijobs(world: World) -> None:
             }  # fmt: skip
             pod["metadata"]["name"] = host
             world.create(POD, mpijob, pod)
+        if not _launcher_may_come(world, mpijob):
+            continue
         launcher = seen.marked(
             roles["Launcher"]["template"],
             names={**marks, _PREFIX + "job-role": "launcher"},
@@ -44,6 +46,15 @@ def mpijobs(world: World) -> None:
         }  # fmt: skip
         head = {"name": host, "labels": {"app": name}}
         world.create(JOB, mpijob, {"metadata": head, "spec": {"template": launcher}})
+
+
+def _launcher_may_come(world: World, mpijob: Object) -> bool:
+    """At once, or when all workers are ready."""
+    if mpijob["spec"].get("launcherCreationPolicy") != "WaitForWorkersReady":
+        return True
+    workers = world.children(POD, mpijob)
+    ready = sum(seen.is_true(worker, "Ready") for worker in workers)
+    return bool(ready >= mpijob["spec"]["mpiReplicaSpecs"]["Worker"]["replicas"])
 
 
 def pytorchjobs(world: World) -> None:

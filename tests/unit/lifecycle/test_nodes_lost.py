@@ -70,6 +70,20 @@ def test_a_pod_on_a_node_that_its_job_lost_is_ended() -> None:
     assert len(world.todo) == 1
 
 
+def test_a_pod_that_comes_to_a_job_without_a_node_for_it_queues_on_its_own() -> None:
+    """In place of the pod that was ended; the others go on, and the machine comes to rest."""
+    world = running(size=3)
+    world.shrink(SlurmJobId(1), "n1-2")
+    world.perform()
+    (ended,) = [uid for uid, pod in world.pods.items() if pod.deleting]
+    world.remove(ended)
+    replacement = world.create(2)
+    assert world.split == [replacement]
+    assert [event.reason for event in world.told] == ["QueuedAlone"]
+    assert not world.todo
+    assert world.run.placement.shortfall is None
+
+
 def test_a_node_that_has_another_name_for_the_moment_ends_nobody() -> None:
     """While Kubernetes does not know a node of the job, nothing tells which pods are outside."""
     world = running(size=3)

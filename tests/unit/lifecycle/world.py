@@ -63,6 +63,8 @@ class World:
     """When the machine's timer rings."""
     inbox: deque[ev.Event] = field(default_factory=deque)
     """Events whose instructions are being performed, and those that came of them."""
+    touched: bool = False
+    """Its pods are to be looked at, when nothing more comes of what has happened."""
 
     def __post_init__(self) -> None:
         self.job = a_gang_job(size=self.size)
@@ -226,14 +228,21 @@ class World:
     def tell(self, event: ev.Event) -> None:
         """One event in; its instructions wait in `todo`, to be performed when the test says.
 
-        What comes of an instruction at once is told after the last instruction of its event.
+        What comes of an instruction at once is told after the last instruction of its event. The
+        gang's next turn, in which its pods are looked at, comes only when there is no more.
         """
         self.inbox.append(event)
         if len(self.inbox) > 1:
             return
+        taken = 0
         while self.inbox:
             self._advance(self.inbox[0])
             self.inbox.popleft()
+            taken += 1
+            assert taken < 1000, "the machine's instructions lead to one another without end"
+        if self.touched:
+            self.touched = False
+            self.see()
 
     def _advance(self, event: ev.Event) -> None:
         for instruction in self.machine.handle(event, self.now_s):
@@ -252,7 +261,7 @@ class World:
                 case do.QueueAlone(pod):
                     self.pods.pop(pod.uid)
                     self.split.append(pod)
-                    self.see()
+                    self.touched = True
                 case do.AvoidNode(node):
                     self.avoided.append(node)
                 case do.PlaceGang():

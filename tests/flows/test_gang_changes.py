@@ -1,0 +1,153 @@
+"""Gangs that change while they wait or run: smaller and larger again, members that come late."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bridge import names
+from tests.arena import manifests
+from tests.arena.api import Object, wait_for
+from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
+from tests.arena.controllers import Controllers
+from tests.arena.fixtures import Begin
+from tests.flows.conftest import MANIFESTS
+from tests.flows.members import by_rank, is_running, notes, slurm_id, tasks, told, uid
+
+JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/stretch"
+SET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/quorum"
+
+
+def quorum(arena: Arena, count: int) -> list[Object]:
+    """The StatefulSet's pods, once just so many run."""
+
+    def mine(pod: Object) -> bool:
+        return is_running(pod) and pod["metadata"]["name"].startswith("quorum-")
+
+    return arena.wait_pods(count, "of the StatefulSet run", mine)
+
+
+def scale(arena: Arena, count: int) -> None:
+    """Both of them, to so many pods."""
+    arena.kubernetes.patch(JOB, {"spec": {"parallelism": count, "completions": count}})
+    arena.kubernetes.patch(SET, {"spec": {"replicas": count}})
+
+
+def wait_told_of_idle_nodes(arena: Arena, owner: str, pods: list[Object]) -> None:
+    """Of four pods two are left: an event and their conditions name the nodes of the others."""
+    gone = ", ".join(sorted(node_of(pod) for pod in pods[2:]))
+    said = f"still holds {gone}, which no pod of the gang needs"
+    (note,) = wait_for(
+        "the nodes are named", lambda: notes(arena, "NodesNotNeeded", owner=owner), seconds=45
+    )
+    assert said in note
+    for pod in pods[:2]:
+        name = pod["metadata"]["name"]
+        arena.wait_pod(name, "names the nodes", lambda pod: said in told(pod)[1])
+
+
+def test_a_gang_scaled_down_keeps_its_nodes_says_so_and_uses_them_again(
+    arena: Arena, begin: Begin
+) -> None:
+    """An elastic Job and a StatefulSet, four pods each, two, four again: always the same Slurm
+    jobs, on the same nodes; meanwhile an event and the conditions name what is held for nobody."""
+    begin(Nodes(count=8))
+    arena.create(manifests.job("stretch", NAMESPACE, count=4, gang=True, gpus=8))
+    arena.create(manifests.stateful_set("quorum", NAMESPACE, count=4, gang=True, gpus=8))
+    before = {"stretch": by_rank(arena, 4, job="stretch"), "quorum": quorum(arena, 4)}
+    jobs = tasks(arena)
+    assert sorted(jobs.values()) == [4, 4]
+    scale(arena, 2)
+    few = {"stretch": by_rank(arena, 2, job="stretch"), "quorum": quorum(arena, 2)}
+    for owner, pods in before.items():
+        assert [uid(pod) for pod in few[owner]] == [uid(pod) for pod in pods[:2]]
+        wait_told_of_idle_nodes(arena, owner, pods)
+    assert tasks(arena) == jobs, "Slurm holds what it held"
+    scale(arena, 4)
+    after = {"stretch": by_rank(arena, 4, job="stretch"), "quorum": quorum(arena, 4)}
+    for owner, pods in before.items():
+        assert [node_of(pod) for pod in after[owner]] == [node_of(pod) for pod in pods]
+        assert {slurm_id(pod) for pod in after[owner]} == {slurm_id(pods[0])}
+        assert not notes(arena, "QueuedAlone", owner=owner)
+        name = pods[0]["metadata"]["name"]
+        arena.wait_pod(name, "names none", lambda pod: "still holds" not in told(pod)[1])
+    assert tasks(arena) == jobs
+
+
+def test_a_launcher_that_waits_for_its_workers_is_not_missed(
+    defined: None, arena: Arena, begin: Begin, created: list[Path]
+) -> None:
+    """launcherCreationPolicy WaitForWorkersReady, and workers that are ready only long after the
+    time that missing members have: nobody is ended, and the launcher takes its slot."""
+    begin(Nodes(count=2), gangs={"membersTimeoutS": 4})
+    with Controllers(arena.kubernetes, NAMESPACE, ("mpijob",), tls=arena.loopback_tls()):
+        created.append(MANIFESTS / "mpijob-launcher-last.yaml")
+        arena.create_file(created[0])
+        workers = arena.wait_pods(2, "are bound", node_of)
+        pods = arena.wait_pods(3, "run", is_running)
+        assert {uid(pod) for pod in workers} < {uid(pod) for pod in pods}
+        (job_id,) = {slurm_id(pod) for pod in pods}
+        assert set(tasks(arena)) == {job_id}
+        assert not notes(arena, "MembersMissing", owner="slow")
+        arena.delete_file(created[0])
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
+
+
+class Reader:
+    """Reads what the pods of a Job are told, all the time."""
+
+    def __init__(self, arena: Arena, job: str) -> None:
+        self.read: dict[str, list[str]] = {}
+        """By pod: the reasons that its condition gave, one after the other."""
+        self._arena, self._job = arena, job
+        self._stop = threading.Event()
+        self._error: BaseException | None = None
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run, daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.wait(0.03):
+                self._look()
+            self._look()
+        except BaseException as error:  # told by reading()
+            self._error = error
+
+    def _look(self) -> None:
+        for pod in self._arena.kubernetes.pods(NAMESPACE, of_job=self._job):
+            known, reason = self.read.setdefault(uid(pod), []), told(pod)[0]
+            if reason and known[-1:] != [reason]:
+                known.append(reason)
+
+
+def test_a_pod_that_has_its_place_is_never_told_again_to_wait_for_room(
+    arena: Arena, begin: Begin
+) -> None:
+    """A node is Slurm's to give again while the pod of before still dies there: the gang is told,
+    gets its places when the pod is gone, and from then on reads only that."""
+    begin(Nodes(count=2))
+    slow = {manifests.DIE_SECONDS: "4"}
+    arena.create(manifests.pod("before", NAMESPACE, gpus=8, grace_s=30, annotations=slow))
+    arena.slurm.cancel(slurm_id(arena.wait_bound("before")))
+    arena.wait_pod("before", "is told to end", lambda pod: "deletionTimestamp" in pod["metadata"])
+    reader = Reader(arena, "patient")
+    with reader.reading():
+        arena.create(manifests.job("patient", NAMESPACE, count=4, gang=True, gpus=4))
+        pods = by_rank(arena, 4, job="patient")
+        for pod in pods:
+            name = pod["metadata"]["name"]
+            arena.wait_pod(name, "reads so", lambda pod: told(pod)[0] == "Allocated", seconds=25)
+    assert arena.kubernetes.pod(NAMESPACE, "before") is None
+    for pod in pods:
+        assert reader.read[uid(pod)] == ["WaitingForRoom", "Allocated"]
+        assert names.ALLOCATION_GATE not in str(pod["spec"])

@@ -1,0 +1,86 @@
+"""Nodes that a running gang loses: a kubelet goes silent, an admin takes a node off its job."""
+
+from bridge import names
+from tests.arena import manifests
+from tests.arena.api import Object
+from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
+from tests.arena.fixtures import Begin
+from tests.flows.members import by_rank, notes, replaced, slurm_id, tasks, uid
+
+RESTART = {names.ON_NODE_LOSS_ANNOTATION: "restart"}
+
+
+def is_ending(pod: Object) -> bool:
+    return "deletionTimestamp" in pod["metadata"]
+
+
+def delete_where_nobody_answers(arena: Arena, pod: Object) -> None:
+    """Kubernetes gives the pod up; it can't end."""
+    name = pod["metadata"]["name"]
+    arena.delete_pod(name)
+    arena.wait_pod(name, "is being deleted", is_ending)
+
+
+def test_a_pod_in_place_of_one_on_a_silent_node_runs_on_its_own(arena: Arena, begin: Begin) -> None:
+    """Two of three nodes; one goes silent. The replacement takes the third, in a Slurm job of its
+    own, which an event says; the other member is not touched."""
+    nodes = begin(Nodes(count=3))
+    arena.create(manifests.job("split", NAMESPACE, count=2, gang=True, gpus=8))
+    first, second = by_rank(arena, 2, job="split")
+    (idle,) = set(nodes) - {node_of(first), node_of(second)}
+    with arena.silent(node_of(second)):
+        delete_where_nobody_answers(arena, second)
+        alone = replaced(arena, second, job="split")
+        assert node_of(alone) == idle
+        assert tasks(arena) == {slurm_id(first): 2, slurm_id(alone): 1}
+        (note,) = notes(arena, "QueuedAlone", owner="split")
+        assert names.ON_NODE_LOSS_ANNOTATION in note
+        still = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
+        assert still is not None
+        assert uid(still) == uid(first)
+        assert not is_ending(still)
+        lost = arena.kubernetes.pod(NAMESPACE, second["metadata"]["name"])
+        assert lost is not None, "it can't end while its node is silent"
+    arena.wait_gone(second["metadata"]["name"])
+
+
+def test_a_gang_that_is_wanted_whole_begins_anew_without_the_silent_node(
+    arena: Arena, begin: Begin
+) -> None:
+    """Annotation on-node-loss: "restart": both pods are others afterwards, in one new job."""
+    nodes = begin(Nodes(count=3))
+    arena.create(manifests.job("whole", NAMESPACE, count=2, gang=True, gpus=8, annotations=RESTART))
+    first, second = by_rank(arena, 2, job="whole")
+    with arena.silent(node_of(second)):
+        delete_where_nobody_answers(arena, second)
+        again = [replaced(arena, pod, job="whole", seconds=60) for pod in (first, second)]
+        (job_id,) = {slurm_id(pod) for pod in again}
+        assert tasks(arena) == {job_id: 2}
+        assert {node_of(pod) for pod in again} == set(nodes) - {node_of(second)}
+        assert any("does not answer" in note for note in notes(arena, "NodeLost", owner="whole"))
+        assert not notes(arena, "QueuedAlone", owner="whole")
+    arena.wait_gone(second["metadata"]["name"])
+
+
+def test_a_pod_on_a_node_that_slurm_took_off_the_job_is_ended(arena: Arena, begin: Begin) -> None:
+    """An admin shrinks the running job: the pod there is told and replaced elsewhere, the other
+    goes on."""
+    begin(Nodes(count=3))
+    arena.create(manifests.job("shrunk", NAMESPACE, count=2, gang=True, gpus=8))
+    first, second = by_rank(arena, 2, job="shrunk")
+    job_id = slurm_id(first)
+    assert arena.observer is not None
+    arena.observer.taken_off(job_id, node_of(second))
+    arena.slurm.shrink(job_id, [node_of(first)])
+    alone = replaced(arena, second, job="shrunk", seconds=60)
+    assert any(
+        f"Slurm job {job_id} does not hold node {node_of(second)} any more" in note
+        for note in notes(arena, "NodeTakenBySlurm", owner="shrunk")
+    )
+    assert slurm_id(alone) != job_id
+    assert tasks(arena)[slurm_id(alone)] == 1
+    still = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
+    assert still is not None
+    assert uid(still) == uid(first)
+    assert not is_ending(still)
+    assert condition(still, names.DISRUPTION_TARGET) is None

@@ -15,9 +15,9 @@ from bridge import slurm
 from bridge.admission.accounts import Accounts
 from bridge.clock import Clock
 from bridge.errors import BadInput, BridgeError
+from bridge.jobs import allowance
 from bridge.model.namespace import Namespace
 from bridge.slurm.poke import sleep_until_poked
-from bridge.workloads import allowance
 
 log = structlog.get_logger(__name__)
 

@@ -13,9 +13,10 @@ from bridge import names
 from bridge.admission.accounts import Accounts
 from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
+from bridge.jobs import allowance, identity
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import allowance, annotations, identity
+from bridge.workloads import annotations
 
 _KEYS = frozenset(
     names.JOB_PREFIX + suffix

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bridge import slurm
 from bridge.clock import Clock
-from bridge.lifecycle import describe, messages
+from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
+from bridge.lifecycle import messages
 from bridge.lifecycle.claims import Claims
 from bridge.lifecycle.het import HetJobs
 from bridge.lifecycle.machine import GangMachine
@@ -68,7 +69,7 @@ class JobIndex:
 
     def is_mine(self, job: slurm.Job, gang_id: GangId) -> bool:
         """Whether the job's admin_comment says that it is this gang's."""
-        return self._is_of(describe.facts(job), gang_id)
+        return self._is_of(to_slurm.facts(job), gang_id)
 
     def _is_of(self, facts: JobFacts, gang_id: GangId) -> bool:
         return facts.identity is not None and facts.identity.is_of(self._cluster_uid, gang_id)
@@ -107,7 +108,7 @@ class JobIndex:
         """What a gang that is begun anew has to know of its job."""
         yield ev.Adopted(job_id, 0)
         watched = self._watcher.jobs.get(job_id)
-        facts = self._seen(describe.facts(watched.job)) if watched is not None else None
+        facts = self._seen(to_slurm.facts(watched.job)) if watched is not None else None
         if facts is not None:
             yield self._news(facts)
 
@@ -128,7 +129,7 @@ class JobIndex:
 
     def _take_job(self, job: slurm.Job) -> None:
         try:
-            facts = self._seen(describe.facts(job))
+            facts = self._seen(to_slurm.facts(job))
             if facts is not None:
                 self._take_facts(facts)
         except Exception as error:

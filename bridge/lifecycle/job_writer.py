@@ -10,7 +10,7 @@ import structlog
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BadInput, BridgeError
-from bridge.lifecycle import describe
+from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.pool import Pool
@@ -146,9 +146,9 @@ class JobWriter:
 
     async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
         if spec.also:
-            components = [describe.description(one) for one in (spec, *spec.also)]
+            components = [to_slurm.description(one) for one in (spec, *spec.also)]
             return (await self._client.submit_het(components)).id
-        return await self._client.submit(describe.description(spec), at_once=self._has_room(gang))
+        return await self._client.submit(to_slurm.description(spec), at_once=self._has_room(gang))
 
     async def _update(self, gang_id: GangId, job_id: SlurmJobId, tenant: str) -> None:
         self._updating.add(job_id)
@@ -165,7 +165,7 @@ class JobWriter:
         try:
             for offset, (before, after) in enumerate(zip(olds, (new, *new.also), strict=True)):
                 component = SlurmJobId(instruction.job_id + offset)
-                await self._client.update_job(component, describe.changes(before, after))
+                await self._client.update_job(component, to_slurm.changes(before, after))
         except BridgeError as error:
             log.warning("job.update_failed", slurm_job=instruction.job_id, error=str(error))
             self._handle(gang_id, ev.UpdateFailed(instruction.job_id))

@@ -2,6 +2,7 @@
 
 from bridge import names
 from bridge.clock import Clock
+from bridge.jobs import jobspec
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.machine import GangMachine
@@ -12,7 +13,6 @@ from bridge.placement.assign import assign
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics
-from bridge.workloads import jobspec
 
 
 class Placer:

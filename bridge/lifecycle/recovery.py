@@ -16,8 +16,8 @@ import structlog
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
+from bridge.jobs import to_slurm
 from bridge.kube.events import EventRecorder, ObjectRef
-from bridge.lifecycle import describe
 from bridge.lifecycle.runner import Runner
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobFacts
@@ -104,7 +104,7 @@ class Recovery:
             if self._clock.monotonic() < self._unreadable.get(job_id, (0, 0.0))[1]:
                 continue
             try:
-                facts = describe.facts(await self._runner.client.get_job(job_id))
+                facts = to_slurm.facts(await self._runner.client.get_job(job_id))
                 self._judge(facts)
             except slurm.NotFound:
                 continue

@@ -21,6 +21,10 @@ import structlog
 from bridge import names, slurm
 from bridge.clock import Clock
 from bridge.errors import BadInput, InternalError
+from bridge.jobs import identity, jobspec, tasks
+from bridge.jobs.builder import JobBuilder
+from bridge.jobs.node_constraints import NodeConstraints
+from bridge.jobs.workload_status import WorkloadStatus, workload_status
 from bridge.kube import events as kube_events
 from bridge.kube.client import KubeClient
 from bridge.lifecycle import events as ev
@@ -34,12 +38,9 @@ from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.placer import Placer
 from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.pool import Pool, Work
-from bridge.lifecycle.specs import Specs
-from bridge.lifecycle.standing import standing
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.turns import Reasons, Turns
-from bridge.lifecycle.whereabouts import Whereabouts
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobSpec
@@ -48,8 +49,7 @@ from bridge.model.verdict import Verdict
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads import identity, jobspec, membership, tasks
-from bridge.workloads.dependencies import Standing
+from bridge.workloads import membership
 
 log = structlog.get_logger(__name__)
 
@@ -110,22 +110,22 @@ class Runner:
             handle=self._handle,
             touch=self.touch,
         )
-        self._whereabouts = Whereabouts(
+        self._node_constraints = NodeConstraints(
             cluster=cluster, slurm_side=slurm_side, resource_map=rules.resource_map
         )
-        self._specs = Specs(
+        self._builder = JobBuilder(
             cluster_uid=cluster_uid,
-            whereabouts=self._whereabouts,
+            node_constraints=self._node_constraints,
             slurm_side=slurm_side,
             rules=rules,
             limits=limits,
-            resolve=self._standing,
+            resolve=self._status_of,
         )
         self._jobs = JobWriter(
             client=client,
             watcher=watcher,
             build=self._spec,
-            has_room=lambda gang: self._whereabouts.has_room(gang.shape, gang.size),
+            has_room=lambda gang: self._node_constraints.has_room(gang.shape, gang.size),
             follow=self._follow,
             handle=self._handle,
             failed=self._failed,
@@ -531,11 +531,11 @@ class Runner:
         parameters = identity.apply(
             gang.parameters, self.cluster.namespaces.get(gang.namespace), self._rules.identity
         )
-        return self._specs.of(replace(gang, parameters=parameters), generation, avoided)
+        return self._builder.build(replace(gang, parameters=parameters), generation, avoided)
 
-    def _standing(self, namespace: str, kind: str, name: str) -> Standing | None:
-        """How a workload stands that some gang depends on."""
-        return standing(namespace, kind, name, cluster=self.cluster, job_of=self._job_of)
+    def _status_of(self, namespace: str, kind: str, name: str) -> WorkloadStatus | None:
+        """The status of a workload that some gang depends on."""
+        return workload_status(namespace, kind, name, cluster=self.cluster, job_of=self._job_of)
 
     def _job_of(self, pod: PodUid) -> SlurmJobId | None:
         gang_id = self.cluster.gang_of(pod)

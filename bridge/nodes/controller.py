@@ -23,9 +23,9 @@ from bridge.nodes import definition
 from bridge.nodes import plan as planning
 from bridge.placement.classes import classes
 from bridge.state.cluster import Cluster
+from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads.facts import NodeFacts, NodeKind, PartitionFacts
 
 log = structlog.get_logger(__name__)
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BadInput
+from bridge.jobs import jobspec
 from bridge.model.devices import ResourceMap, is_slice
 from bridge.model.gang import Gang, JobParameters
 from bridge.model.ids import GangId
@@ -19,8 +20,8 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.nodes import definition
 from bridge.slurm import gres as slurm_gres
-from bridge.workloads import annotations, jobspec
-from bridge.workloads.facts import NodeFacts, NodeKind, PartitionFacts
+from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
+from bridge.workloads import annotations
 from tests.builders import GI, a_node
 
 LABEL = "nvidia.com/gpu.product"

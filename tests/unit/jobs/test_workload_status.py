@@ -4,12 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.lifecycle.standing import standing
+from bridge.jobs.workload_status import WorkloadStatus, workload_status
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import OwnerReference
 from bridge.state.cluster import Cluster
-from bridge.workloads.dependencies import Standing
 from tests.builders import SCHEDULER, a_job, a_pod
 from tests.hostile.measured import cost
 
@@ -33,8 +32,8 @@ PODS = [
 ]
 
 
-def found(kind: str, name: str, job: BatchJob = JOB) -> Standing | None:
-    return standing("team", kind, name, cluster=a_cluster(job), job_of=JOBS.get)
+def found(kind: str, name: str, job: BatchJob = JOB) -> WorkloadStatus | None:
+    return workload_status("team", kind, name, cluster=a_cluster(job), job_of=JOBS.get)
 
 
 def a_cluster(job: BatchJob = JOB) -> Cluster:
@@ -49,9 +48,9 @@ def a_cluster(job: BatchJob = JOB) -> Cluster:
 
 def test_a_workloads_jobs_are_those_of_all_pods_below_it() -> None:
     """Each once, also through owners between."""
-    assert found("job", "train") == Standing((SlurmJobId(12),))
-    assert found("jobset", "all") == Standing((SlurmJobId(12),))
-    assert found("pod", "web") == Standing((SlurmJobId(14),))
+    assert found("job", "train") == WorkloadStatus((SlurmJobId(12),))
+    assert found("jobset", "all") == WorkloadStatus((SlurmJobId(12),))
+    assert found("pod", "web") == WorkloadStatus((SlurmJobId(14),))
 
 
 @pytest.mark.parametrize(
@@ -65,8 +64,8 @@ def test_what_is_not_there_has_no_standing(kind: str, name: str) -> None:
 def test_another_namespace_is_not_looked_into() -> None:
     """Names there are nobody's business."""
     cluster = a_cluster()
-    assert standing("b", "job", "train", cluster=cluster, job_of=JOBS.get) is None
-    assert standing("b", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
+    assert workload_status("b", "job", "train", cluster=cluster, job_of=JOBS.get) is None
+    assert workload_status("b", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
 
 
 def test_what_is_gone_has_no_standing() -> None:
@@ -74,8 +73,8 @@ def test_what_is_gone_has_no_standing() -> None:
     cluster = a_cluster()
     cluster.remove_owner(JOB.uid)
     cluster.remove_pod(PodUid("uid-web"))
-    assert standing("team", "job", "train", cluster=cluster, job_of=JOBS.get) is None
-    assert standing("team", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
+    assert workload_status("team", "job", "train", cluster=cluster, job_of=JOBS.get) is None
+    assert workload_status("team", "pod", "web", cluster=cluster, job_of=JOBS.get) is None
 
 
 def test_a_look_costs_no_more_among_many() -> None:
@@ -84,7 +83,7 @@ def test_a_look_costs_no_more_among_many() -> None:
     def look(cluster: Cluster) -> int:
         return cost(
             lambda: [
-                standing("team", kind, name, cluster=cluster, job_of=JOBS.get)
+                workload_status("team", kind, name, cluster=cluster, job_of=JOBS.get)
                 for kind, name in (("job", "train"), ("pod", "web"), ("pod", "none"))
             ]
         )
@@ -100,11 +99,11 @@ def test_a_look_costs_no_more_among_many() -> None:
 def test_a_job_is_over_once_it_is_told_how(*, succeeded: bool) -> None:
     """Not while its controller only ends its pods."""
     over = found("job", "train", replace(JOB, finished=True, succeeded=succeeded))
-    assert over == Standing((SlurmJobId(12),), over=True, succeeded=succeeded)
+    assert over == WorkloadStatus((SlurmJobId(12),), over=True, succeeded=succeeded)
     ending = found("job", "train", replace(JOB, finished=True))
-    assert ending == Standing((SlurmJobId(12),))
+    assert ending == WorkloadStatus((SlurmJobId(12),))
 
 
 def test_a_pod_is_over_with_its_phase() -> None:
     """Its job is let go then."""
-    assert found("pod", "ended") == Standing((), over=True, succeeded=True)
+    assert found("pod", "ended") == WorkloadStatus((), over=True, succeeded=True)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bridge.lifecycle import describe
+from bridge.jobs import to_slurm
 from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Garbled, JobIdentity, JobSpec
 from bridge.slurm import Job, JobChanges, timelimit
@@ -76,7 +76,7 @@ def test_only_what_changed_is_said_and_a_size_whole(
     """In the client's words."""
     new = replace(old, **change)
     assert old.can_become(new)
-    assert describe.changes(old, new) == JobChanges(**said)
+    assert to_slurm.changes(old, new) == JobChanges(**said)
 
 
 OTHER_VALUES: dict[str, object] = {
@@ -103,12 +103,12 @@ def test_every_field_is_either_said_or_asks_for_a_new_job(name: str) -> None:
     before = getattr(old, name)
     other = not before if isinstance(before, bool) else OTHER_VALUES.get(name, "other")
     new = replace(old, **{name: other})  # type: ignore[arg-type]
-    assert not old.can_become(new) or describe.changes(old, new) != JobChanges()
+    assert not old.can_become(new) or to_slurm.changes(old, new) != JobChanges()
 
 
 def test_after_a_restart_all_that_decides_where_when_and_how_large_is_said() -> None:
     """What was said before isn't known then; what Slurm chose itself is left to it."""
-    said = describe.changes(
+    said = to_slurm.changes(
         None, replace(SPEC, constraints="class-a", time_limit_min=5, nice=7, account="physics")
     )
     assert said == JobChanges(
@@ -131,9 +131,9 @@ def test_after_a_restart_all_that_decides_where_when_and_how_large_is_said() -> 
 
 def test_user_and_group_are_sent_together() -> None:
     """And neither where there is none: the job is the token's user's then."""
-    sent = describe.description(replace(SPEC, user="alice", group="hpc"))
+    sent = to_slurm.description(replace(SPEC, user="alice", group="hpc"))
     assert (sent.user_id, sent.group_id) == ("alice", "hpc")
-    sent = describe.description(SPEC)
+    sent = to_slurm.description(SPEC)
     assert (sent.user_id, sent.group_id) == (None, None)
 
 
@@ -148,7 +148,7 @@ def test_user_and_group_are_sent_together() -> None:
 def test_a_label_keeps_others_off_the_nodes(spec: JobSpec, shared: tuple[str, ...] | None) -> None:
     """Only together with `shared`; an exclusive job is alone anyway (Slurm's `none`, which takes
     the field's only place)."""
-    sent = describe.description(spec)
+    sent = to_slurm.description(spec)
     assert (sent.mcs_label, sent.exclusive) == (spec.mcs_label or None, spec.exclusive)
     assert sent.shared == shared
 
@@ -156,7 +156,7 @@ def test_a_label_keeps_others_off_the_nodes(spec: JobSpec, shared: tuple[str, ..
 @pytest.mark.parametrize(
     ("comment", "mine", "garbled"),
     [
-        (describe.description(SPEC).admin_comment, SPEC.identity, None),
+        (to_slurm.description(SPEC).admin_comment, SPEC.identity, None),
         ("", None, None),
         ('{"slurm-bridge":{"cluster":"c"}}', None, Garbled("c")),
     ],
@@ -165,5 +165,5 @@ def test_whose_a_job_is_has_three_answers(
     comment: str, mine: JobIdentity | None, garbled: Garbled | None
 ) -> None:
     """Ours, nobody's that we know, and ours once but not to be understood."""
-    facts = describe.facts(Job(SlurmJobId(1), "x", frozenset({"RUNNING"}), admin_comment=comment))
+    facts = to_slurm.facts(Job(SlurmJobId(1), "x", frozenset({"RUNNING"}), admin_comment=comment))
     assert (facts.identity, facts.garbled) == (mine, garbled)

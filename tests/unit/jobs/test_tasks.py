@@ -5,11 +5,11 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.jobs import tasks
+from bridge.jobs.tasks import Limits, Plan, Tasks
 from bridge.model.gang import Gang, Part
 from bridge.model.resources import Resources
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
-from bridge.workloads import tasks
-from bridge.workloads.tasks import Limits, Plan, Tasks
 from tests.builders import a_gang
 
 GI = 1 << 30

@@ -3,37 +3,37 @@
 from dataclasses import replace
 
 from bridge.errors import BadInput
-from bridge.lifecycle.whereabouts import Whereabouts
+from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs.node_constraints import NodeConstraints
 from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import dependencies, jobspec, jobtexts, tasks
 
 
-class Specs:
+class JobBuilder:
     """Builds jobs; the same gang gives the same job while the cluster stays as it is."""
 
     def __init__(
         self,
         *,
         cluster_uid: str,
-        whereabouts: Whereabouts,
+        node_constraints: NodeConstraints,
         slurm_side: SlurmSide,
         rules: jobspec.Rules,
         limits: tasks.Limits,
         resolve: dependencies.Resolve,
     ) -> None:
         self._cluster_uid = cluster_uid
-        self._whereabouts = whereabouts
+        self._node_constraints = node_constraints
         self._side = slurm_side
         self._rules = rules
         self._limits = limits
         self._resolve = resolve
 
-    def of(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
+    def build(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
         """The gang's job, of several components where its pods can't be one job's tasks.
 
         Raises BadInput when it can't be said to Slurm, or no node can take it.
@@ -47,7 +47,7 @@ class Specs:
                 partitions=self._side.partitions,
                 nodes=self._side.nodes,
                 resolve=self._resolve,
-                where=self._whereabouts.of(part.shape, avoided),
+                where=self._node_constraints.of(part.shape, avoided),
             )
             for at, part in enumerate(plan.components)
         ]
@@ -77,7 +77,7 @@ class Specs:
 
     def _can_run(self, shape: PodShape) -> bool:
         try:
-            self._whereabouts.of(shape, ())
+            self._node_constraints.of(shape, ())
         except BadInput:
             return False
         return True

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.errors import BadInput
-from bridge.lifecycle import whereabouts
-from bridge.lifecycle.whereabouts import Whereabouts
+from bridge.jobs import node_constraints
+from bridge.jobs.node_constraints import NodeConstraints
 from bridge.model.devices import ResourceMap
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
@@ -20,8 +20,8 @@ def test_a_new_amount_each_time_is_not_remembered_for_ever() -> None:
     table = NodeTable(scheduler_name=SCHEDULER)
     table.upsert(a_node("n"))
     cluster = cast("Any", SimpleNamespace(table=table, nodes={}))
-    asked = Whereabouts(cluster=cluster, slurm_side=SlurmSide(), resource_map=ResourceMap({}))
-    for milli in range(1, whereabouts._REMEMBERED + 100):
+    asked = NodeConstraints(cluster=cluster, slurm_side=SlurmSide(), resource_map=ResourceMap({}))
+    for milli in range(1, node_constraints._REMEMBERED + 100):
         shape = PodShape(requests=Resources(cpu_milli=milli))
         assert isinstance(refusal(lambda: asked.of(shape, ())), BadInput)  # noqa: B023
     assert len(asked._known) == 99

@@ -6,11 +6,13 @@ from fnmatch import fnmatch
 import pytest
 
 from bridge.errors import BadInput
+from bridge.jobs import jobspec
+from bridge.jobs.workload_status import WorkloadStatus
 from bridge.model import timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, JobParameters
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import dependencies, facts, jobspec
+from bridge.state.slurm_facts import PartitionFacts
 from tests.builders import PodBuilder, a_gang_job, a_pod, gang_for
 
 RULES = jobspec.Rules(
@@ -22,7 +24,7 @@ RULES = jobspec.Rules(
         "batch": jobspec.Precedence(nice=100),
     },
 )
-PARTITIONS = facts.PartitionFacts(
+PARTITIONS = PartitionFacts(
     with_memory_default=frozenset({"easy"}),
     known=frozenset({"slurm-bridge", "easy"}),
     max_time_min={"easy": 600},
@@ -264,9 +266,9 @@ def test_what_a_workload_depends_on_is_asked_of_the_resolver() -> None:
     """With the gang's own namespace; the ids stand in the job."""
     asked = []
 
-    def resolve(*what: str) -> dependencies.Standing:
+    def resolve(*what: str) -> WorkloadStatus:
         asked.append(what)
-        return dependencies.Standing(jobs=(12, 13))  # type: ignore[arg-type]
+        return WorkloadStatus(jobs=(12, 13))  # type: ignore[arg-type]
 
     gang = one(a_pod().annotated(dependency="afterany:job/prepare,afterok:7"))
     spec = jobspec.build(

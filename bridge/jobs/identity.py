@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.jobs import allowance
+from bridge.jobs.allowance import Allowed
 from bridge.model import bounds
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import allowance
-from bridge.workloads.allowance import Allowed
 
 
 @dataclass(frozen=True, slots=True)

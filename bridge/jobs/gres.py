@@ -14,26 +14,15 @@ nothing that Slurm could count: `bridge.placement` leaves out the nodes that can
 counts them before the pods are let go.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
 
-from bridge import names
-from bridge.errors import BadInput
 from bridge.model import bounds, devices
 from bridge.model.devices import ResourceMap
 from bridge.model.scheduling import PodShape, Requirement
-from bridge.workloads.facts import NodeKind
-
-KEY: Final = names.JOB_PREFIX + "gres"
-_FIELD: Final = f"metadata.annotations[{KEY}]"
-_NAME = re.compile(r"[a-z][a-z0-9_.\-]*")
-_TYPE = re.compile(r"[A-Za-z0-9_.\-]+")
-FORMS: Final = "write it like gpu:2 or gpu:h100:2,efa:4"
-
-Demand = dict[tuple[str, str], int]
-"""(GRES name, type or "") → how many."""
+from bridge.state.slurm_facts import NodeKind
+from bridge.workloads.languages import gres as language
+from bridge.workloads.languages.gres import Demand
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +48,7 @@ def build(
     """
     own = _own(shape, resource_map)
     beyond: Demand = {}
-    for (name, kind), count in parse(wish).items():
+    for (name, kind), count in language.parse(wish).items():
         kind = _as_slurm_spells_it(name, kind, kinds)
         if (name, kind) in own:
             own[name, kind] = max(own[name, kind], count)
@@ -73,33 +62,6 @@ def build(
             own[name, found] = own.get((name, found), 0) + own.pop((name, kind))
     _check_one_way(own)
     return Tres(_said(own), _said(beyond))
-
-
-def parse(wish: str) -> Demand:
-    """`gpu:h100:2,efa:4`, `gres/gpu=2`, `GPU:V100:2`: each item once. Raises BadInput."""
-    if len(wish) > bounds.LONGEST_LIST:
-        raise _bad(f"more than {bounds.LONGEST_LIST} characters; {FORMS}")
-    items = [item for piece in wish.split(",") if (item := piece.strip())]
-    if len(items) > bounds.MOST_GRES:
-        raise _bad(f"{len(items)} items, at most {bounds.MOST_GRES} are read; {FORMS}")
-    found: Demand = {}
-    for item in items:
-        key, count = _read(item)
-        if count is None or key in found:
-            raise _bad(f"{bounds.shown(item)} is not name[:type][:count], each once; {FORMS}")
-        found[key] = count
-    return found
-
-
-def _read(item: str) -> tuple[tuple[str, str], int | None]:
-    """(name, type) and how many; None for an item of another form."""
-    parts = item.removeprefix("gres/").removeprefix("gres:").replace("=", ":").split(":")
-    count: int | None = 1
-    if len(parts) > 1 and parts[-1].isascii() and parts[-1].isdigit():
-        count = bounds.number_in(parts.pop()) or None
-    name, kind = parts[0].lower(), parts[1] if len(parts) == 2 else ""
-    named = _NAME.fullmatch(name) and (len(parts) == 1 or _TYPE.fullmatch(kind))
-    return (name, kind), count if named and len(parts) <= 2 else None
 
 
 def _own(shape: PodShape, resource_map: ResourceMap) -> Demand:
@@ -116,7 +78,7 @@ def _refine(own: Demand, name: str, kind: str, count: int) -> None:
     """The annotation says the type of devices that the pod asks for without one."""
     untyped = own.get((name, ""))
     if untyped is None or not kind:
-        raise _bad(f"{name} is asked for by the pod with a type; name that type: "
+        raise language.refusal(f"{name} is asked for by the pod with a type; name that type: "
                    f"{bounds.some([f'{n}:{k}' for n, k in own if n == name])}")  # fmt: skip
     del own[name, ""]
     own[name, kind] = max(untyped, count)
@@ -132,7 +94,7 @@ def _as_slurm_spells_it(name: str, kind: str, kinds: Sequence[NodeKind]) -> str:
             return one
     shown = bounds.some(sorted(f"{name}:{one}" if one else name for one in there))
     shown = shown or f"no {name}"
-    raise _bad(f"the nodes that can take the pod have {shown}, not {name}:{kind}")
+    raise language.refusal(f"the nodes that can take the pod have {shown}, not {name}:{kind}")
 
 
 def _type(shape: PodShape, name: str, label: str, kinds: Sequence[NodeKind]) -> str:
@@ -172,7 +134,7 @@ def _check_one_way(own: Demand) -> None:
     """Slurm counts what is asked for with a type into what is asked for without."""
     for name, kind in own:
         if not kind and sum(device == name for device, _ in own) > 1:
-            raise _bad(
+            raise language.refusal(
                 f"the pod asks for {name} of one type and for {name} of any, which Slurm can't "
                 f"tell apart; name the type of the latter, like {name}:h100:{own[name, kind]}"
             )
@@ -183,7 +145,3 @@ def _said(demand: Demand) -> str:
         f"gres/{name}:{kind}:{count}" if kind else f"gres/{name}:{count}"
         for (name, kind), count in sorted(demand.items())
     )
-
-
-def _bad(what: str) -> BadInput:
-    return BadInput(f"annotation {KEY}: {what}", field=_FIELD)

@@ -14,14 +14,14 @@ from dataclasses import dataclass, field
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.jobs import constraints, dependencies, gres, jobtexts, memory
+from bridge.jobs.identity import Rules as IdentityRules
 from bridge.model import texts, timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.workloads import constraints, dependencies, gres, jobtexts, memory
-from bridge.workloads.facts import NOTHING_TOLD, NodeFacts, PartitionFacts
-from bridge.workloads.identity import Rules as IdentityRules
+from bridge.state.slurm_facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 
 _PARTITION_KEY = names.JOB_PREFIX + "partition"
 

@@ -1,13 +1,8 @@
-"""The user's `constraints`: read, weighed against the node classes, and said to Slurm.
+"""The annotation `constraints`: features that the job's nodes must have.
 
 Slurm's `|` and `&` bind equally and are read from the left: `x|y&z` is `(x|y)&z` (seen on 26.05).
 It takes any number of parentheses joined by `&`, but none inside others, and no blanks. So an
-expression is kept as an AND of ORs, a form in which it can always be joined with the classes.
-
-A class whose nodes all satisfy the wish stands for it, one whose nodes don't is left out. Where an
-admin gave some nodes of a class features that others lack, the wish is passed on beside the classes
-and Slurm judges node by node. `[x|y]`, all nodes the same one, is always passed on: no class can
-say it.
+expression is kept as an AND of ORs, a form in which it can always be joined with other ORs.
 """
 
 import re
@@ -17,11 +12,10 @@ from typing import Final
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import bounds, spelling
-from bridge.workloads.facts import NodeFacts
+from bridge.model import bounds
 
 KEY: Final = names.JOB_PREFIX + "constraints"
-_FIELD: Final = f"metadata.annotations[{KEY}]"
+FIELD: Final = f"metadata.annotations[{KEY}]"
 _TOKEN = re.compile(r"[&|()\[\]]|[^\s&|()\[\]*,!]+|[*,!]")
 _SIGNS: Final = frozenset("&|()[]*,!")
 FORMS: Final = (
@@ -51,14 +45,10 @@ class Expression:
         every = (*self.clauses, self.same) if self.same else self.clauses
         return not any(clause.isdisjoint(features) for clause in every)
 
-
-@dataclass(frozen=True, slots=True)
-class Constraint:
-    """What Slurm is told, and the classes that are left."""
-
-    text: str
-    classes: tuple[str, ...]
-    wish: Expression = Expression()
+    def with_same_as_or(self) -> "Expression":
+        """The expression where "all nodes the same one" is an OR as any other: on one node, or
+        with one feature left."""
+        return Expression(_product([(*self.clauses, self.same)]))
 
 
 def parse(text: str) -> Expression:
@@ -67,62 +57,6 @@ def parse(text: str) -> Expression:
     if len(text) > bounds.LONGEST_LIST:
         raise _malformed(text, _LIMITS)
     return _Reader(text).expression()
-
-
-def build(classes: Sequence[str], wish: str, *, facts: NodeFacts, nodes: int) -> Constraint:
-    """What a job that may run in `classes`, on up to `nodes` nodes, is held to.
-
-    Raises BadInput when nothing satisfies the wish, with what is there.
-    """
-    if not wish:
-        return Constraint("|".join(classes), tuple(classes))
-    wished = parse(wish)
-    if nodes == 1 and wished.same:
-        wished = Expression(_product([(*wished.clauses, wished.same)]))
-    if not facts.kinds:
-        return Constraint(_said(classes, wished), tuple(classes), wished)
-    wished = _known(wished, {f for kind in facts.kinds for f in kind.features}, wish)
-    kinds = facts.of(classes) if classes else facts.kinds
-    fitting = [kind for kind in kinds if wished.fits(kind.features)]
-    if not fitting:
-        raise BadInput(
-            f"annotation {KEY}: no node that can take the pod has the features "
-            f"{bounds.shown(wish)}; look at "
-            "`sinfo -o '%n %f'`, or leave something out",
-            field=_FIELD,
-        )
-    left = tuple(name for name in classes if any(name in kind.features for kind in fitting))
-    if left and all(wished.fits(kind.features) for kind in facts.of(left)):
-        return Constraint(_said(left, Expression(same=wished.same)), left, wished)
-    return Constraint(_said(left, wished), left, wished)
-
-
-def _said(classes: Sequence[str], wished: Expression) -> str:
-    groups = [group for group in (tuple(classes), *map(sorted, wished.clauses)) if group]
-    if len(groups) == 1 and not wished.same:
-        return "|".join(groups[0])
-    said = [f"({'|'.join(group)})" if len(group) > 1 else group[0] for group in groups]
-    return "&".join([*said, f"[{'|'.join(sorted(wished.same))}]"] if wished.same else said)
-
-
-def _known(wished: Expression, known: Collection[str], wish: str) -> Expression:
-    """Without the features that no node has, which Slurm refuses to hear of."""
-
-    def reduced(clause: Clause) -> Clause:
-        left = clause & frozenset(known)
-        if left:
-            return left
-        near = spelling.meant(clause, known)
-        advice = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise BadInput(
-            f"annotation {KEY}: no node in Slurm has feature {' or '.join(sorted(clause))} of "
-            f"{bounds.shown(wish)}{advice}",
-            field=_FIELD,
-        )
-
-    same = reduced(wished.same) if wished.same else wished.same
-    clauses = tuple(map(reduced, wished.clauses))
-    return Expression(_product([(*clauses, same)])) if len(same) == 1 else Expression(clauses, same)
 
 
 class _Reader:
@@ -208,5 +142,5 @@ def _product(parts: Iterable[Iterable[Clause]]) -> tuple[Clause, ...]:
 
 def _malformed(text: str, why: str = "no counts, nothing nested") -> BadInput:
     return BadInput(
-        f"annotation {KEY}: {bounds.shown(text)} is not taken ({why}): {FORMS}", field=_FIELD
+        f"annotation {KEY}: {bounds.shown(text)} is not taken ({why}): {FORMS}", field=FIELD
     )

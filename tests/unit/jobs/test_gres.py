@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 
 from bridge.errors import BadInput
+from bridge.jobs import gres
 from bridge.model.devices import ResourceMap
 from bridge.model.resources import Resources
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
-from bridge.workloads import gres
-from bridge.workloads.facts import NodeKind
+from bridge.state.slurm_facts import NodeKind
 
 LABEL = "nvidia.com/gpu.product"
 MAP = ResourceMap(

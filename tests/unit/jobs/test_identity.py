@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BadInput
+from bridge.jobs import allowance, identity
+from bridge.jobs.allowance import Allowed
+from bridge.jobs.identity import Identity, Rules
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import allowance, identity
-from bridge.workloads.allowance import Allowed
-from bridge.workloads.identity import Identity, Rules
 
 PREFIX = "slurmjob.slinky.slurm.net/"
 LAB = {"user": "alice:hpc", "accounts": "physics, chem", "partitions": "gpu,cpu", "qos": "normal"}

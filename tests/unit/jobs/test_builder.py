@@ -5,9 +5,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.clock import SystemClock
+from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.recovery import Recovery
-from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Part
@@ -15,7 +16,6 @@ from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import dependencies, jobspec, jobtexts, tasks
 from tests.builders import a_gang, facts
 
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
@@ -25,12 +25,12 @@ MIXED = replace(
 )
 
 
-def specs() -> Specs:
+def builder() -> JobBuilder:
     anywhere = SimpleNamespace(of=lambda shape, avoided: jobspec.Where(classes=("class-a",)))
     rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
-    return Specs(
+    return JobBuilder(
         cluster_uid="c",
-        whereabouts=cast("Any", anywhere),
+        node_constraints=cast("Any", anywhere),
         slurm_side=SlurmSide(),
         rules=rules,
         limits=tasks.Limits(),
@@ -40,7 +40,7 @@ def specs() -> Specs:
 
 def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
     """The comment says which way was taken; only the first component is the gang's job."""
-    spec = specs().of(MIXED, 2, ())
+    spec = builder().build(MIXED, 2, ())
     assert [one.tasks for one in (spec, *spec.also)] == [1, 2]
     assert spec.comment.endswith(": 2 components of a het job")
     assert [(one.identity.gang, one.identity.generation) for one in (spec, *spec.also)] == [
@@ -48,12 +48,12 @@ def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
         ("g#1", 2),
     ]
     plain: Gang = a_gang("g", size=2, shape=GPU)
-    assert specs().of(plain, 0, ()).also == ()
+    assert builder().build(plain, 0, ()).also == ()
 
 
 def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
     """What is added to it stays readable."""
-    spec = specs().of(replace(MIXED, owner_name="\x01" * 5000), 2, ())
+    spec = builder().build(replace(MIXED, owner_name="\x01" * 5000), 2, ())
     assert spec.comment.isprintable()
     assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
     assert len(spec.comment) <= jobtexts.COMMENT_BYTES

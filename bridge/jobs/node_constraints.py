@@ -2,6 +2,7 @@
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.jobs import jobspec
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
@@ -12,14 +13,13 @@ from bridge.placement.predicates import feasible
 from bridge.placement.snapshot import Snapshot
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
-from bridge.workloads import jobspec
 
 _REMEMBERED = 1024
 """Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
 amount each time, and an answer names up to all nodes."""
 
 
-class Whereabouts:
+class NodeConstraints:
     """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
 
     def __init__(

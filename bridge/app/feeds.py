@@ -10,6 +10,7 @@ from bridge import config, telemetry
 from bridge.admission.namespaces import NamespaceKeeper
 from bridge.app import readiness
 from bridge.clock import Clock
+from bridge.controller.controller import GangController
 from bridge.errors import BadInput
 from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
@@ -19,7 +20,6 @@ from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.owner_watches import OwnerWatches
 from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
-from bridge.lifecycle.runner import Runner
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
@@ -42,7 +42,7 @@ class Feeds:
         *,
         kube: KubeClient,
         cluster: Cluster,
-        runner: Runner,
+        controller: GangController,
         nodes: NodeController,
         namespaces: NamespaceKeeper,
         recorder: EventRecorder,
@@ -52,7 +52,7 @@ class Feeds:
         self._settings = settings
         self._kube = kube
         self._cluster = cluster
-        self._runner = runner
+        self._controller = controller
         self._nodes = nodes
         self._namespaces = namespaces
         self._recorder = recorder
@@ -154,11 +154,11 @@ class Feeds:
     def _on_pod(self, change: Change[Pod]) -> None:
         match change:
             case Replaced(rows):
-                self._runner.touch(self._cluster.replace_pods(rows))
+                self._controller.touch(self._cluster.replace_pods(rows))
             case Upserted(row):
-                self._runner.touch(self._cluster.upsert_pod(row))
+                self._controller.touch(self._cluster.upsert_pod(row))
             case Deleted(row):
-                self._runner.touch(self._cluster.remove_pod(row.uid))
+                self._controller.touch(self._cluster.remove_pod(row.uid))
         self._look_for_room()
 
     def _on_other_pod(self, change: Change[Pod]) -> None:
@@ -173,7 +173,7 @@ class Feeds:
 
     def _look_for_room(self) -> None:
         if self._cluster.room_freed():
-            self._runner.room_changed()
+            self._controller.room_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
@@ -203,14 +203,14 @@ class Feeds:
     def _on_owner(self, key: OwnerKey, change: Change[Owner]) -> None:
         match change:
             case Replaced(rows):
-                self._runner.touch(self._cluster.replace_owners(key, rows))
+                self._controller.touch(self._cluster.replace_owners(key, rows))
             case Upserted(row):
-                self._runner.touch(self._cluster.upsert_owner(row))
+                self._controller.touch(self._cluster.upsert_owner(row))
             case Deleted(row):
-                self._runner.touch(self._cluster.remove_owner(row.uid))
+                self._controller.touch(self._cluster.remove_owner(row.uid))
 
     def _on_kind_settled(self, key: OwnerKey, how: Settled) -> None:
-        self._runner.touch(self._cluster.settle_kind(key, how))
+        self._controller.touch(self._cluster.settle_kind(key, how))
 
     def _volumes_sink(
         self,
@@ -226,7 +226,7 @@ class Feeds:
                     claims = upsert(row)
                 case Deleted(row):
                     claims = remove(row)
-            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
+            self._controller.volumes_changed(self._cluster.volumes_changed(claims))
 
         return sink
 
@@ -234,7 +234,7 @@ class Feeds:
         while True:
             await self._clock.sleep(_FREE_VOLUMES_S)
             claims = self._cluster.volumes.concerned_by_free()
-            self._runner.volumes_changed(self._cluster.volumes_changed(claims))
+            self._controller.volumes_changed(self._cluster.volumes_changed(claims))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:
@@ -246,4 +246,4 @@ class Feeds:
             case Deleted(row):
                 self._cluster.remove_node(row.name)
         self._nodes.touch()
-        self._runner.room_changed()
+        self._controller.room_changed()

@@ -25,13 +25,13 @@ from bridge.app.ground import Ground, reach
 from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
 from bridge.clock import Clock, SystemClock
+from bridge.controller.controller import GangController
+from bridge.controller.recovery import Recovery
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
 from bridge.kube import pods as kube_pods
 from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder
-from bridge.lifecycle.recovery import Recovery
-from bridge.lifecycle.runner import Runner
 from bridge.model.ids import NodeName, PodUid
 from bridge.nodes.controller import NodeController
 from bridge.server import addresses, descriptors
@@ -145,8 +145,8 @@ class App:
             side: telemetry.OutageLog(side, logger=log, clock=clock, metrics=self.metrics)
             for side in ("slurm", "kubernetes")
         }
-        self.runner = self._build_runner(outage)
-        self.recovery = Recovery(self.runner, recorder=self._recorder, clock=clock)
+        self.controller = self._build_controller(outage)
+        self.recovery = Recovery(self.controller, recorder=self._recorder, clock=clock)
         self.nodes = self._build_nodes(outage["slurm"])
         self.associations = Associations(
             ground.client,
@@ -158,7 +158,7 @@ class App:
             settings,
             kube=ground.kube,
             cluster=self.cluster,
-            runner=self.runner,
+            controller=self.controller,
             nodes=self.nodes,
             namespaces=NamespaceKeeper(
                 self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
@@ -190,8 +190,8 @@ class App:
             detail_gets_per_s=said.detail_gets_per_s,
         )
 
-    def _build_runner(self, outage: Mapping[str, telemetry.OutageLog]) -> Runner:
-        return Runner(
+    def _build_controller(self, outage: Mapping[str, telemetry.OutageLog]) -> GangController:
+        return GangController(
             cluster=self.cluster,
             slurm_side=self._side,
             client=self._ground.client,
@@ -221,8 +221,8 @@ class App:
             interval_s=self.settings.nodes.interval_s,
             outage=outage,
             metrics=self.metrics,
-            changed=self.runner.classes_changed,
-            classes_in_use=self.runner.classes_in_use,
+            changed=self.controller.classes_changed,
+            classes_in_use=self.controller.classes_in_use,
             clock=self._clock,
         )
 
@@ -234,7 +234,7 @@ class App:
                 "kubernetes": self._feeds.missing,
                 **{name: age.check for name, age in self._ages().items()},
                 "recovery": lambda: (
-                    "" if self.runner.recovered else "gangs and jobs are being matched"
+                    "" if self.controller.recovered else "gangs and jobs are being matched"
                 ),
             },
             registry=self.metrics.registry,
@@ -257,7 +257,7 @@ class App:
             ),
             "gangs": Age(
                 what="the last round of the gangs",
-                of=lambda: self.runner.alive_s,
+                of=lambda: self.controller.alive_s,
                 most_s=_GANGS_S,
                 look_at="the log",
             ),
@@ -276,7 +276,7 @@ class App:
             bridge_users=frozenset({self._ground.user}),
         )
         extender = Extender(
-            verdicts=self.runner,
+            verdicts=self.controller,
             binder=KubeBinder(self._ground.kube),
             clock=self._clock,
             scores=NodeScores(self.cluster, self._side, rules.score_weights(self.settings)),
@@ -318,7 +318,7 @@ class App:
         """Jobs that wait are told, those that were refused for it are tried again."""
         self.associations.poke()
         if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
-            self.runner.classes_changed()
+            self.controller.classes_changed()
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -336,7 +336,7 @@ class App:
                     await work  # raises what ended it
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_DRAIN_S):
-                        await self.runner.drain()
+                        await self.controller.drain()
             finally:
                 await _cancelled([work, stopped])
         log.info("bridge.stopped")
@@ -347,7 +347,7 @@ class App:
             self._begin(group, "events", self._recorder.run)
             self._begin(group, "certificate", self.https.watch_certificate)
             self._begin(group, "watcher", self.watcher.run)
-            self._begin(group, "runner", self.runner.run)
+            self._begin(group, "runner", self.controller.run)
             await self._feeds.wait_for_sync()
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again

@@ -15,13 +15,14 @@ import pytest
 import structlog
 
 from bridge import names, slurm
+from bridge.controller import placer
+from bridge.controller.job_writer import JobWriter
+from bridge.controller.pod_writer import PodWriter
 from bridge.jobs import to_slurm
 from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle import events as ev
-from bridge.lifecycle import intake, placer
-from bridge.lifecycle.job_writer import JobWriter
+from bridge.lifecycle import intake
 from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.pod_writer import PodWriter
 from bridge.lifecycle.status import GangStatus
 from bridge.sim.kube.apiserver import kinds
 from bridge.state.cluster import Cluster

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from bridge.clock import SystemClock
+from bridge.controller.recovery import Recovery
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.recovery import Recovery
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Part

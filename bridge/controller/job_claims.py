@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from bridge.model.ids import GangId, SlurmJobId
 
 
-class Claims:
+class JobClaims:
     """Open claims, by job and by gang."""
 
     def __init__(self) -> None:

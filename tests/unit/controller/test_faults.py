@@ -1,6 +1,6 @@
 """Gangs that the bridge itself fails at."""
 
-from bridge.lifecycle.faults import Faults
+from bridge.controller.faults import Faults
 from bridge.model.ids import GangId
 
 GANG, OTHER = GangId("team/a"), GangId("team/b")

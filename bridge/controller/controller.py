@@ -20,6 +20,13 @@ import structlog
 
 from bridge import names, slurm
 from bridge.clock import Clock
+from bridge.controller.faults import Faults
+from bridge.controller.job_index import JobIndex
+from bridge.controller.job_writer import JobWriter
+from bridge.controller.placer import Placer
+from bridge.controller.pod_writer import PodWriter
+from bridge.controller.pool import Pool, Work
+from bridge.controller.turns import Reasons, Turns
 from bridge.errors import BadInput, InternalError
 from bridge.jobs import identity, jobspec, tasks
 from bridge.jobs.builder import JobBuilder
@@ -31,16 +38,9 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import messages
 from bridge.lifecycle.avoidance import Avoidance
-from bridge.lifecycle.faults import Faults
-from bridge.lifecycle.job_index import JobIndex
-from bridge.lifecycle.job_writer import JobWriter
 from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.placer import Placer
-from bridge.lifecycle.pod_writer import PodWriter
-from bridge.lifecycle.pool import Pool, Work
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
-from bridge.lifecycle.turns import Reasons, Turns
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobSpec
@@ -57,7 +57,7 @@ _CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
 _PIN, _END, _TELL = 0, 1, 5
 
 
-class Runner:
+class GangController:
     """Drives every gang of this bridge."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from bridge.lifecycle.het import HetJobs
+from bridge.controller.het_jobs import HetJobs
 from bridge.model.ids import SlurmJobId
 from bridge.model.job import Garbled, JobFacts
 from tests.builders import facts

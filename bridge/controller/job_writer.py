@@ -9,11 +9,11 @@ import structlog
 
 from bridge import slurm
 from bridge.clock import Clock
+from bridge.controller.pool import Pool
 from bridge.errors import BadInput, BridgeError
 from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.pool import Pool
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobSpec

@@ -1,6 +1,6 @@
 """Which jobs pods name, until Slurm has said whose they are."""
 
-from bridge.lifecycle.claims import Claims
+from bridge.controller.job_claims import JobClaims
 from bridge.model.ids import GangId, SlurmJobId
 
 MINE, FORGED = GangId("team/a"), GangId("elsewhere/b")
@@ -9,7 +9,7 @@ SEVEN, EIGHT = SlurmJobId(7), SlurmJobId(8)
 
 def test_a_gang_waits_for_all_the_jobs_that_its_pods_name() -> None:
     """And one answer serves all who name the job."""
-    claims = Claims()
+    claims = JobClaims()
     claims.add(MINE, [SEVEN, EIGHT])
     claims.add(FORGED, [SEVEN])
     assert claims.gangs_of(SEVEN) == {MINE, FORGED}
@@ -23,7 +23,7 @@ def test_a_gang_waits_for_all_the_jobs_that_its_pods_name() -> None:
 
 def test_a_gang_that_is_gone_claims_nothing() -> None:
     """Others' claims stay."""
-    claims = Claims()
+    claims = JobClaims()
     claims.add(MINE, [SEVEN, EIGHT])
     claims.add(FORGED, [SEVEN])
     claims.forget(MINE)

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from bridge.lifecycle.turns import Reasons, Turns
+from bridge.controller.turns import Reasons, Turns
 from bridge.model.ids import GangId
 from tests.unit.slurm.clocks import ManualClock
 

@@ -15,10 +15,10 @@ import structlog
 
 from bridge import slurm
 from bridge.clock import Clock
+from bridge.controller.controller import GangController
 from bridge.errors import BridgeError, Unreachable
 from bridge.jobs import to_slurm
 from bridge.kube.events import EventRecorder, ObjectRef
-from bridge.lifecycle.runner import Runner
 from bridge.model.ids import GangId, PodUid, SlurmJobId
 from bridge.model.job import JobFacts
 
@@ -34,9 +34,14 @@ class Recovery:
     """Finds the jobs of gangs, and gangless jobs."""
 
     def __init__(
-        self, runner: Runner, *, recorder: EventRecorder, clock: Clock, interval_s: float = 5.0
+        self,
+        controller: GangController,
+        *,
+        recorder: EventRecorder,
+        clock: Clock,
+        interval_s: float = 5.0,
     ) -> None:
-        self._runner = runner
+        self._controller = controller
         self._recorder = recorder
         self._clock = clock
         self._interval_s = interval_s
@@ -50,10 +55,10 @@ class Recovery:
 
     async def run(self) -> None:
         """Once all reflectors and the watcher have synced: recover, then sweep until cancelled."""
-        runner = self._runner
+        controller = self._controller
         await self._resolve_gangs()
-        for gang_id in list(runner.cluster.gangs):
-            runner.look(gang_id)
+        for gang_id in list(controller.cluster.gangs):
+            controller.look(gang_id)
         while True:
             try:
                 await self.sweep()
@@ -61,12 +66,12 @@ class Recovery:
             except BridgeError as error:
                 log.warning("recovery.waits_for_slurm", error=str(error))
                 await self._clock.sleep(1.0)
-        runner.recovery_done()
-        log.info("recovery.finished", gangs=len(runner.machines))
+        controller.recovery_done()
+        log.info("recovery.finished", gangs=len(controller.machines))
         while True:
             await self._clock.sleep(self._interval_s)
-            runner.touch(runner.cluster.settle_missing())
-            runner.tell_held()
+            controller.touch(controller.cluster.settle_missing())
+            controller.tell_held()
             self._tell_unresolved()
             try:
                 await self.sweep()
@@ -77,11 +82,11 @@ class Recovery:
         """For a while: nearly all gangs are known in a moment, and those that can't be, because the
         API server does not tell of their owners' kind, must not keep all others from starting."""
         began_s = settled_s = self._clock.monotonic()
-        while left := self._runner.cluster.unresolved:
+        while left := self._controller.cluster.unresolved:
             await self._clock.sleep(_LOOK_S)
             now_s = self._clock.monotonic()
             if now_s - settled_s >= self._interval_s:
-                self._runner.cluster.settle_missing()
+                self._controller.cluster.settle_missing()
                 settled_s = now_s
             if now_s - began_s >= _RESOLVE_S:
                 log.warning("recovery.goes_on_without", pods=[pod.key for pod in left[:5]])
@@ -92,19 +97,19 @@ class Recovery:
 
         Not those that have ended: they hold nothing, and each of ours does so one day.
         """
-        states = self._runner.watcher.states
+        states = self._controller.watcher.states
         self._foreign &= states.keys()
         self._suspects &= states.keys()
         for gone in self._unreadable.keys() - states.keys():
             del self._unreadable[gone]
         read, failure = 0, None
         for job_id in sorted(states.keys() - self._foreign):
-            if slurm.over(states[job_id]) or self._runner.has_job(job_id):
+            if slurm.over(states[job_id]) or self._controller.has_job(job_id):
                 continue
             if self._clock.monotonic() < self._unreadable.get(job_id, (0, 0.0))[1]:
                 continue
             try:
-                facts = to_slurm.facts(await self._runner.client.get_job(job_id))
+                facts = to_slurm.facts(await self._controller.client.get_job(job_id))
                 self._judge(facts)
             except slurm.NotFound:
                 continue
@@ -128,39 +133,39 @@ class Recovery:
             log.warning("job.unreadable", slurm_job=job_id, error=str(error), exc_info=trace)
 
     def _judge(self, facts: JobFacts) -> None:
-        runner, identity = self._runner, facts.identity
+        controller, identity = self._controller, facts.identity
         if facts.components and facts.job_id != facts.components[0]:
             return  # a het job is judged by its first component
-        if facts.garbled is not None and facts.garbled.cluster == runner.cluster_uid:
+        if facts.garbled is not None and facts.garbled.cluster == controller.cluster_uid:
             self._end_garbled(facts)
             return
-        if identity is None or identity.cluster != runner.cluster_uid or facts.ended:
+        if identity is None or identity.cluster != controller.cluster_uid or facts.ended:
             self._foreign.add(facts.job_id)
             return
-        if runner.has_job(facts.job_id):
+        if controller.has_job(facts.job_id):
             return  # its submit was answered while we read
         gang_id = GangId(identity.gang)
-        if runner.is_set_aside(gang_id):
+        if controller.is_set_aside(gang_id):
             return
-        machine = runner.machines.get(gang_id)
-        if machine is None and runner.cluster.may_be_of(gang_id, runner.cluster.unresolved):
+        machine = controller.machines.get(gang_id)
+        if machine is None and controller.cluster.may_be_of(gang_id, controller.cluster.unresolved):
             return  # nobody can tell yet
         if machine is None and facts.job_id not in self._suspects:
             self._suspects.add(facts.job_id)  # its pods may only not be known yet
         elif machine is None:
             self._suspects.discard(facts.job_id)
             log.warning("job.leaked", slurm_job=facts.job_id, owner=identity.owner)
-            runner.cancel_leak(facts.job_id)
+            controller.cancel_leak(facts.job_id)
         elif machine.known.job_id is not None:
             log.warning("job.superfluous", slurm_job=facts.job_id, kept=machine.known.job_id)
-            runner.cancel_leak(facts.job_id)
+            controller.cancel_leak(facts.job_id)
         elif machine.known.submission.under_way is None:
             log.info("job.found_again", slurm_job=facts.job_id, owner=identity.owner)
-            runner.adopt(gang_id, facts.job_id, identity.generation)
+            controller.adopt(gang_id, facts.job_id, identity.generation)
 
     def _tell_unresolved(self) -> None:
         """Not those that came a moment ago: kinds and owners come after their pods."""
-        pods = self._runner.cluster.unresolved
+        pods = self._controller.cluster.unresolved
         late, self._late = self._late, {pod.uid for pod in pods}
         for pod in (one for one in pods if one.uid in late):
             owner = f"{pod.owner.kind} {pod.owner.name}" if pod.owner else "the group that it names"
@@ -175,11 +180,11 @@ class Recovery:
 
     def _end_garbled(self, facts: JobFacts) -> None:
         """It has our key and our cluster, so nobody else will ever end it."""
-        if facts.ended or self._runner.has_job(facts.job_id):
+        if facts.ended or self._controller.has_job(facts.job_id):
             return
         log.warning("job.garbled", slurm_job=facts.job_id)
         self._recorder.emit(
-            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._runner.cluster_uid),
+            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._controller.cluster_uid),
             type="Warning",
             reason="SlurmJobNotUnderstood",
             note=f"Slurm job {facts.job_id} was submitted for this cluster, but its admin_comment "
@@ -187,7 +192,7 @@ class Recovery:
             "ran under it, they are ended",
             action="Cancel",
         )
-        self._runner.cancel_leak(facts.job_id)
+        self._controller.cancel_leak(facts.job_id)
 
 
 def _is_outage(error: Exception) -> bool:

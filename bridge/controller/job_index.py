@@ -1,18 +1,18 @@
 """Which Slurm job is which gang's; what Slurm says of a job goes to its gang.
 
 A job is a gang's by our own submit, or because its admin_comment says so. What pods name is only
-asked about (`Claims`): a gang whose pods name jobs is told of each of them before it decides.
+asked about (`JobClaims`): a gang whose pods name jobs is told of each of them before it decides.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from bridge import slurm
 from bridge.clock import Clock
+from bridge.controller.het_jobs import HetJobs
+from bridge.controller.job_claims import JobClaims
 from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import messages
-from bridge.lifecycle.claims import Claims
-from bridge.lifecycle.het import HetJobs
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts
@@ -48,7 +48,7 @@ class JobIndex:
         self._outage = outage
         self._clock = clock
         self._gang_of: dict[SlurmJobId, GangId] = {}
-        self._claims = Claims()
+        self._claims = JobClaims()
         self._het = HetJobs()
         watcher.subscribe(self._hear)
 

@@ -6,8 +6,8 @@ from itertools import pairwise
 from typing import Any, cast
 
 from bridge.clock import SystemClock
+from bridge.controller.job_writer import JobWriter
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.job_writer import JobWriter
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.telemetry import Metrics

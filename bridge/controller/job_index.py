@@ -4,16 +4,17 @@ A job is a gang's by our own submit, or because its admin_comment says so. What 
 asked about (`JobClaims`): a gang whose pods name jobs is told of each of them before it decides.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 
 from bridge import slurm
 from bridge.clock import Clock
+from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.het_jobs import HetJobs
+from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_claims import JobClaims
 from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import messages
-from bridge.lifecycle.machine import GangMachine
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Pod
@@ -22,46 +23,43 @@ from bridge.telemetry import OutageLog
 
 class JobIndex:
     """Follows jobs. `handle` takes events for gangs, `failed` what should not have been raised for
-    a gang, `settled` hears of gangs whose pods' jobs are all known now, `over` of jobs that have
-    ended."""
+    a gang, `settled` hears of gangs whose pods' jobs are all known now."""
 
     def __init__(
         self,
         *,
         cluster_uid: str,
         watcher: slurm.JobWatcher,
-        machines: Mapping[GangId, GangMachine],
+        gangs: ActiveGangs,
+        claims: JobClaims,
+        canceller: JobCanceller,
         handle: Callable[[GangId, ev.Event], None],
         failed: Callable[[GangId, Exception], None],
         settled: Callable[[GangId], None],
-        over: Callable[[SlurmJobId], None],
         outage: OutageLog,
         clock: Clock,
     ) -> None:
         self._cluster_uid = cluster_uid
         self._watcher = watcher
-        self._machines = machines
+        self._gangs = gangs
+        self._claims = claims
+        self._canceller = canceller
         self._handle = handle
         self._failed = failed
         self._settled = settled
-        self._over = over
         self._outage = outage
         self._clock = clock
         self._gang_of: dict[SlurmJobId, GangId] = {}
-        self._claims = JobClaims()
         self._het = HetJobs()
         watcher.subscribe(self._hear)
 
     # -- what is asked -------------------------------------------------------------------------
 
     def knows(self, job_id: SlurmJobId) -> bool:
-        """Whether some gang follows this job, or it is just being read."""
-        job_id = self._het.first_of(job_id)
-        return job_id in self._gang_of or job_id in self._claims
-
-    def open_claims(self, gang_id: GangId) -> frozenset[SlurmJobId]:
-        """The jobs that the gang's pods name and that Slurm has not told of yet."""
-        return self._claims.open(gang_id)
+        """Whether some gang follows this job, or it is being read or cancelled."""
+        first = self._het.first_of(job_id)
+        is_followed = first in self._gang_of or first in self._claims
+        return is_followed or self._canceller.is_cancelling(job_id)
 
     def jobs_of(self, gang_id: GangId) -> list[SlurmJobId]:
         """The jobs that are the gang's. Looks through all jobs."""
@@ -81,6 +79,18 @@ class JobIndex:
         self._gang_of[job_id] = gang_id
         self._watcher.track(job_id)
 
+    def submitted(self, gang_id: GangId, job_id: SlurmJobId) -> None:
+        """The gang's new job; if the gang has gone meanwhile, it is nobody's and ends."""
+        self.follow(gang_id, job_id)
+        if not self._gangs.is_live(gang_id):
+            self._canceller.cancel_leak(job_id)
+        self._watcher.poke()
+
+    def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
+        """A job that was found again is the gang's."""
+        self.follow(gang_id, job_id)
+        self._handle(gang_id, ev.Adopted(job_id, generation))
+
     def claim(self, gang_id: GangId, pods: Iterable[Pod]) -> None:
         """Have Slurm asked whose the jobs are that the pods name. What it has told already is
         handed on at once."""
@@ -93,14 +103,10 @@ class JobIndex:
             if watched is not None:  # the watcher tells of it again only when it changes
                 self._take_job(watched.job)
 
-    def forget_claims(self, gang_id: GangId) -> None:
-        """The gang is gone, or begun anew."""
-        self._claims.forget(gang_id)
-
     def let_go(self, job_id: SlurmJobId) -> None:
         """The job is over, or nobody's: nothing more is to be heard of it."""
         self._gang_of.pop(job_id, None)
-        self._over(job_id)
+        self._canceller.forget(job_id)
         for component in self._het.forget(job_id):
             self._watcher.untrack(component)
 
@@ -165,7 +171,7 @@ class JobIndex:
     def _prove(self, facts: JobFacts) -> None:
         """Some pods name this job: it is their gang's if the job says so too."""
         for gang_id in self._claims.gangs_of(facts.job_id):
-            machine = self._machines.get(gang_id)
+            machine = self._gangs.machines.get(gang_id)
             if machine is None or machine.known.job_id is not None:
                 continue
             if not self._is_of(facts, gang_id):
@@ -181,7 +187,7 @@ class JobIndex:
         if gang_id is not None:
             self._handle(gang_id, ev.JobVanished(job_id))
         for claimer in self._claims.gangs_of(job_id):
-            machine = self._machines.get(claimer)
+            machine = self._gangs.machines.get(claimer)
             if machine is not None and machine.known.job_id is None:
                 self._handle(claimer, ev.Adopted(job_id, 0))
                 self._handle(claimer, ev.JobVanished(job_id))

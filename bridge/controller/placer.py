@@ -62,7 +62,15 @@ class Placer:
         self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
         return ev.Placed(job_id, result)
 
-    def misfit(self, instruction: do.PinPod) -> str | None:
+    def pin(self, instruction: do.PinPod) -> ev.Misfit | None:
+        """The pod has its room from now on; the answer where it can't use its slot."""
+        why = self._misfit(instruction)
+        if why:
+            return ev.Misfit(instruction.pod.uid, why)
+        self._cluster.pin(instruction.pod, instruction.node)
+        return None
+
+    def _misfit(self, instruction: do.PinPod) -> str | None:
         """Why the pod can't use its slot, which was placed before it was there.
 
         Only what lasts: a pod that still holds room on the node is about to go.

@@ -22,11 +22,14 @@ Reasons = Collection[ev.Event | None]
 """Why a gang has its turn: None stands for a look at its pods and owner."""
 
 
-class Turns:
-    """Gangs that something has happened to; `take` gives one its turn. Namespaces take turns."""
+Take = Callable[[GangId, Reasons], None]
+"""Gives a gang its turn."""
 
-    def __init__(self, take: Callable[[GangId, Reasons], None], *, clock: Clock) -> None:
-        self._take = take
+
+class Turns:
+    """Gangs that something has happened to. Namespaces take turns."""
+
+    def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
         self._queue: FairQueue[tuple[GangId, str]] = FairQueue()
         self._reasons: dict[GangId, dict[type, ev.Event | None]] = {}
@@ -47,7 +50,7 @@ class Turns:
         """Seconds since the loop last went round."""
         return self._clock.monotonic() - self._alive_s
 
-    async def run(self) -> None:
+    async def run(self, take: Take) -> None:
         """Give turns until cancelled."""
         while True:
             self._alive_s = self._clock.monotonic()
@@ -56,15 +59,15 @@ class Turns:
                     await self._some.wait()
             if self._queue:
                 await self._clock.sleep(_GATHER_S)
-                await self._go_round()
+                await self._go_round(take)
             self._some.clear()
 
-    async def _go_round(self) -> None:
+    async def _go_round(self, take: Take) -> None:
         began_s = self._clock.monotonic()
         while self._queue:
             gang_id, tenant = self._queue.take()
             turn_s = self._clock.monotonic()
-            self._take(gang_id, self._reasons.pop(gang_id).values())
+            take(gang_id, self._reasons.pop(gang_id).values())
             took_s = self._clock.monotonic() - turn_s
             self._queue.charge(tenant, int(took_s / _TURN_S))
             if self._clock.monotonic() - began_s >= _SLICE_S:

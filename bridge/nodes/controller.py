@@ -70,7 +70,7 @@ class NodeController:
         self._refused: dict[NodeName, str] = {}
         self._registered: frozenset[SlurmNodeName] = frozenset()
 
-    def touch(self) -> None:
+    def mark_dirty(self) -> None:
         """Some node changed: look soon."""
         self._dirty.set()
 

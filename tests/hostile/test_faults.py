@@ -16,7 +16,7 @@ import structlog
 
 from bridge import names, slurm
 from bridge.controller import placer
-from bridge.controller.job_writer import JobWriter
+from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.pod_writer import PodWriter
 from bridge.jobs import to_slurm
 from bridge.jobs.builder import JobBuilder
@@ -59,7 +59,7 @@ PLACES: dict[str, Place] = {
     "standing": Place(GangStatus, "condition"),
     # translated
     "build": Place(JobBuilder, "build", lambda args, kwargs: args[1]),
-    "submit": Place(JobWriter, "_send"),
+    "submit": Place(JobSubmitter, "_send"),
     "client": Place(slurm.SlurmClient, "submit"),
     # told by Slurm
     "facts": Place(to_slurm, "facts"),

@@ -31,12 +31,12 @@ async def test_a_node_that_the_job_does_not_hold_is_nobodys_place(tmp_path: Path
         other = next(one for one in stack.kubernetes.observe().nodes if one != granted)
         await annotate(stack, "liar", names.NODE_ANNOTATION, other)
         controller = stack.app.controller
-        (gang_id,) = controller.machines
-        controller._failed(gang_id, RuntimeError("begin anew"))
-        await until("it is begun anew", lambda: gang_id in controller.machines)
+        (gang_id,) = controller.gangs.machines
+        controller.failed(gang_id, RuntimeError("begin anew"))
+        await until("it is begun anew", lambda: gang_id in controller.gangs.machines)
         pod = stack.pod("liar")
         assert pod is not None
-        verdict = controller.verdict(pod["metadata"]["uid"])
+        verdict = controller.placements.verdict(pod["metadata"]["uid"])
         assert verdict is not None
         assert verdict.node is None
         assert f"does not hold node {other}, which the pod names" in verdict.waits_for

@@ -16,12 +16,12 @@ async def test_a_gang_that_takes_long_keeps_others_waiting_as_long_as_they_take(
         looked.append(gang_id)
         clock.now_s += 0.1 if gang_id.startswith("large") else 0.0005
 
-    turns = Turns(look, clock=clock)
+    turns = Turns(clock=clock)
     for number in range(3):
         turns.add(GangId(f"large-{number}"), None, tenant="hostile")
     for number in range(150):
         turns.add(GangId(f"small-{number}"), None, tenant="team")
-    work = asyncio.create_task(turns.run())
+    work = asyncio.create_task(turns.run(look))
     await clock.advance(0.01)
     for _ in range(200):
         await asyncio.sleep(0)

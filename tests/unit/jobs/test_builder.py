@@ -4,19 +4,14 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
-from bridge.clock import SystemClock
-from bridge.controller.recovery import Recovery
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.builder import JobBuilder
-from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.tuning import Tuning
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Part
-from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_side import SlurmSide
-from tests.builders import a_gang, facts
+from tests.builders import a_gang
 
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
 GPU = PodShape(Resources(cpu_milli=8000, extended=(("nvidia.com/gpu", 8),)))
@@ -57,43 +52,3 @@ def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
     assert spec.comment.isprintable()
     assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
     assert len(spec.comment) <= jobtexts.COMMENT_BYTES
-
-
-class Runner:
-    """What recovery asks of it: one gang without a job, and Slurm's jobs."""
-
-    cluster_uid = "cluster"
-
-    def __init__(self) -> None:
-        machine = GangMachine(GangId("g"), single=False, tuning=Tuning())
-        self.machines = {machine.id: machine}
-        self.adopted: list[int] = []
-        self.cluster = SimpleNamespace(unresolved=[], may_be_of=lambda gang_id, pods: False)
-        self.cancelled: list[int] = []
-
-    def is_set_aside(self, gang_id: str) -> bool:
-        return False
-
-    def has_job(self, job_id: int) -> bool:
-        return job_id in self.cancelled
-
-    def adopt(self, gang_id: str, job_id: int, generation: int) -> None:
-        self.adopted.append(job_id)
-
-    def cancel_leak(self, job_id: int) -> None:
-        self.cancelled.append(job_id)
-
-
-def test_what_slurm_leaves_behind_of_a_refused_het_job_is_cancelled() -> None:
-    """A component that is an ordinary job by now; while the het job lives its first decides."""
-    runner = Runner()
-    recovery = Recovery(cast("Any", runner), recorder=cast("Any", None), clock=SystemClock())
-    left = facts(12, "PENDING", gang="g#1")
-    living = replace(left, job_id=SlurmJobId(8), components=(SlurmJobId(7), SlurmJobId(8)))
-    for _ in range(2):  # its pods may only not be known yet, at the first look
-        recovery._judge(living)
-        recovery._judge(left)
-    assert runner.cancelled == [12]
-    assert not runner.adopted
-    recovery._judge(facts(13, "PENDING", gang="g"))
-    assert runner.adopted == [13]

@@ -1,4 +1,4 @@
-"""What the bridge stands on: both sides reached, and the certificates for its own server."""
+"""The connections to both sides, and the certificates for the bridge's own server."""
 
 import os
 import tempfile
@@ -27,7 +27,7 @@ _KUBERNETES_WAIT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Connections:
     """Connections and names that every part needs."""
 
     kube: KubeClient
@@ -40,7 +40,7 @@ class Ground:
     files: CertificateFiles
 
 
-async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
+async def connect(settings: config.Settings, *, clock: Clock) -> Connections:
     """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
     endpoints = settings.slurm.endpoints or tuple(filter(None, [settings.slurm_rest_api]))
     if not endpoints:
@@ -68,7 +68,7 @@ async def reach(settings: config.Settings, *, clock: Clock) -> Ground:
         )
         user = await _patiently(partial(username, kube), clock=clock)
         opened.pop_all()  # from here on they are the caller's to close
-    return Ground(
+    return Connections(
         kube=kube, client=client, token=token, cluster_uid=cluster_uid, user=user, files=files
     )
 

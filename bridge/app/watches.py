@@ -10,7 +10,7 @@ from bridge import config, telemetry
 from bridge.admission.namespaces import NamespaceKeeper
 from bridge.app import readiness
 from bridge.clock import Clock
-from bridge.controller.controller import GangController
+from bridge.controller.cluster_changes import ClusterChanges
 from bridge.errors import BadInput
 from bridge.kube import namespaces as kube_namespaces
 from bridge.kube import nodes as kube_nodes
@@ -33,7 +33,7 @@ Row = TypeVar("Row")
 _FREE_VOLUMES_S = 1.0
 
 
-class Feeds:
+class Watches:
     """The watches of the API server. `want` is asked for kinds of owners."""
 
     def __init__(
@@ -42,7 +42,7 @@ class Feeds:
         *,
         kube: KubeClient,
         cluster: Cluster,
-        controller: GangController,
+        changes: ClusterChanges,
         nodes: NodeController,
         namespaces: NamespaceKeeper,
         recorder: EventRecorder,
@@ -52,7 +52,7 @@ class Feeds:
         self._settings = settings
         self._kube = kube
         self._cluster = cluster
-        self._controller = controller
+        self._changes = changes
         self._nodes = nodes
         self._namespaces = namespaces
         self._recorder = recorder
@@ -154,11 +154,11 @@ class Feeds:
     def _on_pod(self, change: Change[Pod]) -> None:
         match change:
             case Replaced(rows):
-                self._controller.touch(self._cluster.replace_pods(rows))
+                self._changes.mark_dirty(self._cluster.replace_pods(rows))
             case Upserted(row):
-                self._controller.touch(self._cluster.upsert_pod(row))
+                self._changes.mark_dirty(self._cluster.upsert_pod(row))
             case Deleted(row):
-                self._controller.touch(self._cluster.remove_pod(row.uid))
+                self._changes.mark_dirty(self._cluster.remove_pod(row.uid))
         self._look_for_room()
 
     def _on_other_pod(self, change: Change[Pod]) -> None:
@@ -173,7 +173,7 @@ class Feeds:
 
     def _look_for_room(self) -> None:
         if self._cluster.room_freed():
-            self._controller.room_changed()
+            self._changes.room_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
@@ -203,14 +203,14 @@ class Feeds:
     def _on_owner(self, key: OwnerKey, change: Change[Owner]) -> None:
         match change:
             case Replaced(rows):
-                self._controller.touch(self._cluster.replace_owners(key, rows))
+                self._changes.mark_dirty(self._cluster.replace_owners(key, rows))
             case Upserted(row):
-                self._controller.touch(self._cluster.upsert_owner(row))
+                self._changes.mark_dirty(self._cluster.upsert_owner(row))
             case Deleted(row):
-                self._controller.touch(self._cluster.remove_owner(row.uid))
+                self._changes.mark_dirty(self._cluster.remove_owner(row.uid))
 
     def _on_kind_settled(self, key: OwnerKey, how: Settled) -> None:
-        self._controller.touch(self._cluster.settle_kind(key, how))
+        self._changes.mark_dirty(self._cluster.settle_kind(key, how))
 
     def _volumes_sink(
         self,
@@ -226,7 +226,7 @@ class Feeds:
                     claims = upsert(row)
                 case Deleted(row):
                     claims = remove(row)
-            self._controller.volumes_changed(self._cluster.volumes_changed(claims))
+            self._changes.volumes_changed(self._cluster.volumes_changed(claims))
 
         return sink
 
@@ -234,7 +234,7 @@ class Feeds:
         while True:
             await self._clock.sleep(_FREE_VOLUMES_S)
             claims = self._cluster.volumes.concerned_by_free()
-            self._controller.volumes_changed(self._cluster.volumes_changed(claims))
+            self._changes.volumes_changed(self._cluster.volumes_changed(claims))
 
     def _on_node(self, change: Change[Node]) -> None:
         match change:
@@ -245,5 +245,5 @@ class Feeds:
                     return
             case Deleted(row):
                 self._cluster.remove_node(row.name)
-        self._nodes.touch()
-        self._controller.room_changed()
+        self._nodes.mark_dirty()
+        self._changes.room_changed()

@@ -5,12 +5,11 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any, cast
 
-from bridge.clock import SystemClock
-from bridge.controller.job_writer import JobWriter
+from bridge.controller.job_updater import JobUpdater
+from bridge.controller.pool import Pool
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.telemetry import Metrics
 
 SPEC = JobSpec(JobIdentity("c", "g", 0, "o"), name="x", tasks=1, cpus_per_task=1, partition="p")
 
@@ -35,13 +34,11 @@ def wishes(job_id: int, *constraints: str) -> list[do.UpdateJob]:
 async def test_changes_of_a_job_are_made_one_after_the_other_and_only_the_newest() -> None:
     """However fast they come and however slow Slurm is: none overtakes another, none piles up."""
     slurm = Slow()
-    nothing: Any = None
-    writer = JobWriter(
-        client=cast("Any", slurm),
-        watcher=nothing, build=nothing, has_room=nothing, follow=nothing, handle=nothing,
-        failed=lambda gang_id, error: None, outage=nothing, metrics=Metrics(), clock=SystemClock(),
-    )  # fmt: skip
-    work = asyncio.create_task(writer.run())
+    pool = Pool(workers=8)
+    writer = JobUpdater(
+        client=cast("Any", slurm), pool=pool, handle=lambda *_: None, failed=lambda *_: None
+    )
+    work = asyncio.create_task(pool.run())
     first, *later = wishes(7, "a", *(f"b{at}" for at in range(1000)), "z")
     writer.update(GangId("g"), first, tenant="team")
     await asyncio.sleep(0.01)

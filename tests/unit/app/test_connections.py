@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.app import ground
+from bridge.app import connections
 from bridge.errors import ConfigError, Unreachable
 from tests.unit.kube.apiserver import Answer, ApiServer, connected, ok, refuse
 
@@ -20,7 +20,7 @@ async def test_name(tmp_path: Path) -> None:
     """The name is the one of the API server's answer."""
     async with ApiServer() as server, connected(server, tmp_path) as client:
         server.on("POST", REVIEWS, ok(told({"username": "system:serviceaccount:a:b"})))
-        assert await ground.username(client) == "system:serviceaccount:a:b"
+        assert await connections.username(client) == "system:serviceaccount:a:b"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ async def test_not_told(tmp_path: Path, answer: Answer) -> None:
     async with ApiServer() as server, connected(server, tmp_path) as client:
         server.on("POST", REVIEWS, answer)
         with pytest.raises(ConfigError, match="who the bridge is"):
-            await ground.username(client)
+            await connections.username(client)
 
 
 async def test_not_answered(tmp_path: Path) -> None:
@@ -48,4 +48,4 @@ async def test_not_answered(tmp_path: Path) -> None:
         for _ in range(20):
             server.on("POST", REVIEWS, refuse(503, "ServiceUnavailable"))
         with pytest.raises(Unreachable):
-            await ground.username(client)
+            await connections.username(client)

@@ -1,6 +1,8 @@
 """What a part is built with where a test is about that part alone. Each keeps what it is told."""
 
-from collections.abc import Callable, Iterable, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
@@ -61,13 +63,16 @@ class Recorder:
 class Slurm:
     """Jobs by id, and the requests that were made; `errors` are raised one by one before that."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: ManualClock | None = None) -> None:
+        self._clock = clock or ManualClock()
         self.jobs: dict[int, slurm.Job] = {}
         self.asked: list[str] = []
+        self.asked_s: list[float] = []
         self.errors: dict[str, list[Exception]] = {}
 
     def _ask(self, call: str, what: object) -> None:
         self.asked.append(f"{call} {what}")
+        self.asked_s.append(self._clock.now_s)
         if self.errors.get(call):
             raise self.errors[call].pop(0)
 
@@ -148,6 +153,17 @@ class Kept:
     def outage(self, clock: ManualClock) -> OutageLog:
         """The account of an outage, and whether there is one: `lasting_s`."""
         return OutageLog("it", logger=structlog.get_logger(), clock=clock, metrics=self.metrics)
+
+
+@asynccontextmanager
+async def at_work(part: Callable[[], Awaitable[None]]) -> AsyncIterator[None]:
+    """The part runs until the end of the block."""
+    work = asyncio.ensure_future(part())
+    try:
+        yield
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
 
 
 def unavailable() -> BridgeError:

@@ -25,7 +25,7 @@ from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
 from bridge.app.watches import Watches
 from bridge.clock import Clock, SystemClock
-from bridge.controller import GangController, GangRules, Surroundings
+from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
 from bridge.kube import pods as kube_pods
@@ -201,8 +201,7 @@ class App:
                 recorder=self._recorder,
                 cluster_uid=self._connections.cluster_uid,
                 scheduler_name=self.settings.scheduler_name,
-                slurm_outage=outage["slurm"],
-                kube_outage=outage["kubernetes"],
+                outages=Outages(slurm=outage["slurm"], kubernetes=outage["kubernetes"]),
                 metrics=self.metrics,
                 clock=self._clock,
             ),

@@ -22,6 +22,6 @@ May import `lifecycle`, `jobs`, `state` and what lies below; never `admission`, 
 """
 
 from bridge.controller.controller import GangController
-from bridge.controller.parts import GangRules, Surroundings
+from bridge.controller.parts import GangRules, Outages, Surroundings
 
-__all__ = ["GangController", "GangRules", "Surroundings"]
+__all__ = ["GangController", "GangRules", "Outages", "Surroundings"]

@@ -23,7 +23,8 @@ from bridge.telemetry import OutageLog
 
 class JobIndex:
     """Follows jobs. `handle` takes events for gangs, `failed` what should not have been raised for
-    a gang, `settled` hears of gangs whose pods' jobs are all known now."""
+    a gang, `settled` hears of gangs whose pods' jobs are all known now; `observed` makes an event
+    of a job's facts."""
 
     def __init__(
         self,
@@ -36,8 +37,8 @@ class JobIndex:
         handle: Callable[[GangId, ev.Event], None],
         failed: Callable[[GangId, Exception], None],
         settled: Callable[[GangId], None],
+        observed: Callable[[JobFacts], ev.JobObserved],
         outage: OutageLog,
-        clock: Clock,
     ) -> None:
         self._cluster_uid = cluster_uid
         self._watcher = watcher
@@ -47,8 +48,8 @@ class JobIndex:
         self._handle = handle
         self._failed = failed
         self._settled = settled
+        self._observed = observed
         self._outage = outage
-        self._clock = clock
         self._gang_of: dict[SlurmJobId, GangId] = {}
         self._het = HetJobs()
         watcher.subscribe(self._hear)
@@ -116,7 +117,7 @@ class JobIndex:
         watched = self._watcher.jobs.get(job_id)
         facts = self._seen(to_slurm.facts(watched.job)) if watched is not None else None
         if facts is not None:
-            yield self._news(facts)
+            yield self._observed(facts)
 
     # -- what Slurm tells ------------------------------------------------------------------------
 
@@ -156,17 +157,13 @@ class JobIndex:
             self._prove(facts)
         gang_id = self._gang_of.get(job_id)
         if gang_id is not None and self._is_of(facts, gang_id):
-            self._handle(gang_id, self._news(facts))
+            self._handle(gang_id, self._observed(facts))
             self._settle(job_id)
             if facts.ended:
                 self.let_go(job_id)
         else:
             self._vanished(job_id)
             self.let_go(job_id)  # whose it is, the sweep finds out
-
-    def _news(self, facts: JobFacts) -> ev.JobObserved:
-        left_s = None if facts.end_s is None else facts.end_s - self._clock.time()
-        return ev.JobObserved(facts, left_s)
 
     def _prove(self, facts: JobFacts) -> None:
         """Some pods name this job: it is their gang's if the job says so too."""
@@ -197,6 +194,12 @@ class JobIndex:
         for gang_id in self._claims.answered(job_id):
             if not self._claims.open(gang_id):
                 self._settled(gang_id)
+
+
+def job_observed(facts: JobFacts, *, clock: Clock) -> ev.JobObserved:
+    """The job's facts, and the time that it has left now: a machine has no clock."""
+    left_s = None if facts.end_s is None else facts.end_s - clock.time()
+    return ev.JobObserved(facts, left_s)
 
 
 def _named_by(pod: Pod) -> SlurmJobId | None:

@@ -16,7 +16,7 @@ from bridge.controller.gang_jobs import GangJobs
 from bridge.controller.gang_loop import GangLoop
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_claims import JobClaims
-from bridge.controller.job_index import JobIndex
+from bridge.controller.job_index import JobIndex, job_observed
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.job_updater import JobUpdater
 from bridge.controller.placer import Placer
@@ -43,6 +43,14 @@ _TO_KUBERNETES, _TO_SLURM = 24, 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Outages:
+    """The accounts of each side's outages."""
+
+    slurm: OutageLog
+    kubernetes: OutageLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the parts are built on: both sides, and what is known of them."""
 
@@ -54,8 +62,7 @@ class Surroundings:
     recorder: EventRecorder
     cluster_uid: str
     scheduler_name: str
-    slurm_outage: OutageLog
-    kube_outage: OutageLog
+    outages: Outages
     metrics: Metrics
     clock: Clock
     later: Later = call_later
@@ -100,7 +107,7 @@ class PodParts:
             handle=of_gangs.loop.handle,
             failed=of_gangs.loop.failed,
             mark_dirty=of_gangs.changes.mark_dirty,
-            outage=around.kube_outage,
+            outage=around.outages.kubernetes,
             metrics=around.metrics,
             clock=around.clock,
         )
@@ -131,35 +138,16 @@ class JobParts:
             client=around.client,
             pool=self.pool,
             done=around.watcher.poke,
-            outage=around.slurm_outage,
+            outage=around.outages.slurm,
             later=around.later,
         )
-        self.index = JobIndex(
-            cluster_uid=around.cluster_uid,
-            watcher=around.watcher,
-            gangs=of_gangs.gangs,
-            claims=of_gangs.claims,
-            canceller=self.canceller,
-            handle=of_gangs.loop.handle,
-            failed=of_gangs.loop.failed,
-            settled=self.gate.release,
-            outage=around.slurm_outage,
-            clock=around.clock,
-        )
+        self.index = _index(around, of_gangs, self.canceller, self.gate)
         node_constraints = NodeConstraints(
             cluster=around.cluster,
             slurm_side=around.slurm_side,
             resource_map=rules.translation.resource_map,
         )
-        self.of_gangs = GangJobs(
-            builder=_builder(around, rules, of_gangs.gangs, node_constraints),
-            cluster=around.cluster,
-            rules=rules.translation.identity,
-            avoid_s=rules.tuning.avoid_s,
-            handle=of_gangs.loop.handle,
-            later=around.later,
-            clock=around.clock,
-        )
+        self.of_gangs = _gang_jobs(around, rules, of_gangs, node_constraints)
         self.submitter = JobSubmitter(
             client=around.client,
             pool=self.pool,
@@ -168,7 +156,7 @@ class JobParts:
             submitted=self.index.submitted,
             handle=of_gangs.loop.handle,
             failed=of_gangs.loop.failed,
-            outage=around.slurm_outage,
+            outage=around.outages.slurm,
             metrics=around.metrics,
             clock=around.clock,
         )
@@ -180,19 +168,48 @@ class JobParts:
         )
 
 
-def _builder(
-    around: Surroundings, rules: GangRules, gangs: ActiveGangs, node_constraints: NodeConstraints
-) -> JobBuilder:
-    cluster = around.cluster
+def _index(
+    around: Surroundings, of_gangs: GangParts, canceller: JobCanceller, gate: StartGate
+) -> JobIndex:
+    return JobIndex(
+        cluster_uid=around.cluster_uid,
+        watcher=around.watcher,
+        gangs=of_gangs.gangs,
+        claims=of_gangs.claims,
+        canceller=canceller,
+        handle=of_gangs.loop.handle,
+        failed=of_gangs.loop.failed,
+        settled=gate.release,
+        observed=partial(job_observed, clock=around.clock),
+        outage=around.outages.slurm,
+    )
+
+
+def _gang_jobs(
+    around: Surroundings,
+    rules: GangRules,
+    of_gangs: GangParts,
+    node_constraints: NodeConstraints,
+) -> GangJobs:
+    cluster, gangs = around.cluster, of_gangs.gangs
 
     def job_of(pod: PodUid) -> SlurmJobId | None:
         return gangs.job_of(cluster.gang_of(pod))
 
-    return JobBuilder(
+    builder = JobBuilder(
         cluster_uid=around.cluster_uid,
         node_constraints=node_constraints,
         slurm_side=around.slurm_side,
         rules=rules.translation,
         limits=rules.limits,
         resolve=partial(workload_status, cluster=cluster, job_of=job_of),
+    )
+    return GangJobs(
+        builder=builder,
+        cluster=cluster,
+        rules=rules.translation.identity,
+        avoid_s=rules.tuning.avoid_s,
+        handle=of_gangs.loop.handle,
+        later=around.later,
+        clock=around.clock,
     )

@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 
 from bridge import names, slurm
-from bridge.controller import GangController, GangRules, Surroundings
+from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.jobs import jobspec, tasks
 from bridge.kube.client import KubeClient
 from bridge.lifecycle import messages
@@ -63,7 +63,9 @@ class Driving:
             cluster=self.cluster, slurm_side=SlurmSide(features=features), client=self.client,
             watcher=self.watcher, kube=kube, recorder=a_double(Recorder()),
             cluster_uid=CLUSTER, scheduler_name=SCHEDULER,
-            slurm_outage=Kept(self.clock).outage(self.clock), kube_outage=self.kube_outage,
+            outages=Outages(
+                slurm=Kept(self.clock).outage(self.clock), kubernetes=self.kube_outage
+            ),
             metrics=Metrics(), clock=self.clock, later=self.clock.later,
         )  # fmt: skip
         rules = GangRules(

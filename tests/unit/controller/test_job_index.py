@@ -1,11 +1,12 @@
 """Whose a job is, and what its gang is told of it."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bridge import slurm
 from bridge.controller.job_canceller import JobCanceller
-from bridge.controller.job_index import JobIndex
+from bridge.controller.job_index import JobIndex, job_observed
 from bridge.controller.pool import Pool
 from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
@@ -46,7 +47,8 @@ class Indexing:
         self.index = JobIndex(
             cluster_uid=CLUSTER, watcher=a_double(self.watcher), gangs=self.kept.gangs,
             claims=self.kept.claims, canceller=self.canceller, handle=self._handle,
-            failed=self.heard.failed, settled=self._settle, outage=self.outage, clock=self.clock,
+            failed=self.heard.failed, settled=self._settle, outage=self.outage,
+            observed=partial(job_observed, clock=self.clock),
         )  # fmt: skip
         self.raises: set[str] = set()
 

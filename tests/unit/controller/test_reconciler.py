@@ -1,12 +1,13 @@
 """Gangs brought up to date with what is known of their pods and owners."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from bridge.controller.advice import Advice
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.controller.job_canceller import JobCanceller
-from bridge.controller.job_index import JobIndex
+from bridge.controller.job_index import JobIndex, job_observed
 from bridge.controller.pod_events import PodEvents
 from bridge.controller.pool import Pool
 from bridge.controller.reconciler import Reconciler
@@ -63,7 +64,7 @@ class Reconciling:
             cluster_uid=CLUSTER, watcher=a_double(self.watcher), gangs=self.kept.gangs,
             claims=self.kept.claims, canceller=self.canceller, handle=self.heard.handle,
             failed=self.heard.failed, settled=self.gate.release, outage=self.outage,
-            clock=self.clock,
+            observed=partial(job_observed, clock=self.clock),
         )  # fmt: skip
         self.reconciler = self._build()
 

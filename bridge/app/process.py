@@ -20,6 +20,7 @@ from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.app import ending, rules
+from bridge.app.binder import KubeBinder
 from bridge.app.connections import Connections, connect
 from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
@@ -28,10 +29,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
-from bridge.kube import pods as kube_pods
-from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder
-from bridge.model.ids import NodeName, PodUid
 from bridge.nodes.controller import NodeController
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
@@ -102,23 +100,6 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
         return working.result() if working.done() else None
     finally:
         await _cancelled([working, stopped])
-
-
-class KubeBinder:
-    """The extender's requests to the API server."""
-
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
-
-    async def bind(self, *, namespace: str, name: str, uid: PodUid, node: NodeName) -> None:
-        """POST the Binding."""
-        await kube_pods.bind(self._client, namespace=namespace, name=name, uid=uid, node=node)
-
-    async def node_of(self, *, namespace: str, name: str, uid: PodUid) -> NodeName | None:
-        """Where the pod is bound, if it is this very pod."""
-        raw = await self._client.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
-        pod = kube_pods.parse(raw)
-        return (pod.node_name or None) if pod.uid == uid else None
 
 
 class App:

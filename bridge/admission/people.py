@@ -29,7 +29,7 @@ class KnownAccounts(Protocol):
 
     known: Accounts
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Have it looked at again soon."""
 
 
@@ -38,7 +38,7 @@ class NothingKnown:
 
     known = Accounts()
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Nothing to do."""
 
 
@@ -83,7 +83,7 @@ class People:
             default_counts=not owned,
         )
         if objection is not None:
-            self.associations.poke()  # it may have been mended since the last look
+            self.associations.trigger()  # it may have been mended since the last look
             field = f"metadata.annotations[{names.JOB_PREFIX}{objection.suffix}]"
             yield Refusal(field if objection.suffix else "metadata.namespace", objection.message)
 

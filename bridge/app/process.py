@@ -300,7 +300,7 @@ class App:
 
     def _identities_changed(self, namespaces: frozenset[str]) -> None:
         """Jobs that wait are told, those that were refused for it are tried again."""
-        self.associations.poke()
+        self.associations.trigger()
         if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
             self.controller.changes.nodes_changed()
 

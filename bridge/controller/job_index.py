@@ -85,7 +85,7 @@ class JobIndex:
         self.follow(gang_id, job_id)
         if not self._gangs.is_live(gang_id):
             self._canceller.cancel_leak(job_id)
-        self._watcher.poke()
+        self._watcher.trigger()
 
     def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
         """A job that was found again is the gang's."""

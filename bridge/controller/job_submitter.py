@@ -88,7 +88,7 @@ class JobSubmitter:
         if spec.also:
             components = [to_slurm.description(one) for one in (spec, *spec.also)]
             return (await self._client.submit_het(components)).id
-        return await self._client.submit(to_slurm.description(spec), at_once=self._has_room(gang))
+        return await self._client.submit(to_slurm.description(spec), immediate=self._has_room(gang))
 
 
 def _left_out(spec: JobSpec) -> str:

@@ -137,7 +137,7 @@ class JobParts:
         self.canceller = JobCanceller(
             client=around.client,
             pool=self.pool,
-            done=around.watcher.poke,
+            done=around.watcher.trigger,
             outage=around.outages.slurm,
             later=around.later,
         )

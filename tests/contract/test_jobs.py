@@ -150,7 +150,7 @@ async def test_a_job_starts_in_the_call_that_submits_it(ground: Ground) -> None:
     async with ground.nodes(1) as nodes:
         for _ in range(2):
             asked = a_job(nodes[0], tasks=2, tres_per_task="gres/gpu:4", **_OWN)
-            job_id = await client.submit(asked, recover=False, at_once=True)
+            job_id = await client.submit(asked, recover=False, immediate=True)
             job = await client.get_job(job_id)
             assert (job.state, job.nodes) == ("RUNNING", nodes)
             assert EXTERNAL_JOB in job.flags
@@ -163,7 +163,7 @@ async def test_a_job_that_cannot_start_at_once_waits_its_turn(ground: Ground) ->
     client = ground.client
     async with ground.nodes(1) as nodes:
         whole = a_job(nodes[0], tasks=1, tres_per_task="gres/gpu:8", **_OWN)
-        first, second, third = [await client.submit(whole, at_once=True) for _ in range(3)]
+        first, second, third = [await client.submit(whole, immediate=True) for _ in range(3)]
         assert (await client.get_job(first)).running
         assert (await client.get_job(second)).pending
         assert (await client.get_job(third)).pending
@@ -176,7 +176,7 @@ async def test_a_job_of_another_user_is_that_users(ground: Ground) -> None:
     """Also where it might start at once, which Slurm offers for the token's user only."""
     client = ground.client
     async with ground.nodes(1) as nodes:
-        job_id = await client.submit(a_job(nodes[0]), recover=False, at_once=True)
+        job_id = await client.submit(a_job(nodes[0]), recover=False, immediate=True)
         assert (await client.get_job(job_id)).raw["user_id"] == 1000
         await client.cancel_job(job_id)
 

@@ -96,7 +96,7 @@ class Watcher:
         self.jobs: dict[SlurmJobId, Any] = {}
         self.states: Mapping[SlurmJobId, frozenset[str]] = {}
         self.tracked: set[SlurmJobId] = set()
-        self.poked = 0
+        self.triggered = 0
         self._callbacks: list[Callable[[object], None]] = []
 
     def subscribe(self, callback: Callable[[object], None]) -> None:
@@ -108,8 +108,8 @@ class Watcher:
     def untrack(self, job_id: SlurmJobId) -> None:
         self.tracked.discard(job_id)
 
-    def poke(self) -> None:
-        self.poked += 1
+    def trigger(self) -> None:
+        self.triggered += 1
 
     def tell(self, event: object) -> None:
         """Something new of Slurm."""

@@ -21,7 +21,7 @@ from bridge.model.namespace import Namespace
 from bridge.model.pod import Pod
 from bridge.placement.classes import classes
 from bridge.slurm import identity
-from bridge.slurm.at_once import DEFERRED
+from bridge.slurm.immediate import DEFERRED
 from bridge.state.cluster import Cluster
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics

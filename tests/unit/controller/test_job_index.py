@@ -12,7 +12,7 @@ from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
 from bridge.model.job import NodeGrant
 from bridge.slurm import JobGone, JobSeen
-from bridge.slurm.news import Outage, Pulse, Recovered, Watched
+from bridge.slurm.updates import Outage, PollTick, Recovered, Watched
 from tests.builders import a_pod
 from tests.unit.controller.doubles import (
     CLUSTER,
@@ -66,7 +66,7 @@ class Indexing:
 
     def tell(self, job: slurm.Job) -> None:
         """Slurm tells of a job as it is now."""
-        self.watcher.jobs[job.id] = Watched(job, fetched_s=0.0, in_step=True, pulse=Pulse())
+        self.watcher.jobs[job.id] = Watched(job, fetched_s=0.0, in_step=True, tick=PollTick())
         self.watcher.tell(JobSeen(job))
 
     def gone(self, job_id: int) -> None:
@@ -192,7 +192,7 @@ def test_a_submit_that_is_answered_after_its_gang_is_gone_is_cancelled() -> None
     indexing.index.submitted(H, EIGHT)
     assert not indexing.canceller.is_cancelling(SEVEN)
     assert indexing.canceller.is_cancelling(EIGHT)
-    assert indexing.watcher.poked == 2, "the watcher is to look soon, either way"
+    assert indexing.watcher.triggered == 2, "the watcher is to look soon, either way"
 
 
 def test_a_submit_that_is_answered_while_its_gang_is_set_aside_is_the_gangs() -> None:

@@ -10,7 +10,7 @@ from bridge.errors import Unreachable
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.verdict import Verdict
-from bridge.slurm.news import Pulse, Watched
+from bridge.slurm.updates import PollTick, Watched
 from tests.unit.controller.doubles import (
     Kept,
     Slurm,
@@ -47,7 +47,7 @@ class Placed:
 
     def seen(self, job: slurm.Job, seen_s: float) -> None:
         """The watcher has read the job at that time."""
-        self.watcher.jobs[job.id] = Watched(job, fetched_s=seen_s, in_step=False, pulse=Pulse())
+        self.watcher.jobs[job.id] = Watched(job, fetched_s=seen_s, in_step=False, tick=PollTick())
 
     async def confirm(self) -> bool:
         return await self.placements.confirm(Verdict(POD, NODE, SEVEN))

@@ -27,7 +27,7 @@ def startable(job: JobDescription) -> bool:
     return not job.script and job.user_id is None and job.group_id is None
 
 
-class AtOnce:
+class ImmediateStarts:
     """What past answers and the last list of jobs say about the next question."""
 
     def __init__(self) -> None:

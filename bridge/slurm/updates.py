@@ -9,7 +9,7 @@ from bridge.slurm.errors import SlurmError
 from bridge.slurm.jobs import Job
 
 
-class Pulse:
+class PollTick:
     """When the last list of states that Slurm gave was asked for (monotonic seconds)."""
 
     __slots__ = ("seen_s",)
@@ -25,20 +25,20 @@ class Watched:
     makes it fresher at no cost.
     """
 
-    __slots__ = ("_pulse", "_seen_s", "fetched_s", "in_step", "job")
+    __slots__ = ("_seen_s", "_tick", "fetched_s", "in_step", "job")
 
-    def __init__(self, job: Job, *, fetched_s: float, in_step: bool, pulse: Pulse) -> None:
+    def __init__(self, job: Job, *, fetched_s: float, in_step: bool, tick: PollTick) -> None:
         self.job = job
         self.fetched_s = fetched_s
         """Monotonic time at which the details were asked for."""
         self.in_step = in_step
         self._seen_s = fetched_s
-        self._pulse = pulse
+        self._tick = tick
 
     @property
     def seen_s(self) -> float:
         """Monotonic time at which Slurm was last asked and confirmed the job's states."""
-        return max(self._seen_s, self._pulse.seen_s) if self.in_step else self._seen_s
+        return max(self._seen_s, self._tick.seen_s) if self.in_step else self._seen_s
 
     def fall_behind(self) -> None:
         """The next list says something else: it confirms nothing any more."""
@@ -80,10 +80,10 @@ class Recovered:
     failures: int
 
 
-News: TypeAlias = JobSeen | JobGone | Outage | Recovered
+JobUpdate: TypeAlias = JobSeen | JobGone | Outage | Recovered
 
 
-def about(news: News) -> Hashable:
+def about(news: JobUpdate) -> Hashable:
     """The job that it is about, or that it is about Slurm itself."""
     match news:
         case JobSeen(job):

@@ -3,7 +3,7 @@ import pytest
 
 from bridge.model.ids import SlurmJobId
 from bridge.slurm import JobDescription, SlurmClient, TokenSource, Unavailable
-from bridge.slurm.at_once import AtOnce
+from bridge.slurm.immediate import ImmediateStarts
 
 from . import recorded
 from .clocks import ImpatientClock, ManualClock
@@ -49,7 +49,7 @@ async def test_a_job_starts_in_the_call_that_submits_it() -> None:
     """Where nodes are free its id is that of a job that runs, and nothing else was made."""
     rest = Starts(free=1)
     async with rest.client() as client:
-        job_id = await client.submit(_JOB, at_once=True)
+        job_id = await client.submit(_JOB, immediate=True)
     assert rest.state(job_id) == "RUNNING"
     assert len(rest.jobs) == 1
 
@@ -64,7 +64,7 @@ async def test_the_request_says_immediately() -> None:
         clock=ImpatientClock(),
         transport=server,
     ) as client:
-        await client.submit(_JOB, recover=False, at_once=True)
+        await client.submit(_JOB, recover=False, immediate=True)
     assert [body["job"]["immediate"] for body in server.bodies() if body] == [True]
 
 
@@ -73,7 +73,7 @@ async def test_a_job_that_cannot_start_now_is_queued(number: int) -> None:
     """Whatever Slurm has against the start (priority, nodes, limits): the queue has the word."""
     rest = Starts(number=number)
     async with rest.client() as client:
-        assert rest.state(await client.submit(_JOB, at_once=True)) == "PENDING"
+        assert rest.state(await client.submit(_JOB, immediate=True)) == "PENDING"
 
 
 async def test_nobody_is_asked_to_start_at_once_unless_told() -> None:
@@ -96,7 +96,7 @@ async def test_jobs_of_others_and_scripts_go_to_the_queue(job: JobDescription) -
     """Slurm would start them as jobs of the bridge's own user."""
     rest = Starts(free=1)
     async with rest.client() as client:
-        assert rest.state(await client.submit(job, at_once=True)) == "PENDING"
+        assert rest.state(await client.submit(job, immediate=True)) == "PENDING"
     assert not rest.asked
 
 
@@ -106,7 +106,7 @@ async def test_behind_others_it_is_not_asked() -> None:
     rest.add("PENDING")
     async with rest.client() as client:
         await client.job_states()
-        assert rest.state(await client.submit(_JOB, at_once=True)) == "PENDING"
+        assert rest.state(await client.submit(_JOB, immediate=True)) == "PENDING"
     assert not rest.asked
 
 
@@ -115,7 +115,7 @@ async def test_after_a_refusal_it_is_asked_again_only_later() -> None:
     rest, clock = Starts(), ManualClock()
     async with rest.client(clock) as client:
         for number in range(5):
-            await client.submit(JobDescription(name="x", admin_comment=f"{number}"), at_once=True)
+            await client.submit(JobDescription(name="x", admin_comment=f"{number}"), immediate=True)
         assert rest.asked == 1
 
 
@@ -132,7 +132,7 @@ async def test_a_refused_start_is_not_taken_for_a_lost_submit() -> None:
 
     rest.after = lose
     async with rest.client() as client:
-        assert rest.state(await client.submit(_JOB, at_once=True)) == "PENDING"
+        assert rest.state(await client.submit(_JOB, immediate=True)) == "PENDING"
 
 
 async def test_when_only_the_refused_start_is_found_the_job_is_submitted() -> None:
@@ -149,13 +149,13 @@ async def test_when_only_the_refused_start_is_found_the_job_is_submitted() -> No
     rest.when = drop
     async with rest.client() as client:
         with pytest.raises(Unavailable, match="no job of it so far"):
-            await client.submit(_JOB, at_once=True)
-        assert rest.state(await client.submit(_JOB, at_once=True)) == "PENDING"
+            await client.submit(_JOB, immediate=True)
+        assert rest.state(await client.submit(_JOB, immediate=True)) == "PENDING"
 
 
 def test_pauses_grow_from_two_seconds_to_a_minute() -> None:
     """Each refusal in a row doubles the time without a question; a start ends that."""
-    asking, now_s = AtOnce(), 100.0
+    asking, now_s = ImmediateStarts(), 100.0
     pauses = []
     for _ in range(8):
         asking.refused(now_s)
@@ -168,7 +168,7 @@ def test_pauses_grow_from_two_seconds_to_a_minute() -> None:
 
 def test_a_slurm_that_always_defers_is_left_alone() -> None:
     """Asked again after ten minutes: its settings may have changed."""
-    asking = AtOnce()
+    asking = ImmediateStarts()
     asking.refused(0.0, always=True)
     assert not asking.worth_asking(599.0)
     assert asking.worth_asking(600.0)
@@ -176,7 +176,7 @@ def test_a_slurm_that_always_defers_is_left_alone() -> None:
 
 def test_one_waiting_job_is_enough_to_wait_behind() -> None:
     """It is the whole queue that counts, other people's jobs too."""
-    asking = AtOnce()
+    asking = ImmediateStarts()
     asking.listed([{"RUNNING"}, {"PENDING", "REQUEUED"}])
     assert not asking.worth_asking(0.0)
     asking.listed([{"RUNNING"}, {"CANCELLED"}])

@@ -36,7 +36,7 @@ from bridge.slurm import (
     SlurmClient,
     TokenSource,
 )
-from bridge.slurm.news import News
+from bridge.slurm.updates import JobUpdate
 from tests.e2e.stack import Settings, Stack
 
 SEED = 4
@@ -136,7 +136,7 @@ async def _states(place: Place, pipe: Connection) -> None:
 async def _news(watcher: JobWatcher, client: SlurmClient, others: SlurmClient, told: Told) -> None:
     heard: dict[tuple[int, str], float] = {}
 
-    def hear(news: News) -> None:
+    def hear(news: JobUpdate) -> None:
         if isinstance(news, JobSeen):
             heard.setdefault((news.job.id, news.job.state), time.perf_counter())
 
@@ -145,7 +145,7 @@ async def _news(watcher: JobWatcher, client: SlurmClient, others: SlurmClient, t
         job_id = await client.submit(a_job("news"))
         submitted_s = time.perf_counter()
         watcher.track(job_id)
-        watcher.poke()
+        watcher.trigger()
         told.start_s.append(await _heard(heard, (job_id, "RUNNING")) - submitted_s)
         await asyncio.sleep(6.0 + number % 5 / 5)  # at rest again, at no fixed phase of the polls
         await others.cancel_job(job_id)

@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bridge import names
+from bridge.jobs.identity import Identity
 from bridge.slurm import Association
-from bridge.workloads.identity import Identity
 
 
 @dataclass(frozen=True, slots=True)

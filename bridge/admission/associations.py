@@ -15,9 +15,9 @@ from bridge import slurm
 from bridge.admission.accounts import Accounts
 from bridge.clock import Clock
 from bridge.errors import BadInput, BridgeError
+from bridge.jobs import allowance
 from bridge.model.namespace import Namespace
-from bridge.slurm.poke import sleep_until_poked
-from bridge.workloads import allowance
+from bridge.slurm.trigger import sleep_until_triggered
 
 log = structlog.get_logger(__name__)
 
@@ -55,21 +55,21 @@ class Associations:
         self._namespaces = namespaces
         self._interval_s = interval_s
         self._clock = clock
-        self._poked = asyncio.Event()
+        self._triggered = asyncio.Event()
         self._trouble = ""
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Look again soon: a namespace has changed, or a pod was refused for what may be old."""
-        self._poked.set()
+        self._triggered.set()
 
     async def run(self) -> None:
         """Until cancelled; returns at once where the settings say never to ask."""
         pause_s = min(_LEAST_PAUSE_S, self._interval_s)
         while self._interval_s:
-            self._poked.clear()
+            self._triggered.clear()
             await self.refresh()
             await self._clock.sleep(pause_s)
-            await sleep_until_poked(self._clock, self._interval_s - pause_s, self._poked)
+            await sleep_until_triggered(self._clock, self._interval_s - pause_s, self._triggered)
 
     async def refresh(self) -> None:
         """Read it once; never raises for what Slurm answers or doesn't."""

@@ -10,10 +10,10 @@ from collections.abc import Callable, MutableMapping
 import structlog
 
 from bridge.errors import BadInput
+from bridge.jobs import allowance
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.kube.reflector import Change, Deleted, Replaced, Upserted
 from bridge.model.namespace import Namespace
-from bridge.workloads import allowance
 
 log = structlog.get_logger(__name__)
 

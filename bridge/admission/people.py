@@ -13,9 +13,10 @@ from bridge import names
 from bridge.admission.accounts import Accounts
 from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
+from bridge.jobs import allowance, identity
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import allowance, annotations, identity
+from bridge.workloads import annotations
 
 _KEYS = frozenset(
     names.JOB_PREFIX + suffix
@@ -28,7 +29,7 @@ class KnownAccounts(Protocol):
 
     known: Accounts
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Have it looked at again soon."""
 
 
@@ -37,7 +38,7 @@ class NothingKnown:
 
     known = Accounts()
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Nothing to do."""
 
 
@@ -82,7 +83,7 @@ class People:
             default_counts=not owned,
         )
         if objection is not None:
-            self.associations.poke()  # it may have been mended since the last look
+            self.associations.trigger()  # it may have been mended since the last look
             field = f"metadata.annotations[{names.JOB_PREFIX}{objection.suffix}]"
             yield Refusal(field if objection.suffix else "metadata.namespace", objection.message)
 

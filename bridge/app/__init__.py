@@ -7,9 +7,9 @@ Starting: reflectors and watcher first; the gangs decide only when all of them h
 recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, calls in flight are
 answered, then everything ends; pods and jobs stay as they are.
 
-`ground` reaches both sides, `rules` cuts the settings to what each part needs, `feeds` brings what
-Kubernetes tells to where it is kept, `readiness` says what is too long ago, `ending` ends the
-process on time, `process` is the whole.
+`connections` reaches both sides, `rules` cuts the settings to what each part needs, `watches`
+brings what Kubernetes tells to where it is kept, `readiness` says what is too long ago, `ending`
+ends the process on time, `process` is the whole.
 """
 
 from bridge.app.process import App, run

@@ -20,19 +20,16 @@ from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.app import ending, rules
-from bridge.app.feeds import Feeds
-from bridge.app.ground import Ground, reach
+from bridge.app.binder import KubeBinder
+from bridge.app.connections import Connections, connect
 from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
+from bridge.app.watches import Watches
 from bridge.clock import Clock, SystemClock
+from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
-from bridge.kube import pods as kube_pods
-from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder
-from bridge.lifecycle.recovery import Recovery
-from bridge.lifecycle.runner import Runner
-from bridge.model.ids import NodeName, PodUid
 from bridge.nodes.controller import NodeController
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
@@ -105,29 +102,14 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
         await _cancelled([working, stopped])
 
 
-class KubeBinder:
-    """The extender's requests to the API server."""
-
-    def __init__(self, client: KubeClient) -> None:
-        self._client = client
-
-    async def bind(self, *, namespace: str, name: str, uid: PodUid, node: NodeName) -> None:
-        """POST the Binding."""
-        await kube_pods.bind(self._client, namespace=namespace, name=name, uid=uid, node=node)
-
-    async def node_of(self, *, namespace: str, name: str, uid: PodUid) -> NodeName | None:
-        """Where the pod is bound, if it is this very pod."""
-        raw = await self._client.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
-        pod = kube_pods.parse(raw)
-        return (pod.node_name or None) if pod.uid == uid else None
-
-
 class App:
     """All parts of one process."""
 
-    def __init__(self, settings: config.Settings, ground: Ground, *, clock: Clock) -> None:
+    def __init__(
+        self, settings: config.Settings, connections: Connections, *, clock: Clock
+    ) -> None:
         self.settings = settings
-        self._ground = ground
+        self._connections = connections
         self._clock = clock
         self._stopping = False
         self.metrics = telemetry.Metrics()
@@ -136,29 +118,28 @@ class App:
             class_ignore_keys=settings.nodes.class_ignore_keys,
             block_sizes=settings.placement.block_sizes,
             most_gang_pods=settings.gangs.max_pods,
-            want=lambda api_version, kind: self._feeds.want(api_version, kind),
+            want=lambda api_version, kind: self._watches.want(api_version, kind),
         )
         self._side = SlurmSide()
-        self._recorder = EventRecorder(ground.kube, clock=clock, instance=socket.gethostname())
+        self._recorder = EventRecorder(connections.kube, clock=clock, instance=socket.gethostname())
         self.watcher = self._build_watcher()
         outage = {
             side: telemetry.OutageLog(side, logger=log, clock=clock, metrics=self.metrics)
             for side in ("slurm", "kubernetes")
         }
-        self.runner = self._build_runner(outage)
-        self.recovery = Recovery(self.runner, recorder=self._recorder, clock=clock)
+        self.controller = self._build_controller(outage)
         self.nodes = self._build_nodes(outage["slurm"])
         self.associations = Associations(
-            ground.client,
+            connections.client,
             namespaces=self.cluster.namespaces,
             interval_s=settings.identity.associations_interval_s,
             clock=clock,
         )
-        self._feeds = Feeds(
+        self._watches = Watches(
             settings,
-            kube=ground.kube,
+            kube=connections.kube,
             cluster=self.cluster,
-            runner=self.runner,
+            changes=self.controller.changes,
             nodes=self.nodes,
             namespaces=NamespaceKeeper(
                 self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
@@ -170,59 +151,62 @@ class App:
         self._show_ages()
         self._server_metrics = ServerMetrics(self.metrics)
         self._shared = Shared(Budget(settings.server.memory_mib << 20))
-        self.https = self._build_https(ground.files)
+        self.https = self._build_https(connections.files)
         self.probes = self._build_probes()
 
     @classmethod
     async def build(cls, settings: config.Settings, *, clock: Clock) -> "App":
         """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
-        return cls(settings, await reach(settings, clock=clock), clock=clock)
+        return cls(settings, await connect(settings, clock=clock), clock=clock)
 
     # -- the parts -----------------------------------------------------------------------------
 
     def _build_watcher(self) -> slurm.JobWatcher:
         said = self.settings.slurm
         return slurm.JobWatcher(
-            self._ground.client,
+            self._connections.client,
             clock=self._clock,
             poll_quick_s=said.poll_quick_s,
             poll_interval_s=said.poll_interval_s,
             detail_gets_per_s=said.detail_gets_per_s,
         )
 
-    def _build_runner(self, outage: Mapping[str, telemetry.OutageLog]) -> Runner:
-        return Runner(
-            cluster=self.cluster,
-            slurm_side=self._side,
-            client=self._ground.client,
-            watcher=self.watcher,
-            kube=self._ground.kube,
-            recorder=self._recorder,
-            cluster_uid=self._ground.cluster_uid,
-            scheduler_name=self.settings.scheduler_name,
-            rules=rules.translation(self.settings),
-            limits=rules.shared_tasks(self.settings),
-            tuning=rules.tuning(self.settings),
-            outage=outage["slurm"],
-            kube_outage=outage["kubernetes"],
-            metrics=self.metrics,
-            clock=self._clock,
+    def _build_controller(self, outage: Mapping[str, telemetry.OutageLog]) -> GangController:
+        return GangController(
+            Surroundings(
+                cluster=self.cluster,
+                slurm_side=self._side,
+                client=self._connections.client,
+                watcher=self.watcher,
+                kube=self._connections.kube,
+                recorder=self._recorder,
+                cluster_uid=self._connections.cluster_uid,
+                scheduler_name=self.settings.scheduler_name,
+                outages=Outages(slurm=outage["slurm"], kubernetes=outage["kubernetes"]),
+                metrics=self.metrics,
+                clock=self._clock,
+            ),
+            GangRules(
+                translation=rules.translation(self.settings),
+                limits=rules.shared_tasks(self.settings),
+                tuning=rules.tuning(self.settings),
+            ),
         )
 
     def _build_nodes(self, outage: telemetry.OutageLog) -> NodeController:
         return NodeController(
             cluster=self.cluster,
             slurm_side=self._side,
-            client=self._ground.client,
-            kube=self._ground.kube,
+            client=self._connections.client,
+            kube=self._connections.kube,
             recorder=self._recorder,
-            rules=rules.registration(self.settings, self._ground.cluster_uid),
+            rules=rules.registration(self.settings, self._connections.cluster_uid),
             scheduler_name=self.settings.scheduler_name,
             interval_s=self.settings.nodes.interval_s,
             outage=outage,
             metrics=self.metrics,
-            changed=self.runner.classes_changed,
-            classes_in_use=self.runner.classes_in_use,
+            changed=self.controller.changes.nodes_changed,
+            classes_in_use=self.controller.gangs.classes_in_use,
             clock=self._clock,
         )
 
@@ -231,10 +215,10 @@ class App:
             address=addresses.parse(self.settings.server.metrics_listen),
             checks={
                 "stopping": lambda: "stopping" if self._stopping else "",
-                "kubernetes": self._feeds.missing,
+                "kubernetes": self._watches.missing,
                 **{name: age.check for name, age in self._ages().items()},
                 "recovery": lambda: (
-                    "" if self.runner.recovered else "gangs and jobs are being matched"
+                    "" if self.controller.recovered else "gangs and jobs are being matched"
                 ),
             },
             registry=self.metrics.registry,
@@ -257,7 +241,7 @@ class App:
             ),
             "gangs": Age(
                 what="the last round of the gangs",
-                of=lambda: self.runner.alive_s,
+                of=lambda: self.controller.alive_s,
                 most_s=_GANGS_S,
                 look_at="the log",
             ),
@@ -273,11 +257,11 @@ class App:
                 partition=self.settings.partition,
                 associations=self.associations,
             ),
-            bridge_users=frozenset({self._ground.user}),
+            bridge_users=frozenset({self._connections.user}),
         )
         extender = Extender(
-            verdicts=self.runner,
-            binder=KubeBinder(self._ground.kube),
+            verdicts=self.controller.placements,
+            binder=KubeBinder(self._connections.kube),
             clock=self._clock,
             scores=NodeScores(self.cluster, self._side, rules.score_weights(self.settings)),
             metrics=self.metrics,
@@ -294,11 +278,11 @@ class App:
             tls=Tls(files),
             metrics=self._server_metrics,
             shared=self._shared,
-            limits=Limits(connections=self._connections()),
+            limits=Limits(connections=self._most_connections()),
             clock=self._clock,
         )
 
-    def _connections(self) -> int:
+    def _most_connections(self) -> int:
         wanted = self.settings.server.max_connections
         room = descriptors.room_for(wanted)
         if room < wanted:
@@ -309,15 +293,15 @@ class App:
         metrics, watcher = self.metrics, self.watcher
         metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
         metrics.age(metrics.details_age, of=lambda: watcher.details_age_s)
-        metrics.age(metrics.token_age, of=partial(self._ground.token.age_s, self._clock))
-        for one in self._feeds.reflectors:
+        metrics.age(metrics.token_age, of=partial(self._connections.token.age_s, self._clock))
+        for one in self._watches.reflectors:
             metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
 
     def _identities_changed(self, namespaces: frozenset[str]) -> None:
         """Jobs that wait are told, those that were refused for it are tried again."""
-        self.associations.poke()
+        self.associations.trigger()
         if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
-            self.runner.classes_changed()
+            self.controller.changes.nodes_changed()
 
     # -- life ------------------------------------------------------------------------------------
 
@@ -335,25 +319,25 @@ class App:
                     await work  # raises what ended it
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_DRAIN_S):
-                        await self.runner.drain()
+                        await self.controller.drain()
             finally:
                 await _cancelled([work, stopped])
         log.info("bridge.stopped")
 
     async def _work(self) -> None:
         async with asyncio.TaskGroup() as group:
-            self._begin(group, "feeds", self._feeds.run)
+            self._begin(group, "feeds", self._watches.run)
             self._begin(group, "events", self._recorder.run)
             self._begin(group, "certificate", self.https.watch_certificate)
             self._begin(group, "watcher", self.watcher.run)
-            self._begin(group, "runner", self.runner.run)
-            await self._feeds.wait_for_sync()
+            self._begin(group, "runner", self.controller.run)
+            await self._watches.wait_for_sync()
             gc.collect()
             gc.freeze()  # what was listed lives long: no collection needs to walk it again
             self._begin(group, "nodes", self.nodes.run)
             self._begin(group, "associations", self.associations.run)
             await self.watcher.wait_for_sync()
-            self._begin(group, "recovery", self.recovery.run)
+            self._begin(group, "recovery", self.controller.recovery.run)
 
     def _begin(
         self, group: asyncio.TaskGroup, name: str, run: Callable[[], Awaitable[None]]
@@ -363,8 +347,8 @@ class App:
 
     async def close(self) -> None:
         """Let go of the connections."""
-        await self._ground.client.close()
-        await self._ground.kube.close()
+        await self._connections.client.close()
+        await self._connections.kube.close()
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[object]]) -> None:

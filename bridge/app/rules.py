@@ -1,12 +1,12 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
+from bridge.jobs import identity, jobspec, tasks
 from bridge.lifecycle.tuning import Notices, Patience, Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
 from bridge.nodes import definition
 from bridge.placement.score import ScoreWeights
-from bridge.workloads import identity, jobspec, tasks
 
 
 def translation(settings: config.Settings) -> jobspec.Rules:

@@ -164,7 +164,7 @@ async def _at_work(app: App, clock: Clock) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             group.create_task(app.run(stop), name="bridge")
             until_s = clock.monotonic() + _STANDS_WITHIN_S
-            while not (app.https.port and app.runner.recovered):
+            while not (app.https.port and app.controller.recovered):
                 if clock.monotonic() > until_s:
                     raise NotStanding(f"the bridge was not ready within {_STANDS_WITHIN_S:.0f} s")
                 await clock.sleep(0.02)

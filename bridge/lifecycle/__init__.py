@@ -1,7 +1,5 @@
-"""The gang's life, from its first pod to the end of its Slurm job.
+"""The gang's life, from its first pod to the end of its Slurm job: every decision of it.
 
-`machine` is pure (event in, instructions out) and holds every decision; `runner` performs the
-instructions and feeds what came of them back as events; `recovery` finds after a start which
-Slurm job belongs to which gang. May import `state` and what lies below; never `admission`,
-`extender` or `nodes`.
+`machine` takes events in and gives instructions out; `controller` performs these and hands in what
+came of them. Pure: no I/O, no clock. Imports `bridge.model` only.
 """

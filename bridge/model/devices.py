@@ -3,7 +3,7 @@ for jobs, or checks what was granted.
 
 MIG slices are GPUs of the slice's type (`nvidia.com/mig-1g.10gb` → `gpu:1g.10gb`): Slurm counts
 them apart from whole GPUs of the same node, and needs no further name in its GresTypes. What it
-does not do is keep a job that names no type from a slice, see `bridge.workloads.gres`.
+does not do is keep a job that names no type from a slice, see `bridge.jobs.gres`.
 
 Huge pages are in no map. The kubelet takes what is reserved for them out of the node's allocatable
 memory, so Slurm's RealMemory, made of that, never held them: adding them to a job's memory would

@@ -12,4 +12,4 @@ class Namespace:
     uid: str
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
-    """Only keys of our domain: those that `bridge.workloads.allowance` reads."""
+    """Only keys of our domain: those that `bridge.jobs.allowance` reads."""

@@ -23,11 +23,11 @@ from bridge.nodes import definition
 from bridge.nodes import plan as planning
 from bridge.placement.filters.classes import classes
 from bridge.retry import Backoff
-from bridge.slurm.poke import sleep_until_poked
+from bridge.slurm.trigger import sleep_until_triggered
 from bridge.state.cluster import Cluster
+from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
 from bridge.state.slurm_side import SlurmSide
 from bridge.telemetry import Metrics, OutageLog
-from bridge.workloads.facts import NodeFacts, NodeKind, PartitionFacts
 
 log = structlog.get_logger(__name__)
 
@@ -78,7 +78,7 @@ class NodeController:
         self._refused: dict[NodeName, str] = {}
         self._registered: frozenset[SlurmNodeName] = frozenset()
 
-    def touch(self) -> None:
+    def mark_dirty(self) -> None:
         """Some node changed: look soon."""
         self._dirty.set()
 
@@ -93,7 +93,7 @@ class NodeController:
             except BridgeError as error:
                 pause_s = backoff.next_s()
                 self._outage.failed(error)
-            await sleep_until_poked(self._clock, pause_s, self._dirty)
+            await sleep_until_triggered(self._clock, pause_s, self._dirty)
             if self._dirty.is_set():
                 await self._clock.sleep(_BURST_S)
 

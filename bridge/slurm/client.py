@@ -9,7 +9,6 @@ from typing import Self
 from bridge.clock import Clock, SystemClock
 from bridge.errors import BadInput
 from bridge.slurm.answers import Operation
-from bridge.slurm.at_once import AtOnce
 from bridge.slurm.auth import TokenSource
 from bridge.slurm.calls.accounting import AccountingCalls
 from bridge.slurm.calls.cluster import ClusterCalls
@@ -18,6 +17,7 @@ from bridge.slurm.calls.partitions import PartitionCalls
 from bridge.slurm.calls.reservations import ReservationCalls
 from bridge.slurm.calls.submit import SubmitCalls
 from bridge.slurm.http import AsyncTransport, Tls
+from bridge.slurm.immediate import ImmediateStarts
 from bridge.slurm.session import Session
 from bridge.slurm.submissions import Submissions
 
@@ -61,7 +61,7 @@ class SlurmClient(
             proxy=proxy,
         )
         self._submissions = Submissions()
-        self._at_once = AtOnce()
+        self._immediate = ImmediateStarts()
 
     async def __aenter__(self) -> Self:
         return self

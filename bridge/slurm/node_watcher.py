@@ -14,10 +14,10 @@ from bridge.clock import Clock, SystemClock
 from bridge.model.ids import SlurmNodeName
 from bridge.slurm.errors import SlurmError
 from bridge.slurm.listeners import Listeners, Listening
-from bridge.slurm.news import Outage, Recovered
 from bridge.slurm.nodes import SlurmNode
 from bridge.slurm.pace import back_off
-from bridge.slurm.poke import sleep_until_poked
+from bridge.slurm.trigger import sleep_until_triggered
+from bridge.slurm.updates import Outage, Recovered
 
 _SHARE = 0.02
 """Of the time that looking may take."""
@@ -38,7 +38,7 @@ class NodeGone:
     last: SlurmNode
 
 
-NodeNews: TypeAlias = NodeSeen | NodeGone | Outage | Recovered
+NodeUpdate: TypeAlias = NodeSeen | NodeGone | Outage | Recovered
 
 
 class NodeSource(Protocol):
@@ -63,9 +63,9 @@ class NodeWatcher:
         self._interval_s = interval_s
         self._back_off = back_off(longest_s=max(interval_s, 5.0), jitter=jitter)
         self._nodes: dict[SlurmNodeName, SlurmNode] = {}
-        self._listeners: Listeners[NodeNews] = Listeners(_about)
+        self._listeners: Listeners[NodeUpdate] = Listeners(_about)
         self._synced = asyncio.Event()
-        self._poked = asyncio.Event()
+        self._triggered = asyncio.Event()
         self._seen_s = float("-inf")
 
     @property
@@ -78,17 +78,17 @@ class NodeWatcher:
         """Seconds since that list was asked for; infinity before the first."""
         return self._clock.monotonic() - self._seen_s
 
-    def subscribe(self, callback: Callable[[NodeNews], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[NodeUpdate], None]) -> Callable[[], None]:
         """`callback` is called for all news, in the event loop. Gives what ends that."""
         return self._listeners.subscribe(callback)
 
-    def listen(self) -> Listening[NodeNews]:
+    def listen(self) -> Listening[NodeUpdate]:
         """The same as an async iterator: `async with … as news: async for one in news:`."""
         return self._listeners.listen()
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Something was done in Slurm: look now."""
-        self._poked.set()
+        self._triggered.set()
 
     async def wait_for_sync(self) -> None:
         """Until Slurm has listed its nodes once."""
@@ -126,11 +126,11 @@ class NodeWatcher:
                 self._listeners.tell(NodeGone(name, node))
 
     async def _pause(self, seconds: float) -> None:
-        await sleep_until_poked(self._clock, seconds, self._poked)
-        self._poked.clear()
+        await sleep_until_triggered(self._clock, seconds, self._triggered)
+        self._triggered.clear()
 
 
-def _about(news: NodeNews) -> Hashable:
+def _about(news: NodeUpdate) -> Hashable:
     match news:
         case NodeSeen(node):
             return node.name

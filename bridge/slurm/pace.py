@@ -1,6 +1,6 @@
 """How often to look: quickly after something of ours, rarely at rest, never more than it costs.
 
-Pure arithmetic. After a poke or a change the pause is `quick_s` for some looks (an idle Slurm
+Pure arithmetic. After a trigger or a change the pause is `quick_s` for some looks (an idle Slurm
 starts a job within 0.2 s), then doubles with each look that finds nothing new, up to the resting
 pause: `interval_s` while jobs are watched, `longest_s` while none are. Looking takes at most a
 tenth of the time while hurried, a fiftieth at rest.

@@ -23,10 +23,19 @@ from bridge.model.ids import SlurmJobId
 from bridge.slurm.errors import JobNotFound, SlurmError
 from bridge.slurm.jobs import Job
 from bridge.slurm.listeners import Listeners, Listening
-from bridge.slurm.news import JobGone, JobSeen, News, Outage, Pulse, Recovered, Watched, about
 from bridge.slurm.pace import Pace, back_off
-from bridge.slurm.poke import sleep_until_poked
 from bridge.slurm.rereads import Rereads
+from bridge.slurm.trigger import sleep_until_triggered
+from bridge.slurm.updates import (
+    JobGone,
+    JobSeen,
+    JobUpdate,
+    Outage,
+    PollTick,
+    Recovered,
+    Watched,
+    about,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +84,7 @@ class JobWatcher:
             quick_s=poll_quick_s, interval_s=poll_interval_s, longest_s=max_interval_s
         )
         self._back_off = back_off(longest_s=max_interval_s, jitter=jitter)
-        self._pulse = Pulse()
+        self._tick = PollTick()
         self._body = b""
         self._states: Mapping[SlurmJobId, frozenset[str]] = {}
         self._jobs: dict[SlurmJobId, Watched] = {}
@@ -86,9 +95,9 @@ class JobWatcher:
         self._unsettled: set[SlurmJobId] = set()
         self._unsettled_since: dict[SlurmJobId, float] = {}
         self._asked_for: dict[SlurmJobId, frozenset[str] | None] = {}
-        self._listeners: Listeners[News] = Listeners(about)
+        self._listeners: Listeners[JobUpdate] = Listeners(about)
         self._all_jobs = all_jobs
-        self._poked = asyncio.Event()
+        self._triggered = asyncio.Event()
         self._work = asyncio.Event()
         self._synced = asyncio.Event()
         self._healthy = False
@@ -110,7 +119,7 @@ class JobWatcher:
     @property
     def seen_s(self) -> float:
         """Monotonic time at which that list was asked for; minus infinity before the first."""
-        return self._pulse.seen_s
+        return self._tick.seen_s
 
     @property
     def healthy(self) -> bool:
@@ -160,17 +169,17 @@ class JobWatcher:
         self._urgent.pop(job_id, None)
         self._later.pop(job_id, None)
 
-    def poke(self) -> None:
+    def trigger(self) -> None:
         """Something was done in Slurm: look soon."""
         self._pace.hurry()
-        self._poked.set()
+        self._triggered.set()
 
-    def subscribe(self, callback: Callable[[News], None]) -> Callable[[], None]:
+    def subscribe(self, callback: Callable[[JobUpdate], None]) -> Callable[[], None]:
         """`callback` is called for all news, in the event loop; it must not block. Gives what ends
         that."""
         return self._listeners.subscribe(callback)
 
-    def listen(self) -> Listening[News]:
+    def listen(self) -> Listening[JobUpdate]:
         """The same as an async iterator: `async with … as news: async for one in news:`.
 
         To one that is slow only the newest of each job is told.
@@ -232,7 +241,7 @@ class JobWatcher:
             for job_id in states if self._all_jobs else ():
                 self.track(job_id)
             changed = self._compare()
-        self._pulse.seen_s = started_s
+        self._tick.seen_s = started_s
         if changed:
             self._rereads.state_changed(started_s)
         self._pace.looked(took_s=took_s, changed=changed)
@@ -262,13 +271,13 @@ class JobWatcher:
         return changed
 
     async def _pause(self, seconds: float) -> None:
-        """Wait; a poke ends it early, unless Slurm is away."""
+        """Wait; a trigger ends it early, unless Slurm is away."""
         if self._back_off.failures:
             await self._clock.sleep(seconds)
             return
-        await sleep_until_poked(self._clock, seconds, self._poked)
-        if self._poked.is_set():
-            self._poked.clear()
+        await sleep_until_triggered(self._clock, seconds, self._triggered)
+        if self._triggered.is_set():
+            self._triggered.clear()
             await self._clock.sleep(self._quick_s)
 
     # -- outages -------------------------------------------------------------------------------
@@ -308,7 +317,7 @@ class JobWatcher:
         now_s = self._clock.monotonic()
         self._unsettled.add(job_id)
         if now_s - self._unsettled_since.setdefault(job_id, now_s) < _HURRY_FOR_S:
-            self.poke()
+            self.trigger()
 
     async def _read_forever(self) -> None:
         while True:
@@ -345,7 +354,7 @@ class JobWatcher:
             job,
             fetched_s=fetched_s,
             in_step=self._states.get(job.id) == job.states,
-            pulse=self._pulse,
+            tick=self._tick,
         )
         self._rereads.keep(job, fetched_s, self._clock.time())
         if job.state == "RUNNING" and not job.grants:

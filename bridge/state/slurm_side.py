@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge.model.ids import SlurmNodeName
-from bridge.workloads.facts import NodeFacts, PartitionFacts
+from bridge.state.slurm_facts import NodeFacts, PartitionFacts
 
 
 @dataclass(slots=True)

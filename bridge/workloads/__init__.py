@@ -1,5 +1,5 @@
-"""What waits together, and what it asks of Slurm: pods and their owners → Gang → JobSpec.
+"""What waits together: pods and their owners → Gang.
 
-Pure: no I/O, no clock. May import `bridge.model`; never `placement`, `kube`, `slurm`, which sit
-beside it.
+Pure: no I/O, no clock. May import `bridge.model`; never `lifecycle`, `placement`, `kube`, `slurm`,
+which sit beside it. `languages`: what users write in annotations.
 """

@@ -15,7 +15,7 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.model import bounds, quantity, spelling, timelimit
 from bridge.model.gang import JobParameters
-from bridge.workloads import constraints, dependencies, gres
+from bridge.workloads.languages import constraints, dependencies, gres
 
 _MIB = 1 << 20
 

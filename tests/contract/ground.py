@@ -19,7 +19,7 @@ from bridge.slurm import (
     NotFound,
     SlurmClient,
 )
-from bridge.slurm.news import News
+from bridge.slurm.updates import JobUpdate
 
 PARTITION = "slurm-bridge"
 PEOPLE = {"alice": 10001, "bob": 10002}
@@ -122,10 +122,10 @@ def a_script(partition: str, line: str, **fields: object) -> JobDescription:
 
 
 @asynccontextmanager
-async def watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[News]]]:
+async def watching(client: SlurmClient) -> AsyncIterator[tuple[JobWatcher, list[JobUpdate]]]:
     """A watcher in step with Slurm, and all that it tells."""
     watcher = JobWatcher(client, clock=SystemClock())
-    news: list[News] = []
+    news: list[JobUpdate] = []
     watcher.subscribe(news.append)
     task = asyncio.create_task(watcher.run())
     try:

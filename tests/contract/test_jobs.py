@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.clock import SystemClock
-from bridge.lifecycle import describe
+from bridge.jobs import to_slurm
 from bridge.model.ids import SlurmJobId
 from bridge.model.job import Gres, JobIdentity, JobSpec
 from bridge.slurm import (
@@ -150,7 +150,7 @@ async def test_a_job_starts_in_the_call_that_submits_it(ground: Ground) -> None:
     async with ground.nodes(1) as nodes:
         for _ in range(2):
             asked = a_job(nodes[0], tasks=2, tres_per_task="gres/gpu:4", **_OWN)
-            job_id = await client.submit(asked, recover=False, at_once=True)
+            job_id = await client.submit(asked, recover=False, immediate=True)
             job = await client.get_job(job_id)
             assert (job.state, job.nodes) == ("RUNNING", nodes)
             assert EXTERNAL_JOB in job.flags
@@ -163,7 +163,7 @@ async def test_a_job_that_cannot_start_at_once_waits_its_turn(ground: Ground) ->
     client = ground.client
     async with ground.nodes(1) as nodes:
         whole = a_job(nodes[0], tasks=1, tres_per_task="gres/gpu:8", **_OWN)
-        first, second, third = [await client.submit(whole, at_once=True) for _ in range(3)]
+        first, second, third = [await client.submit(whole, immediate=True) for _ in range(3)]
         assert (await client.get_job(first)).running
         assert (await client.get_job(second)).pending
         assert (await client.get_job(third)).pending
@@ -176,7 +176,7 @@ async def test_a_job_of_another_user_is_that_users(ground: Ground) -> None:
     """Also where it might start at once, which Slurm offers for the token's user only."""
     client = ground.client
     async with ground.nodes(1) as nodes:
-        job_id = await client.submit(a_job(nodes[0]), recover=False, at_once=True)
+        job_id = await client.submit(a_job(nodes[0]), recover=False, immediate=True)
         assert (await client.get_job(job_id)).raw["user_id"] == 1000
         await client.cancel_job(job_id)
 
@@ -259,10 +259,10 @@ async def test_a_waiting_job_changes_its_size(
         await running(client, blocker)
         old = replace(before, constraints=class_of(nodes[0]))
         new = replace(old, **after)
-        job_id = await client.submit(describe.description(old), recover=False)
+        job_id = await client.submit(to_slurm.description(old), recover=False)
         assert (await client.get_job(job_id)).pending
         assert old.can_become(new)
-        await client.update_job(job_id, describe.changes(old, new))
+        await client.update_job(job_id, to_slurm.changes(old, new))
         await client.cancel_job(blocker)
         job = await running(client, job_id)
         devices = () if before is WHOLE else None
@@ -298,12 +298,12 @@ async def test_a_waiting_job_changes_what_it_is(
         await running(client, blocker)
         old = replace(SPEC, constraints=class_of(nodes[0]), **before)
         new = replace(old, **after)
-        job_id = await client.submit(describe.description(old), recover=False)
+        job_id = await client.submit(to_slurm.description(old), recover=False)
         assert old.can_become(new)
 
         async def changed() -> bool:
             try:
-                await client.update_job(job_id, describe.changes(old, new))
+                await client.update_job(job_id, to_slurm.changes(old, new))
             except Unavailable as error:
                 assert error.number == errno.TRY_AGAIN  # noqa: PT017 — any other is a fault
                 return False
@@ -324,9 +324,9 @@ async def test_a_priority_can_be_given_back(ground: Ground) -> None:
         blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
         await running(client, blocker)
         old = replace(SPEC, constraints=class_of(nodes[0]), priority=7)
-        job_id = await client.submit(describe.description(old), recover=False)
+        job_id = await client.submit(to_slurm.description(old), recover=False)
         assert (await client.get_job(job_id)).priority == 7
-        await client.update_job(job_id, describe.changes(old, replace(old, priority=None)))
+        await client.update_job(job_id, to_slurm.changes(old, replace(old, priority=None)))
         assert (await client.get_job(job_id)).priority not in (7, 0, None, 0xFFFFFFFF)
         await client.cancel_job(job_id)
 
@@ -340,9 +340,9 @@ async def test_nodes_that_must_or_must_not_be_taken_can_be_changed(ground: Groun
         )
         await running(client, blocker)
         old = replace(SPEC, constraints=class_of(nodes[0]), required_nodes=nodes[:1])
-        job_id = await client.submit(describe.description(old), recover=False)
+        job_id = await client.submit(to_slurm.description(old), recover=False)
         new = replace(old, required_nodes=(), excluded_nodes=nodes[:1])
-        await client.update_job(job_id, describe.changes(old, new))
+        await client.update_job(job_id, to_slurm.changes(old, new))
         await client.cancel_job(blocker)
         assert (await running(client, job_id)).nodes == nodes[1:]
         await client.cancel_job(job_id)
@@ -355,19 +355,19 @@ async def test_licenses_and_dependencies_can_be_changed(ground: Ground) -> None:
         blocker = await client.submit(a_job(nodes[0], cpus_per_task=63))
         await running(client, blocker)
         old = replace(SPEC, constraints=class_of(nodes[0]))
-        job_id = await client.submit(describe.description(old), recover=False)
+        job_id = await client.submit(to_slurm.description(old), recover=False)
         for wrong in ({"licenses": "nope:1"}, {"dependency": "afterok:4000000"},
                       {"reservation": "nope"}):  # fmt: skip
-            changed = describe.changes(old, replace(old, **wrong))  # type: ignore[arg-type]
+            changed = to_slurm.changes(old, replace(old, **wrong))  # type: ignore[arg-type]
             with pytest.raises(InvalidRequest):
                 await client.update_job(job_id, changed)
         if ground.real:
             more = replace(old, licenses="matlab:1", dependency=f"afterany:{blocker}")
-            await client.update_job(job_id, describe.changes(old, more))
+            await client.update_job(job_id, to_slurm.changes(old, more))
             job = await client.get_job(job_id)
             assert job.raw["licenses"] == "matlab:1"
             assert job.raw["dependency"].startswith(f"afterany:{blocker}")
-            await client.update_job(job_id, describe.changes(more, old))
+            await client.update_job(job_id, to_slurm.changes(more, old))
             job = await client.get_job(job_id)
             assert (job.raw["licenses"], job.raw["dependency"]) == ("", "")
         await client.cancel_job(job_id)

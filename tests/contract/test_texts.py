@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.lifecycle import describe
+from bridge.jobs import jobtexts, to_slurm
 from bridge.model import texts
 from bridge.model.job import (
     CLUSTER_CHARACTERS,
@@ -18,7 +18,6 @@ from bridge.model.job import (
 )
 from bridge.slurm import InvalidRequest, JobNotFound, identity
 from bridge.slurm.accounting import AccountedJob
-from bridge.workloads import jobtexts
 from tests.contract.ground import PARTITION, Ground, a_job, class_of, running, until
 
 ASCII = "".join(map(chr, range(ord(" "), ord("~") + 1)))
@@ -60,14 +59,14 @@ async def test_the_longest_texts_come_back_as_they_were(ground: Ground, characte
             user="1000",
             group="1000",
         )
-        job_id = await client.submit(describe.description(spec))
+        job_id = await client.submit(to_slurm.description(spec))
         job = await running(client, job_id)
-        assert describe.facts(job).identity == spec.identity
+        assert to_slurm.facts(job).identity == spec.identity
         assert job.admin_comment == identity.format(spec.identity)
         assert (job.name, job.comment) == (spec.name, spec.comment)
         assert job.raw["current_working_directory"] == DIRECTORY
         await client.cancel_job(job_id)
-        assert describe.facts(await client.get_job(job_id)).identity == spec.identity
+        assert to_slurm.facts(await client.get_job(job_id)).identity == spec.identity
 
 
 async def test_the_accounting_keeps_the_identity(ground: Ground) -> None:

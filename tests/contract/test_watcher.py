@@ -20,7 +20,7 @@ async def test_the_watcher_tells_a_jobs_life(ground: Ground) -> None:
     async with ground.nodes(1) as nodes, watching(client) as (watcher, news):
         job_id = await client.submit(a_job(nodes[0]))
         watcher.track(job_id)
-        watcher.poke()
+        watcher.trigger()
 
         def states() -> list[str]:
             return [one.job.state for one in news if isinstance(one, JobSeen)]
@@ -29,7 +29,7 @@ async def test_the_watcher_tells_a_jobs_life(ground: Ground) -> None:
         await until(lambda: watcher.jobs[job_id].job.grants, "with its grant", within_s=5)
         await until(lambda: CLOCK.monotonic() - watcher.jobs[job_id].seen_s < 1, "stays fresh")
         await client.cancel_job(job_id)
-        watcher.poke()
+        watcher.trigger()
         await until(lambda: states()[-1] == "CANCELLED", "told CANCELLED", within_s=2)
 
 
@@ -43,7 +43,7 @@ async def test_two_hundred_jobs_at_once(ground: Ground) -> None:
             async with gate:
                 job_id = await client.submit(a_job(nodes[0], admin_comment=f"{nodes[0]} {number}"))
             watcher.track(job_id)
-            watcher.poke()
+            watcher.trigger()
             return job_id
 
         ids = await asyncio.gather(*(submit(number) for number in range(200)))

@@ -9,6 +9,7 @@ import pytest
 from bridge import names
 from bridge.admission.associations import Associations
 from bridge.clock import SystemClock
+from bridge.jobs.identity import Identity
 from bridge.model.ids import SlurmJobId
 from bridge.model.namespace import Namespace
 from bridge.slurm import (
@@ -22,7 +23,6 @@ from bridge.slurm import (
     SlurmClient,
     TokenSource,
 )
-from bridge.workloads.identity import Identity
 from tests.contract.ground import until
 from tests.e2e.stack import Stack
 

@@ -42,7 +42,7 @@ class Inside:
         self._stop = asyncio.Event()
         self.app = await App.build(self._settings, clock=SystemClock())
         self._work = asyncio.create_task(self.app.run(self._stop))
-        await until("ready", lambda: self._work.done() or self.app.runner.recovered)
+        await until("ready", lambda: self._work.done() or self.app.controller.recovered)
 
     async def end(self) -> None:
         """As SIGTERM ends it; it has lived until now."""

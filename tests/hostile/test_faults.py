@@ -15,12 +15,14 @@ import pytest
 import structlog
 
 from bridge import names, slurm
-from bridge.lifecycle import describe, intake, placer
+from bridge.controller import placer
+from bridge.controller.job_submitter import JobSubmitter
+from bridge.controller.pod_writer import PodWriter
+from bridge.jobs import to_slurm
+from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle import events as ev
-from bridge.lifecycle.job_writer import JobWriter
+from bridge.lifecycle import intake
 from bridge.lifecycle.machine import GangMachine
-from bridge.lifecycle.pod_writer import PodWriter
-from bridge.lifecycle.specs import Specs
 from bridge.lifecycle.status import GangStatus
 from bridge.sim.kube.apiserver import kinds
 from bridge.state.cluster import Cluster
@@ -56,11 +58,11 @@ PLACES: dict[str, Place] = {
     "members": Place(GangMachine, "handle", lambda args, kwargs: args[1]),
     "standing": Place(GangStatus, "condition"),
     # translated
-    "specs": Place(Specs, "of", lambda args, kwargs: args[1]),
-    "submit": Place(JobWriter, "_send"),
+    "build": Place(JobBuilder, "build", lambda args, kwargs: args[1]),
+    "submit": Place(JobSubmitter, "_send"),
     "client": Place(slurm.SlurmClient, "submit"),
     # told by Slurm
-    "facts": Place(describe, "facts"),
+    "facts": Place(to_slurm, "facts"),
     "seen": Place(
         GangMachine, "handle",
         lambda args, kwargs: args[1] if isinstance(args[1], ev.JobObserved) else "",
@@ -157,7 +159,7 @@ def is_told(stack: Inside, name: str) -> bool:
 
 ENDS: dict[str, Place] = {
     "end": Place(PodWriter, "end"),
-    "over": Place(describe, "facts"),
+    "over": Place(to_slurm, "facts"),
     "cancel": Place(slurm.SlurmClient, "cancel_job", lambda args, kwargs: f"job {args[1]};"),
 }
 

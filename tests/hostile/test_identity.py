@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.errors import BadInput
-from bridge.lifecycle import describe
+from bridge.jobs import jobspec, jobtexts, to_slurm
 from bridge.model.gang import Gang, JobParameters
 from bridge.model.ids import GangId
 from bridge.model.job import JobIdentity, JobSpec
@@ -17,8 +17,8 @@ from bridge.model.owner import Owner
 from bridge.model.pod import OwnerReference
 from bridge.model.scheduling import PodShape
 from bridge.slurm import identity
-from bridge.workloads import gangs, jobspec, jobtexts, membership
-from bridge.workloads.facts import PartitionFacts
+from bridge.state.slurm_facts import PartitionFacts
+from bridge.workloads import gangs, membership
 from bridge.workloads.lineage import Lineage
 from tests.builders import a_pod
 from tests.hostile import texts
@@ -41,7 +41,7 @@ def built(gang: Gang, classes: tuple[str, ...] = ("class-a",)) -> JobSpec:
 
 def check(spec: JobSpec) -> None:
     """What is sent to Slurm is printable and no longer than Slurm takes."""
-    sent = describe.description(spec)
+    sent = to_slurm.description(spec)
     for field in fields(sent):
         text = getattr(sent, field.name)
         if isinstance(text, str) and field.name != "script":

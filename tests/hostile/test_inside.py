@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge import names
-from bridge.lifecycle import recovery
+from bridge.controller import recovery
 from bridge.sim.kube.apiserver import kinds
 from tests.arena import manifests
 from tests.arena.api import Object
@@ -30,13 +30,13 @@ async def test_a_node_that_the_job_does_not_hold_is_nobodys_place(tmp_path: Path
         granted = _annotations(stack)[names.NODE_ANNOTATION]
         other = next(one for one in stack.kubernetes.observe().nodes if one != granted)
         await annotate(stack, "liar", names.NODE_ANNOTATION, other)
-        runner = stack.app.runner
-        (gang_id,) = runner.machines
-        runner._failed(gang_id, RuntimeError("begin anew"))
-        await until("it is begun anew", lambda: gang_id in runner.machines)
+        controller = stack.app.controller
+        (gang_id,) = controller.gangs.machines
+        controller.failed(gang_id, RuntimeError("begin anew"))
+        await until("it is begun anew", lambda: gang_id in controller.gangs.machines)
         pod = stack.pod("liar")
         assert pod is not None
-        verdict = runner.verdict(pod["metadata"]["uid"])
+        verdict = controller.placements.verdict(pod["metadata"]["uid"])
         assert verdict is not None
         assert verdict.node is None
         assert f"does not hold node {other}, which the pod names" in verdict.waits_for

@@ -7,9 +7,9 @@ from urllib.parse import quote, urlencode
 from bridge.clock import Clock
 from bridge.slurm import answers
 from bridge.slurm.answers import Operation
-from bridge.slurm.at_once import AtOnce
 from bridge.slurm.errors import NotFound
 from bridge.slurm.http import Request
+from bridge.slurm.immediate import ImmediateStarts
 from bridge.slurm.session import Session
 from bridge.slurm.submissions import Submissions
 from bridge.slurm.wire import Wire
@@ -28,7 +28,7 @@ class Calls:
     _session: Session
     _clock: Clock
     _submissions: Submissions
-    _at_once: AtOnce
+    _immediate: ImmediateStarts
 
     async def _read(
         self,

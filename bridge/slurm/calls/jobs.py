@@ -58,7 +58,7 @@ class JobCalls(Calls):
             return None, before
         states = answers.read(answer, operation, wire.states)
         self._submissions.listed(frozenset(states))
-        self._at_once.listed(states.values())
+        self._immediate.listed(states.values())
         return states, answer.body
 
     async def update_job(self, job_id: SlurmJobId, changes: JobChanges) -> None:

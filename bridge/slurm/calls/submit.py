@@ -11,7 +11,6 @@ import structlog
 from bridge.model.ids import SlurmJobId
 from bridge.slurm import answers
 from bridge.slurm.answers import Operation
-from bridge.slurm.at_once import DEFERRED, startable
 from bridge.slurm.calls.jobs import JobCalls
 from bridge.slurm.errors import (
     InvalidRequest,
@@ -22,6 +21,7 @@ from bridge.slurm.errors import (
     Unavailable,
 )
 from bridge.slurm.http import Request
+from bridge.slurm.immediate import DEFERRED, startable
 from bridge.slurm.jobs import JobDescription, Submitted
 from bridge.slurm.submissions import Attempt
 from bridge.slurm.wire import Wire
@@ -37,18 +37,18 @@ class SubmitCalls(JobCalls):
     """`POST /job/submit` and `/job/allocate`."""
 
     async def submit(
-        self, job: JobDescription, *, recover: bool = True, at_once: bool = False
+        self, job: JobDescription, *, recover: bool = True, immediate: bool = False
     ) -> SlurmJobId:
         """Submit a job; its id. The same as `submission`, without Slurm's words."""
-        return (await self.submission(job, recover=recover, at_once=at_once)).id
+        return (await self.submission(job, recover=recover, immediate=immediate)).id
 
     async def submission(
-        self, job: JobDescription, *, recover: bool = True, at_once: bool = False
+        self, job: JobDescription, *, recover: bool = True, immediate: bool = False
     ) -> Submitted:
         """Submit a job; its id, and what Slurm said of it.
 
-        With `at_once` Slurm is asked to start it in this very call, where that is likely (see
-        the module at_once); where it doesn't, the job is queued as any other.
+        With `immediate` Slurm is asked to start it in this very call, where that is likely (see
+        the module immediate); where it doesn't, the job is queued as any other.
 
         With `recover`, a lost answer is looked for by `admin_comment`, which must then be this
         job's alone; what is not found raises Unavailable, and the next submit with the same
@@ -58,7 +58,7 @@ class SubmitCalls(JobCalls):
         """
         operation = Operation(f"submitting job {job.name!r}", about="job", safe=False)
         identity = (job.admin_comment or "") if recover else ""
-        return await self._once(identity, lambda: self._make(job, operation, at_once=at_once))
+        return await self._once(identity, lambda: self._make(job, operation, immediate=immediate))
 
     async def submit_het(
         self, components: Sequence[JobDescription], *, recover: bool = True
@@ -105,9 +105,11 @@ class SubmitCalls(JobCalls):
         self._submissions.answered(made.id, identity)
         return made
 
-    async def _make(self, job: JobDescription, operation: Operation, *, at_once: bool) -> Submitted:
+    async def _make(
+        self, job: JobDescription, operation: Operation, *, immediate: bool
+    ) -> Submitted:
         """The job, running or queued."""
-        if at_once and startable(job) and self._at_once.worth_asking(self._clock.monotonic()):
+        if immediate and startable(job) and self._immediate.worth_asking(self._clock.monotonic()):
             try:
                 made = await self._submit(
                     operation, lambda wire: Request("POST", "/job/allocate", wire.allocation(job))
@@ -116,10 +118,10 @@ class SubmitCalls(JobCalls):
                 raise
             except SlurmError as error:  # whatever it is, the queue has the last word
                 never = error.number == DEFERRED or isinstance(error, ServerTooOld)
-                self._at_once.refused(self._clock.monotonic(), always=never)
+                self._immediate.refused(self._clock.monotonic(), always=never)
                 log.debug("job.not_started_at_once", job=job.name, error=str(error))
             else:
-                self._at_once.granted()
+                self._immediate.granted()
                 return made
         return await self._submit(
             operation, lambda wire: Request("POST", "/job/submit", wire.submission(job))

@@ -3,8 +3,8 @@
 import pytest
 
 from bridge.admission.accounts import Accounts
+from bridge.jobs.identity import Identity
 from bridge.slurm import Association, AssociationLimits
-from bridge.workloads.identity import Identity
 
 
 def row(

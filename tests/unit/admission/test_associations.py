@@ -124,7 +124,7 @@ async def test_when_it_is_read() -> None:
     await clock.advance(120)
     assert len(slurmdbd.asked) == 2
     for _ in range(20):
-        found.poke()
+        found.trigger()
     await clock.advance(3)
     assert len(slurmdbd.asked) == 2
     await clock.advance(2)

@@ -9,9 +9,9 @@ from bridge.admission.accounts import Accounts
 from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
+from bridge.jobs import identity
 from bridge.model.namespace import Namespace
 from bridge.slurm import Association, AssociationLimits
-from bridge.workloads import identity
 from tests.unit.admission.manifests import (
     ManifestBuilder,
     a_manifest,
@@ -36,10 +36,10 @@ class Known:
             for account in accounts
         )  # fmt: skip
         self.known = Accounts(of_user={"alice": rows}, qos_enforced=True)
-        self.poked = 0
+        self.triggered = 0
 
-    def poke(self) -> None:
-        self.poked += 1
+    def trigger(self) -> None:
+        self.triggered += 1
 
 
 def reviewer(people: People, namespace: Namespace = TEAM) -> Reviewer:
@@ -129,7 +129,7 @@ async def test_what_slurm_would_refuse(pod: ManifestBuilder, known: Known, said:
     """Refused at once; and what was read may be old, so it is read again soon."""
     told = await judged(pod, People(associations=known))
     assert (said in told) if said else told == ""
-    assert known.poked == bool(said)
+    assert known.triggered == bool(said)
 
 
 async def test_the_settings_partition() -> None:

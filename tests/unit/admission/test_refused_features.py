@@ -12,9 +12,9 @@ from bridge.admission.accounts import Accounts
 from bridge.admission.people import NothingKnown, People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
+from bridge.jobs import identity
 from bridge.model.namespace import Namespace
 from bridge.slurm import Association, AssociationLimits
-from bridge.workloads import identity
 from tests.unit.admission.manifests import (
     ManifestBuilder,
     a_manifest,

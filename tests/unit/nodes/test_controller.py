@@ -145,7 +145,7 @@ async def test_a_change_leads_to_a_look_at_once() -> None:
     nodes = controller(slurm, Recorder(), interval_s=90.0, clock=clock)
     async with at_work(nodes, clock):
         for _ in range(5):
-            nodes.touch()
+            nodes.mark_dirty()
         await clock.advance(0.2)
         assert slurm.looks == 2
 

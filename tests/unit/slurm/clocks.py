@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+from collections.abc import Callable
 from itertools import count
 
 
@@ -28,6 +29,13 @@ class ManualClock:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self.now_s + seconds, next(self._order), done))
         await done
+
+    def later(self, seconds: float, callback: Callable[[], None]) -> "asyncio.Future[None]":
+        """`callback` is called when time was advanced so far; `cancel` takes that back."""
+        due: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        due.add_done_callback(lambda done: None if done.cancelled() else callback())
+        heapq.heappush(self._sleepers, (self.now_s + seconds, next(self._order), due))
+        return due
 
     async def advance(self, seconds: float) -> None:
         """Let time pass; who sleeps wakes in order, and all that follows happens."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bridge.model.ids import SlurmNodeName
 from bridge.slurm import NodeGone, NodeSeen, NodeWatcher, Outage, Recovered, SlurmNode, Unavailable
-from bridge.slurm.node_watcher import NodeNews
+from bridge.slurm.node_watcher import NodeUpdate
 
 from .clocks import ManualClock
 
@@ -32,11 +32,11 @@ class FakeNodes:
 
 
 @asynccontextmanager
-async def _world() -> AsyncIterator[tuple[ManualClock, FakeNodes, NodeWatcher, list[NodeNews]]]:
+async def _world() -> AsyncIterator[tuple[ManualClock, FakeNodes, NodeWatcher, list[NodeUpdate]]]:
     clock = ManualClock()
     slurm = FakeNodes(clock)
     watcher = NodeWatcher(slurm, clock=clock, interval_s=5.0, jitter=lambda: 0.5)
-    news: list[NodeNews] = []
+    news: list[NodeUpdate] = []
     watcher.subscribe(news.append)
     task = asyncio.create_task(watcher.run())
     await clock.advance(0)
@@ -80,7 +80,7 @@ async def test_a_poke_looks_at_once() -> None:
     """Without waiting for the interval."""
     async with _world() as (clock, slurm, watcher, _):
         before = slurm.lists
-        watcher.poke()
+        watcher.trigger()
         await clock.advance(0)
         assert slurm.lists == before + 1
 

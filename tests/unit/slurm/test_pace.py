@@ -57,9 +57,9 @@ def test_an_expensive_slurm_is_looked_at_less(cost_s: float, resting_s: float) -
 def test_a_pause_is_always_within_bounds(looks: list[tuple[float, bool, bool]]) -> None:
     """Whatever happened: at least the quick pause, at most the longest, at most a tenth of load."""
     pace = _pace()
-    for cost_s, changed, poked in looks:
+    for cost_s, changed, triggered in looks:
         pace.looked(took_s=cost_s, changed=changed)
-        if poked:
+        if triggered:
             pace.hurry()
         for watching in (True, False):
             pause_s = pace.pause_s(watching=watching)

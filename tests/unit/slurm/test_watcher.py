@@ -22,7 +22,7 @@ from bridge.slurm import (
     SlurmError,
     Unavailable,
 )
-from bridge.slurm.news import News
+from bridge.slurm.updates import JobUpdate
 
 from .clocks import ManualClock
 
@@ -82,12 +82,12 @@ class World:
     clock: ManualClock
     slurm: FakeSlurm
     watcher: JobWatcher
-    news: list[News]
+    news: list[JobUpdate]
 
     async def pass_time(self, seconds: float) -> None:
         await self.clock.advance(seconds)
 
-    def told(self) -> list[News]:
+    def told(self) -> list[JobUpdate]:
         """What was told since the last time."""
         told, self.news[:] = list(self.news), []
         return told
@@ -100,7 +100,7 @@ async def _world(
     clock = ManualClock()
     slurm = FakeSlurm(clock)
     prepare(slurm)
-    news: list[News] = []
+    news: list[JobUpdate] = []
     watcher = JobWatcher(slurm, clock=clock, jitter=lambda: 0.5, **settings)
     watcher.subscribe(news.append)
     task = asyncio.create_task(watcher.run())
@@ -154,7 +154,7 @@ async def test_after_a_poke_the_change_is_told_within_the_quick_interval() -> No
         world.watcher.track(_ONE)
         await world.pass_time(10.01)
         world.told()
-        world.watcher.poke()
+        world.watcher.trigger()
         await world.pass_time(0.2)
         world.slurm.put(_ONE, "RUNNING")
         await world.pass_time(0.06)
@@ -342,7 +342,7 @@ async def test_an_outage_is_told_once_and_ends_nothing(error: SlurmError) -> Non
 
 
 async def test_an_outage_is_asked_about_ever_less_often() -> None:
-    """Back-off grows to the longest interval; jobs aren't read meanwhile, pokes don't hurry."""
+    """Back-off grows to the longest interval; jobs aren't read meanwhile, triggers don't hurry."""
     async with _world(lambda slurm: slurm.put(_ONE)) as world:
         world.watcher.track(_ONE)
         await world.pass_time(1)
@@ -350,7 +350,7 @@ async def test_an_outage_is_asked_about_ever_less_often() -> None:
         world.slurm.lists = 0
         world.slurm.reads.clear()
         await world.pass_time(60)
-        world.watcher.poke()
+        world.watcher.trigger()
         await world.pass_time(0.1)
         assert 12 <= world.slurm.lists <= 25
         assert len(world.slurm.reads) <= 8
@@ -458,11 +458,11 @@ async def test_a_subscriber_that_raises_harms_nobody() -> None:
     """The mistake is logged; the others hear the news and the watching goes on."""
     async with _world(lambda slurm: slurm.put(_ONE)) as world:
 
-        def broken(_: News) -> None:
+        def broken(_: JobUpdate) -> None:
             raise KeyError("mine")
 
         world.watcher.subscribe(broken)
-        late: list[News] = []
+        late: list[JobUpdate] = []
         world.watcher.subscribe(late.append)
         world.watcher.track(_ONE)
         with structlog.testing.capture_logs() as logged:

@@ -1,0 +1,67 @@
+"""The gangs that are driven now: each one's machine, and what would wake it."""
+
+import re
+from functools import partial
+
+from bridge import names
+from bridge.controller.faults import Faults
+from bridge.controller.job_claims import JobClaims
+from bridge.controller.timers import Timers
+from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.state import State
+from bridge.model.ids import GangId, SlurmJobId
+from bridge.telemetry import Metrics
+
+_CLASS = re.compile(rf"{names.CLASS_FEATURE_PREFIX}\w+")
+
+
+class ActiveGangs:
+    """The machines of all gangs, by gang."""
+
+    def __init__(
+        self, *, faults: Faults, claims: JobClaims, timers: Timers, metrics: Metrics
+    ) -> None:
+        self.machines: dict[GangId, GangMachine] = {}
+        self.waiting_for_room: set[GangId] = set()
+        """Gangs that Slurm gave nodes, on which something is in the way."""
+        self._faults = faults
+        self._claims = claims
+        self._timers = timers
+        for state in State:
+            metrics.gangs.labels(state.value).set_function(partial(self._count, state))
+
+    def is_live(self, gang_id: GangId) -> bool:
+        """Whether the gang is driven now, or will be again after a fault."""
+        return gang_id in self.machines or self._faults.set_aside(gang_id) is not None
+
+    def job_of(self, gang_id: GangId | None) -> SlurmJobId | None:
+        """The gang's Slurm job."""
+        machine = self.machines.get(gang_id) if gang_id is not None else None
+        return None if machine is None else machine.known.job_id
+
+    def note_room(self, machine: GangMachine) -> None:
+        """The machine has decided: it waits for room, or does not any more."""
+        if machine.waits_for_room:
+            self.waiting_for_room.add(machine.id)
+        else:
+            self.waiting_for_room.discard(machine.id)
+
+    def drop(self, gang_id: GangId) -> None:
+        """The gang has no machine any more, and nothing wakes it."""
+        self.machines.pop(gang_id, None)
+        self.waiting_for_room.discard(gang_id)
+        self._claims.forget(gang_id)
+        self._timers.cancel(gang_id)
+
+    def classes_in_use(self) -> frozenset[str]:
+        """Node classes that waiting jobs name: no node may lose such a feature."""
+        found: set[str] = set()
+        for machine in self.machines.values():
+            run = machine.known.run
+            if run is not None and run.facts is not None and run.facts.waits:
+                constraints = run.spec.constraints if run.spec else run.facts.constraints
+                found.update(_CLASS.findall(constraints))
+        return frozenset(found)
+
+    def _count(self, state: State) -> int:
+        return sum(machine.state is state for machine in self.machines.values())

@@ -1,0 +1,50 @@
+"""What changed in the cluster, told by those who watch it: each change is a gang's next turn."""
+
+from collections.abc import Iterable
+
+from bridge.controller.active_gangs import ActiveGangs
+from bridge.controller.turns import Turns
+from bridge.lifecycle import events as ev
+from bridge.model.ids import GangId, PodUid
+from bridge.state.cluster import Cluster
+
+
+class ClusterChanges:
+    """Gives gangs their turns in the queue of their namespace."""
+
+    def __init__(self, *, cluster: Cluster, gangs: ActiveGangs, turns: Turns) -> None:
+        self._cluster = cluster
+        self._gangs = gangs
+        self._turns = turns
+
+    def mark_dirty(self, gang_ids: Iterable[GangId]) -> None:
+        """These gangs' pods or owners have changed."""
+        for gang_id in gang_ids:
+            self._add(gang_id, None)
+
+    def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
+        """Claims of these gangs' pods may have changed."""
+        for gang_id in gang_ids:
+            self._add(gang_id, ev.VolumesChanged())
+
+    def room_changed(self) -> None:
+        """Some node has more room than before."""
+        for gang_id in self._gangs.waiting_for_room:
+            self._add(gang_id, ev.RoomChanged())
+
+    def nodes_changed(self) -> None:
+        """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
+        for gang_id in self._gangs.machines:
+            self._add(gang_id, ev.NodesChanged())
+
+    def split_off(self, pod: PodUid) -> None:
+        """The pod is a gang of its own from now on."""
+        self.mark_dirty(self._cluster.split_off(pod))
+
+    def tenant_of(self, gang_id: GangId) -> str:
+        """Whose turn it is in our queues: the gang's namespace."""
+        members = self._cluster.members(gang_id)
+        return members.line.pod.namespace if members is not None else ""
+
+    def _add(self, gang_id: GangId, reason: ev.Event | None) -> None:
+        self._turns.add(gang_id, reason, tenant=self.tenant_of(gang_id))

@@ -1,0 +1,86 @@
+"""The Slurm job that a gang should have by now, and the nodes that its owner's jobs leave out."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+
+import structlog
+
+from bridge.clock import Clock
+from bridge.controller.timers import Later
+from bridge.errors import BadInput
+from bridge.jobs import identity
+from bridge.jobs.builder import JobBuilder
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.avoidance import Avoidance
+from bridge.model.gang import Gang
+from bridge.model.ids import GangId
+from bridge.model.job import JobSpec
+from bridge.state.cluster import Cluster
+
+log = structlog.get_logger(__name__)
+
+
+class GangJobs:
+    """Builds jobs by what is known of the gang's namespace and its owner's nodes. `handle` takes
+    events for gangs."""
+
+    def __init__(
+        self,
+        *,
+        builder: JobBuilder,
+        cluster: Cluster,
+        rules: identity.Rules,
+        avoid_s: float,
+        handle: Callable[[GangId, ev.Event], None],
+        later: Later,
+        clock: Clock,
+    ) -> None:
+        self._builder = builder
+        self._cluster = cluster
+        self._rules = rules
+        self._avoid_s = avoid_s
+        self._avoidance = Avoidance(for_s=avoid_s)
+        self._handle = handle
+        self._later = later
+        self._clock = clock
+
+    def build(self, gang: Gang, generation: int) -> JobSpec:
+        """The gang's job. Raises BadInput where it has none, or none yet."""
+        avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
+        parameters = identity.apply(
+            gang.parameters, self._cluster.namespaces.get(gang.namespace), self._rules
+        )
+        return self._builder.build(replace(gang, parameters=parameters), generation, avoided)
+
+    def rebuild(self, gang_id: GangId, instruction: do.RebuildJob) -> None:
+        """Answers with the waiting job as it should be by now, or with nothing."""
+        try:
+            spec = self.build(instruction.gang, instruction.generation)
+        except BadInput:
+            return  # nothing better to say to Slurm: the job keeps what it has
+        self._handle(gang_id, ev.JobRebuilt(spec))
+
+    def avoid(self, gang_id: GangId, instruction: do.AvoidNode) -> None:
+        """The jobs of the gang's owner leave the node out for a while."""
+        node = self._cluster.nodes.get(instruction.node)
+        if node is not None and node.unschedulable and node.external:
+            return  # Slurm is told of the cordon, and of its end
+        until_s = self._avoidance.add(
+            self._owner_of(gang_id), instruction.node, self._clock.monotonic()
+        )
+        log.warning(
+            "node.avoided", gang=gang_id, node=instruction.node, why=instruction.why,
+            for_s=self._avoid_s,
+        )  # fmt: skip
+        delay_s = until_s - self._clock.monotonic()
+        self._later(delay_s, partial(self._handle, gang_id, ev.NodesChanged()))
+
+    def _owner_of(self, gang_id: GangId) -> str:
+        """Who makes the gang's pods, also those to come; the gang itself where nobody does. A
+        reference says so within its namespace only."""
+        for pod in self._cluster.pods_of(gang_id):
+            if pod.owner is not None:
+                return f"{pod.namespace}/{pod.owner.uid}"
+        return gang_id

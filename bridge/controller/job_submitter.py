@@ -1,0 +1,100 @@
+"""Submits the jobs of gangs to Slurm."""
+
+from collections.abc import Callable
+from functools import partial
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.controller.pool import Pool
+from bridge.errors import BadInput, BridgeError
+from bridge.jobs import to_slurm
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.model.gang import Gang
+from bridge.model.ids import GangId, SlurmJobId
+from bridge.model.job import JobSpec
+from bridge.telemetry import Metrics, OutageLog
+
+URGENCY = 1
+"""After cancels, before updates."""
+_NAMED = 5
+
+
+class JobSubmitter:
+    """Performs SubmitJob, and answers with Submitted or SubmitFailed.
+
+    `build` makes the job of a gang (generation), `has_room` tells whether it could start at once,
+    `submitted` is told of each new job before anything else is, `handle` takes the answer, `failed`
+    what should never have been raised.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: slurm.SlurmClient,
+        pool: Pool,
+        build: Callable[[Gang, int], JobSpec],
+        has_room: Callable[[Gang], bool],
+        submitted: Callable[[GangId, SlurmJobId], None],
+        handle: Callable[[GangId, ev.Event], None],
+        failed: Callable[[GangId, Exception], None],
+        outage: OutageLog,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._pool = pool
+        self._build = build
+        self._has_room = has_room
+        self._submitted = submitted
+        self._handle = handle
+        self._failed = failed
+        self._outage = outage
+        self._metrics = metrics
+        self._clock = clock
+
+    def submit(self, gang_id: GangId, instruction: do.SubmitJob, *, tenant: str) -> None:
+        """Submits the job in the tenant's turn."""
+        self._pool.add(
+            partial(self._submit, gang_id, instruction),
+            tenant=tenant,
+            urgency=URGENCY,
+            failed=partial(self._failed, gang_id),
+        )
+
+    async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
+        event: ev.Event
+        began_s = self._clock.monotonic()
+        try:
+            spec = self._build(instruction.gang, instruction.generation)
+            job_id = await self._send(spec, instruction.gang)
+        except BadInput as error:
+            event = ev.SubmitFailed(str(error), lasting=True)
+        except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
+            event = ev.SubmitFailed(
+                f"Slurm refused the job: {error}{_left_out(spec)}", lasting=True
+            )
+        except BridgeError as error:
+            self._outage.failed(error)
+            event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
+        else:
+            self._submitted(gang_id, job_id)
+            event = ev.Submitted(job_id, spec)
+        outcome = "submitted" if isinstance(event, ev.Submitted) else "failed"
+        self._metrics.submit_seconds.labels(outcome).observe(self._clock.monotonic() - began_s)
+        self._handle(gang_id, event)
+
+    async def _send(self, spec: JobSpec, gang: Gang) -> SlurmJobId:
+        if spec.also:
+            components = [to_slurm.description(one) for one in (spec, *spec.also)]
+            return (await self._client.submit_het(components)).id
+        return await self._client.submit(to_slurm.description(spec), immediate=self._has_room(gang))
+
+
+def _left_out(spec: JobSpec) -> str:
+    """Slurm's refusal does not say that it was asked for other nodes than these."""
+    nodes = [node for part in (spec, *spec.also) for node in part.excluded_nodes]
+    if not nodes:
+        return ""
+    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
+    return f"; nodes that the job leaves out: {', '.join(nodes[:_NAMED])}{more}"

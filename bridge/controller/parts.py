@@ -1,0 +1,215 @@
+"""The parts that drive the gangs, built in the order in which one needs the other.
+
+Each part is handed what it needs and knows no other. The one circle, events → instructions →
+events, is closed by `GangLoop.connect`.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.controller.active_gangs import ActiveGangs
+from bridge.controller.cluster_changes import ClusterChanges
+from bridge.controller.faults import Faults
+from bridge.controller.gang_jobs import GangJobs
+from bridge.controller.gang_loop import GangLoop
+from bridge.controller.job_canceller import JobCanceller
+from bridge.controller.job_claims import JobClaims
+from bridge.controller.job_index import JobIndex, job_observed
+from bridge.controller.job_submitter import JobSubmitter
+from bridge.controller.job_updater import JobUpdater
+from bridge.controller.placer import Placer
+from bridge.controller.pod_events import PodEvents
+from bridge.controller.pod_writer import PodWriter
+from bridge.controller.pool import Pool
+from bridge.controller.start_gate import StartGate
+from bridge.controller.timers import Later, Timers, call_later
+from bridge.controller.turns import Turns
+from bridge.jobs import jobspec, tasks
+from bridge.jobs.builder import JobBuilder
+from bridge.jobs.node_constraints import NodeConstraints
+from bridge.jobs.workload_status import workload_status
+from bridge.kube.client import KubeClient
+from bridge.kube.events import EventRecorder
+from bridge.lifecycle.tuning import Tuning
+from bridge.model.ids import PodUid, SlurmJobId
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import Metrics, OutageLog
+
+_TO_KUBERNETES, _TO_SLURM = 24, 8
+"""Requests at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outages:
+    """The accounts of each side's outages."""
+
+    slurm: OutageLog
+    kubernetes: OutageLog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the parts are built on: both sides, and what is known of them."""
+
+    cluster: Cluster
+    slurm_side: SlurmSide
+    client: slurm.SlurmClient
+    watcher: slurm.JobWatcher
+    kube: KubeClient
+    recorder: EventRecorder
+    cluster_uid: str
+    scheduler_name: str
+    outages: Outages
+    metrics: Metrics
+    clock: Clock
+    later: Later = call_later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GangRules:
+    """What the settings say of gangs."""
+
+    translation: jobspec.Rules
+    limits: tasks.Limits
+    tuning: Tuning
+
+
+class GangParts:
+    """What is kept of gangs, and the loop that hands them their events."""
+
+    def __init__(self, around: Surroundings) -> None:
+        self.faults = Faults()
+        self.claims = JobClaims()
+        self.timers = Timers(later=around.later, clock=around.clock)
+        self.turns = Turns(clock=around.clock)
+        self.gangs = ActiveGangs(
+            faults=self.faults, claims=self.claims, timers=self.timers, metrics=around.metrics
+        )
+        self.loop = GangLoop(self.gangs, metrics=around.metrics, clock=around.clock)
+        self.changes = ClusterChanges(cluster=around.cluster, gangs=self.gangs, turns=self.turns)
+
+
+class PodParts:
+    """What concerns pods: their places, and what is written to them."""
+
+    def __init__(self, around: Surroundings, rules: GangRules, of_gangs: GangParts) -> None:
+        self.pool = Pool(workers=_TO_KUBERNETES)
+        self.events = PodEvents(around.recorder)
+        self.writer = PodWriter(
+            cluster=around.cluster,
+            kube=around.kube,
+            pool=self.pool,
+            events=self.events,
+            scheduler_name=around.scheduler_name,
+            handle=of_gangs.loop.handle,
+            failed=of_gangs.loop.failed,
+            mark_dirty=of_gangs.changes.mark_dirty,
+            outage=around.outages.kubernetes,
+            metrics=around.metrics,
+            clock=around.clock,
+        )
+        self.placer = Placer(
+            cluster=around.cluster,
+            slurm_side=around.slurm_side,
+            rules=rules.translation,
+            metrics=around.metrics,
+            clock=around.clock,
+        )
+
+
+class JobParts:
+    """What concerns jobs: which is whose, what each asks for, and what is done in Slurm."""
+
+    def __init__(
+        self, around: Surroundings, rules: GangRules, of_gangs: GangParts, of_pods: PodParts
+    ) -> None:
+        self.pool = Pool(workers=_TO_SLURM)
+        self.gate = StartGate(
+            gangs=of_gangs.gangs,
+            claims=of_gangs.claims,
+            pin_again=of_pods.placer.pin_again,
+            handle=of_gangs.loop.handle,
+            failed=of_gangs.loop.failed,
+        )
+        self.canceller = JobCanceller(
+            client=around.client,
+            pool=self.pool,
+            done=around.watcher.trigger,
+            outage=around.outages.slurm,
+            later=around.later,
+        )
+        self.index = _index(around, of_gangs, self.canceller, self.gate)
+        node_constraints = NodeConstraints(
+            cluster=around.cluster,
+            slurm_side=around.slurm_side,
+            resource_map=rules.translation.resource_map,
+        )
+        self.of_gangs = _gang_jobs(around, rules, of_gangs, node_constraints)
+        self.submitter = JobSubmitter(
+            client=around.client,
+            pool=self.pool,
+            build=self.of_gangs.build,
+            has_room=lambda gang: node_constraints.has_room(gang.shape, gang.size),
+            submitted=self.index.submitted,
+            handle=of_gangs.loop.handle,
+            failed=of_gangs.loop.failed,
+            outage=around.outages.slurm,
+            metrics=around.metrics,
+            clock=around.clock,
+        )
+        self.updater = JobUpdater(
+            client=around.client,
+            pool=self.pool,
+            handle=of_gangs.loop.handle,
+            failed=of_gangs.loop.failed,
+        )
+
+
+def _index(
+    around: Surroundings, of_gangs: GangParts, canceller: JobCanceller, gate: StartGate
+) -> JobIndex:
+    return JobIndex(
+        cluster_uid=around.cluster_uid,
+        watcher=around.watcher,
+        gangs=of_gangs.gangs,
+        claims=of_gangs.claims,
+        canceller=canceller,
+        handle=of_gangs.loop.handle,
+        failed=of_gangs.loop.failed,
+        settled=gate.release,
+        observed=partial(job_observed, cluster=around.cluster, clock=around.clock),
+        outage=around.outages.slurm,
+    )
+
+
+def _gang_jobs(
+    around: Surroundings,
+    rules: GangRules,
+    of_gangs: GangParts,
+    node_constraints: NodeConstraints,
+) -> GangJobs:
+    cluster, gangs = around.cluster, of_gangs.gangs
+
+    def job_of(pod: PodUid) -> SlurmJobId | None:
+        return gangs.job_of(cluster.gang_of(pod))
+
+    builder = JobBuilder(
+        cluster_uid=around.cluster_uid,
+        node_constraints=node_constraints,
+        slurm_side=around.slurm_side,
+        rules=rules.translation,
+        limits=rules.limits,
+        resolve=partial(workload_status, cluster=cluster, job_of=job_of),
+    )
+    return GangJobs(
+        builder=builder,
+        cluster=cluster,
+        rules=rules.translation.identity,
+        avoid_s=rules.tuning.patience.avoid_s,
+        handle=of_gangs.loop.handle,
+        later=around.later,
+        clock=around.clock,
+    )

@@ -1,0 +1,101 @@
+"""Where a gang's pods go on the nodes that Slurm gave, by what the nodes have room for now."""
+
+from bridge.clock import Clock
+from bridge.jobs import jobspec
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.lifecycle.machine import GangMachine
+from bridge.model.gang import Shortfall
+from bridge.model.ids import NodeName
+from bridge.placement import filters
+from bridge.placement.fit.assign import assign
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import Metrics
+
+
+class Placer:
+    """Asks the placement core, and keeps the places of pods that are not bound yet."""
+
+    def __init__(
+        self,
+        *,
+        cluster: Cluster,
+        slurm_side: SlurmSide,
+        rules: jobspec.Rules,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._side = slurm_side
+        self._rules = rules
+        self._metrics = metrics
+        self._clock = clock
+
+    def place(self, machine: GangMachine, instruction: do.PlaceGang) -> ev.Placed | ev.NotPlaced:
+        """A node for each slot, or why not."""
+        began_s = self._clock.monotonic()
+        known = machine.known
+        facts = known.run.facts if known.run is not None else None
+        partition = facts.partition if facts is not None else ""
+        pods = known.demand.pods
+        result = assign(
+            self._cluster.table.snapshot(),
+            instruction.allocation,
+            instruction.gang,
+            by_slurm_name=self._cluster.by_slurm_name,
+            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
+            taken=instruction.taken,
+            shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
+            topology=self._side.partitions.topologies.get(partition, ""),
+            one_per_node=self._rules.alone(instruction.gang),
+            holding=frozenset(pod.uid for pod in pods if pod.job_id == known.job_id),
+        )
+        self._metrics.placement_seconds.observe(self._clock.monotonic() - began_s)
+        job_id = instruction.allocation.job_id
+        if isinstance(result, Shortfall):
+            if not result.for_now:
+                self._metrics.grants_returned.inc()
+            return ev.NotPlaced(job_id, result)
+        first_s = min(pod.created_s for pod in pods)
+        self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
+        return ev.Placed(job_id, result)
+
+    def pin(self, instruction: do.PinPod) -> ev.Misfit | None:
+        """The pod has its room from now on; the answer where it can't use its slot."""
+        why = self._misfit(instruction)
+        if why:
+            return ev.Misfit(instruction.pod.uid, why)
+        self._cluster.pin(instruction.pod, instruction.node)
+        return None
+
+    def _misfit(self, instruction: do.PinPod) -> str | None:
+        """Why the pod can't use its slot, which was placed before it was there.
+
+        Only what lasts: a pod that still holds room on the node is about to go.
+        """
+        shape, slot = instruction.pod.shape, instruction.slot
+        if shape == slot:
+            return None
+        more = shape.requests.beyond(slot.requests) if slot is not None else ()
+        if more:
+            return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
+        snapshot = self._cluster.table.snapshot()
+        return filters.check_node(snapshot, shape, instruction.node, now=False)
+
+    def holds(self, machine: GangMachine, node: NodeName) -> bool:
+        """Whether the gang's job holds the node: after a start a slot's node is what its pod says
+        in an annotation."""
+        known = self._cluster.nodes.get(node)
+        run = machine.known.run
+        allocation = None if run is None else run.allocation
+        if known is None or allocation is None:
+            return False
+        return any(grant.node == known.slurm_name for grant in allocation.nodes)
+
+    def pin_again(self, machine: GangMachine) -> None:
+        """Pods that were pinned before a start hold their places, where the gang's job has them."""
+        known = machine.known
+        for pod in known.demand.pods.under(known.job_id):
+            if self.holds(machine, pod.pinned_node):
+                self._cluster.pin(pod, pod.pinned_node)

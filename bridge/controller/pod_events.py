@@ -1,0 +1,34 @@
+"""Events on pods, where their authors look."""
+
+from bridge.kube.events import EventRecorder, ObjectRef
+from bridge.lifecycle import instructions as do
+from bridge.model.pod import Pod
+
+
+class PodEvents:
+    """Writes events on pods."""
+
+    def __init__(self, recorder: EventRecorder) -> None:
+        self._recorder = recorder
+
+    def tell(self, instruction: do.EmitEvent) -> None:
+        """An event of a pod that waits."""
+        self._recorder.emit(
+            regarding=_reference(instruction.pod),
+            type=instruction.type,
+            reason=instruction.reason,
+            note=instruction.note,
+            action="Wait",
+        )
+
+    def tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
+        """The bridge ends the pod."""
+        self._recorder.emit(
+            regarding=_reference(pod), type="Warning", reason=reason, note=message, action=action
+        )
+
+
+def _reference(pod: Pod) -> ObjectRef:
+    return ObjectRef(
+        kind="Pod", api_version="v1", namespace=pod.namespace, name=pod.name, uid=pod.uid
+    )

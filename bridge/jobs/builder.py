@@ -1,0 +1,83 @@
+"""A gang → the job it should have in Slurm, by all that is known of nodes and partitions now."""
+
+from dataclasses import replace
+
+from bridge.errors import BadInput
+from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs.node_constraints import NodeConstraints
+from bridge.model import texts
+from bridge.model.gang import Gang
+from bridge.model.ids import NodeName
+from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.scheduling import PodShape
+from bridge.state.slurm_side import SlurmSide
+
+
+class JobBuilder:
+    """Builds jobs; the same gang gives the same job while the cluster stays as it is."""
+
+    def __init__(
+        self,
+        *,
+        cluster_uid: str,
+        node_constraints: NodeConstraints,
+        slurm_side: SlurmSide,
+        rules: jobspec.Rules,
+        limits: tasks.Limits,
+        resolve: dependencies.Resolve,
+    ) -> None:
+        self._cluster_uid = cluster_uid
+        self._node_constraints = node_constraints
+        self._side = slurm_side
+        self._rules = rules
+        self._limits = limits
+        self._resolve = resolve
+
+    def build(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
+        """The gang's job, of several components where its pods can't be one job's tasks.
+
+        Raises BadInput when it can't be said to Slurm, or no node can take it.
+        """
+        plan = self.plan(gang)
+        components = [
+            jobspec.build(
+                replace(gang, size=part.count, shape=part.shape, parts=(), volume_terms=()),
+                identity=self._identity(gang, generation, component=at),
+                rules=self._rules,
+                partitions=self._side.partitions,
+                nodes=self._side.nodes,
+                resolve=self._resolve,
+                where=self._node_constraints.of(part.shape, avoided),
+            )
+            for at, part in enumerate(plan.components)
+        ]
+        first, *others = components
+        if plan.how != "alike":
+            comment = texts.printable(f"{first.comment}: {plan}", jobtexts.COMMENT_BYTES)
+            first = replace(first, comment=comment)
+        return replace(first, also=tuple(others))
+
+    def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:
+        """Only the first component is the gang's job. The others are known as ours by a gang that
+        does not exist: one that slurmctld leaves behind of a het job that it refused (26.05 does,
+        beyond a limit) is found by the sweep and cancelled, and never taken for the gang's.
+        """
+        whose = f"{gang.id}#{component}" if component else gang.id
+        return JobIdentity(self._cluster_uid, whose, generation, gang.owner)
+
+    def plan(self, gang: Gang) -> tasks.Plan:
+        """How its pods become tasks."""
+        return tasks.plan(
+            gang,
+            limits=self._limits,
+            counted=self._rules.resource_map.within(self._side.nodes.gres_names),
+            alone=self._rules.alone(gang),
+            can_run=self._can_run,
+        )
+
+    def _can_run(self, shape: PodShape) -> bool:
+        try:
+            self._node_constraints.of(shape, ())
+        except BadInput:
+            return False
+        return True

@@ -1,0 +1,78 @@
+"""The `dependency` annotation, said to Slurm.
+
+A placeholder job always ends CANCELLED in Slurm, also when its pods succeeded, so Slurm can't judge
+`afterok` and `afternotok` of a workload: such a gang is kept out of the queue until Kubernetes
+knows how the other one ended. `after` and `afterany` are said with the ids of its jobs.
+"""
+
+from collections.abc import Callable, Sequence
+
+from bridge.errors import BadInput
+from bridge.jobs.workload_status import WorkloadStatus
+from bridge.model import bounds
+from bridge.model.gang import Dependency
+from bridge.workloads.languages.dependencies import FIELD, KEY
+
+
+class Waits(BadInput):
+    """Not to be submitted yet: something else has to happen first."""
+
+
+Resolve = Callable[[str, str, str], WorkloadStatus | None]
+"""(namespace, kind in lower case, name) → how it stands; None: there is no such workload."""
+
+
+def nobody(_namespace: str, _kind: str, _name: str) -> WorkloadStatus | None:
+    """Knows no workload."""
+    return None
+
+
+def build(wishes: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> str:
+    """In Slurm's form, what has come true left out.
+
+    Raises Waits where the gang can't be queued yet, BadInput where it never can.
+    """
+    ids: dict[str, list[str]] = {}
+    for wish in wishes:
+        targets = _of_workload(wish, namespace, resolve) if wish.workload else [wish.target]
+        if targets:
+            ids.setdefault(wish.condition, []).extend(filter(None, targets))
+    count = sum(map(len, ids.values()))
+    if count > bounds.MOST_JOBS:
+        raise BadInput(
+            f"annotation {KEY}: {bounds.too_many(count, bounds.MOST_JOBS, 'Slurm jobs')}; depend "
+            "on workloads that have fewer pods, or on those that come last",
+            field=FIELD,
+        )
+    return ",".join(":".join([condition, *targets]) for condition, targets in ids.items())
+
+
+def _of_workload(wish: Dependency, namespace: str, resolve: Resolve) -> list[str]:
+    kind, _, name = wish.target.partition("/")
+    status = resolve(namespace, kind, name)
+    what = f"{wish.target} in namespace {namespace}"
+    if status is None:
+        raise _waits(f"{what} does not exist (yet)")
+    if status.over:
+        if not _came_true(wish.condition, status.succeeded):
+            how = {True: "succeeded", False: "failed", None: "ended, how isn't known"}
+            raise BadInput(
+                f"annotation {KEY}: {what} has {how[status.succeeded]}, so {wish.condition} "
+                "can't come true; take the annotation away, or make the workload anew",
+                field=FIELD,
+            )
+        return []
+    if wish.condition in ("afterok", "afternotok"):
+        raise _waits(f"{what} has not ended")
+    if not status.jobs:
+        raise _waits(f"{what} has no Slurm job yet")
+    return [str(job_id) for job_id in status.jobs]
+
+
+def _came_true(condition: str, succeeded: bool | None) -> bool:
+    wanted = {"afterok": True, "afternotok": False}
+    return condition not in wanted or succeeded is wanted[condition]
+
+
+def _waits(why: str) -> Waits:
+    return Waits(f"annotation {KEY}: {why}; the pods are queued after that", field=FIELD)

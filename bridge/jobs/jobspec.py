@@ -1,0 +1,175 @@
+"""A gang as one Slurm job: the translation.
+
+The rules and why:
+- CPUs are rounded up once per pod, on the sum over its containers: Slurm counts whole cores.
+- Memory, devices, features, dependencies: see the modules of these names.
+- The user's own numbers may raise what the pods need, never lower it.
+- Where pods may run is said by node classes (features), see `bridge.placement.filters.classes`.
+- What a pod says goes before what its PriorityClass is mapped to, and that before the default.
+- Texts are printable and no longer than Slurm takes, see `jobtexts`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.jobs import constraints, dependencies, gres, jobtexts, memory
+from bridge.jobs.identity import Rules as IdentityRules
+from bridge.model import texts, timelimit
+from bridge.model.devices import ResourceMap
+from bridge.model.gang import Gang
+from bridge.model.ids import SlurmNodeName
+from bridge.model.job import JobIdentity, JobSpec
+from bridge.state.slurm_facts import NOTHING_TOLD, NodeFacts, PartitionFacts
+
+_PARTITION_KEY = names.JOB_PREFIX + "partition"
+
+
+@dataclass(frozen=True, slots=True)
+class Precedence:
+    """What a PriorityClass of Kubernetes is to Slurm; "" and None say nothing."""
+
+    partition: str = ""
+    qos: str = ""
+    nice: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The part of the settings that the translation needs."""
+
+    partition: str
+    default_memory_mib: int
+    exclusive: bool = False
+    mcs_label: str = ""
+    resource_map: ResourceMap = field(default_factory=lambda: ResourceMap({}))
+    gpu_type_label: str = ""
+    priority_classes: Mapping[str, Precedence] = field(default_factory=dict)
+    identity: IdentityRules = IdentityRules()
+    """Applied to the parameters before `build`."""
+
+    def alone(self, gang: Gang) -> bool:
+        """Whether each pod of the gang has a node of its own."""
+        wished = gang.parameters.exclusive
+        return self.exclusive if wished is None else wished
+
+
+@dataclass(frozen=True, slots=True)
+class Where:
+    """On which nodes the gang may run."""
+
+    classes: Sequence[str] = ()
+    """Node classes (Slurm features), ORed."""
+    excluded: tuple[SlurmNodeName, ...] = ()
+    required: tuple[SlurmNodeName, ...] = ()
+    tasks_per_node: int = 0
+    """The most tasks that any of these nodes can ever hold; 0: not known."""
+
+
+def build(
+    gang: Gang,
+    *,
+    identity: JobIdentity,
+    rules: Rules,
+    partitions: PartitionFacts,
+    where: Where,
+    nodes: NodeFacts = NOTHING_TOLD,
+    resolve: dependencies.Resolve = dependencies.nobody,
+) -> JobSpec:
+    """The job that `gang` needs.
+
+    Raises BadInput when it can't be said to Slurm, and its subclass dependencies.Waits when it is
+    not to be said yet.
+    """
+    wishes = gang.parameters
+    rank = rules.priority_classes.get(gang.priority_class, Precedence())
+    partition = _partition(wishes.partition or rank.partition or rules.partition, partitions)
+    exclusive = rules.alone(gang)
+    cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), wishes.cpu_per_task or 0)
+    fewest = _fewest_nodes(gang, where, alone=exclusive)
+    constraint = constraints.build(where.classes, wishes.constraints, facts=nodes, nodes=gang.size)
+    devices = gres.build(
+        gang.shape,
+        wishes.gres,
+        resource_map=rules.resource_map.within(nodes.gres_names),
+        type_label=rules.gpu_type_label,
+        kinds=[
+            kind for kind in nodes.of(constraint.classes) if constraint.wish.fits(kind.features)
+        ],
+    )
+    size = memory.build(
+        gang,
+        cpus_per_task=cpus,
+        alone=exclusive,
+        partition_default=partition in partitions.with_memory_default,
+        default_mib=rules.default_memory_mib,
+    )
+    spec = JobSpec(
+        identity=identity,
+        name=jobtexts.name(gang),
+        comment=jobtexts.comment(gang),
+        working_directory=jobtexts.working_directory(gang),
+        tasks=gang.size,
+        cpus_per_task=cpus,
+        partition=partition,
+        memory_mib_per_node=size.mib_per_node,
+        memory_mib_per_cpu=size.mib_per_cpu,
+        gres_per_task=devices.per_task,
+        tres_per_node=devices.per_node,
+        exclusive=exclusive,
+        one_task_per_node=exclusive,
+        min_nodes=fewest,
+        max_nodes=max(wishes.max_nodes, fewest or 1) if wishes.max_nodes else None,
+        constraints=constraint.text,
+        excluded_nodes=where.excluded,
+        required_nodes=where.required,
+        account=wishes.account,
+        qos=wishes.qos or rank.qos,
+        reservation=wishes.reservation,
+        licenses=wishes.licenses,
+        wckey=wishes.wckey,
+        mcs_label=rules.mcs_label,
+        dependency=dependencies.build(wishes.dependency, namespace=gang.namespace, resolve=resolve),
+        priority=wishes.priority,
+        nice=rank.nice if wishes.priority is None else None,
+        time_limit_min=_time_limit(gang, partitions.max_time_min.get(partition), partition),
+        user=wishes.user_id,
+        group=wishes.group_id,
+    )
+    jobtexts.check(spec)
+    return spec
+
+
+def _partition(name: str, partitions: PartitionFacts) -> str:
+    if name and partitions.known and name not in partitions.known:
+        raise BadInput(
+            f"Slurm has no partition {texts.printable(name, 60)!r}; it has "
+            f"{_some(partitions.known)}. Name one of them in annotation {_PARTITION_KEY}",
+            field=f"metadata.annotations[{_PARTITION_KEY}]",
+        )
+    return name
+
+
+def _fewest_nodes(gang: Gang, where: Where, *, alone: bool) -> int | None:
+    """The fewest nodes that can hold the gang: Slurm chooses switches by it.
+
+    The user may ask for more, up to one a pod: a node beyond that would hold nothing.
+    """
+    per_node = 1 if alone else where.tasks_per_node
+    wished = min(gang.parameters.min_nodes or 0, gang.size)
+    needed = -(-gang.size // per_node) if per_node and gang.size > 1 else 0
+    return max(needed, wished) or None
+
+
+def _time_limit(gang: Gang, most_min: int | None, partition: str) -> int | None:
+    """What the user said; else for servers all that the partition allows, not its DefaultTime."""
+    wished = gang.parameters.timelimit_min
+    if wished is None and gang.long_lived and partition:
+        return timelimit.UNLIMITED if most_min is None else most_min
+    return wished
+
+
+def _some(known: frozenset[str]) -> str:
+    shown = ", ".join(sorted(known)[:8])
+    return shown + (" …" if len(known) > 8 else "")

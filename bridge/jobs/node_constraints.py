@@ -1,0 +1,111 @@
+"""Where a shape may run, said in Slurm's terms: node classes, exclusions, required nodes."""
+
+from bridge import names
+from bridge.errors import BadInput
+from bridge.jobs import jobspec
+from bridge.model.devices import ResourceMap
+from bridge.model.ids import NodeName
+from bridge.model.scheduling import PodShape
+from bridge.placement.filters import feasible, uncounted
+from bridge.placement.filters.classes import class_of, classes, feasible_classes
+from bridge.placement.filters.density import max_tasks_per_node
+from bridge.placement.table import Snapshot
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_side import SlurmSide
+
+_REMEMBERED = 1024
+"""Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
+amount each time, and an answer names up to all nodes."""
+
+
+class NodeConstraints:
+    """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
+
+    def __init__(
+        self, *, cluster: Cluster, slurm_side: SlurmSide, resource_map: ResourceMap
+    ) -> None:
+        self._cluster = cluster
+        self._side = slurm_side
+        self._map = resource_map
+        self._valid_for: tuple[object, ...] = ()
+        self._known: dict[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = {}
+
+    def of(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
+        """Where one pod of this shape may run, `excluded` left out.
+
+        Raises BadInput when no node that Slurm knows is left.
+        """
+        snapshot = self._cluster.table.snapshot()
+        self._forget_if_changed(snapshot)
+        key = (shape, excluded)
+        found = self._known.get(key)
+        if found is None:
+            try:
+                found = self._find(snapshot, shape, excluded)
+            except BadInput as error:
+                found = error
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        if isinstance(found, BadInput):
+            raise BadInput(*found.args, field=found.field)
+        return found
+
+    def _forget_if_changed(self, snapshot: Snapshot) -> None:
+        # Their memories live as long as they do, and pin none of their arrays.
+        layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
+        side = (self._side.features, self._side.nodes.gres_names)
+        known = self._valid_for
+        if known[2:] != side or known[0] is not layout or known[1] is not capacity:
+            self._valid_for = (layout, capacity, *side)
+            self._known.clear()
+
+    def has_room(self, shape: PodShape, size: int) -> bool:
+        """Whether Kubernetes' side of it looks as if `size` pods of this shape could start now.
+
+        Raises BadInput where `of` does.
+        """
+        free = int(feasible(self._cluster.table.snapshot(), shape, now=True).mask.sum())
+        return free * max(1, self.of(shape, ()).tasks_per_node) >= size
+
+    def _find(
+        self, snapshot: Snapshot, shape: PodShape, excluded: tuple[NodeName, ...]
+    ) -> jobspec.Where:
+        """Slurm has no "one of these nodes": several named ones are said as their classes without
+        the other nodes of these.
+        """
+        found = feasible(snapshot, shape, now=False)
+        if not found.mask.any():
+            # Slurm, with `defer`, would take the job and let it wait for ever.
+            reason = found.summary() or "the cluster has no nodes"
+            raise BadInput(
+                f"no node can ever take this pod: {reason}. Ask for what the nodes have, or add "
+                "nodes that can take it; it is looked at again whenever nodes change"
+            )
+        chosen, named = feasible_classes(snapshot, shape)
+        wanted, left_out, required = set(chosen), set(excluded), tuple(named)
+        if len(named) > 1 or (named and chosen):
+            members = classes(snapshot)
+            for name in {key for node in named if (key := class_of(snapshot, node))}:
+                wanted.add(name)
+                left_out |= set(members[name]) - set(named)
+            required = ()
+        counted = self._map.within(self._side.nodes.gres_names)
+        wanted_now, unfit = uncounted.able(
+            snapshot, shape, wanted, counted=lambda resource: resource in counted
+        )
+        wanted, left_out = set(wanted_now), left_out | set(unfit)
+        known = sorted(wanted & self._side.features)
+        if not known and not required:
+            raise BadInput(
+                "none of the nodes that can take this pod is registered in Slurm yet. Those with "
+                f"label {names.EXTERNAL_NODE_LABEL} are within seconds; events on the node say "
+                "what is in the way"
+            )
+        nodes = self._cluster.nodes
+        return jobspec.Where(
+            classes=known,
+            excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
+            required=tuple(nodes[name].slurm_name for name in required if name in nodes),
+            tasks_per_node=max_tasks_per_node(snapshot, shape),
+        )

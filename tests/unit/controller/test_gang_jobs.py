@@ -1,0 +1,100 @@
+"""The job that a gang should have by now, and the nodes that it leaves out."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from bridge import names
+from bridge.controller.gang_jobs import GangJobs
+from bridge.errors import BadInput
+from bridge.jobs import identity
+from bridge.lifecycle import events as ev
+from bridge.lifecycle import instructions as do
+from bridge.model.gang import Gang
+from bridge.model.ids import GangId, NodeName
+from bridge.model.job import JobSpec
+from bridge.model.namespace import Namespace
+from bridge.state.cluster import Cluster
+from tests.builders import SCHEDULER, a_gang, a_job, a_node, a_pod
+from tests.unit.controller.doubles import SPEC, Heard, a_double
+from tests.unit.slurm.clocks import ManualClock
+
+WEB, OTHER = GangId("uid-web"), GangId("uid-other")
+AVOID_S = 300.0
+
+
+class Building:
+    """Two pods of one Job, each a gang; the builder keeps what it is asked to build."""
+
+    def __init__(self) -> None:
+        self.clock, self.heard = ManualClock(), Heard()
+        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster.settle_kind(("batch", "Job"), "watched")
+        self.cluster.upsert_owner(a_job())
+        for name in ("web", "other"):
+            self.cluster.upsert_pod(a_pod(name).of(a_job()).build())
+        self.cluster.namespaces["team"] = Namespace("team", "1")
+        self.asked: list[tuple[Gang, Sequence[NodeName]]] = []
+        self.refuses = ""
+        self.jobs = GangJobs(
+            builder=a_double(self), cluster=self.cluster, rules=identity.Rules(), avoid_s=AVOID_S,
+            handle=self.heard.handle, later=self.clock.later, clock=self.clock,
+        )  # fmt: skip
+
+    def build(self, gang: Gang, generation: int, avoided: Sequence[NodeName]) -> JobSpec:
+        """As JobBuilder."""
+        self.asked.append((gang, avoided))
+        if self.refuses:
+            raise BadInput(self.refuses)
+        return SPEC
+
+    def avoided(self, gang_id: GangId = WEB) -> Sequence[NodeName]:
+        """What the gang's next job would leave out."""
+        self.jobs.build(a_gang(gang_id), 0)
+        return self.asked[-1][1]
+
+    def avoid(self, gang_id: GangId, node: str = "n") -> None:
+        self.jobs.avoid(gang_id, do.AvoidNode(NodeName(node), "no room"))
+
+
+async def test_a_node_that_was_of_no_use_is_left_out_by_all_jobs_of_the_owner_for_a_while() -> None:
+    """The pod that a Job makes in place of a refused one is another gang. When the time is over,
+    a job that waits is told that it may run there again."""
+    it = Building()
+    it.avoid(WEB)
+    assert it.avoided(WEB) == it.avoided(OTHER) == ("n",)
+    assert it.avoided(GangId("uid-stranger")) == ()
+    await it.clock.advance(AVOID_S - 1)
+    assert it.avoided() == ("n",)
+    assert not it.heard.events
+    await it.clock.advance(2)
+    assert it.avoided() == ()
+    assert it.heard.events == [(WEB, ev.NodesChanged())]
+
+
+async def test_a_cordoned_node_that_slurm_knows_is_not_left_out() -> None:
+    """It is drained in Slurm, which is told of the cordon's end too."""
+    it = Building()
+    it.cluster.upsert_node(replace(a_node("n"), unschedulable=True))
+    it.avoid(WEB)
+    assert it.avoided() == ()
+
+
+def test_who_the_pods_are_in_slurm_is_what_their_namespace_says_now() -> None:
+    """An admin may change it while they wait."""
+    it = Building()
+    it.cluster.namespaces["team"] = Namespace(
+        "team", "1", annotations={f"{names.JOB_PREFIX}user": "ann:physics"}
+    )
+    it.jobs.build(a_gang(WEB), 0)
+    assert it.asked[-1][0].parameters.user_id == "ann"
+
+
+def test_a_job_that_waits_is_answered_as_it_should_be_by_now() -> None:
+    """One that can't be said to Slurm any more keeps what it has."""
+    it = Building()
+    instruction = do.RebuildJob(a_gang(WEB), 0)
+    it.jobs.rebuild(WEB, instruction)
+    assert it.heard.events == [(WEB, ev.JobRebuilt(SPEC))]
+    it.refuses = "no node can take it"
+    it.jobs.rebuild(WEB, instruction)
+    assert len(it.heard.events) == 1

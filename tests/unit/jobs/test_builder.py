@@ -1,0 +1,54 @@
+"""A gang's job in Slurm, as it should be now."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs.builder import JobBuilder
+from bridge.model.devices import ResourceMap
+from bridge.model.gang import Gang, Part
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.state.slurm_side import SlurmSide
+from tests.builders import a_gang
+
+CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
+GPU = PodShape(Resources(cpu_milli=8000, extended=(("nvidia.com/gpu", 8),)))
+MIXED = replace(
+    a_gang("g", size=3, shape=GPU), parts=(Part("launcher", 1, CPU), Part("worker", 2, GPU))
+)
+
+
+def builder() -> JobBuilder:
+    anywhere = SimpleNamespace(of=lambda shape, avoided: jobspec.Where(classes=("class-a",)))
+    rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
+    return JobBuilder(
+        cluster_uid="c",
+        node_constraints=cast("Any", anywhere),
+        slurm_side=SlurmSide(),
+        rules=rules,
+        limits=tasks.Limits(),
+        resolve=dependencies.nobody,
+    )
+
+
+def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
+    """The comment says which way was taken; only the first component is the gang's job."""
+    spec = builder().build(MIXED, 2, ())
+    assert [one.tasks for one in (spec, *spec.also)] == [1, 2]
+    assert spec.comment.endswith(": 2 components of a het job")
+    assert [(one.identity.gang, one.identity.generation) for one in (spec, *spec.also)] == [
+        ("g", 2),
+        ("g#1", 2),
+    ]
+    plain: Gang = a_gang("g", size=2, shape=GPU)
+    assert builder().build(plain, 0, ()).also == ()
+
+
+def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
+    """What is added to it stays readable."""
+    spec = builder().build(replace(MIXED, owner_name="\x01" * 5000), 2, ())
+    assert spec.comment.isprintable()
+    assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
+    assert len(spec.comment) <= jobtexts.COMMENT_BYTES

@@ -1,0 +1,319 @@
+"""What a pass over the nodes does to Slurm and to Kubernetes, and what it learns."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import structlog
+
+from bridge import names, slurm
+from bridge.kube.client import KubeClient
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Gres
+from bridge.model.scheduling import Taint
+from bridge.nodes import definition, plan
+from bridge.nodes.controller import NodeController
+from bridge.state.cluster import Cluster
+from bridge.state.slurm_facts import NodeKind
+from bridge.state.slurm_side import SlurmSide
+from bridge.telemetry import Metrics, OutageLog
+from tests.builders import SCHEDULER, a_node, a_pod
+from tests.unit.kube.apiserver import ApiServer, connected, ok
+from tests.unit.slurm.clocks import ManualClock
+
+RULES = definition.Rules(cluster="0123456789abcdef")
+PATH = "/api/v1/nodes/n"
+TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
+
+
+class Slurm:
+    """Nodes and partitions; does what it is asked, unless that is to fail."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, slurm.SlurmNode] = {}
+        self.partitions: tuple[slurm.Partition, ...] = ()
+        self.gres_types: list[str] | slurm.ServerTooOld = []
+        self.asked: list[str] = []
+        self.errors: dict[str, slurm.SlurmError] = {}
+
+    async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
+        return tuple(self.nodes.values())
+
+    async def list_partitions(self) -> tuple[slurm.Partition, ...]:
+        return self.partitions
+
+    async def configuration(self) -> dict[str, object]:
+        if isinstance(self.gres_types, slurm.ServerTooOld):
+            raise self.gres_types
+        return {"GresTypes": self.gres_types}
+
+    def _ask(self, call: str, name: str, what: str = "") -> None:
+        self.asked.append(f"{call} {name}{what}")
+        if name in self.errors:
+            raise self.errors[name]
+
+    async def create_node(self, node: slurm.NodeDefinition) -> None:
+        self._ask("create", node.name)
+        self.nodes[node.name] = slurm.SlurmNode(
+            SlurmNodeName(node.name), frozenset({"IDLE", "EXTERNAL"}), cpus=node.cpus,
+            memory_mib=node.memory_mib, gres=node.gres, features=node.features,
+        )  # fmt: skip
+
+    async def delete_node(self, name: str) -> None:
+        self._ask("delete", name)
+        del self.nodes[name]
+
+    async def update_node(
+        self, name: str, *, state: str = "", reason: str = "", features: tuple[str, ...] = ()
+    ) -> None:
+        self._ask("update", name, f" {state or '&'.join(features)}")
+        node = self.nodes[name]
+        if state:
+            drained = {"DRAIN"} if state == "DRAIN" else set()
+            node = replace(node, states=node.states - {"DRAIN"} | drained, reason=reason)
+        self.nodes[name] = replace(node, features=features or node.features)
+
+
+class Passing:
+    """A controller over the nodes that Kubernetes has."""
+
+    def __init__(self, kube: KubeClient) -> None:
+        self.clock, self.slurm, self.side = ManualClock(), Slurm(), SlurmSide()
+        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.told: list[tuple[str, str]] = []
+        self.changes = 0
+        self.in_use: frozenset[str] = frozenset()
+        self.metrics = Metrics()
+        outage = OutageLog(
+            "slurm", logger=structlog.get_logger(), clock=self.clock, metrics=self.metrics
+        )
+        self.nodes = NodeController(
+            cluster=self.cluster, slurm_side=self.side, client=cast("Any", self.slurm), kube=kube,
+            recorder=cast("Any", self), rules=RULES, scheduler_name=SCHEDULER, interval_s=5.0,
+            outage=outage, metrics=self.metrics, changed=self._changed,
+            classes_in_use=lambda: self.in_use, clock=self.clock,
+        )  # fmt: skip
+
+    def _changed(self) -> None:
+        self.changes += 1
+
+    def emit(self, *, reason: str, note: str, **_: object) -> None:
+        """As EventRecorder."""
+        self.told.append((reason, note))
+
+    async def asked(self) -> list[str]:
+        """What one pass asks of Slurm."""
+        self.slurm.asked.clear()
+        await self.nodes.reconcile()
+        return self.slurm.asked
+
+    def learned_news(self) -> bool:
+        """Whether waiting gangs were told since the last time."""
+        changes, self.changes = self.changes, 0
+        return changes > 0
+
+
+@asynccontextmanager
+async def passing(folder: Path, *nodes: str) -> AsyncIterator[Passing]:
+    """`nodes` are registered and tainted, and two passes have found nothing more to do."""
+    async with ApiServer() as server, connected(server, folder) as kube:
+        it = Passing(kube)
+        for name in nodes:
+            it.cluster.upsert_node(replace(a_node(name), taints=(TAINT,)))
+        await it.nodes.reconcile()
+        await it.nodes.reconcile()
+        assert await it.asked() == []
+        it.learned_news()
+        yield it
+
+
+async def test_the_taint_follows_the_registration(tmp_path: Path) -> None:
+    """Before it, Slurm would not give the node to anybody. Others' taints stay."""
+    async with ApiServer() as server, connected(server, tmp_path) as kube:
+        raw = {
+            "metadata": {"name": "n", "uid": "u", "resourceVersion": "4"},
+            "spec": {"taints": [{"key": "others.io/taint", "effect": "NoSchedule"}]},
+        }
+        server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
+        it = Passing(kube)
+        it.cluster.upsert_node(a_node("n"))
+        assert await it.asked() == ["create n"]
+        assert not server.requests
+        assert await it.asked() == []
+        (patch,) = server.seen("PATCH")
+        assert [one["key"] for one in patch.body["spec"]["taints"]] == [
+            "others.io/taint", names.MANAGED_NODE_TAINT,
+        ]  # fmt: skip
+
+
+async def test_an_api_server_that_refuses_the_taint_keeps_no_other_node_from_slurm(
+    tmp_path: Path,
+) -> None:
+    """It is tried again with each pass, at its time: the refusal calls for none of its own."""
+    async with passing(tmp_path) as it:
+        it.cluster.upsert_node(a_node("n"))
+        assert await it.asked() == ["create n"]
+        it.cluster.upsert_node(a_node("m"))
+        assert await it.asked() == ["create m"], "n's taint is answered with 404"
+        assert not await it.nodes.reconcile()
+
+
+async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path) -> None:
+    """Not one that an admin of Slurm has drained meanwhile."""
+    async with passing(tmp_path, "n") as it:
+        node = it.cluster.nodes[NodeName("n")]
+        it.cluster.upsert_node(replace(node, unschedulable=True))
+        assert await it.asked() == ["update n DRAIN"]
+        assert it.slurm.nodes["n"].reason == plan.CORDONED
+        assert await it.asked() == []
+        it.cluster.upsert_node(node)
+        assert await it.asked() == ["update n UNDRAIN"]
+        it.slurm.nodes["n"] = replace(
+            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
+        )
+        assert await it.asked() == []
+
+
+async def test_a_node_that_is_gone_is_deleted_when_it_runs_nothing(tmp_path: Path) -> None:
+    """While it is busy it only gets nothing new."""
+    async with passing(tmp_path, "n") as it:
+        it.cluster.remove_node(NodeName("n"))
+        it.slurm.nodes["n"] = replace(
+            it.slurm.nodes["n"], states=frozenset({"ALLOCATED", "EXTERNAL"})
+        )
+        assert await it.asked() == ["update n DRAIN"]
+        it.slurm.nodes["n"] = replace(
+            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"})
+        )
+        assert await it.asked() == ["delete n"]
+
+
+async def test_a_node_that_slurm_has_lost_is_made_anew_and_counted(tmp_path: Path) -> None:
+    """An external node that does not respond never comes back by itself."""
+    async with passing(tmp_path, "n") as it:
+        it.slurm.nodes["n"] = replace(
+            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "NOT_RESPONDING"})
+        )
+        assert await it.asked() == ["delete n"]
+        assert await it.asked() == ["create n"]
+        assert it.metrics.nodes_healed._value.get() == 1
+
+
+async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: Path) -> None:
+    """Slurm would never start them on a node that has lost it."""
+    async with passing(tmp_path, "n") as it:
+        (old,) = it.side.features - {f"k8s-{RULES.cluster[:8]}", "slurm-bridge"}
+        it.in_use = frozenset({old})
+        node = it.cluster.nodes[NodeName("n")]
+        it.cluster.upsert_node(replace(node, labels={**node.labels, "pool": "new"}))
+        (update,) = await it.asked()
+        assert old in update
+        it.in_use = frozenset()
+        (update,) = await it.asked()
+        assert old not in update
+
+
+async def test_what_pods_of_other_schedulers_hold_is_not_slurms_to_give(tmp_path: Path) -> None:
+    """A node is registered with what they leave."""
+    async with passing(tmp_path) as it:
+        it.cluster.upsert_node(a_node("n", cpu=64))
+        it.cluster.upsert_other(a_pod("daemon").asking(cpu=4).bound("n").build())
+        await it.asked()
+        assert it.slurm.nodes["n"].cpus == 60
+
+
+async def test_waiting_gangs_are_told_when_something_is_new_in_slurm(tmp_path: Path) -> None:
+    """Not with each pass: all of them would have their jobs built anew."""
+    async with passing(tmp_path, "n") as it:
+        await it.asked()
+        assert not it.learned_news()
+        it.slurm.partitions = (slurm.Partition("p", def_mem_per_cpu_mib=100, max_time_min=60),)
+        await it.asked()
+        assert it.learned_news()
+        assert it.side.partitions.with_memory_default == {"p"}
+        assert it.side.partitions.max_time_min == {"p": 60}
+        it.cluster.upsert_node(replace(a_node("m"), taints=(TAINT,)))
+        await it.asked()
+        assert not it.learned_news(), "it is only just being registered"
+        await it.asked()
+        assert it.learned_news(), "a node that joins may be larger than those of its class"
+
+
+async def test_the_kinds_of_nodes_are_learned_as_jobs_can_tell_them_apart(tmp_path: Path) -> None:
+    """By features and devices; what has none of a device has not its type either."""
+    async with passing(tmp_path) as it:
+        gpus = (Gres("gpu", "h100", 8), Gres("efa", "", 0))
+        for name in ("a", "b"):
+            it.slurm.nodes[name] = slurm.SlurmNode(
+                SlurmNodeName(name), frozenset({"IDLE"}), gres=gpus, features=("ib",), weight=3
+            )
+        await it.asked()
+        assert it.side.nodes.kinds == (NodeKind(frozenset({"ib"}), frozenset({("gpu", "h100")})),)
+        assert it.side.node_weights == {"a": 3, "b": 3}
+
+
+@pytest.mark.parametrize(
+    ("says", "learned"),
+    [
+        (["gpu", "efa"], {"gpu", "efa"}),
+        ([], set()),
+        (slurm.ServerTooOld("GresTypes: needs v0.0.45"), None),
+    ],
+)
+async def test_slurms_devices_are_those_that_it_tells(
+    tmp_path: Path, says: Any, learned: set[str] | None
+) -> None:
+    """An older slurmrestd does not: then all are asked for, and Slurm judges."""
+    async with passing(tmp_path) as it:
+        it.slurm.gres_types = says
+        await it.asked()
+        assert it.side.nodes.gres_names == learned
+
+
+async def test_a_node_that_cant_be_registered_is_told_once_on_the_node(tmp_path: Path) -> None:
+    """And again when the reason is another one, or when it was registered in between."""
+    async with passing(tmp_path) as it:
+        it.slurm.errors["bad"] = slurm.InvalidRequest("registering a node: no such topology")
+        it.cluster.upsert_node(replace(a_node("bad"), taints=(TAINT,)))
+        for _ in range(3):
+            await it.asked()
+        assert len(it.told) == 1
+        it.slurm.errors["bad"] = slurm.InvalidRequest("registering a node: no such partition")
+        await it.asked()
+        assert [note.rpartition(" ")[2] for _, note in it.told] == ["topology", "partition"]
+        del it.slurm.errors["bad"]
+        await it.asked()
+        it.slurm.nodes.clear()
+        it.slurm.errors["bad"] = slurm.InvalidRequest("registering a node: no such partition")
+        await it.asked()
+        assert len(it.told) == 3
+
+
+async def test_one_node_that_fails_keeps_no_other(tmp_path: Path) -> None:
+    """All actions of a pass are tried."""
+    async with passing(tmp_path) as it:
+        it.slurm.errors["a"] = slurm.Unavailable("registering a node: no answer")
+        for name in ("a", "b", "c"):
+            it.cluster.upsert_node(replace(a_node(name), taints=(TAINT,)))
+        await it.asked()
+        assert set(it.slurm.nodes) == {"b", "c"}
+
+
+async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_known(
+    tmp_path: Path,
+) -> None:
+    """Waiting gangs go on with what was learned last."""
+    async with passing(tmp_path, "n") as it:
+        known = it.side.features
+
+        async def away() -> tuple[slurm.Partition, ...]:
+            raise slurm.Unavailable("listing partitions: no answer")
+
+        it.slurm.list_partitions = away  # type: ignore[method-assign]
+        with pytest.raises(slurm.Unavailable):
+            await it.nodes.reconcile()
+        assert it.side.features == known
+        assert not it.learned_news()

@@ -172,8 +172,9 @@ class Watches:
         self._look_for_room()
 
     def _look_for_room(self) -> None:
-        if self._cluster.room_freed():
-            self._changes.room_changed()
+        freed = self._cluster.freed_nodes()
+        if freed:
+            self._changes.room_changed(freed)
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")
@@ -246,4 +247,4 @@ class Watches:
             case Deleted(row):
                 self._cluster.remove_node(row.name)
         self._nodes.mark_dirty()
-        self._changes.room_changed()
+        self._changes.room_changed(())

@@ -1,12 +1,14 @@
 """What changed in the cluster, told by those who watch it: each change is a gang's next turn."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.turns import Turns
 from bridge.lifecycle import events as ev
-from bridge.model.ids import GangId, PodUid
+from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.state.cluster import Cluster
+
+Freed = Callable[[Collection[NodeName]], Collection[GangId]]
 
 
 class ClusterChanges:
@@ -16,6 +18,11 @@ class ClusterChanges:
         self._cluster = cluster
         self._gangs = gangs
         self._turns = turns
+        self._freed: Freed = lambda nodes: ()
+
+    def connect(self, *, freed: Freed) -> None:
+        """`freed` says which gangs leave some of these nodes out no longer, as they have room."""
+        self._freed = freed
 
     def mark_dirty(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
@@ -27,8 +34,10 @@ class ClusterChanges:
         for gang_id in gang_ids:
             self._add(gang_id, ev.VolumesChanged())
 
-    def room_changed(self) -> None:
-        """Some node has more room than before."""
+    def room_changed(self, nodes: Collection[NodeName]) -> None:
+        """Some node has more room than before; on `nodes` pods have given it back."""
+        for gang_id in self._freed(nodes):
+            self._add(gang_id, ev.NodesChanged())
         for gang_id in self._gangs.waiting_for_room:
             self._add(gang_id, ev.RoomChanged())
 

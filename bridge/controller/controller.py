@@ -138,6 +138,7 @@ def _connect(
     reconciler: Reconciler,
 ) -> None:
     """Closes the circle: instructions are performed, and what comes of them is events again."""
+    of_gangs.changes.connect(freed=of_jobs.of_gangs.freed)
     performer = Performer(
         gang_jobs=of_jobs.of_gangs,
         submitter=of_jobs.submitter,

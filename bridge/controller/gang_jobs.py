@@ -1,6 +1,6 @@
 """The Slurm job that a gang should have by now, and the nodes that its owner's jobs leave out."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from functools import partial
 
@@ -13,13 +13,16 @@ from bridge.jobs import identity
 from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
-from bridge.lifecycle.avoidance import Avoidance
+from bridge.lifecycle.avoidance import Avoidance, Avoided
 from bridge.model.gang import Gang
-from bridge.model.ids import GangId
+from bridge.model.ids import GangId, NodeName
 from bridge.model.job import JobSpec
 from bridge.state.cluster import Cluster
 
 log = structlog.get_logger(__name__)
+
+_NAMED = 3
+"""Nodes in one sentence."""
 
 
 class GangJobs:
@@ -48,7 +51,7 @@ class GangJobs:
 
     def build(self, gang: Gang, generation: int) -> JobSpec:
         """The gang's job. Raises BadInput where it has none, or none yet."""
-        avoided = self._avoidance.nodes(self._owner_of(gang.id), self._clock.monotonic())
+        avoided = tuple(self._avoided(gang.id))
         parameters = identity.apply(
             gang.parameters, self._cluster.namespaces.get(gang.namespace), self._rules
         )
@@ -68,14 +71,30 @@ class GangJobs:
         if node is not None and node.unschedulable and node.external:
             return  # Slurm is told of the cordon, and of its end
         until_s = self._avoidance.add(
-            self._owner_of(gang_id), instruction.node, self._clock.monotonic()
-        )
+            self._owner_of(gang_id), instruction.node, self._clock.monotonic(),
+            why=instruction.why, until_room=instruction.until_room,
+        )  # fmt: skip
         log.warning(
             "node.avoided", gang=gang_id, node=instruction.node, why=instruction.why,
             for_s=self._avoid_s,
         )  # fmt: skip
         delay_s = until_s - self._clock.monotonic()
         self._later(delay_s, partial(self._handle, gang_id, ev.NodesChanged()))
+
+    def freed(self, nodes: Collection[NodeName]) -> Collection[GangId]:
+        """Pods have given back room on these nodes: the gangs that leave some of them out no
+        longer."""
+        return self._avoidance.freed(nodes)
+
+    def left_out(self, gang_id: GangId) -> str:
+        """The nodes that the gang's job leaves out for a while, and why; "" for none."""
+        avoided = self._avoided(gang_id)
+        named = [f"{node} ({one.why})" for node, one in list(avoided.items())[:_NAMED]]
+        more = f" and {len(avoided) - _NAMED} more" if len(avoided) > _NAMED else ""
+        return f"{', '.join(named)}{more}" if named else ""
+
+    def _avoided(self, gang_id: GangId) -> Mapping[NodeName, Avoided]:
+        return self._avoidance.nodes(self._owner_of(gang_id), gang_id, self._clock.monotonic())
 
     def _owner_of(self, gang_id: GangId) -> str:
         """Who makes the gang's pods, also those to come; the gang itself where nobody does. A

@@ -21,6 +21,10 @@ from bridge.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
 
+_MOST_IN_A_ROW = 20_000
+"""Events of one gang, each of which comes of the one before it: beyond the pods of any gang. A
+mistake of ours must not hold the loop for ever."""
+
 Perform = Callable[[GangMachine, do.Instruction], None]
 SetAside = Callable[[GangId, Exception], None]
 
@@ -55,8 +59,12 @@ class GangLoop:
             return
         inbox = self._inboxes[gang_id] = deque([event])
         try:
-            while inbox and (machine := self._gangs.machines.get(gang_id)) is not None:
+            for _ in range(_MOST_IN_A_ROW):
+                machine = self._gangs.machines.get(gang_id)
+                if not inbox or machine is None:
+                    return
                 self._advance(machine, inbox.popleft())
+            raise RuntimeError("the events of one gang lead to each other without end")
         except Exception as error:
             self.failed(gang_id, error)
         finally:

@@ -17,13 +17,13 @@ from bridge.telemetry import Metrics, OutageLog
 
 URGENCY = 1
 """After cancels, before updates."""
-_NAMED = 5
 
 
 class JobSubmitter:
     """Performs SubmitJob, and answers with Submitted or SubmitFailed.
 
-    `build` makes the job of a gang (generation), `has_room` tells whether it could start at once,
+    `build` makes the job of a gang (generation), `left_out` names the nodes that the job leaves out
+    for a while, `has_room` tells whether it could start at once,
     `submitted` is told of each new job before anything else is, `handle` takes the answer, `failed`
     what should never have been raised.
     """
@@ -34,6 +34,7 @@ class JobSubmitter:
         client: slurm.SlurmClient,
         pool: Pool,
         build: Callable[[Gang, int], JobSpec],
+        left_out: Callable[[GangId], str],
         has_room: Callable[[Gang], bool],
         submitted: Callable[[GangId, SlurmJobId], None],
         handle: Callable[[GangId, ev.Event], None],
@@ -45,6 +46,7 @@ class JobSubmitter:
         self._client = client
         self._pool = pool
         self._build = build
+        self._left_out = left_out
         self._has_room = has_room
         self._submitted = submitted
         self._handle = handle
@@ -72,7 +74,7 @@ class JobSubmitter:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
             event = ev.SubmitFailed(
-                f"Slurm refused the job: {error}{_left_out(spec)}", lasting=True
+                f"Slurm refused the job: {error}{self._without(gang_id)}", lasting=True
             )
         except BridgeError as error:
             self._outage.failed(error)
@@ -90,11 +92,7 @@ class JobSubmitter:
             return (await self._client.submit_het(components)).id
         return await self._client.submit(to_slurm.description(spec), immediate=self._has_room(gang))
 
-
-def _left_out(spec: JobSpec) -> str:
-    """Slurm's refusal does not say that it was asked for other nodes than these."""
-    nodes = [node for part in (spec, *spec.also) for node in part.excluded_nodes]
-    if not nodes:
-        return ""
-    more = f" and {len(nodes) - _NAMED} more" if len(nodes) > _NAMED else ""
-    return f"; nodes that the job leaves out: {', '.join(nodes[:_NAMED])}{more}"
+    def _without(self, gang_id: GangId) -> str:
+        """Slurm's refusal does not say that it was asked for other nodes than these."""
+        nodes = self._left_out(gang_id)
+        return f". For now the job leaves out {nodes}" if nodes else ""

@@ -4,7 +4,27 @@ Kept by owner, not by gang: the pod that a Job makes in place of a refused one i
 must not be sent to the same node. Forgotten with the process; then one more try goes there.
 """
 
-from bridge.model.ids import NodeName
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from bridge.model.ids import GangId, NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class Avoided:
+    """One node: until when (monotonic seconds) it is left out, and why."""
+
+    until_s: float
+    why: str
+    until_room: bool = False
+    """Whether room that a pod gives back there ends it."""
+
+
+@dataclass(slots=True)
+class _Owner:
+    nodes: dict[NodeName, Avoided] = field(default_factory=dict)
+    gangs: set[GangId] = field(default_factory=set)
+    """Whose jobs leave these nodes out."""
 
 
 class Avoidance:
@@ -12,21 +32,40 @@ class Avoidance:
 
     def __init__(self, *, for_s: float) -> None:
         self._for_s = for_s
-        self._until_s: dict[str, dict[NodeName, float]] = {}
+        self._owners: dict[str, _Owner] = {}
 
-    def add(self, owner: str, node: NodeName, now_s: float) -> float:
-        """Leave `node` out from now on; until when."""
+    def add(
+        self, owner: str, node: NodeName, now_s: float, *, why: str = "", until_room: bool = False
+    ) -> float:
+        """Leaves `node` out from now on; until when."""
         until_s = now_s + self._for_s
-        self._until_s.setdefault(owner, {})[node] = until_s
+        known = self._owners.setdefault(owner, _Owner())
+        known.nodes[node] = Avoided(until_s, why, until_room)
         return until_s
 
-    def nodes(self, owner: str, now_s: float) -> tuple[NodeName, ...]:
-        """What to leave out now, by name."""
-        known = self._until_s.get(owner)
+    def nodes(self, owner: str, gang_id: GangId, now_s: float) -> dict[NodeName, Avoided]:
+        """What a job of this gang is to leave out now, by name."""
+        known = self._owners.get(owner)
         if known is None:
-            return ()
-        for node in [node for node, until_s in known.items() if until_s <= now_s]:
-            del known[node]
-        if not known:
-            del self._until_s[owner]
-        return tuple(sorted(known))
+            return {}
+        for node in [node for node, one in known.nodes.items() if one.until_s <= now_s]:
+            del known.nodes[node]
+        if not known.nodes:
+            del self._owners[owner]
+            return {}
+        known.gangs.add(gang_id)
+        return dict(sorted(known.nodes.items()))
+
+    def freed(self, nodes: Collection[NodeName]) -> set[GangId]:
+        """Pods have given back room on these nodes: the gangs that leave some of them out no
+        longer."""
+        gangs: set[GangId] = set()
+        for owner, known in list(self._owners.items()):
+            ended = [node for node in nodes if node in known.nodes and known.nodes[node].until_room]
+            for node in ended:
+                del known.nodes[node]
+            if ended:
+                gangs |= known.gangs
+            if not known.nodes:
+                del self._owners[owner]
+        return gangs

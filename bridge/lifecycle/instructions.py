@@ -53,6 +53,8 @@ class AvoidNode:
 
     node: NodeName
     why: str
+    until_room: bool = False
+    """Whether the node is of use again when a pod there gives back room."""
 
 
 @dataclass(frozen=True, slots=True)

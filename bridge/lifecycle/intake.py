@@ -172,7 +172,9 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
         return
     if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
         # Else the nodes are as good as Slurm was told; the pods ask for something else by now.
-        decision.extend(do.AvoidNode(node, shortfall.reason) for node in shortfall.nodes)
+        decision.extend(
+            do.AvoidNode(node, shortfall.reason, until_room=True) for node in shortfall.nodes
+        )
     actions.give_back(gang, run, gang.waiting(), "GrantUnusable", shortfall.reason, decision)
     gang.back_off(decision)
 

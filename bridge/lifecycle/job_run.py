@@ -1,5 +1,7 @@
 """One Slurm job of a gang, from its submit or adoption to its end."""
 
+from dataclasses import dataclass
+
 from bridge.lifecycle.placement import Placement
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.deadline import Deadline
@@ -8,6 +10,16 @@ from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import Allocation, JobFacts, JobSpec
+
+
+@dataclass(slots=True)
+class JobEnding:
+    """How far the job is from its end, once no pod needs it. Times are monotonic seconds."""
+
+    empty_since_s: float | None = None
+    """Since when no pod uses the job."""
+    cancel_at_s: float | None = None
+    """When the job's end is asked for again; None while nobody has asked for it."""
 
 
 class JobRun:
@@ -37,10 +49,7 @@ class JobRun:
         self.deadline = Deadline(warn_s=tuning.notices.warn_s, margin_s=tuning.notices.end_margin_s)
         self.missing = MissingMembers(patience_s=tuning.patience.members_s)
         self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
-        self.cancel_at_s: float | None = None
-        """When the job's end is asked for again; None while nobody has asked for it."""
-        self.empty_since_s: float | None = None
-        """Since when no pod uses the job."""
+        self.ending = JobEnding()
         self.review_at_s: float | None = None
         """When Slurm is told again what the job asks for."""
 

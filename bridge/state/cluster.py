@@ -53,7 +53,6 @@ class Cluster:
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
-        self._releases = 0
         self._unlooked: set[PodUid] = set()
         """Pods whose claims may have changed."""
         self._to_come: set[GangId] = set()
@@ -207,11 +206,12 @@ class Cluster:
                     return sentence
         return ""
 
-    def room_freed(self) -> bool:
-        """Whether any pod has given back room since the last call: most changes of pods say nothing
-        of that, and their authors can make as many as they like."""
-        before, self._releases = self._releases, self.table.releases
-        return self._releases != before
+    def freed_nodes(self) -> frozenset[NodeName]:
+        """The nodes on which a pod has given back room since the last call: most changes of pods
+        say nothing of that, and their authors can make as many as they like."""
+        freed = frozenset(self.table.freed)
+        self.table.freed.clear()
+        return freed
 
     # -- pods of others: they only take room ---------------------------------------------------
 

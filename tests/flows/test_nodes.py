@@ -3,7 +3,16 @@
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
-from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
+from tests.arena.arena import (
+    NAMESPACE,
+    PLAIN_NAMESPACE,
+    Arena,
+    Nodes,
+    condition,
+    gated,
+    node_of,
+    phase,
+)
 from tests.arena.fixtures import Begin
 
 
@@ -160,3 +169,53 @@ def _taints(arena: Arena, name: str) -> list[Object]:
 
 def _if(node: Object, test: object) -> Object | None:
     return node if callable(test) and test(node) else None
+
+
+def _takes_devices(name: str, node: str, gpus: int) -> Object:
+    """A pod of another scheduler, put onto the node by whoever made it."""
+    spec = {
+        **manifests.pod_spec(gpus=gpus),
+        "restartPolicy": "Never",
+        "nodeName": node,
+        "tolerations": [{"operator": "Exists"}],
+    }
+    return manifests.pod(name, PLAIN_NAMESPACE, spec=spec)
+
+
+def test_devices_that_somebody_else_holds_are_not_waited_for(arena: Arena, begin: Begin) -> None:
+    """Slurm counts a node's GPUs as free which a pod of another scheduler holds: what it grants
+    there is given back with the reason, and the gang runs elsewhere. Nothing is held meanwhile."""
+    nodes = sorted(begin(Nodes(count=3)))
+    arena.create(_takes_devices("other", nodes[0], 2))
+    arena.wait_pod("other", "runs", lambda pod: phase(pod) == "Running", namespace=PLAIN_NAMESPACE)
+    arena.create(manifests.job("train", NAMESPACE, count=2, gang=True, gpus=8, cpu="1"))
+    pods = arena.wait_pods(2, "are bound", node_of, of_job="train", seconds=60)
+    assert {node_of(pod) for pod in pods} == set(nodes[1:])
+    told = [
+        event["note"]
+        for event in arena.kubernetes.events(NAMESPACE)
+        if event["reason"] == "GrantUnusable"
+    ]
+    assert not told or any(f"{nodes[0]}: 6 of 8 nvidia.com/gpu free" in note for note in told)
+    assert len(arena.slurm.live_jobs()) == 1
+
+
+def test_a_grant_that_stays_useless_is_asked_for_less_and_less(arena: Arena, begin: Begin) -> None:
+    """The only node is half somebody else's: the pod says so, and Slurm is not asked each second.
+    When the other pod goes, ours runs."""
+    (node,) = begin(Nodes(count=1))
+    arena.create(_takes_devices("other", node, 2))
+    arena.wait_pod("other", "runs", lambda pod: phase(pod) == "Running", namespace=PLAIN_NAMESPACE)
+    before = {int(job["job_id"]) for job in arena.slurm.jobs()}
+    arena.create(manifests.pod("waits", NAMESPACE, gpus=8))
+    waits = arena.wait_pod("waits", "says why", _names_the_devices, seconds=30)
+    assert not gated(waits) or condition(waits)
+    arena.hold_for(10.0, lambda: arena.bridge.running)
+    asked = {int(job["job_id"]) for job in arena.slurm.jobs()} - before
+    assert len(asked) <= 6, "many grants that nobody can use"
+    arena.delete_pod("other", PLAIN_NAMESPACE)
+    arena.wait_bound("waits", seconds=60)
+
+
+def _names_the_devices(pod: Object) -> bool:
+    return "nvidia.com/gpu" in (condition(pod) or {}).get("message", "")

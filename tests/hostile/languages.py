@@ -138,6 +138,7 @@ ANNOTATIONS = (
     _annotation("job-name", WORD, bounds.LONGEST_LIST),
     _annotation("licenses", "write ", bounds.LONGEST_LIST),
     _annotation("max-nodes", NUMBER, bounds.LONGEST_NUMBER),
+    _annotation("on-node-loss", "write replace", bounds.LONGEST_WORD),
     _annotation("mem-per-node", "write it like", bounds.LONGEST_QUANTITY, QUANTITIES),
     _annotation("min-nodes", NUMBER, bounds.LONGEST_NUMBER),
     _annotation("partition", WORD, bounds.LONGEST_NAME),

@@ -13,7 +13,7 @@ def leave_ended_job(gang: GangState, decision: Decision) -> bool:
         return False
     facts = run.facts
     reason, message = messages.what_ended(facts)
-    by_somebody = facts.state == "CANCELLED" and run.cancel_at_s is None
+    by_somebody = facts.state == "CANCELLED" and run.ending.cancel_at_s is None
     pods = gang.demand.pods.live() if by_somebody else gang.demand.pods.under(facts.job_id)
     actions.end_pods(gang, pods, reason, message, decision)
     if facts.suspended:

@@ -19,10 +19,10 @@ def finish(gang: GangState, decision: Decision) -> bool:
         if gang.single or gang.demand.owner in ("over", "unknown"):
             decision.add(do.Forget())
         return True
-    if run.cancel_at_s is None or decision.now_s >= run.cancel_at_s:
+    if run.ending.cancel_at_s is None or decision.now_s >= run.ending.cancel_at_s:
         decision.add(do.CancelJob(run.job_id, "its pods have ended"))
-        run.cancel_at_s = decision.now_s + gang.tuning.retries.end_again_s
-    decision.wake_at(run.cancel_at_s)
+        run.ending.cancel_at_s = decision.now_s + gang.tuning.retries.end_again_s
+    decision.wake_at(run.ending.cancel_at_s)
     return True
 
 
@@ -30,7 +30,7 @@ def _is_over(gang: GangState, decision: Decision) -> bool:
     demand, run = gang.demand, gang.run
     if demand.pods.hold:
         if run is not None:
-            run.empty_since_s = None
+            run.ending.empty_since_s = None
         return False
     if gang.single or not demand.more_pods_may_come:
         return True
@@ -39,12 +39,12 @@ def _is_over(gang: GangState, decision: Decision) -> bool:
         return demand.slots().all_done or (is_unknown and not demand.pods)
     if run.placement.slots.all_done:
         return True
-    if run.empty_since_s is None:
-        run.empty_since_s = decision.now_s
+    if run.ending.empty_since_s is None:
+        run.ending.empty_since_s = decision.now_s
     patience_s = (
         gang.tuning.patience.unknown_owner_s if is_unknown else gang.tuning.patience.replacement_s
     )
-    end_s = run.empty_since_s + patience_s
+    end_s = run.ending.empty_since_s + patience_s
     if decision.now_s < end_s:
         decision.wake_at(end_s)
     return decision.now_s >= end_s

@@ -81,7 +81,7 @@ class NodeTable:
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
-        self.releases = 0
+        self.freed: set[NodeName] = set()
         """The number of times that a pod gave back what it held."""
 
     def upsert(self, node: Node) -> None:
@@ -163,7 +163,7 @@ class NodeTable:
         self._unknown_nodes.drop(pod)
         holding = self._pods.drop(pod)
         if holding is not None:
-            self.releases += 1
+            self.freed.add(self._nodes.live["name"][holding.row])
             self._use(holding, -1)
             self._free_if_empty(holding.row)
 

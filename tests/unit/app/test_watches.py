@@ -1,7 +1,7 @@
 """What Kubernetes tells, where it is kept, and who hears that something has changed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, cast
@@ -51,7 +51,7 @@ class Watching:
     def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
         self.heard += [f"volumes of {gang_id}" for gang_id in sorted(gang_ids)]
 
-    def room_changed(self) -> None:
+    def room_changed(self, nodes: Collection[NodeName]) -> None:
         self.heard.append("room")
 
     def take(self, change: object) -> None:

@@ -49,7 +49,7 @@ async def test_room_is_told_to_those_that_wait_for_it() -> None:
     """Not to all gangs whenever some pod ends."""
     it = Changing()
     it.kept.gangs.waiting_for_room.add(H)
-    it.changes.room_changed()
+    it.changes.room_changed(())
     assert await it.go_round() == [(H, ["RoomChanged"])]
 
 

@@ -193,3 +193,12 @@ def test_each_change_of_state_is_logged_and_counted_once(logged: list[dict[str, 
     ]
     counted = looping.kept.metrics.gang_transitions.labels("Queued")
     assert counted._value.get() == 1
+
+
+def test_events_that_lead_to_each_other_without_end_are_the_fault_of_their_gang() -> None:
+    """A mistake of ours holds the loop for a moment, not for ever."""
+    machine = Machine(G, {ev.Tick: [do.Forget()]})
+    looping = Looping(machine)
+    looping.comes_of["Forget"] = lambda gang_id: looping.loop.handle(gang_id, ev.Tick())
+    looping.loop.handle(G, ev.Tick())
+    assert looping.aside == [(G, "the events of one gang lead to each other without end")]

@@ -15,7 +15,7 @@ from bridge.errors import BadInput
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.gang import Gang
-from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
+from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobSpec
 from tests.builders import a_gang
 from tests.unit.controller.doubles import SPEC, Heard, Kept, at_work
@@ -40,8 +40,10 @@ class Submitting:
             endpoints=["http://slurm"], token=slurm.TokenSource.fixed("secret"),
             clock=self.clock, transport=self.rest.server(),
         )  # fmt: skip
+        self.left_out = ""
         self.submitter = JobSubmitter(
-            client=self.client, pool=self.pool, build=self._build, has_room=lambda gang: False,
+            client=self.client, pool=self.pool, build=self._build,
+            left_out=lambda gang_id: self.left_out, has_room=lambda gang: False,
             submitted=self._submitted, handle=self._handle, failed=self.heard.failed,
             outage=self.outage, metrics=self.kept.metrics, clock=self.clock,
         )  # fmt: skip
@@ -102,14 +104,13 @@ async def test_a_gang_that_cant_be_said_to_slurm_is_refused_for_good() -> None:
 async def test_what_slurm_refuses_is_told_with_the_nodes_that_were_left_out() -> None:
     """Slurm's own words do not say that it was asked for other nodes than these."""
     async with submitting() as it:
-        nodes = tuple(SlurmNodeName(f"n{number}") for number in range(7))
-        it.builds = replace(SPEC, excluded_nodes=nodes)
+        it.left_out = "n0 (6 of 8 GPUs free)"
         it.refuse(2014)
         answer = await it.submit()
         assert isinstance(answer, ev.SubmitFailed)
         assert answer.lasting
         assert answer.message.startswith("Slurm refused the job: ")
-        assert answer.message.endswith("leaves out: n0, n1, n2, n3, n4 and 2 more")
+        assert answer.message.endswith(". For now the job leaves out n0 (6 of 8 GPUs free)")
         assert it.outage.lasting_s is None, "Slurm has answered"
 
 

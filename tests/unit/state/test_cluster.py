@@ -151,13 +151,13 @@ def test_only_a_pod_that_held_room_frees_some() -> None:
     for row in (waits, runs, replace(runs, resource_version="2"), replace(waits, deleting=True)):
         cluster.upsert_pod(row)
         cluster.upsert_other(replace(runs, uid=PodUid("other"), resource_version="3"))
-        freed.append(cluster.room_freed())
+        freed.append(cluster.freed_nodes())
     cluster.remove_pod(waits.uid)
-    freed.append(cluster.room_freed())
+    freed.append(cluster.freed_nodes())
     assert not any(freed)
     cluster.upsert_pod(replace(runs, phase="Succeeded", resource_version="3"))
-    assert cluster.room_freed()
+    assert cluster.freed_nodes() == {"n"}
     cluster.remove_pod(runs.uid)
-    assert not cluster.room_freed()
+    assert not cluster.freed_nodes()
     cluster.remove_other(PodUid("other"))
-    assert cluster.room_freed()
+    assert cluster.freed_nodes()

@@ -36,7 +36,7 @@ from bench.report import Report
 from bridge.clock import SystemClock
 from bridge.extender.service import Extender
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 from bridge.server.https import Route
 from tests.hostile.crowds import Doors, crowd
 
@@ -60,13 +60,15 @@ PATHS = ("/echo", "/read", "/filter", "/waiting")
 class Granted:
     """Every pod has the node that its uid names; a pod without one waits."""
 
-    def verdict(self, uid: PodUid) -> Verdict | None:
+    def of(self, uid: PodUid) -> PodPlacement | None:
         if not uid:
             return None
         node = None if uid == "waits" else NodeName(uid)
-        return Verdict(uid, node, SlurmJobId(7), "Slurm job 7 waits in partition gpu: Priority.")
+        return PodPlacement(
+            uid, node, SlurmJobId(7), "Slurm job 7 waits in partition gpu: Priority."
+        )
 
-    async def confirm(self, verdict: Verdict) -> bool:
+    async def confirm(self, placement: PodPlacement) -> bool:
         return True
 
 
@@ -82,7 +84,7 @@ class NoBinder:
 
 def routes() -> list[Route]:
     """What is served: in `PATHS`' order."""
-    extender = Extender(verdicts=Granted(), binder=NoBinder(), clock=SystemClock())
+    extender = Extender(placements=Granted(), binder=NoBinder(), clock=SystemClock())
     handlers = (calls.echo, calls.read, extender.filter, extender.filter)
     return [Route(path, handler) for path, handler in zip(PATHS, handlers, strict=True)]
 

@@ -1,7 +1,7 @@
 """The composition root: builds every part, hands each what it needs, starts and stops them.
 
 The only module that knows everyone. One process here: the controller, the extender and the
-webhook share one truth, so the extender's verdict is never older than the controller's.
+webhook share one truth, so the extender's placement is never older than the controller's.
 
 Starting: reflectors and watcher first; the gangs decide only when all of them have synced and
 recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, calls in flight are

@@ -39,8 +39,8 @@ from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import ProbesServer
 from bridge.server.tls import CertificateFiles, Tls
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 
 log = structlog.get_logger(__name__)
 
@@ -113,14 +113,14 @@ class App:
         self._clock = clock
         self._stopping = False
         self.metrics = telemetry.Metrics()
-        self.cluster = Cluster(
+        self.cluster = KubeState(
             scheduler_name=settings.scheduler_name,
             class_ignore_keys=settings.nodes.class_ignore_keys,
             block_sizes=settings.placement.block_sizes,
             most_gang_pods=settings.gangs.max_pods,
             want=lambda api_version, kind: self._watches.want(api_version, kind),
         )
-        self._side = SlurmSide()
+        self._slurm_state = SlurmState()
         self._recorder = EventRecorder(connections.kube, clock=clock, instance=socket.gethostname())
         self.watcher = self._build_watcher()
         outage = {
@@ -175,7 +175,7 @@ class App:
         return GangController(
             Surroundings(
                 cluster=self.cluster,
-                slurm_side=self._side,
+                slurm_state=self._slurm_state,
                 client=self._connections.client,
                 watcher=self.watcher,
                 kube=self._connections.kube,
@@ -196,7 +196,7 @@ class App:
     def _build_nodes(self, outage: telemetry.OutageLog) -> NodeController:
         return NodeController(
             cluster=self.cluster,
-            slurm_side=self._side,
+            slurm_state=self._slurm_state,
             client=self._connections.client,
             kube=self._connections.kube,
             recorder=self._recorder,
@@ -260,10 +260,10 @@ class App:
             bridge_users=frozenset({self._connections.user}),
         )
         extender = Extender(
-            verdicts=self.controller.placements,
+            placements=self.controller.placements,
             binder=KubeBinder(self._connections.kube),
             clock=self._clock,
-            scores=NodeScores(self.cluster, self._side, rules.score_weights(self.settings)),
+            scores=NodeScores(self.cluster, self._slurm_state, rules.score_weights(self.settings)),
             metrics=self.metrics,
         )
         return HttpsServer(
@@ -325,6 +325,7 @@ class App:
         log.info("bridge.stopped")
 
     async def _work(self) -> None:
+        """Each part is begun under the name that it has in the log and in the metrics."""
         async with asyncio.TaskGroup() as group:
             self._begin(group, "feeds", self._watches.run)
             self._begin(group, "events", self._recorder.run)

@@ -25,7 +25,7 @@ from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
 from bridge.model.volume import ClaimKey
 from bridge.nodes.controller import NodeController
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
 
@@ -41,7 +41,7 @@ class Watches:
         settings: config.Settings,
         *,
         kube: KubeClient,
-        cluster: Cluster,
+        cluster: KubeState,
         changes: ClusterChanges,
         nodes: NodeController,
         namespaces: NamespaceKeeper,

@@ -3,14 +3,14 @@
 from bridge.controller.pod_events import PodEvents
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.workloads import membership
 
 
 class Advice:
     """Each topmost owner's author is told once."""
 
-    def __init__(self, *, cluster: Cluster, events: PodEvents) -> None:
+    def __init__(self, *, cluster: KubeState, events: PodEvents) -> None:
         self._cluster = cluster
         self._events = events
         self._advised: set[str] = set()

@@ -6,7 +6,7 @@ from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.turns import Turns
 from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId, NodeName, PodUid
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 Freed = Callable[[Collection[NodeName]], Collection[GangId]]
 
@@ -14,7 +14,7 @@ Freed = Callable[[Collection[NodeName]], Collection[GangId]]
 class ClusterChanges:
     """Gives gangs their turns in the queue of their namespace."""
 
-    def __init__(self, *, cluster: Cluster, gangs: ActiveGangs, turns: Turns) -> None:
+    def __init__(self, *, cluster: KubeState, gangs: ActiveGangs, turns: Turns) -> None:
         self._cluster = cluster
         self._gangs = gangs
         self._turns = turns

@@ -20,7 +20,7 @@ from bridge.errors import InternalError
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import messages
 from bridge.model.ids import GangId
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics
 
 log = structlog.get_logger(__name__)
@@ -35,7 +35,7 @@ class FaultHandler:
         faults: Faults,
         gangs: ActiveGangs,
         timers: Timers,
-        cluster: Cluster,
+        cluster: KubeState,
         pods: PodWriter,
         events: PodEvents,
         mark_dirty: Callable[[Iterable[GangId]], None],

@@ -17,7 +17,7 @@ from bridge.lifecycle.avoidance import Avoidance, Avoided
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName
 from bridge.model.job import JobSpec
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class GangJobs:
         self,
         *,
         builder: JobBuilder,
-        cluster: Cluster,
+        cluster: KubeState,
         rules: identity.Rules,
         avoid_s: float,
         handle: Callable[[GangId, ev.Event], None],

@@ -5,14 +5,14 @@ from bridge.controller.job_claims import JobClaims
 from bridge.controller.pod_events import PodEvents
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import PodUid
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 
 class HeldPods:
     """Pods whose gang waits for a job to be read, and pods whose gang can't be told."""
 
     def __init__(
-        self, *, cluster: Cluster, gangs: ActiveGangs, claims: JobClaims, events: PodEvents
+        self, *, cluster: KubeState, gangs: ActiveGangs, claims: JobClaims, events: PodEvents
     ) -> None:
         self._cluster = cluster
         self._gangs = gangs

@@ -18,7 +18,7 @@ from bridge.lifecycle import messages
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.telemetry import OutageLog
 
 
@@ -197,7 +197,7 @@ class JobIndex:
                 self._settled(gang_id)
 
 
-def job_observed(facts: JobFacts, *, cluster: Cluster, clock: Clock) -> ev.JobObserved:
+def job_observed(facts: JobFacts, *, cluster: KubeState, clock: Clock) -> ev.JobObserved:
     """The job's facts, the time that it has left, and the names of its nodes in Kubernetes."""
     left_s = None if facts.end_s is None else facts.end_s - clock.time()
     nodes = None if facts.allocation is None else cluster.nodes_of(facts.allocation)

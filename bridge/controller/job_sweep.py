@@ -23,7 +23,7 @@ from bridge.jobs import to_slurm
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
 
@@ -39,7 +39,7 @@ class JobSweep:
         cluster_uid: str,
         client: slurm.SlurmClient,
         watcher: slurm.JobWatcher,
-        cluster: Cluster,
+        cluster: KubeState,
         gangs: ActiveGangs,
         faults: Faults,
         index: JobIndex,

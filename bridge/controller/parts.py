@@ -34,8 +34,8 @@ from bridge.kube.client import KubeClient
 from bridge.kube.events import EventRecorder
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import PodUid, SlurmJobId
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics, OutageLog
 
 _TO_KUBERNETES, _TO_SLURM = 24, 8
@@ -54,8 +54,8 @@ class Outages:
 class Surroundings:
     """What the parts are built on: both sides, and what is known of them."""
 
-    cluster: Cluster
-    slurm_side: SlurmSide
+    cluster: KubeState
+    slurm_state: SlurmState
     client: slurm.SlurmClient
     watcher: slurm.JobWatcher
     kube: KubeClient
@@ -113,7 +113,7 @@ class PodParts:
         )
         self.placer = Placer(
             cluster=around.cluster,
-            slurm_side=around.slurm_side,
+            slurm_state=around.slurm_state,
             rules=rules.translation,
             metrics=around.metrics,
             clock=around.clock,
@@ -144,7 +144,7 @@ class JobParts:
         self.index = _index(around, of_gangs, self.canceller, self.gate)
         node_constraints = NodeConstraints(
             cluster=around.cluster,
-            slurm_side=around.slurm_side,
+            slurm_state=around.slurm_state,
             resource_map=rules.translation.resource_map,
         )
         self.of_gangs = _gang_jobs(around, rules, of_gangs, node_constraints)
@@ -200,7 +200,7 @@ def _gang_jobs(
     builder = JobBuilder(
         cluster_uid=around.cluster_uid,
         node_constraints=node_constraints,
-        slurm_side=around.slurm_side,
+        slurm_state=around.slurm_state,
         rules=rules.translation,
         limits=rules.limits,
         resolve=partial(workload_status, cluster=cluster, job_of=job_of),

@@ -7,8 +7,8 @@ from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.faults import Faults
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.ids import GangId, NodeName, PodUid
-from bridge.model.verdict import Verdict
-from bridge.state.cluster import Cluster
+from bridge.model.pod_placement import PodPlacement
+from bridge.state.kube_state import KubeState
 
 
 class Placements:
@@ -18,7 +18,7 @@ class Placements:
     def __init__(
         self,
         *,
-        cluster: Cluster,
+        cluster: KubeState,
         gangs: ActiveGangs,
         faults: Faults,
         client: slurm.SlurmClient,
@@ -34,7 +34,7 @@ class Placements:
         self._holds = holds
         self._is_mine = is_mine
 
-    def verdict(self, uid: PodUid) -> Verdict | None:
+    def of(self, uid: PodUid) -> PodPlacement | None:
         """What is known of the pod's place; None for a pod that we do not know."""
         gang_id = self._cluster.gang_of(uid)
         if gang_id is None:
@@ -44,7 +44,7 @@ class Placements:
             fault = self._faults.set_aside(gang_id)
             if fault is None:
                 return None
-            return Verdict(uid, node=None, job_id=None, waits_for=fault.sentence)
+            return PodPlacement(uid, node=None, job_id=None, waits_for=fault.sentence)
         node, waits_for = machine.verdict_for(uid)
         job_id = machine.known.job_id
         if node is not None and not self._holds(machine, node):
@@ -52,7 +52,7 @@ class Placements:
             node = None
         watched = self._watcher.jobs.get(job_id) if job_id is not None else None
         running = watched is not None and watched.job.running
-        return Verdict(
+        return PodPlacement(
             pod=uid,
             node=node,
             job_id=job_id,
@@ -60,13 +60,13 @@ class Placements:
             running_seen_s=watched.seen_s if watched is not None and running else float("-inf"),
         )
 
-    async def confirm(self, verdict: Verdict) -> bool:
+    async def confirm(self, placement: PodPlacement) -> bool:
         """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""
-        gang_id = self._cluster.gang_of(verdict.pod)
-        if verdict.job_id is None or gang_id is None:
+        gang_id = self._cluster.gang_of(placement.pod)
+        if placement.job_id is None or gang_id is None:
             return False
         try:
-            job = await self._client.get_job(verdict.job_id)
+            job = await self._client.get_job(placement.job_id)
         except slurm.NotFound:
             return False
         return job.running and self._is_mine(job, gang_id)

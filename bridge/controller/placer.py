@@ -9,8 +9,8 @@ from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName
 from bridge.placement import filters
 from bridge.placement.fit.assign import assign
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics
 
 
@@ -20,14 +20,14 @@ class Placer:
     def __init__(
         self,
         *,
-        cluster: Cluster,
-        slurm_side: SlurmSide,
+        cluster: KubeState,
+        slurm_state: SlurmState,
         rules: jobspec.Rules,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._cluster = cluster
-        self._side = slurm_side
+        self._slurm_state = slurm_state
         self._rules = rules
         self._metrics = metrics
         self._clock = clock
@@ -44,10 +44,10 @@ class Placer:
             instruction.allocation,
             instruction.gang,
             by_slurm_name=self._cluster.by_slurm_name,
-            resource_map=self._rules.resource_map.within(self._side.nodes.gres_names),
+            resource_map=self._rules.resource_map.within(self._slurm_state.nodes.gres_names),
             taken=instruction.taken,
             shapes=instruction.gang.shapes if instruction.gang.is_mixed else None,
-            topology=self._side.partitions.topologies.get(partition, ""),
+            topology=self._slurm_state.partitions.topologies.get(partition, ""),
             one_per_node=self._rules.alone(instruction.gang),
             holding=frozenset(pod.uid for pod in pods if pod.job_id == known.job_id),
         )

@@ -20,7 +20,7 @@ from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId
 from bridge.model.pod import Pod
 from bridge.model.scheduling import Taint
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics, OutageLog
 
 log = structlog.get_logger(__name__)
@@ -43,7 +43,7 @@ class PodWriter:
     def __init__(
         self,
         *,
-        cluster: Cluster,
+        cluster: KubeState,
         kube: KubeClient,
         pool: Pool,
         events: PodEvents,

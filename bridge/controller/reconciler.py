@@ -21,7 +21,7 @@ from bridge.lifecycle.tuning import Tuning
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.pod import Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 
 class Reconciler:
@@ -30,7 +30,7 @@ class Reconciler:
     def __init__(
         self,
         *,
-        cluster: Cluster,
+        cluster: KubeState,
         gangs: ActiveGangs,
         faults: Faults,
         index: JobIndex,

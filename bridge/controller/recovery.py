@@ -19,7 +19,7 @@ from bridge.controller.job_sweep import JobSweep
 from bridge.controller.start_gate import StartGate
 from bridge.errors import BridgeError
 from bridge.model.ids import GangId
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +36,7 @@ class Recovery:
     def __init__(
         self,
         *,
-        cluster: Cluster,
+        cluster: KubeState,
         gangs: ActiveGangs,
         gate: StartGate,
         sweep: JobSweep,

@@ -2,11 +2,11 @@
 
 kube-scheduler keeps its own checks (volumes, ports, devices) and asks us three things over HTTPS:
 which of these nodes, which of them rather, and at last to bind. Everything we know is handed in
-(`Verdicts`, `Scores`); we keep nothing, so any number of replicas answers alike.
+(`Placements`, `Scores`); we keep nothing, so any number of replicas answers alike.
 
-    contracts    what is handed in: verdicts, binder, scores
+    contracts    what is handed in: placements, binder, scores
     wire         kube-scheduler's calls and our answers as JSON (names are read as bytes)
-    filter       candidates × verdict → answer                                     (pure)
+    filter       candidates × placement → answer                                     (pure)
     prioritize   candidates × scores → answer                                      (pure)
     scoring      scores from both sides' state, by the placement core
     bind         is the job still running? then POST the Binding

@@ -12,10 +12,10 @@ from bridge.clock import Clock
 from bridge.errors import Unreachable
 from bridge.extender import filter as filtering
 from bridge.extender import wire
-from bridge.extender.contracts import Binder, Verdicts
+from bridge.extender.contracts import Binder, Placements
 from bridge.kube import errors as kube_errors
 from bridge.model.ids import SlurmJobId
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 
 FRESH_S: Final = 2.0
 """How long it counts that a job was seen running."""
@@ -26,9 +26,9 @@ class Binding:
     kube-scheduler's own 5 s: an answer that nobody waits for helps nobody."""
 
     def __init__(
-        self, *, verdicts: Verdicts, binder: Binder, clock: Clock, timeout_s: float = 3.0
+        self, *, placements: Placements, binder: Binder, clock: Clock, timeout_s: float = 3.0
     ) -> None:
-        self._verdicts = verdicts
+        self._placements = placements
         self._binder = binder
         self._clock = clock
         self._timeout_s = timeout_s
@@ -37,30 +37,32 @@ class Binding:
 
     async def bind(self, call: wire.BindCall) -> str:
         """Bind, or say in a sentence why not ("" when bound)."""
-        verdict = self._verdicts.verdict(call.uid)
-        reason = _not_here(call, verdict)
-        if reason or verdict is None:
+        placement = self._placements.of(call.uid)
+        reason = _not_here(call, placement)
+        if reason or placement is None:
             return reason
-        reason = await self._not_running(verdict)
+        reason = await self._not_running(placement)
         if reason:
             return reason
-        now = self._verdicts.verdict(call.uid)
-        if now is None or (now.node, now.job_id) != (verdict.node, verdict.job_id):
+        now = self._placements.of(call.uid)
+        if now is None or (now.node, now.job_id) != (placement.node, placement.job_id):
             return (
                 f"pod {call.namespace}/{call.name} was about to be bound to {call.node} when "
-                f"its allocation changed ({filtering.job(verdict)}); tried again by itself"
+                f"its allocation changed ({filtering.job(placement)}); tried again by itself"
             )
         return await self._post(call)
 
-    async def _not_running(self, verdict: Verdict) -> str:
+    async def _not_running(self, placement: PodPlacement) -> str:
         """ "" when the job was seen running just now; else why the pod can't be bound."""
         now_s = self._clock.monotonic()
-        seen_s = max(verdict.running_seen_s, self._confirmed_s.get(verdict.job_id, float("-inf")))
+        seen_s = max(
+            placement.running_seen_s, self._confirmed_s.get(placement.job_id, float("-inf"))
+        )
         if now_s - seen_s <= FRESH_S:
             return ""
-        job = filtering.job(verdict)
+        job = filtering.job(placement)
         try:
-            running = await self._ask(verdict)
+            running = await self._ask(placement)
         except TimeoutError:
             return (
                 f"Slurm did not say within {self._timeout_s:g} s whether {job} still runs; not "
@@ -73,20 +75,20 @@ class Binding:
             )
         if not running:
             return f"{job} does not run any more; the pod waits for its next allocation"
-        self._remember(verdict.job_id, now_s)
+        self._remember(placement.job_id, now_s)
         return ""
 
-    async def _ask(self, verdict: Verdict) -> bool:
+    async def _ask(self, placement: PodPlacement) -> bool:
         """One question per job at a time, however many of its pods are bound at once: the first
         asks, the others wait for its answer (or its error)."""
-        asked = self._asking.get(verdict.job_id)
+        asked = self._asking.get(placement.job_id)
         if asked is not None:
             return await asyncio.shield(asked)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._asking[verdict.job_id] = answer
+        self._asking[placement.job_id] = answer
         try:
             async with asyncio.timeout(self._timeout_s):
-                running = await self._verdicts.confirm(verdict)
+                running = await self._placements.confirm(placement)
         except BaseException as error:
             shared = isinstance(error, Exception)
             answer.set_exception(error if shared else Unreachable("the question was given up"))
@@ -96,7 +98,7 @@ class Binding:
             answer.set_result(running)
             return running
         finally:
-            del self._asking[verdict.job_id]
+            del self._asking[placement.job_id]
 
     def _remember(self, job_id: SlurmJobId | None, now_s: float) -> None:
         old = [job for job, seen_s in self._confirmed_s.items() if now_s - seen_s > FRESH_S]
@@ -132,13 +134,13 @@ class Binding:
         return f"{what}: {where} ({conflict})"
 
 
-def _not_here(call: wire.BindCall, verdict: Verdict | None) -> str:
-    """ "" when the verdict gives the pod this node; else why it must not be bound to it."""
-    if verdict is None or verdict.node is None:
-        return filtering.waiting(verdict)
-    if verdict.node != call.node:
+def _not_here(call: wire.BindCall, placement: PodPlacement | None) -> str:
+    """ "" when the placement gives the pod this node; else why it must not be bound to it."""
+    if placement is None or placement.node is None:
+        return filtering.waiting(placement)
+    if placement.node != call.node:
         return (
-            f"{filtering.job(verdict)} holds node {verdict.node} for this pod, not {call.node}; "
-            "not bound, tried again by itself"
+            f"{filtering.job(placement)} holds node {placement.node} for this pod, not "
+            f"{call.node}; not bound, tried again by itself"
         )
     return ""

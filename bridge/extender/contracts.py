@@ -4,16 +4,16 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 
 
-class Verdicts(Protocol):
+class Placements(Protocol):
     """What is known of each pod's place in Slurm."""
 
-    def verdict(self, uid: PodUid) -> Verdict | None:
-        """The pod's verdict; None for a pod that is not known (or no longer, or not yet)."""
+    def of(self, uid: PodUid) -> PodPlacement | None:
+        """The pod's placement; None for a pod that is not known (or no longer, or not yet)."""
 
-    async def confirm(self, verdict: Verdict) -> bool:
+    async def confirm(self, placement: PodPlacement) -> bool:
         """Ask Slurm itself: does the job run, and is it this pod's gang's?
 
         Raises Unreachable when Slurm does not answer.

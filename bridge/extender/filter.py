@@ -6,25 +6,25 @@ a queue or has its node already (docs/decisions/010-extender-errors.md).
 """
 
 from bridge.extender import wire
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 
 LISTED = 16
 """Refused nodes that are named in an answer. A node in neither list is held by kube-scheduler to
 be unresolvable too (`NewDefaultNodeToStatus`), so naming 15,000 would say nothing more."""
 
 
-def answer(call: wire.FilterCall, verdict: Verdict | None) -> bytes:
+def answer(call: wire.FilterCall, placement: PodPlacement | None) -> bytes:
     """ExtenderFilterResult for one call."""
-    if verdict is None or verdict.node is None:
-        return wire.error(waiting(verdict))
-    granted = verdict.node
+    if placement is None or placement.node is None:
+        return wire.error(waiting(placement))
+    granted = placement.node
     if granted not in call.candidates:
         return wire.error(
-            f"{job(verdict)} holds node {granted} for this pod, but kube-scheduler finds it "
+            f"{job(placement)} holds node {granted} for this pod, but kube-scheduler finds it "
             f"unfit for the pod or does not offer it (candidates: {len(call.candidates)}); "
             "the bridge gives the node back if it stays so"
         )
-    why = f"Slurm granted node {granted} to this pod ({job(verdict)}), not this one"
+    why = f"Slurm granted node {granted} to this pod ({job(placement)}), not this one"
     # One more than is listed: the granted node may be among the first.
     others = [name for name in call.candidates.first(LISTED + 1) if name != granted]
     return wire.filter_result(
@@ -35,19 +35,19 @@ def answer(call: wire.FilterCall, verdict: Verdict | None) -> bytes:
     )
 
 
-def waiting(verdict: Verdict | None) -> str:
+def waiting(placement: PodPlacement | None) -> str:
     """Why a pod without a node has none, for its event and its condition."""
-    if verdict is None:
+    if placement is None:
         return (
             "waiting for Slurm: no job of this pod is known here yet (it is just being "
             "submitted, or the bridge's controller is not reachable); tried again by itself"
         )
-    return f"waiting in Slurm: {verdict.waits_for or f'{job(verdict)} has no nodes yet'}"
+    return f"waiting in Slurm: {placement.waits_for or f'{job(placement)} has no nodes yet'}"
 
 
-def job(verdict: Verdict) -> str:
+def job(placement: PodPlacement) -> str:
     """The job as people name it."""
-    return f"Slurm job {verdict.job_id}" if verdict.job_id is not None else "its Slurm job"
+    return f"Slurm job {placement.job_id}" if placement.job_id is not None else "its Slurm job"
 
 
 def _of_name(call: wire.FilterCall, name: str) -> list[dict[str, object]] | None:

@@ -5,16 +5,16 @@ from dataclasses import dataclass
 
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.placement.score import ScoreWeights, score
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 
 
 @dataclass(frozen=True, slots=True)
 class NodeScores:
     """A `contracts.Scores` by the score core."""
 
-    cluster: Cluster
-    slurm_side: SlurmSide
+    cluster: KubeState
+    slurm_state: SlurmState
     weights: ScoreWeights
 
     def __call__(self, uid: PodUid, candidates: Sequence[NodeName], /) -> Sequence[int]:
@@ -27,8 +27,8 @@ class NodeScores:
             pod.shape,
             candidates,
             near=self._rest_of_the_gang(uid),
-            node_weights=self._by_node(self.slurm_side.node_weights, candidates),
-            tiers=self._by_node(self.slurm_side.tiers, candidates),
+            node_weights=self._by_node(self.slurm_state.node_weights, candidates),
+            tiers=self._by_node(self.slurm_state.tiers, candidates),
             weights=self.weights,
         )
         return [int(value) for value in found]

@@ -6,7 +6,7 @@ from bridge import telemetry
 from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.extender import bind, filter, prioritize, wire  # noqa: A004 - the verbs' own names
-from bridge.extender.contracts import Binder, Scores, Verdicts
+from bridge.extender.contracts import Binder, Placements, Scores
 
 Reply = tuple[int, bytes]
 """HTTP status and JSON body."""
@@ -19,7 +19,7 @@ class Extender:
     def __init__(
         self,
         *,
-        verdicts: Verdicts,
+        placements: Placements,
         binder: Binder,
         clock: Clock,
         scores: Scores | None = None,
@@ -27,8 +27,8 @@ class Extender:
     ) -> None:
         self._clock = clock
         self._metrics = metrics
-        self._verdicts = verdicts
-        self._binding = bind.Binding(verdicts=verdicts, binder=binder, clock=clock)
+        self._placements = placements
+        self._binding = bind.Binding(placements=placements, binder=binder, clock=clock)
         self._scores = scores
 
     async def filter(self, body: bytes) -> Reply:
@@ -37,7 +37,7 @@ class Extender:
             call = wire.filter_call(body)
         except BadInput as error:
             return _bad_request(error)
-        return 200, filter.answer(call, self._verdicts.verdict(call.uid))
+        return 200, filter.answer(call, self._placements.of(call.uid))
 
     async def prioritize(self, body: bytes) -> Reply:
         """Answers `prioritize`, with the scores handed in."""
@@ -47,8 +47,8 @@ class Extender:
             return _bad_request(error)
         if self._scores is not None:
             return 200, prioritize.answer(candidates, self._scores(uid, candidates))
-        verdict = self._verdicts.verdict(uid)
-        granted = verdict.node if verdict else None
+        placement = self._placements.of(uid)
+        granted = placement.node if placement else None
         return 200, prioritize.answer(candidates, prioritize.by_grant(candidates, granted))
 
     async def bind(self, body: bytes) -> Reply:

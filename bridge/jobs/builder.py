@@ -10,7 +10,7 @@ from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.scheduling import PodShape
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.slurm_state import SlurmState
 
 
 class JobBuilder:
@@ -21,14 +21,14 @@ class JobBuilder:
         *,
         cluster_uid: str,
         node_constraints: NodeConstraints,
-        slurm_side: SlurmSide,
+        slurm_state: SlurmState,
         rules: jobspec.Rules,
         limits: tasks.Limits,
         resolve: dependencies.Resolve,
     ) -> None:
         self._cluster_uid = cluster_uid
         self._node_constraints = node_constraints
-        self._side = slurm_side
+        self._slurm_state = slurm_state
         self._rules = rules
         self._limits = limits
         self._resolve = resolve
@@ -44,8 +44,8 @@ class JobBuilder:
                 replace(gang, size=part.count, shape=part.shape, parts=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
-                partitions=self._side.partitions,
-                nodes=self._side.nodes,
+                partitions=self._slurm_state.partitions,
+                nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
                 where=self._node_constraints.of(part.shape, avoided),
             )
@@ -70,7 +70,7 @@ class JobBuilder:
         return tasks.plan(
             gang,
             limits=self._limits,
-            counted=self._rules.resource_map.within(self._side.nodes.gres_names),
+            counted=self._rules.resource_map.within(self._slurm_state.nodes.gres_names),
             alone=self._rules.alone(gang),
             can_run=self._can_run,
         )

@@ -10,8 +10,8 @@ from bridge.placement.filters import feasible, uncounted
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
 from bridge.placement.filters.density import max_tasks_per_node
 from bridge.placement.table import Snapshot
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 
 _REMEMBERED = 1024
 """Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
@@ -22,10 +22,10 @@ class NodeConstraints:
     """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
 
     def __init__(
-        self, *, cluster: Cluster, slurm_side: SlurmSide, resource_map: ResourceMap
+        self, *, cluster: KubeState, slurm_state: SlurmState, resource_map: ResourceMap
     ) -> None:
         self._cluster = cluster
-        self._side = slurm_side
+        self._slurm_state = slurm_state
         self._map = resource_map
         self._valid_for: tuple[object, ...] = ()
         self._known: dict[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = {}
@@ -54,7 +54,7 @@ class NodeConstraints:
     def _forget_if_changed(self, snapshot: Snapshot) -> None:
         # Their memories live as long as they do, and pin none of their arrays.
         layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
-        side = (self._side.features, self._side.nodes.gres_names)
+        side = (self._slurm_state.features, self._slurm_state.nodes.gres_names)
         known = self._valid_for
         if known[2:] != side or known[0] is not layout or known[1] is not capacity:
             self._valid_for = (layout, capacity, *side)
@@ -90,12 +90,12 @@ class NodeConstraints:
                 wanted.add(name)
                 left_out |= set(members[name]) - set(named)
             required = ()
-        counted = self._map.within(self._side.nodes.gres_names)
+        counted = self._map.within(self._slurm_state.nodes.gres_names)
         wanted_now, unfit = uncounted.able(
             snapshot, shape, wanted, counted=lambda resource: resource in counted
         )
         wanted, left_out = set(wanted_now), left_out | set(unfit)
-        known = sorted(wanted & self._side.features)
+        known = sorted(wanted & self._slurm_state.features)
         if not known and not required:
             raise BadInput(
                 "none of the nodes that can take this pod is registered in Slurm yet. Those with "

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def workload_status(
     kind: str,
     name: str,
     *,
-    cluster: Cluster,
+    cluster: KubeState,
     job_of: Callable[[PodUid], SlurmJobId | None],
 ) -> WorkloadStatus | None:
     """The workload's status; None where there is none of that name. `kind` in lower case."""

@@ -24,9 +24,9 @@ from bridge.nodes import plan as planning
 from bridge.placement.filters.classes import classes
 from bridge.retry import Backoff
 from bridge.slurm.trigger import sleep_until_triggered
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics, OutageLog
 
 log = structlog.get_logger(__name__)
@@ -46,8 +46,8 @@ class NodeController:
     def __init__(
         self,
         *,
-        cluster: Cluster,
-        slurm_side: SlurmSide,
+        cluster: KubeState,
+        slurm_state: SlurmState,
         client: slurm.SlurmClient,
         kube: KubeClient,
         recorder: kube_events.EventRecorder,
@@ -61,7 +61,7 @@ class NodeController:
         clock: Clock,
     ) -> None:
         self._cluster = cluster
-        self._side = slurm_side
+        self._slurm_state = slurm_state
         self._client = client
         self._kube = kube
         self._recorder = recorder
@@ -160,13 +160,14 @@ class NodeController:
             topologies={part.name: part.topology for part in partitions if part.topology},
         )
         kinds = NodeFacts(_kinds(nodes), gres_names)
-        before = (self._side.features, self._side.partitions, self._side.nodes, self._registered)
+        state = self._slurm_state
+        before = (state.features, state.partitions, state.nodes, self._registered)
         news = (features, facts, kinds, registered) != before
-        self._side.features, self._side.partitions, self._side.nodes = features, facts, kinds
+        state.features, state.partitions, state.nodes = features, facts, kinds
         self._registered = registered
         tier_of = {part.name: part.tier for part in partitions}
-        self._side.node_weights = {node.name: node.weight for node in nodes}
-        self._side.tiers = {
+        state.node_weights = {node.name: node.weight for node in nodes}
+        state.tiers = {
             node.name: max((tier_of.get(part, 1) for part in node.partitions), default=1)
             for node in nodes
         }

@@ -25,7 +25,7 @@ from bridge.lifecycle import intake
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.status import GangStatus
 from bridge.sim.kube.apiserver import kinds
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.state.mounts import Mounts
 from bridge.state.owners import Owners
 from bridge.workloads import gangs, membership
@@ -50,7 +50,7 @@ class Place:
 PLACES: dict[str, Place] = {
     # taken in
     "mounts": Place(Mounts, "add"),
-    "room": Place(Cluster, "_hold_room"),
+    "room": Place(KubeState, "_hold_room"),
     "lineage": Place(Owners, "lineage", lambda args, kwargs: args[1]),
     "membership": Place(membership, "of"),
     # looked at

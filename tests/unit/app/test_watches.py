@@ -14,7 +14,7 @@ from bridge.app.watches import Watches
 from bridge.kube import namespaces, nodes, volumes
 from bridge.kube.client import KubeClient
 from bridge.model.ids import GangId, NodeName
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics, OutageLog
 from tests.builders import SCHEDULER
 from tests.unit.app.api import JOBS, MINE, OTHERS, Api, Raw, a_raw, a_raw_node, a_raw_pod
@@ -28,7 +28,7 @@ class Watching:
         self.api, self.server, self.clock = Api(server), server, HeldClock()
         self.heard: list[str] = []
         self.told: list[tuple[str, str, str]] = []
-        self.cluster = Cluster(
+        self.cluster = KubeState(
             scheduler_name=SCHEDULER, want=lambda version, kind: self.watches.want(version, kind)
         )
         this = cast("Any", self)

@@ -5,7 +5,7 @@ import asyncio
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.controller.turns import Reasons, Turns
 from bridge.model.ids import GangId
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 from tests.unit.controller.doubles import Kept, a_machine, at_work
 from tests.unit.slurm.clocks import ManualClock
@@ -19,7 +19,7 @@ class Changing:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.kept = Kept(self.clock, a_machine(G), a_machine(H))
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         for name in ("g", "h"):
             self.cluster.upsert_pod(a_pod(name).build())
         self.queue = Turns(clock=self.clock)

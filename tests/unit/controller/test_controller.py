@@ -22,8 +22,8 @@ from bridge.model.pod import Pod
 from bridge.placement.filters.classes import classes
 from bridge.slurm import identity
 from bridge.slurm.immediate import DEFERRED
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics
 from tests.builders import SCHEDULER, PodBuilder, a_node, a_pod
 from tests.unit.controller.doubles import CLUSTER, Kept, Recorder, a_double, at_work
@@ -53,14 +53,14 @@ class Driving:
             clock=ImpatientClock(), transport=self.rest.server(),
         )  # fmt: skip
         self.watcher = slurm.JobWatcher(self.client, clock=self.clock, jitter=lambda: 0.5)
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.cluster.namespaces["team"] = Namespace("team", "1")
         for name in NODES:
             self.cluster.upsert_node(a_node(name))
         self.kube_outage = Kept(self.clock).outage(self.clock)
         features = frozenset(classes(self.cluster.table.snapshot()))
         around = Surroundings(
-            cluster=self.cluster, slurm_side=SlurmSide(features=features), client=self.client,
+            cluster=self.cluster, slurm_state=SlurmState(features=features), client=self.client,
             watcher=self.watcher, kube=kube, recorder=a_double(Recorder()),
             cluster_uid=CLUSTER, scheduler_name=SCHEDULER,
             outages=Outages(
@@ -151,16 +151,16 @@ async def test_a_pod_waits_as_a_job_and_is_pinned_where_the_job_runs(tmp_path: P
         pod = it.create(a_pod().asking(cpu=1))
         await it.until(lambda: it.state() is State.QUEUED)
         assert it.slurm_states() == {1: "PENDING"}
-        verdict = it.controller.placements.verdict(pod.uid)
-        assert verdict is not None
-        assert (verdict.node, verdict.job_id) == (None, 1)
+        placement = it.controller.placements.of(pod.uid)
+        assert placement is not None
+        assert (placement.node, placement.job_id) == (None, 1)
         it.a_job(WEB, "RUNNING", job_id=1)
         await it.until(lambda: it.state() is State.RUNNING)
         assert len(it.server.seen("PATCH", PATH)) == 1
-        verdict = it.controller.placements.verdict(pod.uid)
-        assert verdict is not None
-        assert verdict.node == "rec-1"
-        assert await it.controller.placements.confirm(verdict)
+        placement = it.controller.placements.of(pod.uid)
+        assert placement is not None
+        assert placement.node == "rec-1"
+        assert await it.controller.placements.confirm(placement)
 
 
 async def test_a_job_of_a_pod_that_goes_while_it_is_submitted_is_cancelled(

@@ -8,7 +8,7 @@ from bridge.errors import InternalError
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import messages
 from bridge.model.ids import GangId, NodeName
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, PodBuilder, a_node, a_pod
 from tests.unit.controller.doubles import Heard, Kept, Recorder, a_double, a_machine
 from tests.unit.slurm.clocks import ManualClock
@@ -23,7 +23,7 @@ class Failing:
         self.clock = ManualClock()
         self.kept = Kept(self.clock, a_machine(WEB))
         self.heard, self.recorder = Heard(), Recorder()
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.cluster.upsert_node(a_node("n"))
         self.pod = (pod or a_pod()).build()
         self.cluster.upsert_pod(self.pod)

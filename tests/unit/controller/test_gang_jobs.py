@@ -13,7 +13,7 @@ from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName
 from bridge.model.job import JobSpec
 from bridge.model.namespace import Namespace
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang, a_job, a_node, a_pod
 from tests.unit.controller.doubles import SPEC, Heard, a_double
 from tests.unit.slurm.clocks import ManualClock
@@ -27,7 +27,7 @@ class Building:
 
     def __init__(self) -> None:
         self.clock, self.heard = ManualClock(), Heard()
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.cluster.settle_kind(("batch", "Job"), "watched")
         self.cluster.upsert_owner(a_job())
         for name in ("web", "other"):

@@ -5,7 +5,7 @@ from bridge.controller.pod_events import PodEvents
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, SlurmJobId
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_job, a_pod
 from tests.unit.controller.doubles import Kept, Recorder, a_double
 from tests.unit.slurm.clocks import ManualClock
@@ -17,7 +17,7 @@ class Holding:
     def __init__(self) -> None:
         self.machine = GangMachine(WEB, single=True, tuning=Tuning())
         self.kept, self.recorder = Kept(ManualClock(), self.machine), Recorder()
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.held = HeldPods(
             cluster=self.cluster, gangs=self.kept.gangs, claims=self.kept.claims,
             events=PodEvents(a_double(self.recorder)),

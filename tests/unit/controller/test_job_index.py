@@ -13,7 +13,7 @@ from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
 from bridge.model.job import NodeGrant
 from bridge.slurm import JobGone, JobSeen
 from bridge.slurm.updates import Outage, PollTick, Recovered, Watched
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_pod
 from tests.unit.controller.doubles import (
     CLUSTER,
@@ -50,7 +50,7 @@ class Indexing:
             claims=self.kept.claims, canceller=self.canceller, handle=self._handle,
             failed=self.heard.failed, settled=self._settle, outage=self.outage,
             observed=partial(
-                job_observed, cluster=Cluster(scheduler_name=SCHEDULER), clock=self.clock
+                job_observed, cluster=KubeState(scheduler_name=SCHEDULER), clock=self.clock
             ),
         )  # fmt: skip
         self.raises: set[str] = set()

@@ -9,7 +9,7 @@ from bridge.controller.placements import Placements
 from bridge.errors import Unreachable
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 from bridge.slurm.updates import PollTick, Watched
 from tests.unit.controller.doubles import (
     Kept,
@@ -50,14 +50,14 @@ class Placed:
         self.watcher.jobs[job.id] = Watched(job, fetched_s=seen_s, in_step=False, tick=PollTick())
 
     async def confirm(self) -> bool:
-        return await self.placements.confirm(Verdict(POD, NODE, SEVEN))
+        return await self.placements.confirm(PodPlacement(POD, NODE, SEVEN))
 
 
 def test_a_pod_has_the_node_that_its_gangs_job_gives_it() -> None:
     """And when the job was last seen running, so that bind needs not ask."""
     placed = Placed()
     placed.seen(a_slurm_job(7, "g", **RUNNING), 42.0)
-    assert placed.placements.verdict(POD) == Verdict(POD, NODE, SEVEN, running_seen_s=42.0)
+    assert placed.placements.of(POD) == PodPlacement(POD, NODE, SEVEN, running_seen_s=42.0)
 
 
 @pytest.mark.parametrize("state", ["PENDING", "COMPLETING"])
@@ -65,27 +65,27 @@ def test_a_job_that_does_not_run_was_not_seen_running(state: str) -> None:
     """However fresh that is; bind asks Slurm itself."""
     placed = Placed()
     placed.seen(a_slurm_job(7, "g", state), 42.0)
-    verdict = placed.placements.verdict(POD)
-    assert verdict is not None
-    assert verdict.running_seen_s == float("-inf")
+    placement = placed.placements.of(POD)
+    assert placement is not None
+    assert placement.running_seen_s == float("-inf")
 
 
 def test_a_node_that_the_job_does_not_hold_is_nobodys_place() -> None:
     """Whatever the pod's annotation says."""
     placed = Placed()
     placed.held.clear()
-    verdict = placed.placements.verdict(POD)
-    assert verdict is not None
-    assert verdict.node is None
-    assert verdict.waits_for == "Slurm job 7 does not hold node n, which the pod names"
+    placement = placed.placements.of(POD)
+    assert placement is not None
+    assert placement.node is None
+    assert placement.waits_for == "Slurm job 7 does not hold node n, which the pod names"
 
 
-def test_a_pod_that_is_not_known_has_no_verdict() -> None:
+def test_a_pod_that_is_not_known_has_no_placement() -> None:
     """Nor one whose gang is not known yet: the extender says that it waits."""
     placed = Placed()
-    assert placed.placements.verdict(PodUid("other")) is None
+    assert placed.placements.of(PodUid("other")) is None
     placed.gang_of[PodUid("early")] = GangId("early")
-    assert placed.placements.verdict(PodUid("early")) is None
+    assert placed.placements.of(PodUid("early")) is None
 
 
 def test_a_pod_of_a_gang_that_is_set_aside_is_told_so() -> None:
@@ -93,10 +93,10 @@ def test_a_pod_of_a_gang_that_is_set_aside_is_told_so() -> None:
     placed = Placed()
     placed.kept.faults.add(GangId("g"), RuntimeError("mistake"), 0.0)
     placed.kept.gangs.drop(GangId("g"))
-    verdict = placed.placements.verdict(POD)
-    assert verdict is not None
-    assert (verdict.node, verdict.job_id) == (None, None)
-    assert "slurm-bridge failed at this pod's gang" in verdict.waits_for
+    placement = placed.placements.of(POD)
+    assert placement is not None
+    assert (placement.node, placement.job_id) == (None, None)
+    assert "slurm-bridge failed at this pod's gang" in placement.waits_for
 
 
 async def test_slurm_itself_confirms_a_job_that_runs_and_is_the_gangs() -> None:

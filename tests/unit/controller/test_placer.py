@@ -12,8 +12,8 @@ from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Pod
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, PodBuilder, a_gang, a_node, a_pod, facts
 from tests.unit.controller.doubles import Kept, a_machine
 from tests.unit.slurm.clocks import ManualClock
@@ -28,7 +28,7 @@ class Placing:
     def __init__(self, pod: PodBuilder = POD, *, held: tuple[str, ...] = ("n",)) -> None:
         self.clock = ManualClock()
         self.metrics = Kept(self.clock).metrics
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         for name in ("n", "m"):
             self.cluster.upsert_node(a_node(name))
         self.pod: Pod = pod.build()
@@ -39,7 +39,7 @@ class Placing:
         self.machine.handle(ev.MembersSeen(self.gang, (self.pod,)), 0.0)
         rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
         self.placer = Placer(
-            cluster=self.cluster, slurm_side=SlurmSide(), rules=rules, metrics=self.metrics,
+            cluster=self.cluster, slurm_state=SlurmState(), rules=rules, metrics=self.metrics,
             clock=self.clock,
         )  # fmt: skip
 

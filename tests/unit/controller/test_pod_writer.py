@@ -17,7 +17,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_node, a_pod
 from tests.unit.controller.doubles import Heard, Kept, Recorder, a_double, at_work
 from tests.unit.kube.apiserver import Answer, ApiServer, connected, drop, ok, refuse, until
@@ -50,7 +50,7 @@ class Writing:
         self.heard, self.recorder, self.pool = Heard(), Recorder(), Pool(1)
         self.outage = Kept(self.clock).outage(self.clock)
         self.metrics = Kept(self.clock).metrics
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.cluster.upsert_node(a_node(NODE))
         self.pod = kube_pods.parse(raw())
         self.cluster.upsert_pod(self.pod)

@@ -18,7 +18,7 @@ from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import OwnerReference, Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 from tests.unit.controller.doubles import (
     CLUSTER,
@@ -43,7 +43,7 @@ class Reconciling:
         self.clock = ManualClock()
         self.kept, self.heard, self.recorder = Kept(self.clock), Heard(), Recorder()
         self.watcher = Watcher()
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.cluster.settle_kind(("batch", "Job"), "watched")
         if owner is not None:
             self.cluster.upsert_owner(owner)

@@ -6,7 +6,7 @@ from typing import Any
 
 from bridge.errors import BridgeError
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 
 UID = PodUid("uid-web")
 WHO = {"name": "web", "namespace": "team", "uid": UID}
@@ -36,11 +36,11 @@ def bind_body(*, node: str = "n1", uid: str = UID) -> bytes:
     return go({"PodName": "web", "PodNamespace": "team", "PodUID": uid, "Node": node})
 
 
-def a_verdict(
+def a_placement(
     node: str | None = "n1", *, job_id: int | None = 7, waits_for: str = "", seen_s: float = 0.0
-) -> Verdict:
+) -> PodPlacement:
     """Granted `node` by job 7, seen running at 0 s, until told otherwise."""
-    return Verdict(
+    return PodPlacement(
         pod=UID,
         node=NodeName(node) if node else None,
         job_id=SlurmJobId(job_id) if job_id is not None else None,
@@ -67,19 +67,19 @@ class ManualClock:
         self.now_s += seconds
 
 
-class KnownVerdicts:
-    """Verdicts by uid; `confirm` answers what it is told to, and counts how often it is asked."""
+class KnownPlacements:
+    """Placements by uid; `confirm` answers what it is told to, and counts how often it is asked."""
 
-    def __init__(self, *verdicts: Verdict) -> None:
-        self.by_uid = {verdict.pod: verdict for verdict in verdicts}
+    def __init__(self, *placements: PodPlacement) -> None:
+        self.by_uid = {placement.pod: placement for placement in placements}
         self.confirms: Callable[[], bool] = lambda: True
-        self.asked: list[Verdict] = []
+        self.asked: list[PodPlacement] = []
 
-    def verdict(self, uid: PodUid) -> Verdict | None:
+    def of(self, uid: PodUid) -> PodPlacement | None:
         return self.by_uid.get(uid)
 
-    async def confirm(self, verdict: Verdict) -> bool:
-        self.asked.append(verdict)
+    async def confirm(self, placement: PodPlacement) -> bool:
+        self.asked.append(placement)
         return self.confirms()
 
 

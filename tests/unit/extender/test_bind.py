@@ -10,13 +10,13 @@ from bridge.extender import wire
 from bridge.extender.bind import FRESH_S, Binding
 from bridge.kube import errors as kube_errors
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 from tests.unit.extender.calls import (
     UID,
-    KnownVerdicts,
+    KnownPlacements,
     ManualClock,
     RecordingBinder,
-    a_verdict,
+    a_placement,
     bind_body,
 )
 
@@ -25,53 +25,53 @@ BOUND = [("team", "web", UID, "n1")]
 
 
 def binding(
-    verdicts: KnownVerdicts,
+    placements: KnownPlacements,
     binder: RecordingBinder,
     *,
     now_s: float = 0.0,
     timeout_s: float = 3.0,
 ) -> Binding:
     clock = ManualClock(now_s)
-    return Binding(verdicts=verdicts, binder=binder, clock=clock, timeout_s=timeout_s)
+    return Binding(placements=placements, binder=binder, clock=clock, timeout_s=timeout_s)
 
 
 async def test_a_fresh_view_is_enough() -> None:
     """A job that was seen running within two seconds is not asked about again."""
-    verdicts, binder = KnownVerdicts(a_verdict("n1", seen_s=10.0)), RecordingBinder()
-    assert await binding(verdicts, binder, now_s=10.0 + FRESH_S).bind(CALL) == ""
+    placements, binder = KnownPlacements(a_placement("n1", seen_s=10.0)), RecordingBinder()
+    assert await binding(placements, binder, now_s=10.0 + FRESH_S).bind(CALL) == ""
     assert binder.bound == BOUND
-    assert verdicts.asked == []
+    assert placements.asked == []
 
 
 async def test_a_stale_view_is_confirmed() -> None:
     """An older view is confirmed by Slurm itself, then the pod is bound."""
-    verdicts, binder = KnownVerdicts(a_verdict("n1", seen_s=10.0)), RecordingBinder()
-    assert await binding(verdicts, binder, now_s=10.1 + FRESH_S).bind(CALL) == ""
+    placements, binder = KnownPlacements(a_placement("n1", seen_s=10.0)), RecordingBinder()
+    assert await binding(placements, binder, now_s=10.1 + FRESH_S).bind(CALL) == ""
     assert binder.bound == BOUND
-    assert len(verdicts.asked) == 1
+    assert len(placements.asked) == 1
 
 
 @pytest.mark.parametrize(
-    ("verdict", "said"),
+    ("placement", "said"),
     [
         (None, "waiting for Slurm"),
-        (a_verdict(None, waits_for="Priority"), "waiting in Slurm: Priority"),
-        (a_verdict("n2"), "Slurm job 7 holds node n2 for this pod, not n1"),
+        (a_placement(None, waits_for="Priority"), "waiting in Slurm: Priority"),
+        (a_placement("n2"), "Slurm job 7 holds node n2 for this pod, not n1"),
     ],
 )
-async def test_not_the_granted_node(verdict: Verdict | None, said: str) -> None:
+async def test_not_the_granted_node(placement: PodPlacement | None, said: str) -> None:
     """Without an allocation of exactly this node nothing is bound, and Slurm is not asked."""
-    verdicts, binder = KnownVerdicts(*([verdict] if verdict else [])), RecordingBinder()
-    assert said in await binding(verdicts, binder, now_s=99.0).bind(CALL)
+    placements, binder = KnownPlacements(*([placement] if placement else [])), RecordingBinder()
+    assert said in await binding(placements, binder, now_s=99.0).bind(CALL)
     assert binder.bound == []
-    assert verdicts.asked == []
+    assert placements.asked == []
 
 
 async def test_a_job_that_ended() -> None:
     """A job that Slurm does not run any more binds nothing."""
-    verdicts, binder = KnownVerdicts(a_verdict()), RecordingBinder()
-    verdicts.confirms = lambda: False
-    assert "Slurm job 7 does not run any more" in await binding(verdicts, binder, now_s=9).bind(
+    placements, binder = KnownPlacements(a_placement()), RecordingBinder()
+    placements.confirms = lambda: False
+    assert "Slurm job 7 does not run any more" in await binding(placements, binder, now_s=9).bind(
         CALL
     )
     assert binder.bound == []
@@ -79,9 +79,9 @@ async def test_a_job_that_ended() -> None:
 
 async def test_slurm_does_not_answer() -> None:
     """No answer of Slurm, no binding; the sentence says so and that it is tried again."""
-    verdicts, binder = KnownVerdicts(a_verdict()), RecordingBinder()
-    verdicts.confirms = raising(Unreachable("GET job 7: connection refused"))
-    reason = await binding(verdicts, binder, now_s=9).bind(CALL)
+    placements, binder = KnownPlacements(a_placement()), RecordingBinder()
+    placements.confirms = raising(Unreachable("GET job 7: connection refused"))
+    reason = await binding(placements, binder, now_s=9).bind(CALL)
     assert "connection refused" in reason
     assert "tried again" in reason
     assert binder.bound == []
@@ -90,13 +90,13 @@ async def test_slurm_does_not_answer() -> None:
 async def test_slurm_answers_too_late() -> None:
     """kube-scheduler has its own time limit; the question to Slurm ends before it."""
 
-    class Silent(KnownVerdicts):
-        async def confirm(self, verdict: Verdict) -> bool:
+    class Silent(KnownPlacements):
+        async def confirm(self, placement: PodPlacement) -> bool:
             await asyncio.Event().wait()
             return True
 
-    verdicts, binder = Silent(a_verdict()), RecordingBinder()
-    reason = await binding(verdicts, binder, now_s=9, timeout_s=0.001).bind(CALL)
+    placements, binder = Silent(a_placement()), RecordingBinder()
+    reason = await binding(placements, binder, now_s=9, timeout_s=0.001).bind(CALL)
     assert "did not say within 0.001 s" in reason
     assert binder.bound == []
 
@@ -104,83 +104,84 @@ async def test_slurm_answers_too_late() -> None:
 async def test_the_allocation_changes_while_slurm_is_asked() -> None:
     """A grant that moved meanwhile is not bound to its old node."""
 
-    class Moving(KnownVerdicts):
-        async def confirm(self, verdict: Verdict) -> bool:
-            self.by_uid[UID] = a_verdict("n2", job_id=8)
+    class Moving(KnownPlacements):
+        async def confirm(self, placement: PodPlacement) -> bool:
+            self.by_uid[UID] = a_placement("n2", job_id=8)
             return True
 
-    verdicts, binder = Moving(a_verdict()), RecordingBinder()
-    assert "its allocation changed" in await binding(verdicts, binder, now_s=9).bind(CALL)
+    placements, binder = Moving(a_placement()), RecordingBinder()
+    assert "its allocation changed" in await binding(placements, binder, now_s=9).bind(CALL)
     assert binder.bound == []
 
 
-class Slow(KnownVerdicts):
+class Slow(KnownPlacements):
     """Confirms when it is let go."""
 
-    def __init__(self, *verdicts: Verdict) -> None:
-        super().__init__(*verdicts)
+    def __init__(self, *placements: PodPlacement) -> None:
+        super().__init__(*placements)
         self.go = asyncio.Event()
 
-    async def confirm(self, verdict: Verdict) -> bool:
-        self.asked.append(verdict)
+    async def confirm(self, placement: PodPlacement) -> bool:
+        self.asked.append(placement)
         await self.go.wait()
         return self.confirms()
 
 
-def gang(size: int) -> list[Verdict]:
-    """Verdicts of one job's pods, all on n1."""
+def gang(size: int) -> list[PodPlacement]:
+    """Placements of one job's pods, all on n1."""
     return [
-        Verdict(PodUid(f"uid-{rank}"), NodeName("n1"), a_verdict().job_id) for rank in range(size)
+        PodPlacement(PodUid(f"uid-{rank}"), NodeName("n1"), a_placement().job_id)
+        for rank in range(size)
     ]
 
 
-async def bind_all(at: Binding, verdicts: Slow) -> list[str]:
+async def bind_all(at: Binding, placements: Slow) -> list[str]:
     """Bind all pods at once, then let Slurm answer."""
     calls = [
         asyncio.ensure_future(at.bind(wire.bind_call(bind_body(uid=uid))))
-        for uid in verdicts.by_uid
+        for uid in placements.by_uid
     ]
     await asyncio.sleep(0)
-    verdicts.go.set()
+    placements.go.set()
     return await asyncio.gather(*calls)
 
 
 async def test_a_gang_asks_once() -> None:
     """Five hundred pods of one job, bound at once, cost one question to Slurm."""
-    verdicts, binder = Slow(*gang(500)), RecordingBinder()
-    assert await bind_all(binding(verdicts, binder), verdicts) == [""] * 500
-    assert len(verdicts.asked) == 1
+    placements, binder = Slow(*gang(500)), RecordingBinder()
+    assert await bind_all(binding(placements, binder), placements) == [""] * 500
+    assert len(placements.asked) == 1
     assert len(binder.bound) == 500
 
 
 async def test_a_confirmation_lasts_as_long_as_a_view() -> None:
     """What Slurm just said is not asked again, and is forgotten after two seconds."""
-    verdicts, binder = Slow(*gang(1)), RecordingBinder()
-    verdicts.go.set()
+    placements, binder = Slow(*gang(1)), RecordingBinder()
+    placements.go.set()
     clock = ManualClock()
-    at = Binding(verdicts=verdicts, binder=binder, clock=clock)
+    at = Binding(placements=placements, binder=binder, clock=clock)
     for now_s, asked in ((0.0, 1), (FRESH_S, 1), (FRESH_S + 0.1, 2)):
         clock.now_s = now_s
         assert await at.bind(wire.bind_call(bind_body(uid="uid-0"))) == ""
-        assert len(verdicts.asked) == asked
+        assert len(placements.asked) == asked
 
 
 async def test_a_gang_shares_the_error() -> None:
     """An outage is told to every pod that waited for the one question."""
-    verdicts, binder = Slow(*gang(3)), RecordingBinder()
-    verdicts.confirms = raising(Unreachable("no route"))
-    reasons = await bind_all(binding(verdicts, binder), verdicts)
+    placements, binder = Slow(*gang(3)), RecordingBinder()
+    placements.confirms = raising(Unreachable("no route"))
+    reasons = await bind_all(binding(placements, binder), placements)
     assert all("no route" in reason for reason in reasons)
-    assert len(verdicts.asked) == 1
+    assert len(placements.asked) == 1
 
 
 async def test_a_call_that_is_given_up_does_not_hang_the_others() -> None:
     """When the caller that asked goes away, the others are told to try again."""
-    verdicts, binder = Slow(*gang(2)), RecordingBinder()
-    at = binding(verdicts, binder)
+    placements, binder = Slow(*gang(2)), RecordingBinder()
+    at = binding(placements, binder)
     first, second = (
         asyncio.ensure_future(at.bind(wire.bind_call(bind_body(uid=uid))))
-        for uid in verdicts.by_uid
+        for uid in placements.by_uid
     )
     await asyncio.sleep(0)
     first.cancel()
@@ -203,7 +204,7 @@ async def test_bound_already_to_this_node() -> None:
     """A 409 for a pod that an earlier try bound to this very node is success."""
     binder = RecordingBinder()
     binder.fails, binder.found = CONFLICT, NodeName("n1")
-    assert await binding(KnownVerdicts(a_verdict()), binder).bind(CALL) == ""
+    assert await binding(KnownPlacements(a_placement()), binder).bind(CALL) == ""
 
 
 @pytest.mark.parametrize(
@@ -213,7 +214,7 @@ async def test_bound_elsewhere(found: str | None, said: str) -> None:
     """Any other 409 is an error that says where the pod is."""
     binder = RecordingBinder()
     binder.fails, binder.found = CONFLICT, NodeName(found) if found else None
-    reason = await binding(KnownVerdicts(a_verdict()), binder).bind(CALL)
+    reason = await binding(KnownPlacements(a_placement()), binder).bind(CALL)
     assert said in reason
     assert "already assigned" in reason
 
@@ -223,7 +224,7 @@ async def test_conflict_that_can_not_be_looked_up() -> None:
     binder = RecordingBinder()
     binder.fails = CONFLICT
     binder.finding_fails = kube_errors.Unavailable("GET pod web: no connection")
-    reason = await binding(KnownVerdicts(a_verdict()), binder).bind(CALL)
+    reason = await binding(KnownPlacements(a_placement()), binder).bind(CALL)
     assert "already assigned" in reason
     assert "no connection" in reason
 
@@ -241,5 +242,5 @@ async def test_a_binding_that_fails(error: BridgeError) -> None:
     """What the API server said is passed on, with pod and node."""
     binder = RecordingBinder()
     binder.fails = error
-    reason = await binding(KnownVerdicts(a_verdict()), binder).bind(CALL)
+    reason = await binding(KnownPlacements(a_placement()), binder).bind(CALL)
     assert reason.startswith("binding pod team/web to node n1: POST binding")

@@ -5,8 +5,8 @@ from dataclasses import replace
 from bridge.extender.scoring import NodeScores
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.placement.score import ScoreWeights
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, a_gang_job, a_node, a_pod
 
 LAYER = "topology.k8s.aws/network-node-layer-"
@@ -17,9 +17,9 @@ NAMES = [NodeName(name) for name in LEAVES]
 JOB = a_gang_job("train", size=3)
 
 
-def cluster() -> Cluster:
+def cluster() -> KubeState:
     """Three nodes on two leaves, and a gang of three."""
-    made = Cluster(scheduler_name=SCHEDULER)
+    made = KubeState(scheduler_name=SCHEDULER)
     for name, leaf in LEAVES.items():
         made.upsert_node(a_node(name, labels={f"{LAYER}1": "spine", f"{LAYER}2": leaf}))
     made.upsert_owner(JOB)
@@ -28,7 +28,7 @@ def cluster() -> Cluster:
     return made
 
 
-def scores(known: Cluster, side: SlurmSide, uid: str, **weights: float) -> list[int]:
+def scores(known: KubeState, side: SlurmState, uid: str, **weights: float) -> list[int]:
     """Of the three nodes, with only these terms."""
     terms = dict.fromkeys(("packing", "waste", "distance", "node_weight", "tier"), 0.0)
     ask = NodeScores(known, side, ScoreWeights(**{**terms, **weights}))
@@ -37,7 +37,7 @@ def scores(known: Cluster, side: SlurmSide, uid: str, **weights: float) -> list[
 
 def test_near_the_members_that_have_their_node() -> None:
     """Bound and pinned members attract; ended ones and the pod itself do not."""
-    known, side = cluster(), SlurmSide()
+    known, side = cluster(), SlurmState()
     assert scores(known, side, "uid-train-0", distance=1) == [0, 0, 0]
     bound = a_pod("train-1").of(JOB, 1).bound("b1").build()
     known.upsert_pod(replace(bound, resource_version="3"))
@@ -57,7 +57,7 @@ def test_slurms_weights_and_tiers_count_by_slurms_names() -> None:
     known = cluster()
     labels = {**known.nodes[NAMES[0]].labels, "slinky.slurm.net/slurm-nodename": "slurm-a1"}
     known.upsert_node(replace(known.nodes[NAMES[0]], labels=labels))
-    side = SlurmSide(
+    side = SlurmState(
         node_weights={SlurmNodeName("slurm-a1"): 9, SlurmNodeName("a2"): 5},
         tiers={SlurmNodeName("slurm-a1"): 3, SlurmNodeName("a2"): 2},
     )
@@ -67,4 +67,4 @@ def test_slurms_weights_and_tiers_count_by_slurms_names() -> None:
 
 def test_an_unknown_pod_scores_nothing() -> None:
     """Neither a pod of others nor one that has just gone is an error."""
-    assert scores(cluster(), SlurmSide(), "uid-gone", distance=1) == [0, 0, 0]
+    assert scores(cluster(), SlurmState(), "uid-gone", distance=1) == [0, 0, 0]

@@ -6,35 +6,35 @@ from collections.abc import Sequence
 from bridge import telemetry
 from bridge.extender.service import Extender
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.verdict import Verdict
+from bridge.model.pod_placement import PodPlacement
 from tests.unit.extender.calls import (
     UID,
-    KnownVerdicts,
+    KnownPlacements,
     ManualClock,
     RecordingBinder,
-    a_verdict,
+    a_placement,
     bind_body,
     filter_body,
 )
 
 
-def extender(*verdicts: Verdict, binder: RecordingBinder | None = None) -> Extender:
+def extender(*placements: PodPlacement, binder: RecordingBinder | None = None) -> Extender:
     return Extender(
-        verdicts=KnownVerdicts(*verdicts),
+        placements=KnownPlacements(*placements),
         binder=binder or RecordingBinder(),
         clock=ManualClock(),
     )
 
 
 async def test_filter() -> None:
-    """The verdict of the pod's uid decides."""
-    status, body = await extender(a_verdict("n2")).filter(filter_body(["n1", "n2"]))
+    """The placement of the pod's uid decides."""
+    status, body = await extender(a_placement("n2")).filter(filter_body(["n1", "n2"]))
     assert (status, json.loads(body)["NodeNames"]) == (200, ["n2"])
 
 
 async def test_a_new_pod_under_an_old_name() -> None:
-    """The same name with another uid is another pod: it has no verdict."""
-    status, body = await extender(a_verdict("n2")).filter(filter_body(["n2"], uid="uid-new"))
+    """The same name with another uid is another pod: it has no placement."""
+    status, body = await extender(a_placement("n2")).filter(filter_body(["n2"], uid="uid-new"))
     assert (status, set(json.loads(body))) == (200, {"Error"})
 
 
@@ -46,7 +46,7 @@ async def test_prioritize_with_scores() -> None:
         return [2, 5]
 
     scored = Extender(
-        verdicts=KnownVerdicts(),
+        placements=KnownPlacements(),
         binder=RecordingBinder(),
         clock=ManualClock(),
         scores=scores,
@@ -58,7 +58,7 @@ async def test_prioritize_with_scores() -> None:
 
 async def test_prioritize_without_scores() -> None:
     """Without scores the granted node is best; an unknown pod's nodes are alike."""
-    _, body = await extender(a_verdict("n2")).prioritize(filter_body(["n1", "n2"]))
+    _, body = await extender(a_placement("n2")).prioritize(filter_body(["n1", "n2"]))
     assert [one["Score"] for one in json.loads(body)] == [0, 10]
     _, body = await extender().prioritize(filter_body(["n1", "n2"]))
     assert [one["Score"] for one in json.loads(body)] == [0, 0]
@@ -67,12 +67,12 @@ async def test_prioritize_without_scores() -> None:
 async def test_bind() -> None:
     """A binding is made and answered with an empty error; a refusal is a sentence."""
     binder = RecordingBinder()
-    assert await extender(a_verdict("n1"), binder=binder).bind(bind_body(node="n1")) == (
+    assert await extender(a_placement("n1"), binder=binder).bind(bind_body(node="n1")) == (
         200,
         b'{"Error":""}',
     )
     assert len(binder.bound) == 1
-    status, body = await extender(a_verdict("n1")).bind(bind_body(node="n2"))
+    status, body = await extender(a_placement("n1")).bind(bind_body(node="n2"))
     assert status == 200
     assert "not n2" in json.loads(body)["Error"]
 
@@ -81,7 +81,7 @@ async def test_bindings_are_timed() -> None:
     """Bindings and refusals are counted apart."""
     metrics = telemetry.Metrics()
     at = Extender(
-        verdicts=KnownVerdicts(a_verdict("n1")),
+        placements=KnownPlacements(a_placement("n1")),
         binder=RecordingBinder(),
         clock=ManualClock(),
         metrics=metrics,

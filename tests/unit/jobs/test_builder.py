@@ -10,7 +10,7 @@ from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Part
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.slurm_state import SlurmState
 from tests.builders import a_gang
 
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
@@ -26,7 +26,7 @@ def builder() -> JobBuilder:
     return JobBuilder(
         cluster_uid="c",
         node_constraints=cast("Any", anywhere),
-        slurm_side=SlurmSide(),
+        slurm_state=SlurmState(),
         rules=rules,
         limits=tasks.Limits(),
         resolve=dependencies.nobody,

@@ -10,7 +10,7 @@ from bridge.model.devices import ResourceMap
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.table import NodeTable
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, a_node
 from tests.hostile.measured import refusal
 
@@ -20,7 +20,7 @@ def test_a_new_amount_each_time_is_not_remembered_for_ever() -> None:
     table = NodeTable(scheduler_name=SCHEDULER)
     table.upsert(a_node("n"))
     cluster = cast("Any", SimpleNamespace(table=table, nodes={}))
-    asked = NodeConstraints(cluster=cluster, slurm_side=SlurmSide(), resource_map=ResourceMap({}))
+    asked = NodeConstraints(cluster=cluster, slurm_state=SlurmState(), resource_map=ResourceMap({}))
     for milli in range(1, node_constraints._REMEMBERED + 100):
         shape = PodShape(requests=Resources(cpu_milli=milli))
         assert isinstance(refusal(lambda: asked.of(shape, ())), BadInput)  # noqa: B023

@@ -8,7 +8,7 @@ from bridge.jobs.workload_status import WorkloadStatus, workload_status
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import OwnerReference
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_job, a_pod
 from tests.hostile.measured import cost
 
@@ -36,8 +36,8 @@ def found(kind: str, name: str, job: BatchJob = JOB) -> WorkloadStatus | None:
     return workload_status("team", kind, name, cluster=a_cluster(job), job_of=JOBS.get)
 
 
-def a_cluster(job: BatchJob = JOB) -> Cluster:
-    cluster = Cluster(scheduler_name=SCHEDULER)
+def a_cluster(job: BatchJob = JOB) -> KubeState:
+    cluster = KubeState(scheduler_name=SCHEDULER)
     for key in (("batch", "Job"), ("jobset.x-k8s.io", "JobSet")):
         cluster.settle_kind(key, "watched")
     cluster.upsert_owner(SET)
@@ -80,7 +80,7 @@ def test_what_is_gone_has_no_standing() -> None:
 def test_a_look_costs_no_more_among_many() -> None:
     """One annotation names 256 workloads: none of them is searched for among all pods."""
 
-    def look(cluster: Cluster) -> int:
+    def look(cluster: KubeState) -> int:
         return cost(
             lambda: [
                 workload_status("team", kind, name, cluster=cluster, job_of=JOBS.get)

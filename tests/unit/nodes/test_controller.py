@@ -20,8 +20,8 @@ from bridge.slurm import (
     SlurmNode,
     Unavailable,
 )
-from bridge.state.cluster import Cluster
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics, OutageLog
 from tests.builders import SCHEDULER, a_node
 from tests.unit.slurm.clocks import ManualClock
@@ -71,13 +71,13 @@ def controller(
     interval_s: float = 5.0,
     clock: Clock | None = None,
 ) -> NodeController:
-    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster = KubeState(scheduler_name=SCHEDULER)
     for name in names:
         cluster.upsert_node(a_node(name))
     metrics, clock = Metrics(), clock or SystemClock()
     return NodeController(
         cluster=cluster,
-        slurm_side=SlurmSide(),
+        slurm_state=SlurmState(),
         client=cast("Any", slurm),
         kube=cast("Any", None),
         recorder=cast("Any", recorder),

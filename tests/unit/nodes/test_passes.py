@@ -16,9 +16,9 @@ from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition, plan
 from bridge.nodes.controller import NodeController
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.state.slurm_facts import NodeKind
-from bridge.state.slurm_side import SlurmSide
+from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics, OutageLog
 from tests.builders import SCHEDULER, a_node, a_pod
 from tests.unit.kube.apiserver import ApiServer, connected, ok
@@ -81,8 +81,8 @@ class Passing:
     """A controller over the nodes that Kubernetes has."""
 
     def __init__(self, kube: KubeClient) -> None:
-        self.clock, self.slurm, self.side = ManualClock(), Slurm(), SlurmSide()
-        self.cluster = Cluster(scheduler_name=SCHEDULER)
+        self.clock, self.slurm, self.slurm_state = ManualClock(), Slurm(), SlurmState()
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.told: list[tuple[str, str]] = []
         self.changes = 0
         self.in_use: frozenset[str] = frozenset()
@@ -91,7 +91,8 @@ class Passing:
             "slurm", logger=structlog.get_logger(), clock=self.clock, metrics=self.metrics
         )
         self.nodes = NodeController(
-            cluster=self.cluster, slurm_side=self.side, client=cast("Any", self.slurm), kube=kube,
+            cluster=self.cluster, slurm_state=self.slurm_state, kube=kube,
+            client=cast("Any", self.slurm),
             recorder=cast("Any", self), rules=RULES, scheduler_name=SCHEDULER, interval_s=5.0,
             outage=outage, metrics=self.metrics, changed=self._changed,
             classes_in_use=lambda: self.in_use, clock=self.clock,
@@ -205,7 +206,7 @@ async def test_a_node_that_slurm_has_lost_is_made_anew_and_counted(tmp_path: Pat
 async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: Path) -> None:
     """Slurm would never start them on a node that has lost it."""
     async with passing(tmp_path, "n") as it:
-        (old,) = it.side.features - {f"k8s-{RULES.cluster[:8]}", "slurm-bridge"}
+        (old,) = it.slurm_state.features - {f"k8s-{RULES.cluster[:8]}", "slurm-bridge"}
         it.in_use = frozenset({old})
         node = it.cluster.nodes[NodeName("n")]
         it.cluster.upsert_node(replace(node, labels={**node.labels, "pool": "new"}))
@@ -233,8 +234,8 @@ async def test_waiting_gangs_are_told_when_something_is_new_in_slurm(tmp_path: P
         it.slurm.partitions = (slurm.Partition("p", def_mem_per_cpu_mib=100, max_time_min=60),)
         await it.asked()
         assert it.learned_news()
-        assert it.side.partitions.with_memory_default == {"p"}
-        assert it.side.partitions.max_time_min == {"p": 60}
+        assert it.slurm_state.partitions.with_memory_default == {"p"}
+        assert it.slurm_state.partitions.max_time_min == {"p": 60}
         it.cluster.upsert_node(replace(a_node("m"), taints=(TAINT,)))
         await it.asked()
         assert not it.learned_news(), "it is only just being registered"
@@ -251,8 +252,10 @@ async def test_the_kinds_of_nodes_are_learned_as_jobs_can_tell_them_apart(tmp_pa
                 SlurmNodeName(name), frozenset({"IDLE"}), gres=gpus, features=("ib",), weight=3
             )
         await it.asked()
-        assert it.side.nodes.kinds == (NodeKind(frozenset({"ib"}), frozenset({("gpu", "h100")})),)
-        assert it.side.node_weights == {"a": 3, "b": 3}
+        assert it.slurm_state.nodes.kinds == (
+            NodeKind(frozenset({"ib"}), frozenset({("gpu", "h100")})),
+        )
+        assert it.slurm_state.node_weights == {"a": 3, "b": 3}
 
 
 @pytest.mark.parametrize(
@@ -270,7 +273,7 @@ async def test_slurms_devices_are_those_that_it_tells(
     async with passing(tmp_path) as it:
         it.slurm.gres_types = says
         await it.asked()
-        assert it.side.nodes.gres_names == learned
+        assert it.slurm_state.nodes.gres_names == learned
 
 
 async def test_a_node_that_cant_be_registered_is_told_once_on_the_node(tmp_path: Path) -> None:
@@ -307,7 +310,7 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
 ) -> None:
     """Waiting gangs go on with what was learned last."""
     async with passing(tmp_path, "n") as it:
-        known = it.side.features
+        known = it.slurm_state.features
 
         async def away() -> tuple[slurm.Partition, ...]:
             raise slurm.Unavailable("listing partitions: no answer")
@@ -315,5 +318,5 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
         it.slurm.list_partitions = away  # type: ignore[method-assign]
         with pytest.raises(slurm.Unavailable):
             await it.nodes.reconcile()
-        assert it.side.features == known
+        assert it.slurm_state.features == known
         assert not it.learned_news()

@@ -9,7 +9,7 @@ from bridge.errors import BadInput
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
 from tests.hostile.measured import cost
 
@@ -24,8 +24,8 @@ class Wanted(list[tuple[str, str]]):
         self.append((api_version, kind))
 
 
-def a_cluster(*watched: tuple[str, str], wanted: Wanted | None = None) -> Cluster:
-    cluster = Cluster(scheduler_name=SCHEDULER, want=wanted if wanted is not None else Wanted())
+def a_cluster(*watched: tuple[str, str], wanted: Wanted | None = None) -> KubeState:
+    cluster = KubeState(scheduler_name=SCHEDULER, want=wanted if wanted is not None else Wanted())
     for key in watched:
         cluster.settle_kind(key, "watched")
     return cluster

@@ -18,7 +18,7 @@ from bridge.model.volume import (
     VolumeTerms,
     VolumeView,
 )
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from bridge.state.volumes import Volumes
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 from tests.hostile.measured import cost
@@ -211,13 +211,13 @@ def test_a_new_list_removes_what_is_not_in_it() -> None:
 # -- pods and gangs ------------------------------------------------------------------------------
 
 
-def a_cluster() -> Cluster:
-    cluster = Cluster(scheduler_name=SCHEDULER)
+def a_cluster() -> KubeState:
+    cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.settle_kind(("batch", "Job"), "watched")
     return cluster
 
 
-def looked_at(cluster: Cluster, claims: set[ClaimKey]) -> set[GangId]:
+def looked_at(cluster: KubeState, claims: set[ClaimKey]) -> set[GangId]:
     """The gangs that are touched once each has had its turn."""
     concerned = cluster.volumes_changed(claims)
     return {touched for gang_id in concerned for touched in cluster.look_at_volumes(gang_id)}
@@ -293,7 +293,7 @@ def test_only_pods_that_have_no_place_yet_keep_their_gang_waiting() -> None:
     assert cluster.waits_for(gang_id) == ""
 
 
-def a_gang_with_disks(*zones: str) -> tuple[Cluster, GangId]:
+def a_gang_with_disks(*zones: str) -> tuple[KubeState, GangId]:
     """Rank i mounts a volume of zone i of an Indexed Job; a pod for each."""
     cluster, job = a_cluster(), a_gang_job(size=len(zones))
     cluster.upsert_owner(job)
@@ -335,7 +335,7 @@ def test_pods_that_nothing_numbers_are_refused_when_their_volumes_are_apart() ->
 
 def test_members_that_are_not_there_yet_will_mount_what_their_template_names() -> None:
     """A leader is alone at first; its workers' part is one with it, and follows the claim."""
-    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.settle_kind(("leaderworkerset.x-k8s.io", "LeaderWorkerSet"), "watched")
     shape = a_pod().build().shape
     template = PodTemplate(shape, volume_claims=("data",))

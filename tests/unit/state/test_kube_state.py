@@ -7,12 +7,12 @@ import pytest
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.pod import Pod
 from bridge.placement.filters.feasibility import check_node
-from bridge.state.cluster import Cluster
+from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod, held_by
 
 
-def a_cluster() -> Cluster:
-    cluster = Cluster(scheduler_name=SCHEDULER)
+def a_cluster() -> KubeState:
+    cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.settle_kind(("batch", "Job"), "watched")
     cluster.upsert_node(a_node("n1", gpu=8))
     return cluster
@@ -22,7 +22,7 @@ def whole_node() -> PodBuilder:
     return a_pod("next").asking(gpu=8)
 
 
-def room_for(cluster: Cluster, pod: Pod) -> bool:
+def room_for(cluster: KubeState, pod: Pod) -> bool:
     return check_node(cluster.table.snapshot(), pod.shape, NodeName("n1")) is None
 
 
@@ -143,7 +143,7 @@ def test_a_pin_is_not_taken_for_the_users_wish() -> None:
 
 def test_only_a_pod_that_held_room_frees_some() -> None:
     """Whoever changes or deletes pods that hold nothing lets no gang look for room again."""
-    cluster = Cluster(scheduler_name=SCHEDULER)
+    cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.upsert_node(a_node("n"))
     waits = a_pod("waits").build()
     runs = replace(a_pod("runs").build(), node_name=NodeName("n"))

@@ -6,7 +6,7 @@ from bridge.model.ids import NodeName, PodUid, SlurmJobId
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class PodPlacement:
     """`node` is the one node that the pod's live allocation gives it, None while it has none.
 
     `waits_for` is the sentence for the user while `node` is None. `running_seen_s` is the

@@ -8,7 +8,7 @@ from bridge.state.slurm_facts import NodeFacts, PartitionFacts
 
 
 @dataclass(slots=True)
-class SlurmSide:
+class SlurmState:
     """Kept by the node controller, read by whoever builds jobs."""
 
     partitions: PartitionFacts = PartitionFacts()

@@ -25,7 +25,7 @@ from bridge.state.volumes import Volumes
 from bridge.workloads import gangs, membership, reach
 
 
-class Cluster:
+class KubeState:
     """Pods that name our scheduler, what owns them, nodes and what holds their room.
 
     `want` is called with (apiVersion, kind) of owners that are to be watched from now on.

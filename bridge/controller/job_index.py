@@ -167,10 +167,12 @@ class JobIndex:
             self.let_go(job_id)  # whose it is, the sweep finds out
 
     def _prove(self, facts: JobFacts) -> None:
-        """Some pods name this job: it is their gang's if the job says so too."""
+        """Some pods name this job: it is their gang's if the job says so too. Of the others that
+        they name, some may have been told to be over, or nobody's, a moment before."""
         for gang_id in self._claims.gangs_of(facts.job_id):
             machine = self._gangs.machines.get(gang_id)
-            if machine is None or machine.known.job_id is not None:
+            run = machine.known.run if machine is not None else None
+            if machine is None or (run is not None and not run.is_over):
                 continue
             if not self._is_of(facts, gang_id):
                 continue

@@ -4,13 +4,19 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import pytest
+
 from bridge import slurm
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex, job_observed
 from bridge.controller.pool import Pool
 from bridge.lifecycle import events as ev
+from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.messages import waits
+from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
 from bridge.model.job import NodeGrant
+from bridge.model.pod import Pod
 from bridge.slurm import JobGone, JobSeen
 from bridge.slurm.updates import Outage, PollTick, Recovered, Watched
 from bridge.state.kube_state import KubeState
@@ -58,7 +64,7 @@ class Indexing:
     def _handle(self, gang_id: GangId, event: ev.Event) -> None:
         self.heard.handle(gang_id, event)
         machine = self.kept.gangs.machines.get(gang_id)
-        if machine is not None and isinstance(event, ev.Adopted):
+        if machine is not None and isinstance(event, ev.Adopted | ev.JobObserved | ev.JobVanished):
             machine.handle(event, self.clock.now_s)
         if gang_id in self.raises:
             raise RuntimeError("mistake")
@@ -174,6 +180,46 @@ def test_a_gang_decides_when_the_last_of_the_jobs_that_its_pods_name_was_read() 
     indexing.gone(8)
     assert indexing.settled == ["g"]
     assert "JobVanished" not in indexing.heard.kinds("g"), "it has another job"
+
+
+def held(indexing: Indexing) -> GangMachine:
+    """The gang's machine as it is after a start: it decides nothing yet."""
+    machine = indexing.kept.gangs.machines[G] = GangMachine(G, single=False, tuning=Tuning())
+    return machine
+
+
+def told_of(job_id: int) -> Pod:
+    """A pod that waits under a job, which only its condition says."""
+    said = waits("Priority", f"Slurm job {job_id} waits in partition slurm-bridge: Priority.")
+    return a_pod("q").told(said).build()
+
+
+@pytest.mark.parametrize("order", [(7, 8), (8, 7)])
+def test_the_job_of_a_pod_alone_does_not_keep_a_gang_from_its_own(order: tuple[int, int]) -> None:
+    """Job 7 is the gang's, job 8 that of a pod which queues on its own; whichever is read first.
+    (Else pods that run under job 7 would be ended.)"""
+    indexing = Indexing("g")
+    machine = held(indexing)
+    indexing.index.claim(G, [*NAMES_7, told_of(8)])
+    for job_id in order:
+        indexing.tell(a_slurm_job(job_id, "g" if job_id == 7 else "uid-of-the-pod", "RUNNING"))
+    assert machine.known.run is not None
+    assert (machine.known.run.job_id, machine.known.run.is_over) == (7, False)
+    assert indexing.settled == ["g"]
+
+
+@pytest.mark.parametrize("order", [(7, 8), (8, 7)])
+def test_a_gang_goes_on_in_the_job_that_lives(order: tuple[int, int]) -> None:
+    """Job 7 has ended and pods of it are still ending; their replacements wait under job 8, which
+    keeps its place in the queue."""
+    indexing = Indexing("g")
+    machine = held(indexing)
+    indexing.index.claim(G, [*NAMES_7, told_of(8)])
+    for job_id in order:
+        indexing.tell(a_slurm_job(job_id, "g", "CANCELLED" if job_id == 7 else "PENDING"))
+    assert machine.known.run is not None
+    assert (machine.known.run.job_id, machine.known.run.waits) == (8, True)
+    assert indexing.settled == ["g"]
 
 
 def test_a_mistake_while_a_jobs_news_are_taken_is_the_fault_of_its_gang_alone() -> None:

@@ -70,6 +70,19 @@ class Slots:
         return ready == len(self)
 
     @property
+    def usable(self) -> list[int]:
+        """(parts,) slots that somebody uses or may use."""
+        count = [last - first for first, last in pairwise(self._first)]
+        for rank, slot in self._used.items():
+            count[self._part(rank)] -= slot.done
+        return count
+
+    def part_of(self, pod: PodUid) -> int | None:
+        """The part of the slot of `pod`, None when it has none."""
+        rank = self._by_pod.get(pod)
+        return None if rank is None else self._part(rank)
+
+    @property
     def all_done(self) -> bool:
         """Nobody will use any slot again."""
         return sum(slot.done for slot in self._used.values()) == len(self)

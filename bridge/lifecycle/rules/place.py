@@ -5,7 +5,7 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
-from bridge.model.gang import Gang
+from bridge.model.gang import Gang, Seat
 from bridge.model.pod import Pod
 
 
@@ -59,14 +59,22 @@ def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision)
 
 
 def _superfluous(gang: GangState, run: JobRun, newcomers: list[Pod]) -> list[Pod]:
-    """Those for which there is no slot, nor will be one when pods that are ending are gone."""
-    if gang.single:
-        return []
-    slots = run.placement.slots
+    """Those for which their part has no slot, nor will have one when pods that are ending are
+    gone."""
+    slots, demand = run.placement.slots, gang.demand
     unseated = [pod for pod in newcomers if slots.of(pod.uid) is None]
-    if not unseated:
+    if gang.single or not unseated:
         return []
-    pods = gang.demand.pods
-    stuck = sum(slots.of(uid) is not None for uid in gang.demand.lost)
-    live = sum(not pod.deleting for pod in pods.live())
-    return unseated[max(0, len(unseated) - max(0, live - (len(slots) - stuck))) :]
+    room = slots.usable
+    keeping = [pod.uid for pod in demand.pods.live() if not pod.deleting]
+    for uid in (*keeping, *demand.lost):
+        part = slots.part_of(uid)
+        if part is not None:
+            room[part] -= 1
+    superfluous = []
+    for pod in unseated:
+        part = min(demand.seats.get(pod.uid, Seat()).part, len(room) - 1)
+        room[part] -= 1
+        if room[part] < 0:
+            superfluous.append(pod)
+    return superfluous

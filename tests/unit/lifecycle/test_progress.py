@@ -114,6 +114,37 @@ def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
     assert (slots.vacant, slots.idle_nodes) == (1, ("n2",))
 
 
+def test_a_pod_beyond_the_slots_that_are_left_queues_on_its_own() -> None:
+    """A slot that is done is for nobody: a gang of two, of which one is done, is scaled up to three.
+    (The new pod is not told that the gang is full until it ends.)"""
+    world = running(size=2)
+    world.succeed(1)
+    scaled(world, 3)
+    late = world.create(2)
+    assert world.split == [late]
+    assert not world.todo
+
+
+def test_a_slot_of_another_part_is_no_slot_for_a_pod() -> None:
+    """A launcher is to come when all workers are ready. A third worker does not wait for it, or the
+    launcher would never come."""
+    world = World(size=3, parts=(1, 2))
+    world.machine.release()
+    for rank in (100, 101):
+        world.create(rank)
+    while world.todo:
+        world.perform()
+    world.start(SlurmJobId(1))
+    world.settle()
+    world.parts = (1, 3)
+    late = world.create(102)
+    assert world.split == [late]
+    launcher = world.create(0)
+    world.settle()
+    assert nodes(world) == {0: "n1-0", 100: "n1-1", 101: "n1-2"}
+    assert launcher not in world.split
+
+
 def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:
     """Five completions, four at once: the fifth pod takes a slot that is free again, and a job that
     begins anew is as large as what is left."""

@@ -14,7 +14,7 @@ from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
-from bridge.model.gang import Assignment, Gang, JobParameters, Seat, Shortfall
+from bridge.model.gang import Assignment, Gang, JobParameters, Part, Seat, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
@@ -46,6 +46,8 @@ class World:
     staged: bool = False
     lost: set[PodUid] = field(default_factory=set)
     """Pods whose node does not answer."""
+    parts: tuple[int, ...] = ()
+    """The sizes of a gang of several parts; rank 102 is index 2 of part 1."""
     restarts_whole: bool = False
     unknown_nodes: bool = False
     """Whether Kubernetes does not know the nodes of jobs."""
@@ -110,7 +112,7 @@ class World:
     def see(self) -> None:
         """Tell the machine of its pods, as the runner does."""
         pods = tuple(self.pods.values())
-        seats = {pod.uid: Seat(index=pod.completion_index) for pod in pods}
+        seats = {pod.uid: self._seat(pod.completion_index) for pod in pods}
         placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
         why = self.unready if placeless else ""
         alone = len(self.split)
@@ -127,6 +129,9 @@ class World:
             )
         )
 
+    def _seat(self, rank: int | None) -> Seat:
+        return Seat(index=rank) if rank is None or not self.parts else Seat(*divmod(rank, 100))
+
     def claim(self, unready: str) -> None:
         """A claim of its pods goes ("" comes)."""
         self.unready = unready
@@ -137,6 +142,9 @@ class World:
         if not pods:
             return None
         gang = gang_for(pods, *([] if self.single else [self.job]))
+        if self.parts:
+            parts = tuple(Part(str(at), size, gang.shape) for at, size in enumerate(self.parts))
+            gang = replace(gang, size=sum(self.parts), parts=parts)
         staged = frozenset({0}) if self.staged else frozenset()
         parameters = JobParameters(on_node_loss="restart" if self.restarts_whole else "")
         return replace(

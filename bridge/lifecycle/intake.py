@@ -82,8 +82,8 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
     placement.stuck.see(event.pods)
     placement.pinning &= demand.pods.rows.keys()
     gang.seat()
-    if demand.gang is not None and not gang.run.waits:
-        placement.slots.release(demand.gang)
+    if demand.gang is not None and not gang.run.waits and placement.slots.release(demand.gang):
+        gang.seat()
     if any(pod.phase == "Running" for pod in demand.pods.under(gang.run.job_id)):
         gang.submission.succeeded()
 

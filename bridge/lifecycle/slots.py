@@ -118,22 +118,38 @@ class Slots:
         }
         return tuple(sorted(node for node in idle if node is not None))
 
-    def release(self, wanted: Gang) -> None:
+    def release(self, wanted: Gang) -> bool:
         """The gang's pods are as many as `wanted` says by now: slots that are too many are
-        released, and those that are wanted again are taken back.
+        released, and those that are wanted again are taken back. Whether some of these were done.
 
         A gang of other parts than the job was submitted for says nothing here.
         """
         if self._gang is None or len(wanted.sizes) != len(self._gang.sizes):
-            return
+            return False
+        begin_again = False
         for part, count in enumerate(wanted.sizes):
             ranks = range(*self._ends(part))
             free = [rank for rank in ranks if self._is_free(rank)]
             taken = sum(rank in self._used and self._used[rank].pod is not None for rank in ranks)
             if not self._gang.is_in_waves(part):
                 wanted_indexes = self._indexes(wanted, part)
+                again = self._again(part, wanted_indexes, lacking=count - taken - len(free))
+                begin_again = begin_again or bool(again)
+                free += again
                 free.sort(key=lambda rank: self._index(part, rank) not in wanted_indexes)
             self._release(free, spare=max(0, count - taken))
+        return begin_again
+
+    def _again(self, part: int, wanted: Collection[int], *, lacking: int) -> list[int]:
+        """Slots that are done and that nobody calls done any more: their owner has begun anew.
+        (Of a gang that is done as a whole nothing is left to be asked for.)"""
+        if lacking <= 0 or self.all_done:
+            return []
+        done = [rank for rank in range(*self._ends(part)) if self._is_done(rank)]
+        again = [rank for rank in done if self._index(part, rank) in wanted][:lacking]
+        for rank in again:
+            self._used[rank].done = False
+        return again
 
     def _indexes(self, gang: Gang, part: int) -> Collection[int]:
         known = gang.indexes[part] if gang.indexes else ()
@@ -196,6 +212,10 @@ class Slots:
     def _is_free(self, rank: int) -> bool:
         slot = self._used.get(rank)
         return slot is None or (slot.pod is None and not slot.done)
+
+    def _is_done(self, rank: int) -> bool:
+        slot = self._used.get(rank)
+        return slot is not None and slot.done
 
     def _rank(self, seat: Seat) -> int | None:
         """The slot that the seat names; None where it names none that there is."""

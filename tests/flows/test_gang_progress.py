@@ -8,7 +8,17 @@ from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of, phase
 from tests.arena.controllers import Controllers
 from tests.arena.fixtures import Begin
 from tests.flows.conftest import MANIFESTS
-from tests.flows.members import by_rank, ends, notes, rank, replaced, slurm_id, tasks, uid
+from tests.flows.members import (
+    by_rank,
+    ends,
+    is_running,
+    notes,
+    rank,
+    replaced,
+    slurm_id,
+    tasks,
+    uid,
+)
 
 JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
 
@@ -73,6 +83,30 @@ def test_waves_of_a_jobset_run_in_one_slurm_job(
         arena.wait_idle(seconds=15)
         assert not any("GangIsFull" in line for line in arena.story())
         assert not notes(arena, "QueuedAlone", owner="tide")
+        arena.delete_file(created[0])
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
+
+
+def test_a_jobset_that_begins_anew_runs_again_what_was_done(
+    defined: None, arena: Arena, begin: Begin, created: list[Path]
+) -> None:
+    """One of its two Jobs is complete when the other fails: all four pods run again, as one."""
+    begin(Nodes(count=2))
+    with Controllers(arena.kubernetes, NAMESPACE, ("jobset",), tls=arena.loopback_tls()):
+        created.append(MANIFESTS / "jobset-restart.yaml")
+        arena.create_file(created[0])
+        before = arena.wait_pods(4, "run", is_running)
+        for pod in before[:2]:
+            assert pod["metadata"]["name"].startswith("again-workers-0-")
+            ends(arena, pod, exit_code=0)
+        done(arena, "again-workers-0", "0,1")
+        ends(arena, before[3], exit_code=1)
+        old = {uid(pod) for pod in before}
+        again = arena.wait_pods(
+            4, "are others and run", lambda pod: is_running(pod) and uid(pod) not in old, seconds=60
+        )
+        (job_id,) = {slurm_id(pod) for pod in again}
+        assert tasks(arena) == {job_id: 4}
         arena.delete_file(created[0])
         wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
 

@@ -125,6 +125,21 @@ def test_a_pod_beyond_the_slots_that_are_left_queues_on_its_own() -> None:
     assert not world.todo
 
 
+def test_what_was_done_is_to_be_done_again_when_the_owner_begins_anew() -> None:
+    """A JobSet makes all of its Jobs again when one has failed: the ranks that were done find their
+    slots in the job that the gang still holds."""
+    world = running(size=4)
+    world.succeed(0, 1)
+    world.job = replace(world.job, completed_indexes="")
+    for uid in list(world.pods):
+        world.remove(uid)
+    for rank in range(4):
+        world.create(rank)
+    world.settle()
+    assert nodes(world) == {rank: f"n1-{rank}" for rank in range(4)}
+    assert not world.split
+
+
 def test_a_slot_of_another_part_is_no_slot_for_a_pod() -> None:
     """A launcher is to come when all workers are ready. A third worker does not wait for it, or the
     launcher would never come."""

@@ -115,7 +115,7 @@ def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
 
 
 def test_a_pod_beyond_the_slots_that_are_left_queues_on_its_own() -> None:
-    """A slot that is done is for nobody: a gang of two, of which one is done, is scaled up to three.
+    """A slot that is done is for nobody: a gang of two, of which one is done, is scaled up to 3.
     (The new pod is not told that the gang is full until it ends.)"""
     world = running(size=2)
     world.succeed(1)

@@ -134,18 +134,20 @@ def line_of(pod: Pod, *owners: Owner) -> Lineage:
     return Lineage(pod, owners)
 
 
-def gang_for(pods: Sequence[Pod], *owners: Owner) -> Gang:
-    """The gang of these pods, as the state makes it; owners nearest first."""
+def gang_for(pods: Sequence[Pod], *owners: Owner, elsewhere: Sequence[Pod] = ()) -> Gang:
+    """The gang of these pods, as the state makes it; owners nearest first. The pods `elsewhere`
+    are gangs of their own."""
     line = line_of(pods[0], *owners)
     jobs = [owner for owner in owners if isinstance(owner, BatchJob)]
     seats = {pod.uid: membership.of(line_of(pod, *owners)).seat for pod in pods}
+    away = [membership.of(line_of(pod, *owners)).seat for pod in elsewhere]
     return gangs.gang_of(
         line,
         membership.of(line),
         {0: gangs.largest(pods)},
         said=[pod.annotations for pod in pods],
         lines=lambda: [line_of(pod, *owners) for pod in pods],
-        done=progress.of(jobs, pods, seats),
+        done=progress.of(jobs, pods, seats, away),
     )
 
 

@@ -355,9 +355,9 @@ class KubeState:
         return self._memberships.members.get(gang_id)
 
     def apart(self, gang_id: GangId) -> int:
-        """How many pods of the gang's owner are not in it, but queue on their own."""
-        holder = self.holder_of(gang_id)
-        return 0 if holder is None else self._memberships.apart(holder.uid)
+        """How many pods of the gang's owner queue on their own, and the gang's size does not leave
+        them out."""
+        return self._memberships.apart(gang_id)
 
     def holder_of(self, gang_id: GangId) -> Owner | None:
         """The object whose end ends the gang, as it is now; None for a gang of one."""

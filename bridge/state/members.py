@@ -1,5 +1,6 @@
 """Which pods are in which gang: each pod joins once all that stands above it is known."""
 
+import contextlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -83,9 +84,33 @@ class Memberships:
         """The pods below an owner, or in a group, whose gang is known."""
         return tuple(self._pods[pod] for pod in self._below.of(uid))
 
-    def apart(self, uid: str) -> int:
-        """How many pods below an owner are gangs of their own."""
-        return sum(self._gang_of.get(pod) == GangId(pod) for pod in self._below.of(uid))
+    def apart(self, gang_id: GangId) -> int:
+        """How many pods below the gang's holder are gangs of their own, beside those that `gang`
+        leaves out."""
+        return len(self._alone(gang_id)) - len(self._elsewhere(gang_id))
+
+    def _alone(self, gang_id: GangId) -> list[Pod]:
+        """The pods below the gang's holder that are gangs of their own."""
+        members = self.members.get(gang_id)
+        if members is None or members.membership.holder is None:
+            return []
+        below = self._below.of(members.membership.holder.uid)
+        return [self._pods[pod] for pod in below if self._gang_of.get(pod) == GangId(pod)]
+
+    def _elsewhere(self, gang_id: GangId) -> list[Seat]:
+        """Where in the gang the pods belong that are gangs of their own, but for those that are
+        about to be replaced. (Pods beyond those of a PodGroup that start together have no place.)
+        """
+        seats = []
+        for pod in self._alone(gang_id):
+            line = self._owners.lineage(pod, self._pods)
+            if pod.deleting or pod.phase == "Failed" or isinstance(line, Missing):
+                continue
+            with contextlib.suppress(BadInput):
+                wished = membership.of(line)
+                if wished.gang == gang_id and wished.most is None:
+                    seats.append(wished.seat)
+        return seats
 
     # -- who is where --------------------------------------------------------------------------
 
@@ -289,7 +314,7 @@ class Memberships:
             said=[pod.annotations for pod in waiting],
             lines=lambda: [self._line_of(pod, members) for pod in waiting],
             most_pods=self._most_pods,
-            done=progress.of(jobs, pods, members.seats),
+            done=progress.of(jobs, pods, members.seats, self._elsewhere(gang_id)),
         )
 
     def _line_of(self, pod: Pod, members: Members) -> Lineage:

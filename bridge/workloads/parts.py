@@ -1,7 +1,8 @@
 """The parts of a gang by its owner's spec: how many pods of which template, and what is left to do.
 
 A size comes from the owner's spec, never from the pods that happen to exist. What has succeeded, by
-the status of the Jobs that make the pods or by the pods themselves, needs no slot any more.
+the status of the Jobs that make the pods or by the pods themselves, and pods that are gangs of
+their own need no slot.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,27 +40,26 @@ class PartDemand:
     succeeded: int = 0
     """How many pods without an index `count` leaves out, as they have succeeded."""
 
-    def without(self, indexes: frozenset[int], others: int) -> "PartDemand":
-        """The part without the pods that have succeeded: those of these indexes, and as many as
-        `others` without an index."""
+    def without(self, done: Progress, part: int) -> "PartDemand":
+        """The part without the pods that have succeeded and those that are elsewhere."""
+        away = done.elsewhere.get(part, ())
         if self.indexes is None:
-            return self
-        if indexes:
+            return replace(self, count=max(0, self.count - len(away)))
+        named = {*done.indexes.get(part, ()), *(index for index in away if index is not None)}
+        if named:
             known = self.indexes or range(self.count)
-            left = tuple(index for index in known if index not in indexes)
+            left = tuple(index for index in known if index not in named)
             return replace(self, count=len(left), indexes=left)
-        return replace(self, count=max(0, self.count - max(0, others - self.succeeded)))
+        others = max(0, done.pods.get(part, 0) - self.succeeded) + len(away)
+        return replace(self, count=max(0, self.count - others))
 
 
 def left(
     member: Membership, wishes: Mapping[str, str], kinds: tuple[PartDemand, ...], done: Progress
 ) -> tuple[PartDemand, ...]:
-    """The parts without what is done. When nothing is left, the parts as they are: there is
-    nothing to ask for, and the gang's last pods are about to be seen as ended."""
-    left = tuple(
-        kind.without(done.indexes.get(at, frozenset()), done.pods.get(at, 0))
-        for at, kind in enumerate(by_spec(member, wishes, done))
-    )
+    """The parts without what is done or elsewhere. When nothing is left, the parts as they are:
+    there is nothing to ask for, and the gang's last pods are about to be seen as ended."""
+    left = tuple(kind.without(done, at) for at, kind in enumerate(by_spec(member, wishes, done)))
     return left if sum(kind.count for kind in left) else kinds
 
 

@@ -1,7 +1,8 @@
-"""How much of a gang's work is done: what its Jobs' status says, and its pods that succeeded.
+"""How much of a gang needs no slot: what its Jobs' status calls done, its pods that succeeded, and
+its owner's pods that queue or run on their own.
 
-Nobody will run there again, so a job in Slurm is asked only for the rest. The status lasts when
-pods are removed and when the bridge begins anew; the pods tell a moment earlier.
+A job in Slurm is asked only for the rest. The status lasts when pods are removed and when the
+bridge begins anew; the pods tell a moment earlier.
 (batch/v1 Job: `status.succeeded`, `status.completedIndexes`)
 """
 
@@ -29,6 +30,8 @@ class Progress:
     """By part: the indexes of pods that succeeded."""
     pods: Mapping[int, int] = field(default_factory=dict)
     """By part: how many pods succeeded that have no index."""
+    elsewhere: Mapping[int, Sequence[int | None]] = field(default_factory=dict)
+    """By part: the indexes of pods that are gangs of their own; None of one without index."""
 
     def job_named(self, replicated: str, number: int) -> BatchJob | None:
         """The Job of that name and number in its JobSet; "" and 0 of a Job that stands alone."""
@@ -45,8 +48,14 @@ class Progress:
         return found
 
 
-def of(jobs: Sequence[BatchJob], pods: Iterable[Pod], seats: Mapping[PodUid, Seat]) -> Progress:
-    """The progress that the Jobs' status and the gang's pods tell."""
+def of(
+    jobs: Sequence[BatchJob],
+    pods: Iterable[Pod],
+    seats: Mapping[PodUid, Seat],
+    elsewhere: Iterable[Seat] = (),
+) -> Progress:
+    """The progress that the Jobs' status and the gang's pods tell; `elsewhere` are the seats that
+    pods would have which are gangs of their own."""
     indexes: dict[int, set[int]] = {}
     others: dict[int, int] = {}
     for pod in pods:
@@ -57,7 +66,10 @@ def of(jobs: Sequence[BatchJob], pods: Iterable[Pod], seats: Mapping[PodUid, Sea
             others[seat.part] = others.get(seat.part, 0) + 1
         else:
             indexes.setdefault(seat.part, set()).add(seat.index)
-    return Progress(jobs, {part: frozenset(found) for part, found in indexes.items()}, others)
+    away: dict[int, list[int | None]] = {}
+    for seat in elsewhere:
+        away.setdefault(seat.part, []).append(seat.index)
+    return Progress(jobs, {part: frozenset(found) for part, found in indexes.items()}, others, away)
 
 
 def ranges(text: str) -> Ranges:

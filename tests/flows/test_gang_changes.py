@@ -12,7 +12,7 @@ from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
 from tests.arena.controllers import Controllers
 from tests.arena.fixtures import Begin
 from tests.flows.conftest import MANIFESTS
-from tests.flows.members import by_rank, is_running, notes, slurm_id, tasks, told, uid
+from tests.flows.members import by_rank, is_running, notes, replaced, slurm_id, tasks, told, uid
 
 JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/stretch"
 SET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/quorum"
@@ -72,6 +72,23 @@ def test_a_gang_scaled_down_keeps_its_nodes_says_so_and_uses_them_again(
         name = pods[0]["metadata"]["name"]
         arena.wait_pod(name, "names none", lambda pod: "still holds" not in told(pod)[1])
     assert tasks(arena) == jobs
+
+
+def test_a_gang_that_begins_anew_leaves_out_pods_that_run_on_their_own(
+    arena: Arena, begin: Begin
+) -> None:
+    """Four nodes. Scaled up from two to four while it runs, so that two pods run on their own; then
+    its job ends. The next one is for the other two, which fit."""
+    begin(Nodes(count=4))
+    arena.create(manifests.job("grown", NAMESPACE, count=2, gang=True, gpus=8))
+    members = by_rank(arena, 2, job="grown")
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/grown"
+    arena.kubernetes.patch(path, {"spec": {"parallelism": 4, "completions": 4}})
+    alone = by_rank(arena, 4, job="grown")[2:]
+    arena.slurm.cancel(slurm_id(members[0]))
+    again = [replaced(arena, pod, job="grown", seconds=60) for pod in members]
+    (job_id,) = {slurm_id(pod) for pod in again}
+    assert tasks(arena) == {job_id: 2} | {slurm_id(pod): 1 for pod in alone}
 
 
 def test_a_launcher_that_waits_for_its_workers_is_not_missed(

@@ -125,6 +125,27 @@ def test_a_pod_beyond_the_slots_that_are_left_queues_on_its_own() -> None:
     assert not world.todo
 
 
+def test_a_preempted_gang_leaves_out_its_pods_that_are_elsewhere() -> None:
+    """Two pods that came while it ran queue on their own. Its next job is for the two that are its
+    members: it waits for no nodes that nobody would use."""
+    world = running(size=2)
+    scaled(world, 4)
+    for rank in (2, 3):
+        world.create(rank)
+    assert len(world.split) == 2
+    world.end(SlurmJobId(1), "PREEMPTED")
+    while world.todo:
+        world.perform()
+    for uid in [uid for uid, pod in world.pods.items() if pod.deleting]:
+        world.remove(uid)
+    for rank in (0, 1):
+        world.create(rank)
+    world.pass_time(60)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    assert submit.gang.size == 2
+
+
 def test_what_was_done_is_to_be_done_again_when_the_owner_begins_anew() -> None:
     """A JobSet makes all of its Jobs again when one has failed: the ranks that were done find their
     slots in the job that the gang still holds."""

@@ -115,7 +115,6 @@ class World:
         seats = {pod.uid: self._seat(pod.completion_index) for pod in pods}
         placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
         why = self.unready if placeless else ""
-        alone = len(self.split)
         self.tell(
             ev.MembersSeen(
                 self._gang(),
@@ -124,7 +123,6 @@ class World:
                 "",
                 seats,
                 waits_for=why,
-                singletons=alone,
                 lost=frozenset(pod.uid for pod in pods if pod.deleting and pod.uid in self.lost),
             )
         )
@@ -141,10 +139,13 @@ class World:
         pods = list(self.pods.values())
         if not pods:
             return None
-        gang = gang_for(pods, *([] if self.single else [self.job]))
+        gang = gang_for(pods, *([] if self.single else [self.job]), elsewhere=self.split)
         if self.parts:
-            parts = tuple(Part(str(at), size, gang.shape) for at, size in enumerate(self.parts))
-            gang = replace(gang, size=sum(self.parts), parts=parts)
+            sizes = list(self.parts)
+            for pod in self.split:
+                sizes[self._seat(pod.completion_index).part] -= 1
+            parts = tuple(Part(str(at), size, gang.shape) for at, size in enumerate(sizes))
+            gang = replace(gang, size=sum(sizes), parts=parts, indexes=())
         staged = frozenset({0}) if self.staged else frozenset()
         parameters = JobParameters(on_node_loss="restart" if self.restarts_whole else "")
         return replace(

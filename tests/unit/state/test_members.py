@@ -83,6 +83,24 @@ def test_what_the_jobs_of_a_jobset_have_done_is_not_asked_for_again() -> None:
     assert (gang.size, gang.indexes) == (1, ((1,),))
 
 
+def test_a_pod_that_queues_on_its_own_is_not_asked_for_again() -> None:
+    """Until it ends: then the one in its place is a member."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=3)
+    cluster.upsert_owner(job)
+    pods = [a_pod(f"p-{index}").of(job, index).build() for index in range(3)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    assert cluster.split_off(pods[1].uid) == {held_by(job), GangId(pods[1].uid)}
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert (gang.size, gang.indexes) == (2, ((0, 2),))
+    assert cluster.apart(held_by(job)) == 0
+    cluster.upsert_pod(replace(pods[1], deleting=True, resource_version="2"))
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert gang.size == 3
+
+
 def test_a_kind_that_may_not_be_read_ends_the_chain() -> None:
     """What the reference says is all that is known; the pod is a gang of one."""
     cluster = a_cluster(JOBS)
@@ -254,20 +272,16 @@ def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
     assert members.over
 
 
-def test_pods_that_queue_on_their_own_are_counted_for_their_owners_gang() -> None:
-    """Nobody waits for them there."""
-    cluster, job = a_cluster(JOBS), a_gang_job(size=3)
-    cluster.upsert_owner(job)
-    pods = [a_pod(f"train-{rank}").of(job, rank).build() for rank in range(2)]
-    for pod in pods:
-        cluster.upsert_pod(pod)
-    assert cluster.apart(held_by(job)) == 0
-    touched = cluster.split_off(pods[1].uid)
-    assert touched == {held_by(job), GangId(pods[1].uid)}
-    assert cluster.apart(held_by(job)) == 1
-    assert cluster.apart(GangId(pods[1].uid)) == 0
-    cluster.remove_pod(pods[1].uid)
-    assert cluster.apart(held_by(job)) == 0
+def test_pods_beyond_those_that_a_group_starts_with_are_counted_apart() -> None:
+    """The gang is as large with them as without."""
+    cluster = a_cluster(GROUPS)
+    cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
+    for rank in range(3):
+        cluster.upsert_pod(replace(a_pod(f"p-{rank}").build(), pod_group="g"))
+    assert cluster.apart(GangId("team/uid-g")) == 1
+    gang = cluster.gang(GangId("team/uid-g"))
+    assert gang is not None
+    assert gang.size == 2
 
 
 # -- whose a pod is --------------------------------------------------------------------------------

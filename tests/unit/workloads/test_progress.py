@@ -65,3 +65,15 @@ def test_pods_that_succeeded_are_done_before_the_status_says_so() -> None:
     indexed = a_gang_job(size=3, completed_indexes="1")
     done = replace(a_pod("a").of(indexed, 1).build(), phase="Succeeded")
     assert gang_for([done, a_pod("b").of(indexed, 2).build()], indexed).size == 2
+
+
+def test_pods_that_are_gangs_of_their_own_need_no_slot() -> None:
+    """Indexed or not, and of a Job with more completions than parallelism too."""
+    job = a_gang_job(size=4)
+    left = gang_for([a_pod("a").of(job, 0).build()], job, elsewhere=[a_pod("b").of(job, 2).build()])
+    assert (left.size, left.indexes) == (3, ((0, 1, 3),))
+    told = {names.GANG_ANNOTATION: "true"}
+    for completions in (4, 9):
+        job = a_job(parallelism=4, completions=completions, annotations=told)
+        pods = [a_pod("a").of(job).build()]
+        assert gang_for(pods, job, elsewhere=[a_pod("b").of(job).build()]).size == 3

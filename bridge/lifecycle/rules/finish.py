@@ -6,10 +6,14 @@ from bridge.lifecycle.state import GangState
 
 
 def finish(gang: GangState, decision: Decision) -> bool:
-    """When no pod uses the job and none will, the job ends; then the gang is forgotten."""
-    if not _is_over(gang, decision):
-        return False
+    """When no pod uses the job and none will, the job ends; then the gang is forgotten.
+
+    Pods that come while the job is being ended wait for the gang's next one.
+    """
     run = gang.run
+    is_ending = run is not None and run.cancel_at_s is not None
+    if not is_ending and not _is_over(gang, decision):
+        return False
     if run is not None and run.allocation is not None and run.deadline.ending:
         return True  # Slurm ends it in a moment, and accounts it as TIMEOUT
     if gang.submission.under_way is not None:

@@ -146,6 +146,29 @@ def test_a_preempted_gang_leaves_out_its_pods_that_are_elsewhere() -> None:
     assert submit.gang.size == 2
 
 
+def test_pods_that_come_while_their_job_is_being_ended_wait_for_the_next() -> None:
+    """A Job is suspended and resumed at once, and Slurm is slow: who was put into the job that is
+    about to end would end with it."""
+    world = running(size=2)
+    world.owner = "suspended"
+    for uid in list(world.pods):
+        world.remove(uid)
+    (cancel,) = world.todo
+    assert isinstance(cancel, do.CancelJob)
+    world.owner = "creates"
+    for rank in range(2):
+        world.create(rank)
+    assert world.todo == [cancel]
+    world.pass_time(TUNING.retries.end_again_s + 1)
+    assert world.todo == [cancel, cancel], "it is asked for again until it is done"
+    world.todo.pop()
+    world.perform()
+    world.pass_time(1)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    assert not any(pod.deleting for pod in world.pods.values())
+
+
 def test_what_was_done_is_to_be_done_again_when_the_owner_begins_anew() -> None:
     """A JobSet makes all of its Jobs again when one has failed: the ranks that were done find their
     slots in the job that the gang still holds."""

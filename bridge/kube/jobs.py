@@ -22,6 +22,7 @@ def _row(job: wire.JobWire) -> BatchJob:
         succeeded=next((_SUCCEEDED[kind] for kind in true if kind in _SUCCEEDED), None),
         succeeded_pods=status.get("succeeded") or 0,
         completed_indexes=_bounded(status.get("completedIndexes") or ""),
+        failed_indexes=_bounded(status.get("failedIndexes") or ""),
     )
 
 

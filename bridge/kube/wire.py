@@ -297,6 +297,7 @@ class JobStatus(TypedDict, total=False):
     conditions: list[ConditionWire] | None
     succeeded: Count | None
     completedIndexes: str | None
+    failedIndexes: str | None
 
 
 class JobWire(TypedDict, total=False):

@@ -71,7 +71,14 @@ class BatchJob(Owner):
     """How many of its pods have succeeded."""
     completed_indexes: str = ""
     """Of an Indexed Job: which of its indexes have, as the API server writes it ("1,3-5,7")."""
+    failed_indexes: str = ""
+    """Which of its indexes have been given up, as their pods failed too often (the same form)."""
     template: PodTemplate = PodTemplate()
+
+    @property
+    def settled_indexes(self) -> str:
+        """Indexes for which no pod will be made any more."""
+        return ",".join(filter(None, (self.completed_indexes, self.failed_indexes)))
 
 
 @dataclass(frozen=True, slots=True)

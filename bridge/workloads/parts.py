@@ -113,9 +113,9 @@ def _of_job(job: BatchJob, size: int, done: Progress) -> PartDemand:
         return PartDemand("", min(size, left), job.template, indexes=None)
     if not job.indexed:
         return PartDemand("", max(0, size - succeeded), job.template, succeeded=succeeded)
-    if status is None or not status.completed_indexes:
+    if status is None or not status.settled_indexes:
         return PartDemand("", size, job.template)
-    left_indexes = left_of(size, ranges(status.completed_indexes))
+    left_indexes = left_of(size, ranges(status.settled_indexes))
     return PartDemand("", len(left_indexes), job.template, left_indexes)
 
 
@@ -135,11 +135,11 @@ def _of_replicated(one: ReplicatedJob, done: Progress, *, staged: bool) -> PartD
     if not job.indexed:
         left = max(0, size - succeeded)
         return PartDemand(one.name, left, job.template, staged=staged, succeeded=succeeded)
-    if not succeeded or not size:
+    if not size or not any(child.settled_indexes for child in made.values()):
         return PartDemand(one.name, size, job.template, staged=staged)
     indexes: list[int] = []
     for number in range(one.replicas):
-        text = made[number].completed_indexes if number in made else ""
+        text = made[number].settled_indexes if number in made else ""
         indexes += (number * at_once + rank for rank in left_of(at_once, ranges(text)))
     return PartDemand(one.name, len(indexes), job.template, tuple(indexes), staged)
 

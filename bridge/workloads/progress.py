@@ -3,7 +3,7 @@ its owner's pods that queue or run on their own.
 
 A job in Slurm is asked only for the rest. The status lasts when pods are removed and when the
 bridge begins anew; the pods tell a moment earlier.
-(batch/v1 Job: `status.succeeded`, `status.completedIndexes`)
+(batch/v1 Job: `status.succeeded`, `status.completedIndexes`, `status.failedIndexes`)
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -73,7 +73,7 @@ def of(
 
 
 def ranges(text: str) -> Ranges:
-    """The runs of indexes in a Job's `completedIndexes` ("1,3-5,7"); what is no run is left out."""
+    """The runs of indexes in a Job's status ("1,3-5,7"), in order; what is no run is left out."""
     found = []
     for part in text.split(","):
         first, dash, last = part.partition("-")

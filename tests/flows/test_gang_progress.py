@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import pytest
+
+from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of, phase
@@ -41,6 +44,22 @@ def finish(arena: Arena, job: str, pod: Object) -> None:
     arena.wait_gone(pod["metadata"]["name"])
 
 
+def hold_on(arena: Arena, pods: list[Object]) -> None:
+    """For twelve seconds these pods run, and nobody tells them to end."""
+
+    def goes_on() -> bool:
+        now = [arena.kubernetes.pod(NAMESPACE, pod["metadata"]["name"]) for pod in pods]
+        return all(
+            new is not None
+            and uid(new) == uid(old)
+            and is_running(new)
+            and condition(new, names.DISRUPTION_TARGET) is None
+            for new, old in zip(now, pods, strict=True)
+        )
+
+    arena.hold_for(12.0, goes_on)
+
+
 def test_a_member_that_is_done_and_removed_is_not_missed_after_a_restart(
     arena: Arena, begin: Begin
 ) -> None:
@@ -51,17 +70,32 @@ def test_a_member_that_is_done_and_removed_is_not_missed_after_a_restart(
     finish(arena, "halfway", second)
     arena.bridge.kill()
     arena.bridge.start()
+    hold_on(arena, [first])
+    assert set(tasks(arena)) == {slurm_id(first)}
 
-    def goes_on() -> bool:
-        now = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
-        return (
-            now is not None
-            and uid(now) == uid(first)
-            and "deletionTimestamp" not in now["metadata"]
-            and condition(now, "DisruptionTarget") is None
-        )
 
-    arena.hold_for(12.0, goes_on)
+def test_a_member_that_is_given_up_is_not_missed_after_a_restart(
+    arena: Arena, begin: Begin
+) -> None:
+    """backoffLimitPerIndex: the Job makes no pod for that rank any more; the others go on."""
+    if arena.kind == "embedded":
+        pytest.skip("the embedded Job controller has no backoffLimitPerIndex")
+    begin(Nodes(count=3), gangs={"membersTimeoutS": 5})
+    job = manifests.job("given", NAMESPACE, count=3, gang=True, gpus=8)
+    job["spec"].update(backoffLimitPerIndex=0, maxFailedIndexes=2)
+    arena.create(job)
+    first, second, third = by_rank(arena, 3, job="given")
+    ends(arena, second, exit_code=1)
+    path = f"{JOBS}/given"
+    wait_for(
+        "the index is given up",
+        lambda: (arena.kubernetes.get(path).get("status") or {}).get("failedIndexes") == "1",
+    )
+    arena.delete_pod(second["metadata"]["name"])
+    arena.wait_gone(second["metadata"]["name"])
+    arena.bridge.kill()
+    arena.bridge.start()
+    hold_on(arena, [first, third])
     assert set(tasks(arena)) == {slurm_id(first)}
 
 

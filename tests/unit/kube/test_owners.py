@@ -124,6 +124,17 @@ def test_labels() -> None:
     assert row.labels == {"jobset.sigs.k8s.io/jobset-name": "s"}
 
 
+def test_what_a_job_has_done() -> None:
+    """Its status says it, also which indexes are given up; without one nothing is done."""
+    status = {"succeeded": 2, "completedIndexes": "0,3", "failedIndexes": "1"}
+    row = read("batch/v1", "Job", {}, status=status)
+    assert isinstance(row, BatchJob)
+    assert (row.succeeded_pods, row.completed_indexes, row.failed_indexes) == (2, "0,3", "1")
+    fresh = read("batch/v1", "Job", {}, status={"failedIndexes": None})
+    assert isinstance(fresh, BatchJob)
+    assert (fresh.succeeded_pods, fresh.settled_indexes) == (0, "")
+
+
 def test_job_set() -> None:
     """A JobSet's replicated jobs, as its controller would make their Jobs."""
     row = read(

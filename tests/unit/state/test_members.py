@@ -78,6 +78,12 @@ def test_what_the_jobs_of_a_jobset_have_done_is_not_asked_for_again() -> None:
     assert (gang.size, gang.indexes) == (2, ())
     done = replace(child, succeeded_pods=1, completed_indexes="0", resource_version="2")
     assert cluster.upsert_owner(done) == set(), "its pods say so themselves"
+    given_up = replace(child, failed_indexes="0", resource_version="3")
+    assert cluster.upsert_owner(given_up) == {GangId("team/uid-js")}, "a pod that fails does not"
+    gang = cluster.gang(GangId("team/uid-js"))
+    assert gang is not None
+    assert (gang.size, gang.indexes) == (1, ((1,),))
+    cluster.upsert_owner(replace(done, resource_version="4"))
     gang = cluster.gang(GangId("team/uid-js"))
     assert gang is not None
     assert (gang.size, gang.indexes) == (1, ((1,),))

@@ -77,3 +77,10 @@ def test_pods_that_are_gangs_of_their_own_need_no_slot() -> None:
         job = a_job(parallelism=4, completions=completions, annotations=told)
         pods = [a_pod("a").of(job).build()]
         assert gang_for(pods, job, elsewhere=[a_pod("b").of(job).build()]).size == 3
+
+
+def test_an_index_that_is_given_up_is_not_waited_for() -> None:
+    """backoffLimitPerIndex: nobody makes a pod for it any more, in a Job or in a JobSet's."""
+    job = a_gang_job(size=4, completed_indexes="0", failed_indexes="2")
+    left = gang_for([a_pod("p").of(job, 3).build()], job)
+    assert (left.size, left.indexes) == (2, ((1, 3),))

@@ -147,6 +147,7 @@ def facts(job: Job) -> JobFacts:
         excluded=bool(job.excluded_nodes),
         expected_start_s=job.start_s if job.pending else None,
         end_s=job.end_s if holds and job.time_limit_min is not None else None,
+        tasks=job.tasks,
         components=job.het_job_ids,
         allocation=Allocation(job.id, job.grants) if holds else None,
     )

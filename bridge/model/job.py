@@ -198,6 +198,8 @@ class JobFacts:
     """Epoch seconds, when backfill has looked at the job."""
     end_s: float | None = None
     """Epoch seconds of its time limit, while it runs under one."""
+    tasks: int | None = None
+    """Of a het job, those of its first component."""
     components: tuple[SlurmJobId, ...] = ()
     """Ids of all components of a het job, the first (its leader) included."""
     allocation: Allocation | None = None
@@ -215,11 +217,12 @@ class JobFacts:
         return self.waits and self.reason == "BadConstraints"
 
     def matches(self, spec: JobSpec) -> bool:
-        """Whether the waiting job is what `spec` asks for, as far as Slurm says what it is: on
-        which nodes it may run, and for whom."""
+        """Whether the waiting job is what `spec` asks for, as far as Slurm says what it is: how
+        large, on which nodes it may run, and for whom."""
         where = self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
         queue = all(getattr(spec, name) in ("", getattr(self, name)) for name in QUEUE_FIELDS)
-        return where and queue and self.can_become(spec)
+        size = self.tasks in (None, spec.tasks)
+        return where and queue and size and self.can_become(spec)
 
     def can_become(self, spec: JobSpec) -> bool:
         """Whether the waiting job can be changed into `spec`, as far as Slurm says what it is."""

@@ -146,6 +146,23 @@ def test_a_preempted_gang_leaves_out_its_pods_that_are_elsewhere() -> None:
     assert submit.gang.size == 2
 
 
+def test_a_gang_that_has_changed_its_size_while_nobody_looked_is_asked_for_as_it_is() -> None:
+    """The bridge was down: its job waits in Slurm as it was submitted."""
+    world = World(size=2)
+    world.machine.release()
+    world.create()
+    world.perform()
+    world.size = 4
+    world.job = replace(world.job, parallelism=4, completions=4)
+    world.restart()
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert update.new.tasks == 4
+    world.perform()
+    world.restart()
+    assert not world.todo, "Slurm has it already"
+
+
 def test_pods_that_come_while_their_job_is_being_ended_wait_for_the_next() -> None:
     """A Job is suspended and resumed at once, and Slurm is slow: who was put into the job that is
     about to end would end with it."""

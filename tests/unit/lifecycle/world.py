@@ -161,7 +161,8 @@ class World:
         nodes = tuple(f"n{job_id}-{i}" for i in range(1 if self.single else self.size))
         end_s = None if left_s is None else 1e9 + left_s
         seen = facts(job_id, "RUNNING", gang=self.gang_id, nodes=nodes)
-        self._job(replace(seen, end_s=end_s), left_s)
+        tasks = self.jobs[job_id].tasks if job_id in self.jobs else None
+        self._job(replace(seen, end_s=end_s, tasks=tasks), left_s)
 
     def end(self, job_id: SlurmJobId, state: str) -> None:
         """Slurm ends the job."""
@@ -317,8 +318,9 @@ class World:
             case do.FailPod(pod):
                 if pod.uid in self.pods and not self.pods[pod.uid].ended:
                     self.change(pod.uid, phase="Failed")
-            case do.UpdateJob():
-                pass
+            case do.UpdateJob(job_id, _, spec):
+                if job_id in self.jobs:
+                    self.jobs[job_id] = replace(self.jobs[job_id], tasks=spec.tasks)
             case _:
                 raise AssertionError(instruction)
 
@@ -334,7 +336,8 @@ class World:
         spec = self._spec(instruction.gang, instruction.generation)
         waiting = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
         users = (spec.user, "1000") if spec.user else ()
-        self.jobs[job_id] = replace(waiting, users=users, constraints=spec.constraints)
+        told = {"users": users, "constraints": spec.constraints, "tasks": spec.tasks}
+        self.jobs[job_id] = replace(waiting, **told)  # type: ignore[arg-type]
         self.tell(ev.Submitted(job_id, spec))
         self.poll(job_id)
 

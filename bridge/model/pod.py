@@ -1,7 +1,7 @@
 """A pod, as far as the bridge cares: a slotted row of a few hundred bytes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bridge import names
@@ -101,6 +101,16 @@ class Pod:
     def node(self) -> NodeName:
         """The node that it is bound to, else the one that it is pinned to; "" for neither."""
         return self.node_name or self.pinned_node
+
+    @property
+    def unpinned_shape(self) -> PodShape:
+        """What it asked for before a pin was written into its node affinity."""
+        terms = self.shape.affinity_terms
+        if not terms or not self.pinned_node:
+            return self.shape
+        left = tuple(term.without_node(self.pinned_node) for term in terms)
+        is_ours = not any(term.expressions or term.fields for term in left)
+        return replace(self.shape, affinity_terms=None if is_ours else left)
 
     @property
     def ended(self) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bridge import names
@@ -81,6 +81,11 @@ class NodeSelectorTerm:
 
     expressions: tuple[Requirement, ...] = ()
     fields: tuple[Requirement, ...] = ()
+
+    def without_node(self, node: str) -> "NodeSelectorTerm":
+        """The term without the demand for just this node, by its name."""
+        here = Requirement(key="metadata.name", operator="In", values=(node,))
+        return replace(self, fields=tuple(one for one in self.fields if one != here))
 
 
 @dataclass(frozen=True, slots=True)

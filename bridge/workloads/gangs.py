@@ -188,8 +188,9 @@ def _agreed(
 
 
 def largest(pods: Sequence[Pod]) -> PodShape:
-    """One shape that covers every pod: the most of each resource, the first pod's conditions."""
-    distinct = dict.fromkeys(pod.shape for pod in pods)
+    """One shape that covers every pod: the most of each resource, the first pod's conditions; a pin
+    that was written into it is none."""
+    distinct = dict.fromkeys(pod.unpinned_shape for pod in pods)
     return covering(list(distinct))
 
 
@@ -214,7 +215,7 @@ def _of_template(
 ) -> PodShape:
     """As its pods will be: the API server and our webhook add tolerations to each pod."""
     if template is None:
-        return line.pod.shape
+        return line.pod.unpinned_shape
     added = [one for one in line.pod.shape.tolerations if one.key.startswith(_OF_NODE_STATES)]
     if toleration is not None:
         added.append(toleration)

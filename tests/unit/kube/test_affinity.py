@@ -1,8 +1,9 @@
 """The pin against a brute-force reading of node affinity."""
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from bridge import names
 from bridge.kube import affinity, pods
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
@@ -88,6 +89,19 @@ def test_twice_is_once(before: tuple[NodeSelectorTerm, ...] | None, node: NodeNa
     """A repeated pin to the same node changes nothing."""
     once = affinity.narrowed(before, node)
     assert affinity.narrowed(once, node) == once
+
+
+@given(before=terms, node=nodes)
+def test_what_stood_there_before_can_be_read(
+    before: tuple[NodeSelectorTerm, ...] | None, node: NodeName
+) -> None:
+    """A gang that only has pinned pods after a start still knows what they had asked for."""
+    named = Requirement("metadata.name", "In", (node,))
+    assume(takes(before, node) and not any(named in term.fields for term in before or ()))
+    after = affinity.to_wire(affinity.narrowed(before, node))
+    metadata = {"annotations": {names.NODE_ANNOTATION: node}}
+    row = pods.parse({"metadata": metadata, "spec": {"affinity": after}})
+    assert row.unpinned_shape.affinity_terms == before
 
 
 @given(before=terms, node=nodes)

@@ -9,6 +9,7 @@ from bridge.errors import BadInput
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
+from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
 from tests.hostile.measured import cost
@@ -105,6 +106,20 @@ def test_a_pod_that_queues_on_its_own_is_not_asked_for_again() -> None:
     gang = cluster.gang(held_by(job))
     assert gang is not None
     assert gang.size == 3
+
+
+def test_after_a_start_a_gang_asks_for_what_its_pinned_pods_had_asked_for() -> None:
+    """Not for the one node that a pin has put into a pod's affinity."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    fresh = a_pod("p-0").of(job, 0).asking(gpu=8).build()
+    here = Requirement("metadata.name", "In", ("n1",))
+    pinned = replace(fresh.shape, affinity_terms=(NodeSelectorTerm(fields=(here,)),))
+    pod = a_pod("p-0").of(job, 0).pinned(7, "n1", gang=held_by(job)).bound("n1").build()
+    cluster.upsert_pod(replace(pod, shape=pinned))
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert gang.shape == fresh.shape
 
 
 def test_a_kind_that_may_not_be_read_ends_the_chain() -> None:

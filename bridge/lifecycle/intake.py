@@ -89,13 +89,14 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
 
 
 def _follow_demand(gang: GangState, run: JobRun) -> bool:
-    """A job that waits is for what the pods ask for now; one that runs stays as it is. Whether the
-    job is for something else than before."""
+    """A job that waits is for what the pods ask for now, and so is one that was found after a start
+    and may hold that; any other one that runs stays as it is. Whether the job is for something else
+    than before."""
     newest = gang.demand.gang
     if newest is None or newest is run.gang or newest == run.gang:
         return False
     was_known = run.gang is not None
-    if was_known and (not run.waits or gang.demand.claims.why):
+    if was_known and (not (run.waits or run.may_hold(newest)) or gang.demand.claims.why):
         return False  # a claim that is away says nothing of where its pods may run
     run.take(newest)
     return was_known

@@ -40,6 +40,8 @@ class JobRun:
         found after a start."""
         self.spec = spec
         """What Slurm was last told; None when that is not known."""
+        self.was_found = spec is None
+        """After a start: how large it is is seen only by what it holds."""
         self.submitted_s = submitted_s
         self.facts: JobFacts | None = None
         """What Slurm last said of the job; None until it has."""
@@ -67,6 +69,14 @@ class JobRun:
     def is_over(self) -> bool:
         """Whether the job's resources may be somebody else's."""
         return self.facts is not None and (self.facts.ended or self.facts.suspended)
+
+    def may_hold(self, gang: Gang) -> bool:
+        """Whether it may hold nodes for more pods than is known: the gang was larger once, or is
+        again as large as the job was made."""
+        known = self.gang
+        if not self.was_found or known is None or len(gang.sizes) != len(known.sizes):
+            return False
+        return any(new > old for new, old in zip(gang.sizes, known.sizes, strict=True))
 
     def take(self, gang: Gang) -> None:
         """The job is for this gang from now on."""

@@ -103,10 +103,11 @@ class Slots:
             for rank, slot in self._used.items()
         )
 
-    @property
-    def idle_nodes(self) -> tuple[NodeName, ...]:
-        """Nodes of slots that nobody needs any more, which no other slot has."""
-        idle = {
+    def idle_nodes(self, held: Collection[NodeName] = ()) -> tuple[NodeName, ...]:
+        """Nodes of slots that nobody needs any more, which no other slot has; and those of `held`
+        that no slot has, once all slots have theirs."""
+        idle: set[NodeName | None] = set(held) if self.placed else set()
+        idle |= {
             slot.node
             for slot in self._used.values()
             if slot.pod is None and (slot.done or slot.released)

@@ -12,7 +12,17 @@ from tests.arena.arena import NAMESPACE, Arena, Nodes, node_of
 from tests.arena.controllers import Controllers
 from tests.arena.fixtures import Begin
 from tests.flows.conftest import MANIFESTS
-from tests.flows.members import by_rank, is_running, notes, replaced, slurm_id, tasks, told, uid
+from tests.flows.members import (
+    by_rank,
+    is_running,
+    notes,
+    replaced,
+    slurm_id,
+    tasks,
+    told,
+    uid,
+    waiting_job,
+)
 
 JOB = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/stretch"
 SET = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/quorum"
@@ -72,6 +82,57 @@ def test_a_gang_scaled_down_keeps_its_nodes_says_so_and_uses_them_again(
         name = pods[0]["metadata"]["name"]
         arena.wait_pod(name, "names none", lambda pod: "still holds" not in told(pod)[1])
     assert tasks(arena) == jobs
+
+
+def test_a_gang_uses_its_nodes_again_after_a_restart(arena: Arena, begin: Begin) -> None:
+    """Scaled down, then the bridge begins anew, then scaled up: the same Slurm job, the same four
+    nodes."""
+    begin(Nodes(count=4))
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/back"
+    arena.create(manifests.job("back", NAMESPACE, count=4, gang=True, gpus=8))
+    before = by_rank(arena, 4, job="back")
+    arena.kubernetes.patch(path, {"spec": {"parallelism": 2, "completions": 2}})
+    by_rank(arena, 2, job="back")
+    arena.bridge.kill()
+    arena.bridge.start()
+    arena.kubernetes.patch(path, {"spec": {"parallelism": 4, "completions": 4}})
+    after = by_rank(arena, 4, job="back")
+    assert {node_of(pod) for pod in after} == {node_of(pod) for pod in before}
+    assert {slurm_id(pod) for pod in after} == {slurm_id(before[0])}
+
+
+def test_a_member_that_goes_while_the_bridge_is_down_comes_back_to_its_gang(
+    arena: Arena, begin: Begin
+) -> None:
+    """Its replacement takes the place that the Slurm job still holds for it."""
+    begin(Nodes(count=4))
+    arena.create(manifests.job("gap", NAMESPACE, count=3, gang=True, gpus=8))
+    before = by_rank(arena, 3, job="gap")
+    arena.bridge.kill()
+    arena.delete_pod(before[1]["metadata"]["name"])
+    arena.wait_gone(before[1]["metadata"]["name"])
+    arena.bridge.start()
+    other = replaced(arena, before[1], job="gap")
+    assert (slurm_id(other), node_of(other)) == (slurm_id(before[0]), node_of(before[1]))
+    assert tasks(arena) == {slurm_id(before[0]): 3}
+
+
+def test_a_gang_changed_while_the_bridge_is_down_is_asked_for_as_it_is(
+    arena: Arena, begin: Begin
+) -> None:
+    """It waits in Slurm meanwhile: its job has the new size under its id."""
+    begin(Nodes(count=1))
+    arena.create(manifests.pod("first", NAMESPACE, gpus=8))
+    arena.wait_bound("first")
+    arena.create(manifests.job("resized", NAMESPACE, count=2, gang=True, gpus=1))
+    job_id = waiting_job(arena)["job_id"]
+    arena.bridge.kill()
+    path = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs/resized"
+    arena.kubernetes.patch(path, {"spec": {"parallelism": 4, "completions": 4}})
+    arena.bridge.start()
+    wait_for("its job has four tasks", lambda: tasks(arena).get(job_id) == 4)
+    arena.delete_pod("first")
+    assert {slurm_id(pod) for pod in by_rank(arena, 4, job="resized")} == {job_id}
 
 
 def test_a_gang_that_begins_anew_leaves_out_pods_that_run_on_their_own(

@@ -11,10 +11,17 @@ def tell_of_idle_nodes(gang: GangState, decision: Decision) -> bool:
     run = gang.run
     if gang.single or run is None or run.allocation is None:
         return False
-    is_news = run.idle.check(run.placement.slots.idle_nodes, decision.now_s)
+    known = run.nodes if run.was_found and not _more_nodes(gang) else None
+    idle = run.placement.slots.idle_nodes(known or ())
+    is_news = run.idle.check(idle, decision.now_s)
     decision.wake_at(run.idle.due_s)
     live = gang.demand.pods.under(run.job_id)
     if is_news and live:
         note = messages.idle_nodes(run.job_id, run.idle.told)
         decision.add(do.EmitEvent(live[0], "Warning", "NodesNotNeeded", note))
     return False
+
+
+def _more_nodes(gang: GangState) -> bool:
+    """Whether its author wants more nodes than its pods need."""
+    return gang.gang is not None and gang.gang.parameters.min_nodes is not None

@@ -12,9 +12,13 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
         return False
     pods, singletons = gang.demand.pods, gang.demand.singletons
     # A pod that ended has come; whether it is replaced is its owner's affair.
-    all_came = len(pods) + singletons >= run.gang.size
+    size = run.gang.size
+    if run.facts is not None and run.facts.tasks and not run.gang.parts:
+        size = min(size, run.facts.tasks)  # found after a start, it may be for fewer
+    all_came = len(pods) + singletons >= size
     slots = run.placement.slots
-    vacant = 0 if all_came else slots.vacant_outside(run.gang.staged) - singletons
+    beyond = singletons + run.gang.size - size
+    vacant = 0 if all_came else slots.vacant_outside(run.gang.staged) - beyond
     why = run.missing.check(run.gang, max(0, vacant), decision.now_s)
     decision.wake_at(run.missing.due_s)
     if not why:

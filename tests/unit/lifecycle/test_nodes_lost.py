@@ -70,6 +70,22 @@ def test_a_pod_on_a_node_that_its_job_lost_is_ended() -> None:
     assert len(world.todo) == 1
 
 
+def test_a_pod_that_is_being_pinned_to_a_node_that_its_job_loses_is_ended() -> None:
+    """The patch was on its way when an admin shrank the job."""
+    world = World(size=2)
+    world.machine.release()
+    for _ in range(2):
+        world.create()
+    world.perform()
+    world.start(SlurmJobId(1))
+    world.shrink(SlurmJobId(1), "n1-1")
+    world.perform()
+    world.perform()
+    (ending,) = world.todo
+    assert isinstance(ending, do.EndPods)
+    assert [pod.node for pod in ending.pods] == ["n1-1"]
+
+
 def test_a_pod_that_comes_to_a_job_without_a_node_for_it_queues_on_its_own() -> None:
     """In place of the pod that was ended; the others go on, and the machine comes to rest."""
     world = running(size=3)

@@ -86,7 +86,7 @@ def test_slots_that_the_owner_wants_no_more_are_released_and_taken_back() -> Non
     which is told."""
     world = running(size=4)
     scaled(world, 2)
-    assert world.run.placement.slots.idle_nodes == ("n1-2", "n1-3")
+    assert world.run.placement.slots.idle_nodes() == ("n1-2", "n1-3")
     assert world.run.placement.slots.vacant == 0
     world.pass_time(TUNING.patience.members_s * 2)
     assert not world.todo
@@ -97,7 +97,7 @@ def test_slots_that_the_owner_wants_no_more_are_released_and_taken_back() -> Non
     world.create(3)
     world.settle()
     assert nodes(world) == {rank: f"n1-{rank}" for rank in range(4)}
-    assert not world.run.placement.slots.idle_nodes
+    assert not world.run.placement.slots.idle_nodes()
 
 
 def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
@@ -109,9 +109,9 @@ def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
     left = {uid: pod for uid, pod in pods.items() if pod.name in "bd"}
     slots.seat(left, {}, None)
     slots.release(a_gang("g", size=2))
-    assert (slots.vacant, slots.idle_nodes) == (0, ("n0", "n2"))
+    assert (slots.vacant, slots.idle_nodes()) == (0, ("n0", "n2"))
     slots.release(a_gang("g", size=3))
-    assert (slots.vacant, slots.idle_nodes) == (1, ("n2",))
+    assert (slots.vacant, slots.idle_nodes()) == (1, ("n2",))
 
 
 def test_a_pod_beyond_the_slots_that_are_left_queues_on_its_own() -> None:
@@ -219,6 +219,37 @@ def test_a_slot_of_another_part_is_no_slot_for_a_pod() -> None:
     world.settle()
     assert nodes(world) == {0: "n1-0", 100: "n1-1", 101: "n1-2"}
     assert launcher not in world.split
+
+
+def test_after_a_restart_nodes_that_are_too_many_are_told_and_taken_into_use() -> None:
+    """The bridge begins anew while a gang that was scaled down holds what it was submitted for."""
+    world = running(size=4)
+    scaled(world, 2)
+    world.restart()
+    world.pass_time(TUNING.notices.idle_nodes_s + 15)
+    (event,) = [event for event in world.told if event.reason == "NodesNotNeeded"]
+    assert "n1-2, n1-3" in event.note
+    scaled(world, 4)
+    world.create(2)
+    world.create(3)
+    world.settle()
+    assert set(nodes(world).values()) == {f"n1-{rank}" for rank in range(4)}
+    assert not world.split
+    assert [job.job_id for job in world.live_jobs] == [1]
+
+
+def test_members_that_a_job_was_not_submitted_for_are_not_missed() -> None:
+    """While the bridge was down the gang was scaled up, and a quota keeps the new pods away: those
+    that run go on; where they do come they queue on their own."""
+    world = running(size=2)
+    world.size = 4
+    world.job = replace(world.job, parallelism=4, completions=4)
+    world.restart()
+    world.pass_time(TUNING.patience.members_s * 2)
+    assert not world.todo
+    late = world.create(2)
+    assert world.split == [late]
+    assert nodes(world) == {0: "n1-0", 1: "n1-1"}
 
 
 def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:

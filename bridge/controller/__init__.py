@@ -12,7 +12,8 @@ The machine's instructions go to `performer`, which knows whose work each is: th
 `gang_jobs` (the job that the gang should have by now) and `pod_events`.
 
 `recovery` finds the jobs of gangs after a start, `job_sweep` those that got lost later;
-`start_gate` holds gangs back until their jobs are known, `held_pods` tells their pods so.
+`start_gate` holds gangs back until their jobs are known, `held_pods` and `start_notice` tell their
+pods so.
 `fault_handler` sets aside a gang that the bridge itself fails at (`faults`). `placements` answers
 the extender.
 `parts` and `controller` build all of them.

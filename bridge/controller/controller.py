@@ -16,6 +16,7 @@ from bridge.controller.performer import Performer
 from bridge.controller.placements import Placements
 from bridge.controller.reconciler import Reconciler
 from bridge.controller.recovery import Recovery
+from bridge.controller.start_notice import StartNotice
 
 
 class GangController:
@@ -33,6 +34,13 @@ class GangController:
         self.changes = of_gangs.changes
         self.failed = of_gangs.loop.failed
         self._turns = of_gangs.turns
+        self._notice = StartNotice(
+            cluster=around.cluster,
+            gate=of_jobs.gate,
+            pods=of_pods.writer,
+            problem=lambda: around.watcher.problem,
+            clock=around.clock,
+        )
         self._pools = (of_pods.pool, of_jobs.pool)
         self._gate = of_jobs.gate
         self._reconciler = _reconciler(around, rules, of_gangs, of_pods, of_jobs)
@@ -64,6 +72,7 @@ class GangController:
             for pool in self._pools:
                 group.create_task(pool.run())
             group.create_task(self._turns.run(self._reconciler.take_turn))
+            group.create_task(self._notice.run())
 
     async def drain(self) -> None:
         """Start no more requests; return when those in flight are answered."""

@@ -43,6 +43,16 @@ def pending_claims(why: str) -> str:
     return f"Not in Slurm's queue: {why}."
 
 
+def starting(problem: str) -> Condition:
+    """The bridge has started and does not know yet which jobs in Slurm are whose."""
+    why = f"Slurm can't be asked ({problem})" if problem else "its jobs in Slurm are being found"
+    return waits(
+        "Starting",
+        f"slurm-bridge has started a moment ago, and {why}: no pod is queued in Slurm before it is "
+        "known which jobs are there. This goes on automatically.",
+    )
+
+
 def incomplete(gang: Gang, vacant: int) -> Condition:
     """A gang whose pods alone tell what it asks for, and some are not there."""
     return waits(

@@ -43,6 +43,33 @@ def test_an_api_server_that_is_away_loses_nothing(arena: Arena, begin: Begin) ->
     wait_for("one job is left", lambda: len(arena.slurm.live_jobs()) == 1)
 
 
+def test_a_bridge_that_starts_while_slurm_is_away_says_so_on_each_waiting_pod(
+    arena: Arena, begin: Begin
+) -> None:
+    """Within seconds of its start, also of pods that come later; then all of them run."""
+    begin(Nodes(count=1))
+    arena.bridge.kill()
+    arena.stop_slurm()
+    arena.bridge.start(wait=False)
+    try:
+        for name in ("early", "late"):
+            wait_for("the webhook answers", lambda: arena.bridge.running)
+            _create_when_possible(arena, name)
+            pod = arena.wait_pod(name, "says why", condition, seconds=10)
+            assert (condition(pod) or {})["reason"] == "Starting"
+            assert "Slurm can't be asked" in (condition(pod) or {})["message"]
+    finally:
+        arena.start_slurm()
+    for name in ("early", "late"):
+        arena.wait_bound(name, seconds=60)
+
+
+def _create_when_possible(arena: Arena, name: str) -> None:
+    """The webhooks of a bridge that has just started may not be reached yet."""
+    manifest = manifests.pod(name, NAMESPACE, gpus=1)
+    wait_for("the pod is taken", lambda: arena.kubernetes.try_create(manifest).is_success)
+
+
 def test_an_outage_is_logged_once_and_not_at_each_try(arena: Arena, begin: Begin) -> None:
     """One line when it begins, one when it ends."""
     begin(Nodes(count=1))

@@ -11,7 +11,7 @@ def finish(gang: GangState, decision: Decision) -> bool:
     Pods that come while the job is being ended wait for the gang's next one.
     """
     run = gang.run
-    is_ending = run is not None and run.cancel_at_s is not None
+    is_ending = run is not None and run.ending.cancel_at_s is not None
     if not is_ending and not _is_over(gang, decision):
         return False
     if run is not None and run.allocation is not None and run.deadline.ending:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from bridge.lifecycle.placement import Placement
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.deadline import Deadline
-from bridge.lifecycle.waits.idle_nodes import IdleNodes
-from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import Allocation, JobFacts, JobSpec
@@ -49,8 +47,6 @@ class JobRun:
         """The nodes that the job holds; None when that is not known."""
         self.placement = Placement(gang, tuning)
         self.deadline = Deadline(warn_s=tuning.notices.warn_s, margin_s=tuning.notices.end_margin_s)
-        self.missing = MissingMembers(patience_s=tuning.patience.members_s)
-        self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
         self.ending = JobEnding()
         self.review_at_s: float | None = None
         """When Slurm is told again what the job asks for."""

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
+from bridge.lifecycle.waits.idle_nodes import IdleNodes
+from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.lifecycle.waits.stuck_pins import StuckPins
 from bridge.model.gang import Gang, Seat, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
@@ -25,6 +27,8 @@ class Placement:
         """Since when they can't."""
         self.look_again_s = float("-inf")
         """Places are not looked for before that."""
+        self.missing = MissingMembers(patience_s=tuning.patience.members_s)
+        self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
         self.stuck = StuckPins(patience_s=tuning.patience.stuck_pin_s)
 
     def resize(self, gang: Gang | None) -> None:

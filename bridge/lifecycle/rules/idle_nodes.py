@@ -13,11 +13,11 @@ def tell_of_idle_nodes(gang: GangState, decision: Decision) -> bool:
         return False
     known = run.nodes if run.was_found and not _more_nodes(gang) else None
     idle = run.placement.slots.idle_nodes(known or ())
-    is_news = run.idle.check(idle, decision.now_s)
-    decision.wake_at(run.idle.due_s)
+    is_news = run.placement.idle.check(idle, decision.now_s)
+    decision.wake_at(run.placement.idle.due_s)
     live = gang.demand.pods.under(run.job_id)
     if is_news and live:
-        note = messages.idle_nodes(run.job_id, run.idle.told)
+        note = messages.idle_nodes(run.job_id, run.placement.idle.told)
         decision.add(do.EmitEvent(live[0], "Warning", "NodesNotNeeded", note))
     return False
 

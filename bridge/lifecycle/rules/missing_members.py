@@ -19,8 +19,8 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
     slots = run.placement.slots
     beyond = singletons + run.gang.size - size
     vacant = 0 if all_came else slots.vacant_outside(run.gang.staged) - beyond
-    why = run.missing.check(run.gang, max(0, vacant), decision.now_s)
-    decision.wake_at(run.missing.due_s)
+    why = run.placement.missing.check(run.gang, max(0, vacant), decision.now_s)
+    decision.wake_at(run.placement.missing.due_s)
     if not why:
         return False
     actions.end_pods(gang, pods.under(run.job_id), "MembersMissing", why, decision)

@@ -55,4 +55,4 @@ def _condition(gang: GangState, pod: Pod, now: GangStatus) -> tuple[Condition | 
     node = run.placement.node_of(pod.uid)
     if node is None or run.facts is None:
         return None, status.LONG_AGO
-    return messages.allocated(run.facts, node, run.idle.told), status.LONG_AGO
+    return messages.allocated(run.facts, node, run.placement.idle.told), status.LONG_AGO

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from bridge.errors import BadInput
 from bridge.model.ids import SlurmNodeName
@@ -12,6 +12,8 @@ from bridge.model.job import Gres
 from bridge.slurm import gres as gres_strings
 
 _BUSY = frozenset({"ALLOCATED", "MIXED", "COMPLETING"})
+LONGEST_NODE_NAME: Final = 78
+"""Characters. Slurm registers longer ones, but leaves them out of a job's allocation (26.05)."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _WORD = re.compile(r"[^\s\"'=,\[\]]+")
 _FEATURE = re.compile(r"[^\s\"'=,\[\]&|()*!]+")
@@ -104,6 +106,13 @@ class NodeDefinition:
         """
         if not _NAME.fullmatch(self.name):
             raise BadInput(f"{self.name!r} can't be a node's name in Slurm", field="name")
+        if len(self.name) > LONGEST_NODE_NAME:
+            raise BadInput(
+                f"{self.name!r} has {len(self.name)} characters, and Slurm names only nodes of at "
+                f"most {LONGEST_NODE_NAME} characters in what it grants; give the node a shorter "
+                "name in Slurm",
+                field="name",
+            )
         if not self.address:
             raise BadInput(
                 f"node {self.name} has no address; without one slurmctld waits for DNS each time "

@@ -1,14 +1,18 @@
 """Nodes: registered, changed, removed."""
 
+import secrets
+
 import pytest
 
+from bridge.errors import BadInput
 from bridge.model.ids import SlurmNodeName
 from bridge.slurm import (
     AlreadyExists,
     InUse,
     NotFound,
 )
-from tests.contract.ground import GPUS, PARTITION, Ground, a_job, class_of, running
+from bridge.slurm.nodes import LONGEST_NODE_NAME
+from tests.contract.ground import GPUS, PARTITION, Ground, a_job, class_of, running, until
 
 
 async def test_nodes_live_and_die(ground: Ground) -> None:
@@ -43,3 +47,20 @@ async def test_nodes_live_and_die(ground: Ground) -> None:
             for call in (client.get_node, client.delete_node):
                 with pytest.raises(NotFound):
                     await call(SlurmNodeName(name))
+
+
+async def test_the_longest_name_that_a_grant_carries(ground: Ground) -> None:
+    """Slurm registers nodes of longer names, too, but then does not say in a job's allocation which
+    node it is; so a name of more characters than `LONGEST_NODE_NAME` is refused before."""
+    run = secrets.token_hex(3)
+    name = SlurmNodeName(f"t-{run}-".ljust(LONGEST_NODE_NAME, "x"))
+    await ground.client.create_node(ground.definition(name, run))
+    try:
+        job_id = await ground.client.submit(a_job(name, required_nodes=(name,)))
+        job = await running(ground.client, job_id)
+        assert [grant.node for grant in job.grants] == [name]
+        await ground.client.cancel_job(job_id)
+    finally:
+        await until(lambda: ground._deleted(name), "node deleted")
+    with pytest.raises(BadInput, match="at most 78"):
+        ground.definition(SlurmNodeName(f"{name}x"), run).check()

@@ -80,9 +80,17 @@ def shortfall(
     `nodes` are those at fault. `unknown` are granted nodes that Kubernetes does not have.
     `otherwise` says what is wrong if no node is at fault.
     """
+    nameless = 0
     if not for_now:
-        nodes = nodes + [(NodeName(node), "Slurm has it, Kubernetes does not") for node in unknown]
+        named = [NodeName(node) for node in unknown if node]
+        nodes = nodes + [(node, "Slurm has it, Kubernetes does not") for node in named]
+        nameless = len(unknown) - len(named)
     sentences = [f"{node}: {why}" for node, why in nodes[:_NAMED]]
+    if nameless:
+        sentences.append(
+            f"Slurm does not say which {nameless} of the granted nodes are: it leaves out names of "
+            "more than 78 characters; have an admin give the nodes shorter names in Slurm"
+        )
     if len(nodes) > _NAMED:
         sentences.append(f"and {len(nodes) - _NAMED} more nodes")
     return Shortfall(

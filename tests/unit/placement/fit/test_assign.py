@@ -470,6 +470,15 @@ def test_a_node_that_kubernetes_lacks_is_at_fault_under_its_slurm_name() -> None
     assert "ghost: Slurm has it, Kubernetes does not" in result.reason
 
 
+def test_a_node_that_slurm_does_not_name_is_said_to_be_so() -> None:
+    """slurmrestd 26.05 leaves a name of more than 78 characters out of a job's allocation."""
+    result = place(leaves("a1"), gpus(1, 1), "")
+    assert isinstance(result, Shortfall)
+    assert not result.for_now
+    assert result.nodes == ()
+    assert "shorter names in Slurm" in result.reason
+
+
 def test_a_grant_that_is_too_small_says_so() -> None:
     """No node is at fault when Slurm simply gave less than the gang has."""
     result = place(leaves("a1"), gpus(8, 2), "a1")

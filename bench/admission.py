@@ -15,19 +15,22 @@ taken too, which does not depend on what else runs. Paced and crowded runs go in
 echo's, and of several the quickest counts, as whatever else runs on two processors only adds to
 them.
 
-Then one tenant sends the most expensive pods there are (`bench.hostile`), on four connections, on
-each as soon as the last is answered, while another's ordinary pods come at random times. *Worst*
-is what each of them costs, per echo of the same bodies. The ordinary pods' times stand beside
-nobody, beside worst pods that are only sent back, beside worst ones that the webhook judges, and
-beside such as it would judge if large reviews took no turns (`bridge.admission.large`).
+Then one tenant sends the most expensive pods there are (`bench.hostile`), of 3 MB and as large as
+the event loop still reads itself. *Worst* is what each costs that is read in the loop, per echo of
+the same bodies. Of both sizes the one that costs the most is sent by a process of its own, on four
+connections, on each as soon as the last is answered, while another tenant's ordinary pods come 200
+a second at random times. Rounds beside nobody and beside these go in turns, so that whatever else
+runs hits all of them; the median of the rounds counts. Last, one round each, come both as it would
+be without `bridge.admission.turns`.
 
-What fails the run are ratios to the echo in the same run, and wrong answers; the milliseconds stand
-beside the budget of 5 at 200 pods a second.
+What fails the run are ratios within the same run, and wrong answers; the milliseconds stand beside
+the budget of 5 at 200 pods a second.
 
     python -m bench.admission
 """
 
 import asyncio
+import collections
 import json
 import random
 import ssl
@@ -36,18 +39,20 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import uvloop
 
-from bench import calls, hostile, processors
+from bench import calls, hostile, processors, tenant
 from bench.report import Report
 from bridge import names
 from bridge.admission import mutate, scope, wire
 from bridge.admission.accounts import Accounts
-from bridge.admission.large import LargeReviews
 from bridge.admission.people import NothingKnown, People
+from bridge.admission.reader_process import ReaderProcess
 from bridge.admission.review import Reviewer
+from bridge.admission.turns import SMALL_BYTES, ReviewTurns
 from bridge.clock import SystemClock
 from bridge.model.namespace import Namespace
 from bridge.server.https import Route
@@ -69,19 +74,25 @@ LEAST_OF_ECHO = 0.35
 """Pods a second at saturation, of the echoes'."""
 MOST_WORST = 10.0
 """What the worst pod's two calls may cost, in echoes of the same bodies."""
-MOST_BESIDE = 4.0
-"""The slowest of a hundred ordinary pods beside it, per beside its echoes."""
-MOST_USUAL = 4.0
-"""The median of ordinary pods beside it, per beside nobody."""
+MOST_BESIDE = 3.0
+"""The slowest of a hundred ordinary pods beside the worst ones, per beside nobody."""
+MOST_USUAL = 2.0
+"""The same for the median."""
 OWN, HOSTILE = "research", "hostile"
 """Namespaces: of the ordinary pods, and of the tenant who sends the worst."""
-AT_ONCE_PATHS = ("/at-once" + names.MUTATE_PATH, "/at-once" + names.VALIDATE_PATH)
-"""The webhook as it would be if large bodies did not take turns."""
-WORST_TURNS = 30
+ECHO_PATHS = ("/echo", "/echo")
+PATHS = (names.MUTATE_PATH, names.VALIDATE_PATH)
+IN_LOOP_PATHS = ("/in-loop" + names.MUTATE_PATH, "/in-loop" + names.VALIDATE_PATH)
+"""The webhook as it would be if everything were read at once in the event loop."""
+WORST_TURNS = 5
+SMALL_ROOM = 8 << 10
+"""Of a small body, for what is ordinary in it."""
 CALLERS = 4
 """Connections of that tenant, each with a pod under way all the time."""
 
 Json = dict[str, Any]
+Bodies = tuple[bytes, bytes]
+"""Of a pod's two calls."""
 Run = Callable[[str], Awaitable[list[float]]]
 """One run of `echo` or `pod`: seconds of each."""
 
@@ -96,7 +107,7 @@ class Pace:
 
 
 PACE = Pace()
-BESIDE = Pace(per_s=100, connections=32)
+BESIDE = Pace(connections=32)
 """Of ordinary pods beside the hostile tenant: with a connection for each that waits, as the API
 server has."""
 
@@ -125,19 +136,21 @@ def routes() -> list[Route]:
         names.NAMESPACE_PARTITIONS: "gpu,cpu",
         names.NAMESPACE_QOS: "a,b",
     }
-    reviewer = Reviewer(
+    reviewer = partial(
+        Reviewer,
         pods=scope.Scope(managed_namespaces=frozenset({OWN, HOSTILE})),
         namespaces={name: Namespace(name, name, annotations=said) for name in (OWN, HOSTILE)},
         people=People(associations=Slurmdbd()),
         bridge_users=frozenset({"bridge"}),
     )
-    large = LargeReviews(clock=SystemClock())
+    ours = reviewer(turns=ReviewTurns(ReaderProcess(), clock=SystemClock()))
+    in_loop = reviewer()
     return [
         Route("/echo", calls.echo),
-        Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
-        Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
-        Route(AT_ONCE_PATHS[0], reviewer.mutate),
-        Route(AT_ONCE_PATHS[1], reviewer.validate),
+        Route(PATHS[0], ours.mutate),
+        Route(PATHS[1], ours.validate),
+        Route(IN_LOOP_PATHS[0], in_loop.mutate),
+        Route(IN_LOOP_PATHS[1], in_loop.validate),
     ]
 
 
@@ -233,11 +246,7 @@ class Client:
         self._report = report
         pod = a_pod()
         self._bodies = (body(pod), body(mutated(pod)))
-        self._paths = {
-            "echo": ("/echo", "/echo"),
-            "pod": (names.MUTATE_PATH, names.VALIDATE_PATH),
-        }
-        self._all_paths = {**self._paths, "at once": AT_ONCE_PATHS}
+        self._paths = {"echo": ECHO_PATHS, "pod": PATHS}
         self._errors = 0
 
     async def run(self) -> None:
@@ -245,88 +254,86 @@ class Client:
         await self._alone()
         await self._compare("200/s", self._paced)
         await self._compare("saturated", self._crowd)
-        await self._beside(await self._worst())
+        large = await self._worst(hostile.OBJECT_BYTES)
+        small = await self._worst(SMALL_BYTES - SMALL_ROOM)
+        await self._beside(large=large, small=small)
         self._report.at_most("wrong answers", self._errors, 0)
 
-    async def _worst(self) -> tuple[bytes, bytes]:
-        """The bodies of the pod that costs the most."""
+    async def _worst(self, size: int) -> Bodies:
+        """The bodies of the pod of that size that costs the most."""
         connected = await calls.connect(self._server.port, self._tls)
-        costs: dict[str, tuple[float, tuple[bytes, bytes]]] = {}
+        costs: dict[str, tuple[float, Bodies]] = {}
         most = 0.0
-        for name, pod in hostile.pods(a_pod()).items():
+        for name, pod in hostile.pods(a_pod(), size=size).items():
             bodies = (body(pod, HOSTILE), body(mutated(pod), HOSTILE))
-            times: dict[str, list[float]] = {"echo": [], "at once": []}
+            times: dict[tuple[str, str], list[float]] = {ECHO_PATHS: [], IN_LOOP_PATHS: []}
             for _ in range(WORST_TURNS):
-                for who, found in times.items():
-                    found.append(sum(await self._send(connected, who, bodies)))
-            quick = {who: min(found) for who, found in times.items()}
-            ratio = quick["at once"] / quick["echo"]
-            most = max(most, ratio)
-            costs[name] = quick["at once"], bodies
+                for paths, found in times.items():
+                    found.append(await self._send(connected, paths, bodies))
+            echo_s, in_loop_s = map(min, times.values())
+            most = max(most, in_loop_s / echo_s)
+            costs[name] = in_loop_s, bodies
             self._report.row(
-                load="worst",
+                load=f"worst, {size // 1000} KB",
                 what=name,
                 body_kib=round(sum(map(len, bodies)) / 1024, 1),
-                p50_ms=statistics.median(times["at once"]) * 1000,
-                per_echo=ratio,
+                p50_ms=statistics.median(times[IN_LOOP_PATHS]) * 1000,
+                per_echo=in_loop_s / echo_s,
             )
         connected[1].close()
-        self._report.at_most("the worst pod per echo of it", most, MOST_WORST, "times")
+        metric = f"the worst pod of {size // 1000} KB per echo of it"
+        self._report.at_most(metric, most, MOST_WORST, "times")
         return max(costs.values())[1]
 
-    async def _beside(self, bodies: tuple[bytes, bytes]) -> None:
+    async def _beside(self, *, large: Bodies, small: Bodies) -> None:
         """Ordinary pods while nobody, or a tenant, sends these all the time."""
-        slowest: dict[str, float] = {}
-        usual: dict[str, float] = {}
-        for beside, what in (
-            ("", "pods beside nobody"),
-            ("echo", "pods beside worst ones, echoed"),
-            ("pod", "pods beside worst ones"),
-            ("at once", "pods beside worst ones without turns"),
-        ):
-            rounds = [await self._one_beside(beside, bodies) for _ in range(ROUNDS)]
-            best = min(rounds, key=calls.p99)
-            slowest[beside] = calls.p99(best)
-            usual[beside] = min(map(statistics.median, rounds))
+        sent: dict[str, tenant.Content] = {
+            "nobody": (),
+            "worst large ones": tuple(zip(PATHS, large, strict=True)),
+            "worst small ones": tuple(zip(PATHS, small, strict=True)),
+        }
+        without_turns: dict[str, tenant.Content] = {
+            "worst small ones without turns": tuple(zip(IN_LOOP_PATHS, small, strict=True)),
+            "worst large ones without turns": tuple(zip(IN_LOOP_PATHS, large, strict=True)),
+        }
+        p50 = collections.defaultdict[str, list[float]](list)
+        p99 = collections.defaultdict[str, list[float]](list)
+        answered: collections.Counter[str] = collections.Counter()
+        for contents in (*[sent] * ROUNDS, without_turns):
+            for beside, content in contents.items():
+                with tenant.sending(self._server, content, callers=CALLERS) as told:
+                    times = await self._paced("pod", BESIDE)
+                p50[beside].append(statistics.median(times))
+                p99[beside].append(calls.p99(times))
+                answered[beside] += told.total()
+                self._errors += told.total() - told[200]
+        for beside, slowest in p99.items():
+            slowest_ms = statistics.median(slowest) * 1000
             self._report.row(
-                load="100/s",
-                what=what,
-                p50_ms=usual[beside] * 1000,
-                p99_ms=slowest[beside] * 1000,
+                load="200/s",
+                what=f"pods beside {beside}",
+                others_per_s=answered[beside] / len(slowest) / BESIDE.seconds,
+                p50_ms=statistics.median(p50[beside]) * 1000,
+                p99_ms=slowest_ms,
+                budget_ms=BUDGET_MS,
+                within=slowest_ms <= BUDGET_MS,
             )
-        ratio = slowest["pod"] / slowest["echo"]
-        metric = "p99 of a pod beside the worst ones, per beside their echoes"
-        self._report.at_most(metric, ratio, MOST_BESIDE, "times")
-        metric = "p50 of a pod beside the worst ones, per beside nobody"
-        self._report.at_most(metric, usual["pod"] / usual[""], MOST_USUAL, "times")
-
-    async def _one_beside(self, beside: str, bodies: tuple[bytes, bytes]) -> list[float]:
-        async def caller() -> None:
-            connected = await calls.connect(self._server.port, self._tls)
-            try:
-                while True:
-                    await self._send(connected, beside, bodies)
-            finally:
-                connected[1].close()
-
-        tenant = [asyncio.create_task(caller()) for _ in range(CALLERS if beside else 0)]
-        times = await self._paced("pod", BESIDE)
-        for one in tenant:
-            one.cancel()
-        if tenant:
-            await asyncio.wait(tenant)
-        return times
+        for beside in ("worst large ones", "worst small ones"):
+            for name, found, most in (("p99", p99, MOST_BESIDE), ("p50", p50, MOST_USUAL)):
+                metric = f"{name} of a pod beside {beside}, per beside nobody"
+                ratio = statistics.median(found[beside]) / statistics.median(found["nobody"])
+                self._report.at_most(metric, ratio, most, "times")
 
     async def _send(
-        self, connected: calls.Connected, who: str, bodies: tuple[bytes, bytes]
-    ) -> list[float]:
-        """Seconds of each of the two calls of a pod that may be refused, but is answered."""
-        times = []
-        for path, content in zip(self._all_paths[who], bodies, strict=True):
+        self, connected: calls.Connected, paths: tuple[str, str], bodies: Bodies
+    ) -> float:
+        """Seconds of both calls of a pod that may be refused, but is answered."""
+        took_s = 0.0
+        for path, content in zip(paths, bodies, strict=True):
             seconds, status, _ = await calls.call(connected, path, content)
             self._errors += status != 200
-            times.append(seconds)
-        return times
+            took_s += seconds
+        return took_s
 
     async def _ask(self, connected: calls.Connected, who: str) -> tuple[float, float]:
         """Seconds of each of the two calls."""

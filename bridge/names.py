@@ -55,6 +55,11 @@ PARAMETERS: Final = frozenset(
     )
 )  # fmt: skip
 """Every annotation with JOB_PREFIX that means something, on pods, their owners or namespaces."""
+IDENTITY_PARAMETERS: Final = frozenset(
+    JOB_PREFIX + suffix
+    for suffix in ("user-id", "group-id", "account", "partition", "qos", "priority")
+)
+"""Those that say who a pod is in Slurm and what it may use there."""
 
 # Slurm
 ADMIN_COMMENT_KEY: Final = "slurm-bridge"

@@ -15,7 +15,11 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     namespaces      keeps the namespaces, tells admins what can't be read
     protected       pod before, pod after → refusals, on update             (pure)
     review          body in, body out: the edge; never raises
-    large           large reviews of one namespace take turns
+    reading         body → what it says, and what follows from it alone     (pure)
+    turns           where and when it is read: each namespace in its turn
+    reader_process  large reviews are read in a process of their own
+    reader          what runs there
+    frames          what goes there and back
     webhook_config  the objects that tell the API server when to call us    (pure)
     shipped         deploy/webhook.yaml, made from them
 

@@ -18,11 +18,6 @@ from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
 from bridge.workloads import annotations
 
-_KEYS = frozenset(
-    names.JOB_PREFIX + suffix
-    for suffix in ("user-id", "group-id", "account", "partition", "qos", "priority")
-)
-
 
 class KnownAccounts(Protocol):
     """Where the newest look at slurmdbd is found."""
@@ -57,7 +52,8 @@ class People:
         """Why a pod with these annotations can't be in Slurm who it would be. Malformed
         parameters are told elsewhere."""
         try:
-            wishes = annotations.parse({key: chosen[key] for key in _KEYS & chosen.keys()})
+            keys = names.IDENTITY_PARAMETERS & chosen.keys()
+            wishes = annotations.parse({key: chosen[key] for key in keys})
         except BadInput:
             return
         rules = self.rules

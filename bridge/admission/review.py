@@ -2,25 +2,39 @@
 
 Three kinds of trouble, three answers: a body that is no AdmissionReview gets HTTP 400 (the API
 server reports a failed webhook); a pod that can't be read, or asks for what can't be, gets a
-refusal that its author reads; nothing raises past here.
+refusal that its author reads; nothing raises past here. A body that is not read for now gets the
+HTTP status that says so.
 """
 
 import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, assert_never
 
-import pydantic
-import pydantic_core
-
-from bridge.admission import mutate, protected, scope, validate, wire
+from bridge.admission import mutate, scope, wire
 from bridge.admission.people import People
+from bridge.admission.reading import (
+    Candidate,
+    Change,
+    Creation,
+    Mutation,
+    NotAReview,
+    NotRead,
+    Question,
+    Reading,
+    ReviewReader,
+    UnreadablePod,
+    Untouched,
+)
 from bridge.admission.refusal import Refusal
+from bridge.admission.turns import ReviewTurns
 from bridge.model.namespace import Namespace
 
 Reply = tuple[int, bytes]
 """HTTP status and JSON body."""
 
+MOST_BYTES = 4 << 20
+"""Of a review. etcd takes objects of 1.5 MiB, and a review of an update has two of them."""
 _INVALID = (422, "Invalid")
 _FORBIDDEN = (403, "Forbidden")
 _TRY_AGAIN = (503, "ServiceUnavailable")
@@ -28,9 +42,8 @@ _NOBODY_ASKED = People()
 
 
 class Reviewer:
-    """Answers both webhooks. `bridge_users` are the user names that our own controller has at
-    the API server; when empty nobody is held to be it and everybody's changes pass as its own
-    (the protection is off)."""
+    """Answers both webhooks. `bridge_users` are a `ReviewReader`'s. Without `turns` every body is
+    read at once in the event loop."""
 
     def __init__(
         self,
@@ -39,101 +52,87 @@ class Reviewer:
         namespaces: Mapping[str, Namespace],
         people: People = _NOBODY_ASKED,
         bridge_users: frozenset[str] = frozenset(),
+        turns: ReviewTurns | None = None,
     ) -> None:
         self._pods = pods
         self._namespaces = namespaces
         self._people = people
-        self._bridge_users = bridge_users
+        self._reader = ReviewReader(pods.scheduler_name, bridge_users)
+        self._turns = turns
 
     async def mutate(self, body: bytes) -> Reply:
         """Answers the mutating webhook."""
-        try:
-            request = _read(body)
-        except ValueError as error:
-            return _bad_request(error)
-        if request.operation != "CREATE" or request.sub_resource:
-            return _answer(request)
-        try:
-            pod = wire.Pod.model_validate(request.object)
-        except pydantic.ValidationError as error:
-            return _unreadable(request, error)
-        managed = self._managed(request, pod)
-        if managed is None:
-            return _namespace_unknown(request)
-        patch = mutate.operations(pod, pods=self._pods, managed=managed, made_by=request.user_info)
-        return _answer(request, patch=patch)
+        return self._decide(await self._read(Question.MUTATE, body))
 
     async def validate(self, body: bytes) -> Reply:
         """Answers the validating webhook."""
-        try:
-            request = _read(body)
-        except ValueError as error:
-            return _bad_request(error)
-        try:
-            if request.operation == "CREATE" and not request.sub_resource:
-                return self._validate_new(request, wire.Pod.model_validate(request.object))
-            if request.operation == "UPDATE":
-                return self._validate_change(
-                    request,
-                    old=wire.Pod.model_validate(request.old_object),
-                    new=wire.Pod.model_validate(request.object),
-                )
-        except pydantic.ValidationError as error:
-            return _unreadable(request, error)
-        return _answer(request)
+        return self._decide(await self._read(Question.VALIDATE, body))
 
-    def _validate_new(self, request: wire.Request, pod: wire.Pod) -> Reply:
-        managed = self._managed(request, pod)
+    async def _read(self, question: Question, body: bytes) -> Reading | NotRead:
+        if self._turns is None:
+            return self._reader.read(question, body)
+        return await self._turns.read(self._reader, question, body)
+
+    def _decide(self, reading: Reading | NotRead) -> Reply:
+        match reading:
+            case Mutation() | Creation():
+                return self._decide_new(reading)
+            case Change():
+                return self._decide_change(reading)
+            case Untouched(uid):
+                return _answer(uid)
+            case UnreadablePod(uid, message):
+                return _refuse(uid, message, _INVALID)
+            case NotAReview(message):
+                said = f"the body is not an AdmissionReview of {wire.REVIEW_VERSION}: {message}"
+                return _failure(400, "BadRequest", said)
+            case NotRead(code, reason, message):
+                return _failure(code, reason, message)
+            case _:
+                assert_never(reading)
+
+    def _decide_new(self, reading: Mutation | Creation) -> Reply:
+        managed = self._managed(reading.pod)
         if managed is None:
-            return _namespace_unknown(request)
-        if not self._pods.takes(pod, managed=managed, made_by=request.user_info):
-            return _answer(request)
-        owned = any(one.controller for one in pod.metadata.owner_references)
-        refusals = (*validate.refusals(pod), *self._not_allowed(request, pod, owned=owned))
-        return _verdict(request, refusals, validate.warnings(pod), _INVALID)
-
-    def _validate_change(self, request: wire.Request, *, old: wire.Pod, new: wire.Pod) -> Reply:
-        if not validate.owned_by_us(old, self._pods):
-            return _answer(request)
-        by_bridge = not self._bridge_users or request.user_info.username in self._bridge_users
-        refusals = protected.refusals(
-            old=old, new=new, sub_resource=request.sub_resource, by_bridge=by_bridge
+            return _namespace_unknown(reading.uid, reading.pod.namespace)
+        if not (reading.pod.names_us or (managed and reading.pod.ours_if_managed)):
+            return _answer(reading.uid)
+        if isinstance(reading, Mutation):
+            return _answer(reading.uid, patch=reading.patch)
+        refusals = (
+            *reading.refusals,
+            *self._not_allowed(reading.pod.namespace, reading.identity, owned=reading.owned),
         )
-        fresh = {f"metadata.annotations[{key}]" for key in protected.changed(old, new)}
-        if fresh and not by_bridge:
-            found = self._not_allowed(request, new, owned=True)
+        return _verdict(reading.uid, refusals, reading.warnings, _INVALID)
+
+    def _decide_change(self, change: Change) -> Reply:
+        refusals = change.refusals
+        if change.fresh:
+            fresh = {f"metadata.annotations[{key}]" for key in change.fresh}
+            found = self._not_allowed(change.namespace, change.identity, owned=True)
             refusals = (*refusals, *(refusal for refusal in found if refusal.field in fresh))
-        return _verdict(request, refusals, protected.warnings(old=old, new=new), _FORBIDDEN)
+        return _verdict(change.uid, refusals, change.warnings, _FORBIDDEN)
 
     def _not_allowed(
-        self, request: wire.Request, pod: wire.Pod, *, owned: bool
+        self, namespace: str, identity: Mapping[str, str], *, owned: bool
     ) -> Iterable[Refusal]:
         """By the namespace. One that is not known yet lets the pod in: the controller will know
         it before it submits anything."""
-        namespace = self._namespaces.get(request.namespace or pod.metadata.namespace)
-        if namespace is None:
-            return ()
-        return self._people.refusals(pod.metadata.annotations, namespace, owned=owned)
+        known = self._namespaces.get(namespace)
+        return () if known is None else self._people.refusals(identity, known, owned=owned)
 
-    def _managed(self, request: wire.Request, pod: wire.Pod) -> bool | None:
-        if self._pods.names_us(pod):
-            return True
-        return self._pods.manages(request.namespace or pod.metadata.namespace, self._namespaces)
-
-
-def _read(body: bytes) -> wire.Request:
-    """Raises ValueError (pydantic's errors are) for anything but an AdmissionReview v1."""
-    return wire.AdmissionReview.model_validate(pydantic_core.from_json(body)).request
+    def _managed(self, pod: Candidate) -> bool | None:
+        return True if pod.names_us else self._pods.manages(pod.namespace, self._namespaces)
 
 
 def _answer(
-    request: wire.Request,
+    uid: str,
     *,
     patch: Sequence[mutate.Operation] = (),
     warnings: Sequence[str] = (),
     status: Mapping[str, Any] | None = None,
 ) -> Reply:
-    response: dict[str, Any] = {"uid": request.uid, "allowed": status is None}
+    response: dict[str, Any] = {"uid": uid, "allowed": status is None}
     if patch:
         operations = json.dumps([operation.as_json() for operation in patch])
         response["patchType"] = "JSONPatch"
@@ -147,19 +146,19 @@ def _answer(
 
 
 def _verdict(
-    request: wire.Request,
+    uid: str,
     refusals: Sequence[Refusal],
     warnings: Sequence[str],
     code_and_reason: tuple[int, str],
 ) -> Reply:
     if not refusals:
-        return _answer(request, warnings=warnings)
+        return _answer(uid, warnings=warnings)
     sentence = "; ".join(str(refusal) for refusal in refusals)
-    return _refuse(request, sentence, code_and_reason, warnings=warnings)
+    return _refuse(uid, sentence, code_and_reason, warnings=warnings)
 
 
 def _refuse(
-    request: wire.Request,
+    uid: str,
     sentence: str,
     code_and_reason: tuple[int, str],
     *,
@@ -167,41 +166,26 @@ def _refuse(
 ) -> Reply:
     code, reason = code_and_reason
     status = {"code": code, "reason": reason, "status": "Failure", "message": sentence}
-    return _answer(request, status=status, warnings=warnings)
+    return _answer(uid, status=status, warnings=warnings)
 
 
-def _unreadable(request: wire.Request, error: pydantic.ValidationError) -> Reply:
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    place = ".".join(map(str, first["loc"])) or "the object"
-    sentence = (
-        f"slurm-bridge can't read this pod: {place}: {first['msg'].lower()}; correct it as the "
-        "Pod reference (core/v1) says"
-    )
-    return _refuse(request, sentence, _INVALID)
-
-
-def _namespace_unknown(request: wire.Request) -> Reply:
+def _namespace_unknown(uid: str, namespace: str) -> Reply:
     return _refuse(
-        request,
-        f"slurm-bridge does not know the labels of namespace {request.namespace!r} yet, so it "
+        uid,
+        f"slurm-bridge does not know the labels of namespace {namespace!r} yet, so it "
         "can't tell whether its pods go to Slurm; try again in a second",
         _TRY_AGAIN,
     )
 
 
-def _bad_request(error: ValueError) -> Reply:
+def _failure(code: int, reason: str, message: str) -> Reply:
     """A metav1.Status, so that whoever called by hand can read it."""
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-        said = f"{'.'.join(map(str, first['loc'])) or 'body'}: {first['msg'].lower()}"
-    else:
-        said = str(error)
     status = {
         "apiVersion": "v1",
         "kind": "Status",
         "status": "Failure",
-        "code": 400,
-        "reason": "BadRequest",
-        "message": f"the body is not an AdmissionReview of {wire.REVIEW_VERSION}: {said}",
+        "code": code,
+        "reason": reason,
+        "message": message,
     }
-    return 400, json.dumps(status).encode()
+    return code, json.dumps(status).encode()

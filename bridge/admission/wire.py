@@ -201,7 +201,7 @@ class Request(Partial):
     """`object` and `oldObject` stay unparsed: a pod that can't be read is refused with a
     sentence, a request that can't be read is not even answered."""
 
-    uid: str = Field(min_length=1)
+    uid: str = Field(min_length=1, max_length=bounds.LONGEST_UID)
     operation: str
     sub_resource: Text = ""
     namespace: Text = ""

@@ -14,11 +14,12 @@ import uvloop
 
 from bridge import config, names, slurm, telemetry
 from bridge.admission.associations import Associations
-from bridge.admission.large import LargeReviews
 from bridge.admission.namespaces import NamespaceKeeper
 from bridge.admission.people import People
-from bridge.admission.review import Reviewer
+from bridge.admission.reader_process import ReaderProcess
+from bridge.admission.review import MOST_BYTES, Reviewer
 from bridge.admission.scope import Scope
+from bridge.admission.turns import ReviewTurns
 from bridge.app import ending, rules
 from bridge.app.binder import KubeBinder
 from bridge.app.connections import Connections, connect
@@ -151,6 +152,7 @@ class App:
         self._show_ages()
         self._server_metrics = ServerMetrics(self.metrics)
         self._shared = Shared(Budget(settings.server.memory_mib << 20))
+        self.reader_process = ReaderProcess()
         self.https = self._build_https(connections.files)
         self.probes = self._build_probes()
 
@@ -248,7 +250,6 @@ class App:
         }
 
     def _build_https(self, files: CertificateFiles) -> HttpsServer:
-        large = LargeReviews(clock=self._clock)
         reviewer = Reviewer(
             pods=Scope.from_settings(self.settings),
             namespaces=self.cluster.namespaces,
@@ -258,6 +259,7 @@ class App:
                 associations=self.associations,
             ),
             bridge_users=frozenset({self._connections.user}),
+            turns=ReviewTurns(self.reader_process, clock=self._clock),
         )
         extender = Extender(
             placements=self.controller.placements,
@@ -269,8 +271,8 @@ class App:
         return HttpsServer(
             address=addresses.parse(self.settings.server.listen),
             routes=[
-                Route(names.MUTATE_PATH, large.guard(reviewer.mutate)),
-                Route(names.VALIDATE_PATH, large.guard(reviewer.validate)),
+                Route(names.MUTATE_PATH, reviewer.mutate, max_body_bytes=MOST_BYTES),
+                Route(names.VALIDATE_PATH, reviewer.validate, max_body_bytes=MOST_BYTES),
                 Route(names.FILTER_PATH, extender.filter, client_certificate=True),
                 Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=True),
                 Route(names.BIND_PATH, extender.bind, client_certificate=True),
@@ -347,7 +349,8 @@ class App:
         group.create_task(part, name=name)
 
     async def close(self) -> None:
-        """Let go of the connections."""
+        """Let go of the connections, and of the process that reads."""
+        await self.reader_process.close()
         await self._connections.client.close()
         await self._connections.kube.close()
 

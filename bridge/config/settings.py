@@ -119,8 +119,8 @@ class ServerSettings(Section):
     the one that has been idle longest. Probes have 256 of their own."""
     memory_mib: int = Field(default=128, ge=16)
     """Most memory for requests in flight, of all servers, in MiB as received; to handle them may
-    take as much again. When there is more, the address that holds the most loses its oldest request
-    (503, or the connection ends)."""
+    take as much again, and the process that reads large reviews up to 200 MiB more. When there is
+    more, the newest large request of the address that sends the most is refused (503)."""
 
 
 class NodeSettings(Section):

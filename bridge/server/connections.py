@@ -214,6 +214,11 @@ class Connections:
             del self._open[connection]
             self._forget(connection)
 
+    def postpone(self, seconds: float) -> None:
+        """The loop has stood still for so long: nobody was late meanwhile."""
+        for connection in self._open:
+            connection.deadline_s += seconds
+
     def cut_late(self) -> None:
         """Cut what has taken too long."""
         now_s = self._now()

@@ -197,8 +197,10 @@ class HttpsServer:
         try:
             body = await self._body(request, caller, route.max_body_bytes)
         except TimeoutError:
-            if caller.connection.stage is Stage.CLOSING or request.content.is_eof():
-                return _refused(503, "too many requests at once; try again", retry_after_s=1)
+            if request.content.is_eof():
+                return _crowded(keep=True)
+            if caller.connection.stage is Stage.CLOSING:
+                return _crowded(keep=False)
             return _refused(408, f"the body did not arrive within {self._limits.body_s:g} s")
         except (ClientPayloadError, ConnectionError) as error:
             return _refused(400, f"the body broke off: {error}")
@@ -218,21 +220,25 @@ class HttpsServer:
         if (request.content_length or 0) > most:
             return None
         if content.is_eof() and caller.may_call:
-            body = await _read(content, most)  # as usual: there is nothing to wait for
-        else:
-            async with asyncio.timeout(self._limits.body_s) as caller.reading:
-                try:
-                    body = await _read(content, most)
-                    await caller.turn()
-                finally:
-                    caller.reading = None
-        caller.body_bytes = len(body) if body is not None else 0
+            return caller.took(await _read(content, most))  # as usual: nothing to wait for
+        async with asyncio.timeout(self._limits.body_s) as caller.reading:
+            try:
+                body = caller.took(await _read(content, most))
+                await caller.turn()
+            finally:
+                caller.reading = None
         return body
 
     async def _handled(self, route: Route, caller: Caller, body: bytes) -> web.Response:
         handled = Timed(route.handler(body))
         try:
             status, answer = await handled
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if not caller.given_up or task is None:
+                raise
+            task.uncancel()
+            return _crowded(keep=True)
         except Exception:  # a bug in a handler: its caller gets an answer, the server lives on
             self._log.exception("request.failed", path=route.path)
             return _refused(500, f"{route.path} failed inside slurm-bridge; its log says how")
@@ -255,14 +261,19 @@ async def _read(content: StreamReader, most: int) -> bytes | None:
     return b"".join(pieces) if size <= most else None
 
 
+def _crowded(*, keep: bool) -> web.Response:
+    return _refused(503, "too many requests at once; try again", retry_after_s=1, keep=keep)
+
+
 def _refused(
-    status: int, sentence: str, *, allow: str = "", retry_after_s: int = 0
+    status: int, sentence: str, *, allow: str = "", retry_after_s: int = 0, keep: bool = False
 ) -> web.Response:
+    """`keep`: the whole request has been taken, so the connection can be used again."""
     response = web.Response(status=status, text=sentence + "\n")
     if allow:
         response.headers["Allow"] = allow
     if retry_after_s:
         response.headers["Retry-After"] = str(retry_after_s)
-    if status in (400, 408, 413, 415, 503):
+    if status in (400, 408, 413, 415, 503) and not keep:
         response.force_close()  # its body may still be on the way
     return response

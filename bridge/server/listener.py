@@ -66,6 +66,7 @@ class Caller:
         "_listener",
         "body_bytes",
         "connection",
+        "given_up",
         "handling",
         "reading",
         "socket",
@@ -88,8 +89,15 @@ class Caller:
         """The time limit of the body that is being read."""
         self.handling: asyncio.Task[None] | None = None
         """Handles its call. It may outlive the connection, and holds the memory of the request."""
+        self.given_up = False
+        """Its call is to be answered at once, since others need the memory of its request."""
         self.body_bytes = 0
         """Size of the body that was read."""
+
+    def took(self, body: bytes | None) -> bytes | None:
+        """Note the body that was read, if it is no larger than it may be."""
+        self.body_bytes = len(body or b"")
+        return body
 
     def calls(self) -> None:
         """The request is complete, and is handled from now on by the running task."""
@@ -112,18 +120,16 @@ class Caller:
         self._listener.shared.turnstile.left(self.connection.peer, seconds)
 
     def cut(self, reason: Reason) -> None:
-        """End it. Only where the memory that a body holds is needed for others, the caller is
-        told: its handler sees a timeout, with the stage `CLOSING`. A call that is being handled is
-        given up."""
+        """End it, and give up the call that is being handled. Where only the memory of its request
+        is needed for others, the caller is told, if its request is understood; and if it is
+        complete, the connection is kept."""
         self._listener.cuts(self.connection.peer, reason)
+        if reason is Reason.MEMORY and self._give_up():
+            return
         if self.handling is not None:
             self.handling.cancel()
         if self.transport is not None:
             if reason is Reason.MEMORY:
-                if self.reading is not None and not self.reading.expired():
-                    self._listener.table.answered(self.connection, last=True)
-                    self.reading.reschedule(0.0)
-                    return
                 self._listener.table.closed(self.connection)
             self.transport.abort()
         elif self.socket is not None:
@@ -132,6 +138,20 @@ class Caller:
             self.socket = None
         elif self.task is not None:
             self.task.cancel()
+
+    def _give_up(self) -> bool:
+        """Whether somebody is there who answers the request now: what handles it sees that it is
+        cancelled, what waits for its body or its turn sees a timeout."""
+        if self.handling is not None:
+            self.given_up = True
+            self.handling.cancel()
+            return True
+        if self.reading is None or self.reading.expired():
+            return False
+        if not self.body_bytes:  # what still comes of it is not kept
+            self._listener.table.answered(self.connection, last=True)
+        self.reading.reschedule(0.0)
+        return True
 
 
 class Listener:
@@ -170,6 +190,7 @@ class Listener:
         self._pace = Pace(rate=_OPENINGS_PER_S, burst=_OPENINGS_AT_ONCE)
         self._opener: asyncio.TimerHandle | None = None
         self._sweeper: asyncio.TimerHandle | None = None
+        self._sweep_s = min(limits.handshake_s, limits.headers_s, limits.answer_s) / _SWEEPS
         self._sockets: list[socket.socket] = []
         self._opening: set[asyncio.Task[None]] = set()
         self._server = web.Server(self._serve, access_log=None)
@@ -284,7 +305,7 @@ class Listener:
         caller = cast("_Http", request.protocol).caller
         connection = caller.connection
         self.table.understood(connection)
-        caller.body_bytes = 0
+        caller.body_bytes, caller.given_up = 0, False
         last = False
         try:
             response = await self._handler(request, caller)
@@ -297,9 +318,12 @@ class Listener:
             self.table.answered(connection, last=last)
 
     def _sweep(self) -> None:
+        """Cut the late. What came while the loop had no time for it is read after this only."""
+        now_s = self._loop.time()
+        if self._sweeper is not None and now_s - self._sweeper.when() > self._sweep_s:
+            self.table.postpone(now_s - self._sweeper.when())
         self.table.cut_late()
-        shortest_s = min(self._limits.handshake_s, self._limits.headers_s, self._limits.answer_s)
-        self._sweeper = self._loop.call_later(shortest_s / _SWEEPS, self._sweep)
+        self._sweeper = self._loop.call_later(self._sweep_s, self._sweep)
 
 
 class _Http(web.RequestHandler):

@@ -1,18 +1,28 @@
 """A pod that one tenant creates costs the webhook, and so every other tenant, next to nothing."""
 
+import asyncio
+import os
+import ssl
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench import admission, calls, hostile
 from bridge import names
-from bridge.admission import mutate, scope, validate, wire
+from bridge.admission import frames, mutate, scope, validate, wire
 from bridge.admission.people import People
-from bridge.admission.review import Reviewer
+from bridge.admission.reader_process import ReaderProcess
+from bridge.admission.reading import NotAReview, Question, ReviewReader
+from bridge.admission.review import MOST_BYTES, Reviewer
+from bridge.admission.turns import ReviewTurns
+from bridge.clock import SystemClock
 from bridge.model import bounds
 from bridge.model.namespace import Namespace
+from tests.hostile.inside import inside
 from tests.hostile.measured import cost
 from tests.unit.admission.manifests import a_manifest, a_namespace, response, review
 
@@ -187,3 +197,72 @@ def test_a_contradiction_of_two_parameters_is_refused() -> None:
     (refusal,) = validate.refusals(a_manifest().wishing(min_nodes="4", max_nodes="2").parsed())
     assert refusal.field == f"metadata.annotations[{PREFIX}min-nodes]"
     assert "make max-nodes as large" in refusal.message
+
+
+def filled(item: bytes) -> bytes:
+    """The largest review that is read, with so many of these where nobody looks."""
+    body = review(a_manifest().build() | {"status": ["many"]})
+    count = (MOST_BYTES - len(body)) // (len(item) + 1)
+    return body.replace(b'"many"', b",".join([item] * count))
+
+
+async def test_the_worst_pods_are_read_within_the_bounds_of_the_process() -> None:
+    """Its memory and its time are enough for whatever the API server sends: of three megabytes,
+    and of as many small objects as the largest review can have."""
+    pods = hostile.pods(admission.a_pod())
+    bodies = [admission.body(admission.mutated(pod)) for pod in pods.values()]
+    process = ReaderProcess()
+    try:
+        for body in (*bodies, *map(filled, (b"{}", b"[]", b"[[]]", b'{"":0}', b"1.5", b'"a"'))):
+            assert len(body) <= MOST_BYTES
+            reading = await process.read(
+                ReviewReader(names.SCHEDULER_NAME), Question.VALIDATE, body
+            )
+            assert not isinstance(reading, NotAReview)
+            assert len(frames.answered(reading)) < MOST_ANSWER
+            if body == bodies[0]:
+                pid = process.pid
+        assert process.pid == pid
+    finally:
+        await process.close()
+
+
+async def test_a_large_review_is_answered_as_a_small_one_is() -> None:
+    """Word for word, wherever it is read."""
+    process = ReaderProcess()
+    here = Reviewer(pods=OURS, namespaces={"team": a_namespace()})
+    there = Reviewer(
+        pods=OURS,
+        namespaces={"team": a_namespace()},
+        turns=ReviewTurns(process, clock=SystemClock()),
+    )
+    try:
+        for make in GROWING.values():
+            for count in (1, 3000):
+                body = review(make(count)).ljust(100_000)
+                assert await there.mutate(body) == await here.mutate(body)
+                assert await there.validate(body) == await here.validate(body)
+        assert process.pid is not None
+    finally:
+        await process.close()
+
+
+async def test_a_bridge_at_work_reads_large_reviews_elsewhere(tmp_path: Path) -> None:
+    """The process comes with the first one, and ends with the bridge."""
+    async with inside(tmp_path, nodes=1) as stack:
+        tls = await asyncio.to_thread(
+            partial(ssl.create_default_context, cafile=str(tmp_path / "tls" / "ca.crt"))
+        )
+        connected = await calls.connect(stack.app.https.port, tls)
+        for size in (0, 100_000):
+            assert stack.app.reader_process.pid is None
+            body = review(a_manifest().ours().build()).ljust(size)
+            _, status, answer = await calls.call(connected, names.VALIDATE_PATH, body)
+            assert (status, response((status, answer))["allowed"]) == (200, True)
+        pid = stack.app.reader_process.pid
+        assert pid is not None
+        _, status, _ = await calls.call(connected, names.MUTATE_PATH, b" " * (MOST_BYTES + 1))
+        assert status == 413
+        connected[1].close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

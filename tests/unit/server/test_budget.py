@@ -10,8 +10,8 @@ from bridge.server.connections import Connection, Reason, Stage
 class Ledger:
     """A budget of 100 bytes; what was cut is written down."""
 
-    def __init__(self) -> None:
-        self.budget = Budget(100)
+    def __init__(self, *, small: int = 100) -> None:
+        self.budget = Budget(100, small=small)
         self.cut: list[str] = []
 
     def sender(self, peer: str, name: str = "", *, known: bool = False) -> Connection:
@@ -92,6 +92,25 @@ def test_calls_are_given_up_last() -> None:
     assert ledger.cut == ["waiting"]
     assert ledger.budget.take(ledger.sender("other"), 20)
     assert ledger.cut == ["waiting", "calling"]
+
+
+def test_large_requests_give_way_to_small_ones() -> None:
+    """Of one address the newest of the large ones gives back, handled or not, before any small
+    one does; of the large ones those that are handled come last."""
+    ledger = Ledger(small=10)
+    handled = ledger.sender("api", "handled")
+    for one in (ledger.sender("api", "first"), handled, ledger.sender("api", "second")):
+        assert ledger.budget.take(one, 30)
+    handled.stage = Stage.CALL
+    assert ledger.budget.take(ledger.sender("api", "small"), 10)
+    for _ in range(9):
+        assert ledger.budget.take(ledger.sender("api", "small too"), 10)
+    assert ledger.cut == ["second", "first", "handled"]
+    assert ledger.budget.used == 100
+    assert ledger.budget.take(ledger.sender("api", "newest"), 10)
+    assert ledger.cut[3:] == ["small"]
+    assert not ledger.budget.take(ledger.sender("api", "too large"), 11)
+    assert ledger.cut[4:] == ["too large"]
 
 
 @given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 60)), max_size=80))

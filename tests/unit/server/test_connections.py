@@ -196,6 +196,19 @@ def test_waiting_for_the_handshake_counts() -> None:
     assert table.cut == [("a", Reason.HANDSHAKE)]
 
 
+def test_time_in_which_the_loop_stood_does_not_count() -> None:
+    """Nobody is late for what nobody could take."""
+    table = Table()
+    table.waiting("a")
+    table.now_s = 7.0
+    table.connections.postpone(6.0)
+    table.connections.cut_late()
+    assert table.cut == []
+    table.now_s = 11.0
+    table.connections.cut_late()
+    assert table.cut == [("a", Reason.HANDSHAKE)]
+
+
 def test_more_bytes_give_no_more_time() -> None:
     """Who sends its headers byte by byte has the time of the first byte."""
     table = Table()

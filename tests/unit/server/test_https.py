@@ -163,7 +163,8 @@ async def test_what_is_no_http(sent: bytes, caplog: pytest.LogCaptureFixture) ->
 
 
 async def test_a_turn_that_does_not_come() -> None:
-    """A caller whose turn does not come in time is told to try again."""
+    """A caller whose turn does not come in time is told to try again, and may do so over the same
+    connection."""
 
     class Closed(Turnstile):
         """Others are let in for ever."""
@@ -175,9 +176,15 @@ async def test_a_turn_that_does_not_come() -> None:
 
     bench = Bench(limits=Limits(body_s=0.01), shared=Shared(turnstile=Closed()))
     async with bench.server as server:
-        answer = await raw(server.port, HEAD + b"Content-Length: 1\r\n\r\nx")
-    assert b"503" in answer.splitlines()[0]
-    assert b"Retry-After: 1\r\n" in answer
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        for _ in range(2):
+            writer.write(HEAD + b"Content-Length: 1\r\n\r\nx")
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert b"503" in answer.splitlines()[0]
+            assert b"Retry-After: 1\r\n" in answer
+            await reader.readuntil(b"try again\n")
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_caller_that_goes_away() -> None:

@@ -7,6 +7,7 @@ import os
 import resource
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -106,6 +107,29 @@ async def test_headers_that_do_not_end() -> None:
         dripping.cancel()
         await asyncio.gather(dripping, return_exceptions=True)
     assert bench.cut("request") == 1
+
+
+async def test_a_loop_that_has_no_time_makes_nobody_late(folder: certificates.Folder) -> None:
+    """Limits are for callers. What the bridge itself holds up, whatever it does meanwhile, costs
+    nobody the connection."""
+    bench = Bench(tls=Tls(files(folder)), limits=Limits(handshake_s=0.05, headers_s=0.05))
+    busy = True
+
+    async def work() -> None:
+        while busy:
+            until_s = time.perf_counter() + 0.06
+            while time.perf_counter() < until_s:
+                pass
+            await asyncio.sleep(0)
+
+    async with bench.server as server:
+        working = asyncio.ensure_future(work())
+        async with connected(server.port, tls=trusting(folder)) as one:
+            for _ in range(3):
+                assert b"200 OK" in await answer(one)
+        busy = False
+        await working
+    assert bench.cut("handshake") == bench.cut("request") == 0
 
 
 async def test_an_idle_connection() -> None:
@@ -312,6 +336,41 @@ async def test_a_caller_that_has_gone_holds_memory_until_its_call_is_done() -> N
         assert shared.budget.used > 9000
         gate.set()
         await until(lambda: shared.budget.used == 0)
+
+
+async def test_large_calls_give_way_to_small_ones_of_their_address() -> None:
+    """As all reviews come from the API server's address: those of one tenant that fill the memory
+    are told to try again, over the same connection, and no other's is."""
+    shared = Shared(Budget(100_000, small=10_000))
+    gate = asyncio.Event()
+
+    async def waits(body: bytes) -> tuple[int, bytes]:
+        await gate.wait()
+        return 200, b""
+
+    bench = Bench(Route("/echo", waits), shared=shared)
+    async with bench.server as server, contextlib.AsyncExitStack() as stack:
+
+        async def sending(size: int) -> tuple[Connected, asyncio.Task[bytes]]:
+            one = await stack.enter_async_context(connected(server.port))
+            task = asyncio.ensure_future(answer(one, b"x" * size))
+            under_way = bench.value("bridge_served_in_flight") or 0
+            await until(lambda: task.done() or bench.value("bridge_served_in_flight") != under_way)
+            return one, task
+
+        honest = [await sending(1000) for _ in range(3)]
+        hostile = [await sending(30_000) for _ in range(3)]
+        honest += [await sending(9000) for _ in range(3)]
+        last, told = hostile[-1]
+        assert b"503" in (await told).splitlines()[0]
+        assert not any(task.done() for _, task in (*honest, *hostile[:-1]))
+        again = asyncio.ensure_future(answer(last, b"x" * 1000))
+        gate.set()
+        for _, task in (*honest, *hostile[:-1]):
+            assert b"200 OK" in await task
+        assert b"200 OK" in await again
+    assert bench.cut("memory") == 1
+    assert shared.budget.used == 0
 
 
 async def test_headers_hold_memory_too() -> None:

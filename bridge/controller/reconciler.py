@@ -22,6 +22,7 @@ from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.pod import Pod
 from bridge.state.kube_state import KubeState
+from bridge.workloads import membership
 
 
 class Reconciler:
@@ -114,7 +115,7 @@ class Reconciler:
         return ev.MembersSeen(
             gang,
             pods,
-            owner=self._owner_will(gang_id),
+            owner=self._owner_will(gang_id, pods),
             problem=problem,
             seats=dict(members.seats) if members is not None else {},
             waits_for=self._cluster.waits_for(gang_id),
@@ -122,7 +123,7 @@ class Reconciler:
             lost=self._cluster.lost_pods(gang_id),
         )
 
-    def _owner_will(self, gang_id: GangId) -> ev.OwnerWill:
+    def _owner_will(self, gang_id: GangId, pods: tuple[Pod, ...]) -> ev.OwnerWill:
         members, holder = self._cluster.members(gang_id), self._cluster.holder_of(gang_id)
         if members is None or holder is None:
             return "creates"
@@ -130,7 +131,10 @@ class Reconciler:
             return "over"
         if not holder.known:
             return "unknown"
-        return "suspended" if holder.suspended else "creates"
+        is_gone = all(pod.ended for pod in pods)  # a group that is too many may be a rollout's
+        if holder.suspended or (is_gone and membership.wants_none(holder, gang_id)):
+            return "suspended"
+        return "creates"
 
     # -- beginning and forgetting ----------------------------------------------------------------
 

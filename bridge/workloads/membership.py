@@ -137,6 +137,20 @@ def pods_at_once(job: BatchJob) -> int:
     return min(job.parallelism, job.completions or job.parallelism)
 
 
+def wants_none(holder: Owner, gang: GangId) -> bool:
+    """Whether the gang's holder wants no pods in it for now: it is scaled to nothing, or to fewer
+    groups."""
+    match holder:
+        case BatchJob():
+            return holder.parallelism == 0
+        case LeaderWorkerSet():
+            number = bounds.number_in(which(gang))
+            return number is not None and number >= (holder.replicas or 0)
+        case RoleSet() if holder.roles:
+            return not any(role.replicas for role in holder.roles)
+    return holder.replicas == 0
+
+
 def in_stages(jobs: JobSet) -> bool:
     """Whether some of its replicated jobs start only after others."""
     return jobs.in_order or any(one.after for one in jobs.replicated_jobs)

@@ -161,10 +161,10 @@ def _job_size(job: BatchJob, wishes: Mapping[str, str]) -> int:
 
 def _asked_size(owner: Owner, wishes: Mapping[str, str]) -> int:
     asked = annotations.gang_size(wishes) or owner.replicas
-    if not asked:
+    if asked is None:
         raise BadInput(
             f"annotation {names.GANG_ANNOTATION}: {owner.kind} {owner.name} does not say how many "
             f"pods it has; add annotation {names.GANG_SIZE_ANNOTATION} with their number",
             field=f"metadata.annotations[{names.GANG_SIZE_ANNOTATION}]",
         )
-    return asked
+    return max(1, asked)  # scaled to nothing it is about to end

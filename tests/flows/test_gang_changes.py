@@ -152,6 +152,48 @@ def test_a_gang_that_begins_anew_leaves_out_pods_that_run_on_their_own(
     assert tasks(arena) == {job_id: 2} | {slurm_id(pod): 1 for pod in alone}
 
 
+def test_a_gang_scaled_to_nothing_holds_nothing(arena: Arena, begin: Begin) -> None:
+    """A StatefulSet: nobody waits for pods to come back. Scaled up, it queues again."""
+    begin(Nodes(count=2))
+    path = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/quiet"
+    slow = {"terminationGracePeriodSeconds": 5}
+    manifest = manifests.stateful_set("quiet", NAMESPACE, count=2, gang=True, gpus=8)
+    manifest["spec"]["template"]["metadata"]["annotations"] = {manifests.DIE_SECONDS: "1"}
+    manifest["spec"]["template"]["spec"] |= slow
+    arena.create(manifest)
+    arena.wait_pods(2, "run", is_running)
+    arena.kubernetes.patch(path, {"spec": {"replicas": 0}})
+    wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE))
+    arena.wait_idle(seconds=10)
+    assert not notes(arena, "InvalidRequest", owner="quiet")
+    arena.kubernetes.patch(path, {"spec": {"replicas": 2}})
+    arena.wait_pods(2, "run", is_running)
+    assert list(tasks(arena).values()) == [2]
+
+
+def test_a_group_that_is_scaled_away_holds_nothing(
+    defined: None, arena: Arena, begin: Begin, created: list[Path]
+) -> None:
+    """A LeaderWorkerSet of two groups, then one, then two."""
+    begin(Nodes(count=4))
+    path = f"/apis/leaderworkerset.x-k8s.io/v1/namespaces/{NAMESPACE}/leaderworkersets/llm"
+    played = ("leaderworkerset",)
+    with Controllers(arena.kubernetes, NAMESPACE, played, tls=arena.loopback_tls()):
+        created.append(MANIFESTS / "lws.yaml")
+        arena.create_file(created[0])
+        arena.wait_pods(6, "run", is_running)
+        before = tasks(arena)
+        assert sorted(before.values()) == [3, 3]
+        arena.kubernetes.patch(path, {"spec": {"replicas": 1}})
+        left = {slurm_id(pod): 3 for pod in arena.wait_pods(3, "are left", is_running)}
+        wait_for("one job is left", lambda: tasks(arena) == left, seconds=40)
+        arena.kubernetes.patch(path, {"spec": {"replicas": 2}})
+        arena.wait_pods(6, "run", is_running)
+        assert sorted(tasks(arena).values()) == [3, 3]
+        arena.delete_file(created[0])
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
+
+
 def test_a_launcher_that_waits_for_its_workers_is_not_missed(
     defined: None, arena: Arena, begin: Begin, created: list[Path]
 ) -> None:

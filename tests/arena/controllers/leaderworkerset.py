@@ -34,7 +34,12 @@ class LeaderWorkerSets:
     def reconcile(self, world: World) -> None:
         """Every LeaderWorkerSet a step further."""
         for lws in world.live(LWS):
-            world.create(STATEFUL_SET, lws, _leaders(lws))
+            leaders = _leaders(lws)
+            world.create(STATEFUL_SET, lws, leaders)
+            there = world.find(STATEFUL_SET, lws["metadata"]["name"])
+            if there is not None:
+                replicas = leaders["spec"]["replicas"]
+                world.change(STATEFUL_SET, there, spec={"replicas": replicas})
             mine = world.all(POD, labelSelector=f"{NAME}={lws['metadata']['name']}")
             for leader in mine:
                 if labels(leader)[WORKER_INDEX] == "0" and not seen.is_ending(leader):

@@ -135,6 +135,17 @@ def test_the_owners_will_is_told_with_its_pods() -> None:
     assert it.see(gang).owner == "over"
 
 
+def test_an_owner_that_is_scaled_to_nothing_makes_no_more_pods() -> None:
+    """When its last pod has gone nobody waits for another; until then its pods are looked after."""
+    gang = held_by(TRAIN)
+    pod = a_pod("train-0").of(TRAIN, 0).build()
+    it = Reconciling(pod, owner=TRAIN)
+    it.cluster.upsert_owner(a_gang_job(size=0, resource_version="2"))
+    assert it.see(gang).owner == "creates"
+    it.cluster.remove_pod(pod.uid)
+    assert it.see(gang).owner == "suspended"
+
+
 def test_a_gang_that_is_set_aside_is_not_begun_before_its_time() -> None:
     """However often its pods change meanwhile."""
     it = Reconciling(a_pod().build())

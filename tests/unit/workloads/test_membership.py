@@ -22,7 +22,7 @@ from bridge.model.scheduling import PodShape
 from bridge.workloads import gangs, membership
 from bridge.workloads.lineage import Lineage
 from bridge.workloads.membership import Membership
-from tests.builders import PodBuilder, a_job, a_pod, gang_for, line_of
+from tests.builders import PodBuilder, a_job, a_pod, gang_for, held_by, line_of
 
 _EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"
 
@@ -51,6 +51,26 @@ def a_member(replicated_job: str, job_index: int, rank: int) -> Pod:
     return replace(
         a_pod(f"{replicated_job}-{job_index}-{rank}").of(job, rank).build(), labels=labels
     )
+
+
+@pytest.mark.parametrize(
+    ("holder", "which", "wants_none"),
+    [
+        (an_owner("StatefulSet", replicas=0), "", True),
+        (an_owner("StatefulSet", replicas=1), "", False),
+        (an_owner("Simulation"), "", False),
+        (a_job(parallelism=0, completions=2), "", True),
+        (a_job(parallelism=1, completions=2), "", False),
+        (LeaderWorkerSet("u", "team", "l", "1", replicas=2, size=3), "1", False),
+        (LeaderWorkerSet("u", "team", "l", "1", replicas=1, size=3), "1", True),
+        (RoleSet("u", "team", "r", "1", roles=(Role("worker", 0), Role("master", 1))), "", False),
+        (RoleSet("u", "team", "r", "1", roles=(Role("worker", 0),)), "", True),
+        (RoleSet("u", "team", "r", "1"), "", False),
+    ],
+)
+def test_a_holder_that_is_scaled_to_nothing(holder: Owner, which: str, wants_none: bool) -> None:
+    """Or, of several groups, to fewer: nobody is to come."""
+    assert membership.wants_none(holder, held_by(holder, which)) is wants_none
 
 
 def where(pod: Pod | PodBuilder, *owners: Owner) -> Membership:

@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 
 from bridge import names
 from bridge.model.gang import Gang, Seat
+from bridge.model.owner import Owner
+from bridge.model.pod import OwnerReference
 from bridge.workloads import progress
 from tests.builders import a_gang_job, a_job, a_pod, gang_for
 
@@ -84,3 +86,11 @@ def test_an_index_that_is_given_up_is_not_waited_for() -> None:
     job = a_gang_job(size=4, completed_indexes="0", failed_indexes="2")
     left = gang_for([a_pod("p").of(job, 3).build()], job)
     assert (left.size, left.indexes) == (2, ((1, 3),))
+
+
+def test_a_gang_that_is_scaled_to_nothing_is_no_mistake() -> None:
+    """Its last pods are about to go."""
+    told = {names.GANG_ANNOTATION: "true"}
+    quorum = Owner("u", "team", "q", "1", "apps/v1", "StatefulSet", annotations=told, replicas=0)
+    owner = OwnerReference("apps/v1", "StatefulSet", "q", "u")
+    assert gang_for([replace(a_pod("q-0").build(), owner=owner)], quorum).size == 1

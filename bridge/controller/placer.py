@@ -4,6 +4,7 @@ from bridge.clock import Clock
 from bridge.jobs import jobspec
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
+from bridge.lifecycle import messages
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName
@@ -63,6 +64,9 @@ class Placer:
 
     def pin(self, instruction: do.PinPod) -> ev.Misfit | None:
         """The pod has its room from now on; the answer where it can't use its slot."""
+        if self._cluster.is_lost(instruction.node):
+            node = instruction.node
+            return ev.Misfit(instruction.pod.uid, messages.lost_node(node), lost_node=node)
         why = self._misfit(instruction)
         if why:
             return ev.Misfit(instruction.pod.uid, why)

@@ -6,6 +6,7 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
+from bridge.model.ids import NodeName
 from bridge.model.pod import Pod
 
 
@@ -34,6 +35,16 @@ def give_up(gang: GangState, run: JobRun, why: str, decision: Decision) -> None:
     """Ends the gang's job: from now on the gang has none."""
     decision.add(do.CancelJob(run.job_id, why))
     gang.drop()
+
+
+def restart_without(
+    gang: GangState, run: JobRun, nodes: Iterable[NodeName], why: str, decision: Decision
+) -> None:
+    """The gang ends as a whole and queues anew, without nodes that are lost."""
+    decision.extend(do.AvoidNode(node, why) for node in nodes)
+    pods = gang.demand.pods.under(run.job_id)
+    end_pods(gang, pods, "NodeLost", why, decision)
+    give_back(gang, run, gang.demand.waiting() or pods, "NodeLost", why, decision)
 
 
 def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:

@@ -134,6 +134,8 @@ class Misfit:
 
     pod: PodUid
     why: str
+    lost_node: NodeName | None = None
+    """The slot's node, where it is gone or does not answer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,12 @@
 """Takes events in: the facts change, and what can only be done at that moment is done."""
 
-from bridge.lifecycle import actions
+from bridge.lifecycle import actions, messages
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
 from bridge.model.gang import Shortfall
-from bridge.model.ids import PodUid
 from bridge.model.job import JobFacts, JobSpec
 
 
@@ -55,8 +54,8 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
             if error and not (row is not None and pod in gang.demand.pods):
                 run.placement.slots.unplace(pod)
                 gang.back_off(decision)
-        case ev.Misfit(pod, why):
-            _misfit(gang, run, pod, why, decision)
+        case ev.Misfit():
+            _misfit(gang, run, event, decision)
         case ev.RoomChanged():
             run.placement.look_again_s = decision.now_s
 
@@ -166,9 +165,8 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
     if shortfall.for_now and decision.now_s < placement.short_since_s + gang.tuning.patience.room_s:
         placement.look_again_s = decision.now_s + gang.tuning.retries.room_s
         return
-    if not gang.single and any(
-        pod.phase == "Running" for pod in gang.demand.pods.under(run.job_id)
-    ):
+    is_whole = gang.single or (run.gang is not None and run.gang.restarts_whole)
+    if not is_whole and any(pod.phase == "Running" for pod in gang.demand.pods.under(run.job_id)):
         _queue_alone(gang, run, shortfall, decision)
         return
     if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
@@ -191,17 +189,22 @@ def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: D
             actions.queue_alone(gang, pod, decision)
 
 
-def _misfit(gang: GangState, run: JobRun, uid: PodUid, why: str, decision: Decision) -> None:
+def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) -> None:
     """A pod came when its slot had its node already, and can't run there."""
-    pod, placement = gang.demand.pods.rows.get(uid), run.placement
-    if pod is None or uid not in placement.pinning:
+    pod, placement = gang.demand.pods.rows.get(event.pod), run.placement
+    if pod is None or event.pod not in placement.pinning:
         return
-    placement.pinning.discard(uid)
+    placement.pinning.discard(event.pod)
     others = placement.pinning or placement.slots.taken(gang.demand.pods.rows, run.job_id)
     if gang.single or not others:
-        actions.give_back(gang, run, [pod], "GrantUnusable", why, decision)
+        actions.give_back(gang, run, [pod], "GrantUnusable", event.why, decision)
         gang.back_off(decision)
         return
-    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {why}"
+    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {event.why}"
+    if event.lost_node is not None:
+        if run.gang is not None and run.gang.restarts_whole:
+            actions.restart_without(gang, run, [event.lost_node], event.why, decision)
+            return
+        note = messages.queues_alone(run.job_id)
     decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
     actions.queue_alone(gang, pod, decision)

@@ -8,7 +8,7 @@ from bridge.lifecycle import reasons
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
-from bridge.model.pod import Condition, Pod
+from bridge.model.pod import Condition
 
 _MOST_NODES = 5
 """That are named in one sentence."""
@@ -104,9 +104,9 @@ def off_allocation(job_id: SlurmJobId, node: NodeName) -> tuple[str, str]:
     return "NodeTakenBySlurm", f"Slurm job {job_id} does not hold node {node} any more."
 
 
-def lost_node(pod: Pod) -> str:
-    """Why a gang that is wanted whole begins anew."""
-    return f"node {pod.node_name} of pod {pod.name} is gone or does not answer"
+def lost_node(node: NodeName) -> str:
+    """Why a place can't be used any more, or why a gang that is wanted whole begins anew."""
+    return f"node {node} is gone or does not answer"
 
 
 def queues_alone(job_id: SlurmJobId) -> str:

@@ -153,10 +153,11 @@ class KubeState:
         return frozenset(
             pod.uid
             for pod in self.pods_of(gang_id)
-            if pod.deleting and not pod.ended and self._is_lost(pod.node_name)
+            if pod.deleting and not pod.ended and self.is_lost(pod.node_name)
         )
 
-    def _is_lost(self, name: NodeName) -> bool:
+    def is_lost(self, name: NodeName) -> bool:
+        """Whether the node ("" for none) is gone or does not answer."""
         node = self.nodes.get(name)
         return bool(name) and (node is None or not node.ready)
 

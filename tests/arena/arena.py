@@ -291,9 +291,13 @@ class Arena(ABC):
         """kubectl create."""
         return self.kubernetes.create(manifest)
 
-    def delete_pod(self, name: str, namespace: str = NAMESPACE) -> None:
-        """kubectl delete pod."""
-        self.kubernetes.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+    def delete_pod(self, name: str, namespace: str = NAMESPACE, *, force: bool = False) -> None:
+        """kubectl delete pod; with `force` it is gone at once, whatever its containers do."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        if force:
+            self.kubernetes.http.request("DELETE", path, json={"gracePeriodSeconds": 0})
+        else:
+            self.kubernetes.delete(path)
 
     def delete_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
         """kubectl delete -f; gone already is fine."""

@@ -140,6 +140,8 @@ class Observer:
             else:
                 self._without_job(pod, job_id, node, self._reaction_s)
         for node, count in all_used.items():
+            if node not in nodes:
+                continue  # a story took it away
             has = int(nodes[node]["status"]["allocatable"].get("nvidia.com/gpu", 0))
             if count > has:
                 self._fault(f"node {node} has {has} GPUs, its pods use {count}")

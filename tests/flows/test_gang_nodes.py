@@ -1,5 +1,9 @@
 """Nodes that a running gang loses: a kubelet goes silent, an admin takes a node off its job."""
 
+import contextlib
+
+import pytest
+
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object
@@ -42,6 +46,30 @@ def test_a_pod_in_place_of_one_on_a_silent_node_runs_on_its_own(arena: Arena, be
         lost = arena.kubernetes.pod(NAMESPACE, second["metadata"]["name"])
         assert lost is not None, "it can't end while its node is silent"
     arena.wait_gone(second["metadata"]["name"])
+
+
+@pytest.mark.parametrize("how", ["silent", "gone"])
+def test_nobody_is_sent_to_a_lost_node_whose_pod_was_removed_by_force(
+    arena: Arena, begin: Begin, how: str
+) -> None:
+    """As admins do it, and Kubernetes itself for nodes that are gone or out of service: the
+    replacement runs on its own, at once, and the other member is not touched."""
+    nodes = begin(Nodes(count=3))
+    owner = f"forced-{how}"
+    arena.create(manifests.job(owner, NAMESPACE, count=2, gang=True, gpus=8))
+    first, second = by_rank(arena, 2, job=owner)
+    (idle,) = set(nodes) - {node_of(first), node_of(second)}
+    silent = arena.silent(node_of(second)) if how == "silent" else contextlib.nullcontext()
+    with silent:
+        if how == "gone":
+            arena.kubernetes.delete(f"/api/v1/nodes/{node_of(second)}")
+        arena.delete_pod(second["metadata"]["name"], force=True)
+        alone = replaced(arena, second, job=owner, seconds=20)
+        assert node_of(alone) == idle
+        assert len(notes(arena, "QueuedAlone", owner=owner)) == 1
+        still = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
+        assert still is not None
+        assert (uid(still), is_ending(still)) == (uid(first), False)
 
 
 def test_a_gang_that_is_wanted_whole_begins_anew_without_the_silent_node(

@@ -1,7 +1,6 @@
 """A member's node is gone or does not answer, and its owner has made another pod in its place."""
 
 from bridge.lifecycle import actions, messages
-from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.state import GangState
 
@@ -17,9 +16,6 @@ def restart_after_lost_node(gang: GangState, decision: Decision) -> bool:
     lost = [pod for pod in demand.pods.under(run.job_id) if pod.uid in demand.lost]
     if not lost:
         return False
-    why = messages.lost_node(lost[0])
-    decision.extend(do.AvoidNode(pod.node_name, why) for pod in lost)
-    pods = demand.pods.under(run.job_id)
-    actions.end_pods(gang, pods, "NodeLost", why, decision)
-    actions.give_back(gang, run, demand.waiting() or pods, "NodeLost", why, decision)
+    why = messages.lost_node(lost[0].node_name)
+    actions.restart_without(gang, run, [pod.node_name for pod in lost], why, decision)
     return False

@@ -1,5 +1,7 @@
 """Where pods go on the nodes that Slurm gave, and the room that they hold there."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge import names
@@ -99,6 +101,19 @@ def test_a_pod_that_asks_for_more_than_its_slot_is_not_pinned(pod: PodBuilder, s
     misfit = it.placer.pin(do.PinPod(pod.build(), NODE, SEVEN, slot=it.pod.shape))
     assert misfit is not None
     assert says in misfit.why
+    assert not it.used()
+
+
+def test_a_pod_is_not_pinned_to_a_node_that_is_gone_or_silent() -> None:
+    """Nobody would ever run it there; the gang is told which node that is."""
+    it = Placing()
+    node = it.cluster.nodes[NODE]
+    it.cluster.upsert_node(replace(node, ready=False, resource_version="2"))
+    for _ in range(2):
+        misfit = it.placer.pin(do.PinPod(it.pod, NODE, SEVEN, slot=it.pod.shape))
+        assert misfit is not None
+        assert misfit.lost_node == NODE
+        it.cluster.remove_node(NODE)
     assert not it.used()
 
 

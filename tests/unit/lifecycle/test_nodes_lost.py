@@ -45,6 +45,33 @@ def test_a_pod_whose_node_answers_is_waited_for() -> None:
     assert (pin.pod.uid, pin.node) == (replacement.uid, "n1-1")
 
 
+def lose_node_at_once(world: World, rank: int) -> Pod:
+    """Somebody who knows that the node is dead removes its pod by force, and the owner makes
+    another one."""
+    (pod,) = [pod for pod in world.pods.values() if pod.completion_index == rank]
+    world.dead_nodes.add(f"n1-{rank}")
+    world.remove(pod.uid)
+    return world.create(rank)
+
+
+def test_a_lost_node_is_nobodys_place_though_its_pod_is_gone_already() -> None:
+    """The replacement is not sent there, where it would be stuck until the gang is given up."""
+    world = running(size=3)
+    replacement = lose_node_at_once(world, 1)
+    assert world.split == [replacement]
+    assert [event.reason for event in world.told] == ["QueuedAlone"]
+    assert "on-node-loss" in world.told[0].note
+    assert not world.todo
+    whole = running(size=3, restarts_whole=True)
+    lose_node_at_once(whole, 1)
+    assert not whole.split
+    assert whole.avoided == ["n1-1"]
+    ending, cancel, *_ = whole.todo
+    assert isinstance(ending, do.EndPods)
+    assert len(ending.pods) == 2
+    assert isinstance(cancel, do.CancelJob)
+
+
 def test_a_gang_that_is_wanted_whole_begins_anew_without_the_lost_node() -> None:
     """All of its pods end, so that their owner makes them again."""
     world = running(size=3, restarts_whole=True)

@@ -38,6 +38,8 @@ class World:
     forgotten: bool = False
     next_job: int = 1
     born: int = 0
+    dead_nodes: set[str] = field(default_factory=set)
+    """Nodes that do not answer."""
     taken_off: set[str] = field(default_factory=set)
     """Nodes that an admin took off a job: a pin that is under way may still go there."""
     busy_nodes: set[str] = field(default_factory=set)
@@ -269,6 +271,9 @@ class World:
                     self.told.append(instruction)
                 case do.SetCondition():
                     self.conditions.append(instruction)
+                case do.PinPod(pod, node) if node in self.dead_nodes:
+                    why = f"node {node} does not answer"
+                    self.tell(ev.Misfit(pod.uid, why, lost_node=node))
                 case do.PinPod(pod) if pod.uid in self.misfits:
                     self.tell(ev.Misfit(pod.uid, self.misfits[pod.uid]))
                 case do.QueueAlone(pod):

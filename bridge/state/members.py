@@ -28,7 +28,7 @@ class Members:
     seats: dict[PodUid, Seat] = field(default_factory=dict)
     """Of every pod that is in it."""
     live: set[PodUid] = field(default_factory=set)
-    """Those of them that have not ended, which they never take back."""
+    """Those of them that have not ended and are not about to, which they never take back."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """What the pods of each part asked for before they were pinned (a pin is written into their
     affinity)."""
@@ -137,7 +137,7 @@ class Memberships:
 
     def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
-        if known is not None and pod.ended:
+        if known is not None and (pod.ended or pod.deleting):
             self.members[known].live.discard(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
@@ -189,7 +189,7 @@ class Memberships:
                 self._held.add(member.holder.uid, member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
-        if not line.pod.ended:
+        if not (line.pod.ended or line.pod.deleting):
             members.live.add(uid)
         self._gang_of[uid] = member.gang
         above = [*line.owners, *filter(None, (line.group, line.workload))]

@@ -45,12 +45,13 @@ class PartDemand:
         away = done.elsewhere.get(part, ())
         if self.indexes is None:
             return replace(self, count=max(0, self.count - len(away)))
+        others = max(0, done.pods.get(part, 0) - self.succeeded) + away.count(None)
         named = {*done.indexes.get(part, ()), *(index for index in away if index is not None)}
         if named:
             known = self.indexes or range(self.count)
             left = tuple(index for index in known if index not in named)
+            left = left[: max(0, len(left) - others)]
             return replace(self, count=len(left), indexes=left)
-        others = max(0, done.pods.get(part, 0) - self.succeeded) + len(away)
         return replace(self, count=max(0, self.count - others))
 
 

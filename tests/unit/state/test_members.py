@@ -316,10 +316,28 @@ def test_pods_beyond_those_that_a_group_starts_with_are_counted_apart() -> None:
     cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
     for rank in range(3):
         cluster.upsert_pod(replace(a_pod(f"p-{rank}").build(), pod_group="g"))
-    assert cluster.apart(GangId("team/uid-g")) == 1
     gang = cluster.gang(GangId("team/uid-g"))
     assert gang is not None
     assert gang.size == 2
+    assert cluster.apart(GangId("team/uid-g")) == 1
+
+
+def test_a_group_of_which_a_pod_runs_on_its_own_starts_with_the_others() -> None:
+    """Its node was lost once, say; the others begin anew and would wait for it in vain."""
+    cluster, group = a_cluster(GROUPS), GangId("team/uid-g")
+    cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
+    pods = [replace(a_pod(f"p-{rank}").build(), pod_group="g") for rank in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    cluster.split_off(pods[1].uid)
+    gang = cluster.gang(group)
+    assert gang is not None
+    assert gang.size == 2, "while it waits itself it is needed"
+    running = a_pod("p-1").pinned(9, "n").bound("n").in_phase("Running").build()
+    cluster.upsert_pod(replace(running, pod_group="g", resource_version="2"))
+    gang = cluster.gang(group)
+    assert gang is not None
+    assert gang.size == 1
 
 
 # -- whose a pod is --------------------------------------------------------------------------------

@@ -109,8 +109,11 @@ def by_spec(
 def _of_job(job: BatchJob, size: int, done: Progress) -> PartDemand:
     status = done.job_named("", 0)
     succeeded = status.succeeded_pods if status is not None else 0
+    if job.completions is None:  # once a pod has succeeded no more are made
+        left = max(0, size - succeeded)
+        return PartDemand("", left, job.template, indexes=None, staged=succeeded > 0)
     if _comes_in_waves(job):
-        left = size if job.completions is None else max(0, job.completions - succeeded)
+        left = max(0, job.completions - succeeded)
         return PartDemand("", min(size, left), job.template, indexes=None)
     if not job.indexed:
         return PartDemand("", max(0, size - succeeded), job.template, succeeded=succeeded)

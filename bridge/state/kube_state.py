@@ -356,9 +356,10 @@ class KubeState:
         return self._memberships.members.get(gang_id)
 
     def apart(self, gang_id: GangId) -> int:
-        """How many pods of the gang's owner queue on their own, and the gang's size does not leave
-        them out."""
-        return self._memberships.apart(gang_id)
+        """How many pods of the gang's owner queue on their own, beside those that the gang's size
+        left out when `gang` was last asked."""
+        members = self.members(gang_id)
+        return 0 if members is None else members.apart
 
     def holder_of(self, gang_id: GangId) -> Owner | None:
         """The object whose end ends the gang, as it is now; None for a gang of one."""

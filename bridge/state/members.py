@@ -8,7 +8,7 @@ from bridge import names
 from bridge.errors import BadInput, InternalError
 from bridge.model.gang import Gang, Seat
 from bridge.model.ids import GangId, PodUid
-from bridge.model.owner import Owner
+from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape, Toleration
 from bridge.state.indexed import Indexed
@@ -28,10 +28,13 @@ class Members:
     seats: dict[PodUid, Seat] = field(default_factory=dict)
     """Of every pod that is in it."""
     live: set[PodUid] = field(default_factory=set)
-    """Those of them that have not ended, which they never take back."""
+    """Those of them that have not ended and are not about to, which they never take back."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """What the pods of each part asked for before they were pinned (a pin is written into their
     affinity)."""
+    apart: int = 0
+    """How many pods below what holds them are gangs of their own, beside those that `gang` left
+    out when it was last asked."""
     over: bool = False
     """What held them together is gone from the API server."""
     problem: BadInput | InternalError | None = None
@@ -84,32 +87,30 @@ class Memberships:
         """The pods below an owner, or in a group, whose gang is known."""
         return tuple(self._pods[pod] for pod in self._below.of(uid))
 
-    def apart(self, gang_id: GangId) -> int:
-        """How many pods below the gang's holder are gangs of their own, beside those that `gang`
-        leaves out."""
-        return len(self._alone(gang_id)) - len(self._elsewhere(gang_id))
-
-    def _alone(self, gang_id: GangId) -> list[Pod]:
-        """The pods below the gang's holder that are gangs of their own."""
-        members = self.members.get(gang_id)
-        if members is None or members.membership.holder is None:
-            return []
-        below = self._below.of(members.membership.holder.uid)
+    def _alone(self, holder: Owner) -> list[Pod]:
+        """The pods below an owner or in a group that are gangs of their own."""
+        below = self._below.of(holder.uid)
         return [self._pods[pod] for pod in below if self._gang_of.get(pod) == GangId(pod)]
 
-    def _elsewhere(self, gang_id: GangId) -> list[Seat]:
-        """Where in the gang the pods belong that are gangs of their own, but for those that are
-        about to be replaced. (Pods beyond those of a PodGroup that start together have no place.)
+    def _elsewhere(self, gang_id: GangId, alone: list[Pod]) -> list[Seat]:
+        """Where in the gang those of the pods `alone` belong that are not about to be replaced.
+
+        Of a PodGroup those that run count, but for as many as are beyond what it starts with.
         """
-        seats = []
-        for pod in self._alone(gang_id):
+        members, seats = self.members[gang_id], []
+        staying = [pod for pod in alone if not pod.deleting and pod.phase != "Failed"]
+        most = members.membership.most
+        if most is not None:
+            live = sum(not pod.ended for pod in staying)
+            running = sum(not pod.ended and bool(pod.node_name) for pod in staying)
+            beyond = max(0, len(members.live) + live - most)
+            return [Seat()] * max(0, running - beyond)
+        for pod in staying:
             line = self._owners.lineage(pod, self._pods)
-            if pod.deleting or pod.phase == "Failed" or isinstance(line, Missing):
-                continue
-            with contextlib.suppress(BadInput):
-                wished = membership.of(line)
-                if wished.gang == gang_id and wished.most is None:
-                    seats.append(wished.seat)
+            if not isinstance(line, Missing):
+                with contextlib.suppress(BadInput):
+                    wished = membership.of(line)
+                    seats += [wished.seat] if wished.gang == gang_id else []
         return seats
 
     # -- who is where --------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class Memberships:
 
     def _join(self, pod: Pod) -> set[GangId]:
         known = self._gang_of.get(pod.uid)
-        if known is not None and pod.ended:
+        if known is not None and (pod.ended or pod.deleting):
             self.members[known].live.discard(pod.uid)
         if known is not None and self.members[known].problem is None:
             return {known}
@@ -189,7 +190,7 @@ class Memberships:
                 self._held.add(member.holder.uid, member.gang)
         members.line, members.problem, members.over = line, problem, False
         members.seats[uid] = member.seat
-        if not line.pod.ended:
+        if not (line.pod.ended or line.pod.deleting):
             members.live.add(uid)
         self._gang_of[uid] = member.gang
         above = [*line.owners, *filter(None, (line.group, line.workload))]
@@ -303,8 +304,7 @@ class Memberships:
         waiting = [pod for pod in pods if pod.job_id is None and not pod.ended]
         member = replace(members.membership, holder=self.holder_of(gang_id))
         self._look_at_shapes(members, pods)
-        holder = member.holder
-        jobs = self._owners.jobs_of(holder) if holder is not None else ()
+        jobs, elsewhere = self._beside(gang_id, member.holder)
         return gangs.gang_of(
             self._line_of(first, members),
             member,
@@ -314,8 +314,19 @@ class Memberships:
             said=[pod.annotations for pod in waiting],
             lines=lambda: [self._line_of(pod, members) for pod in waiting],
             most_pods=self._most_pods,
-            done=progress.of(jobs, pods, members.seats, self._elsewhere(gang_id)),
+            done=progress.of(jobs, pods, members.seats, elsewhere),
         )
+
+    def _beside(
+        self, gang_id: GangId, holder: Owner | None
+    ) -> tuple[tuple[BatchJob, ...], list[Seat]]:
+        """The Jobs that make the gang's pods, and where its pods belong that are not in it."""
+        if holder is None:
+            return (), []
+        alone = self._alone(holder)
+        elsewhere = self._elsewhere(gang_id, alone)
+        self.members[gang_id].apart = len(alone) - len(elsewhere)
+        return self._owners.jobs_of(holder), elsewhere
 
     def _line_of(self, pod: Pod, members: Members) -> Lineage:
         line = self._owners.lineage(pod, self._pods)

@@ -45,12 +45,13 @@ class PartDemand:
         away = done.elsewhere.get(part, ())
         if self.indexes is None:
             return replace(self, count=max(0, self.count - len(away)))
+        others = max(0, done.pods.get(part, 0) - self.succeeded) + away.count(None)
         named = {*done.indexes.get(part, ()), *(index for index in away if index is not None)}
         if named:
             known = self.indexes or range(self.count)
             left = tuple(index for index in known if index not in named)
+            left = left[: max(0, len(left) - others)]
             return replace(self, count=len(left), indexes=left)
-        others = max(0, done.pods.get(part, 0) - self.succeeded) + len(away)
         return replace(self, count=max(0, self.count - others))
 
 
@@ -108,8 +109,11 @@ def by_spec(
 def _of_job(job: BatchJob, size: int, done: Progress) -> PartDemand:
     status = done.job_named("", 0)
     succeeded = status.succeeded_pods if status is not None else 0
+    if job.completions is None:  # once a pod has succeeded no more are made
+        left = max(0, size - succeeded)
+        return PartDemand("", left, job.template, indexes=None, staged=succeeded > 0)
     if _comes_in_waves(job):
-        left = size if job.completions is None else max(0, job.completions - succeeded)
+        left = max(0, job.completions - succeeded)
         return PartDemand("", min(size, left), job.template, indexes=None)
     if not job.indexed:
         return PartDemand("", max(0, size - succeeded), job.template, succeeded=succeeded)

@@ -256,7 +256,7 @@ def test_a_pod_that_has_its_place_is_never_told_again_to_wait_for_room(
     """A node is Slurm's to give again while the pod of before still dies there: the gang is told,
     gets its places when the pod is gone, and from then on reads only that."""
     begin(Nodes(count=2))
-    slow = {manifests.DIE_SECONDS: "4"}
+    slow = {manifests.DIE_SECONDS: "12"}  # what is told changes every ten seconds at most
     arena.create(manifests.pod("before", NAMESPACE, gpus=8, grace_s=30, annotations=slow))
     arena.slurm.cancel(slurm_id(arena.wait_bound("before")))
     arena.wait_pod("before", "is told to end", lambda pod: "deletionTimestamp" in pod["metadata"])
@@ -269,5 +269,8 @@ def test_a_pod_that_has_its_place_is_never_told_again_to_wait_for_room(
             arena.wait_pod(name, "reads so", lambda pod: told(pod)[0] == "Allocated", seconds=25)
     assert arena.kubernetes.pod(NAMESPACE, "before") is None
     for pod in pods:
-        assert reader.read[uid(pod)] == ["WaitingForRoom", "Allocated"]
+        read = reader.read[uid(pod)]
+        if read[0] == "Queued":  # Slurm took a moment
+            del read[0]
+        assert read == ["WaitingForRoom", "Allocated"]
         assert names.ALLOCATION_GATE not in str(pod["spec"])

@@ -293,16 +293,51 @@ def test_the_end_of_what_holds_a_gang_is_the_gangs_end() -> None:
     assert members.over
 
 
+def test_a_pod_in_place_of_one_that_is_ending_is_in_its_group() -> None:
+    """It waits for the slot that is about to be free, as in every other gang."""
+    cluster, group = a_cluster(GROUPS), GangId("team/uid-g")
+    cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
+    first, second = (replace(a_pod(f"p-{rank}").build(), pod_group="g") for rank in range(2))
+    cluster.upsert_pod(first)
+    cluster.upsert_pod(second)
+    ending = a_pod("p-0").pinned(7, "n", gang=group).bound("n").deleting().build()
+    cluster.upsert_pod(replace(ending, pod_group="g", resource_version="2"))
+    replacement = replace(a_pod("p-2").build(), pod_group="g")
+    cluster.upsert_pod(replacement)
+    assert cluster.gang_of(replacement.uid) == group
+    beyond = replace(a_pod("p-3").build(), pod_group="g")
+    cluster.upsert_pod(beyond)
+    assert cluster.gang_of(beyond.uid) == GangId(beyond.uid)
+
+
 def test_pods_beyond_those_that_a_group_starts_with_are_counted_apart() -> None:
     """The gang is as large with them as without."""
     cluster = a_cluster(GROUPS)
     cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
     for rank in range(3):
         cluster.upsert_pod(replace(a_pod(f"p-{rank}").build(), pod_group="g"))
-    assert cluster.apart(GangId("team/uid-g")) == 1
     gang = cluster.gang(GangId("team/uid-g"))
     assert gang is not None
     assert gang.size == 2
+    assert cluster.apart(GangId("team/uid-g")) == 1
+
+
+def test_a_group_of_which_a_pod_runs_on_its_own_starts_with_the_others() -> None:
+    """Its node was lost once, say; the others begin anew and would wait for it in vain."""
+    cluster, group = a_cluster(GROUPS), GangId("team/uid-g")
+    cluster.upsert_owner(PodGroup("uid-g", "team", "g", "1", "scheduling.k8s.io/v1alpha2", least=2))
+    pods = [replace(a_pod(f"p-{rank}").build(), pod_group="g") for rank in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    cluster.split_off(pods[1].uid)
+    gang = cluster.gang(group)
+    assert gang is not None
+    assert gang.size == 2, "while it waits itself it is needed"
+    running = a_pod("p-1").pinned(9, "n").bound("n").in_phase("Running").build()
+    cluster.upsert_pod(replace(running, pod_group="g", resource_version="2"))
+    gang = cluster.gang(group)
+    assert gang is not None
+    assert gang.size == 1
 
 
 # -- whose a pod is --------------------------------------------------------------------------------

@@ -88,6 +88,16 @@ def test_an_index_that_is_given_up_is_not_waited_for() -> None:
     assert (left.size, left.indexes) == (2, ((1, 3),))
 
 
+def test_a_work_queue_gets_no_more_pods_once_one_has_succeeded() -> None:
+    """A Job without completions: the others finish what they are at, and nobody is missed."""
+    told = {names.GANG_ANNOTATION: "true"}
+    job = a_job(parallelism=4, completions=None, annotations=told)
+    pods = [a_pod("a").of(job).build()]
+    assert (gang_for(pods, job).size, gang_for(pods, job).staged) == (4, frozenset())
+    left = gang_for(pods, replace(job, succeeded_pods=1))
+    assert (left.size, left.staged) == (3, {0})
+
+
 def test_a_gang_that_is_scaled_to_nothing_is_no_mistake() -> None:
     """Its last pods are about to go."""
     told = {names.GANG_ANNOTATION: "true"}

@@ -95,7 +95,7 @@ def test_a_work_queue_gets_no_more_pods_once_one_has_succeeded() -> None:
     pods = [a_pod("a").of(job).build()]
     assert (gang_for(pods, job).size, gang_for(pods, job).staged) == (4, frozenset())
     left = gang_for(pods, replace(job, succeeded_pods=1))
-    assert (left.size, left.staged) == (3, {0})
+    assert (left.size, left.staged) == (3, frozenset({0}))
 
 
 def test_a_gang_that_is_scaled_to_nothing_is_no_mistake() -> None:

@@ -18,6 +18,7 @@ from bridge.model.gang import Assignment, Gang, JobParameters, Part, Seat, Short
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
+from bridge.workloads.progress import ranges
 from tests.builders import a_gang_job, a_pod, facts, gang_for, held_by
 
 TUNING = Tuning()
@@ -88,7 +89,7 @@ class World:
         if self.single:
             pod = a_pod("web").build()
         else:
-            taken = {p.completion_index for p in self.pods.values() if not p.ended}
+            taken = {p.completion_index for p in (*self.pods.values(), *self.split) if not p.ended}
             free = [i for i in range(self.size) if i not in taken]
             rank = index if index is not None else (free[0] if free else None)
             pod = a_pod(f"train-{self.born}").of(self.job, rank).build()
@@ -105,8 +106,27 @@ class World:
         """These ranks' pods succeed, which the Job's status counts."""
         done = ",".join(filter(None, [self.job.completed_indexes, *map(str, ranks)]))
         self.job = replace(self.job, completed_indexes=done)
-        for pod in [pod for pod in self.pods.values() if pod.completion_index in ranks]:
-            self.change(pod.uid, phase="Succeeded")
+        for pod in list(self.pods.values()):
+            if pod.completion_index in ranks and pod.job_id and pod.uid in self.pods:
+                self.change(pod.uid, phase="Succeeded")
+
+    def scale(self, size: int) -> None:
+        """The owner wants so many pods from now on; those beyond are being deleted."""
+        self.size = size
+        self.job = replace(self.job, parallelism=size, completions=size)
+        for pod in [pod for pod in self.pods.values() if (pod.completion_index or 0) >= size]:
+            if not pod.ended:
+                self.pods[pod.uid] = replace(pod, deleting=True)
+        self.split = [pod for pod in self.split if (pod.completion_index or 0) < size]
+        self.see()
+
+    def lacking(self) -> list[int]:
+        """The indexes for which the owner makes pods now."""
+        done = {index for first, last in ranges(self.job.completed_indexes)
+                for index in range(first, last + 1)}  # fmt: skip
+        live = [pod for pod in self.pods.values() if not (pod.ended or pod.deleting)]
+        there = {pod.completion_index for pod in (*live, *self.split)}
+        return [index for index in range(self.size) if index not in done | there]
 
     def remove(self, uid: PodUid) -> None:
         """The pod is gone from the API server."""
@@ -162,10 +182,12 @@ class World:
 
     def start(self, job_id: SlurmJobId, *, left_s: float | None = None) -> None:
         """Slurm gives the job its nodes, one per slot."""
-        nodes = tuple(f"n{job_id}-{i}" for i in range(1 if self.single else self.size))
+        waiting = self.jobs.get(job_id)
+        count = self.size if waiting is None or waiting.tasks is None else waiting.tasks
+        nodes = tuple(f"n{job_id}-{i}" for i in range(1 if self.single else count))
         end_s = None if left_s is None else 1e9 + left_s
         seen = facts(job_id, "RUNNING", gang=self.gang_id, nodes=nodes)
-        tasks = self.jobs[job_id].tasks if job_id in self.jobs else None
+        tasks = None if waiting is None else waiting.tasks
         self._job(replace(seen, end_s=end_s, tasks=tasks), left_s)
 
     def end(self, job_id: SlurmJobId, state: str) -> None:

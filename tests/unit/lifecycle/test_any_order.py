@@ -16,9 +16,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     world: World
 
-    @initialize(single=st.booleans(), runs=st.booleans())
-    def begin(self, single: bool, runs: bool) -> None:
-        self.world = World(single=single, size=1 if single else 3)
+    @initialize(single=st.booleans(), runs=st.booleans(), whole=st.booleans())
+    def begin(self, single: bool, runs: bool, whole: bool) -> None:
+        self.world = World(single=single, size=1 if single else 3, restarts_whole=whole)
         self.world.machine.release()
         for _ in range(3 if runs and not single else 0):
             self.all_goes_well()
@@ -123,6 +123,14 @@ class AnyOrder(RuleBasedStateMachine):
         uid = data.draw(st.sampled_from(sorted(self.world.pods)))
         self.world.lost.add(uid)
         self.world.see()
+
+    @rule(data=st.data())
+    @precondition(lambda self: any(pod.node_name for pod in self.world.pods.values()))
+    def a_node_dies_and_its_pod_is_removed_by_force(self, data: st.DataObject) -> None:
+        bound = sorted(uid for uid, pod in self.world.pods.items() if pod.node_name)
+        uid = data.draw(st.sampled_from(bound))
+        self.world.dead_nodes.add(self.world.pods[uid].node_name)
+        self.world.remove(uid)
 
     @rule(data=st.data())
     @precondition(lambda self: any(job.allocation for job in self.world.live_jobs))

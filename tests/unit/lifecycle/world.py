@@ -320,7 +320,8 @@ class World:
             why = Shortfall("a pod is still ending there", for_now=True)
             self.tell(ev.NotPlaced(job_id, why))
             return
-        left = [n for n in granted if n not in instruction.taken.values()]
+        unusable = {*instruction.taken.values(), *self.dead_nodes}
+        left = [n for n in granted if n not in unusable]
         if len(left) + len(instruction.taken) < instruction.gang.size:
             why = Shortfall("the job holds too few nodes", for_now=False)
             self.tell(ev.NotPlaced(job_id, why))

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Final
 
 from bridge import names
 from bridge.lifecycle import reasons
@@ -60,6 +61,9 @@ def incomplete(gang: Gang, vacant: int) -> Condition:
         f"Not yet in Slurm's queue: {gang.size - vacant} of the {gang.size} pods that "
         f"{gang.owner} starts with are there.",
     )
+
+
+STILL_ENDING: Final = "the pod whose place it takes is still ending"
 
 
 def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:

@@ -35,7 +35,7 @@ class GangStatus:
     lacking: int
     """Members that are to come before it is submitted."""
     full: bool
-    """Every slot has its node: who has none is one too many."""
+    """Every slot has its node: who has none waits for a pod that is ending."""
     pending_claims: str = ""
     """Which claim keeps its pods from running, since `pending_since_s`."""
     pending_since_s: float = 0.0
@@ -61,10 +61,8 @@ class GangStatus:
             return messages.queued(self.facts)
         if self.shortfall is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason)
-        if self.full and not seated:
-            return messages.waits(
-                "GangIsFull", f"Slurm job {self.job_id} has no slot left for this pod."
-            )
+        if self.full and not seated:  # one for which there will be no slot has left the gang
+            return messages.waits_for_room(self.job_id, messages.STILL_ENDING)
         return None
 
     def moment(self, pod: Pod) -> float:

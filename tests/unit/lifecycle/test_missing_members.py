@@ -106,6 +106,7 @@ def test_a_replacement_waits_for_the_slot_of_the_pod_that_is_ending() -> None:
     world.change(first, node_name="n1-0", deleting=True)
     world.create()
     assert not world.split
+    assert "is still ending" in world.conditions[-1].condition.message
     world.remove(first)
     assert isinstance(world.todo[-1], do.PinPod)
 

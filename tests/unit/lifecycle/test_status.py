@@ -30,10 +30,10 @@ def reason(standing: GangStatus, *, seated: bool = True) -> str:
 
 
 def test_a_pod_that_is_just_being_placed_is_told_nothing() -> None:
-    """Only one for which its gang has no slot is one too many."""
+    """One for which its gang has no slot yet waits for the pod that has it."""
     assert reason(KNOWN) == ""
     assert reason(HOLDING) == ""
-    assert reason(HOLDING, seated=False) == "GangIsFull"
+    assert reason(HOLDING, seated=False) == "WaitingForRoom"
 
 
 def test_the_most_certain_cause_comes_first() -> None:

@@ -202,13 +202,11 @@ class AnyOrder(RuleBasedStateMachine):
     def all_goes_well(self) -> None:
         """Its owner makes what lacks, Slurm starts what waits, whatever ends goes."""
         world = self.world
-        while world.todo:
-            world.perform()
+        world.perform_all()
         for job in list(world.jobs.values()):
             if job.waits:
                 world.start(job.job_id)
-        while world.todo:
-            world.perform()
+        world.perform_all()
         for uid, pod in list(world.pods.items()):
             if pod.deleting or (pod.unschedulable and not pod.node_name):
                 world.remove(uid)

@@ -53,11 +53,9 @@ def test_a_gangs_pods_are_told_before_slurm_ends_their_job() -> None:
     world.machine.release()
     for _ in range(2):
         world.create()
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.start(SlurmJobId(1), left_s=3600)
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.pass_time(3001)
     assert [event.reason for event in world.told] == ["EndsSoon"]
     world.pass_time(570)

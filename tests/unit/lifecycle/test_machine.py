@@ -27,11 +27,9 @@ def running(**fields: object) -> World:
     world = released(**fields)
     for _ in range(1 if world.single else world.size):
         world.create()
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.start(SlurmJobId(1))
-    while world.todo:
-        world.perform()
+    world.perform_all()
     for uid, pod in list(world.pods.items()):
         world.change(uid, node_name=pod.annotations[names.NODE_ANNOTATION], phase="Running")
     return world
@@ -420,13 +418,11 @@ def test_a_gang_that_asks_for_something_else_all_the_time_is_changed_less_and_le
                 asked += sum(not isinstance(one, do.CancelJob) for one in world.todo)
                 if not second and not change:
                     assert asked == 1
-                while world.todo:
-                    world.perform()
+                world.perform_all()
                 world.pass_time(0.1)
         assert asked <= most
         world.pass_time(31)
-        while world.todo:
-            world.perform()
+        world.perform_all()
         assert world.run.spec is not None
         assert getattr(world.run.spec, key) == "other-99-9"
 
@@ -484,8 +480,7 @@ def test_a_job_that_is_not_recognised_is_not_submitted_again_and_again() -> None
         while not any(isinstance(one, do.SubmitJob) for one in world.todo):
             world.pass_time(0.5)
         times.append(world.now_s)
-        while world.todo:
-            world.perform()
+        world.perform_all()
         world.vanish(SlurmJobId(number))
     waits = [later - earlier for earlier, later in pairwise(times)]
     assert waits == sorted(waits)

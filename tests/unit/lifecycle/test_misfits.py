@@ -16,8 +16,7 @@ LARGER = PodShape(requests=Resources(cpu_milli=9000))
 
 
 def _performed(world: World) -> World:
-    while world.todo:
-        world.perform()
+    world.perform_all()
     return world
 
 

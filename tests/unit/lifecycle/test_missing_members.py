@@ -12,11 +12,9 @@ def holding(members: int, *, size: int = 3) -> World:
     world.machine.release()
     for _ in range(members):
         world.create()
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.start(SlurmJobId(1))
-    while world.todo:
-        world.perform()
+    world.perform_all()
     return world
 
 
@@ -29,8 +27,7 @@ def test_nodes_held_for_members_that_never_come_are_given_back() -> None:
     assert [type(one) for one in world.todo] == [do.EndPods, do.CancelJob]
     assert world.told[-1].reason == "MembersMissing"
     assert "1 of 3 pods of Job/team/train did not come within 600 s" in world.told[-1].note
-    while world.todo:
-        world.perform()
+    world.perform_all()
     for uid in list(world.pods):
         world.remove(uid)
     world.create()
@@ -119,7 +116,6 @@ def test_nodes_are_not_held_long_for_an_owner_that_cant_be_read() -> None:
         for uid in list(world.pods):
             world.remove(uid)
         world.pass_time(TUNING.patience.unknown_owner_s + 1)
-        while world.todo:
-            world.perform()
+        world.perform_all()
         assert (not world.live_jobs) is forgotten
         assert world.forgotten is forgotten

@@ -11,10 +11,16 @@ from tests.unit.lifecycle.test_machine import released, running
 from tests.unit.lifecycle.world import TUNING, World
 
 
+def pod_of(world: World, rank: int) -> Pod:
+    """The pod of a rank."""
+    (pod,) = [pod for pod in world.pods.values() if pod.completion_index == rank]
+    return pod
+
+
 def lose_node(world: World, rank: int) -> Pod:
     """The node of a rank goes silent: Kubernetes deletes the pod there, which can't end, and its
     owner makes another one."""
-    (pod,) = [pod for pod in world.pods.values() if pod.completion_index == rank]
+    pod = pod_of(world, rank)
     world.lost.add(pod.uid)
     world.change(pod.uid, deleting=True)
     return world.create(rank)
@@ -34,7 +40,7 @@ def test_a_pod_in_place_of_one_on_a_lost_node_queues_on_its_own() -> None:
 def test_a_pod_whose_node_answers_is_waited_for() -> None:
     """It is about to end; then its place is free."""
     world = running(size=3)
-    (pod,) = [pod for pod in world.pods.values() if pod.completion_index == 1]
+    pod = pod_of(world, 1)
     world.change(pod.uid, deleting=True)
     replacement = world.create(1)
     assert not world.split
@@ -48,7 +54,7 @@ def test_a_pod_whose_node_answers_is_waited_for() -> None:
 def lose_node_at_once(world: World, rank: int) -> Pod:
     """Somebody who knows that the node is dead removes its pod by force, and the owner makes
     another one."""
-    (pod,) = [pod for pod in world.pods.values() if pod.completion_index == rank]
+    pod = pod_of(world, rank)
     world.dead_nodes.add(f"n1-{rank}")
     world.remove(pod.uid)
     return world.create(rank)
@@ -158,8 +164,7 @@ def test_a_grant_that_is_of_no_use_again_and_again_is_asked_for_less_and_less() 
         while not any(isinstance(one, do.SubmitJob) for one in world.todo):
             world.pass_time(0.25)
         submits.append(world.now_s)
-        while world.todo:
-            world.perform()
+        world.perform_all()
         useless = Shortfall("0 of 8 nvidia.com/gpu free", False, (NodeName("x"),))
         world.busy_nodes = {f"n{number}-0"}
         world.start(SlurmJobId(number))

@@ -20,8 +20,7 @@ def released(*, size: int = 3, single: bool = False) -> World:
 
 
 def performed(world: World) -> World:
-    while world.todo:
-        world.perform()
+    world.perform_all()
     return world
 
 

@@ -22,6 +22,20 @@ def nodes(world: World) -> dict[int | None, str]:
     }
 
 
+def size_after_preemption(world: World, *ranks: int) -> int:
+    """Slurm preempts the gang's first job, and the owner makes these ranks anew: for how many pods
+    the next job is."""
+    world.end(SlurmJobId(1), "PREEMPTED")
+    world.perform_all()
+    world.remove_deleted()
+    for rank in ranks:
+        world.create(rank)
+    world.pass_time(60)
+    (submit,) = world.todo
+    assert isinstance(submit, do.SubmitJob)
+    return submit.gang.size
+
+
 def test_a_member_that_has_succeeded_is_not_missed_after_a_restart() -> None:
     """Its pod may be removed; the Job's status still says that its index is done."""
     world = running(size=2)
@@ -40,18 +54,7 @@ def test_a_gang_that_is_preempted_asks_only_for_what_is_left_to_do() -> None:
     """Two of four ranks are done: the next job has two tasks, and their pods find their slots."""
     world = running(size=4)
     world.succeed(0, 2)
-    world.end(SlurmJobId(1), "PREEMPTED")
-    while world.todo:
-        world.perform()
-    for uid, pod in list(world.pods.items()):
-        if pod.deleting:
-            world.remove(uid)
-    for rank in (1, 3):
-        world.create(rank)
-    world.pass_time(60)
-    (submit,) = world.todo
-    assert isinstance(submit, do.SubmitJob)
-    assert submit.gang.size == 2
+    assert size_after_preemption(world, 1, 3) == 2
     world.perform()
     world.start(SlurmJobId(2))
     world.settle()
@@ -133,17 +136,7 @@ def test_a_preempted_gang_leaves_out_its_pods_that_are_elsewhere() -> None:
     for rank in (2, 3):
         world.create(rank)
     assert len(world.split) == 2
-    world.end(SlurmJobId(1), "PREEMPTED")
-    while world.todo:
-        world.perform()
-    for uid in [uid for uid, pod in world.pods.items() if pod.deleting]:
-        world.remove(uid)
-    for rank in (0, 1):
-        world.create(rank)
-    world.pass_time(60)
-    (submit,) = world.todo
-    assert isinstance(submit, do.SubmitJob)
-    assert submit.gang.size == 2
+    assert size_after_preemption(world, 0, 1) == 2
 
 
 def test_a_gang_that_has_changed_its_size_while_nobody_looked_is_asked_for_as_it_is() -> None:
@@ -208,8 +201,7 @@ def test_a_slot_of_another_part_is_no_slot_for_a_pod() -> None:
     world.machine.release()
     for rank in (100, 101):
         world.create(rank)
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.start(SlurmJobId(1))
     world.settle()
     world.parts = (1, 3)
@@ -260,8 +252,7 @@ def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:
     world.machine.release()
     for rank in range(4):
         world.create(rank)
-    while world.todo:
-        world.perform()
+    world.perform_all()
     world.start(SlurmJobId(1))
     world.settle()
     world.job = replace(world.job, succeeded_pods=1)
@@ -273,14 +264,4 @@ def test_the_last_wave_leaves_slots_that_nobody_waits_for() -> None:
     world.job = replace(world.job, succeeded_pods=4)
     world.succeed(1, 2, 3)
     assert world.run.placement.slots.vacant == 0
-    world.end(SlurmJobId(1), "PREEMPTED")
-    while world.todo:
-        world.perform()
-    for uid, pod in list(world.pods.items()):
-        if pod.deleting:
-            world.remove(uid)
-    world.create(4)
-    world.pass_time(60)
-    (submit,) = world.todo
-    assert isinstance(submit, do.SubmitJob)
-    assert submit.gang.size == 1
+    assert size_after_preemption(world, 4) == 1

@@ -411,13 +411,21 @@ class World:
         self.pods[pod.uid] = row
         self.tell(ev.PinEnded(pod.uid, row))
 
+    def perform_all(self) -> None:
+        """Do all of the requests, and those that come of them."""
+        while self.todo:
+            self.perform()
+
+    def remove_deleted(self) -> None:
+        """The pods that are being deleted have ended."""
+        for uid in [uid for uid, pod in self.pods.items() if pod.deleting]:
+            self.remove(uid)
+
     def settle(self) -> None:
         """Perform everything, and let what is to be tried again be tried, until nothing moves."""
         for _ in range(60):
-            while self.todo:
-                self.perform()
-            for uid in [u for u, p in self.pods.items() if p.deleting]:
-                self.remove(uid)
+            self.perform_all()
+            self.remove_deleted()
             for job_id, job in list(self.jobs.items()):
                 if job_id == self.machine.known.job_id and job is not self.seen_of_job:
                     self.poll(job_id)

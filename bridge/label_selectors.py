@@ -23,7 +23,7 @@ _TESTS: Mapping[Operator, Callable[[str | None, Collection[str]], bool]] = {
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """On one label. Gt and Lt are of node selectors only (`bridge.placement.selectors`)."""
+    """On one label. Gt and Lt are of node selectors only (`bridge.placement.filters.selectors`)."""
 
     key: str
     operator: Operator
@@ -32,7 +32,12 @@ class Requirement:
 
 def matches(requirements: Iterable[Requirement], labels: Mapping[str, str]) -> bool:
     """Whether labels meet all requirements of a label selector; without any they always do."""
-    return all(_TESTS[one.operator](labels.get(one.key), one.values) for one in requirements)
+    return all(holds(one, labels.get(one.key)) for one in requirements)
+
+
+def holds(requirement: Requirement, value: str | None) -> bool:
+    """Whether the value of its label meets the requirement; None where there is no such label."""
+    return _TESTS[requirement.operator](value, requirement.values)
 
 
 def parse(selector: Mapping[str, object], *, at: str = "") -> tuple[Requirement, ...]:

@@ -67,10 +67,7 @@ class FaultHandler:
         self._tell(gang_id, fault)
 
     def _tell(self, gang_id: GangId, fault: Fault) -> None:
-        waiting = [
-            pod for pod in self._cluster.pods_of(gang_id)
-            if pod.job_id is None and not pod.ended and not pod.deleting
-        ]  # fmt: skip
+        waiting = [pod for pod in self._cluster.pods_of(gang_id) if pod.waits_for_place]
         condition = messages.waits("InternalError", fault.sentence)
         for pod in waiting:
             self._cluster.unpin(pod)

@@ -14,6 +14,7 @@ from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance, Avoided
+from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName
 from bridge.model.job import JobSpec
@@ -88,10 +89,8 @@ class GangJobs:
 
     def left_out(self, gang_id: GangId) -> str:
         """The nodes that the gang's job leaves out for a while, and why; "" for none."""
-        avoided = self._avoided(gang_id)
-        named = [f"{node} ({one.why})" for node, one in list(avoided.items())[:_NAMED]]
-        more = f" and {len(avoided) - _NAMED} more" if len(avoided) > _NAMED else ""
-        return f"{', '.join(named)}{more}" if named else ""
+        avoided = self._avoided(gang_id).items()
+        return texts.some_of([f"{node} ({one.why})" for node, one in avoided], _NAMED)
 
     def _avoided(self, gang_id: GangId) -> Mapping[NodeName, Avoided]:
         return self._avoidance.nodes(self._owner_of(gang_id), gang_id, self._clock.monotonic())

@@ -23,6 +23,7 @@ from bridge.jobs import to_slurm
 from bridge.kube.events import EventRecorder, ObjectRef
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity
+from bridge.retry import Backoff
 from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
@@ -145,19 +146,21 @@ class _UnreadableJobs:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: dict[SlurmJobId, tuple[int, float]] = {}
-        """How often, and when to try again (monotonic seconds)."""
+        self._failures: dict[SlurmJobId, Backoff] = {}
 
     def may_read(self, job_id: SlurmJobId) -> bool:
         """Whether it is time to try the job (again)."""
-        return self._clock.monotonic() >= self._failures.get(job_id, (0, 0.0))[1]
+        backoff = self._failures.get(job_id)
+        return backoff is None or self._clock.monotonic() >= backoff.due_s
 
     def add(self, job_id: SlurmJobId, error: Exception) -> None:
         """The job could not be read; logged the first time."""
-        failures, _ = self._failures.get(job_id, (0, 0.0))
-        delay_s = min(_READ_AGAIN_MOST_S, _READ_AGAIN_S * 2.0 ** min(failures, 16))
-        self._failures[job_id] = (failures + 1, self._clock.monotonic() + delay_s)
-        if not failures:
+        is_first = job_id not in self._failures
+        backoff = self._failures.setdefault(
+            job_id, Backoff(first_s=_READ_AGAIN_S, most_s=_READ_AGAIN_MOST_S)
+        )
+        backoff.failed(self._clock.monotonic())
+        if is_first:
             trace = None if isinstance(error, BridgeError) else error
             log.warning("job.unreadable", slurm_job=job_id, error=str(error), exc_info=trace)
 

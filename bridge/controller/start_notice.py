@@ -43,6 +43,6 @@ class StartNotice:
         """Writes the condition of pods that have none; an older one says more than this."""
         condition = messages.starting(self._problem())
         for pod in list(self._cluster.pods.values()):
-            if pod.job_id is None and pod.allocated is None and not (pod.ended or pod.deleting):
+            if pod.waits_for_place and pod.allocated is None:
                 gang_id = self._cluster.gang_of(pod.uid) or GangId(pod.uid)
                 self._pods.write(gang_id, do.SetCondition(pod, condition))

@@ -44,7 +44,7 @@ def restart_without(
     decision.extend(do.AvoidNode(node, why) for node in nodes)
     pods = gang.demand.pods.under(run.job_id)
     end_pods(gang, pods, "NodeLost", why, decision)
-    give_back(gang, run, gang.demand.waiting() or pods, "NodeLost", why, decision)
+    give_back(gang, run, gang.demand.pods.placeless() or pods, "NodeLost", why, decision)
 
 
 def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:

@@ -9,7 +9,6 @@ from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.pending_claims import PendingClaims
 from bridge.model.gang import Gang, Seat
 from bridge.model.ids import PodUid
-from bridge.model.pod import Pod
 
 
 class Demand:
@@ -51,7 +50,3 @@ class Demand:
         free = {pod.uid: pod for pod in self.pods if pod.ended or pod.job_id is None}
         slots.seat(free, self.seats, None)
         return slots
-
-    def waiting(self) -> list[Pod]:
-        """Pods without a place."""
-        return self.pods.placeless()

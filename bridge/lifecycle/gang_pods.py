@@ -46,11 +46,7 @@ class GangPods:
         return [
             pod
             for pod in self
-            if pod.job_id is None
-            and not pod.ended
-            and not pod.deleting
-            and not pod.node_name
-            and pod.uid not in self._told_s
+            if pod.waits_for_place and not pod.node_name and pod.uid not in self._told_s
         ]
 
     @property

@@ -122,14 +122,14 @@ def _submission(
 
 
 def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Decision) -> None:
-    is_adopted, facts = run.facts is None and run.spec is None, event.facts
+    is_first, facts = run.facts is None, event.facts
     run.facts, run.nodes = facts, event.nodes
     if facts.identity is not None:
         generation = max(gang.submission.generation, facts.identity.generation)
         gang.submission.generation = generation
     if facts.allocation is not None:
         run.deadline.seen(event.left_s, decision.now_s)
-    if _follow_demand(gang, run) or is_adopted:
+    if _follow_demand(gang, run) or (run.was_found and is_first):
         gang.seat()
         actions.rebuild(gang, run, decision)
 
@@ -182,7 +182,7 @@ def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: D
     """Some members run; those that find no place any more are not worth ending the others."""
     placement = run.placement
     placement.shortfall = placement.short_since_s = None
-    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {shortfall.reason}"
+    note = messages.queues_apart(run.job_id, shortfall.reason)
     for pod in gang.waiting():
         if pod.uid not in placement.pinning:
             decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
@@ -200,7 +200,7 @@ def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) 
         actions.give_back(gang, run, [pod], "GrantUnusable", event.why, decision)
         gang.back_off(decision)
         return
-    note = f"It queues on its own, not as a part of Slurm job {run.job_id}: {event.why}"
+    note = messages.queues_apart(run.job_id, event.why)
     if event.lost_node is not None:
         if run.gang is not None and run.gang.restarts_whole:
             actions.restart_without(gang, run, [event.lost_node], event.why, decision)

@@ -113,7 +113,7 @@ class GangMachine:
         run, pod = self.known.run, self.known.demand.pods.rows.get(uid)
         is_held = run is not None and run.allocation is not None
         if run is not None and pod is not None and is_held and _is_pinned(pod, self.known):
-            return run.placement.node_of(uid), ""
+            return run.placement.slots.node_of(uid), ""
         sentence = tell.gang_status(self.known).sentence()
         return None, sentence or f"is {self.state.value.lower()} in slurm-bridge"
 

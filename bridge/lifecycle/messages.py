@@ -6,6 +6,7 @@ from typing import Final
 
 from bridge import names
 from bridge.lifecycle import reasons
+from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
@@ -85,9 +86,8 @@ def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) 
 
 def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
     """Nodes that a running job holds for no pod."""
-    more = f" and {len(nodes) - _MOST_NODES} more" if len(nodes) > _MOST_NODES else ""
     return (
-        f"Slurm job {job_id} still holds {', '.join(nodes[:_MOST_NODES])}{more}, which no pod of "
+        f"Slurm job {job_id} still holds {texts.some_of(nodes, _MOST_NODES)}, which no pod of "
         "the gang needs any more: Slurm takes single nodes of such a job back only when the job "
         "ends"
     )
@@ -111,6 +111,11 @@ def off_allocation(job_id: SlurmJobId, node: NodeName) -> tuple[str, str]:
 def lost_node(node: NodeName) -> str:
     """Why a place can't be used any more, or why a gang that is wanted whole begins anew."""
     return f"node {node} is gone or does not answer"
+
+
+def queues_apart(job_id: SlurmJobId, why: str) -> str:
+    """A pod can't run where its gang's job has a place for it."""
+    return f"It queues on its own, not as a part of Slurm job {job_id}: {why}"
 
 
 def queues_alone(job_id: SlurmJobId) -> str:

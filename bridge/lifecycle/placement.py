@@ -8,7 +8,7 @@ from bridge.lifecycle.waits.idle_nodes import IdleNodes
 from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.lifecycle.waits.stuck_pins import StuckPins
 from bridge.model.gang import Gang, Seat, Shortfall
-from bridge.model.ids import NodeName, PodUid, SlurmJobId
+from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.pod import Pod
 
 
@@ -52,7 +52,3 @@ class Placement:
             return last if slot is None else slot
 
         return sorted(pods, key=position)
-
-    def node_of(self, uid: PodUid) -> NodeName | None:
-        """The node that the pod's slot was given."""
-        return self.slots.node_of(uid)

@@ -45,7 +45,8 @@ class Slots:
     def __init__(self, gang: Gang | None) -> None:
         self._gang = gang
         """None: one slot, as long as nothing is known."""
-        self._first = (0, *accumulate(gang.sizes if gang is not None else (1,)))
+        self._sizes = gang.sizes if gang is not None else (1,)
+        self._first = (0, *accumulate(self._sizes))
         self._used: dict[int, Slot] = {}
         self._by_pod: dict[PodUid, int] = {}
 
@@ -72,7 +73,7 @@ class Slots:
     @property
     def usable(self) -> list[int]:
         """(parts,) slots that somebody uses or may use."""
-        count = [last - first for first, last in pairwise(self._first)]
+        count = list(self._sizes)
         for rank, slot in self._used.items():
             count[self._part(rank)] -= slot.done
         return count
@@ -96,8 +97,7 @@ class Slots:
         """The same, but for the slots of some parts."""
         if not parts:
             return self.vacant
-        sizes = [last - first for first, last in pairwise(self._first)]
-        others = sum(size for part, size in enumerate(sizes) if part not in parts)
+        others = sum(size for part, size in enumerate(self._sizes) if part not in parts)
         return others - sum(
             not slot.is_vacant and self._part(rank) not in parts
             for rank, slot in self._used.items()
@@ -125,7 +125,7 @@ class Slots:
 
         A gang of other parts than the job was submitted for says nothing here.
         """
-        if self._gang is None or len(wanted.sizes) != len(self._gang.sizes):
+        if self._gang is None or len(wanted.sizes) != len(self._sizes):
             return False
         begin_again = False
         for part, count in enumerate(wanted.sizes):

@@ -64,7 +64,7 @@ class GangState:
 
     def waiting(self) -> list[Pod]:
         """Pods without a place, in slot order."""
-        pods = self.demand.waiting()
+        pods = self.demand.pods.placeless()
         return pods if self.run is None else self.run.placement.in_slot_order(pods)
 
     def begin(self, run: JobRun) -> None:
@@ -101,7 +101,7 @@ class GangState:
             return State.QUEUED
         if not self.run.placement.slots.placed:
             return State.ALLOCATED
-        return State.PLACING if self.demand.waiting() else State.RUNNING
+        return State.PLACING if self.demand.pods.placeless() else State.RUNNING
 
     def validate(self) -> None:
         """Asserts what must hold between any two events (property tests call it)."""

@@ -118,6 +118,11 @@ class Pod:
         return self.phase in ("Succeeded", "Failed")
 
     @property
+    def waits_for_place(self) -> bool:
+        """Whether it has no place by a Slurm job, and may still get one."""
+        return self.job_id is None and not self.ended and not self.deleting
+
+    @property
     def refused_by_kubelet(self) -> bool:
         """Bound, and not admitted by its node: it never ran.
 

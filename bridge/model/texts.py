@@ -11,7 +11,7 @@ texts themselves, so doing it twice changes nothing.
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 _HASH_DIGITS = 12
 """48 bits. Who searches for two equal ones finds two names of their own making."""
@@ -38,6 +38,12 @@ def plain(text: str, most: int) -> str:
     if len(text) <= most and all(map(_is_plain, text)):
         return text
     return _mended(text, most, _is_plain)
+
+
+def some_of(items: Sequence[str], most: int) -> str:
+    """The first `most` of the items, and how many more there are: "a, b and 3 more"."""
+    more = f" and {len(items) - most} more" if len(items) > most else ""
+    return ", ".join(items[:most]) + more
 
 
 def path(*components: str) -> str:

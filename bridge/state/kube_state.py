@@ -201,7 +201,7 @@ class KubeState:
         if self._mounts.all_ready:
             return ""
         for pod in self.pods_of(gang_id):
-            if pod.job_id is None and not pod.ended and not pod.deleting:
+            if pod.waits_for_place:
                 sentence = self._mounts.waits_for(pod.uid)
                 if sentence:
                     return sentence

@@ -65,6 +65,7 @@ def left(
 
 
 def indexes(kinds: Sequence[PartDemand]) -> tuple[tuple[int, ...] | None, ...]:
+    """As Gang.indexes."""
     if all(kind.indexes == () for kind in kinds):
         return ()
     return tuple(tuple(range(kind.count)) if kind.indexes == () else kind.indexes for kind in kinds)
@@ -107,7 +108,7 @@ def by_spec(
 
 
 def _of_job(job: BatchJob, size: int, done: Progress) -> PartDemand:
-    status = done.job_named("", 0)
+    status = done.job()
     succeeded = status.succeeded_pods if status is not None else 0
     if job.completions is None:  # once a pod has succeeded no more are made
         left = max(0, size - succeeded)

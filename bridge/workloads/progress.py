@@ -24,8 +24,9 @@ Ranges = tuple[tuple[int, int], ...]
 class Progress:
     """What is done of one gang."""
 
-    jobs: Sequence[BatchJob] = ()
-    """The Jobs that make its pods, as far as they exist."""
+    jobs: Mapping[str, Mapping[int, BatchJob]] = field(default_factory=dict)
+    """The Jobs that make its pods, as far as they exist: of a JobSet by the name of their template
+    and their number; one that stands alone is "" and 0."""
     indexes: Mapping[int, frozenset[int]] = field(default_factory=dict)
     """By part: the indexes of pods that succeeded."""
     pods: Mapping[int, int] = field(default_factory=dict)
@@ -33,19 +34,14 @@ class Progress:
     elsewhere: Mapping[int, Sequence[int | None]] = field(default_factory=dict)
     """By part: the indexes of pods that are gangs of their own; None of one without index."""
 
-    def job_named(self, replicated: str, number: int) -> BatchJob | None:
-        """The Job of that name and number in its JobSet; "" and 0 of a Job that stands alone."""
-        return self.jobs_named(replicated, below=number + 1).get(number)
+    def job(self) -> BatchJob | None:
+        """The Job that stands alone."""
+        return self.jobs.get("", {}).get(0)
 
     def jobs_named(self, replicated: str, *, below: int) -> dict[int, BatchJob]:
         """By number: the Jobs of one template of a JobSet, of those numbers that it has."""
-        found = {}
-        for job in self.jobs:
-            name = job.labels.get(membership.REPLICATED_JOB, "")
-            number = bounds.number_in(job.labels.get(membership.JOB_INDEX)) or 0
-            if name == replicated and number < below:
-                found[number] = job
-        return found
+        made = self.jobs.get(replicated, {})
+        return {number: job for number, job in made.items() if number < below}
 
 
 def of(
@@ -69,7 +65,12 @@ def of(
     away: dict[int, list[int | None]] = {}
     for seat in elsewhere:
         away.setdefault(seat.part, []).append(seat.index)
-    return Progress(jobs, {part: frozenset(found) for part, found in indexes.items()}, others, away)
+    named: dict[str, dict[int, BatchJob]] = {}
+    for job in jobs:
+        number = bounds.number_in(job.labels.get(membership.JOB_INDEX)) or 0
+        named.setdefault(job.labels.get(membership.REPLICATED_JOB, ""), {})[number] = job
+    done = {part: frozenset(found) for part, found in indexes.items()}
+    return Progress(named, done, others, away)
 
 
 def ranges(text: str) -> Ranges:

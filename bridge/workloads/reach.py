@@ -25,7 +25,7 @@ def by_slot(gang: Gang, seats: Mapping[PodUid, Seat], pods: Sequence[Pod]) -> Ga
     """
     if not any(pod.volume_claims for pod in pods):
         return gang
-    placeless = [pod for pod in pods if pod.job_id is None and not pod.ended and not pod.deleting]
+    placeless = [pod for pod in pods if pod.waits_for_place]
     if not _differ(placeless, seats):
         return gang
     terms: dict[int, _Terms] = {}

@@ -19,7 +19,7 @@ def leave_ended_job(gang: GangState, decision: Decision) -> bool:
     if facts.suspended:
         why = "suspended: its resources may be given away"
         decision.add(do.CancelJob(facts.job_id, why))
-    if not by_somebody and gang.demand.waiting():
+    if not by_somebody and gang.demand.pods.placeless():
         gang.back_off(decision)
     gang.drop()
     return False

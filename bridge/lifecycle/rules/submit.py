@@ -11,7 +11,7 @@ def submit(gang: GangState, decision: Decision) -> bool:
     demand, submission = gang.demand, gang.submission
     if gang.run is not None or submission.under_way is not None:
         return False
-    waiting = demand.waiting()
+    waiting = demand.pods.placeless()
     if demand.gang is None or not waiting or not demand.more_pods_may_come:
         return False
     gated = next((pod for pod in waiting if pod.foreign_gates), None)

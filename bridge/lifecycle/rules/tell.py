@@ -52,7 +52,7 @@ def _condition(gang: GangState, pod: Pod, now: GangStatus) -> tuple[Condition | 
     if run is None or pod.job_id is None or pod.job_id != run.job_id:
         seated = run is not None and run.placement.slots.of(pod.uid) is not None
         return now.condition(pod, seated=seated), now.moment(pod)
-    node = run.placement.node_of(pod.uid)
+    node = run.placement.slots.node_of(pod.uid)
     if node is None or run.facts is None:
         return None, status.LONG_AGO
     return messages.allocated(run.facts, node, run.placement.idle.told), status.LONG_AGO

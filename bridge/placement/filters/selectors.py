@@ -11,6 +11,7 @@ from collections.abc import Hashable, Iterable, Iterator
 import numpy as np
 import numpy.typing as npt
 
+from bridge import label_selectors
 from bridge.model.ids import NodeName
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
 from bridge.placement.table.interning import Bools
@@ -91,17 +92,9 @@ def without_wide(labels: Labels, shape: PodShape, rows: Rows) -> Bools:
 
 def holds(requirement: Requirement, value: str | None) -> bool:
     """Kubernetes' rule for one label; the value None means that there is no such label."""
-    match requirement.operator:
-        case "In":
-            return value in requirement.values if value is not None else False
-        case "NotIn":
-            return value is None or value not in requirement.values
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-        case "Gt" | "Lt":
-            return value is not None and _compares(requirement, value)
+    if requirement.operator in ("Gt", "Lt"):
+        return value is not None and _compares(requirement, value)
+    return label_selectors.holds(requirement, value)
 
 
 def _selector(shape: PodShape) -> tuple[Requirement, ...]:

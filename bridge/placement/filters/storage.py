@@ -8,9 +8,9 @@ volume that is kept for the claim comes before all others. The room that a drive
 
 from collections.abc import Iterable
 
+from bridge import label_selectors
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
 from bridge.model.volume import Claim, StorageClass, Volume, VolumeTerms
-from bridge.placement.filters import selectors
 
 
 def is_free(volume: Volume) -> bool:
@@ -29,10 +29,7 @@ def fits(volume: Volume, claim: Claim) -> bool:
     return (
         _suits(volume, claim)
         and set(claim.access_modes) <= set(volume.access_modes)
-        and all(
-            selectors.holds(requirement, volume.labels.get(requirement.key))
-            for requirement in claim.selector
-        )
+        and label_selectors.matches(claim.selector, volume.labels)
     )
 
 

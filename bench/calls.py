@@ -67,6 +67,8 @@ def serving(routes: Routes) -> Iterator[Served]:
         finally:
             ours.close()
             server.join()
+            if server.exitcode:  # else it would seem to have closed connections only
+                raise RuntimeError(f"the server's process has ended with {server.exitcode}")
 
 
 def _serve(ready: Connection, folder: certificates.Folder, routes: Routes) -> None:

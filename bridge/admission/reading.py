@@ -118,7 +118,8 @@ class ReviewReader:
     server; when empty nobody is held to be it and everybody's changes pass as its own (the
     protection is off)."""
 
-    scheduler_name: str
+    pods: scope.Scope
+    """Of its settings only the scheduler's name is used: the rest is for who decides."""
     bridge_users: frozenset[str] = frozenset()
 
     def read(self, question: Question, body: bytes) -> Reading:
@@ -146,14 +147,14 @@ class ReviewReader:
         return Untouched(request.uid)
 
     def _new(self, question: Question, request: wire.Request, pod: wire.Pod) -> Mutation | Creation:
-        pods = scope.Scope(scheduler_name=self.scheduler_name)
+        made_by = request.user_info
         candidate = Candidate(
             namespace=_namespace(request, pod),
-            names_us=pods.names_us(pod),
-            ours_if_managed=pods.takes(pod, managed=True, made_by=request.user_info),
+            names_us=self.pods.names_us(pod),
+            ours_if_managed=self.pods.takes(pod, managed=True, made_by=made_by),
         )
         if question is Question.MUTATE:
-            patch = mutate.operations(pod, pods=pods, managed=True, made_by=request.user_info)
+            patch = mutate.operations(pod, pods=self.pods, managed=True, made_by=made_by)
             return Mutation(request.uid, candidate, patch)
         return Creation(
             request.uid,
@@ -165,7 +166,7 @@ class ReviewReader:
         )
 
     def _changed(self, request: wire.Request, *, old: wire.Pod, new: wire.Pod) -> Reading:
-        if not validate.owned_by_us(old, scope.Scope(scheduler_name=self.scheduler_name)):
+        if not validate.owned_by_us(old, self.pods):
             return Untouched(request.uid)
         by_bridge = not self.bridge_users or request.user_info.username in self.bridge_users
         identity = _identity(new)

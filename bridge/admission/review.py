@@ -57,7 +57,7 @@ class Reviewer:
         self._pods = pods
         self._namespaces = namespaces
         self._people = people
-        self._reader = ReviewReader(pods.scheduler_name, bridge_users)
+        self._reader = ReviewReader(pods, bridge_users)
         self._turns = turns
 
     async def mutate(self, body: bytes) -> Reply:

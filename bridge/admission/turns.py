@@ -5,10 +5,10 @@ three megabytes costs a tenth of a second to read, in which the event loop could
 large reviews are read in a process of their own, one at a time (`reader_process`), and the loop
 only hands them on. What people write is small, is read in the loop and waits for nothing.
 
-A small review can be costly too, and many can be sent. So after a review that took long its
-namespace rests, and those of its reviews that come meanwhile take turns. Of each namespace one
-large review at a time waits for the process, in the order of their arrival: a namespace waits for
-one review of each other one, whatever these send.
+A small review can be costly too, and many can be sent. So after costly reviews their namespace
+rests, and those of its reviews that come meanwhile take turns. Of each namespace one large review
+at a time waits for the process, in the order of their arrival: a namespace waits for one review of
+each other one, whatever these send.
 """
 
 import asyncio
@@ -29,12 +29,14 @@ log = structlog.get_logger(__name__)
 SMALL_BYTES: Final = 32 << 10
 """Of a body that is read in the loop; a pod that people write has ten kilobytes."""
 COSTLY_S: Final = 0.00025
-"""What takes longer in the loop is followed by a rest; a usual one takes a third of it."""
+"""What takes longer in the loop has to be rested for; a usual one takes a third of it."""
 REST: Final = 4.0
-"""How many times as long as a costly one took its namespace rests: four fifths of the loop's time
-are everybody else's."""
+"""How many times as long as a costly one took its namespace rests: three quarters of the loop's
+time are everybody else's."""
 REST_ELSEWHERE: Final = 1.0
 """The same after a large one: a namespace has half of a processor at the most."""
+OWED_S: Final = 0.02
+"""So much rest a namespace may owe: a usual review takes long at times, as for Python's garbage."""
 LONGEST_REST_S: Final = 1.0
 """The API server waits ten seconds for an answer."""
 MOST_WAITING_BYTES: Final = 16 << 20
@@ -65,12 +67,24 @@ class _Turn:
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     waiting_bytes: int = 0
-    free_at_s: float = 0.0
-    """On the monotonic clock: when its next one may begin."""
+    rested_at_s: float = 0.0
+    """On the monotonic clock: when it has rested for all that was read of it."""
 
     def is_free(self, now_s: float) -> bool:
-        """Nothing of it waits, and it has rested."""
-        return not self.waiting_bytes and self.free_at_s <= now_s
+        """Nothing of it waits, and its next one may begin."""
+        return not self.waiting_bytes and self.left_s(now_s) <= 0
+
+    def is_settled(self, now_s: float) -> bool:
+        """Nothing of it waits, and it owes nothing."""
+        return not self.waiting_bytes and self.rested_at_s <= now_s
+
+    def left_s(self, now_s: float) -> float:
+        """Until its next one may begin, in seconds; not positive if it may now."""
+        return self.rested_at_s - OWED_S - now_s
+
+    def charge(self, rest_s: float, now_s: float) -> None:
+        """Something was read of it that asks for so much rest."""
+        self.rested_at_s = max(self.rested_at_s, now_s) + min(LONGEST_REST_S, rest_s)
 
 
 class ReviewTurns:
@@ -105,7 +119,8 @@ class ReviewTurns:
         turn.waiting_bytes += len(body)
         try:
             async with turn.lock:
-                await self._clock.sleep(max(0.0, turn.free_at_s - self._clock.monotonic()))
+                if (left_s := turn.left_s(self._clock.monotonic())) > 0:
+                    await self._clock.sleep(left_s)
                 if len(body) <= SMALL_BYTES:
                     return self._read_here(namespace, reader, question, body)
                 async with self._process:
@@ -122,7 +137,7 @@ class ReviewTurns:
         finally:
             took_s = self._timer() - began_s
             if took_s > COSTLY_S:
-                self._turn_of(namespace).free_at_s = self._clock.monotonic() + rest_s(took_s, REST)
+                self._turn_of(namespace).charge(REST * took_s, self._clock.monotonic())
 
     async def _read_elsewhere(
         self, turn: _Turn, reader: ReviewReader, question: Question, body: bytes
@@ -135,21 +150,16 @@ class ReviewTurns:
             return _FAILED
         finally:
             now_s = self._clock.monotonic()
-            turn.free_at_s = now_s + rest_s(now_s - began_s, REST_ELSEWHERE)
+            turn.charge(REST_ELSEWHERE * (now_s - began_s), now_s)
 
     def _turn_of(self, namespace: bytes) -> _Turn:
         turn = self._turns.get(namespace)
         if turn is None:
             now_s = self._clock.monotonic()
-            for name in [name for name, one in self._turns.items() if one.is_free(now_s)]:
+            for name in [name for name, one in self._turns.items() if one.is_settled(now_s)]:
                 del self._turns[name]
             turn = self._turns[namespace] = _Turn()
         return turn
-
-
-def rest_s(took_s: float, times: float) -> float:
-    """How long the next one waits after one that took so long, in seconds."""
-    return min(LONGEST_REST_S, times * took_s)
 
 
 def _namespace(body: bytes) -> bytes:

@@ -215,9 +215,7 @@ async def test_the_worst_pods_are_read_within_the_bounds_of_the_process() -> Non
     try:
         for body in (*bodies, *map(filled, (b"{}", b"[]", b"[[]]", b'{"":0}', b"1.5", b'"a"'))):
             assert len(body) <= MOST_BYTES
-            reading = await process.read(
-                ReviewReader(names.SCHEDULER_NAME), Question.VALIDATE, body
-            )
+            reading = await process.read(ReviewReader(OURS), Question.VALIDATE, body)
             assert not isinstance(reading, NotAReview)
             assert len(frames.answered(reading)) < MOST_ANSWER
             if body == bodies[0]:

@@ -15,14 +15,14 @@ from pathlib import Path
 import pytest
 
 from bench import admission, hostile
-from bridge import names
 from bridge.admission import reader
 from bridge.admission.frames import LENGTH, MOST_READING_BYTES, READY
 from bridge.admission.reader_process import COMMAND, ReaderProcess
 from bridge.admission.reading import Question, Reading, ReviewReader, Untouched
+from bridge.admission.scope import Scope
 from bridge.errors import Unreachable
 
-READER = ReviewReader(names.SCHEDULER_NAME, frozenset({"bridge"}))
+READER = ReviewReader(Scope(), frozenset({"bridge"}))
 BODY = admission.body(admission.a_pod())
 ROOT = Path(__file__).parents[3]
 

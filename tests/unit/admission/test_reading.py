@@ -19,10 +19,11 @@ from bridge.admission.reading import (
     Untouched,
 )
 from bridge.admission.refusal import Refusal
+from bridge.admission.scope import Scope
 from bridge.model import bounds
 from tests.unit.admission.manifests import Manifest, a_manifest, review
 
-READER = ReviewReader(names.SCHEDULER_NAME, frozenset({"bridge"}))
+READER = ReviewReader(Scope(), frozenset({"bridge"}))
 BOUNDED_BYTES = 100 << 10
 """Of any reading; six values of 4,097 characters, of four bytes each, are the most of it."""
 LONG = "x" * (1 << 18)

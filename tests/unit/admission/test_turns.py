@@ -14,20 +14,21 @@ from bridge.admission.reading import (
     ReviewReader,
     Untouched,
 )
+from bridge.admission.scope import Scope
 from bridge.admission.turns import (
     COSTLY_S,
     LONGEST_REST_S,
     MOST_WAITING_BYTES,
+    OWED_S,
     REST,
     REST_ELSEWHERE,
     SMALL_BYTES,
     ReviewTurns,
-    rest_s,
 )
 from bridge.errors import Unreachable
 from tests.unit.kube.apiserver import HeldClock
 
-READER = ReviewReader("slurm-bridge-scheduler")
+READER = ReviewReader(Scope())
 LARGE = SMALL_BYTES + 1
 
 
@@ -120,8 +121,8 @@ async def test_the_next_large_one_waits_as_long_as_the_last_took() -> None:
     one, two = (world.begin(a_body(size=LARGE, name=name)) for name in "ab")
     await world.pass_time()
     assert (one.done(), two.done()) == (True, False)
-    rest = rest_s(world.process.takes_s, REST_ELSEWHERE)
-    await world.pass_time(rest - 0.01)
+    rest_s = REST_ELSEWHERE * world.process.takes_s - OWED_S
+    await world.pass_time(rest_s - 0.01)
     assert not two.done()
     await world.pass_time(0.011)
     assert await two == Untouched("b")
@@ -142,10 +143,10 @@ async def test_namespaces_take_turns_for_the_process() -> None:
     await give_up(*tasks)
 
 
-async def test_a_costly_small_one_is_followed_by_a_rest() -> None:
-    """Its namespace's next ones wait, small as they are, one after the other; nobody else's do."""
-    cost_s = 10 * COSTLY_S
-    world = World(costs=(cost_s, 0.0, cost_s))
+async def test_costly_small_ones_are_rested_for() -> None:
+    """The next ones of the namespace wait, small as they are, one after the other; nobody else's."""
+    world = World(costs=(OWED_S, 0.0, OWED_S))
+    rest_s = (REST - 1) * OWED_S + 1e-9
     assert await world.begin(a_body("hostile")) == Untouched("a")
     tasks = [world.begin(a_body("hostile")) for _ in range(3)]
     await world.pass_time()
@@ -153,24 +154,50 @@ async def test_a_costly_small_one_is_followed_by_a_rest() -> None:
     other = world.begin(a_body("team"))
     await asyncio.sleep(0)
     assert other.done()
-    await world.pass_time(rest_s(cost_s, REST) + 1e-9)
+    await world.pass_time(rest_s)
     assert [task.done() for task in tasks] == [True, False, False]
-    await world.pass_time(rest_s(cost_s, REST) + 1e-9)
-    assert [task.done() for task in tasks] == [True, True, False]
-    await world.pass_time()
-    assert tasks[2].done()
+    await world.pass_time(REST * OWED_S)
+    assert [task.done() for task in tasks] == [True, True, True]
     again = world.begin(a_body("hostile"))
     await asyncio.sleep(0)
     assert again.done()
 
 
-async def test_a_usual_one_is_followed_by_none() -> None:
-    """However many come."""
-    world = World(costs=(COSTLY_S / 2,) * 100)
-    for _ in range(100):
+async def test_the_rest_is_in_proportion() -> None:
+    """However many are sent, a quarter of the loop's time is the namespace's."""
+    cost_s = 4 * COSTLY_S
+    world = World(costs=(cost_s,) * 1000)
+    began_s = world.clock.now
+    for _ in range(500):
+        reading = world.begin(a_body())
+        await asyncio.sleep(0)
+        while not reading.done():
+            await world.pass_time(COSTLY_S)
+    passed_s = world.clock.now - began_s
+    assert 500 * cost_s * REST - OWED_S == pytest.approx(passed_s, rel=0.02)
+
+
+async def test_usual_ones_are_rested_for_by_nobody() -> None:
+    """However many come; nor is one that took long for once."""
+    world = World(costs=(COSTLY_S / 2,) * 100 + (OWED_S / REST,) + (0.0,))
+    for _ in range(102):
         reading = world.begin(a_body())
         await asyncio.sleep(0)
         assert reading.done()
+
+
+async def test_what_a_namespace_owes_is_not_forgotten() -> None:
+    """While others come that owe something too."""
+    world = World(costs=(OWED_S / REST, OWED_S / REST, OWED_S / REST))
+    for namespace in ("hostile", "team", "hostile"):
+        reading = world.begin(a_body(namespace))
+        await asyncio.sleep(0)
+        assert reading.done()
+    waits = world.begin(a_body("hostile"))
+    await world.pass_time()
+    assert not waits.done()
+    await world.pass_time(OWED_S + 1e-9)
+    assert waits.done()
 
 
 async def test_more_than_a_few_that_wait_are_sent_away() -> None:

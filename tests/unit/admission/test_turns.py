@@ -144,7 +144,7 @@ async def test_namespaces_take_turns_for_the_process() -> None:
 
 
 async def test_costly_small_ones_are_rested_for() -> None:
-    """The next ones of the namespace wait, small as they are, one after the other; nobody else's."""
+    """The next ones of the namespace wait, small as they are, in turn; nobody else does."""
     world = World(costs=(OWED_S, 0.0, OWED_S))
     rest_s = (REST - 1) * OWED_S + 1e-9
     assert await world.begin(a_body("hostile")) == Untouched("a")

@@ -5,6 +5,8 @@ from dataclasses import replace
 from typing import Self
 
 from bridge import names
+from bridge.gangs import demand, membership, progress
+from bridge.gangs.lineage import Lineage
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, JobFacts, JobIdentity, NodeGrant
@@ -13,8 +15,6 @@ from bridge.model.owner import BatchJob, Owner, PodTemplate
 from bridge.model.pod import Condition, OwnerReference, Pod, PodPhase
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint, Toleration
-from bridge.workloads import gangs, membership, progress
-from bridge.workloads.lineage import Lineage
 
 GI = 1 << 30
 SCHEDULER = names.SCHEDULER_NAME
@@ -139,15 +139,15 @@ def gang_for(pods: Sequence[Pod], *owners: Owner, elsewhere: Sequence[Pod] = ())
     are gangs of their own."""
     line = line_of(pods[0], *owners)
     jobs = [owner for owner in owners if isinstance(owner, BatchJob)]
-    seats = {pod.uid: membership.of(line_of(pod, *owners)).seat for pod in pods}
-    away = [membership.of(line_of(pod, *owners)).seat for pod in elsewhere]
-    return gangs.gang_of(
+    ranks = {pod.uid: membership.of(line_of(pod, *owners)).rank for pod in pods}
+    away = [membership.of(line_of(pod, *owners)).rank for pod in elsewhere]
+    return demand.gang_of(
         line,
         membership.of(line),
-        {0: gangs.largest(pods)},
+        {0: demand.largest(pods)},
         said=[pod.annotations for pod in pods],
         lines=lambda: [line_of(pod, *owners) for pod in pods],
-        done=progress.of(jobs, pods, seats, away),
+        done=progress.of(jobs, pods, ranks, away),
     )
 
 

@@ -23,6 +23,6 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     webhook_config  the objects that tell the API server when to call us    (pure)
     shipped         deploy/webhook.yaml, made from them
 
-May import `bridge.workloads` (the users' annotations, identity), `bridge.slurm` and `bridge.kube`
+May import `bridge.gangs` (the users' annotations, identity), `bridge.slurm` and `bridge.kube`
 (the background tasks alone), and what is below them.
 """

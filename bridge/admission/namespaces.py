@@ -11,8 +11,8 @@ import structlog
 
 from bridge.errors import BadInput
 from bridge.jobs import allowance
-from bridge.kube.events import EventRecorder, ObjectRef
-from bridge.kube.reflector import Change, Deleted, Replaced, Upserted
+from bridge.kube.api.events import EventRecorder, ObjectRef
+from bridge.kube.api.reflector import Change, Deleted, Replaced, Upserted
 from bridge.model.namespace import Namespace
 
 log = structlog.get_logger(__name__)

@@ -13,10 +13,10 @@ from bridge import names
 from bridge.admission.accounts import Accounts
 from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
+from bridge.gangs import annotations
 from bridge.jobs import allowance, identity
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
-from bridge.workloads import annotations
 
 
 class KnownAccounts(Protocol):
@@ -53,29 +53,29 @@ class People:
         parameters are told elsewhere."""
         try:
             keys = names.IDENTITY_PARAMETERS & chosen.keys()
-            wishes = annotations.parse({key: chosen[key] for key in keys})
+            parameters = annotations.parse({key: chosen[key] for key in keys})
         except BadInput:
             return
         rules = self.rules
         if owned and rules.pods_choose_user:
             rules = replace(rules, required=False)
-        objections = identity.objections(namespace, wishes, rules)
+        objections = identity.objections(namespace, parameters, rules)
         yield from (_refusal(error) for error in objections)
         if not objections:
-            yield from self._not_in_slurm(wishes, namespace, rules, owned=owned)
+            yield from self._not_in_slurm(parameters, namespace, rules, owned=owned)
 
     def _not_in_slurm(
-        self, wishes: JobParameters, namespace: Namespace, rules: identity.Rules, *, owned: bool
+        self, parameters: JobParameters, namespace: Namespace, rules: identity.Rules, *, owned: bool
     ) -> Iterator[Refusal]:
-        may, who = allowance.of(namespace), identity.of(namespace, wishes, rules)
-        if owned and not wishes.partition:
+        may, who = allowance.of(namespace), identity.of(namespace, parameters, rules)
+        if owned and not parameters.partition:
             who = replace(who, partition="")
         elif not who.partition:
             who = replace(who, partition=self.partition)
         objection = self.associations.known.objection(
             who,
-            accounts=_choice(wishes.account, who.account, may.accounts, owned=owned),
-            qos=_choice(wishes.qos, who.qos, may.qos, owned=owned),
+            accounts=_choice(parameters.account, who.account, may.accounts, owned=owned),
+            qos=_choice(parameters.qos, who.qos, may.qos, owned=owned),
             default_counts=not owned,
         )
         if objection is not None:

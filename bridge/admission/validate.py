@@ -11,8 +11,8 @@ from bridge import names
 from bridge.admission import scope, wire
 from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
+from bridge.gangs import annotations
 from bridge.model import bounds
-from bridge.workloads import annotations
 
 _DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
 """Prefix of the extended resources that stand for a DRA DeviceClass."""
@@ -64,22 +64,22 @@ def warnings_about(values: Mapping[str, str]) -> tuple[str, ...]:
 def malformed(values: Mapping[str, str]) -> Iterator[Refusal]:
     """Every parameter (`slurmjob.slinky.slurm.net/*`) whose value can't be read; all at once, so
     that nobody corrects them one by one."""
-    wishes = {key: values[key] for key in names.PARAMETERS & values.keys()}
-    together = _mistake(wishes)
+    parameters = {key: values[key] for key in names.PARAMETERS & values.keys()}
+    together = _mistake(parameters)
     if together is None:
         return  # nearly always, and read in one go
-    each = [found for key, text in sorted(wishes.items()) if (found := _mistake({key: text}))]
+    each = [found for key, text in sorted(parameters.items()) if (found := _mistake({key: text}))]
     for mistake in each or [together]:
         key = mistake.field.removeprefix("metadata.annotations[").removesuffix("]")
         yield Refusal(mistake.field, str(mistake).removeprefix(f"annotation {key}: "))
 
 
-def _mistake(wishes: Mapping[str, str]) -> BadInput | None:
+def _mistake(parameters: Mapping[str, str]) -> BadInput | None:
     """Why the first of them can't be read that can't; None where all can."""
     try:
-        annotations.parse(wishes)
-        annotations.gang_wish(wishes)
-        annotations.gang_size(wishes)
+        annotations.parse(parameters)
+        annotations.gang_wish(parameters)
+        annotations.gang_size(parameters)
     except BadInput as error:
         return error
     return None
@@ -172,7 +172,7 @@ def _unknown_classes(pod: wire.Pod) -> Iterator[Refusal]:
 
 
 def _too_many(pod: wire.Pod) -> Iterator[Refusal]:
-    """What the bridge does not read of a pod (`bridge.kube.shapes` has the same bounds)."""
+    """What the bridge does not read of a pod (`bridge.kube.objects.shapes` has the same bounds)."""
     spec = pod.spec
     ports = sum(len(container.get("ports") or ()) for _, _, container in pod.containers())
     claims = sum(bool(one.keys() & {"persistentVolumeClaim", "ephemeral"}) for one in spec.volumes)

@@ -1,7 +1,7 @@
 """The extender's requests to the API server."""
 
-from bridge.kube import pods as kube_pods
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import pods as kube_pods
 from bridge.model.ids import NodeName, PodUid
 
 

@@ -14,8 +14,8 @@ from bridge import config, slurm
 from bridge.clock import Clock
 from bridge.errors import BadInput, ConfigError, Unreachable, Unreadable
 from bridge.files import Worker
-from bridge.kube.client import KubeClient
-from bridge.kube.errors import KubeError, Unavailable
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.errors import KubeError, Unavailable
 from bridge.server import certificates
 from bridge.server.tls import CertificateFiles
 

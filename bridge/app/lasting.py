@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bridge.clock import Clock
-from bridge.kube.throttle import full_jitter
+from bridge.kube.api.throttle import full_jitter
 from bridge.retry import Backoff
 from bridge.telemetry import Metrics
 

@@ -30,7 +30,7 @@ from bridge.clock import Clock, SystemClock
 from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
-from bridge.kube.events import EventRecorder
+from bridge.kube.api.events import EventRecorder
 from bridge.nodes.controller import NodeController
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget

@@ -12,14 +12,14 @@ from bridge.app import readiness
 from bridge.clock import Clock
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.errors import BadInput
-from bridge.kube import namespaces as kube_namespaces
-from bridge.kube import nodes as kube_nodes
-from bridge.kube import pods as kube_pods
-from bridge.kube import volumes as kube_volumes
-from bridge.kube.client import KubeClient
-from bridge.kube.events import EventRecorder, ObjectRef
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.events import EventRecorder, ObjectRef
+from bridge.kube.api.reflector import Change, Deleted, Reflector, Replaced, Upserted
+from bridge.kube.objects import namespaces as kube_namespaces
+from bridge.kube.objects import nodes as kube_nodes
+from bridge.kube.objects import pods as kube_pods
+from bridge.kube.objects import volumes as kube_volumes
 from bridge.kube.owner_watches import OwnerWatches
-from bridge.kube.reflector import Change, Deleted, Reflector, Replaced, Upserted
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod

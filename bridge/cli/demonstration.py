@@ -22,15 +22,15 @@ from bridge.admission import webhook_config
 from bridge.app import App
 from bridge.clock import Clock, SystemClock
 from bridge.errors import BridgeError
-from bridge.sim.demo import scene as scenes
+from bridge.sim.demo import scenario as scenarios
 from bridge.sim.demo import summary
-from bridge.sim.demo.chronicle import Chronicle
+from bridge.sim.demo.cluster import TOPOLOGY, Cluster
 from bridge.sim.demo.colours import Colours
+from bridge.sim.demo.demo_run import DemoRun, Outcome, Pace
 from bridge.sim.demo.observer import Observer
-from bridge.sim.demo.play import Outcome, Pace, Play
-from bridge.sim.demo.scene import Scene
+from bridge.sim.demo.scenario import Scenario
 from bridge.sim.demo.screen import screen
-from bridge.sim.demo.stage import TOPOLOGY, Stage
+from bridge.sim.demo.timeline import Timeline
 
 FAILED, INTERRUPTED = 1, 130
 _STANDS_WITHIN_S = 30.0
@@ -47,7 +47,7 @@ def run(*, quick: bool, as_json: bool, pace: Pace | None = None, extender_url: s
     The last two are for tests: other times, and an extender that kube-scheduler calls instead of
     the bridge's.
     """
-    scene = scenes.QUICK if quick else scenes.FULL
+    scenario = scenarios.QUICK if quick else scenarios.FULL
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = _PIPE_COLUMNS
@@ -55,7 +55,7 @@ def run(*, quick: bool, as_json: bool, pace: Pace | None = None, extender_url: s
     telemetry.configure(level="info", log_format="console", stream=log)
     try:
         with tempfile.TemporaryDirectory(prefix="slurm-bridge-demo-") as folder:
-            outcome = uvloop.run(_on_console(scene, console, Path(folder), pace, extender_url))
+            outcome = uvloop.run(_on_console(scenario, console, Path(folder), pace, extender_url))
     except BridgeError as error:
         _keep(log, console)
         if as_json:
@@ -63,9 +63,9 @@ def run(*, quick: bool, as_json: bool, pace: Pace | None = None, extender_url: s
         raise
     interrupted = outcome.ending == "interrupted"
     if interrupted:
-        console.print(f"interrupted after {outcome.chronicle.sight.at_s:.1f} s")
+        console.print(f"interrupted after {outcome.timeline.snapshot.at_s:.1f} s")
     else:
-        colours = Colours(one.name for one in scene.workloads)
+        colours = Colours(one.name for one in scenario.workloads)
         console.print(summary.table(outcome, colours, width=console.width))
     if not outcome.ok and not interrupted:
         _keep(log, console)
@@ -86,64 +86,69 @@ def _keep(log: io.StringIO, console: Console) -> None:
 
 
 async def _on_console(
-    scene: Scene, console: Console, folder: Path, pace: Pace | None, extender_url: str
+    scenario: Scenario, console: Console, folder: Path, pace: Pace | None, extender_url: str
 ) -> Outcome:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
     console.print(
-        f"an embedded Kubernetes and Slurm come up: {scene.nodes} nodes, {scene.gpus} GPUs"
+        f"an embedded Kubernetes and Slurm come up: {scenario.nodes} nodes, {scenario.gpus} GPUs"
     )
-    shown = screen(console, scene)
+    shown = screen(console, scenario)
     async with standing(
-        scene, clock=SystemClock(), folder=folder, pace=pace, extender_url=extender_url
-    ) as play:
+        scenario, clock=SystemClock(), folder=folder, pace=pace, extender_url=extender_url
+    ) as demo_run:
         with shown:
-            return await play.run(stop, shown.show)
+            return await demo_run.run(stop, shown.show)
 
 
 @asynccontextmanager
 async def standing(
-    scene: Scene, *, clock: Clock, folder: Path, pace: Pace | None = None, extender_url: str = ""
-) -> AsyncIterator[Play]:
-    """The cluster with a bridge in it, its nodes registered; a play that can be run.
+    scenario: Scenario,
+    *,
+    clock: Clock,
+    folder: Path,
+    pace: Pace | None = None,
+    extender_url: str = "",
+) -> AsyncIterator[DemoRun]:
+    """The cluster with a bridge in it, its nodes registered, and a run that can begin.
 
     `folder` takes the certificates. `extender_url` has kube-scheduler call another extender than
     the bridge's. Raises NotStanding.
     """
-    async with Stage(scene, clock=clock) as stage:
-        settings = _settings(stage, folder)
+    async with Cluster(scenario, clock=clock) as cluster:
+        settings = _settings(cluster, folder)
         app = await App.build(settings, clock=clock)
         async with _at_work(app, clock):
             tls = folder / "tls"
-            await stage.furnish(await _webhooks(app.https.port, tls / "ca.crt"))
+            await cluster.furnish(await _webhooks(app.https.port, tls / "ca.crt"))
             if extender_url:
-                await stage.connect_extender(extender_url)
+                await cluster.connect_extender(extender_url)
             else:
-                await stage.connect_extender(
+                await cluster.connect_extender(
                     f"https://127.0.0.1:{app.https.port}{names.EXTENDER_PREFIX}",
                     ca=tls / "ca.crt",
                     client=(tls / "client.crt", tls / "client.key"),
                 )
-            async with stage.ask_kubernetes() as kubernetes, await stage.ask_slurm() as slurm:
+            async with cluster.ask_kubernetes() as kubernetes, await cluster.ask_slurm() as slurm:
                 observer = Observer(kubernetes, slurm, clock=clock)
-                await _until_registered(observer, scene, clock)
-                chronicle = Chronicle(scene, await observer.nodes())
-                yield Play(
-                    scene, kubernetes=kubernetes, observer=observer, chronicle=chronicle,
+                await _until_registered(observer, scenario, clock)
+                timeline = Timeline(scenario, await observer.nodes())
+                yield DemoRun(
+                    scenario, kubernetes=kubernetes, observer=observer, timeline=timeline,
                     clock=clock, pace=pace,
                 )  # fmt: skip
 
 
-def _settings(stage: Stage, folder: Path) -> config.Settings:
+def _settings(cluster: Cluster, folder: Path) -> config.Settings:
     return config.Settings.model_validate(
         {
-            "slurmRestApi": stage.slurm.url,
-            "partition": scenes.PARTITION,
-            "managedNamespaces": [scenes.NAMESPACE],
-            "slurm": {"tokenFile": str(stage.slurm.token_file), "pollIntervalS": 0.2},
-            "kubernetes": {"kubeconfig": str(stage.kubernetes.kubeconfig), "qps": 2000},
+            "slurmRestApi": cluster.slurm.url,
+            "partition": scenarios.PARTITION,
+            "managedNamespaces": [scenarios.NAMESPACE],
+            "slurm": {"tokenFile": str(cluster.slurm.token_file), "pollIntervalS": 0.2},
+            "kubernetes": {"kubeconfig": str(cluster.kubernetes.kubeconfig), "qps": 2000},
             "server": {
                 "listen": "127.0.0.1:0",
                 "metricsListen": "127.0.0.1:0",
@@ -182,16 +187,16 @@ async def _webhooks(port: int, ca: Path) -> list[webhook_config.Manifest]:
     target = webhook_config.Target(
         url=f"https://127.0.0.1:{port}", ca=await asyncio.to_thread(ca.read_bytes)
     )
-    calls = webhook_config.Calls(managed_namespaces=(scenes.NAMESPACE,))
+    calls = webhook_config.Calls(managed_namespaces=(scenarios.NAMESPACE,))
     return [webhook_config.mutating(calls, target), webhook_config.validating(calls, target)]
 
 
-async def _until_registered(observer: Observer, scene: Scene, clock: Clock) -> None:
+async def _until_registered(observer: Observer, scenario: Scenario, clock: Clock) -> None:
     until_s = clock.monotonic() + _STANDS_WITHIN_S
-    while len(known := await observer.registered()) < scene.nodes:
+    while len(known := await observer.registered()) < scenario.nodes:
         if clock.monotonic() > until_s:
             raise NotStanding(
-                f"{len(known)} of {scene.nodes} nodes were registered in Slurm within "
+                f"{len(known)} of {scenario.nodes} nodes were registered in Slurm within "
                 f"{_STANDS_WITHIN_S:.0f} s; is the machine very busy?"
             )
         await clock.sleep(0.1)

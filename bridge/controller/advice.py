@@ -1,10 +1,10 @@
 """Tells the author of a kind of owner that the bridge doesn't know how its pods are queued."""
 
 from bridge.controller.pod_events import PodEvents
+from bridge.gangs import membership
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId
 from bridge.state.kube_state import KubeState
-from bridge.workloads import membership
 
 
 class Advice:

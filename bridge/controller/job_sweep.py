@@ -20,7 +20,7 @@ from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex
 from bridge.errors import BridgeError, Unreachable
 from bridge.jobs import to_slurm
-from bridge.kube.events import EventRecorder, ObjectRef
+from bridge.kube.api.events import EventRecorder, ObjectRef
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity
 from bridge.retry import Backoff

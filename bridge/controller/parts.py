@@ -30,8 +30,8 @@ from bridge.jobs import jobspec, tasks
 from bridge.jobs.builder import JobBuilder
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.workload_status import workload_status
-from bridge.kube.client import KubeClient
-from bridge.kube.events import EventRecorder
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.events import EventRecorder
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.state.kube_state import KubeState

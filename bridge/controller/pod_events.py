@@ -1,6 +1,6 @@
 """Events on pods, where their authors look."""
 
-from bridge.kube.events import EventRecorder, ObjectRef
+from bridge.kube.api.events import EventRecorder, ObjectRef
 from bridge.lifecycle import instructions as do
 from bridge.model.pod import Pod
 

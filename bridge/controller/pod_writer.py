@@ -12,9 +12,9 @@ from bridge.clock import Clock
 from bridge.controller.pod_events import PodEvents
 from bridge.controller.pool import Pool, Work
 from bridge.errors import BridgeError, Unreachable
-from bridge.kube import pods as kube_pods
-from bridge.kube.client import KubeClient
-from bridge.kube.errors import Conflict, NotFound
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.errors import Conflict, NotFound
+from bridge.kube.objects import pods as kube_pods
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId

@@ -15,6 +15,7 @@ from bridge.controller.job_index import JobIndex
 from bridge.controller.start_gate import StartGate
 from bridge.controller.turns import Reasons
 from bridge.errors import BadInput
+from bridge.gangs import membership
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.tuning import Tuning
@@ -22,7 +23,6 @@ from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.pod import Pod
 from bridge.state.kube_state import KubeState
-from bridge.workloads import membership
 
 
 class Reconciler:
@@ -117,22 +117,22 @@ class Reconciler:
             pods,
             owner=self._owner_will(gang_id, pods),
             problem=problem,
-            seats=dict(members.seats) if members is not None else {},
+            ranks=dict(members.ranks) if members is not None else {},
             waits_for=self._cluster.waits_for(gang_id),
             singletons=self._cluster.apart(gang_id),
             lost=self._cluster.lost_pods(gang_id),
         )
 
     def _owner_will(self, gang_id: GangId, pods: tuple[Pod, ...]) -> ev.OwnerWill:
-        members, holder = self._cluster.members(gang_id), self._cluster.holder_of(gang_id)
-        if members is None or holder is None:
+        members, gang_owner = self._cluster.members(gang_id), self._cluster.gang_owner_of(gang_id)
+        if members is None or gang_owner is None:
             return "creates"
-        if members.over or holder.finished or holder.deleting:
+        if members.over or gang_owner.finished or gang_owner.deleting:
             return "over"
-        if not holder.known:
+        if not gang_owner.known:
             return "unknown"
         is_gone = all(pod.ended for pod in pods)  # a group that is too many may be a rollout's
-        if holder.suspended or (is_gone and membership.wants_none(holder, gang_id)):
+        if gang_owner.suspended or (is_gone and membership.wants_none(gang_owner, gang_id)):
             return "suspended"
         return "creates"
 

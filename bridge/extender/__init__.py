@@ -12,5 +12,5 @@ which of these nodes, which of them rather, and at last to bind. Everything we k
     bind         is the job still running? then POST the Binding
     service      body in, body out: the edge; never raises
 
-May import `bridge.kube.errors` (what a refused Binding means) and what is below it.
+May import `bridge.kube.api.errors` (what a refused Binding means) and what is below it.
 """

@@ -13,7 +13,7 @@ from bridge.errors import Unreachable
 from bridge.extender import filter as filtering
 from bridge.extender import wire
 from bridge.extender.contracts import Binder, Placements
-from bridge.kube import errors as kube_errors
+from bridge.kube.api import errors as kube_errors
 from bridge.model.ids import SlurmJobId
 from bridge.model.pod_placement import PodPlacement
 

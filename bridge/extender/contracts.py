@@ -23,7 +23,7 @@ class Placements(Protocol):
 class Binder(Protocol):
     """The two requests to the API server that binding needs.
 
-    Both raise `bridge.kube.errors.KubeError`; `bind` raises its `Conflict` for a 409.
+    Both raise `bridge.kube.api.errors.KubeError`; `bind` raises its `Conflict` for a 409.
     """
 
     async def bind(self, *, namespace: str, name: str, uid: PodUid, node: NodeName) -> None:

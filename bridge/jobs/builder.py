@@ -41,15 +41,15 @@ class JobBuilder:
         plan = self.plan(gang)
         components = [
             jobspec.build(
-                replace(gang, size=part.count, shape=part.shape, parts=(), volume_terms=()),
+                replace(gang, size=role.count, shape=role.shape, roles=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._node_constraints.of(part.shape, avoided),
+                where=self._node_constraints.of(role.shape, avoided),
             )
-            for at, part in enumerate(plan.components)
+            for at, role in enumerate(plan.components)
         ]
         first, *others = components
         if plan.how != "alike":

@@ -10,10 +10,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from bridge.errors import BadInput
+from bridge.gangs.languages import constraints as language
+from bridge.gangs.languages.constraints import Clause, Expression
 from bridge.model import bounds, spelling
 from bridge.state.slurm_facts import NodeFacts
-from bridge.workloads.languages import constraints as language
-from bridge.workloads.languages.constraints import Clause, Expression
 
 
 @dataclass(frozen=True, slots=True)

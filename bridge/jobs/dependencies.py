@@ -8,10 +8,10 @@ knows how the other one ended. `after` and `afterany` are said with the ids of i
 from collections.abc import Callable, Sequence
 
 from bridge.errors import BadInput
+from bridge.gangs.languages.dependencies import FIELD, KEY
 from bridge.jobs.workload_status import WorkloadStatus
 from bridge.model import bounds
 from bridge.model.gang import Dependency
-from bridge.workloads.languages.dependencies import FIELD, KEY
 
 
 class Waits(BadInput):
@@ -27,16 +27,20 @@ def nobody(_namespace: str, _kind: str, _name: str) -> WorkloadStatus | None:
     return None
 
 
-def build(wishes: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> str:
+def build(dependencies: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> str:
     """In Slurm's form, what has come true left out.
 
     Raises Waits where the gang can't be queued yet, BadInput where it never can.
     """
     ids: dict[str, list[str]] = {}
-    for wish in wishes:
-        targets = _of_workload(wish, namespace, resolve) if wish.workload else [wish.target]
+    for dependency in dependencies:
+        targets = (
+            _of_workload(dependency, namespace, resolve)
+            if dependency.workload
+            else [dependency.target]
+        )
         if targets:
-            ids.setdefault(wish.condition, []).extend(filter(None, targets))
+            ids.setdefault(dependency.condition, []).extend(filter(None, targets))
     count = sum(map(len, ids.values()))
     if count > bounds.MOST_JOBS:
         raise BadInput(
@@ -47,22 +51,22 @@ def build(wishes: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> 
     return ",".join(":".join([condition, *targets]) for condition, targets in ids.items())
 
 
-def _of_workload(wish: Dependency, namespace: str, resolve: Resolve) -> list[str]:
-    kind, _, name = wish.target.partition("/")
+def _of_workload(dependency: Dependency, namespace: str, resolve: Resolve) -> list[str]:
+    kind, _, name = dependency.target.partition("/")
     status = resolve(namespace, kind, name)
-    what = f"{wish.target} in namespace {namespace}"
+    what = f"{dependency.target} in namespace {namespace}"
     if status is None:
         raise _waits(f"{what} does not exist (yet)")
     if status.over:
-        if not _came_true(wish.condition, status.succeeded):
+        if not _came_true(dependency.condition, status.succeeded):
             how = {True: "succeeded", False: "failed", None: "ended, how isn't known"}
             raise BadInput(
-                f"annotation {KEY}: {what} has {how[status.succeeded]}, so {wish.condition} "
+                f"annotation {KEY}: {what} has {how[status.succeeded]}, so {dependency.condition} "
                 "can't come true; take the annotation away, or make the workload anew",
                 field=FIELD,
             )
         return []
-    if wish.condition in ("afterok", "afternotok"):
+    if dependency.condition in ("afterok", "afternotok"):
         raise _waits(f"{what} has not ended")
     if not status.jobs:
         raise _waits(f"{what} has no Slurm job yet")

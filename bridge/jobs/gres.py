@@ -17,12 +17,12 @@ counts them before the pods are let go.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bridge.gangs.languages import gres as language
+from bridge.gangs.languages.gres import Demand
 from bridge.model import bounds, devices
 from bridge.model.devices import ResourceMap
 from bridge.model.scheduling import PodShape, Requirement
 from bridge.state.slurm_facts import NodeKind
-from bridge.workloads.languages import gres as language
-from bridge.workloads.languages.gres import Demand
 
 
 @dataclass(frozen=True, slots=True)

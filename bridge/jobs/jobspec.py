@@ -82,16 +82,18 @@ def build(
     Raises BadInput when it can't be said to Slurm, and its subclass dependencies.Waits when it is
     not to be said yet.
     """
-    wishes = gang.parameters
+    parameters = gang.parameters
     rank = rules.priority_classes.get(gang.priority_class, Precedence())
-    partition = _partition(wishes.partition or rank.partition or rules.partition, partitions)
+    partition = _partition(parameters.partition or rank.partition or rules.partition, partitions)
     exclusive = rules.alone(gang)
-    cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), wishes.cpu_per_task or 0)
+    cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), parameters.cpu_per_task or 0)
     fewest = _fewest_nodes(gang, where, alone=exclusive)
-    constraint = constraints.build(where.classes, wishes.constraints, facts=nodes, nodes=gang.size)
+    constraint = constraints.build(
+        where.classes, parameters.constraints, facts=nodes, nodes=gang.size
+    )
     devices = gres.build(
         gang.shape,
-        wishes.gres,
+        parameters.gres,
         resource_map=rules.resource_map.within(nodes.gres_names),
         type_label=rules.gpu_type_label,
         kinds=[
@@ -120,22 +122,24 @@ def build(
         exclusive=exclusive,
         one_task_per_node=exclusive,
         min_nodes=fewest,
-        max_nodes=max(wishes.max_nodes, fewest or 1) if wishes.max_nodes else None,
+        max_nodes=max(parameters.max_nodes, fewest or 1) if parameters.max_nodes else None,
         constraints=constraint.text,
         excluded_nodes=where.excluded,
         required_nodes=where.required,
-        account=wishes.account,
-        qos=wishes.qos or rank.qos,
-        reservation=wishes.reservation,
-        licenses=wishes.licenses,
-        wckey=wishes.wckey,
+        account=parameters.account,
+        qos=parameters.qos or rank.qos,
+        reservation=parameters.reservation,
+        licenses=parameters.licenses,
+        wckey=parameters.wckey,
         mcs_label=rules.mcs_label,
-        dependency=dependencies.build(wishes.dependency, namespace=gang.namespace, resolve=resolve),
-        priority=wishes.priority,
-        nice=rank.nice if wishes.priority is None else None,
+        dependency=dependencies.build(
+            parameters.dependency, namespace=gang.namespace, resolve=resolve
+        ),
+        priority=parameters.priority,
+        nice=rank.nice if parameters.priority is None else None,
         time_limit_min=_time_limit(gang, partitions.max_time_min.get(partition), partition),
-        user=wishes.user_id,
-        group=wishes.group_id,
+        user=parameters.user_id,
+        group=parameters.group_id,
     )
     jobtexts.check(spec)
     return spec

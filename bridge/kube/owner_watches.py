@@ -18,9 +18,10 @@ import structlog
 from bridge.clock import Clock
 from bridge.config import RoleKind
 from bridge.errors import BadInput
-from bridge.kube import discovery, errors, owners
-from bridge.kube.client import KubeClient
-from bridge.kube.reflector import Change, Pace, Reflector, Replaced
+from bridge.kube.api import discovery, errors
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.reflector import Change, Pace, Reflector, Replaced
+from bridge.kube.objects import owners
 from bridge.model.owner import Owner, OwnerKey, Settled, key_of
 from bridge.telemetry import OutageLog
 

@@ -53,7 +53,7 @@ def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:
     decision.add(do.QueueAlone(pod))
     del gang.demand.pods.rows[pod.uid]
     gang.demand.singletons += 1
-    gang.seat()
+    gang.assign_slots()
 
 
 def rebuild(gang: GangState, run: JobRun, decision: Decision) -> None:

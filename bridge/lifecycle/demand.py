@@ -7,7 +7,7 @@ from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.pending_claims import PendingClaims
-from bridge.model.gang import Gang, Seat
+from bridge.model.gang import Gang, Rank
 from bridge.model.ids import PodUid
 
 
@@ -21,7 +21,7 @@ class Demand:
         self.problem = ""
         """Why what the pods ask for now can't be understood."""
         self.owner: OwnerWill = "creates"
-        self.seats: Mapping[PodUid, Seat] = {}
+        self.ranks: Mapping[PodUid, Rank] = {}
         """Where in the gang each pod belongs."""
         self.lost: frozenset[PodUid] = frozenset()
         """Pods that can't end, as their node is gone or does not answer."""
@@ -48,5 +48,5 @@ class Demand:
         """The slots that the gang would have in a job submitted now, with the pods on them."""
         slots = Slots(self.gang)
         free = {pod.uid: pod for pod in self.pods if pod.ended or pod.job_id is None}
-        slots.seat(free, self.seats, None)
+        slots.assign(free, self.ranks, None)
         return slots

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bridge.model.gang import Assignment, Gang, Seat, Shortfall
+from bridge.model.gang import Assignment, Gang, Rank, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
 from bridge.model.pod import Pod
@@ -23,7 +23,7 @@ class MembersSeen:
     pods: tuple[Pod, ...]
     owner: OwnerWill = "creates"
     problem: str = ""
-    seats: Mapping[PodUid, Seat] = field(default_factory=dict)
+    ranks: Mapping[PodUid, Rank] = field(default_factory=dict)
     """Where in the gang each pod belongs."""
     waits_for: str = ""
     """The sentence that says which claim keeps the pods that have no place yet from running."""

@@ -46,7 +46,7 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
             placed, placement.placing = placement.placing, None
             placement.shortfall = placement.short_since_s = None
             if placed is not None and len(assignment.nodes) == len(placement.slots):
-                placement.slots.assign(assignment, placed.shapes)
+                placement.slots.place(assignment, placed.shapes)
         case ev.NotPlaced(job_id, shortfall) if job_id == run.job_id:
             _not_placed(gang, run, shortfall, decision)
         case ev.PinEnded(pod, row, error):
@@ -63,7 +63,7 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
 def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None:
     demand = gang.demand
     demand.pods.see(event.pods)
-    demand.owner, demand.seats, demand.singletons = event.owner, event.seats, event.singletons
+    demand.owner, demand.ranks, demand.singletons = event.owner, event.ranks, event.singletons
     demand.lost = event.lost
     if event.problem and event.problem != demand.problem:
         for pod in event.pods[:1]:
@@ -80,9 +80,9 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
     placement = gang.run.placement
     placement.stuck.see(event.pods)
     placement.pinning &= demand.pods.rows.keys()
-    gang.seat()
+    gang.assign_slots()
     if demand.gang is not None and not gang.run.waits and placement.slots.release(demand.gang):
-        gang.seat()
+        gang.assign_slots()
     if any(pod.phase == "Running" for pod in demand.pods.under(gang.run.job_id)):
         gang.submission.succeeded()
 
@@ -130,7 +130,7 @@ def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Dec
     if facts.allocation is not None:
         run.deadline.seen(event.left_s, decision.now_s)
     if _follow_demand(gang, run) or (run.was_found and is_first):
-        gang.seat()
+        gang.assign_slots()
         actions.rebuild(gang, run, decision)
 
 

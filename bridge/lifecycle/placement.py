@@ -7,7 +7,7 @@ from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.idle_nodes import IdleNodes
 from bridge.lifecycle.waits.missing_members import MissingMembers
 from bridge.lifecycle.waits.stuck_pins import StuckPins
-from bridge.model.gang import Gang, Seat, Shortfall
+from bridge.model.gang import Gang, Rank, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.pod import Pod
 
@@ -35,11 +35,13 @@ class Placement:
         """The job waits, and is for another number of pods now."""
         self.slots = Slots(gang)
 
-    def seat(self, pods: Iterable[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId) -> None:
+    def assign_slots(
+        self, pods: Iterable[Pod], ranks: Mapping[PodUid, Rank], job_id: SlurmJobId
+    ) -> None:
         """Gives each pod a slot, but for those that were placed by an earlier job."""
-        self.slots.seat(
+        self.slots.assign(
             {pod.uid: pod for pod in pods if pod.ended or pod.job_id in (None, job_id)},
-            seats,
+            ranks,
             job_id,
         )
 

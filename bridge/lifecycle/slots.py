@@ -1,7 +1,7 @@
-"""Who sits where in a gang: slot i is rank i.
+"""Which slot of a gang each pod has; slots are numbered through all roles, in rank order.
 
 A slot outlives its pod: a failed pod's replacement takes over the slot and, where it can, the
-node. A pod's index in its part names its slot, because its peers address it by that index.
+node. A pod's index in its role names its slot, because its peers address it by that index.
 
 A slot that nobody needs any more is *done* (its pod succeeded) or *released* (its owner wants fewer
 pods). A released slot is taken again when its owner wants more.
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
-from bridge.model.gang import Assignment, Gang, Seat
+from bridge.model.gang import Assignment, Gang, Rank
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
@@ -20,7 +20,7 @@ from bridge.model.scheduling import PodShape
 
 @dataclass(slots=True)
 class Slot:
-    """One rank. `done`: nobody will sit here again; `released`: nobody is wanted here now.
+    """`done`: no pod will have it again; `released`: the owner wants no pod for it now.
     `shape`: what it was placed for."""
 
     node: NodeName | None = None
@@ -72,16 +72,16 @@ class Slots:
 
     @property
     def usable(self) -> list[int]:
-        """(parts,) slots that somebody uses or may use."""
+        """(roles,) slots that somebody uses or may use."""
         count = list(self._sizes)
-        for rank, slot in self._used.items():
-            count[self._part(rank)] -= slot.done
+        for number, slot in self._used.items():
+            count[self._role(number)] -= slot.done
         return count
 
-    def part_of(self, pod: PodUid) -> int | None:
-        """The part of the slot of `pod`, None when it has none."""
-        rank = self._by_pod.get(pod)
-        return None if rank is None else self._part(rank)
+    def role_of(self, pod: PodUid) -> int | None:
+        """The role of the slot of `pod`, None when it has none."""
+        number = self._by_pod.get(pod)
+        return None if number is None else self._role(number)
 
     @property
     def all_done(self) -> bool:
@@ -93,14 +93,14 @@ class Slots:
         """Slots that somebody may still come for."""
         return len(self) - sum(not slot.is_vacant for slot in self._used.values())
 
-    def vacant_outside(self, parts: frozenset[int]) -> int:
-        """The same, but for the slots of some parts."""
-        if not parts:
+    def vacant_outside(self, roles: frozenset[int]) -> int:
+        """The same, but for the slots of some roles."""
+        if not roles:
             return self.vacant
-        others = sum(size for part, size in enumerate(self._sizes) if part not in parts)
+        others = sum(size for role, size in enumerate(self._sizes) if role not in roles)
         return others - sum(
-            not slot.is_vacant and self._part(rank) not in parts
-            for rank, slot in self._used.items()
+            not slot.is_vacant and self._role(number) not in roles
+            for number, slot in self._used.items()
         )
 
     def idle_nodes(self, held: Collection[NodeName] = ()) -> tuple[NodeName, ...]:
@@ -123,60 +123,62 @@ class Slots:
         """The gang's pods are as many as `wanted` says by now: slots that are too many are
         released, and those that are wanted again are taken back. Whether some of these were done.
 
-        A gang of other parts than the job was submitted for says nothing here.
+        A gang of other roles than the job was submitted for says nothing here.
         """
         if self._gang is None or len(wanted.sizes) != len(self._sizes):
             return False
         begin_again = False
-        for part, count in enumerate(wanted.sizes):
-            ranks = range(*self._ends(part))
-            free = [rank for rank in ranks if self._is_free(rank)]
-            taken = sum(rank in self._used and self._used[rank].pod is not None for rank in ranks)
-            if not self._gang.is_in_waves(part):
-                wanted_indexes = self._indexes(wanted, part)
-                again = self._again(part, wanted_indexes, lacking=count - taken - len(free))
+        for role, count in enumerate(wanted.sizes):
+            numbers = range(*self._ends(role))
+            free = [number for number in numbers if self._is_free(number)]
+            taken = sum(
+                number in self._used and self._used[number].pod is not None for number in numbers
+            )
+            if not self._gang.is_in_waves(role):
+                wanted_indexes = self._indexes(wanted, role)
+                again = self._again(role, wanted_indexes, lacking=count - taken - len(free))
                 begin_again = begin_again or bool(again)
                 free += again
-                free.sort(key=lambda rank: self._index(part, rank) not in wanted_indexes)
+                free.sort(key=lambda number: self._index(role, number) not in wanted_indexes)
             self._release(free, spare=max(0, count - taken))
         return begin_again
 
-    def _again(self, part: int, wanted: Collection[int], *, lacking: int) -> list[int]:
+    def _again(self, role: int, wanted: Collection[int], *, lacking: int) -> list[int]:
         """Slots that are done and that nobody calls done any more: their owner has begun anew.
         (Of a gang that is done as a whole nothing is left to be asked for.)"""
         if lacking <= 0 or self.all_done:
             return []
-        done = [rank for rank in range(*self._ends(part)) if self._is_done(rank)]
-        again = [rank for rank in done if self._index(part, rank) in wanted][:lacking]
-        for rank in again:
-            self._used[rank].done = False
+        done = [number for number in range(*self._ends(role)) if self._is_done(number)]
+        again = [number for number in done if self._index(role, number) in wanted][:lacking]
+        for number in again:
+            self._used[number].done = False
         return again
 
-    def _indexes(self, gang: Gang, part: int) -> Collection[int]:
-        known = gang.indexes[part] if gang.indexes else ()
-        return frozenset(known) if known else range(gang.sizes[part])
+    def _indexes(self, gang: Gang, role: int) -> Collection[int]:
+        known = gang.indexes[role] if gang.indexes else ()
+        return frozenset(known) if known else range(gang.sizes[role])
 
     def _release(self, free: Sequence[int], *, spare: int) -> None:
         """Of the free slots the first are wanted, `spare` of them; the others are released."""
-        for at, rank in enumerate(free):
-            if rank in self._used or at >= spare:
-                self._slot(rank).released = at >= spare
+        for at, number in enumerate(free):
+            if number in self._used or at >= spare:
+                self._slot(number).released = at >= spare
 
-    def _index(self, part: int, rank: int) -> int:
-        """The pod index that a slot of a part without waves is for."""
-        at = rank - self._first[part]
-        known = self._gang.indexes[part] if self._gang and self._gang.indexes else None
+    def _index(self, role: int, number: int) -> int:
+        """The pod index that a slot of a role without waves is for."""
+        at = number - self._first[role]
+        known = self._gang.indexes[role] if self._gang and self._gang.indexes else None
         return known[at] if known else at
 
-    def _ends(self, part: int) -> tuple[int, int]:
-        return self._first[part], self._first[part + 1]
+    def _ends(self, role: int) -> tuple[int, int]:
+        return self._first[role], self._first[role + 1]
 
-    def seat(
-        self, pods: Mapping[PodUid, Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
+    def assign(
+        self, pods: Mapping[PodUid, Pod], ranks: Mapping[PodUid, Rank], job_id: SlurmJobId | None
     ) -> None:
         """Free the slots whose pod is gone or ended, then give free slots to pods without one.
 
-        `seats` say where in the gang each pod belongs (not named: anywhere in the first part). A
+        `ranks` say where in the gang each pod belongs (not named: anywhere in the first role). A
         pod that is pinned already under `job_id` (after a restart) brings its node along.
         """
         for slot in self._used.values():
@@ -193,67 +195,67 @@ class Slots:
         # Ended pods seen only after a restart: their slots need nobody again.
         for pod in pods.values():
             if pod.phase == "Succeeded":
-                rank = self._rank(seats.get(pod.uid, Seat()))
-                if rank is not None:
-                    self._slot(rank).done = True
-        unseated = [
+                number = self._number(ranks.get(pod.uid, Rank()))
+                if number is not None:
+                    self._slot(number).done = True
+        without_slot = [
             pod
             for pod in pods.values()
             if pod.uid not in self._by_pod and not pod.ended and _holds(pod)
         ]
-        if unseated:
-            self._sit(_in_order(unseated, seats), seats, job_id)
+        if without_slot:
+            self._assign_free(_in_order(without_slot, ranks), ranks, job_id)
 
-    def _slot(self, rank: int) -> Slot:
-        slot = self._used.get(rank)
+    def _slot(self, number: int) -> Slot:
+        slot = self._used.get(number)
         if slot is None:
-            slot = self._used[rank] = Slot()
+            slot = self._used[number] = Slot()
         return slot
 
-    def _is_free(self, rank: int) -> bool:
-        slot = self._used.get(rank)
+    def _is_free(self, number: int) -> bool:
+        slot = self._used.get(number)
         return slot is None or (slot.pod is None and not slot.done)
 
-    def _is_done(self, rank: int) -> bool:
-        slot = self._used.get(rank)
+    def _is_done(self, number: int) -> bool:
+        slot = self._used.get(number)
         return slot is not None and slot.done
 
-    def _rank(self, seat: Seat) -> int | None:
-        """The slot that the seat names; None where it names none that there is."""
+    def _number(self, rank: Rank) -> int | None:
+        """The slot that the rank names; None where it names none that there is."""
         if self._gang is None:
-            return 0 if seat == Seat(0, 0) else None
-        return self._gang.slot_of(seat)
+            return 0 if rank == Rank(0, 0) else None
+        return self._gang.slot_of(rank)
 
-    def _is_in_waves(self, rank: int) -> bool:
+    def _is_in_waves(self, number: int) -> bool:
         if self._gang is None:
             return False
-        return self._gang.is_in_waves(self._part(rank))
+        return self._gang.is_in_waves(self._role(number))
 
-    def _part(self, rank: int) -> int:
-        return bisect_right(self._first, rank) - 1
+    def _role(self, number: int) -> int:
+        return bisect_right(self._first, number) - 1
 
-    def _sit(
-        self, pods: list[Pod], seats: Mapping[PodUid, Seat], job_id: SlurmJobId | None
+    def _assign_free(
+        self, pods: list[Pod], ranks: Mapping[PodUid, Rank], job_id: SlurmJobId | None
     ) -> None:
-        """Each on the slot of its index where that is free, else on its part's first that is."""
+        """Each on the slot of its index where that is free, else on its role's first that is."""
         others = []
         for pod in pods:
-            rank = self._rank(seats.get(pod.uid, Seat()))
-            if rank is not None and self._is_free(rank):
-                self._take(rank, pod, job_id)
+            number = self._number(ranks.get(pod.uid, Rank()))
+            if number is not None and self._is_free(number):
+                self._take(number, pod, job_id)
             else:
                 others.append(pod)
         looked_at = [iter(range(*ends)) for ends in pairwise(self._first)]
         for pod in others:
-            part = min(seats.get(pod.uid, Seat()).part, len(looked_at) - 1)
-            rank = next(filter(self._is_free, looked_at[part]), None)
-            if rank is not None:
-                self._take(rank, pod, job_id)
+            role = min(ranks.get(pod.uid, Rank()).role, len(looked_at) - 1)
+            number = next(filter(self._is_free, looked_at[role]), None)
+            if number is not None:
+                self._take(number, pod, job_id)
 
-    def _take(self, rank: int, pod: Pod, job_id: SlurmJobId | None) -> None:
-        slot = self._slot(rank)
+    def _take(self, number: int, pod: Pod, job_id: SlurmJobId | None) -> None:
+        slot = self._slot(number)
         slot.pod, slot.released = pod.uid, False
-        self._by_pod[pod.uid] = rank
+        self._by_pod[pod.uid] = number
         if pod.pinned_node and job_id is not None and pod.job_id == job_id:
             slot.node = pod.pinned_node
 
@@ -266,7 +268,7 @@ class Slots:
                 found[index] = slot.node
         return found
 
-    def assign(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
+    def place(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
         """Every slot gets its node, chosen for a pod of its shape."""
         for index, (node, shape) in enumerate(zip(assignment.nodes, shapes, strict=True)):
             slot = self._slot(index)
@@ -295,12 +297,12 @@ def _holds(pod: Pod) -> bool:
     return bool(pod.node_name) or not pod.deleting
 
 
-def _in_order(pods: Iterable[Pod], seats: Mapping[PodUid, Seat]) -> list[Pod]:
+def _in_order(pods: Iterable[Pod], ranks: Mapping[PodUid, Rank]) -> list[Pod]:
     last = 1 << 31
     return sorted(
         pods,
         key=lambda pod: (
-            last if (index := seats.get(pod.uid, Seat()).index) is None else index,
+            last if (index := ranks.get(pod.uid, Rank()).index) is None else index,
             pod.created_s,
             pod.name,
         ),

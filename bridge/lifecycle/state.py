@@ -70,7 +70,7 @@ class GangState:
     def begin(self, run: JobRun) -> None:
         """The gang has a job."""
         self.run = run
-        self.seat()
+        self.assign_slots()
 
     def drop(self) -> None:
         """The gang has no job any more: nothing of it stays."""
@@ -78,10 +78,10 @@ class GangState:
             self.run = None
             self.submission.generation += 1
 
-    def seat(self) -> None:
+    def assign_slots(self) -> None:
         """Gives the pods that are there now their slots in the present job."""
         if self.run is not None:
-            self.run.placement.seat(self.demand.pods, self.demand.seats, self.run.job_id)
+            self.run.placement.assign_slots(self.demand.pods, self.demand.ranks, self.run.job_id)
 
     def back_off(self, decision: Decision, delay_s: float | None = None) -> None:
         """Something failed: nothing is tried for a while, and after each failure for longer."""

@@ -45,8 +45,8 @@ class GangStatus:
         """In Slurm's queue."""
         return self.facts is not None and self.facts.waits
 
-    def condition(self, pod: Pod, *, seated: bool) -> Condition | None:
-        """What a pod that is not pinned reads (`seated`: a slot is its own); None for nothing."""
+    def condition(self, pod: Pod, *, has_slot: bool) -> Condition | None:
+        """What a pod that is not pinned reads (`has_slot`: a slot is its own); None for nothing."""
         if self.problem:
             return messages.waits("InvalidRequest", self.problem)
         if pod.foreign_gates:
@@ -61,7 +61,7 @@ class GangStatus:
             return messages.queued(self.facts)
         if self.shortfall is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason)
-        if self.full and not seated:  # one for which there will be no slot has left the gang
+        if self.full and not has_slot:  # one for which there will be no slot has left the gang
             return messages.waits_for_room(self.job_id, messages.STILL_ENDING)
         return None
 

@@ -57,7 +57,7 @@ class JobParameters:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Role:
     """Slots of one kind in a gang, next to each other in rank: a launcher, its workers."""
 
     name: str
@@ -67,10 +67,10 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Seat:
-    """Where in its gang a pod belongs: which part, and which slot of it (None: any)."""
+class Rank:
+    """Where in its gang a pod belongs: which role, and which slot of it (None: any)."""
 
-    part: int = 0
+    role: int = 0
     index: int | None = None
 
 
@@ -79,7 +79,7 @@ class Gang:
     """What one Slurm job is to hold, from the owner's spec, refined by the pods that exist.
 
     `size` counts slots; slot i is the pod of rank i. `shape` is what one slot needs; in a gang of
-    several parts (`parts`, whose counts add up to `size`) it is the largest of each resource.
+    several roles (`roles`, whose counts add up to `size`) it is the largest of each resource.
     """
 
     id: GangId
@@ -93,56 +93,56 @@ class Gang:
     """spec.priorityClassName of its pods."""
     long_lived: bool = False
     """Its pods serve until somebody ends them (Deployment, StatefulSet, LeaderWorkerSet …)."""
-    parts: tuple[Part, ...] = ()
+    roles: tuple[Role, ...] = ()
     """Empty where all slots have one shape."""
     staged: frozenset[int] = frozenset()
     """Parts whose pods its controller makes only when others are ready: an empty slot of these says
     nothing."""
     indexes: tuple[tuple[int, ...] | None, ...] = ()
-    """(parts,) the pod index that each slot of a part is for, in order: pods that have succeeded
-    need no slot. None where any pod of the part takes any slot, again and again, as its owner makes
-    more pods than run at once. Empty: slot i of each part is for index i."""
+    """(roles,) the pod index that each slot of a role is for, in order: pods that have succeeded
+    need no slot. None where any pod of the role takes any slot, again and again, as its owner makes
+    more pods than run at once. Empty: slot i of each role is for index i."""
     whole_first: bool = False
     """Only its pods tell what it asks for, so all are to be there before it is submitted."""
     volume_terms: tuple[tuple[int, tuple[tuple[NodeSelectorTerm, ...], ...]], ...] = ()
-    """What the volumes of single slots ask of nodes, where that differs within a part, by slot in
+    """What the volumes of single slots ask of nodes, where that differs within a role, by slot in
     their order; of all other slots the shapes say it."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        """(parts,) how many slots each part has; a gang without parts is one."""
-        return tuple(part.count for part in self.parts) or (self.size,)
+        """(roles,) how many slots each role has; a gang without roles is one."""
+        return tuple(role.count for role in self.roles) or (self.size,)
 
-    def slot_of(self, seat: Seat) -> int | None:
-        """The slot that the seat names; None where it names none that there is."""
+    def slot_of(self, rank: Rank) -> int | None:
+        """The slot that the rank names; None where it names none that there is."""
         sizes = self.sizes
-        if seat.index is None or seat.part >= len(sizes):
+        if rank.index is None or rank.role >= len(sizes):
             return None
-        at = seat.index
+        at = rank.index
         if self.indexes:
-            indexes = self.indexes[seat.part]
+            indexes = self.indexes[rank.role]
             if indexes is None:
                 return None
-            at = bisect_left(indexes, seat.index)
-            if at >= len(indexes) or indexes[at] != seat.index:
+            at = bisect_left(indexes, rank.index)
+            if at >= len(indexes) or indexes[at] != rank.index:
                 return None
-        return sum(sizes[: seat.part]) + at if at < sizes[seat.part] else None
+        return sum(sizes[: rank.role]) + at if at < sizes[rank.role] else None
 
     @property
     def restarts_whole(self) -> bool:
         """Whether all of its pods begin anew when one of them has lost its node."""
         return self.parameters.on_node_loss == "restart"
 
-    def is_in_waves(self, part: int) -> bool:
+    def is_in_waves(self, role: int) -> bool:
         """Whether the slot of a pod that succeeded is used again."""
-        return bool(self.indexes) and self.indexes[part] is None
+        return bool(self.indexes) and self.indexes[role] is None
 
     @property
     def shapes(self) -> tuple[PodShape, ...]:
         """(size,) what each slot asks for."""
         shapes = [self.shape] * self.size
-        if self.parts:
-            shapes = [part.shape for part in self.parts for _ in range(part.count)]
+        if self.roles:
+            shapes = [role.shape for role in self.roles for _ in range(role.count)]
         for slot, terms in self.volume_terms:
             shapes[slot] = replace(shapes[slot], volume_terms=terms)
         return tuple(shapes)
@@ -152,7 +152,7 @@ class Gang:
         """How many slots have each shape."""
         kinds: dict[PodShape, int] = {}
         first = 0
-        for shape, count in [(part.shape, part.count) for part in self.parts] or [
+        for shape, count in [(role.shape, role.count) for role in self.roles] or [
             (self.shape, self.size)
         ]:
             own = [terms for slot, terms in self.volume_terms if first <= slot < first + count]
@@ -166,7 +166,7 @@ class Gang:
     @property
     def is_mixed(self) -> bool:
         """Whether slots may ask for different things."""
-        return bool(self.parts or self.volume_terms)
+        return bool(self.roles or self.volume_terms)
 
     @property
     def owner(self) -> str:

@@ -129,7 +129,7 @@ class PodGroup(Owner):
 
 
 @dataclass(frozen=True, slots=True)
-class Role:
+class RoleSpec:
     """Pods of one template in a kind with several roles (Master and Workers)."""
 
     name: str
@@ -144,7 +144,7 @@ class Role:
 class RoleSet(Owner):
     """A training job of several roles (MPIJob, PyTorchJob …), read by the table of kinds."""
 
-    roles: tuple[Role, ...] = ()
+    roles: tuple[RoleSpec, ...] = ()
     """In rank order."""
     role_label: str = ""
     """Label on its pods that says the role."""

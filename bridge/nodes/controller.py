@@ -13,9 +13,9 @@ import structlog
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError, Unreachable
-from bridge.kube import events as kube_events
-from bridge.kube import nodes as kube_nodes
-from bridge.kube.client import KubeClient
+from bridge.kube.api import events as kube_events
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint

@@ -7,6 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from bridge.gangs import demand, membership, reach
+from bridge.gangs.index import GangIndex, GangRecord
+from bridge.gangs.indexed import Indexed
+from bridge.gangs.mounts import Mounts
+from bridge.gangs.owners import Owners, Want
+from bridge.gangs.volumes import Volumes
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
 from bridge.model.job import Allocation
@@ -17,12 +23,6 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
-from bridge.state.indexed import Indexed
-from bridge.state.members import Members, Memberships
-from bridge.state.mounts import Mounts
-from bridge.state.owners import Owners, Want
-from bridge.state.volumes import Volumes
-from bridge.workloads import gangs, membership, reach
 
 
 class KubeState:
@@ -37,7 +37,7 @@ class KubeState:
         scheduler_name: str,
         class_ignore_keys: Collection[str] = (),
         block_sizes: Mapping[str, Sequence[int]] = MappingProxyType({}),
-        most_gang_pods: int = gangs.MOST_PODS,
+        most_gang_pods: int = demand.MOST_PODS,
         want: Want = lambda api_version, kind: None,
     ) -> None:
         self.table = NodeTable(
@@ -59,7 +59,7 @@ class KubeState:
         """Gangs whose pods to come will mount claims that may have changed."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
-        self._memberships = Memberships(
+        self._index = GangIndex(
             self.pods, self._owners, scheduler_name=scheduler_name, most_pods=most_gang_pods
         )
         self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
@@ -68,7 +68,7 @@ class KubeState:
 
     def gang_of(self, pod: PodUid) -> GangId | None:
         """The gang of a pod that we know."""
-        return self._memberships.gang_of(pod)
+        return self._index.gang_of(pod)
 
     def upsert_pod(self, pod: Pod) -> set[GangId]:
         """Take in a pod's newest row; an older one than we have is ignored."""
@@ -91,12 +91,12 @@ class KubeState:
             self._hold_room(pod)
         except Exception as error:
             self.pods[pod.uid] = pod
-            return self._memberships.fail(pod, error)
-        return self._memberships.join(pod)
+            return self._index.fail(pod, error)
+        return self._index.join(pod)
 
     def take_in_again(self, gang_id: GangId) -> set[GangId]:
         """Its pods, where the bridge failed at them; the gangs that this touches."""
-        pods = self.pods_of(gang_id) if self._memberships.has_failed(gang_id) else ()
+        pods = self.pods_of(gang_id) if self._index.has_failed(gang_id) else ()
         return {touched for pod in pods for touched in self._take_in(pod)}
 
     def answered(self, pod: Pod) -> set[GangId]:
@@ -111,7 +111,7 @@ class KubeState:
             self._unlooked.discard(uid)
             self._mounts.drop(pod)
         self.table.vacate(uid)
-        return self._memberships.leave(uid)
+        return self._index.leave(uid)
 
     def replace_pods(self, rows: Iterable[Pod]) -> set[GangId]:
         """A whole list: what is not in it is gone."""
@@ -125,7 +125,7 @@ class KubeState:
 
     def forget(self, gang_id: GangId) -> None:
         """Drop what is kept of a gang that has no pods any more."""
-        self._memberships.forget(gang_id)
+        self._index.forget(gang_id)
         self._mounts.forget(gang_id)
         self._to_come.discard(gang_id)
 
@@ -163,7 +163,7 @@ class KubeState:
 
     def split_off(self, uid: PodUid) -> set[GangId]:
         """The pod is a gang of its own from now on."""
-        return self._memberships.split_off(uid)
+        return self._index.split_off(uid)
 
     # -- volumes -------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class KubeState:
         to_come, uids = self._mounts.gangs_of(claims), self._mounts.of(claims)
         self._to_come |= to_come
         self._unlooked |= uids
-        gangs = (self._memberships.gang_of(uid) for uid in uids)
+        gangs = (self._index.gang_of(uid) for uid in uids)
         return to_come | {gang_id for gang_id in gangs if gang_id is not None}
 
     def look_at_volumes(self, gang_id: GangId) -> set[GangId]:
@@ -193,7 +193,7 @@ class KubeState:
             self._unlooked.discard(uid)
             if pod.shape != known.shape or self._mounts.waits_for(uid) != waited_for:
                 self.pods[uid] = pod
-                touched |= self._memberships.join(pod)
+                touched |= self._index.join(pod)
         return touched
 
     def waits_for(self, gang_id: GangId) -> str:
@@ -255,7 +255,7 @@ class KubeState:
 
     def pods_below(self, uid: str) -> tuple[Pod, ...]:
         """The pods below an owner, also through owners between."""
-        return self._memberships.pods_below(uid)
+        return self._index.pods_below(uid)
 
     def upsert_owner(self, owner: Owner) -> set[GangId]:
         """An owner's newest row; pods that waited for it find their gang, those that had a problem
@@ -263,16 +263,16 @@ class KubeState:
         found = self._owners.upsert(owner)
         if not found:
             return set()
-        return self._memberships.owner_changed(owner.uid) | self._memberships.found(found)
+        return self._index.owner_changed(owner.uid) | self._index.found(found)
 
     def join_again(self, gang_id: GangId) -> set[GangId]:
         """Pods of the gang that had a problem with what stands above them look at it anew, if it
         has changed; the gangs that this touches."""
-        return self._memberships.join_again(gang_id)
+        return self._index.join_again(gang_id)
 
     def remove_owner(self, uid: str) -> set[GangId]:
         """The owner is gone; its pods follow by garbage collection."""
-        return self._memberships.owner_gone(uid) if self._owners.remove(uid) else set()
+        return self._index.owner_gone(uid) if self._owners.remove(uid) else set()
 
     def replace_owners(self, key: OwnerKey, rows: Iterable[Owner]) -> set[GangId]:
         """A whole list of the owners of a kind."""
@@ -287,19 +287,19 @@ class KubeState:
 
     def settle_kind(self, key: OwnerKey, how: Settled) -> set[GangId]:
         """All owners of the kind that exist are known now, or never will be."""
-        return self._memberships.found([self._owners.settle(key, how)])
+        return self._index.found([self._owners.settle(key, how)])
 
     def settle_missing(self) -> set[GangId]:
         """Give up on owners that were missing at the last call already: called every few seconds,
         for a reference to what does not exist (any more) must not keep its pod for ever."""
-        gone = self._memberships.long_missing()
+        gone = self._index.long_missing()
         self._owners.give_up(gone)
-        return self._memberships.found(gone)
+        return self._index.found(gone)
 
     @property
     def unresolved(self) -> list[Pod]:
         """The pods whose gang can't be told yet."""
-        return [self.pods[uid] for uid in self._memberships.unresolved]
+        return [self.pods[uid] for uid in self._index.unresolved]
 
     def may_be_of(self, gang_id: GangId, pods: Iterable[Pod]) -> bool:
         """Whether some of these pods, whose gang can't be told yet, may be of this gang."""
@@ -345,15 +345,15 @@ class KubeState:
     @property
     def gangs(self) -> Collection[GangId]:
         """Every gang that has or had pods and is not forgotten."""
-        return self._memberships.members.keys()
+        return self._index.members.keys()
 
     def pods_of(self, gang_id: GangId) -> tuple[Pod, ...]:
         """The gang's pods that exist."""
-        return self._memberships.pods_of(gang_id)
+        return self._index.pods_of(gang_id)
 
-    def members(self, gang_id: GangId) -> Members | None:
+    def members(self, gang_id: GangId) -> GangRecord | None:
         """The gang's pods, and what holds them together."""
-        return self._memberships.members.get(gang_id)
+        return self._index.members.get(gang_id)
 
     def apart(self, gang_id: GangId) -> int:
         """How many pods of the gang's owner queue on their own, beside those that the gang's size
@@ -361,9 +361,9 @@ class KubeState:
         members = self.members(gang_id)
         return 0 if members is None else members.apart
 
-    def holder_of(self, gang_id: GangId) -> Owner | None:
+    def gang_owner_of(self, gang_id: GangId) -> Owner | None:
         """The object whose end ends the gang, as it is now; None for a gang of one."""
-        return self._memberships.holder_of(gang_id)
+        return self._index.gang_owner_of(gang_id)
 
     def gang(self, gang_id: GangId) -> Gang | None:
         """What the gang asks for now; None while it has no pods.
@@ -374,16 +374,16 @@ class KubeState:
         if not pods or members is None:
             return None
         namespace = pods[0].namespace
-        gang = self._memberships.gang(
+        gang = self._index.gang(
             gang_id,
             pods,
             lambda claims: self._mounts.follow(gang_id, ((namespace, one) for one in claims)),
         )
-        return reach.by_slot(gang, members.seats, pods)
+        return reach.by_slot(gang, members.ranks, pods)
 
     def is_single(self, gang_id: GangId) -> bool:
         """Whether the gang is one pod whose uid is the gang's id."""
-        return self._memberships.holder_of(gang_id) is None
+        return self._index.gang_owner_of(gang_id) is None
 
 
 def _older(version: str, than: str) -> bool:

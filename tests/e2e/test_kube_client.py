@@ -18,11 +18,12 @@ import pytest
 from bridge import names
 from bridge.clock import SystemClock
 from bridge.config import KubernetesSettings
-from bridge.kube import credentials, errors, jobs, lines, namespaces, nodes, pods
-from bridge.kube.client import KubeClient
-from bridge.kube.events import EventRecorder, ObjectRef
-from bridge.kube.lease import Lease
-from bridge.kube.reflector import Change, Deleted, Pace, Reflector, Replaced, Upserted
+from bridge.kube.api import credentials, errors, lines
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.events import EventRecorder, ObjectRef
+from bridge.kube.api.lease import Lease
+from bridge.kube.api.reflector import Change, Deleted, Pace, Reflector, Replaced, Upserted
+from bridge.kube.objects import jobs, namespaces, nodes, pods
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
 from bridge.model.scheduling import Taint

@@ -17,10 +17,10 @@ import yaml
 from bridge import config, names
 from bridge.clock import SystemClock
 from bridge.config import KubernetesSettings
-from bridge.kube import discovery, errors
-from bridge.kube.client import KubeClient
+from bridge.kube.api import discovery, errors
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.reflector import Change, Deleted, Replaced, Upserted
 from bridge.kube.owner_watches import OwnerWatches
-from bridge.kube.reflector import Change, Deleted, Replaced, Upserted
 from bridge.model.owner import BatchJob, Owner, OwnerKey, Settled
 from tests.e2e.stack import Stack
 from tests.e2e.test_kube_client import eventually

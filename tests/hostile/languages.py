@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from bridge import names
+from bridge.gangs import annotations
+from bridge.gangs.languages import constraints, dependencies, gres
 from bridge.jobs import allowance
 from bridge.model import bounds, quantity, timelimit
 from bridge.model.namespace import Namespace
-from bridge.workloads import annotations
-from bridge.workloads.languages import constraints, dependencies, gres
 
 Worst = Callable[[int], str]
 """A text of about so many characters that costs its reader as much as can be."""

@@ -18,6 +18,9 @@ from bridge import names, slurm
 from bridge.controller import placer
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.pod_writer import PodWriter
+from bridge.gangs import demand, membership
+from bridge.gangs.mounts import Mounts
+from bridge.gangs.owners import Owners
 from bridge.jobs import to_slurm
 from bridge.jobs.builder import JobBuilder
 from bridge.lifecycle import events as ev
@@ -26,9 +29,6 @@ from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.status import GangStatus
 from bridge.sim.kube.apiserver import kinds
 from bridge.state.kube_state import KubeState
-from bridge.state.mounts import Mounts
-from bridge.state.owners import Owners
-from bridge.workloads import gangs, membership
 from tests.hostile.inside import Inside, inside, until
 
 
@@ -54,7 +54,7 @@ PLACES: dict[str, Place] = {
     "lineage": Place(Owners, "lineage", lambda args, kwargs: args[1]),
     "membership": Place(membership, "of"),
     # looked at
-    "gang": Place(gangs, "gang_of"),
+    "gang": Place(demand, "gang_of"),
     "members": Place(GangMachine, "handle", lambda args, kwargs: args[1]),
     "standing": Place(GangStatus, "condition"),
     # translated

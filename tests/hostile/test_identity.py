@@ -9,6 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bridge.errors import BadInput
+from bridge.gangs import demand, membership
+from bridge.gangs.lineage import Lineage
 from bridge.jobs import jobspec, jobtexts, to_slurm
 from bridge.model.gang import Gang, JobParameters
 from bridge.model.ids import GangId
@@ -18,8 +20,6 @@ from bridge.model.pod import OwnerReference
 from bridge.model.scheduling import PodShape
 from bridge.slurm import identity
 from bridge.state.slurm_facts import PartitionFacts
-from bridge.workloads import gangs, membership
-from bridge.workloads.lineage import Lineage
 from tests.builders import a_pod
 from tests.hostile import texts
 
@@ -101,7 +101,7 @@ def test_any_owner_reference_gives_a_job(
         pod = pod.annotated(gang="true")
     line = Lineage(replace(pod.build(), owner=reference), (owner,))
     member = membership.of(line)
-    gang = gangs.gang_of(line, member, {0: PodShape()})
+    gang = demand.gang_of(line, member, {0: PodShape()})
     spec = built(gang)
     check(spec)
     assert spec.identity.is_of(CLUSTER, gang.id)

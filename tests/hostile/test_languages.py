@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 
 from bridge import names
 from bridge.errors import BadInput
+from bridge.gangs import annotations
+from bridge.gangs.languages import gres
 from bridge.jobs import allowance, constraints, identity
 from bridge.model import bounds, quantity, spelling
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
 from bridge.state.slurm_facts import NodeFacts, NodeKind
-from bridge.workloads import annotations
-from bridge.workloads.languages import gres
 from tests.builders import a_pod
 from tests.hostile.languages import ALL, ANNOTATIONS, ANY, NAMESPACES, Language, Worst
 from tests.hostile.measured import cost, refusal

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from bridge import config, names
 from bridge.errors import BadInput
-from bridge.kube import decode, depth, metadata, namespaces, owners, pods, volumes
+from bridge.kube.api import decode, depth
+from bridge.kube.objects import metadata, namespaces, owners, pods, volumes
 from bridge.model import bounds
 from bridge.model.owner import JobSet, Owner, RoleSet
 from tests.hostile.measured import cost, refusal

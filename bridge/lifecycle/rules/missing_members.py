@@ -13,7 +13,7 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
     pods, singletons = gang.demand.pods, gang.demand.singletons
     # A pod that ended has come; whether it is replaced is its owner's affair.
     size = run.gang.size
-    if run.facts is not None and run.facts.tasks and not run.gang.parts:
+    if run.facts is not None and run.facts.tasks and not run.gang.roles:
         size = min(size, run.facts.tasks)  # found after a start, it may be for fewer
     all_came = len(pods) + singletons >= size
     slots = run.placement.slots

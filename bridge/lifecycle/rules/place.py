@@ -5,7 +5,7 @@ from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
-from bridge.model.gang import Gang, Seat
+from bridge.model.gang import Gang, Rank
 from bridge.model.pod import Pod
 
 
@@ -59,22 +59,22 @@ def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision)
 
 
 def _superfluous(gang: GangState, run: JobRun, newcomers: list[Pod]) -> list[Pod]:
-    """Those for which their part has no slot, nor will have one when pods that are ending are
+    """Those for which their role has no slot, nor will have one when pods that are ending are
     gone."""
     slots, demand = run.placement.slots, gang.demand
-    unseated = [pod for pod in newcomers if slots.of(pod.uid) is None]
-    if gang.single or not unseated:
+    without_slot = [pod for pod in newcomers if slots.of(pod.uid) is None]
+    if gang.single or not without_slot:
         return []
     room = slots.usable
     keeping = [pod.uid for pod in demand.pods.live() if not pod.deleting]
     for uid in (*keeping, *demand.lost):
-        part = slots.part_of(uid)
-        if part is not None:
-            room[part] -= 1
+        role = slots.role_of(uid)
+        if role is not None:
+            room[role] -= 1
     superfluous = []
-    for pod in unseated:
-        part = min(demand.seats.get(pod.uid, Seat()).part, len(room) - 1)
-        room[part] -= 1
-        if room[part] < 0:
+    for pod in without_slot:
+        role = min(demand.ranks.get(pod.uid, Rank()).role, len(room) - 1)
+        room[role] -= 1
+        if room[role] < 0:
             superfluous.append(pod)
     return superfluous

@@ -50,8 +50,8 @@ def _condition(gang: GangState, pod: Pod, now: GangStatus) -> tuple[Condition | 
     """What the pod should read, and since when that is so, if it may be over in a moment."""
     run = gang.run
     if run is None or pod.job_id is None or pod.job_id != run.job_id:
-        seated = run is not None and run.placement.slots.of(pod.uid) is not None
-        return now.condition(pod, seated=seated), now.moment(pod)
+        has_slot = run is not None and run.placement.slots.of(pod.uid) is not None
+        return now.condition(pod, has_slot=has_slot), now.moment(pod)
     node = run.placement.slots.node_of(pod.uid)
     if node is None or run.facts is None:
         return None, status.LONG_AGO

@@ -13,7 +13,7 @@ _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 
 class Colours:
-    """Colour and letter of each workload, by its place in the scene."""
+    """Colour and letter of each workload, by its place in the scenario."""
 
     def __init__(self, workloads: Iterable[str]) -> None:
         self._places = {name: place for place, name in enumerate(workloads)}

@@ -13,10 +13,10 @@ from typing import Literal
 from rich.style import Style
 from rich.text import Text
 
-from bridge.sim.demo.chronicle import Chronicle
 from bridge.sim.demo.colours import FREE, Colours
-from bridge.sim.demo.scene import GPUS_PER_NODE
-from bridge.sim.demo.sight import Node
+from bridge.sim.demo.scenario import GPUS_PER_NODE
+from bridge.sim.demo.snapshot import Node
+from bridge.sim.demo.timeline import Timeline
 
 Size = Literal["large", "medium", "small"]
 _LABEL = 7
@@ -33,14 +33,14 @@ class Row:
     nodes: tuple[Node, ...]
 
 
-def rows(chronicle: Chronicle) -> list[Row]:
+def rows(timeline: Timeline) -> list[Row]:
     """The leaves in the fabric's order."""
     found: dict[str, list[Node]] = defaultdict(list)
-    for node in chronicle.nodes.values():
+    for node in timeline.nodes.values():
         found[node.leaf].append(node)
     return [
         Row(number, found[leaf][0].switches[-2], tuple(found[leaf]))
-        for leaf, number in chronicle.leaves.items()
+        for leaf, number in timeline.leaves.items()
     ]
 
 
@@ -57,7 +57,7 @@ def size_for(columns: int) -> Size:
 
 
 def draw(
-    chronicle: Chronicle,
+    timeline: Timeline,
     colours: Colours,
     *,
     size: Size,
@@ -65,10 +65,10 @@ def draw(
     airy: bool = False,
 ) -> Text:
     """One line for each leaf; a blank one between blocks (`airy`: between leaves too)."""
-    owners, kept = _owners(chronicle), _kept(chronicle)
+    owners, kept = _owners(timeline), _kept(timeline)
     drawn = Text(no_wrap=True, overflow="crop", end="")
     block = ""
-    for row in rows(chronicle):
+    for row in rows(timeline):
         if block:
             drawn.append("\n" * (1 + (row.block != block) + airy))
         block = row.block
@@ -89,10 +89,10 @@ def draw(
     return drawn
 
 
-def _owners(chronicle: Chronicle) -> dict[str, list[str]]:
+def _owners(timeline: Timeline) -> dict[str, list[str]]:
     """For each node the workload of each of its GPUs, "" for a free one; as Slurm tells it."""
     found: dict[str, list[str]] = {}
-    for job in chronicle.sight.after.values():
+    for job in timeline.snapshot.after.values():
         for node, gpus in job.gpus.items():
             cell = found.setdefault(node, [""] * GPUS_PER_NODE)
             for gpu in gpus:
@@ -100,10 +100,10 @@ def _owners(chronicle: Chronicle) -> dict[str, list[str]]:
     return found
 
 
-def _kept(chronicle: Chronicle) -> dict[str, str]:
+def _kept(timeline: Timeline) -> dict[str, str]:
     """For each node the workload that backfill keeps it for: the first in the queue."""
     found: dict[str, str] = {}
-    for job in chronicle.sight.waiting:
+    for job in timeline.snapshot.waiting:
         for node in job.planned:
             found.setdefault(node, job.workload)
     return found

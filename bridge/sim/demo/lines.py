@@ -1,6 +1,6 @@
 """Progress in lines, for pipes and logs (pure)."""
 
-from bridge.sim.demo.chronicle import Chronicle, Happening
+from bridge.sim.demo.timeline import Happening, Timeline
 
 
 def happening(one: Happening) -> str:
@@ -8,12 +8,13 @@ def happening(one: Happening) -> str:
     return f"{one.at_s:6.1f} s  {one.workload}: {one.text}"
 
 
-def state(chronicle: Chronicle) -> str:
+def state(timeline: Timeline) -> str:
     """How all stands."""
-    counts, scene = chronicle.counts(), chronicle.scene
-    held = sum(pod.gpus for pod in chronicle.sight.pods if pod.holds)
+    counts, scenario = timeline.counts(), timeline.scenario
+    total = len(scenario.workloads)
+    held = sum(pod.gpus for pod in timeline.snapshot.pods if pod.holds)
     return (
-        f"{chronicle.sight.at_s:6.1f} s  -- {chronicle.done} of {len(scene.workloads)} Jobs done; "
+        f"{timeline.snapshot.at_s:6.1f} s  -- {timeline.done} of {total} Jobs done; "
         f"pods: {counts['gated']} gated, {counts['bound']} bound, {counts['finished']} finished; "
-        f"{held} of {scene.gpus} GPUs in use"
+        f"{held} of {scenario.gpus} GPUs in use"
     )

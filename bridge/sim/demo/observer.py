@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 
 from bridge.clock import Clock
-from bridge.sim.demo import sight
-from bridge.sim.demo.scene import NAMESPACE
+from bridge.sim.demo import snapshot
+from bridge.sim.demo.scenario import NAMESPACE
 from bridge.sim.demo.service import Service
-from bridge.sim.demo.sight import Node, Sight, SlurmJob
+from bridge.sim.demo.snapshot import Node, SlurmJob, Snapshot
 
 SLURM = "/slurm/v0.0.45"
 
@@ -23,7 +23,7 @@ class Observer:
     async def nodes(self) -> list[Node]:
         """The nodes, by name."""
         found = await self._kubernetes.get("/api/v1/nodes")
-        return sorted((sight.node(raw) for raw in found["items"]), key=lambda node: node.name)
+        return sorted((snapshot.node(raw) for raw in found["items"]), key=lambda node: node.name)
 
     async def registered(self) -> frozenset[str]:
         """Names of the nodes that Slurm has."""
@@ -31,21 +31,21 @@ class Observer:
         return frozenset(node["name"] for node in found["nodes"])
 
     def begin(self) -> None:
-        """The play's time is zero now."""
+        """The run's time is zero now."""
         self._began_s = self._clock.monotonic()
 
-    async def look(self) -> Sight:
+    async def look(self) -> Snapshot:
         """Slurm's jobs, the pods, Slurm's jobs once more. Raises Refusal."""
         before = await self._jobs()
         pods = await self._kubernetes.get(f"/api/v1/namespaces/{NAMESPACE}/pods")
         after = await self._jobs()
         jobs = await self._kubernetes.get(f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs")
-        ends = {raw["metadata"]["name"]: sight.conditions(raw) for raw in jobs["items"]}
-        return Sight(
+        ends = {raw["metadata"]["name"]: snapshot.conditions(raw) for raw in jobs["items"]}
+        return Snapshot(
             at_s=self._clock.monotonic() - self._began_s,
             now_s=self._clock.time(),
             before=before,
-            pods=[sight.pod(raw) for raw in pods["items"]],
+            pods=[snapshot.pod(raw) for raw in pods["items"]],
             after=after,
             complete=frozenset(name for name, told in ends.items() if "Complete" in told),
             failed=frozenset(name for name, told in ends.items() if "Failed" in told),
@@ -56,5 +56,5 @@ class Observer:
 
     async def _jobs(self) -> Mapping[int, SlurmJob]:
         found = await self._slurm.get(f"{SLURM}/jobs/")
-        jobs = [sight.slurm_job(raw) for raw in found["jobs"]]
+        jobs = [snapshot.slurm_job(raw) for raw in found["jobs"]]
         return {job.id: job for job in jobs if job is not None}

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.sim.demo import fabric, tables
-from bridge.sim.demo.chronicle import Chronicle, Happening
 from bridge.sim.demo.colours import Colours
+from bridge.sim.demo.timeline import Happening, Timeline
 
 _WIDE, _MEDIUM = 136, 92
 _TALL = 40
@@ -28,7 +28,7 @@ _TITLE = "slurm-bridge demo"
 class Picture:
     """What is shown after a look; `happenings` oldest first."""
 
-    chronicle: Chronicle
+    timeline: Timeline
     happenings: Sequence[Happening]
     colours: Colours
     coloured: bool = True
@@ -87,7 +87,7 @@ class Picture:
 
     def _lines(self, *, airy: bool = False) -> int:
         """Of the fabric: a leaf each, and one between blocks (or between all)."""
-        rows = fabric.rows(self.chronicle)
+        rows = fabric.rows(self.timeline)
         blocks = len({row.block for row in rows})
         return 2 * len(rows) - 1 + blocks - 1 if airy else len(rows) + blocks - 1
 
@@ -95,23 +95,23 @@ class Picture:
         return fabric.width("large" if width >= _WIDE else "medium") + 4
 
     def _head(self, width: int) -> Table:
-        chronicle = self.chronicle
-        scene, counts = chronicle.scene, chronicle.counts()
-        held = sum(pod.gpus for pod in chronicle.sight.pods if pod.holds)
+        timeline = self.timeline
+        scenario, counts = timeline.scenario, timeline.counts()
+        held = sum(pod.gpus for pod in timeline.snapshot.pods if pod.holds)
         head = Table.grid(expand=True)
         head.add_column(no_wrap=True, overflow="ellipsis")
         head.add_column(no_wrap=True, justify="right")
         title = Text.assemble(
             (_TITLE, "bold"),
-            (f"   {scene.nodes} nodes, {scene.gpus} GPUs, 3 network layers", "dim"),
+            (f"   {scenario.nodes} nodes, {scenario.gpus} GPUs, 3 network layers", "dim"),
         )
-        head.add_row(title, Text(f"{chronicle.sight.at_s:5.1f} s", "bold"))
+        head.add_row(title, Text(f"{timeline.snapshot.at_s:5.1f} s", "bold"))
         bar = Text.assemble(
             "GPUs ",
-            tables.bar(held / scene.gpus, max(min(width - 40, 60), 8)),
-            f" {held}/{scene.gpus}",
+            tables.bar(held / scenario.gpus, max(min(width - 40, 60), 8)),
+            f" {held}/{scenario.gpus}",
         )
-        head.add_row(bar, f"{chronicle.done}/{len(scene.workloads)} Jobs")
+        head.add_row(bar, f"{timeline.done}/{len(scenario.workloads)} Jobs")
         stages = Text("pods ")
         for stage, style in (
             ("gated", "yellow"), ("pinned", "magenta"), ("bound", "green"), ("finished", "cyan"),
@@ -123,20 +123,20 @@ class Picture:
     def _nodes(self, width: int, *, airy: bool = False) -> Panel:
         size = fabric.size_for(width - 4)
         drawn = fabric.draw(
-            self.chronicle, self.colours, size=size, coloured=self.coloured, airy=airy
+            self.timeline, self.colours, size=size, coloured=self.coloured, airy=airy
         )
         return _panel(drawn, "nodes by leaf switch")
 
     def _queue(self, width: int, height: int) -> Panel:
-        entries = tables.queue(self.chronicle.sight)
+        entries = tables.queue(self.timeline.snapshot)
         shown = tables.draw_queue(
-            entries, self.colours, now_s=self.chronicle.sight.now_s, rows=height - 3,
+            entries, self.colours, now_s=self.timeline.snapshot.now_s, rows=height - 3,
             width=width - 4,
         )  # fmt: skip
         return _panel(shown, f"Slurm's queue: {sum(one.jobs for one in entries)} jobs")
 
     def _running(self, width: int, height: int) -> Panel:
-        entries = tables.running(self.chronicle)
+        entries = tables.running(self.timeline)
         shown = tables.draw_running(entries, self.colours, rows=height - 3, width=width - 4)
         return _panel(shown, "running")
 

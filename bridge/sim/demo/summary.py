@@ -9,10 +9,10 @@ from rich.table import Table
 from rich.text import Text
 
 from bridge.sim.demo import tables
-from bridge.sim.demo.chronicle import Chronicle, Story
 from bridge.sim.demo.colours import Colours
-from bridge.sim.demo.play import Outcome
-from bridge.sim.demo.scene import HIGH, PARTITION, URGENT
+from bridge.sim.demo.demo_run import Outcome
+from bridge.sim.demo.scenario import HIGH, PARTITION, URGENT
+from bridge.sim.demo.timeline import Story, Timeline
 
 _FOR_NOTES, _FOR_PARTITIONS = 100, 116
 """Columns that a terminal needs for them."""
@@ -20,7 +20,7 @@ _FOR_NOTES, _FOR_PARTITIONS = 100, 116
 
 def table(outcome: Outcome, colours: Colours, *, width: int) -> RenderableType:
     """Every workload, then what was checked, for a terminal of `width` columns."""
-    chronicle = outcome.chronicle
+    timeline = outcome.timeline
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     shown.add_column("job", no_wrap=True)
     shown.add_column("pods×GPU", justify="right", no_wrap=True)
@@ -31,34 +31,34 @@ def table(outcome: Outcome, colours: Colours, *, width: int) -> RenderableType:
     shown.add_column("leaf switches", no_wrap=True)
     if width >= _FOR_NOTES:
         shown.add_column("", style="dim")
-    for story in chronicle.stories.values():
-        shown.add_row(*_cells(story, chronicle, colours, width=width))
+    for story in timeline.stories.values():
+        shown.add_row(*_cells(story, timeline, colours, width=width))
     return Group(shown, *_findings(outcome))
 
 
 def as_object(outcome: Outcome) -> dict[str, Any]:
-    """One JSON object; `seconds` is the play's time."""
-    chronicle, audit = outcome.chronicle, outcome.audit
+    """One JSON object; `seconds` is the run's time."""
+    timeline, checks = outcome.timeline, outcome.checks
     return {
         "ok": outcome.ok,
         "ending": outcome.ending,
-        "workloads": len(chronicle.stories),
-        "workloads_complete": chronicle.done,
-        "pods_run": chronicle.pods_run,
-        "off_allocation": audit.off_allocation,
-        "leaked_jobs": audit.leaked_jobs,
-        "seconds": round(chronicle.sight.at_s, 2),
-        "gpu_utilization": round(chronicle.utilization(), 3),
-        "preempted": sum(story.preempted for story in chronicle.stories.values()),
-        "looks": audit.sights,
-        "nodes_compared": audit.compared,
+        "workloads": len(timeline.stories),
+        "workloads_complete": timeline.done,
+        "pods_run": timeline.pods_run,
+        "off_allocation": checks.off_allocation,
+        "leaked_jobs": checks.leaked_jobs,
+        "seconds": round(timeline.snapshot.at_s, 2),
+        "gpu_utilization": round(timeline.utilization(), 3),
+        "preempted": sum(story.preempted for story in timeline.stories.values()),
+        "looks": checks.snapshots,
+        "nodes_compared": checks.compared,
         "problems": outcome.problems,
-        "jobs": [_as_row(story, chronicle) for story in chronicle.stories.values()],
+        "jobs": [_as_row(story, timeline) for story in timeline.stories.values()],
     }
 
 
 def _cells(
-    story: Story, chronicle: Chronicle, colours: Colours, *, width: int
+    story: Story, timeline: Timeline, colours: Colours, *, width: int
 ) -> Iterator[Text | str]:
     one = story.workload
     high = one.partition == HIGH
@@ -73,16 +73,16 @@ def _cells(
     yield _seconds(story.waited_s)
     yield _seconds(story.done_s) if story.done_s is not None else Text("never", "bold red")
     yield str(len(story.nodes) or "–")
-    yield tables.spans(chronicle.leaves_of(story.nodes))
+    yield tables.spans(timeline.leaves_of(story.nodes))
     if width >= _FOR_NOTES:
-        yield ", ".join(_notes(story, chronicle))
+        yield ", ".join(_notes(story, timeline))
 
 
-def _notes(story: Story, chronicle: Chronicle) -> Iterator[str]:
+def _notes(story: Story, timeline: Timeline) -> Iterator[str]:
     """What is to be known of this workload's way."""
     one = story.workload
-    fewest = -(-one.fewest_nodes // chronicle.nodes_per_leaf)
-    if one.gang and len(chronicle.leaves_of(story.nodes)) > fewest:
+    fewest = -(-one.fewest_nodes // timeline.nodes_per_leaf)
+    if one.gang and len(timeline.leaves_of(story.nodes)) > fewest:
         yield f"fewest: {fewest}"
     if one.exclusive:
         yield "alone"
@@ -91,20 +91,20 @@ def _notes(story: Story, chronicle: Chronicle) -> Iterator[str]:
 
 
 def _findings(outcome: Outcome) -> Iterator[Text]:
-    chronicle, audit = outcome.chronicle, outcome.audit
-    done = f"{chronicle.done} of {len(chronicle.stories)} Jobs complete"
-    yield _finding(chronicle.all_done, f"{done} in {chronicle.sight.at_s:.1f} s; "
-                   f"the GPUs were in use {chronicle.utilization():.0%} of the time")  # fmt: skip
+    timeline, checks = outcome.timeline, outcome.checks
+    done = f"{timeline.done} of {len(timeline.stories)} Jobs complete"
+    yield _finding(timeline.all_done, f"{done} in {timeline.snapshot.at_s:.1f} s; "
+                   f"the GPUs were in use {timeline.utilization():.0%} of the time")  # fmt: skip
     yield _finding(
-        not audit.off_allocation,
-        f"{chronicle.pods_run} pods ran, {audit.off_allocation} of them off their allocation",
+        not checks.off_allocation,
+        f"{timeline.pods_run} pods ran, {checks.off_allocation} of them off their allocation",
     )
     yield _finding(
-        not audit.mismatches,
-        f"GPUs that pods used = GPUs that Slurm held, {audit.compared} busy nodes compared "
-        f"in {audit.sights} looks",
+        not checks.mismatches,
+        f"GPUs that pods used = GPUs that Slurm held, {checks.compared} busy nodes compared "
+        f"in {checks.snapshots} looks",
     )
-    yield _finding(not audit.leaked_jobs, f"{audit.leaked_jobs} jobs left behind in Slurm")
+    yield _finding(not checks.leaked_jobs, f"{checks.leaked_jobs} jobs left behind in Slurm")
     for problem in outcome.problems:
         yield Text.assemble(("✗ ", "bold red"), problem)
 
@@ -117,7 +117,7 @@ def _seconds(value: float | None) -> str:
     return "–" if value is None else f"{value:.1f} s"
 
 
-def _as_row(story: Story, chronicle: Chronicle) -> dict[str, Any]:
+def _as_row(story: Story, timeline: Timeline) -> dict[str, Any]:
     def rounded(value: float | None) -> float | None:
         return None if value is None else round(value, 2)
 
@@ -132,6 +132,6 @@ def _as_row(story: Story, chronicle: Chronicle) -> dict[str, Any]:
         "waited_s": rounded(story.waited_s),
         "done_s": rounded(story.done_s),
         "nodes": len(story.nodes),
-        "leaf_switches": chronicle.leaves_of(story.nodes),
+        "leaf_switches": timeline.leaves_of(story.nodes),
         "preempted": story.preempted,
     }

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from bridge.sim.demo.chronicle import Chronicle
 from bridge.sim.demo.colours import Colours
-from bridge.sim.demo.scene import HIGH, URGENT
-from bridge.sim.demo.sight import Sight
+from bridge.sim.demo.scenario import HIGH, URGENT
+from bridge.sim.demo.snapshot import Snapshot
+from bridge.sim.demo.timeline import Timeline
 
 _NARROW = 52
 
@@ -43,11 +43,11 @@ class Running:
     """0 to 1: of its time for a gang, of its pods for the others."""
 
 
-def queue(sight: Sight) -> list[Queued]:
+def queue(snapshot: Snapshot) -> list[Queued]:
     """In the order in which Slurm looks at them: tier, priority, age."""
-    gpus = {pod.workload: pod.gpus for pod in sight.pods}
+    gpus = {pod.workload: pod.gpus for pod in snapshot.pods}
     found: dict[str, Queued] = {}
-    order = sorted(sight.waiting, key=lambda job: job.partition != HIGH)
+    order = sorted(snapshot.waiting, key=lambda job: job.partition != HIGH)
     for job in order:
         known = found.get(job.workload)
         starts = [one for one in (job.expected_start_s, known and known.starts_s) if one]
@@ -64,23 +64,23 @@ def queue(sight: Sight) -> list[Queued]:
     return list(found.values())
 
 
-def running(chronicle: Chronicle) -> list[Running]:
+def running(timeline: Timeline) -> list[Running]:
     """The largest first."""
     nodes: dict[str, list[str]] = defaultdict(list)
-    sight = chronicle.sight
-    for pod in sight.pods:
+    snapshot = timeline.snapshot
+    for pod in snapshot.pods:
         if pod.holds:
             nodes[pod.workload].append(pod.node)
     found = []
     for name, held in nodes.items():
-        story = chronicle.stories[name]
+        story = timeline.stories[name]
         if story.workload.gang:
             since_s = story.running_since_s
-            progress = 0.0 if since_s is None else (sight.at_s - since_s) / story.workload.runs_s
+            progress = 0.0 if since_s is None else (snapshot.at_s - since_s) / story.workload.runs_s
         else:
-            progress = sight.succeeded.get(name, 0) / story.workload.pods
+            progress = snapshot.succeeded.get(name, 0) / story.workload.pods
         found.append(
-            Running(name, len(held), len(set(held)), chronicle.leaves_of(held), min(progress, 1.0))
+            Running(name, len(held), len(set(held)), timeline.leaves_of(held), min(progress, 1.0))
         )
     return sorted(found, key=lambda one: (-one.nodes, -one.pods, one.workload))
 

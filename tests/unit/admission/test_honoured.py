@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from bridge.admission.people import People
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
+from bridge.gangs import annotations
 from bridge.jobs import identity
-from bridge.workloads import annotations
 from tests.unit.admission import honoured
 from tests.unit.admission.manifests import a_namespace, patched, response, review
 

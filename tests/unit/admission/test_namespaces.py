@@ -5,8 +5,8 @@ from typing import Any
 import structlog
 
 from bridge.admission.namespaces import NamespaceKeeper
-from bridge.kube.events import EventRecorder
-from bridge.kube.reflector import Deleted, Replaced, Upserted
+from bridge.kube.api.events import EventRecorder
+from bridge.kube.api.reflector import Deleted, Replaced, Upserted
 from bridge.model.namespace import Namespace
 from tests.unit.admission.manifests import a_namespace
 

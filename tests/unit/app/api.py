@@ -6,7 +6,7 @@ from typing import Any
 
 from aiohttp import web
 
-from bridge.kube import namespaces, nodes, pods, volumes
+from bridge.kube.objects import namespaces, nodes, pods, volumes
 from tests.builders import SCHEDULER
 from tests.unit.kube.apiserver import ApiServer, event, listed
 

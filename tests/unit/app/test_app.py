@@ -14,8 +14,8 @@ from bridge import config, slurm
 from bridge.app import App
 from bridge.app.connections import Connections
 from bridge.clock import SystemClock
-from bridge.kube import volumes
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import volumes
 from bridge.server import certificates
 from bridge.server.tls import CertificateFiles
 from tests.unit.app.api import MINE, Api, a_raw_pod

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from bridge.app.binder import KubeBinder
-from bridge.kube.errors import Conflict, NotFound
+from bridge.kube.api.errors import Conflict, NotFound
 from bridge.model.ids import NodeName, PodUid
 from tests.unit.app.api import a_raw_pod
 from tests.unit.kube.apiserver import ApiServer, connected, ok, refuse

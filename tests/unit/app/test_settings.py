@@ -22,7 +22,7 @@ from bridge.app.process import App
 from bridge.clock import SystemClock
 from bridge.config import tree
 from bridge.errors import ConfigError
-from bridge.kube import owners
+from bridge.kube.objects import owners
 from tests.unit.app.surroundings import surroundings
 
 EACH = "*"

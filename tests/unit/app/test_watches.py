@@ -11,8 +11,8 @@ import structlog
 
 from bridge import config
 from bridge.app.watches import Watches
-from bridge.kube import namespaces, nodes, volumes
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import namespaces, nodes, volumes
 from bridge.model.ids import GangId, NodeName
 from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics, OutageLog

@@ -21,8 +21,8 @@ from aiohttp.test_utils import TestServer
 
 from bridge.cli import demonstration
 from bridge.clock import SystemClock
-from bridge.sim.demo import scene
-from bridge.sim.demo.play import Pace, Play
+from bridge.sim.demo import scenario
+from bridge.sim.demo.demo_run import DemoRun, Pace
 
 COMMAND = [sys.executable, "-m", "bridge", "demo"]
 Answer = Callable[[str, dict[str, Any]], Any]
@@ -116,14 +116,14 @@ def test_an_extender_that_refuses_every_node_fails_the_demo(
 
 async def test_an_extender_that_binds_to_wrong_nodes_is_found_out(tmp_path: Path) -> None:
     """It lets all pass and binds elsewhere: seen from outside, at once."""
-    plays: list[Play] = []
+    plays: list[DemoRun] = []
 
     async def astray(request: web.Request) -> web.Response:
         arguments = await request.json()
         if request.path != "/bind":
             return web.json_response({"NodeNames": arguments["NodeNames"]})
         namespace, name = arguments["PodNamespace"], arguments["PodName"]
-        nodes = sorted(plays[0].chronicle.nodes)
+        nodes = sorted(plays[0].timeline.nodes)
         elsewhere = nodes[nodes.index(arguments["Node"]) - 1]
         await plays[0].kubernetes.post(
             f"/api/v1/namespaces/{namespace}/pods/{name}/binding",
@@ -140,15 +140,15 @@ async def test_an_extender_that_binds_to_wrong_nodes_is_found_out(tmp_path: Path
     application.router.add_post("/{verb}", astray)
     async with TestServer(application) as server:
         url = str(server.make_url("")).rstrip("/")
-        alone = replace(scene.QUICK, workloads=scene.QUICK.workloads[:1])
+        alone = replace(scenario.QUICK, workloads=scenario.QUICK.workloads[:1])
         async with demonstration.standing(
             alone, clock=SystemClock(), folder=tmp_path, extender_url=url
-        ) as play:
-            plays.append(play)
-            outcome = await play.run(asyncio.Event(), lambda chronicle: None)
+        ) as demo_run:
+            plays.append(demo_run)
+            outcome = await demo_run.run(asyncio.Event(), lambda timeline: None)
     assert not outcome.ok
     assert outcome.ending == "wrong"
-    assert outcome.audit.off_allocation > 0
+    assert outcome.checks.off_allocation > 0
     assert any("was bound to" in problem for problem in outcome.problems)
 
 

@@ -11,7 +11,7 @@ import httpx2
 from bridge import names, slurm
 from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.jobs import jobspec, tasks
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
 from bridge.lifecycle import messages
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning

@@ -11,8 +11,8 @@ from bridge import names
 from bridge.controller.pod_events import PodEvents
 from bridge.controller.pod_writer import PodWriter
 from bridge.controller.pool import Pool
-from bridge.kube import pods as kube_pods
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import pods as kube_pods
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId

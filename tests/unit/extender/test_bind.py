@@ -8,7 +8,7 @@ import pytest
 from bridge.errors import BridgeError, Unreachable
 from bridge.extender import wire
 from bridge.extender.bind import FRESH_S, Binding
-from bridge.kube import errors as kube_errors
+from bridge.kube.api import errors as kube_errors
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.pod_placement import PodPlacement
 from tests.unit.extender.calls import (

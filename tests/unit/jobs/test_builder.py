@@ -7,7 +7,7 @@ from typing import Any, cast
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.builder import JobBuilder
 from bridge.model.devices import ResourceMap
-from bridge.model.gang import Gang, Part
+from bridge.model.gang import Gang, Role
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_state import SlurmState
@@ -16,7 +16,7 @@ from tests.builders import a_gang
 CPU = PodShape(Resources(cpu_milli=1000), node_selector=(("pool", "cpu"),))
 GPU = PodShape(Resources(cpu_milli=8000, extended=(("nvidia.com/gpu", 8),)))
 MIXED = replace(
-    a_gang("g", size=3, shape=GPU), parts=(Part("launcher", 1, CPU), Part("worker", 2, GPU))
+    a_gang("g", size=3, shape=GPU), roles=(Role("launcher", 1, CPU), Role("worker", 2, GPU))
 )
 
 

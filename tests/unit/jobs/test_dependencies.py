@@ -3,10 +3,10 @@
 import pytest
 
 from bridge.errors import BadInput
+from bridge.gangs.languages.dependencies import parse
 from bridge.jobs import dependencies
 from bridge.jobs.workload_status import WorkloadStatus
 from bridge.model.ids import SlurmJobId
-from bridge.workloads.languages.dependencies import parse
 
 
 def said(text: str, status: WorkloadStatus | None = None) -> str:

@@ -158,7 +158,7 @@ def test_the_working_directory_leads_nowhere_else(name: str, folder: str) -> Non
 @pytest.mark.parametrize("annotation", ["licenses", "reservation", "account", "qos", "wckey"])
 @pytest.mark.parametrize("text", ["x" * 1025, "ü" * 513, "x\ny", "\ud800"])
 def test_what_slurm_looks_up_is_never_cut(annotation: str, text: str) -> None:
-    """A part of it would be something else: the pod is told."""
+    """A role of it would be something else: the pod is told."""
     gang = one(a_pod())
     gang = replace(gang, parameters=JobParameters(**{annotation: text}))  # type: ignore[arg-type]
     with pytest.raises(BadInput, match=f"slurm.net/{annotation}: ") as refusal:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.jobs import tasks
 from bridge.jobs.tasks import Limits, Plan, Tasks
-from bridge.model.gang import Gang, Part
+from bridge.model.gang import Gang, Role
 from bridge.model.resources import Resources
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
 from tests.builders import a_gang
@@ -24,10 +24,10 @@ def shape(cpu: int, memory_gi: int, gpu: int = 0, **fields: object) -> PodShape:
 LAUNCHER, WORKER = shape(1, 2), shape(64, 512, 8)
 
 
-def gang_of(*parts: tuple[int, PodShape]) -> Gang:
-    made = tuple(Part(f"part-{at}", count, one) for at, (count, one) in enumerate(parts))
+def gang_of(*roles: tuple[int, PodShape]) -> Gang:
+    made = tuple(Role(f"role-{at}", count, one) for at, (count, one) in enumerate(roles))
     return replace(
-        a_gang("g", size=sum(part.count for part in made), shape=made[0].shape), parts=made
+        a_gang("g", size=sum(role.count for role in made), shape=made[0].shape), roles=made
     )
 
 
@@ -42,7 +42,7 @@ def plan(gang: Gang, *, alone: bool = False, most_cpus: int = 10_000) -> Plan:
 
 
 def test_a_gang_of_one_shape_is_so_many_tasks() -> None:
-    """Also where two parts ask for the same."""
+    """Also where two roles ask for the same."""
     assert plan(a_gang("g", size=3, shape=WORKER)).components == (Tasks(3, WORKER),)
     same = plan(gang_of((1, WORKER), (2, WORKER)))
     assert (same.how, sum(one.count for one in same.components)) == ("alike", 3)
@@ -102,25 +102,25 @@ SHAPES = st.builds(shape, st.integers(1, 64), st.integers(1, 64), st.integers(0,
 
 
 @given(
-    parts=st.lists(st.tuples(st.integers(0, 6), SHAPES), min_size=1, max_size=4).filter(
-        lambda parts: sum(count for count, _ in parts)
+    roles=st.lists(st.tuples(st.integers(0, 6), SHAPES), min_size=1, max_size=4).filter(
+        lambda roles: sum(count for count, _ in roles)
     ),
     alone=st.booleans(),
 )
 def test_the_tasks_always_hold_what_the_pods_ask(
-    parts: list[tuple[int, PodShape]], *, alone: bool
+    roles: list[tuple[int, PodShape]], *, alone: bool
 ) -> None:
     """In all, for each resource; and each pod fits into some task."""
-    found = plan(gang_of(*parts), alone=alone)
+    found = plan(gang_of(*roles), alone=alone)
     for name in ("cpu_milli", "memory_bytes"):
         held = sum(one.count * getattr(one.shape.requests, name) for one in found.components)
-        asked = sum(count * getattr(one.requests, name) for count, one in parts)
+        asked = sum(count * getattr(one.requests, name) for count, one in roles)
         assert held >= asked
         if found.how in ("het", "alike"):
             assert held == asked
     gpus = sum(one.count * one.shape.requests.get("nvidia.com/gpu") for one in found.components)
-    assert gpus >= sum(count * one.requests.get("nvidia.com/gpu") for count, one in parts)
-    for count, one in parts:
+    assert gpus >= sum(count * one.requests.get("nvidia.com/gpu") for count, one in roles)
+    for count, one in roles:
         assert not count or any(
             task.shape.requests.at_least(one.requests) == task.shape.requests
             for task in found.components

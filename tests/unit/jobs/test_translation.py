@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.errors import BadInput
+from bridge.gangs import annotations
 from bridge.jobs import jobspec
 from bridge.model.devices import ResourceMap, is_slice
 from bridge.model.gang import Gang, JobParameters
@@ -21,7 +22,6 @@ from bridge.model.scheduling import PodShape
 from bridge.nodes import definition
 from bridge.slurm import gres as slurm_gres
 from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
-from bridge.workloads import annotations
 from tests.builders import GI, a_node
 
 LABEL = "nvidia.com/gpu.product"

@@ -13,8 +13,8 @@ import yaml
 from aiohttp import web
 
 from bridge.config import KubernetesSettings
-from bridge.kube.client import KubeClient
-from bridge.kube.credentials import Places
+from bridge.kube.api.client import KubeClient
+from bridge.kube.api.credentials import Places
 
 Answer = Callable[["ApiServer", web.Request], Awaitable[web.StreamResponse]]
 

@@ -11,8 +11,8 @@ import structlog
 from aiohttp import web
 
 from bridge import config
+from bridge.kube.api.reflector import Change, Deleted, Pace, Replaced, Upserted
 from bridge.kube.owner_watches import MOST_RETRIED, RETRY_S, OwnerWatches
-from bridge.kube.reflector import Change, Deleted, Pace, Replaced, Upserted
 from bridge.model.owner import JobSet, Owner, OwnerKey, Settled
 from bridge.retry import Backoff
 from bridge.telemetry import OutageLog

@@ -107,10 +107,10 @@ def test_pods_without_an_index_release_whatever_slots_they_leave() -> None:
     """A ReplicaSet that is scaled down deletes any of its pods."""
     slots = Slots(a_gang("g", size=4))
     pods = {pod.uid: pod for pod in (a_pod(name).build() for name in "abcd")}
-    slots.seat(pods, {}, None)
-    slots.assign(Assignment(tuple(NodeName(f"n{rank}") for rank in range(4))), [PodShape()] * 4)
+    slots.assign(pods, {}, None)
+    slots.place(Assignment(tuple(NodeName(f"n{rank}") for rank in range(4))), [PodShape()] * 4)
     left = {uid: pod for uid, pod in pods.items() if pod.name in "bd"}
-    slots.seat(left, {}, None)
+    slots.assign(left, {}, None)
     slots.release(a_gang("g", size=2))
     assert (slots.vacant, slots.idle_nodes()) == (0, ("n0", "n2"))
     slots.release(a_gang("g", size=3))
@@ -197,14 +197,14 @@ def test_what_was_done_is_to_be_done_again_when_the_owner_begins_anew() -> None:
 def test_a_slot_of_another_part_is_no_slot_for_a_pod() -> None:
     """A launcher is to come when all workers are ready. A third worker does not wait for it, or the
     launcher would never come."""
-    world = World(size=3, parts=(1, 2))
+    world = World(size=3, roles=(1, 2))
     world.machine.release()
     for rank in (100, 101):
         world.create(rank)
     world.perform_all()
     world.start(SlurmJobId(1))
     world.settle()
-    world.parts = (1, 3)
+    world.roles = (1, 3)
     late = world.create(102)
     assert world.split == [late]
     launcher = world.create(0)

@@ -24,8 +24,8 @@ KNOWN = GangStatus(
 HOLDING = replace(KNOWN, job_id=SlurmJobId(1), facts=facts(1, "RUNNING", nodes=("n1",)), full=True)
 
 
-def reason(standing: GangStatus, *, seated: bool = True) -> str:
-    told = standing.condition(POD, seated=seated)
+def reason(standing: GangStatus, *, has_slot: bool = True) -> str:
+    told = standing.condition(POD, has_slot=has_slot)
     return told.reason if told else ""
 
 
@@ -33,7 +33,7 @@ def test_a_pod_that_is_just_being_placed_is_told_nothing() -> None:
     """One for which its gang has no slot yet waits for the pod that has it."""
     assert reason(KNOWN) == ""
     assert reason(HOLDING) == ""
-    assert reason(HOLDING, seated=False) == "WaitingForRoom"
+    assert reason(HOLDING, has_slot=False) == "WaitingForRoom"
 
 
 def test_the_most_certain_cause_comes_first() -> None:

@@ -8,17 +8,17 @@ from collections import deque
 from dataclasses import dataclass, field, replace
 
 from bridge import names
+from bridge.gangs.progress import ranges
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
-from bridge.model.gang import Assignment, Gang, JobParameters, Part, Seat, Shortfall
+from bridge.model.gang import Assignment, Gang, JobParameters, Rank, Role, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
 from bridge.model.pod import Pod
-from bridge.workloads.progress import ranges
 from tests.builders import a_gang_job, a_pod, facts, gang_for, held_by
 
 TUNING = Tuning()
@@ -51,8 +51,8 @@ class World:
     staged: bool = False
     lost: set[PodUid] = field(default_factory=set)
     """Pods whose node does not answer."""
-    parts: tuple[int, ...] = ()
-    """The sizes of a gang of several parts; rank 102 is index 2 of part 1."""
+    roles: tuple[int, ...] = ()
+    """The sizes of a gang of several roles; rank 102 is index 2 of role 1."""
     restarts_whole: bool = False
     unknown_nodes: bool = False
     """Whether Kubernetes does not know the nodes of jobs."""
@@ -136,7 +136,7 @@ class World:
     def see(self) -> None:
         """Tell the machine of its pods, as the runner does."""
         pods = tuple(self.pods.values())
-        seats = {pod.uid: self._seat(pod.completion_index) for pod in pods}
+        ranks = {pod.uid: self._rank(pod.completion_index) for pod in pods}
         placeless = any(pod.job_id is None and not pod.ended and not pod.deleting for pod in pods)
         why = self.unready if placeless else ""
         self.tell(
@@ -145,14 +145,14 @@ class World:
                 pods,
                 self.owner,
                 "",
-                seats,
+                ranks,
                 waits_for=why,
                 lost=frozenset(pod.uid for pod in pods if pod.deleting and pod.uid in self.lost),
             )
         )
 
-    def _seat(self, rank: int | None) -> Seat:
-        return Seat(index=rank) if rank is None or not self.parts else Seat(*divmod(rank, 100))
+    def _rank(self, rank: int | None) -> Rank:
+        return Rank(index=rank) if rank is None or not self.roles else Rank(*divmod(rank, 100))
 
     def claim(self, unready: str) -> None:
         """A claim of its pods goes ("" comes)."""
@@ -164,12 +164,12 @@ class World:
         if not pods:
             return None
         gang = gang_for(pods, *([] if self.single else [self.job]), elsewhere=self.split)
-        if self.parts:
-            sizes = list(self.parts)
+        if self.roles:
+            sizes = list(self.roles)
             for pod in self.split:
-                sizes[self._seat(pod.completion_index).part] -= 1
-            parts = tuple(Part(str(at), size, gang.shape) for at, size in enumerate(sizes))
-            gang = replace(gang, size=sum(sizes), parts=parts, indexes=())
+                sizes[self._rank(pod.completion_index).role] -= 1
+            roles = tuple(Role(str(at), size, gang.shape) for at, size in enumerate(sizes))
+            gang = replace(gang, size=sum(sizes), roles=roles, indexes=())
         staged = frozenset({0}) if self.staged else frozenset()
         parameters = JobParameters(on_node_loss="restart" if self.restarts_whole else "")
         return replace(

@@ -10,7 +10,7 @@ import pytest
 import structlog
 
 from bridge import names, slurm
-from bridge.kube.client import KubeClient
+from bridge.kube.api.client import KubeClient
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.scheduling import Taint

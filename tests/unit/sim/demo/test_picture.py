@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
 from bridge.sim.demo import fabric, summary, tables
-from bridge.sim.demo.audit import Audit
-from bridge.sim.demo.chronicle import Chronicle
+from bridge.sim.demo.checks import Checks
 from bridge.sim.demo.colours import Colours
+from bridge.sim.demo.demo_run import Outcome
 from bridge.sim.demo.picture import Picture
-from bridge.sim.demo.play import Outcome
-from tests.unit.sim.demo.sights import SCENE, Looking, a_job, a_pod, nodes
+from bridge.sim.demo.timeline import Timeline
+from tests.unit.sim.demo.snapshots import SCENE, Looking, a_job, a_pod, nodes
 
 COLOURS = Colours(one.name for one in SCENE.workloads)
 
 
-def busy() -> Chronicle:
+def busy() -> Timeline:
     """A gang runs, another pod runs, one pod waits with a node kept for it."""
-    chronicle = Chronicle(SCENE, nodes())
-    chronicle.arrived("train", 0.1)
-    chronicle.take(
+    timeline = Timeline(SCENE, nodes())
+    timeline.arrived("train", 0.1)
+    timeline.take(
         Looking().sees(
             jobs=(
                 a_job(1, tasks=2, on={"n-01": range(8), "n-02": range(8)}),
@@ -39,7 +39,7 @@ def busy() -> Chronicle:
             ),
         )
     )
-    return chronicle
+    return timeline
 
 
 def printed(what: RenderableType, *, width: int, height: int = 50) -> list[str]:
@@ -53,8 +53,8 @@ def printed(what: RenderableType, *, width: int, height: int = 50) -> list[str]:
 @given(width=st.integers(1, 220), height=st.integers(1, 70), coloured=st.booleans())
 def test_it_fits_a_terminal_of_any_size(width: int, height: int, coloured: bool) -> None:
     """Never wider, never higher, never an error."""
-    chronicle = busy()
-    picture = Picture(chronicle, chronicle.news(), COLOURS, coloured=coloured)
+    timeline = busy()
+    picture = Picture(timeline, timeline.news(), COLOURS, coloured=coloured)
     lines = printed(picture.drawn(width, height), width=width, height=height)
     assert len(lines) <= height
     assert all(len(line) <= width for line in lines)
@@ -63,8 +63,8 @@ def test_it_fits_a_terminal_of_any_size(width: int, height: int, coloured: bool)
 @pytest.mark.parametrize(("width", "height"), [(100, 30), (160, 50)])
 def test_it_shows_nodes_queue_running_jobs_and_what_happens(width: int, height: int) -> None:
     """On the usual sizes all four panels are there, filled, side by side."""
-    chronicle = busy()
-    picture = Picture(chronicle, chronicle.news(), COLOURS)
+    timeline = busy()
+    picture = Picture(timeline, timeline.news(), COLOURS)
     lines = printed(picture.drawn(width, height), width=width, height=height)
     text = "\n".join(lines)
     assert len(lines) == height
@@ -105,8 +105,8 @@ def test_without_colours_letters_tell_who_has_a_gpu() -> None:
 
 def test_the_queue_is_in_slurms_order() -> None:
     """The high partition first, then priority, then age; jobs of a workload are one row."""
-    chronicle = Chronicle(SCENE, nodes())
-    chronicle.take(
+    timeline = Timeline(SCENE, nodes())
+    timeline.take(
         Looking().sees(
             jobs=(
                 a_job(1, "sweep", state="PENDING"),
@@ -116,7 +116,7 @@ def test_the_queue_is_in_slurms_order() -> None:
             )
         )
     )
-    rows = tables.queue(chronicle.sight)
+    rows = tables.queue(timeline.snapshot)
     assert [(one.workload, one.jobs, one.tasks) for one in rows] == [
         ("bench", 1, 1),
         ("train", 1, 2),
@@ -126,7 +126,7 @@ def test_the_queue_is_in_slurms_order() -> None:
 
 def test_rows_that_do_not_fit_are_counted() -> None:
     """Never silently cut."""
-    entries = tables.queue(busy().sight) * 5
+    entries = tables.queue(busy().snapshot) * 5
     table = tables.draw_queue(entries, COLOURS, now_s=1000, rows=3, width=60)
     lines = printed(table, width=60)
     assert len(lines) == 4
@@ -144,8 +144,8 @@ def test_numbers_in_a_row_are_a_span(numbers: list[int], text: str) -> None:
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_the_summary_is_legible_at_any_width(width: int) -> None:
     """Job, priority, waiting time, nodes and leaves; nothing cut from 80 columns on."""
-    chronicle = busy()
-    outcome = Outcome("stuck", chronicle, Audit(SCENE))
+    timeline = busy()
+    outcome = Outcome("stuck", timeline, Checks(SCENE))
     lines = printed(summary.table(outcome, COLOURS, width=width), width=width)
     assert all(len(line) <= width for line in lines)
     if width >= 80:
@@ -158,9 +158,9 @@ def test_the_summary_is_legible_at_any_width(width: int) -> None:
 
 def test_the_object_for_programs_tells_the_same() -> None:
     """The names are interface."""
-    audit = Audit(SCENE)
-    audit.off_allocation, audit.leaked_jobs, audit.problems = 1, 2, ["something"]
-    told = summary.as_object(Outcome("wrong", busy(), audit))
+    checks = Checks(SCENE)
+    checks.off_allocation, checks.leaked_jobs, checks.problems = 1, 2, ["something"]
+    told = summary.as_object(Outcome("wrong", busy(), checks))
     assert told["ok"] is False
     assert (told["workloads"], told["pods_run"]) == (3, 0)
     assert (told["off_allocation"], told["leaked_jobs"]) == (1, 2)

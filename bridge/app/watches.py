@@ -175,6 +175,7 @@ class Watches:
         freed = self._cluster.freed_nodes()
         if freed:
             self._changes.room_changed(freed)
+        self._changes.pods_changed()
 
     def _on_refused_pod(self, raw: Mapping[str, object], error: BadInput) -> None:
         self._tell_unreadable("Pod", "v1", raw, f"{error}; it is not queued in Slurm")

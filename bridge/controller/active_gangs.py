@@ -39,6 +39,12 @@ class ActiveGangs:
         machine = self.machines.get(gang_id) if gang_id is not None else None
         return None if machine is None else machine.known.job_id
 
+    def waits(self, gang_id: GangId) -> bool:
+        """Whether the gang has a job that waits in Slurm's queue, or none."""
+        machine = self.machines.get(gang_id)
+        run = machine.known.run if machine is not None else None
+        return machine is not None and (run is None or run.waits)
+
     def note_room(self, machine: GangMachine) -> None:
         """The machine has decided: it waits for room, or does not any more."""
         if machine.waits_for_room:

@@ -19,10 +19,14 @@ class ClusterChanges:
         self._gangs = gangs
         self._turns = turns
         self._freed: Freed = lambda nodes: ()
+        self._uses_changed: Callable[[], None] = lambda: None
+        self._uses = 0
 
-    def connect(self, *, freed: Freed) -> None:
-        """`freed` says which gangs leave some of these nodes out no longer, as they have room."""
+    def connect(self, *, freed: Freed, uses_changed: Callable[[], None]) -> None:
+        """`freed` says which gangs leave some of these nodes out no longer, as they have room.
+        `uses_changed` is told that pods hold more or less than before."""
         self._freed = freed
+        self._uses_changed = uses_changed
 
     def mark_dirty(self, gang_ids: Iterable[GangId]) -> None:
         """These gangs' pods or owners have changed."""
@@ -40,6 +44,16 @@ class ClusterChanges:
             self._add(gang_id, ev.NodesChanged())
         for gang_id in self._gangs.waiting_for_room:
             self._add(gang_id, ev.RoomChanged())
+
+    def pods_changed(self) -> None:
+        """Pods have changed, and may hold more or less than before."""
+        if self._uses != self._cluster.table.uses:
+            self._uses = self._cluster.table.uses
+            self._uses_changed()
+
+    def job_changed(self, gang_id: GangId) -> None:
+        """The gang's job should ask for other nodes now."""
+        self._add(gang_id, ev.NodesChanged())
 
     def nodes_changed(self) -> None:
         """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""

@@ -147,7 +147,9 @@ def _connect(
     reconciler: Reconciler,
 ) -> None:
     """Closes the circle: instructions are performed, and what comes of them is events again."""
-    of_gangs.changes.connect(freed=of_jobs.of_gangs.freed)
+    of_gangs.changes.connect(
+        freed=of_jobs.of_gangs.freed, uses_changed=of_jobs.room_watch.pods_changed
+    )
     performer = Performer(
         gang_jobs=of_jobs.of_gangs,
         submitter=of_jobs.submitter,

@@ -7,6 +7,7 @@ from functools import partial
 import structlog
 
 from bridge.clock import Clock
+from bridge.controller.room_watch import RoomWatch
 from bridge.controller.timers import Later
 from bridge.errors import BadInput
 from bridge.jobs import identity
@@ -34,6 +35,7 @@ class GangJobs:
         self,
         *,
         builder: JobBuilder,
+        room_watch: RoomWatch,
         cluster: KubeState,
         rules: identity.Rules,
         avoid_s: float,
@@ -42,6 +44,7 @@ class GangJobs:
         clock: Clock,
     ) -> None:
         self._builder = builder
+        self._room_watch = room_watch
         self._cluster = cluster
         self._rules = rules
         self._avoid_s = avoid_s
@@ -56,7 +59,11 @@ class GangJobs:
         parameters = identity.apply(
             gang.parameters, self._cluster.namespaces.get(gang.namespace), self._rules
         )
-        return self._builder.build(replace(gang, parameters=parameters), generation, avoided)
+        self._room_watch.forget(gang.id)
+        return self._builder.build(
+            replace(gang, parameters=parameters), generation, avoided,
+            asked=partial(self._room_watch.follow, gang.id),
+        )  # fmt: skip
 
     def rebuild(self, gang_id: GangId, instruction: do.RebuildJob) -> None:
         """Answers with the waiting job as it should be by now, or with nothing."""

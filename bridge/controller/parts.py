@@ -23,11 +23,13 @@ from bridge.controller.placer import Placer
 from bridge.controller.pod_events import PodEvents
 from bridge.controller.pod_writer import PodWriter
 from bridge.controller.pool import Pool
+from bridge.controller.room_watch import RoomWatch
 from bridge.controller.start_gate import StartGate
 from bridge.controller.timers import Later, Timers, call_later
 from bridge.controller.turns import Turns
 from bridge.jobs import jobspec, tasks
 from bridge.jobs.builder import JobBuilder
+from bridge.jobs.full_nodes import FullNodes
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.workload_status import workload_status
 from bridge.kube.api.client import KubeClient
@@ -147,7 +149,19 @@ class JobParts:
             slurm_state=around.slurm_state,
             resource_map=rules.translation.resource_map,
         )
-        self.of_gangs = _gang_jobs(around, rules, of_gangs, node_constraints)
+        full_nodes = FullNodes(
+            cluster=around.cluster,
+            slurm_state=around.slurm_state,
+            resource_map=rules.translation.resource_map,
+        )
+        self.room_watch = RoomWatch(
+            full_nodes=full_nodes,
+            waits=of_gangs.gangs.waits,
+            tell=of_gangs.changes.job_changed,
+            later=around.later,
+        )
+        builder = _builder(around, rules, of_gangs, node_constraints, full_nodes)
+        self.of_gangs = _gang_jobs(around, rules, of_gangs, builder, self.room_watch)
         self.submitter = JobSubmitter(
             client=around.client,
             pool=self.pool,
@@ -186,28 +200,40 @@ def _index(
     )
 
 
-def _gang_jobs(
+def _builder(
     around: Surroundings,
     rules: GangRules,
     of_gangs: GangParts,
     node_constraints: NodeConstraints,
-) -> GangJobs:
+    full_nodes: FullNodes,
+) -> JobBuilder:
     cluster, gangs = around.cluster, of_gangs.gangs
 
     def job_of(pod: PodUid) -> SlurmJobId | None:
         return gangs.job_of(cluster.gang_of(pod))
 
-    builder = JobBuilder(
+    return JobBuilder(
         cluster_uid=around.cluster_uid,
         node_constraints=node_constraints,
+        full_nodes=full_nodes,
         slurm_state=around.slurm_state,
         rules=rules.translation,
         limits=rules.limits,
         resolve=partial(workload_status, cluster=cluster, job_of=job_of),
     )
+
+
+def _gang_jobs(
+    around: Surroundings,
+    rules: GangRules,
+    of_gangs: GangParts,
+    builder: JobBuilder,
+    room_watch: RoomWatch,
+) -> GangJobs:
     return GangJobs(
         builder=builder,
-        cluster=cluster,
+        room_watch=room_watch,
+        cluster=around.cluster,
         rules=rules.translation.identity,
         avoid_s=rules.tuning.patience.avoid_s,
         handle=of_gangs.loop.handle,

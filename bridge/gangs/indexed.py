@@ -1,6 +1,6 @@
 """Sets under keys; a key without values is no key."""
 
-from collections.abc import Hashable, Set
+from collections.abc import Hashable, Iterator, Set
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
@@ -12,6 +12,12 @@ class Indexed(Generic[Key, Value]):
 
     def __init__(self) -> None:
         self._sets: dict[Key, set[Value]] = {}
+
+    def __len__(self) -> int:
+        return len(self._sets)
+
+    def __iter__(self) -> Iterator[Key]:
+        return iter(self._sets)
 
     def add(self, key: Key, value: Value) -> None:
         """Put the value under the key."""

@@ -1,9 +1,11 @@
 """A gang → the job it should have in Slurm, by all that is known of nodes and partitions now."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from bridge.errors import BadInput
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs.full_nodes import FullNodes, Key
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.model import texts
 from bridge.model.gang import Gang
@@ -21,6 +23,7 @@ class JobBuilder:
         *,
         cluster_uid: str,
         node_constraints: NodeConstraints,
+        full_nodes: FullNodes,
         slurm_state: SlurmState,
         rules: jobspec.Rules,
         limits: tasks.Limits,
@@ -28,15 +31,24 @@ class JobBuilder:
     ) -> None:
         self._cluster_uid = cluster_uid
         self._node_constraints = node_constraints
+        self._full_nodes = full_nodes
         self._slurm_state = slurm_state
         self._rules = rules
         self._limits = limits
         self._resolve = resolve
 
-    def build(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
+    def build(
+        self,
+        gang: Gang,
+        generation: int,
+        avoided: tuple[NodeName, ...],
+        *,
+        asked: Callable[[Key], None] = lambda key: None,
+    ) -> JobSpec:
         """The gang's job, of several components where its pods can't be one job's tasks.
 
-        Raises BadInput when it can't be said to Slurm, or no node can take it.
+        `asked` is told which answers of `FullNodes` are in it. Raises BadInput when the job can't
+        be said to Slurm, or no node can take it; its subclass NoRoom when no node can now.
         """
         plan = self.plan(gang)
         components = [
@@ -47,7 +59,12 @@ class JobBuilder:
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._node_constraints.of(role.shape, avoided),
+                where=self._full_nodes.leave_out(
+                    role.shape,
+                    self._node_constraints.of(role.shape, avoided),
+                    size=role.count,
+                    asked=asked,
+                ),
             )
             for at, role in enumerate(plan.components)
         ]

@@ -9,7 +9,7 @@ The rules and why:
 - Texts are printable and no longer than Slurm takes, see `jobtexts`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bridge import names
@@ -59,7 +59,7 @@ class Rules:
 class Where:
     """On which nodes the gang may run."""
 
-    classes: Sequence[str] = ()
+    classes: tuple[str, ...] = ()
     """Node classes (Slurm features), ORed."""
     excluded: tuple[SlurmNodeName, ...] = ()
     required: tuple[SlurmNodeName, ...] = ()

@@ -91,10 +91,8 @@ class NodeConstraints:
                 left_out |= set(members[name]) - set(named)
             required = ()
         counted = self._map.within(self._slurm_state.nodes.gres_names)
-        wanted_now, unfit = uncounted.able(
-            snapshot, shape, wanted, counted=lambda resource: resource in counted
-        )
-        wanted, left_out = set(wanted_now), left_out | set(unfit)
+        able, unfit = uncounted.able(snapshot, shape, wanted, resource_map=counted)
+        wanted, left_out = set(able), left_out | set(unfit)
         known = sorted(wanted & self._slurm_state.features)
         if not known and not required:
             raise BadInput(
@@ -104,7 +102,7 @@ class NodeConstraints:
             )
         nodes = self._cluster.nodes
         return jobspec.Where(
-            classes=known,
+            classes=tuple(known),
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
             tasks_per_node=max_tasks_per_node(snapshot, shape),

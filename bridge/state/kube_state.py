@@ -133,7 +133,7 @@ class KubeState:
         """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
         it says itself; one that will never be bound holds nothing."""
         if pod.node_name and not pod.ended:
-            self.table.occupy(pod.uid, pod.node_name, pod.shape)
+            self.table.occupy(pod.uid, pod.node_name, pod.shape, ending=pod.deleting)
         elif pod.ended or pod.deleting:
             self.table.vacate(pod.uid)
 
@@ -226,6 +226,7 @@ class KubeState:
                 pod.shape,
                 daemon=pod.belongs_to_node,
                 stays=not pod.deleting,
+                ending=pod.deleting,
             )
         else:
             self.remove_other(pod.uid)

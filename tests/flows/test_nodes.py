@@ -183,20 +183,17 @@ def _takes_devices(name: str, node: str, gpus: int) -> Object:
 
 
 def test_devices_that_somebody_else_holds_are_not_waited_for(arena: Arena, begin: Begin) -> None:
-    """Slurm counts a node's GPUs as free which a pod of another scheduler holds: what it grants
-    there is given back with the reason, and the gang runs elsewhere. Nothing is held meanwhile."""
+    """Slurm counts a node's GPUs as free which a pod of another scheduler holds: the gang's job
+    leaves that node out from the start, and no grant is of no use."""
     nodes = sorted(begin(Nodes(count=3)))
     arena.create(_takes_devices("other", nodes[0], 2))
     arena.wait_pod("other", "runs", lambda pod: phase(pod) == "Running", namespace=PLAIN_NAMESPACE)
     arena.create(manifests.job("train", NAMESPACE, count=2, gang=True, gpus=8, cpu="1"))
     pods = arena.wait_pods(2, "are bound", node_of, of_job="train", seconds=60)
     assert {node_of(pod) for pod in pods} == set(nodes[1:])
-    told = [
-        event["note"]
-        for event in arena.kubernetes.events(NAMESPACE)
-        if event["reason"] == "GrantUnusable"
-    ]
-    assert not told or any(f"{nodes[0]}: 6 of 8 nvidia.com/gpu free" in note for note in told)
+    assert not _useless_grants(arena, nodes)
+    (job,) = arena.slurm.live_jobs()
+    assert nodes[0] in str(job["excluded_nodes"])
     assert len(arena.slurm.live_jobs()) == 1
 
 
@@ -219,3 +216,78 @@ def test_a_grant_that_stays_useless_is_asked_for_less_and_less(arena: Arena, beg
 
 def _names_the_devices(pod: Object) -> bool:
     return "nvidia.com/gpu" in (condition(pod) or {}).get("message", "")
+
+
+TPU = "google.com/tpu"
+
+
+def _give_tpus(arena: Arena, nodes: list[str], count: int) -> None:
+    amounts = {TPU: str(count)}
+    for node in nodes:
+        status = {"status": {"capacity": amounts, "allocatable": amounts}}
+        arena.kubernetes.patch(f"/api/v1/nodes/{node}/status", status)
+
+
+def _tpu_pod(name: str, count: int = 4) -> Object:
+    made = manifests.pod(name, NAMESPACE, cpu="1")
+    resources = made["spec"]["containers"][0]["resources"]
+    resources["limits"] = {TPU: str(count)}
+    resources["requests"][TPU] = str(count)
+    return made
+
+
+def test_devices_that_slurm_does_not_count_are_not_given_twice(arena: Arena, begin: Begin) -> None:
+    """Slurm would pack both pods onto the first node. The second runs on the other one, and the
+    third waits with a sentence, without a job, until one of them has ended."""
+    nodes = begin(Nodes(count=2))
+    _give_tpus(arena, nodes, 4)
+    for name in ("first", "second"):
+        arena.create(_tpu_pod(name))
+        arena.wait_bound(name)
+    bound = {name: arena.kubernetes.pod(NAMESPACE, name) for name in ("first", "second")}
+    assert {node_of(pod) for pod in bound.values() if pod} == set(nodes)
+    arena.create(_tpu_pod("third"))
+    told = arena.wait_pod("third", "says why", lambda pod: TPU in _message(pod), seconds=30)
+    assert f"2 nodes: 0 of 4 {TPU} free" in _message(told)
+    assert len(arena.slurm.live_jobs()) == 2
+    arena.delete_pod("first")
+    arena.wait_bound("third", seconds=30)
+
+
+def test_a_job_that_waits_follows_who_holds_such_devices(arena: Arena, begin: Begin) -> None:
+    """While it waits for CPUs, its node fills up with TPUs and empties again: no grant is lost."""
+    nodes = sorted(begin(Nodes(count=2, cpus=8)))
+    _give_tpus(arena, nodes, 4)
+    for name in ("fills-a", "fills-b"):
+        arena.create(manifests.pod(name, NAMESPACE, cpu="6"))
+        arena.wait_bound(name)
+    waits = _tpu_pod("waits")
+    waits["spec"]["containers"][0]["resources"]["requests"]["cpu"] = "4"
+    arena.create(waits)
+    wait_for("it has a job", lambda: len(arena.slurm.live_jobs()) == 3)
+    arena.create(_tpu_pod("takes"))
+    takes = arena.wait_bound("takes")
+    excluded = node_of(takes)
+    wait_for(
+        "its job leaves the full node out",
+        lambda: any(excluded in str(job.get("excluded_nodes")) for job in arena.slurm.live_jobs()),
+        seconds=30,
+    )
+    for name in ("fills-a", "fills-b"):
+        arena.delete_pod(name)
+    bound = arena.wait_bound("waits", seconds=30)
+    assert node_of(bound) != excluded
+    assert not _useless_grants(arena, nodes)
+
+
+def _useless_grants(arena: Arena, nodes: list[str]) -> list[str]:
+    """What pods were told of grants on these nodes that were given back."""
+    return [
+        event["note"]
+        for event in arena.kubernetes.events(NAMESPACE)
+        if event["reason"] == "GrantUnusable" and any(node in event["note"] for node in nodes)
+    ]
+
+
+def _message(pod: Object) -> str:
+    return str((condition(pod) or {}).get("message", ""))

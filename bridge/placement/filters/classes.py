@@ -55,7 +55,7 @@ def class_of(snapshot: Snapshot, node: NodeName) -> str | None:
     row = snapshot.row(node)
     if row == NO_ROW:
         return None
-    every = _classes(snapshot.layout)
+    every = all_classes(snapshot.layout)
     return every.names[int(every.number[row])]
 
 
@@ -69,7 +69,7 @@ def feasible_classes(
     (hostname, `metadata.name`, more than 64 values). Raises BadInput with the key if that would be
     more than 64 nodes.
     """
-    every = _classes(snapshot.layout)
+    every = all_classes(snapshot.layout)
     safe = _safe(snapshot, shape, every)
     chosen = tuple(every.names[number] for number in np.flatnonzero(safe))
     keys = selectors.wide_keys(snapshot.layout.labels, shape)
@@ -117,7 +117,7 @@ def _too_many(shape: PodShape, keys: Sequence[str], count: int) -> BadInput:
 
 
 def _members(layout: Layout) -> dict[str, tuple[NodeName, ...]]:
-    every = _classes(layout)
+    every = all_classes(layout)
     by_class = np.argsort(every.number, kind="stable")
     ends = np.cumsum(np.bincount(every.number + 1, minlength=len(every.names) + 1))
     members = np.split(layout.names[by_class], ends)[1:]
@@ -127,7 +127,8 @@ def _members(layout: Layout) -> dict[str, tuple[NodeName, ...]]:
     }
 
 
-def _classes(layout: Layout) -> Classes:
+def all_classes(layout: Layout) -> Classes:
+    """All classes; found once for a layout."""
     return layout.memo.remember("classes", lambda: _partition(layout))
 
 

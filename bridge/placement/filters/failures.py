@@ -10,6 +10,7 @@ from bridge.placement.filters.predicates import Codes, Predicate
 from bridge.placement.filters.selectors import Rows
 from bridge.placement.table import ports
 from bridge.placement.table.interning import Bools
+from bridge.placement.table.ports import PortRows
 from bridge.placement.table.snapshot import NO_ROW, Snapshot
 
 EVERY_ROW = slice(None)
@@ -56,15 +57,19 @@ def fitting(
     return counts
 
 
-def ports_taken(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Bools:
+def ports_taken(
+    snapshot: Snapshot, shape: PodShape, rows: Rows, taken_ports: PortRows | None = None
+) -> Bools:
     """(rows,) bool: a pod on the node has a host port that the shape wants.
 
-    An address conflicts with itself and with "every address" (kube-scheduler's HostPortInfo).
+    `taken_ports` are the ports that count; None for all that are taken now. An address conflicts
+    with itself and with "every address" (kube-scheduler's HostPortInfo).
     """
     taken = np.zeros(snapshot.size, dtype=np.bool_)
+    ports_by_key = snapshot.ports if taken_ports is None else taken_ports
     for port in shape.host_ports:
         wanted = ports.address(port)
-        for address, holders in snapshot.ports.get((port.protocol, port.port), {}).items():
+        for address, holders in ports_by_key.get((port.protocol, port.port), {}).items():
             if ports.EVERY_ADDRESS in (wanted, address) or wanted == address:
                 taken[holders] = True
     return taken[rows]

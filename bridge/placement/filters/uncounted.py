@@ -1,20 +1,43 @@
-"""Resources that Slurm does not count: huge pages, ephemeral storage, a site's own devices.
+"""What Slurm does not count: the pods of a node, huge pages, ephemeral storage, host ports, a
+site's own devices; and whatever pods hold that it does not know of.
 
 Classes are chosen by labels and taints, and Slurm chooses among their nodes by CPUs, memory and
-GRES. If a node lacks anything else that a pod asks for, this would show only after the grant. So a
-class is left out if none of its nodes can ever give the pod what it asks for, and single nodes that
-can't are excluded by name. What is free *now* is checked before the pods are ungated.
+GRES. If a node lacks anything else that a pod asks for, now or ever, this would show only after the
+grant. So it is said to Slurm before: a class is left out if none of its nodes can take the pod, and
+single nodes that can't are excluded by name. Whatever changes after that is checked before the pods
+are ungated.
 """
 
-from collections.abc import Callable, Collection
-from dataclasses import replace
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
 
 from bridge.model.ids import NodeName
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters.classes import MOST_NAMES, classes
+from bridge.placement.filters import failures
+from bridge.placement.filters.classes import MOST_NAMES, all_classes, classes
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
+
+_COUNTED = frozenset({"cpu", "memory"})
+
+
+def is_counted(resource: str, resource_map: Mapping[str, str]) -> bool:
+    """Whether Slurm counts the resource. `resource_map`: extended resources that it has as GRES."""
+    return resource in _COUNTED or resource in resource_map
+
+
+def of(requests: Resources, resource_map: Mapping[str, str]) -> Resources:
+    """What a pod asks for that Slurm does not count."""
+    return Resources(
+        ephemeral_bytes=requests.ephemeral_bytes,
+        extended=tuple(
+            (name, count) for name, count in requests.extended if name not in resource_map
+        ),
+    )
 
 
 def able(
@@ -22,19 +45,18 @@ def able(
     shape: PodShape,
     chosen: Collection[str],
     *,
-    counted: Callable[[str], bool],
+    resource_map: Mapping[str, str],
 ) -> tuple[frozenset[str], tuple[NodeName, ...]]:
     """Keep the `chosen` classes that have a node which could ever take the shape, and name their
     nodes that never could, because they lack something that Slurm does not count.
 
-    `counted` says whether Slurm counts an extended resource. At most 64 nodes are named, because
-    every name costs slurmctld memory in every job. If more nodes lack something, the check before
-    ungating gives their grants back.
+    At most 64 nodes are named, because every name costs slurmctld memory in every job. If more
+    nodes lack something, the check before ungating gives their grants back.
     """
     members = classes(snapshot)
     could = frozenset(feasible(snapshot, shape, now=False).names())
     left = frozenset(name for name in chosen if not could.isdisjoint(members.get(name, ())))
-    uncounted = _uncounted(shape.requests, counted)
+    uncounted = of(shape.requests, resource_map)
     if uncounted == Resources():
         return left, ()
     can_give = frozenset(feasible(snapshot, replace(shape, requests=uncounted), now=False).names())
@@ -42,8 +64,65 @@ def able(
     return left, tuple(without[:MOST_NAMES])
 
 
-def _uncounted(requests: Resources, counted: Callable[[str], bool]) -> Resources:
-    return Resources(
-        ephemeral_bytes=requests.ephemeral_bytes,
-        extended=tuple((name, count) for name, count in requests.extended if not counted(name)),
+@dataclass(frozen=True, slots=True)
+class Full:
+    """Nodes without room now. `classes` are those of which no node has room, `nodes` single nodes
+    of other classes. `room`: how many pods find room on all other nodes together. `rows` are those
+    of all the nodes without room."""
+
+    classes: frozenset[str]
+    nodes: tuple[NodeName, ...]
+    room: int
+    rows: npt.NDArray[np.intp] = field(compare=False)
+
+    @property
+    def limits(self) -> bool:
+        """Whether there is any such node."""
+        return bool(self.classes or self.nodes)
+
+
+def full(
+    snapshot: Snapshot,
+    shape: PodShape,
+    chosen: Collection[str],
+    left_out: Collection[NodeName],
+    *,
+    resource_map: Mapping[str, str],
+) -> Full:
+    """Find the nodes of the `chosen` classes that are full now, though Slurm may think otherwise.
+
+    The room of pods that are being ended counts as free: it is worth waiting for. `left_out` are
+    nodes that the job leaves out anyway, and that offer no room.
+    """
+    every = all_classes(snapshot.layout)
+    wanted = np.array([*(name in chosen for name in every.names), False])
+    rows = np.flatnonzero(wanted[every.number])
+    rows = rows[~np.isin(rows, snapshot.rows(tuple(left_out)))]
+    counts = room(snapshot, shape, rows, resource_map)
+    with_room = np.zeros(len(wanted), dtype=np.bool_)
+    with_room[every.number[rows[counts > 0]]] = True
+    lacking = rows[(counts == 0) & with_room[every.number[rows]]]
+    return Full(
+        classes=frozenset(every.names[at] for at in np.flatnonzero(wanted & ~with_room)),
+        nodes=tuple(sorted(snapshot.names[lacking].tolist())[:MOST_NAMES]),
+        room=int(counts.sum()),
+        rows=rows[counts == 0],
     )
+
+
+def room(
+    snapshot: Snapshot,
+    shape: PodShape,
+    rows: npt.NDArray[np.intp],
+    resource_map: Mapping[str, str],
+) -> npt.NDArray[np.int64]:
+    """(rows,) int64: how many pods of the shape find room: of what Slurm counts, beside pods that
+    it does not know of; of anything else, beside all pods that nobody is ending."""
+    counts = np.minimum(
+        failures.fitting(snapshot, shape.requests, rows, snapshot.staying),
+        failures.fitting(snapshot, of(shape.requests, resource_map), rows, snapshot.lasting),
+    )
+    if shape.host_ports:
+        taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
+        counts = np.minimum(counts, 1 - taken)
+    return np.maximum(counts, 0)

@@ -18,6 +18,7 @@ from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape
 from bridge.placement import filters
+from bridge.placement.filters import uncounted
 from bridge.placement.fit import grants, mixed, pod_affinity, ranks, room
 from bridge.placement.fit.room import Counts, NodeCapacity
 from bridge.placement.table import Snapshot
@@ -99,15 +100,21 @@ def _capacity(
         granted = np.minimum(granted, 1)
     free = filters.fitting(snapshot, shape.requests, rows, snapshot.used)
     whole = filters.fitting(snapshot, shape.requests, rows, snapshot.staying)
+    beside = filters.fitting(
+        snapshot, uncounted.of(shape.requests, resource_map), rows, snapshot.lasting
+    )
     if shape.host_ports:
         free = np.minimum(free, 1 - filters.ports_taken(snapshot, shape, rows))
-        whole = np.minimum(whole, 1)
+        lasting = filters.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
+        beside = np.minimum(beside, 1 - lasting)
     if taken:
         mine = _count_by_node(nodes, list(taken.values()))
         granted = granted - mine
         whole = whole - mine
         if holding is not None:
-            free = free - np.maximum(mine - _count_holders(snapshot, rows, holding), 0)
+            to_come = np.maximum(mine - _count_holders(snapshot, rows, holding), 0)
+            free, beside = free - to_come, beside - to_come
+    whole = np.minimum(whole, beside)
     granted = np.maximum(granted, 0)
     now = np.maximum(np.minimum(granted, free), 0) * room.USABLE_NOW[codes]
     ever = np.maximum(np.minimum(granted, whole), 0) * room.USABLE_EVER[codes]

@@ -13,6 +13,7 @@ from bridge.model.ids import NodeName, PodUid
 from bridge.model.job import NodeGrant
 from bridge.model.scheduling import HostPort, PodShape
 from bridge.placement import filters
+from bridge.placement.filters import uncounted
 from bridge.placement.fit import grants
 from bridge.placement.fit.packing import OPEN, Bins, Counts, Indices
 from bridge.placement.fit.room import USABLE_EVER, USABLE_NOW
@@ -110,8 +111,8 @@ class Capacities:
         """The capacities for a problem; the other arguments are those of `assign.assign`."""
         snapshot, taken = problem.fabric.snapshot, problem.taken_counts()
         slurm, held = grants.dimensions(problem.grants, problem.shapes, resource_map)
-        amounts, whole, free = _amounts(snapshot, problem, taken, holding)
-        port_demands, closed = _ports(snapshot, problem)
+        amounts, whole, free = _amounts(snapshot, problem, taken, holding, resource_map)
+        port_demands, closed, lasting = _ports(snapshot, problem)
         node_demands = np.full((len(problem.shapes), int(one_per_node)), 1, dtype=np.int64)
         demands = np.hstack((slurm, amounts, port_demands, node_demands))
         singles = np.ones(
@@ -121,20 +122,26 @@ class Capacities:
         held = held - taken @ slurm
         codes = np.stack(problem.codes, axis=1)
         open_now = singles - np.pad(closed, ((0, 0), (0, int(one_per_node))))
+        open_ever = singles - np.pad(lasting, ((0, 0), (0, int(one_per_node))))
         no_limit = np.full_like(whole, grants.NO_LIMIT)
         unbounded = np.full(codes.shape, grants.UNBOUNDED, dtype=np.int64)
         return cls(
             Bins(demands, np.hstack((held, no_limit, singles)), unbounded),
-            Bins(demands, np.hstack((held, whole, singles)), unbounded * USABLE_EVER[codes]),
+            Bins(demands, np.hstack((held, whole, open_ever)), unbounded * USABLE_EVER[codes]),
             Bins(demands, np.hstack((held, free, open_now)), unbounded * USABLE_NOW[codes]),
         )
 
 
 def _amounts(
-    snapshot: Snapshot, problem: PackingProblem, taken: Counts, holding: frozenset[PodUid] | None
+    snapshot: Snapshot,
+    problem: PackingProblem,
+    taken: Counts,
+    holding: frozenset[PodUid] | None,
+    resource_map: Mapping[str, str],
 ) -> tuple[Counts, Counts, Counts]:
-    """(shapes, resources) what pods ask for; (nodes, resources) what the nodes have beside pods
-    that stay and taken slots; (nodes, resources) what is free.
+    """(shapes, resources) what pods ask for; (nodes, resources) what the nodes have beside taken
+    slots and pods that stay (of what Slurm does not count: beside all pods that nobody is ending);
+    (nodes, resources) what is free.
     """
     lines = snapshot.resources
     demands = np.zeros((len(problem.shapes), len(lines)), dtype=np.int64)
@@ -145,9 +152,13 @@ def _amounts(
     allocatable = snapshot.allocatable[:, problem.rows]
     whole = (allocatable - snapshot.staying[:, problem.rows]).T - mine
     free = (allocatable - snapshot.used[:, problem.rows]).T
+    beside = (allocatable - snapshot.lasting[:, problem.rows]).T
     if holding is not None:
-        free = free - np.maximum(mine - _held(snapshot, problem, holding), 0)
-    return demands, whole, free
+        to_come = np.maximum(mine - _held(snapshot, problem, holding), 0)
+        free, beside = free - to_come, beside - to_come
+    counted = [line for name, line in lines.items() if uncounted.is_counted(name, resource_map)]
+    beside[:, counted] = whole[:, counted]
+    return demands, np.minimum(whole, beside), free
 
 
 def _held(snapshot: Snapshot, problem: PackingProblem, pods: frozenset[PodUid]) -> Counts:
@@ -161,8 +172,9 @@ def _held(snapshot: Snapshot, problem: PackingProblem, pods: frozenset[PodUid]) 
     return held[problem.rows]
 
 
-def _ports(snapshot: Snapshot, problem: PackingProblem) -> tuple[Counts, Counts]:
-    """(shapes, ports) 1 where a pod takes the port; (nodes, ports) 1 where it is taken already.
+def _ports(snapshot: Snapshot, problem: PackingProblem) -> tuple[Counts, Counts, Counts]:
+    """(shapes, ports) 1 where a pod takes the port; (nodes, ports) 1 where it is taken already;
+    (nodes, ports) 1 where a pod has it that nobody is ending and that is not the gang's own.
 
     A dimension is a port at one address. A pod with "every address" takes all dimensions of the
     port, and one more for the addresses that no shape names.
@@ -174,6 +186,7 @@ def _ports(snapshot: Snapshot, problem: PackingProblem) -> tuple[Counts, Counts]
     )
     demands = np.zeros((len(problem.shapes), len(dimensions)), dtype=np.int64)
     closed = np.zeros((len(problem.nodes), len(dimensions)), dtype=np.int64)
+    lasting = np.zeros_like(closed)
     for at, (number, protocol, address) in enumerate(dimensions):
         for kind, shape in enumerate(problem.shapes):
             demands[kind, at] = any(
@@ -183,4 +196,5 @@ def _ports(snapshot: Snapshot, problem: PackingProblem) -> tuple[Counts, Counts]
             )
         probe = PodShape(host_ports=(HostPort(number, protocol, address),))
         closed[:, at] = filters.ports_taken(snapshot, probe, problem.rows)
-    return demands, closed
+        lasting[:, at] = filters.ports_taken(snapshot, probe, problem.rows, snapshot.lasting_ports)
+    return demands, closed, lasting

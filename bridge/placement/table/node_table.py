@@ -7,7 +7,7 @@ node that does not exist yet wait in `UnknownNodes`.
 """
 
 import heapq
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TypeVar
@@ -31,6 +31,7 @@ from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
 T = TypeVar("T", bound=Hashable)
 
 _FLAGS = ("alive", "ready", "cordoned", "deleting")
+_USES = ("used", "staying", "lasting")
 _FIRST_CAPACITY = 64
 _NONE = -1
 
@@ -75,14 +76,17 @@ class NodeTable:
         self._capacities.define("allocatable", np.int64, height=len(self._lines))
         self._capacities.define("daemon_used", np.int64, height=len(self._lines))
         self._uses = Section(self._capacity)
-        for column in ("used", "staying"):
+        for column in _USES:
             self._uses.define(column, np.int64, height=len(self._lines))
         self._ports = PortStore()
+        self._lasting_ports = PortStore()
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
+        self.uses = 0
+        """How often a pod has taken room or given it back."""
         self.freed: set[NodeName] = set()
-        """The number of times that a pod gave back what it held."""
+        """Nodes on which a pod gave back what it held; whoever reads them takes them out."""
 
     def upsert(self, node: Node) -> None:
         """Add the node, or change what is new of it."""
@@ -109,8 +113,9 @@ class NodeTable:
             self._snapshot = None
         for waiting in self._unknown_nodes.take(node.name):
             self.occupy(
-                waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon, stays=waiting.stays
-            )
+                waiting.pod, waiting.node, waiting.shape,
+                daemon=waiting.daemon, stays=waiting.stays, ending=waiting.ending,
+            )  # fmt: skip
 
     def remove(self, name: NodeName) -> None:
         """Forget the node, if it is known. Its pods keep what they hold until `vacate`."""
@@ -135,26 +140,26 @@ class NodeTable:
         *,
         daemon: bool = False,
         stays: bool = False,
+        ending: bool = False,
     ) -> None:
         """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
 
         Call it for bound and pinned pods that have not ended, also for terminating ones. A second
         call changes nothing, or moves the pod if its node or shape changed. The node may be
-        unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes; a pod that `stays`
-        is not being ended by anybody, as far as the bridge knows.
+        unknown. `daemon`, `stays` and `ending` are those of `Holding`.
         """
         before = self._pods.get(pod)
         if before is not None:
-            same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays)
+            same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays, ending)
             if same and before.row == self._row_of.get(node):
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
         if row is None:
-            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays))
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays, ending))
             return
         self._unknown_nodes.drop(pod)
-        holding = Holding(row, shape, daemon, stays)
+        holding = Holding(row, shape, daemon, stays, ending)
         self._pods.put(pod, holding)
         self._use(holding, +1)
 
@@ -177,7 +182,9 @@ class NodeTable:
                 capacity=self._current_capacity(),
                 used=uses["used"],
                 staying=uses["staying"],
+                lasting=uses["lasting"],
                 ports=self._ports.publish(),
+                lasting_ports=self._lasting_ports.publish(),
                 pods=self._pods.freeze(),
             )
         return self._snapshot
@@ -282,14 +289,16 @@ class NodeTable:
     def _use(self, holding: Holding, sign: int) -> None:
         row = holding.row
         amounts = sign * self._amounts(holding.shape.requests, pods=1)
-        self._uses.live["used"][:, row] += amounts
-        if holding.daemon or holding.stays:
-            self._uses.live["staying"][:, row] += amounts
+        for column in _columns(holding):
+            self._uses.live[column][:, row] += amounts
         self._uses.mark_dirty(row)
+        self.uses += 1
         if holding.daemon:
             self._capacities.live["daemon_used"][:, row] += amounts
             self._capacities.mark_dirty(row)
         self._ports.add(row, holding.shape.host_ports, sign)
+        if holding.daemon or not holding.ending:
+            self._lasting_ports.add(row, holding.shape.host_ports, sign)
         self._snapshot = None
 
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
@@ -315,15 +324,23 @@ class NodeTable:
         first, self._lines = len(self._lines), lines
         self._capacities.heighten("allocatable", len(lines))
         self._capacities.heighten("daemon_used", len(lines))
-        for column in ("used", "staying"):
+        for column in _USES:
             self._uses.heighten(column, len(lines))
         self._snapshot = None
         for holding in self._pods.freeze().values():
             if not any(lines.get(name, 0) >= first for name, _ in holding.shape.requests.extended):
                 continue
             amounts = self._amounts(holding.shape.requests, pods=1)[first:]
-            self._uses.live["used"][first:, holding.row] += amounts
-            if holding.daemon or holding.stays:
-                self._uses.live["staying"][first:, holding.row] += amounts
+            for column in _columns(holding):
+                self._uses.live[column][first:, holding.row] += amounts
             if holding.daemon:
                 self._capacities.live["daemon_used"][first:, holding.row] += amounts
+
+
+def _columns(holding: Holding) -> Iterator[str]:
+    """The columns that count what the pod holds."""
+    yield "used"
+    if holding.daemon or holding.stays:
+        yield "staying"
+    if holding.daemon or not holding.ending:
+        yield "lasting"

@@ -31,13 +31,14 @@ class Holding:
 
     A `daemon` pod (of a DaemonSet, or of the kubelet itself) comes back when it goes, so its share
     of the node never gets free. A pod that `stays` is not being ended by anybody, and the bridge
-    can't tell when it ends.
+    can't tell when it ends. One that is `ending` is being deleted.
     """
 
     row: int
     shape: PodShape
     daemon: bool = False
     stays: bool = False
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,9 @@ class Snapshot:
 
     `resources` gives the line of each resource (`amounts` names the units). `used` is what all
     pods hold, daemon pods included; `staying` the part that daemon pods and pods that stay hold.
+    `lasting` is what pods hold that nobody is ending, those with a Slurm job included: of what
+    Slurm counts it gives the room of these to nobody else, of anything else it knows nothing.
+    `lasting_ports` are the host ports of the same pods.
     """
 
     layout: Layout
@@ -89,7 +93,9 @@ class Snapshot:
     capacity: Capacity
     used: npt.NDArray[np.int64]
     staying: npt.NDArray[np.int64]
+    lasting: npt.NDArray[np.int64]
     ports: PortRows
+    lasting_ports: PortRows
     pods: FrozenShards[PodUid, Holding]
 
     @property

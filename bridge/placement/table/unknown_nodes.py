@@ -19,6 +19,7 @@ class WaitingPod:
     shape: PodShape
     daemon: bool
     stays: bool
+    ending: bool
 
 
 class UnknownNodes:

@@ -54,6 +54,9 @@ class Watching:
     def room_changed(self, nodes: Collection[NodeName]) -> None:
         self.heard.append("room")
 
+    def pods_changed(self) -> None:
+        """Told after every pod; whether that changes anything is its own to find out."""
+
     def take(self, change: object) -> None:
         self.heard.append(f"namespaces {type(change).__name__}")
 

@@ -1,6 +1,6 @@
 """The job that a gang should have by now, and the nodes that it leaves out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
 from bridge import names
@@ -35,13 +35,32 @@ class Building:
         self.cluster.namespaces["team"] = Namespace("team", "1")
         self.asked: list[tuple[Gang, Sequence[NodeName]]] = []
         self.refuses = ""
+        self.forgotten: list[GangId] = []
+        self.followed: list[tuple[GangId, Hashable]] = []
         self.jobs = GangJobs(
-            builder=a_double(self), cluster=self.cluster, rules=identity.Rules(), avoid_s=AVOID_S,
-            handle=self.heard.handle, later=self.clock.later, clock=self.clock,
+            builder=a_double(self), room_watch=a_double(self), cluster=self.cluster,
+            rules=identity.Rules(), avoid_s=AVOID_S, handle=self.heard.handle,
+            later=self.clock.later, clock=self.clock,
         )  # fmt: skip
 
-    def build(self, gang: Gang, generation: int, avoided: Sequence[NodeName]) -> JobSpec:
+    def forget(self, gang_id: GangId) -> None:
+        """As RoomWatch."""
+        self.forgotten.append(gang_id)
+
+    def follow(self, gang_id: GangId, key: Hashable) -> None:
+        """As RoomWatch."""
+        self.followed.append((gang_id, key))
+
+    def build(
+        self,
+        gang: Gang,
+        generation: int,
+        avoided: Sequence[NodeName],
+        *,
+        asked: Callable[[Hashable], None],
+    ) -> JobSpec:
         """As JobBuilder."""
+        asked("where")
         self.asked.append((gang, avoided))
         if self.refuses:
             raise BadInput(self.refuses)
@@ -98,3 +117,12 @@ def test_a_job_that_waits_is_answered_as_it_should_be_by_now() -> None:
     it.refuses = "no node can take it"
     it.jobs.rebuild(WEB, instruction)
     assert len(it.heard.events) == 1
+
+
+async def test_a_gang_follows_what_its_newest_job_depends_on() -> None:
+    """What an earlier job of it asked is forgotten first."""
+    it = Building()
+    it.jobs.build(a_gang(WEB), 0)
+    it.jobs.build(a_gang(WEB), 1)
+    assert it.forgotten == [WEB, WEB]
+    assert it.followed == [(WEB, "where"), (WEB, "where")]

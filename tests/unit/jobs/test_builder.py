@@ -22,10 +22,12 @@ MIXED = replace(
 
 def builder() -> JobBuilder:
     anywhere = SimpleNamespace(of=lambda shape, avoided: jobspec.Where(classes=("class-a",)))
+    all_free = SimpleNamespace(leave_out=lambda shape, where, size, asked: where)
     rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
     return JobBuilder(
         cluster_uid="c",
         node_constraints=cast("Any", anywhere),
+        full_nodes=cast("Any", all_free),
         slurm_state=SlurmState(),
         rules=rules,
         limits=tasks.Limits(),

@@ -14,6 +14,7 @@ from bridge.model.scheduling import (
     Toleration,
 )
 from bridge.placement.table import NodeTable
+from tests.unit.placement import oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
 MOST_VALUES = 2
@@ -167,7 +168,7 @@ def table_of(cluster: Cluster) -> NodeTable:
     for node in cluster.nodes.values():
         table.upsert(node)
     for pod, (name, shape, daemon) in cluster.pods.items():
-        table.occupy(pod, name, shape, daemon=daemon)
+        table.occupy(pod, name, shape, daemon=daemon, ending=oracle.is_ending(pod))
     return table
 
 

@@ -1,0 +1,110 @@
+"""Which nodes a job leaves out because they are full, though Slurm may think otherwise.
+
+Slurm counts CPUs, memory and GRES, and knows only of pods that have a job. It would give a job a
+node on which a pod holds the last of anything else, and the grant would be of no use. So a job says
+which nodes are full when it is submitted, and again when that changes while it waits.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+
+import numpy as np
+
+from bridge.errors import BadInput
+from bridge.jobs.jobspec import Where
+from bridge.model.devices import ResourceMap
+from bridge.model.scheduling import PodShape
+from bridge.placement.filters import Predicate, feasible, uncounted
+from bridge.placement.table import Snapshot
+from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
+
+Key = Hashable
+"""A question that was asked: which shape, on which nodes."""
+
+_REMEMBERED = 1024
+"""Answers that are kept to be compared; beyond that the oldest is dropped, and its jobs learn of
+changes from their grants."""
+
+
+class NoRoom(BadInput):
+    """The pods could run, but not now: pods hold what they need, and Slurm does not know it."""
+
+
+class FullNodes:
+    """Answers by what pods hold now, and remembers the answers."""
+
+    def __init__(
+        self, *, cluster: KubeState, slurm_state: SlurmState, resource_map: ResourceMap
+    ) -> None:
+        self._cluster = cluster
+        self._slurm_state = slurm_state
+        self._map = resource_map
+        self._known: dict[Key, tuple[PodShape, Where, uncounted.Full]] = {}
+
+    def leave_out(
+        self, shape: PodShape, where: Where, *, size: int, asked: Callable[[Key], None]
+    ) -> Where:
+        """`where` without the nodes that are full now, for `size` pods of the shape.
+
+        `asked` is told of the question where its answer may change with the pods on the nodes.
+        Raises NoRoom if less than `size` pods find room.
+        """
+        snapshot = self._cluster.table.snapshot()
+        found = self._find(snapshot, shape, where)
+        if found.limits or self._may_change(shape):
+            key = (shape, where)
+            self._known.pop(key, None)
+            self._known[key] = shape, where, found
+            while len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+            asked(key)
+        if found.room < size:
+            raise NoRoom(_sentence(snapshot, shape, found, size))
+        if not found.limits:
+            return where
+        nodes = self._cluster.nodes
+        excluded = {nodes[name].slurm_name for name in found.nodes if name in nodes}
+        return replace(
+            where,
+            classes=tuple(name for name in where.classes if name not in found.classes),
+            excluded=tuple(sorted({*where.excluded, *excluded})),
+        )
+
+    def has_changed(self, key: Key) -> bool:
+        """Whether the question has another answer now; True for one that is not remembered."""
+        known = self._known.get(key)
+        if known is None:
+            return True
+        shape, where, found = known
+        return self._find(self._cluster.table.snapshot(), shape, where) != found
+
+    def _find(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
+        names = self._cluster.by_slurm_name
+        if where.required:
+            rows = snapshot.rows([names[one] for one in where.required if one in names])
+            counts = uncounted.room(snapshot, shape, rows[rows >= 0], self._counted())
+            return uncounted.Full(frozenset(), (), int(counts.sum()), rows[counts == 0])
+        left_out = tuple(names[one] for one in where.excluded if one in names)
+        return uncounted.full(
+            snapshot, shape, frozenset(where.classes), left_out, resource_map=self._counted()
+        )
+
+    def _counted(self) -> ResourceMap:
+        return self._map.within(self._slurm_state.nodes.gres_names)
+
+    def _may_change(self, shape: PodShape) -> bool:
+        asked = uncounted.of(shape.requests, self._counted())
+        return bool(shape.host_ports or asked.ephemeral_bytes or asked.extended)
+
+
+def _sentence(snapshot: Snapshot, shape: PodShape, found: uncounted.Full, size: int) -> str:
+    judged = feasible(snapshot, shape, now=True)
+    codes = np.full_like(judged.first_failure, Predicate.ABSENT)
+    codes[found.rows] = judged.first_failure[found.rows]
+    why = replace(judged, first_failure=codes).summary()
+    pods = "its pod finds no room" if size == 1 else f"{found.room} of its {size} pods find room"
+    return (
+        f"{pods} now: {why}. It is queued in Slurm as soon as pods there end; nothing needs to be "
+        "done"
+    )

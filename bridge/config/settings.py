@@ -278,11 +278,14 @@ class Settings(Section):
             "aws.amazon.com/neuron": "neuron",
             "aws.amazon.com/neuroncore": "neuroncore",
             "vpc.amazonaws.com/efa": "efa",
+            "google.com/tpu": "tpu",
+            "habana.ai/gaudi": "gaudi",
         }
     )
     """Kubernetes extended resource → Slurm GRES, `name` or `name:type`; a `*` at the key's end
     stands for the rest, also in the value. Given, it replaces the whole default. Resources that
-    are not named, or whose name is not among Slurm's GresTypes, are counted by the bridge alone."""
+    are not named, or whose name is not among Slurm's GresTypes, are counted by the bridge alone:
+    jobs leave out the nodes that are full of them."""
     priority_classes: dict[str, PriorityClassSettings] = Field(default={})
     """Kubernetes PriorityClass, by its name → what its pods' jobs are in Slurm. Classes that are
     not named mean nothing to Slurm."""

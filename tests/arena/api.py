@@ -178,9 +178,9 @@ def gpus_by_node(job: Object) -> dict[str, int]:
     held = dict.fromkeys(names, 0)
     for name, detail in zip(names, details, strict=bool(details)):
         for item in _items(detail):
-            kind, *_, count = item.split("(")[0].split(":")
+            kind, *rest = item.split("(")[0].split(":")
             if kind == "gpu":
-                held[name] += int(count)
+                held[name] += int(rest[-1])
     return held
 
 

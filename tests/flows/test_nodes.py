@@ -2,7 +2,7 @@
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import Object, wait_for
+from tests.arena.api import Object, state, wait_for
 from tests.arena.arena import (
     NAMESPACE,
     PLAIN_NAMESPACE,
@@ -278,6 +278,40 @@ def test_a_job_that_waits_follows_who_holds_such_devices(arena: Arena, begin: Be
     bound = arena.wait_bound("waits", seconds=30)
     assert node_of(bound) != excluded
     assert not _useless_grants(arena, nodes)
+
+
+def test_devices_with_a_gres_are_counted_by_slurm(arena: Arena, begin: Begin) -> None:
+    """The third pod keeps its place in Slurm's queue, and no job leaves a node out. (`efa` is what
+    both Slurms have among their GresTypes.)"""
+    nodes = begin(
+        Nodes(count=2, gpus=0), resourceMap={"nvidia.com/gpu": "gpu", "google.com/tpu": "efa"}
+    )
+    _label(arena, nodes, None)
+    wait_for("they are gone from Slurm", lambda: not arena.slurm.nodes())
+    _give_tpus(arena, nodes, 4)
+    _label(arena, nodes, "")
+    arena.wait_registered(nodes)
+    for name in ("first", "second", "third"):
+        arena.create(_tpu_pod(name))
+    wait_for("each has a job", lambda: len(arena.slurm.live_jobs()) == 3)
+    waits = wait_for("two of them run", lambda: _third_of(arena.slurm.live_jobs()))
+    assert "efa" in str(waits["tres_per_task"])
+    assert not waits.get("excluded_nodes")
+    first = next(pod for pod in arena.kubernetes.pods(NAMESPACE) if node_of(pod))
+    arena.delete_pod(first["metadata"]["name"])
+    arena.wait_pods(2, "run", node_of)
+
+
+def _label(arena: Arena, nodes: list[str], value: str | None) -> None:
+    labels = {names.EXTERNAL_NODE_LABEL: value}
+    for node in nodes:
+        arena.kubernetes.patch(f"/api/v1/nodes/{node}", {"metadata": {"labels": labels}})
+
+
+def _third_of(jobs: list[Object]) -> Object | None:
+    """The one that waits, when the others run."""
+    waiting = [job for job in jobs if state(job) == "PENDING"]
+    return waiting[0] if len(jobs) == 3 and len(waiting) == 1 else None
 
 
 def _useless_grants(arena: Arena, nodes: list[str]) -> list[str]:

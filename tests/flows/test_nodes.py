@@ -297,7 +297,7 @@ def test_devices_with_a_gres_are_counted_by_slurm(arena: Arena, begin: Begin) ->
     waits = wait_for("two of them run", lambda: _third_of(arena.slurm.live_jobs()))
     assert "efa" in str(waits["tres_per_task"])
     assert not waits.get("excluded_nodes")
-    first = next(pod for pod in arena.kubernetes.pods(NAMESPACE) if node_of(pod))
+    first = arena.wait_pods(2, "run", node_of)[0]
     arena.delete_pod(first["metadata"]["name"])
     arena.wait_pods(2, "run", node_of)
 

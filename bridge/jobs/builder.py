@@ -11,7 +11,6 @@ from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.model.scheduling import PodShape
 from bridge.state.slurm_state import SlurmState
 
 
@@ -51,6 +50,7 @@ class JobBuilder:
         be said to Slurm, or no node can take it; its subclass NoRoom when no node can now.
         """
         plan = self.plan(gang)
+        self._check_nodes(gang, plan)
         components = [
             jobspec.build(
                 replace(gang, size=role.count, shape=role.shape, roles=(), volume_terms=()),
@@ -59,12 +59,7 @@ class JobBuilder:
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._full_nodes.leave_out(
-                    role.shape,
-                    self._node_constraints.of(role.shape, avoided),
-                    size=role.count,
-                    asked=asked,
-                ),
+                where=self._where(role, avoided, asked, is_exact=plan.tasks_are_pods),
             )
             for at, role in enumerate(plan.components)
         ]
@@ -74,6 +69,19 @@ class JobBuilder:
             first = replace(first, comment=comment)
         return replace(first, also=tuple(others))
 
+    def _where(
+        self,
+        role: tasks.Tasks,
+        avoided: tuple[NodeName, ...],
+        asked: Callable[[Key], None],
+        *,
+        is_exact: bool,
+    ) -> jobspec.Where:
+        where = self._node_constraints.of(role.shape, avoided)
+        if not is_exact:  # what is rounded off a task could be a whole small pod's
+            where = replace(where, round_memory_down=False)
+        return self._full_nodes.leave_out(role.shape, where, size=role.count, asked=asked)
+
     def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:
         """Only the first component is the gang's job. The others are known as ours by a gang that
         does not exist: one that slurmctld leaves behind of a het job that it refused (26.05 does,
@@ -82,6 +90,20 @@ class JobBuilder:
         whose = f"{gang.id}#{component}" if component else gang.id
         return JobIdentity(self._cluster_uid, whose, generation, gang.owner)
 
+    def _check_nodes(self, gang: Gang, plan: tasks.Plan) -> None:
+        """A het job that no set of nodes can ever hold would wait for "Resources" without end."""
+        if plan.how != "het":
+            return
+        lacking = self._node_constraints.lacking(plan.components, alone=self._rules.alone(gang))
+        if lacking is not None:
+            needed, there = lacking
+            raise BadInput(
+                f"its pods are {plan}, whose components share no node: they need {needed} nodes, "
+                f"and there are {there} that can ever take them. Add nodes; or let all of its pods "
+                "run on the same nodes (selectors, tolerations), with small pods that fit beside "
+                "the large ones; it is looked at again whenever nodes change"
+            )
+
     def plan(self, gang: Gang) -> tasks.Plan:
         """How its pods become tasks."""
         return tasks.plan(
@@ -89,12 +111,5 @@ class JobBuilder:
             limits=self._limits,
             counted=self._rules.resource_map.within(self._slurm_state.nodes.gres_names),
             alone=self._rules.alone(gang),
-            can_run=self._can_run,
+            nodes=self._node_constraints,
         )
-
-    def _can_run(self, shape: PodShape) -> bool:
-        try:
-            self._node_constraints.of(shape, ())
-        except BadInput:
-            return False
-        return True

@@ -16,7 +16,7 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.jobs import constraints, dependencies, gres, jobtexts, memory
 from bridge.jobs.identity import Rules as IdentityRules
-from bridge.model import texts, timelimit
+from bridge.model import slurm_amounts, texts, timelimit
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
@@ -65,6 +65,8 @@ class Where:
     required: tuple[SlurmNodeName, ...] = ()
     tasks_per_node: int = 0
     """The most tasks that any of these nodes can ever hold; 0: not known."""
+    round_memory_down: bool = False
+    """Some node would take fewer pods if the memory of each were rounded up per CPU."""
 
 
 def build(
@@ -86,7 +88,7 @@ def build(
     rank = rules.priority_classes.get(gang.priority_class, Precedence())
     partition = _partition(parameters.partition or rank.partition or rules.partition, partitions)
     exclusive = rules.alone(gang)
-    cpus = max(1, -(-gang.shape.requests.cpu_milli // 1000), parameters.cpu_per_task or 0)
+    cpus = max(slurm_amounts.whole_cpus(gang.shape.requests), parameters.cpu_per_task or 0)
     fewest = _fewest_nodes(gang, where, alone=exclusive)
     constraint = constraints.build(
         where.classes, parameters.constraints, facts=nodes, nodes=gang.size
@@ -106,6 +108,7 @@ def build(
         alone=exclusive,
         partition_default=partition in partitions.with_memory_default,
         default_mib=rules.default_memory_mib,
+        round_down=where.round_memory_down,
     )
     spec = JobSpec(
         identity=identity,

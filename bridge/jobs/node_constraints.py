@@ -1,18 +1,28 @@
 """Where a shape may run, said in Slurm's terms: node classes, exclusions, required nodes."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+
 from bridge import names
 from bridge.errors import BadInput
-from bridge.jobs import jobspec
+from bridge.jobs import jobspec, tasks
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
+from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import feasible, uncounted
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
-from bridge.placement.filters.density import max_tasks_per_node
+from bridge.placement.filters.density import density
 from bridge.placement.table import Snapshot
+from bridge.placement.table.interning import Bools
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
+_MOST_COMPONENTS = 8
+"""Components of a het job that are looked at together."""
 _REMEMBERED = 1024
 """Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
 amount each time, and an answer names up to all nodes."""
@@ -68,6 +78,48 @@ class NodeConstraints:
         free = int(feasible(self._cluster.table.snapshot(), shape, now=True).mask.sum())
         return free * max(1, self.of(shape, ()).tasks_per_node) >= size
 
+    def can_run(self, shape: PodShape) -> bool:
+        """As `tasks.Nodes`."""
+        try:
+            self.of(shape, ())
+        except BadInput:
+            return False
+        return True
+
+    def takes_all_of(self, shape: PodShape, other: PodShape) -> bool:
+        """As `tasks.Nodes`."""
+        mine, others = (self._able(replace(one, requests=Resources())) for one in (shape, other))
+        return bool(mine.any() and (others | ~mine).all())
+
+    def can_hold(self, components: Sequence[tasks.Tasks], *, alone: bool) -> bool:
+        """As `tasks.Nodes`."""
+        return self.lacking(components, alone=alone) is None
+
+    def lacking(self, components: Sequence[tasks.Tasks], *, alone: bool) -> tuple[int, int] | None:
+        """(nodes needed, nodes there) of components that can never be placed, as they share none.
+
+        Exact where all nodes of a component hold as many of its tasks: then no set of components
+        may need more nodes than there are for them (Hall's theorem).
+        """
+        needs = []
+        for one in components[:_MOST_COMPONENTS]:
+            most = density(self._cluster.table.snapshot(), one.shape).most
+            per_node = min(most, 1) if alone else most
+            able = self._able(one.shape)
+            if not per_node:
+                return one.count, 0
+            needs.append((-(-one.count // per_node), able))
+        for size in range(1, len(needs) + 1):
+            for some in combinations(needs, size):
+                needed = sum(count for count, _ in some)
+                there = int(np.logical_or.reduce([able for _, able in some]).sum())
+                if needed > there:
+                    return needed, there
+        return None
+
+    def _able(self, shape: PodShape) -> Bools:
+        return feasible(self._cluster.table.snapshot(), shape, now=False).mask
+
     def _find(
         self, snapshot: Snapshot, shape: PodShape, excluded: tuple[NodeName, ...]
     ) -> jobspec.Where:
@@ -100,10 +152,11 @@ class NodeConstraints:
                 f"label {names.EXTERNAL_NODE_LABEL} are within seconds; events on the node say "
                 "what is in the way"
             )
-        nodes = self._cluster.nodes
+        nodes, dense = self._cluster.nodes, density(snapshot, shape)
         return jobspec.Where(
             classes=tuple(known),
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
-            tasks_per_node=max_tasks_per_node(snapshot, shape),
+            tasks_per_node=dense.most,
+            round_memory_down=dense.memory_is_tight,
         )

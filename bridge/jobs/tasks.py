@@ -9,20 +9,27 @@ Three ways, with what each holds beyond what the pods ask for:
 - *het*: a component of a het job for each shape. Nothing is wasted, but components never share a
   node and only backfill starts them.
 
-Pods that may run on different nodes (selectors, taints they tolerate) are told apart by components
-whatever it costs: a job has one constraint for all of its tasks.
+A job has one constraint for all of its tasks. So pods that may run on different nodes (selectors,
+taints they tolerate) are components, unless those that may run on more nodes can ride with the
+others: a launcher that may run anywhere goes where its workers go.
+
+What is held in vain counts only beyond one CPU a task: so much is rounding. It does not count at
+all where there are too few nodes for components that share none.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from functools import partial
+from typing import Literal, Protocol
 
+from bridge.model import slurm_amounts
 from bridge.model.gang import Gang
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 
-_MIB = 1 << 20
 How = Literal["alike", "riding", "maximum", "het"]
+Kinds = Mapping[PodShape, int]
+"""How many pods there are of each shape."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,13 @@ class Plan:
     waste: float = 0.0
     of: str = ""
     """The resource that `waste` is of: cpu, memory, or an extended resource's name."""
+    is_rounding: bool = False
+    """No more is held in vain than one CPU a task."""
+
+    @property
+    def tasks_are_pods(self) -> bool:
+        """Whether each task asks for just what one pod does."""
+        return self.how in ("alike", "het")
 
     def __str__(self) -> str:
         if self.how == "alike":
@@ -62,18 +76,24 @@ class Plan:
         return f"{said}, {self.waste:.0%} of {self.of} unused" if self.waste >= 0.005 else said
 
 
-def plan(
-    gang: Gang,
-    *,
-    limits: Limits,
-    counted: Container[str],
-    alone: bool,
-    can_run: Callable[[PodShape], bool],
-) -> Plan:
+class Nodes(Protocol):
+    """What has to be known of the nodes."""
+
+    def can_run(self, shape: PodShape) -> bool:
+        """Whether some node can ever take a pod of that shape."""
+
+    def takes_all_of(self, shape: PodShape, other: PodShape) -> bool:
+        """Whether each node that may take `shape` may take `other` too, whatever they ask for."""
+
+    def can_hold(self, components: Sequence[Tasks], *, alone: bool) -> bool:
+        """Whether there are enough nodes for components that share none."""
+
+
+def plan(gang: Gang, *, limits: Limits, counted: Container[str], alone: bool, nodes: Nodes) -> Plan:
     """The way to take.
 
     `counted` are the extended resources that Slurm counts; `alone`: each pod has a node of its own,
-    so nothing rides; `can_run` tells whether some node can ever take a pod of that shape.
+    so nothing rides.
     """
     kinds = gang.kinds
     if len(kinds) <= 1:
@@ -81,22 +101,47 @@ def plan(
     groups: dict[PodShape, dict[PodShape, int]] = {}
     for shape, count in kinds.items():
         groups.setdefault(replace(shape, requests=Resources()), {})[shape] = count
-    plans = [
-        _merged(group, limits, counted, alone=alone, can_run=can_run) for group in groups.values()
-    ]
+    found = _joined(groups, partial(_merged, limits, counted, nodes, alone=alone), nodes, alone)
+    if found.how == "het" and not nodes.can_hold(found.components, alone=alone):
+        at_any_price = partial(_merged, Limits(1.0, 1.0), counted, nodes, alone=alone)
+        together = _joined(groups, at_any_price, nodes, alone)
+        if nodes.can_hold(together.components, alone=alone):
+            return together
+    return found
+
+
+def _joined(
+    groups: Mapping[PodShape, Kinds], merged: Callable[[Kinds], Plan], nodes: Nodes, alone: bool
+) -> Plan:
+    """The groups' plans as one. A group whose pods may run on all nodes of another one joins that
+    where it costs no component."""
+    left = dict(groups)
+    plans: dict[PodShape, Plan] = {}
+    for narrow in groups:
+        if narrow not in left:
+            continue
+        kinds = dict(left[narrow])
+        for wide in () if alone else tuple(left):
+            if wide == narrow or not nodes.takes_all_of(narrow, wide):
+                continue
+            both = dict(kinds)
+            for shape, count in left[wide].items():
+                as_narrow = replace(narrow, requests=shape.requests)
+                both[as_narrow] = both.get(as_narrow, 0) + count
+            if merged(both).how != "het":
+                kinds = both
+                del left[wide]
+                plans.pop(wide, None)
+        plans[narrow] = merged(kinds)
     if len(plans) == 1:
-        return plans[0]
-    worst = max(plans, key=lambda one: one.waste)
-    return Plan(tuple(c for one in plans for c in one.components), "het", worst.waste, worst.of)
+        return next(iter(plans.values()))
+    worst = max(plans.values(), key=lambda one: one.waste)
+    components = tuple(one for found in plans.values() for one in found.components)
+    return Plan(components, "het", worst.waste, worst.of)
 
 
 def _merged(
-    kinds: Mapping[PodShape, int],
-    limits: Limits,
-    counted: Container[str],
-    *,
-    alone: bool,
-    can_run: Callable[[PodShape], bool],
+    limits: Limits, counted: Container[str], nodes: Nodes, kinds: Kinds, *, alone: bool
 ) -> Plan:
     """Of shapes that differ in their requests only."""
     apart = Plan(tuple(Tasks(count, shape) for shape, count in kinds.items()), "het")
@@ -108,12 +153,12 @@ def _merged(
         ways.append((_plan([_riding(kinds, main)], "riding", kinds, counted), limits.riding))
     ways.append((_plan([_maximum(kinds)], "maximum", kinds, counted), limits.maximum))
     for way, limit in ways:
-        if way.waste <= limit and can_run(way.components[0].shape):
+        if (way.is_rounding or way.waste <= limit) and nodes.can_run(way.components[0].shape):
             return way
     return apart
 
 
-def _largest(kinds: Mapping[PodShape, int]) -> PodShape | None:
+def _largest(kinds: Kinds) -> PodShape | None:
     """The shape that asks for at least as much as any other of everything; None where none does."""
     for main in kinds:
         if all(main.requests.at_least(one.requests) == main.requests for one in kinds):
@@ -121,15 +166,16 @@ def _largest(kinds: Mapping[PodShape, int]) -> PodShape | None:
     return None
 
 
-def _riding(kinds: Mapping[PodShape, int], main: PodShape) -> Tasks:
-    tasks, requests = kinds[main], main.requests
+def _riding(kinds: Kinds, main: PodShape) -> Tasks:
+    tasks, requests = kinds[main], slurm_amounts.in_slurm_units(main.requests)
     for shape, count in kinds.items():
         if shape is not main:
-            requests = requests + shape.requests.times(-(-count // tasks))
+            share = slurm_amounts.in_slurm_units(shape.requests).times(-(-count // tasks))
+            requests = requests + share
     return Tasks(tasks, replace(main, requests=requests))
 
 
-def _maximum(kinds: Mapping[PodShape, int]) -> Tasks:
+def _maximum(kinds: Kinds) -> Tasks:
     shapes = list(kinds)
     requests = shapes[0].requests
     for shape in shapes[1:]:
@@ -137,14 +183,17 @@ def _maximum(kinds: Mapping[PodShape, int]) -> Tasks:
     return Tasks(sum(kinds.values()), replace(shapes[0], requests=requests))
 
 
-def _plan(
-    components: Sequence[Tasks], how: How, kinds: Mapping[PodShape, int], counted: Container[str]
-) -> Plan:
+def _plan(components: Sequence[Tasks], how: How, kinds: Kinds, counted: Container[str]) -> Plan:
     needed = _sum(((count, shape.requests) for shape, count in kinds.items()), counted)
     held = _sum(((tasks.count, tasks.shape.requests) for tasks in components), counted)
     wasted = {name: 1 - needed.get(name, 0) / amount for name, amount in held.items() if amount}
     worst = max(wasted, key=lambda name: wasted[name], default="")
-    return Plan(tuple(components), how, max(0.0, wasted.get(worst, 0.0)), worst)
+    is_rounding = all(
+        amount - needed.get(name, 0)
+        <= (sum(one.count for one in components) if name == "cpu" else 0)
+        for name, amount in held.items()
+    )
+    return Plan(tuple(components), how, wasted.get(worst, 0.0), worst, is_rounding)
 
 
 def _sum(of: Iterable[tuple[int, Resources]], counted: Container[str]) -> dict[str, int]:
@@ -152,8 +201,8 @@ def _sum(of: Iterable[tuple[int, Resources]], counted: Container[str]) -> dict[s
     total: dict[str, int] = {}
     for count, requests in of:
         amounts = {
-            "cpu": max(1, -(-requests.cpu_milli // 1000)),
-            "memory": -(-requests.memory_bytes // _MIB),
+            "cpu": slurm_amounts.whole_cpus(requests),
+            "memory": slurm_amounts.memory_mib(requests),
             **{name: n for name, n in requests.extended if name in counted},
         }
         for name, amount in amounts.items():

@@ -173,6 +173,14 @@ STORIES = (
         (held(3, 8, 32, 4, **RESEARCH), held(1, 8, 32, 4, **RESEARCH)),
     ),
     Story("mpijob", "cfd", (held(2, 16, 64, 8, **RESEARCH),), pods=3, controllers=("mpijob",)),
+    Story(
+        "mpijob-bare-launcher",
+        "bare",
+        (held(2, 2, 1, 8),),
+        pods=3,
+        controllers=("mpijob",),
+        nodes=Nodes(count=2),
+    ),
     Story("pytorchjob", "bert", (held(4, 8, 32, 4, **RESEARCH),), controllers=("pytorchjob",)),
     Story("pytorchjob-elastic", "stretchy", (held(1, 8, 32, 4),) * 3, controllers=("pytorchjob",)),
     Story(

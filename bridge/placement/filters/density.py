@@ -5,24 +5,40 @@ looks small to them, and is spread over leaves. If Slurm is told the least numbe
 gang can do with, it looks for a leaf that has so many.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bridge.model import slurm_amounts
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import failures
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
 
 
-def max_tasks_per_node(snapshot: Snapshot, shape: PodShape) -> int:
-    """The most pods of this shape that any node of the snapshot could ever hold; 0 if none can.
+@dataclass(frozen=True, slots=True)
+class Density:
+    """`most`: the most pods of a shape that any node could ever hold; 0 if none can hold one.
+    `memory_is_tight`: some node could hold fewer if the memory of each pod were rounded up per CPU.
+    """
+
+    most: int
+    memory_is_tight: bool = False
+
+
+def density(snapshot: Snapshot, shape: PodShape) -> Density:
+    """How many pods of this shape the nodes of the snapshot could ever hold, each.
 
     CPUs are counted whole, per pod, as Slurm gives them.
     """
     rows = np.flatnonzero(feasible(snapshot, shape, now=False).mask)
     if not rows.size:
-        return 0
-    whole_cpus = replace(shape.requests, cpu_milli=-(-shape.requests.cpu_milli // 1000) * 1000)
-    most = int(failures.fitting(snapshot, whole_cpus, rows, snapshot.daemon_used).max())
-    return min(most, 1) if shape.host_ports else most
+        return Density(0)
+    requests = slurm_amounts.in_slurm_units(shape.requests)
+    counts = failures.fitting(snapshot, requests, rows, snapshot.daemon_used)
+    cpus = slurm_amounts.whole_cpus(requests)
+    per_cpu = -(-slurm_amounts.memory_mib(requests) // cpus)
+    rounded = replace(requests, memory_bytes=per_cpu * cpus * slurm_amounts.MIB)
+    with_rounded = failures.fitting(snapshot, rounded, rows, snapshot.daemon_used)
+    most = int(counts.max())
+    return Density(min(most, 1) if shape.host_ports else most, bool((with_rounded < counts).any()))

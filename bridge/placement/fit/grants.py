@@ -1,7 +1,7 @@
 """What a grant of Slurm holds, counted in pods of one shape.
 
-CPUs are whole, rounded up once per pod, and at least one, because Slurm gives every task one.
-Memory is in MiB, and 0 means that Slurm does not track it. GRES count by name, and by type if the
+CPUs and memory are counted as `bridge.model.slurm_amounts` says. A grant of no memory means that
+Slurm does not track it. GRES count by name, and by type if the
 resource map names one ("gpu:h100").
 """
 
@@ -12,6 +12,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from bridge.model import slurm_amounts
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape
@@ -20,8 +21,6 @@ UNBOUNDED = 2**31
 """The number of slots if nothing limits it."""
 NO_LIMIT = 2**54
 """The amount if Slurm does not count a dimension, and the most that any amount can be."""
-
-_MIB = 2**20
 
 
 def slots(
@@ -102,11 +101,13 @@ class _Limit:
 
 
 def _limits(shape: PodShape, resource_map: Mapping[str, str]) -> list[_Limit]:
-    cpus = max(1, -(-shape.requests.cpu_milli // 1000))
+    cpus = slurm_amounts.whole_cpus(shape.requests)
     limits = [_Limit("CPUs", cpus, lambda grants: sum(grant.cpus for grant in grants))]
-    memory = shape.requests.memory_bytes
+    memory = slurm_amounts.least_granted_mib(shape.requests) * slurm_amounts.MIB
     if memory:
-        limits.append(_Limit("MiB of memory", memory, _memory, unit=_MIB, untracked=True))
+        limits.append(
+            _Limit("MiB of memory", memory, _memory, unit=slurm_amounts.MIB, untracked=True)
+        )
     for name, types in _gres_demands(shape, resource_map).items():
         limits.append(_Limit(name, sum(types.values()), partial(_gres, name, "")))
         limits += [
@@ -118,7 +119,7 @@ def _limits(shape: PodShape, resource_map: Mapping[str, str]) -> list[_Limit]:
 
 
 def _memory(node_grants: Sequence[NodeGrant]) -> int:
-    return sum(grant.memory_mib for grant in node_grants) * _MIB
+    return sum(grant.memory_mib for grant in node_grants) * slurm_amounts.MIB
 
 
 def _gres(name: str, kind: str, node_grants: Sequence[NodeGrant]) -> int:

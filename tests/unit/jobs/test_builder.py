@@ -4,6 +4,9 @@ from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+
+from bridge.errors import BadInput
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.builder import JobBuilder
 from bridge.model.devices import ResourceMap
@@ -20,8 +23,14 @@ MIXED = replace(
 )
 
 
-def builder() -> JobBuilder:
-    anywhere = SimpleNamespace(of=lambda shape, avoided: jobspec.Where(classes=("class-a",)))
+def builder(lacking: tuple[int, int] | None = None) -> JobBuilder:
+    anywhere = SimpleNamespace(
+        of=lambda shape, avoided: jobspec.Where(classes=("class-a",)),
+        can_run=lambda shape: True,
+        takes_all_of=lambda shape, other: False,
+        can_hold=lambda components, alone: lacking is None,
+        lacking=lambda components, alone: lacking,
+    )
     all_free = SimpleNamespace(leave_out=lambda shape, where, size, asked: where)
     rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
     return JobBuilder(
@@ -54,3 +63,9 @@ def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
     assert spec.comment.isprintable()
     assert spec.comment.endswith(" of Kubernetes: 2 components of a het job")
     assert len(spec.comment) <= jobtexts.COMMENT_BYTES
+
+
+def test_a_het_job_that_no_nodes_can_ever_hold_says_so() -> None:
+    """In Slurm it would wait for "Resources" without end."""
+    with pytest.raises(BadInput, match=r"they need 3 nodes, and there are 2 that can ever take"):
+        builder(lacking=(3, 2)).build(MIXED, 0, ())

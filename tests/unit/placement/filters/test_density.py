@@ -1,10 +1,14 @@
 """How many pods of one shape a node can hold at most."""
 
+from dataclasses import replace
+
 import pytest
 
-from bridge.placement.filters.density import max_tasks_per_node
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
+from bridge.placement.filters.density import density
 from bridge.placement.table import NodeTable
-from tests.builders import SCHEDULER, PodBuilder, a_node, a_pod
+from tests.builders import SCHEDULER, TOLERATION, PodBuilder, a_node, a_pod
 
 
 @pytest.mark.parametrize(
@@ -16,12 +20,24 @@ from tests.builders import SCHEDULER, PodBuilder, a_node, a_pod
         (a_pod().asking(cpu=1.5), 32),
         (a_pod().asking(gpu=1, memory_gi=200), 2),
         (a_pod().asking(gpu=9), 0),
-        (a_pod(), 110),
+        (a_pod(), 64),
     ],
 )
 def test_the_scarcest_resource_of_the_largest_node_decides(pod: PodBuilder, most: int) -> None:
-    """CPUs counted whole per pod; the count of pods is a resource too."""
+    """CPUs counted whole per pod, one where it asks for none."""
     table = NodeTable(scheduler_name=SCHEDULER)
     table.upsert(a_node("small", cpu=4, gpu=2))
     table.upsert(a_node("large"))
-    assert max_tasks_per_node(table.snapshot(), pod.build().shape) == most
+    assert density(table.snapshot(), pod.build().shape).most == most
+
+
+@pytest.mark.parametrize(("memory_mib", "tight"), [(125_000, True), (124_992, False), (100, False)])
+def test_pods_that_fill_a_node_by_memory_are_told_of(memory_mib: int, *, tight: bool) -> None:
+    """Eight pods of an eighth of the node: 125,000 MiB by 12 CPUs is no whole number."""
+    table = NodeTable(scheduler_name=SCHEDULER)
+    base = a_node("n", cpu=96)
+    whole = replace(base.allocatable, memory_bytes=1_000_000 << 20)
+    table.upsert(replace(base, allocatable=whole))
+    shape = PodShape(Resources(12_000, memory_mib << 20), tolerations=(TOLERATION,))
+    found = density(table.snapshot(), shape)
+    assert (found.most, found.memory_is_tight) == (8, tight)

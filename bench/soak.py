@@ -8,6 +8,7 @@ must hold:
 - at every moment, as the stories' observer judges it: no pod is off its job's allocation, no node
   gives more GPUs than it has, no pod outlives its job;
 - in the end every Job that was not deleted is complete, and Slurm holds nothing;
+- no gang is submitted again and again for nothing;
 - the bridge's memory and open files do not grow in the second half, where it is not killed.
 
     python -m bench.soak --minutes 3 --seed 10 --stack embedded
@@ -40,6 +41,9 @@ _IGNORE_DISRUPTIONS = {
 _MOST_PODS = 150
 _CALM_S = 400.0
 _GROWTH = 1.3
+_MOST_UNUSED = 10
+"""Jobs of one gang that no pod ran under. Some are cancelled, suspended or lose their node before
+that; a gang that is submitted again and again for nothing has many more."""
 
 
 class Soak:
@@ -289,6 +293,7 @@ def run(arena: Arena, *, minutes: float, seed: int) -> Report:
     report.at_most("faults seen (pods off their allocation, GPUs given twice)", faults, 0)
     report.at_most("Jobs not complete in the end", len(unfinished), 0)
     report.at_most("jobs left in Slurm", leaked, 0)
+    report.at_most("jobs of one gang that no pod ran under", seen.most_unused, _MOST_UNUSED)
     for what, unit in (("rss_mib", "MiB"), ("files", "files")):
         grown = _growth([sample[what] for sample in soak.samples])
         report.at_most(f"bridge, {unit}: last third per first third", grown, _GROWTH, "x")

@@ -45,6 +45,7 @@ def restart_without(
     pods = gang.demand.pods.under(run.job_id)
     end_pods(gang, pods, "NodeLost", why, decision)
     give_back(gang, run, gang.demand.pods.placeless() or pods, "NodeLost", why, decision)
+    gang.back_off(decision)
 
 
 def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:

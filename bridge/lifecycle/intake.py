@@ -19,7 +19,7 @@ def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
             _submission(gang, event, decision)
         case ev.NodesChanged():
             if gang.run is None:
-                gang.submission.retry_now(decision.now_s)
+                gang.submission.retry_soon(decision.now_s)
             else:
                 actions.rebuild(gang, gang.run, decision)
         case ev.NotTold(pod) if pod in gang.demand.pods:
@@ -118,7 +118,7 @@ def _submission(
             run.placement.stuck.see(gang.demand.pods)
         case ev.SubmitFailed(message, lasting):
             submission.refused(message, now_s)
-            gang.back_off(decision, gang.tuning.retries.refused_s if lasting else None)
+            gang.back_off(decision, gang.tuning.retries.refused_s if lasting else 0.0)
 
 
 def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Decision) -> None:

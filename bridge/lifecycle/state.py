@@ -83,7 +83,7 @@ class GangState:
         if self.run is not None:
             self.run.placement.assign_slots(self.demand.pods, self.demand.ranks, self.run.job_id)
 
-    def back_off(self, decision: Decision, delay_s: float | None = None) -> None:
+    def back_off(self, decision: Decision, delay_s: float = 0.0) -> None:
         """Something failed: nothing is tried for a while, and after each failure for longer."""
         self.submission.failed(decision.now_s, delay_s)
         decision.wake_at(self.submission.retry_at_s)

@@ -25,10 +25,11 @@ class Retries:
 
     first_s: float = 0.5
     """Before the first retry of what failed; each further failure in a row doubles it."""
-    most_s: float = 30.0
-    """The longest such wait."""
+    most_s: float = 60.0
+    """The longest such wait: in the end, one submit a minute."""
     refused_s: float = 15.0
-    """Between two submits of what Slurm refused: its cause (a partition, a node) may change."""
+    """The least time between two submits of what Slurm refused, while nothing is known to have
+    changed."""
     room_s: float = 1.0
     """Between two looks at nodes that pods which are ending still use."""
     stranded_s: float = 15.0

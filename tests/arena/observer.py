@@ -20,6 +20,8 @@ from dataclasses import dataclass, field
 import httpx2
 
 from bridge import names
+from bridge.model.job import JobIdentity
+from bridge.slurm import identity
 from tests.arena.api import Kubernetes, Object, Slurm, gpus_by_node, state
 
 
@@ -36,6 +38,16 @@ class Report:
     jobs: set[int] = field(default_factory=set)
     bound: set[str] = field(default_factory=set)
     """uids of pods seen bound."""
+    gang_of: dict[int, str] = field(default_factory=dict)
+    """Gang of each job of the bridge's."""
+    used: set[int] = field(default_factory=set)
+    """Jobs that some pod was bound under."""
+
+    @property
+    def most_unused(self) -> int:
+        """Jobs that no pod was ever bound under, of the gang that had the most of them."""
+        unused = Counter(gang for job, gang in self.gang_of.items() if job not in self.used)
+        return max(unused.values(), default=0)
 
 
 class Observer:
@@ -113,6 +125,10 @@ class Observer:
         report = self.report
         report.samples += 1
         report.jobs |= before.keys() | after.keys()
+        for job_id, job in {**before, **after}.items():
+            whose = identity.parse(str(job.get("admin_comment") or ""))
+            if job_id not in report.gang_of and isinstance(whose, JobIdentity):
+                report.gang_of[job_id] = whose.gang.partition("#")[0]
         held_before, held_after = _held(before), _held(after)
         used: Counter[str] = Counter()
         all_used: Counter[str] = Counter()
@@ -124,6 +140,7 @@ class Observer:
             report.bound.add(pod["metadata"]["uid"])
             all_used[node] += _gpus(pod)
             job_id = int(pod["metadata"].get("labels", {}).get(names.JOB_ID_LABEL, -1))
+            report.used.add(job_id)
             slurm_name = _slurm_name(nodes.get(node), node)
             job_id = _component({**before, **after}, held_before, job_id, slurm_name)
             job_id = _component({**before, **after}, held_after, job_id, slurm_name)

@@ -385,6 +385,25 @@ def test_a_refused_job_is_tried_again_and_the_pod_says_why() -> None:
     assert [type(step) for step in world.todo] == [do.SubmitJob]
 
 
+def test_news_of_nodes_do_not_make_a_refused_job_a_loop() -> None:
+    """Where nodes change all the time, Slurm is asked once a minute in the end. What changes after
+    the first refusal is acted on at once."""
+    world = released(single=True)
+    world.create()
+    times = []
+    for _ in range(4 * 600):
+        if any(isinstance(one, do.SubmitJob) for one in world.todo):
+            times.append(world.now_s)
+            world.todo.clear()
+            world.tell(ev.SubmitFailed("no node has so many GPUs", lasting=True))
+        world.pass_time(0.25)
+        world.tell(ev.NodesChanged())
+    waits = [later - earlier for earlier, later in pairwise(times)]
+    assert waits[0] <= 1.0
+    assert waits[-1] == pytest.approx(60.0, abs=1.0)
+    assert len(times) <= 20
+
+
 def test_a_change_that_slurm_did_not_take_is_made_again() -> None:
     """It may have the job as it was; with nothing new from the nodes, too."""
     world = released(single=True)
@@ -485,4 +504,4 @@ def test_a_job_that_is_not_recognised_is_not_submitted_again_and_again() -> None
     waits = [later - earlier for earlier, later in pairwise(times)]
     assert waits == sorted(waits)
     assert waits[0] <= 2.0
-    assert waits[-1] == 30.0
+    assert waits[-1] == 60.0

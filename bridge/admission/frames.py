@@ -26,7 +26,7 @@ from bridge.admission.reading import (
     UnreadablePod,
     Untouched,
 )
-from bridge.admission.refusal import Refusal
+from bridge.model.refusal import Refusal
 
 LENGTH: Final = struct.Struct(">I")
 READY: Final = LENGTH.pack(0)

@@ -11,12 +11,12 @@ from typing import Protocol
 
 from bridge import names
 from bridge.admission.accounts import Accounts
-from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
 from bridge.gangs import annotations
 from bridge.jobs import allowance, identity
 from bridge.model.gang import JobParameters
 from bridge.model.namespace import Namespace
+from bridge.model.refusal import Refusal
 
 
 class KnownAccounts(Protocol):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from bridge import names
 from bridge.admission import validate, wire
-from bridge.admission.refusal import Refusal
+from bridge.model.refusal import Refusal
 
 _RESIZE = "resize"
 

@@ -17,8 +17,8 @@ import pydantic_core
 
 from bridge import names
 from bridge.admission import mutate, protected, scope, validate, wire
-from bridge.admission.refusal import Refusal
 from bridge.model import bounds
+from bridge.model.refusal import Refusal
 
 _LONGEST_PLACE = 500
 """Of the path to what can't be read; a key of the user's may stand in it."""

@@ -26,9 +26,9 @@ from bridge.admission.reading import (
     UnreadablePod,
     Untouched,
 )
-from bridge.admission.refusal import Refusal
 from bridge.admission.turns import ReviewTurns
 from bridge.model.namespace import Namespace
+from bridge.model.refusal import Refusal
 
 Reply = tuple[int, bytes]
 """HTTP status and JSON body."""

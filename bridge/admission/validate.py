@@ -9,19 +9,11 @@ from collections.abc import Iterator, Mapping
 
 from bridge import names
 from bridge.admission import scope, wire
-from bridge.admission.refusal import Refusal
 from bridge.errors import BadInput
-from bridge.gangs import annotations
+from bridge.gangs import annotations, refused
 from bridge.model import bounds
+from bridge.model.refusal import Refusal
 
-_DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
-"""Prefix of the extended resources that stand for a DRA DeviceClass."""
-_DRA_CPU = _DEVICE_CLASS + "dra.cpu"
-_DEVICE_CLASSES = ("dra.cpu", "gpu.example.com", "gpu.nvidia.com")
-"""Those whose drivers' devices can be named after a Slurm allocation, as in the Go bridge."""
-_KNOWN_CLASSES = frozenset(_DEVICE_CLASS + name for name in _DEVICE_CLASSES)
-_CPU_PER_TASK = names.JOB_PREFIX + "cpu-per-task"
-_GRES = names.JOB_PREFIX + "gres"
 _FOR_NAMESPACES: Mapping[str, str] = {
     names.NAMESPACE_USER: names.JOB_PREFIX + "user-id",
     names.NAMESPACE_GROUP: names.JOB_PREFIX + "group-id",
@@ -34,12 +26,11 @@ _OLD_PREFIX = f"{names.OUR_DOMAIN}/"
 def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
     """What is wrong with the pod itself, the first faults of many; who it may be in Slurm is
     `people`'s."""
+    facts = _facts(pod)
     every = itertools.chain(
         _of_daemon_set(pod),
-        _placed_already(pod),
-        _claims(pod),
-        _devices(pod),
-        _too_many(pod),
+        refused.refusals(facts),
+        _too_many(pod, len(facts.resources)),
         malformed(pod.metadata.annotations),
     )
     return tuple(itertools.islice(every, bounds.MOST_TOLD))
@@ -95,83 +86,22 @@ def _of_daemon_set(pod: wire.Pod) -> Iterator[Refusal]:
         )
 
 
-def _placed_already(pod: wire.Pod) -> Iterator[Refusal]:
-    if pod.spec.node_name:
-        yield Refusal(
-            "spec.nodeName",
-            f"is {bounds.shown(pod.spec.node_name)}, but Slurm chooses the nodes of this pod. "
-            "Remove it; to ask for certain nodes use spec.nodeSelector, node affinity or the "
-            f"annotation {names.JOB_PREFIX}constraints",
-        )
-    for field, key, values in (
-        ("labels", names.JOB_ID_LABEL, pod.metadata.labels),
-        ("annotations", names.NODE_ANNOTATION, pod.metadata.annotations),
-        ("annotations", names.GANG_ID_ANNOTATION, pod.metadata.annotations),
-    ):
-        if values.get(key):
-            yield Refusal(
-                f"metadata.{field}[{key}]",
-                "is written by slurm-bridge once Slurm has granted nodes; a new pod must not "
-                "carry it. Remove it (the manifest of a running pod has it)",
-            )
-
-
-def _claims(pod: wire.Pod) -> Iterator[Refusal]:
-    if pod.spec.resource_claims:
-        yield Refusal(
-            "spec.resourceClaims",
-            "claims choose devices that Slurm would not know of. Ask for devices in a "
-            "container's resources instead (nvidia.com/gpu, or a DeviceClass as "
-            f"{_DEVICE_CLASS}<class>)",
-        )
-
-
-def _devices(pod: wire.Pod) -> Iterator[Refusal]:
-    asked = _asked(pod)
-    classes = {resource for resource in asked if resource.startswith(_DEVICE_CLASS)}
-    if classes.difference(_KNOWN_CLASSES):
-        yield from _unknown_classes(pod)
-    if _DRA_CPU in classes and "cpu" in asked | wire.resource_names(pod.spec.resources):
-        yield Refusal(
-            "spec.containers",
-            f"ask for CPUs twice, as cpu and as {_DRA_CPU}. Keep one of the two in every "
-            "container (requests and limits) and in spec.resources",
-        )
-    if _DRA_CPU in classes and _CPU_PER_TASK in pod.metadata.annotations:
-        yield Refusal(
-            f"metadata.annotations[{_CPU_PER_TASK}]",
-            f"and {_DRA_CPU} both say how many CPUs; remove one of them",
-        )
-    if classes - {_DRA_CPU} and _GRES in pod.metadata.annotations:
-        yield Refusal(
-            f"metadata.annotations[{_GRES}]",
-            f"and {min(classes - {_DRA_CPU})} both say which devices; remove one of them",
-        )
-
-
-def _asked(pod: wire.Pod) -> set[str]:
-    """Every resource that a container requests or limits."""
-    asked: set[str] = set()
-    for _, _, container in pod.containers():
-        resources = container.get("resources")
-        if resources:
-            asked.update(resources.get("requests") or (), resources.get("limits") or ())
-    return asked
-
-
-def _unknown_classes(pod: wire.Pod) -> Iterator[Refusal]:
+def _facts(pod: wire.Pod) -> refused.PodFacts:
+    asked: dict[str, str] = {}
     for path, index, container in pod.containers():
-        for resource in sorted(wire.resource_names(container.get("resources"))):
-            if resource.startswith(_DEVICE_CLASS) and resource not in _KNOWN_CLASSES:
-                yield Refusal(
-                    f"{path}[{index}].resources",
-                    f"container {bounds.shown(container.get('name') or '')} asks for devices of "
-                    f"class {bounds.shown(resource.removeprefix(_DEVICE_CLASS))}, which "
-                    f"slurm-bridge can't place; it knows {', '.join(_DEVICE_CLASSES)}",
-                )
+        for resource in wire.resource_names(container.get("resources")):
+            asked.setdefault(resource, f"{path}[{index}].resources")
+    return refused.PodFacts(
+        node_name=pod.spec.node_name,
+        has_resource_claims=bool(pod.spec.resource_claims),
+        resources=asked,
+        asks_for_cpus="cpu" in asked.keys() | wire.resource_names(pod.spec.resources),
+        labels=pod.metadata.labels,
+        annotations=pod.metadata.annotations,
+    )
 
 
-def _too_many(pod: wire.Pod) -> Iterator[Refusal]:
+def _too_many(pod: wire.Pod, resources: int) -> Iterator[Refusal]:
     """What the bridge does not read of a pod (`bridge.kube.objects.shapes` has the same bounds)."""
     spec = pod.spec
     ports = sum(len(container.get("ports") or ()) for _, _, container in pod.containers())
@@ -184,7 +114,7 @@ def _too_many(pod: wire.Pod) -> Iterator[Refusal]:
         ("spec.affinity.nodeAffinity", words, bounds.MOST_WORDS, "values"),
         ("spec.volumes", claims, bounds.MOST_CLAIMS, "claims"),
         ("spec.containers", ports, bounds.MOST_PORTS, "ports"),
-        ("spec.containers", len(_asked(pod)), bounds.MOST_RESOURCES, "resources"),
+        ("spec.containers", resources, bounds.MOST_RESOURCES, "resources"),
     ):
         if count > most:
             yield Refusal(field, bounds.too_many(count, most, what))

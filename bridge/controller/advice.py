@@ -1,10 +1,15 @@
-"""Tells the author of a kind of owner that the bridge doesn't know how its pods are queued."""
+"""Tells the authors of owners what their pods can't: how pods of an unknown kind are queued, and
+which pods will never be made."""
 
 from bridge.controller.pod_events import PodEvents
 from bridge.gangs import membership
+from bridge.gangs.refused import TemplateRefused
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId
 from bridge.state.kube_state import KubeState
+
+_REMEMBERED = 1024
+"""Owners that are not told the same again; beyond that the oldest may be, once."""
 
 
 class Advice:
@@ -15,6 +20,8 @@ class Advice:
         self._events = events
         self._advised: set[str] = set()
         """uids of topmost owners."""
+        self._refused: dict[str, str] = {}
+        """What owners were told of their templates, by uid."""
 
     def give(self, gang_id: GangId) -> None:
         """The gang of one pod is new."""
@@ -24,3 +31,13 @@ class Advice:
             return
         self._advised.add(top)
         self._events.tell(do.EmitEvent(members.line.pod, "Normal", "QueuedOneByOne", advice))
+
+    def refuse(self, gang_id: GangId, why: TemplateRefused) -> None:
+        """The gang's owner is told once that pods of its templates are refused."""
+        owner = self._cluster.gang_owner_of(gang_id)
+        if owner is None or self._refused.get(owner.uid) == str(why):
+            return
+        while len(self._refused) >= _REMEMBERED:
+            del self._refused[next(iter(self._refused))]
+        self._refused[owner.uid] = str(why)
+        self._events.tell_owner(owner, "PodsRefused", str(why))

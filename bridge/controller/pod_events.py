@@ -2,6 +2,7 @@
 
 from bridge.kube.api.events import EventRecorder, ObjectRef
 from bridge.lifecycle import instructions as do
+from bridge.model.owner import Owner
 from bridge.model.pod import Pod
 
 
@@ -20,6 +21,16 @@ class PodEvents:
             note=instruction.note,
             action="Wait",
         )
+
+    def tell_owner(self, owner: Owner, reason: str, note: str) -> None:
+        """A warning for whoever wrote the owner of pods."""
+        self._recorder.emit(
+            regarding=ObjectRef(
+                kind=owner.kind, api_version=owner.api_version, namespace=owner.namespace,
+                name=owner.name, uid=owner.uid,
+            ),
+            type="Warning", reason=reason, note=note, action="Wait",
+        )  # fmt: skip
 
     def tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
         """The bridge ends the pod."""

@@ -16,6 +16,7 @@ from bridge.controller.start_gate import StartGate
 from bridge.controller.turns import Reasons
 from bridge.errors import BadInput
 from bridge.gangs import membership
+from bridge.gangs.refused import TemplateRefused
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.tuning import Tuning
@@ -111,6 +112,8 @@ class Reconciler:
             gang = self._cluster.gang(gang_id)
         except BadInput as error:
             problem = str(error)
+            if isinstance(error, TemplateRefused):
+                self._advice.refuse(gang_id, error)
         members = self._cluster.members(gang_id)
         return ev.MembersSeen(
             gang,

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.gangs import annotations, membership
+from bridge.gangs import annotations, membership, refused
 from bridge.gangs import roles as roles_of
 from bridge.gangs.lineage import Lineage, merged
 from bridge.gangs.membership import Membership
@@ -70,6 +70,7 @@ def gang_of(
     kinds = roles_of.by_spec(member, gang_annotations, Progress())
     _check_size(line, member, kinds, most_pods)
     kinds = roles_of.left(member, gang_annotations, kinds, done)
+    _check_templates(line, member, kinds, shapes)
     roles = tuple(
         Role(
             kind.name,
@@ -98,6 +99,19 @@ def gang_of(
         priority_class=line.pod.priority_class,
         long_lived=any(owner.kind in _SERVERS for owner in line.owners),
     )
+
+
+def _check_templates(
+    line: Lineage,
+    member: Membership,
+    kinds: Sequence[RoleDemand],
+    shapes: Mapping[int, PodShape],
+) -> None:
+    """Before nodes are held for pods that will be refused. Pods that exist were not."""
+    kind, name = _owner(line, member)
+    for at, one in enumerate(kinds):
+        if one.template is not None and one.count and at not in shapes:
+            refused.check(one.template, owner=f"{kind} {name}", role=one.name)
 
 
 def _check_size(

@@ -25,6 +25,9 @@ class PodTemplate:
     """PersistentVolumeClaims that all of its pods mount, by name."""
     own_claims: bool = False
     """Each of its pods mounts a claim that is made for it alone."""
+    node_name: str = ""
+    """spec.nodeName, where somebody wrote one."""
+    has_resource_claims: bool = False
 
 
 @dataclass(frozen=True, slots=True)

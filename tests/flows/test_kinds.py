@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.arena.api import wait_for
-from tests.arena.arena import NAMESPACE, Arena
+from tests.arena.api import Object, documents, wait_for
+from tests.arena.arena import NAMESPACE, Arena, Nodes, condition
 from tests.arena.controllers import Controllers
 from tests.arena.fixtures import Begin
 from tests.flows import changes, holdings, kinds
@@ -63,3 +63,40 @@ def _wait_as_wanted(
         wait_for("Slurm's jobs are as in the table", settled, seconds=5)
     except AssertionError:
         raise AssertionError(kinds.differences(story, wanted, arena.slurm.live_jobs())) from None
+
+
+def test_a_gang_whose_other_pods_are_refused_holds_nothing(
+    defined: None, arena: Arena, begin: Begin, created: list[Path]
+) -> None:
+    """An MPIJob whose workers have resourceClaims: the webhook lets the launcher in and none of
+    them. No job is made for the launcher; it and the MPIJob say what to correct."""
+    begin(Nodes(count=2))
+    manifest = MANIFESTS / "mpijob.yaml"
+    created.append(manifest)
+    (mpijob,) = documents(manifest, NAMESPACE)
+    worker = mpijob["spec"]["mpiReplicaSpecs"]["Worker"]["template"]["spec"]
+    worker["resourceClaims"] = [{"name": "fast", "resourceClaimTemplateName": "fast"}]
+    with Controllers(arena.kubernetes, NAMESPACE, ("mpijob",), tls=arena.loopback_tls()):
+        arena.create(mpijob)
+        (launcher,) = arena.wait_pods(1, "says why", _says_refused, seconds=30)
+        told = wait_for("the MPIJob says why", lambda: _told_refused(arena))
+        arena.hold_for(3.0, lambda: not arena.slurm.live_jobs())
+    for text in (str((condition(launcher) or {})["message"]), told):
+        assert "MPIJob cfd is not queued in Slurm, as its worker pods are refused" in text
+        assert "spec.resourceClaims" in text
+
+
+def _says_refused(pod: Object) -> bool:
+    return "spec.resourceClaims" in str((condition(pod) or {}).get("message"))
+
+
+def _told_refused(arena: Arena) -> str:
+    """What an event of the MPIJob says."""
+    return next(
+        (
+            str(event["note"])
+            for event in arena.kubernetes.events(NAMESPACE)
+            if event["reason"] == "PodsRefused" and event["regarding"]["kind"] == "MPIJob"
+        ),
+        "",
+    )

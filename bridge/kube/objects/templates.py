@@ -37,4 +37,6 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
         active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
         volume_claims=named,
         own_claims=bool(ephemeral),
+        node_name=texts.printable(spec.get("nodeName") or "", bounds.LONGEST_LABEL),
+        has_resource_claims=bool(claims.of_devices(spec)),
     )

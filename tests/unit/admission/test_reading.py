@@ -18,9 +18,9 @@ from bridge.admission.reading import (
     UnreadablePod,
     Untouched,
 )
-from bridge.admission.refusal import Refusal
 from bridge.admission.scope import Scope
 from bridge.model import bounds
+from bridge.model.refusal import Refusal
 from tests.unit.admission.manifests import Manifest, a_manifest, review
 
 READER = ReviewReader(Scope(), frozenset({"bridge"}))

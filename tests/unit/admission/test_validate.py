@@ -38,13 +38,12 @@ def refused(pod: ManifestBuilder) -> list[str]:
         ),
         (
             a_manifest().with_limits({DRA + "tpu.example.org": "1"}),
-            "spec.containers[0].resources: container 'main' asks for devices of class "
-            "'tpu.example.org'",
+            "spec.containers[0].resources: asks for devices of class 'tpu.example.org'",
             "it knows dra.cpu, gpu.example.com, gpu.nvidia.com",
         ),
         (
             a_manifest().init_requesting({DRA + "tpu.example.org": "1"}),
-            "spec.initContainers[0].resources: container 'init'",
+            "spec.initContainers[0].resources: asks for devices of class",
             "it knows dra.cpu",
         ),
         (

@@ -5,12 +5,15 @@ from dataclasses import replace
 from bridge.errors import BadInput
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.node_constraints import NodeConstraints
+from bridge.jobs.shortage import Shortages
 from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.model.scheduling import PodShape
 from bridge.state.slurm_state import SlurmState
+
+_MOST_ROLES = 3
 
 
 class JobBuilder:
@@ -32,6 +35,7 @@ class JobBuilder:
         self._rules = rules
         self._limits = limits
         self._resolve = resolve
+        self._shortages = Shortages()
 
     def build(self, gang: Gang, generation: int, avoided: tuple[NodeName, ...]) -> JobSpec:
         """The gang's job, of several components where its pods can't be one job's tasks.
@@ -41,16 +45,21 @@ class JobBuilder:
         plan = self.plan(gang)
         components = [
             jobspec.build(
-                replace(gang, size=role.count, shape=role.shape, roles=(), volume_terms=()),
+                replace(gang, size=one.count, shape=one.shape, roles=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._node_constraints.of(role.shape, avoided),
+                where=self._node_constraints.of(one.shape, avoided),
             )
-            for at, role in enumerate(plan.components)
+            for at, one in enumerate(plan.components)
         ]
+        if len(components) > 1:
+            components = [
+                replace(spec, role=texts.some_of(tasks.roles_of(gang, one), _MOST_ROLES))
+                for spec, one in zip(components, plan.components, strict=True)
+            ]
         first, *others = components
         if plan.how != "alike":
             comment = texts.printable(f"{first.comment}: {plan}", jobtexts.COMMENT_BYTES)
@@ -64,6 +73,13 @@ class JobBuilder:
         """
         whose = f"{gang.id}#{component}" if component else gang.id
         return JobIdentity(self._cluster_uid, whose, generation, gang.owner)
+
+    def shortage(self, spec: JobSpec, *, now: bool) -> str:
+        """Why no nodes of Slurm can ever take the job; "" where that is not certain. With `now` the
+        sentence also tells how many nodes are out of service at the moment."""
+        state = self._slurm_state
+        limits = state.partitions.max_nodes
+        return self._shortages.of(spec, state.capacities, max_nodes=limits, now=now)
 
     def plan(self, gang: Gang) -> tasks.Plan:
         """How its pods become tasks."""

@@ -90,6 +90,18 @@ def plan(
     return Plan(tuple(c for one in plans for c in one.components), "het", worst.waste, worst.of)
 
 
+def roles_of(gang: Gang, component: Tasks) -> tuple[str, ...]:
+    """The names of the roles whose pods become the tasks of this component of the gang's plan."""
+    wanted = replace(component.shape, volume_terms=())
+    shapes = {role.name: replace(role.shape, volume_terms=()) for role in gang.roles}
+    exact = tuple(name for name, shape in shapes.items() if shape == wanted)
+    if exact:
+        return exact
+    place = replace(wanted, requests=Resources())
+    merged = (name for name, one in shapes.items() if replace(one, requests=Resources()) == place)
+    return tuple(merged)
+
+
 def _merged(
     kinds: Mapping[PodShape, int],
     limits: Limits,

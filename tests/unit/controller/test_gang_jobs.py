@@ -47,6 +47,10 @@ class Building:
             raise BadInput(self.refuses)
         return SPEC
 
+    def shortage(self, spec: JobSpec, *, now: bool) -> str:
+        """As JobBuilder."""
+        return "short now" if now else "short"
+
     def avoided(self, gang_id: GangId = WEB) -> Sequence[NodeName]:
         """What the gang's next job would leave out."""
         self.jobs.build(a_gang(gang_id), 0)
@@ -98,3 +102,12 @@ def test_a_job_that_waits_is_answered_as_it_should_be_by_now() -> None:
     it.refuses = "no node can take it"
     it.jobs.rebuild(WEB, instruction)
     assert len(it.heard.events) == 1
+
+
+def test_what_is_short_is_told_where_it_is_asked_for() -> None:
+    """With what is true of the moment only in a refusal: a job that waits is not asked about as
+    soon as a node is drained."""
+    it = Building()
+    it.jobs.rebuild(WEB, do.RebuildJob(a_gang(WEB), 0, explain=True))
+    assert it.heard.events == [(WEB, ev.JobRebuilt(SPEC, "short"))]
+    assert it.jobs.shortage(SPEC) == "short now"

@@ -98,6 +98,18 @@ def test_pods_for_different_nodes_are_different_components() -> None:
     assert str(found) == "2 components of a het job"
 
 
+def test_a_component_is_for_the_roles_whose_pods_are_its_tasks() -> None:
+    """Also where some of them ride along, and where only volumes tell slots of one role apart."""
+    on_cpu_nodes = shape(1, 2, node_selector=(("pool", "cpu"),))
+    gang = gang_of((1, on_cpu_nodes), (1, LAUNCHER), (8, WORKER))
+    by_count = {one.count: tasks.roles_of(gang, one) for one in plan(gang).components}
+    assert by_count == {1: ("role-0",), 8: ("role-1", "role-2")}
+    in_a = ((NodeSelectorTerm((Requirement("zone", "In", ("a",)),)),),)
+    apart = replace(gang_of((1, on_cpu_nodes), (2, WORKER)), volume_terms=((1, in_a),))
+    found = [tasks.roles_of(apart, one) for one in plan(apart).components]
+    assert found == [("role-0",), ("role-1",), ("role-1",)]
+
+
 SHAPES = st.builds(shape, st.integers(1, 64), st.integers(1, 64), st.integers(0, 8))
 
 

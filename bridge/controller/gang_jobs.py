@@ -71,7 +71,13 @@ class GangJobs:
             spec = self.build(instruction.gang, instruction.generation)
         except BadInput:
             return  # nothing better to say to Slurm: the job keeps what it has
-        self._handle(gang_id, ev.JobRebuilt(spec))
+        shortage = self._builder.shortage(spec, now=False) if instruction.explain else ""
+        self._handle(gang_id, ev.JobRebuilt(spec, shortage))
+
+    def shortage(self, spec: JobSpec) -> str:
+        """Why no nodes of Slurm can ever take the job, as it stands at this moment; "" where that
+        is not certain."""
+        return self._builder.shortage(spec, now=True)
 
     def avoid(self, gang_id: GangId, instruction: do.AvoidNode) -> None:
         """The jobs of the gang's owner leave the node out for a while."""

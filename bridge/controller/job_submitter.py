@@ -22,8 +22,9 @@ URGENCY = 1
 class JobSubmitter:
     """Performs SubmitJob, and answers with Submitted or SubmitFailed.
 
-    `build` makes the job of a gang (generation), `left_out` names the nodes that the job leaves out
-    for a while, `has_room` tells whether it could start at once,
+    `build` makes the job of a gang (generation), `shortage` says why no nodes can ever take a job,
+    `left_out` names the nodes that the gang's job leaves out for a while, `has_room` tells whether
+    it could start at once,
     `submitted` is told of each new job before anything else is, `handle` takes the answer, `failed`
     what should never have been raised.
     """
@@ -34,6 +35,7 @@ class JobSubmitter:
         client: slurm.SlurmClient,
         pool: Pool,
         build: Callable[[Gang, int], JobSpec],
+        shortage: Callable[[JobSpec], str],
         left_out: Callable[[GangId], str],
         has_room: Callable[[Gang], bool],
         submitted: Callable[[GangId, SlurmJobId], None],
@@ -46,6 +48,7 @@ class JobSubmitter:
         self._client = client
         self._pool = pool
         self._build = build
+        self._shortage = shortage
         self._left_out = left_out
         self._has_room = has_room
         self._submitted = submitted
@@ -67,15 +70,14 @@ class JobSubmitter:
     async def _submit(self, gang_id: GangId, instruction: do.SubmitJob) -> None:
         event: ev.Event
         began_s = self._clock.monotonic()
+        spec: JobSpec | None = None
         try:
             spec = self._build(instruction.gang, instruction.generation)
             job_id = await self._send(spec, instruction.gang)
         except BadInput as error:
             event = ev.SubmitFailed(str(error), lasting=True)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(
-                f"Slurm refused the job: {error}{self._without(gang_id)}", lasting=True
-            )
+            event = ev.SubmitFailed(self._refusal(gang_id, spec, error), lasting=True)
         except BridgeError as error:
             self._outage.failed(error)
             event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)
@@ -92,7 +94,13 @@ class JobSubmitter:
             return (await self._client.submit_het(components)).id
         return await self._client.submit(to_slurm.description(spec), immediate=self._has_room(gang))
 
-    def _without(self, gang_id: GangId) -> str:
-        """Slurm's refusal does not say that it was asked for other nodes than these."""
-        nodes = self._left_out(gang_id)
-        return f". For now the job leaves out {nodes}" if nodes else ""
+    def _refusal(self, gang_id: GangId, spec: JobSpec | None, error: slurm.SlurmError) -> str:
+        """What Slurm does not say: what is short on which nodes, and that it was asked for other
+        nodes than some."""
+        shortage = ""
+        if spec is not None and error.is_lack_of_nodes:
+            shortage = self._shortage(spec)
+        answer = f"{shortage}. Slurm's answer: {error}" if shortage else str(error)
+        left_out = self._left_out(gang_id)
+        beside = f". For now the job leaves out {left_out}" if left_out else ""
+        return f"Slurm refused the job: {answer}{beside}"

@@ -166,6 +166,7 @@ class JobParts:
             client=around.client,
             pool=self.pool,
             build=self.of_gangs.build,
+            shortage=self.of_gangs.shortage,
             left_out=self.of_gangs.left_out,
             has_room=lambda gang: node_constraints.has_room(gang.shape, gang.size),
             submitted=self.index.submitted,

@@ -7,11 +7,14 @@ from bridge.errors import BadInput
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.full_nodes import FullNodes, Key
 from bridge.jobs.node_constraints import NodeConstraints
+from bridge.jobs.shortage import Shortages
 from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
 from bridge.state.slurm_state import SlurmState
+
+_MOST_ROLES = 3
 
 
 class JobBuilder:
@@ -35,6 +38,7 @@ class JobBuilder:
         self._rules = rules
         self._limits = limits
         self._resolve = resolve
+        self._shortages = Shortages()
 
     def build(
         self,
@@ -53,16 +57,21 @@ class JobBuilder:
         self._check_nodes(gang, plan)
         components = [
             jobspec.build(
-                replace(gang, size=role.count, shape=role.shape, roles=(), volume_terms=()),
+                replace(gang, size=one.count, shape=one.shape, roles=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._where(role, avoided, asked, is_exact=plan.tasks_are_pods),
+                where=self._where(one, avoided, asked, is_exact=plan.tasks_are_pods),
             )
-            for at, role in enumerate(plan.components)
+            for at, one in enumerate(plan.components)
         ]
+        if len(components) > 1:
+            components = [
+                replace(spec, role=texts.some_of(tasks.roles_of(gang, one), _MOST_ROLES))
+                for spec, one in zip(components, plan.components, strict=True)
+            ]
         first, *others = components
         if plan.how != "alike":
             comment = texts.printable(f"{first.comment}: {plan}", jobtexts.COMMENT_BYTES)
@@ -103,6 +112,13 @@ class JobBuilder:
                 "run on the same nodes (selectors, tolerations), with small pods that fit beside "
                 "the large ones; it is looked at again whenever nodes change"
             )
+
+    def shortage(self, spec: JobSpec, *, now: bool) -> str:
+        """Why no nodes of Slurm can ever take the job; "" where that is not certain. With `now` the
+        sentence also tells how many nodes are out of service at the moment."""
+        state = self._slurm_state
+        limits = state.partitions.max_nodes
+        return self._shortages.of(spec, state.capacities, max_nodes=limits, now=now)
 
     def plan(self, gang: Gang) -> tasks.Plan:
         """How its pods become tasks."""

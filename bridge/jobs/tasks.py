@@ -114,7 +114,7 @@ def _joined(
     groups: Mapping[PodShape, Kinds], merged: Callable[[Kinds], Plan], nodes: Nodes, alone: bool
 ) -> Plan:
     """The groups' plans as one. A group whose pods may run on all nodes of another one joins that
-    where it costs no component."""
+    where its pods ride along: they are the small ones, and the others' nodes do not get fewer."""
     left = dict(groups)
     plans: dict[PodShape, Plan] = {}
     for narrow in groups:
@@ -128,7 +128,9 @@ def _joined(
             for shape, count in left[wide].items():
                 as_narrow = replace(narrow, requests=shape.requests)
                 both[as_narrow] = both.get(as_narrow, 0) + count
-            if merged(both).how != "het":
+            main = _largest(both)
+            others_ride = main in kinds and both[main] == kinds[main]
+            if others_ride and merged(both).how == "riding":
                 kinds = both
                 del left[wide]
                 plans.pop(wide, None)
@@ -138,6 +140,18 @@ def _joined(
     worst = max(plans.values(), key=lambda one: one.waste)
     components = tuple(one for found in plans.values() for one in found.components)
     return Plan(components, "het", worst.waste, worst.of)
+
+
+def roles_of(gang: Gang, component: Tasks) -> tuple[str, ...]:
+    """The names of the roles whose pods become the tasks of this component of the gang's plan."""
+    wanted = replace(component.shape, volume_terms=())
+    shapes = {role.name: replace(role.shape, volume_terms=()) for role in gang.roles}
+    exact = tuple(name for name, shape in shapes.items() if shape == wanted)
+    if exact:
+        return exact
+    place = replace(wanted, requests=Resources())
+    merged = (name for name, one in shapes.items() if replace(one, requests=Resources()) == place)
+    return tuple(merged)
 
 
 def _merged(

@@ -59,5 +59,7 @@ def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:
 
 def rebuild(gang: GangState, run: JobRun, decision: Decision) -> None:
     """Has a job that waits compared with what its gang asks for now."""
-    if run.gang is not None and run.waits:
-        decision.add(do.RebuildJob(run.gang, gang.submission.generation))
+    if run.gang is None or run.facts is None or not run.facts.waits:
+        return
+    explain = run.facts.cannot_start
+    decision.add(do.RebuildJob(run.gang, gang.submission.generation, explain=explain))

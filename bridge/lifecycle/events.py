@@ -81,6 +81,8 @@ class JobRebuilt:
     """The answer to RebuildJob: what the job should look like in Slurm by now."""
 
     spec: JobSpec
+    shortage: str = ""
+    """Why no nodes of Slurm can ever take it, where that was asked for and is certain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,10 +21,14 @@ class SubmitJob:
 
 @dataclass(frozen=True, slots=True)
 class RebuildJob:
-    """Build the waiting job as it should be by now; answer with JobRebuilt, or with nothing."""
+    """Build the waiting job as it should be by now; answer with JobRebuilt, or with nothing.
+
+    With `explain` the answer tells why no nodes can ever take the job.
+    """
 
     gang: Gang
     generation: int
+    explain: bool = False
 
 
 @dataclass(frozen=True, slots=True)

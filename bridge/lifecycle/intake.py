@@ -36,7 +36,8 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
             _observed(gang, run, event, decision)
         case ev.JobVanished(job_id) if job_id == run.job_id:
             run.facts = JobFacts(job_id, "UNKNOWN", None, reason="Slurm knows it no more")
-        case ev.JobRebuilt(spec):
+        case ev.JobRebuilt(spec, shortage):
+            run.shortage = shortage
             _rebuilt(gang, run, spec, decision)
         case ev.UpdateFailed(job_id) if job_id == run.job_id:
             run.spec = None
@@ -122,16 +123,19 @@ def _submission(
 
 
 def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Decision) -> None:
-    is_first, facts = run.facts is None, event.facts
+    before, facts = run.facts, event.facts
+    known_reason = "" if before is None else before.reason
     run.facts, run.nodes = facts, event.nodes
     if facts.identity is not None:
         generation = max(gang.submission.generation, facts.identity.generation)
         gang.submission.generation = generation
     if facts.allocation is not None:
         run.deadline.seen(event.left_s, decision.now_s)
-    if _follow_demand(gang, run) or (run.was_found and is_first):
+    if _follow_demand(gang, run) or (run.was_found and before is None):
         gang.assign_slots()
         actions.rebuild(gang, run, decision)
+    elif facts.cannot_start and not facts.stranded and facts.reason != known_reason:
+        actions.rebuild(gang, run, decision)  # a stranded job is rebuilt by a rule
 
 
 def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) -> None:

@@ -43,6 +43,8 @@ class JobRun:
         self.submitted_s = submitted_s
         self.facts: JobFacts | None = None
         """What Slurm last said of the job; None until it has."""
+        self.shortage = ""
+        """Why no nodes can ever take the job, as far as that was asked for."""
         self.nodes: frozenset[NodeName] | None = None
         """The nodes that the job holds; None when that is not known."""
         self.placement = Placement(gang, tuning)

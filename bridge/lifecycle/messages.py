@@ -14,6 +14,9 @@ from bridge.model.pod import Condition
 
 _MOST_NODES = 5
 """That are named in one sentence."""
+_NOT_HERE = (
+    "It never starts on the nodes that there are: ask for less, or ask a Slurm admin for more"
+)
 _JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
@@ -22,13 +25,18 @@ def waits(reason: str, message: str) -> Condition:
     return Condition(names.ALLOCATED_CONDITION, "False", _camel(reason), message)
 
 
-def queued(facts: JobFacts) -> Condition:
-    """In Slurm's queue: Slurm's own reason, explained, and when it expects to start."""
+def queued(facts: JobFacts, shortage: str = "") -> Condition:
+    """In Slurm's queue: Slurm's own reason, explained, and when it expects to start.
+
+    `shortage` says why no nodes can ever take the job, where Slurm says that it can't start.
+    """
     reason = facts.reason if facts.reason not in ("", "None") else "Queued"
     message = f"Slurm job {facts.job_id} waits in partition {facts.partition}: {reason}"
     if facts.description:
         message += f" ({facts.description})"
-    if explained := reasons.explained(facts.reason):
+    if shortage and facts.cannot_start:
+        message += f": {shortage}. {_NOT_HERE}"
+    elif explained := reasons.explained(facts.reason):
         message += f": {explained}"
     if facts.expected_start_s:
         message += f"; expected to start at {_time(facts.expected_start_s)}"

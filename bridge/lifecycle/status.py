@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bridge.lifecycle import messages
+from bridge.lifecycle.waits.pending_claims import PendingClaims
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.job import JobFacts
@@ -36,9 +37,10 @@ class GangStatus:
     """Members that are to come before it is submitted."""
     full: bool
     """Every slot has its node: who has none waits for a pod that is ending."""
-    pending_claims: str = ""
-    """Which claim keeps its pods from running, since `pending_since_s`."""
-    pending_since_s: float = 0.0
+    claims: PendingClaims
+    """Which claim keeps its pods from running."""
+    shortage: str = ""
+    """Why no nodes can ever take its job."""
 
     @property
     def waits(self) -> bool:
@@ -51,14 +53,14 @@ class GangStatus:
             return messages.waits("InvalidRequest", self.problem)
         if pod.foreign_gates:
             return messages.waits("OtherGates", messages.gated(pod.foreign_gates))
-        if self.pending_claims:
-            return messages.waits("VolumesNotReady", messages.pending_claims(self.pending_claims))
+        if self.claims.why:
+            return messages.waits("VolumesNotReady", messages.pending_claims(self.claims.why))
         if self.job_id is None and self.lacking and self.gang is not None:
             return messages.incomplete(self.gang, self.lacking)
         if self.job_id is None:
             return messages.waits("NotSubmitted", self.trouble) if self.trouble else None
         if self.facts is not None and self.facts.waits:
-            return messages.queued(self.facts)
+            return messages.queued(self.facts, self.shortage)
         if self.shortfall is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason)
         if self.full and not has_slot:  # one for which there will be no slot has left the gang
@@ -69,8 +71,8 @@ class GangStatus:
         """Since when it stands so, where that may be over in a moment; else long ago."""
         if self.problem or pod.foreign_gates:
             return LONG_AGO
-        if self.pending_claims:
-            return self.pending_since_s
+        if self.claims.why:
+            return self.claims.since_s
         if self.job_id is None:
             return LONG_AGO if self.lacking else self.trouble_s
         return self.submitted_s if self.waits else LONG_AGO
@@ -79,10 +81,10 @@ class GangStatus:
         """Why the extender lets no pod of it through; "" where only the moment is in the way."""
         if self.problem or self.trouble:
             return self.problem or self.trouble
-        if self.pending_claims:
-            return messages.pending_claims(self.pending_claims)
+        if self.claims.why:
+            return messages.pending_claims(self.claims.why)
         if self.facts is not None and self.facts.waits:
-            return messages.queued(self.facts).message
+            return messages.queued(self.facts, self.shortage).message
         if self.shortfall is not None and self.job_id is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason).message
         return ""

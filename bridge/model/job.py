@@ -99,6 +99,8 @@ class JobSpec:
     user: str = ""
     """Name or number; "" means the token's own user."""
     group: str = ""
+    role: str = field(default="", compare=False)
+    """Which of the gang's pods a component of a het job is for; Slurm is not told."""
     also: tuple["JobSpec", ...] = ()
     """Further components: with any, it is a het job and this is its first component."""
 
@@ -142,6 +144,10 @@ _ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "one_task_per_no
 _NOT_CLEARED: Final = (
     "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
 )  # fmt: skip
+
+
+_CANNOT_START: Final = frozenset({"BadConstraints", "PartitionConfig", "PartitionNodeLimit"})
+"""Reasons of Slurm that no job's end changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +216,11 @@ class JobFacts:
     def waits(self) -> bool:
         """In the queue, holding nothing."""
         return self.state == "PENDING"
+
+    @property
+    def cannot_start(self) -> bool:
+        """Whether Slurm says that the job asks for more nodes than there are, or for other ones."""
+        return self.waits and self.reason in _CANNOT_START
 
     @property
     def stranded(self) -> bool:

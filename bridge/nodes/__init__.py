@@ -1,5 +1,6 @@
 """Kubernetes nodes as Slurm nodes: registered, named by class, tainted, removed.
 
-`plan` is pure (both sides' nodes → actions), `controller` performs the actions. Never imports
+`plan` is pure (both sides' nodes → actions), `controller` performs the actions and learns what
+Slurm's nodes are like; `capacities`, pure, counts what they have. Never imports
 `admission`, `lifecycle` or `extender`.
 """

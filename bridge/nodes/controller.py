@@ -16,10 +16,10 @@ from bridge.errors import BridgeError, Unreachable
 from bridge.kube.api import events as kube_events
 from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import nodes as kube_nodes
-from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.ids import NodeName
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
-from bridge.nodes import definition
+from bridge.nodes import capacities, definition
 from bridge.nodes import plan as planning
 from bridge.placement.filters.classes import classes
 from bridge.retry import Backoff
@@ -76,7 +76,6 @@ class NodeController:
         self._taint = Taint.managed(scheduler_name)
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
-        self._registered: frozenset[SlurmNodeName] = frozenset()
 
     def mark_dirty(self) -> None:
         """Some node changed: look soon."""
@@ -142,10 +141,10 @@ class NodeController:
     ) -> None:
         """What waiting gangs depend on; they are told of changes.
 
-        A node that joins is news also where its class is known: it may be larger.
+        A node that joins is news also where its class is known: it may be larger. One that is
+        drained or comes back is none: Slurm itself waits for that.
         """
         partitions = tuple(partitions)
-        registered = frozenset(node.name for node in nodes)
         features = frozenset(
             feature for node in nodes for feature in (*node.features, *node.active_features)
         )
@@ -157,14 +156,17 @@ class NodeController:
             ),
             known=frozenset(part.name for part in partitions),
             max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
+            max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
             topologies={part.name: part.topology for part in partitions if part.topology},
         )
-        kinds = NodeFacts(_kinds(nodes), gres_names)
+        kinds, sizes = NodeFacts(_kinds(nodes), gres_names), capacities.of(nodes)
         state = self._slurm_state
-        before = (state.features, state.partitions, state.nodes, self._registered)
-        news = (features, facts, kinds, registered) != before
+        known = state.capacities
+        before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
+        news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
         state.features, state.partitions, state.nodes = features, facts, kinds
-        self._registered = registered
+        if sizes != known:  # what is known of the old object stays true
+            state.capacities = sizes
         tier_of = {part.name: part.tier for part in partitions}
         state.node_weights = {node.name: node.weight for node in nodes}
         state.tiers = {

@@ -332,7 +332,7 @@ _REMEDY = {
 _REMEDY_FOR = {
     11: "Slurm is just planning with this object; try again",
     2000: "name a partition that sinfo shows",
-    2014: "no node of the partition has that much or that kind; ask for less, or look at sinfo -N",
+    2014: "the partition has no such nodes, or too few of them; ask for less, or look at sinfo -N",
     2018: "name nodes that sinfo -N shows",
     2029: "name features that sinfo -o %f shows, joined by | or &",
     2048: "name licenses that scontrol show licenses shows, and no more than there are",

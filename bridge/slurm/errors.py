@@ -50,6 +50,11 @@ class SlurmError(BridgeError):
         """Slurm's name of the number (ESLURM_INVALID_PARTITION_NAME), "" when we know none."""
         return errno.name_of(self.number)
 
+    @property
+    def is_lack_of_nodes(self) -> bool:
+        """Whether a job is refused because of what nodes there are, whatever runs on them."""
+        return self.number in errno.LACK_OF_NODES
+
 
 class NotFound(SlurmError):
     """There is no such object; said by a healthy Slurm."""

@@ -4,6 +4,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.model.ids import SlurmNodeName
+from bridge.model.job import Gres
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionFacts:
@@ -15,6 +18,8 @@ class PartitionFacts:
     """Every partition; empty while Slurm has not told yet."""
     max_time_min: Mapping[str, int] = field(default_factory=dict)
     """MaxTime in minutes, of those that have one."""
+    max_nodes: Mapping[str, int] = field(default_factory=dict)
+    """MaxNodes of a job, of those that have one."""
     topologies: Mapping[str, str] = field(default_factory=dict)
     """The named topology of those that have one of their own."""
 
@@ -43,6 +48,31 @@ class NodeFacts:
     def of(self, classes: Collection[str]) -> tuple[NodeKind, ...]:
         """The kinds in any of these node classes."""
         return tuple(kind for kind in self.kinds if not kind.features.isdisjoint(classes))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeGroup:
+    """So many Slurm nodes that are alike in everything that a job asks of a node."""
+
+    features: frozenset[str] = frozenset()
+    partitions: frozenset[str] = frozenset()
+    cpus: int = 0
+    memory_mib: int = 0
+    gres: tuple[Gres, ...] = ()
+    """Each name and type once."""
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Capacities:
+    """What Slurm's nodes have, whether somebody uses it or not; `groups` is empty while Slurm has
+    not told yet."""
+
+    groups: tuple[NodeGroup, ...] = ()
+    group_of: Mapping[SlurmNodeName, int] = field(default_factory=dict)
+    """The position in `groups` of the group that each node belongs to."""
+    out_of_service: frozenset[SlurmNodeName] = frozenset()
+    """Nodes that are drained, down or do not answer."""
 
 
 NOTHING_TOLD: Final = NodeFacts()

@@ -41,8 +41,8 @@ def gang_status(gang: GangState) -> GangStatus:
         shortfall=None if placement is None or looks else placement.shortfall,
         lacking=gang.demand.lacking() if run is None else 0,
         full=placement is not None and placement.slots.placed,
-        pending_claims=claims.why,
-        pending_since_s=claims.since_s,
+        claims=claims,
+        shortage="" if run is None else run.shortage,
     )
 
 

@@ -66,6 +66,10 @@ class Building:
             raise BadInput(self.refuses)
         return SPEC
 
+    def shortage(self, spec: JobSpec, *, now: bool) -> str:
+        """As JobBuilder."""
+        return "short now" if now else "short"
+
     def avoided(self, gang_id: GangId = WEB) -> Sequence[NodeName]:
         """What the gang's next job would leave out."""
         self.jobs.build(a_gang(gang_id), 0)
@@ -126,3 +130,12 @@ async def test_a_gang_follows_what_its_newest_job_depends_on() -> None:
     it.jobs.build(a_gang(WEB), 1)
     assert it.forgotten == [WEB, WEB]
     assert it.followed == [(WEB, "where"), (WEB, "where")]
+
+
+def test_what_is_short_is_told_where_it_is_asked_for() -> None:
+    """With what is true of the moment only in a refusal: a job that waits is not asked about as
+    soon as a node is drained."""
+    it = Building()
+    it.jobs.rebuild(WEB, do.RebuildJob(a_gang(WEB), 0, explain=True))
+    assert it.heard.events == [(WEB, ev.JobRebuilt(SPEC, "short"))]
+    assert it.jobs.shortage(SPEC) == "short now"

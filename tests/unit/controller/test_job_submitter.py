@@ -41,9 +41,11 @@ class Submitting:
             clock=self.clock, transport=self.rest.server(),
         )  # fmt: skip
         self.left_out = ""
+        self.shortage = ""
         self.submitter = JobSubmitter(
             client=self.client, pool=self.pool, build=self._build,
-            left_out=lambda gang_id: self.left_out, has_room=lambda gang: False,
+            shortage=lambda spec: self.shortage, left_out=lambda gang_id: self.left_out,
+            has_room=lambda gang: False,
             submitted=self._submitted, handle=self._handle, failed=self.heard.failed,
             outage=self.outage, metrics=self.kept.metrics, clock=self.clock,
         )  # fmt: skip
@@ -112,6 +114,30 @@ async def test_what_slurm_refuses_is_told_with_the_nodes_that_were_left_out() ->
         assert answer.message.startswith("Slurm refused the job: ")
         assert answer.message.endswith(". For now the job leaves out n0 (6 of 8 GPUs free)")
         assert it.outage.lasting_s is None, "Slurm has answered"
+
+
+async def test_a_refusal_begins_with_what_is_short() -> None:
+    """Slurm's own sentence is the same for all causes; the nodes left out come last."""
+    async with submitting() as it:
+        it.shortage, it.left_out = "it needs 3 nodes, and partition p has 2", "n0 (why)"
+        it.refuse(2014)
+        answer = await it.submit()
+        assert isinstance(answer, ev.SubmitFailed)
+        assert answer.message.startswith(
+            "Slurm refused the job: it needs 3 nodes, and partition p has 2. Slurm's answer: "
+        )
+        assert "Slurm error 2014" in answer.message
+        assert answer.message.endswith(". For now the job leaves out n0 (why)")
+
+
+async def test_a_refusal_that_is_not_about_nodes_tells_of_no_shortage() -> None:
+    """Nodes may be short as well, but that is not why Slurm refused it."""
+    async with submitting() as it:
+        it.shortage = "it needs 3 nodes, and partition p has 2"
+        it.refuse(2048)
+        answer = await it.submit()
+        assert isinstance(answer, ev.SubmitFailed)
+        assert it.shortage not in answer.message
 
 
 async def test_a_slurm_that_is_away_is_no_refusal() -> None:

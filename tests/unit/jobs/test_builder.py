@@ -11,8 +11,10 @@ from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.builder import JobBuilder
 from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang, Role
+from bridge.model.job import Gres
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
+from bridge.state.slurm_facts import Capacities, NodeGroup, PartitionFacts
 from bridge.state.slurm_state import SlurmState
 from tests.builders import a_gang
 
@@ -23,7 +25,9 @@ MIXED = replace(
 )
 
 
-def builder(lacking: tuple[int, int] | None = None) -> JobBuilder:
+def builder(
+    slurm_state: SlurmState | None = None, *, lacking: tuple[int, int] | None = None
+) -> JobBuilder:
     anywhere = SimpleNamespace(
         of=lambda shape, avoided: jobspec.Where(classes=("class-a",)),
         can_run=lambda shape: True,
@@ -37,7 +41,7 @@ def builder(lacking: tuple[int, int] | None = None) -> JobBuilder:
         cluster_uid="c",
         node_constraints=cast("Any", anywhere),
         full_nodes=cast("Any", all_free),
-        slurm_state=SlurmState(),
+        slurm_state=slurm_state or SlurmState(),
         rules=rules,
         limits=tasks.Limits(),
         resolve=dependencies.nobody,
@@ -55,6 +59,30 @@ def test_each_kind_of_pod_that_needs_other_nodes_is_a_component() -> None:
     ]
     plain: Gang = a_gang("g", size=2, shape=GPU)
     assert builder().build(plain, 0, ()).also == ()
+
+
+def test_components_know_whose_pods_they_are_for() -> None:
+    """By the role, for people; a job of one component needs no name."""
+    spec = builder().build(MIXED, 2, ())
+    assert [one.role for one in (spec, *spec.also)] == ["launcher", "worker"]
+    assert builder().build(a_gang("g", size=2, shape=GPU), 0, ()).role == ""
+
+
+def test_what_is_short_is_said_of_the_nodes_that_slurm_has() -> None:
+    """With the limits of its partitions."""
+    made = builder()
+    spec = made.build(MIXED, 2, ())
+    assert made.shortage(spec, now=True) == "", "Slurm has not told of its nodes yet"
+    made = builder(
+        SlurmState(
+            partitions=PartitionFacts(known=frozenset({"p"}), max_nodes={"p": 1}),
+            capacities=Capacities((NodeGroup(frozenset({"class-a"}), frozenset({"p"}), 8, 4096,
+                                             (Gres("gpu", "", 8),), 2),)),
+        )
+    )  # fmt: skip
+    assert made.shortage(made.build(MIXED, 2, ()), now=True) == (
+        "role worker: it needs 2 nodes at least, and a job of partition p may have 1 node"
+    )
 
 
 def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:

@@ -131,6 +131,12 @@ def test_pods_that_may_run_anywhere_ride_where_the_others_go(*, launcher_first: 
     assert (found.how, found.components) == ("riding", (expected,))
 
 
+def test_large_pods_that_may_run_anywhere_keep_all_of_their_nodes() -> None:
+    """A launcher that names a pool does not take the workers there."""
+    in_pool = replace(LAUNCHER, node_selector=(("pool", "cpu"),))
+    assert plan(gang_of((1, in_pool), (8, WORKER))).how == "het"
+
+
 def test_a_pod_that_asks_for_nothing_holds_a_cpu() -> None:
     """A CPU a task is rounding, however small the tasks are."""
     nothing, worker = shape(0, 0), shape(0, 0, 8)
@@ -146,6 +152,18 @@ def test_what_could_never_be_placed_apart_is_placed_together_at_any_price() -> N
     assert plan(gang).how == "het"
     assert plan(gang, nodes=two).components == (Tasks(2, shape(96, 768, 8)),)
     assert plan(gang, nodes=replace(two, most_cpus=64)).how == "het"
+
+
+def test_a_component_is_for_the_roles_whose_pods_are_its_tasks() -> None:
+    """Also where some of them ride along, and where only volumes tell slots of one role apart."""
+    on_cpu_nodes = shape(1, 2, node_selector=(("pool", "cpu"),))
+    gang = gang_of((1, on_cpu_nodes), (1, LAUNCHER), (8, WORKER))
+    by_count = {one.count: tasks.roles_of(gang, one) for one in plan(gang).components}
+    assert by_count == {1: ("role-0",), 8: ("role-1", "role-2")}
+    in_a = ((NodeSelectorTerm((Requirement("zone", "In", ("a",)),)),),)
+    apart = replace(gang_of((1, on_cpu_nodes), (2, WORKER)), volume_terms=((1, in_a),))
+    found = [tasks.roles_of(apart, one) for one in plan(apart).components]
+    assert found == [("role-0",), ("role-1",), ("role-1",)]
 
 
 SHAPES = st.builds(shape, st.integers(1, 64), st.integers(1, 64), st.integers(0, 8))

@@ -92,8 +92,8 @@ OTHER_VALUES: dict[str, object] = {
     "nice": 9,
     "time_limit_min": 9,
 }
-KEPT = {"identity", "working_directory"}
-"""Never change in a gang's life."""
+KEPT = {"identity", "working_directory", "role"}
+"""Never change in a gang's life, or are not Slurm's."""
 
 
 @pytest.mark.parametrize("name", sorted({field.name for field in fields(JobSpec)} - KEPT))

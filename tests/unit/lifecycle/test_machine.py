@@ -290,6 +290,45 @@ def test_a_job_that_slurm_has_set_aside_is_changed_until_slurm_looks_at_it() -> 
     assert len(world.todo) == 2
 
 
+@pytest.mark.parametrize("reason", ["PartitionNodeLimit", "PartitionConfig", "BadConstraints"])
+def test_a_job_that_slurm_says_cant_start_tells_what_is_short(reason: str) -> None:
+    """Asked for when Slurm's reason is another one, and again when nodes have changed; a job that
+    waits as others do is not asked about."""
+    world = released()
+    world.shortage = "it needs 3 nodes, and partition p has 2"
+    world.create()
+    world.perform()
+    world.pass_time(20)
+    assert world.shortage not in world.conditions[-1].condition.message
+    waits = world.jobs[SlurmJobId(1)]
+    cannot = world.jobs[SlurmJobId(1)] = replace(waits, reason=reason)
+    world.tell(ev.JobObserved(cannot))
+    world.pass_time(20)
+    told = world.conditions[-1].condition
+    assert told.reason == reason
+    assert told.message.startswith(f"Slurm job 1 waits in partition slurm-bridge: {reason}: it ")
+    assert world.shortage in told.message
+    world.shortage = "it needs 3 nodes, and partition p has 1"
+    world.tell(ev.NodesChanged())
+    world.pass_time(20)
+    assert world.shortage in world.conditions[-1].condition.message
+    world.tell(ev.JobObserved(waits))
+    world.pass_time(20)
+    assert world.shortage not in world.conditions[-1].condition.message
+
+
+def test_a_job_that_was_found_after_a_start_tells_what_is_short_too() -> None:
+    """The sentence stands nowhere but in the process that was ended."""
+    world = released()
+    world.shortage = "it needs 3 nodes, and partition p has 2"
+    world.create()
+    world.perform()
+    world.jobs[SlurmJobId(1)] = replace(world.jobs[SlurmJobId(1)], reason="PartitionNodeLimit")
+    world.restart()
+    world.pass_time(20)
+    assert world.shortage in world.conditions[-1].condition.message
+
+
 def test_a_failed_member_is_replaced_in_its_slot_and_on_its_node() -> None:
     """The running job keeps its nodes; the other members are not touched."""
     world = running(size=3)

@@ -1,5 +1,7 @@
 """Slurm's reasons in plain words."""
 
+from dataclasses import replace
+
 import pytest
 
 from bridge.lifecycle import messages, reasons
@@ -62,3 +64,17 @@ def test_in_the_condition() -> None:
         "that its QOS allows one user; it starts when other jobs of it end."
     )
     assert messages.job_id_of(told) == 7
+
+
+def test_what_is_short_says_more_than_slurms_reason() -> None:
+    """Where Slurm says that the job can't start; its explanation is left out then."""
+    facts = JobFacts(SlurmJobId(7), "PENDING", None, reason="PartitionNodeLimit", partition="p")
+    assert "than the partition allows" in messages.queued(facts).message
+    told = messages.queued(facts, "it needs 3 nodes, and partition p has 2")
+    assert told.message == (
+        "Slurm job 7 waits in partition p: PartitionNodeLimit: it needs 3 nodes, and partition p "
+        "has 2. It never starts on the nodes that there are: ask for less, or ask a Slurm admin "
+        "for more."
+    )
+    busy = replace(facts, reason="Resources")
+    assert messages.queued(busy, "it needs 3 nodes") == messages.queued(busy)

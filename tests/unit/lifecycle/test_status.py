@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from bridge.lifecycle.status import ConditionThrottle, GangStatus
+from bridge.lifecycle.waits.pending_claims import PendingClaims
 from bridge.model.gang import Shortfall
 from bridge.model.ids import SlurmJobId
 from bridge.model.pod import Condition
@@ -20,6 +21,7 @@ KNOWN = GangStatus(
     shortfall=None,
     lacking=0,
     full=False,
+    claims=PendingClaims(tell_after_s=1.0, patience_s=60.0),
 )
 HOLDING = replace(KNOWN, job_id=SlurmJobId(1), facts=facts(1, "RUNNING", nodes=("n1",)), full=True)
 

@@ -66,6 +66,8 @@ class World:
     """Who its job is."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
+    shortage: str = ""
+    """Why the nodes that there are can't take the gang's job."""
     wake_s: float | None = None
     """When the machine's timer rings."""
     inbox: deque[ev.Event] = field(default_factory=deque)
@@ -306,8 +308,9 @@ class World:
                     self.avoided.append(node)
                 case do.PlaceGang():
                     self._place(instruction)
-                case do.RebuildJob(gang, generation):
-                    self.tell(ev.JobRebuilt(self._spec(gang, generation)))
+                case do.RebuildJob(gang, generation, explain):
+                    shortage = self.shortage if explain else ""
+                    self.tell(ev.JobRebuilt(self._spec(gang, generation), shortage))
                 case _:
                     self.todo.append(instruction)
         self.machine.known.validate()

@@ -258,6 +258,26 @@ async def test_the_kinds_of_nodes_are_learned_as_jobs_can_tell_them_apart(tmp_pa
         assert it.slurm_state.node_weights == {"a": 3, "b": 3}
 
 
+async def test_what_nodes_have_is_learned_and_news_where_it_changes(tmp_path: Path) -> None:
+    """A node that is drained is no news: Slurm itself waits for it."""
+    async with passing(tmp_path) as it:
+        node = slurm.SlurmNode(SlurmNodeName("a"), frozenset({"IDLE"}), cpus=8, memory_mib=4096)
+        it.slurm.nodes["a"] = node
+        it.slurm.partitions = (slurm.Partition("p", max_nodes=4), slurm.Partition("q"))
+        await it.asked()
+        assert it.learned_news()
+        (group,) = it.slurm_state.capacities.groups
+        assert (group.cpus, group.memory_mib, group.count) == (8, 4096, 1)
+        assert it.slurm_state.partitions.max_nodes == {"p": 4}
+        it.slurm.nodes["a"] = replace(node, states=frozenset({"IDLE", "DRAIN"}))
+        await it.asked()
+        assert not it.learned_news()
+        assert it.slurm_state.capacities.out_of_service == {"a"}
+        it.slurm.nodes["a"] = replace(node, memory_mib=8192)
+        await it.asked()
+        assert it.learned_news()
+
+
 @pytest.mark.parametrize(
     ("says", "learned"),
     [

@@ -21,7 +21,7 @@ class ClusterChanges:
         self._freed: Freed = lambda nodes: ()
 
     def connect(self, *, freed: Freed) -> None:
-        """`freed` says which gangs leave some of these nodes out no longer, as they have room."""
+        """`freed` says which gangs leave some of these nodes out no longer."""
         self._freed = freed
 
     def mark_dirty(self, gang_ids: Iterable[GangId]) -> None:
@@ -35,7 +35,7 @@ class ClusterChanges:
             self._add(gang_id, ev.VolumesChanged())
 
     def room_changed(self, nodes: Collection[NodeName]) -> None:
-        """Some node has more room than before; on `nodes` pods have given it back."""
+        """Something on the nodes has changed; on `nodes` there is more room than before."""
         for gang_id in self._freed(nodes):
             self._add(gang_id, ev.NodesChanged())
         for gang_id in self._gangs.waiting_for_room:

@@ -38,6 +38,11 @@ class Node:
         return names.EXTERNAL_NODE_LABEL in self.labels
 
     @property
+    def takes_pods(self) -> bool:
+        """Whether new pods may start there: it answers, and nobody has closed it."""
+        return self.ready and not self.unschedulable and not self.deleting
+
+    @property
     def external_partitions(self) -> tuple[str, ...]:
         """Partitions (as node features) that its admin named."""
         text = self.annotations.get(names.EXTERNAL_NODE_PARTITIONS_ANNOTATION, "")

@@ -82,7 +82,7 @@ class NodeTable:
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self.freed: set[NodeName] = set()
-        """The number of times that a pod gave back what it held."""
+        """Nodes that have more room than before, until somebody takes note of it."""
 
     def upsert(self, node: Node) -> None:
         """Add the node, or change what is new of it."""

@@ -22,6 +22,8 @@ class Node:
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     ready: bool = True
+    unready: str = ""
+    """The one word that Kubernetes has for why it is not ready: NodeStatusUnknown."""
     allocatable: Resources = Resources()
     max_pods: int = 110
     internal_ip: str = ""

@@ -121,6 +121,24 @@ def test_what_an_admin_has_drained_stays_drained(arena: Arena, begin: Begin) -> 
     assert node["reason"] == "broken fan"
 
 
+def test_nodes_that_do_not_answer_swallow_no_pods(arena: Arena, begin: Begin) -> None:
+    """Two of three nodes go silent: every pod runs on the third, two at a time as they fit, and
+    Slurm says of the others why. A node that answers again is used again."""
+    *silent, healthy = sorted(begin(Nodes(count=3)))
+    with contextlib.ExitStack() as stack:
+        for node in silent:
+            stack.enter_context(arena.silent(node))
+        for number in range(4):
+            arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=4, run_s=1))
+        for number in range(4):
+            assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == healthy
+        for node in silent:
+            assert _drained(arena, node).startswith("slurm-bridge: not ready in Kubernetes")
+    arena.create(manifests.job("three", NAMESPACE, count=3, gang=True, gpus=8))
+    pods = arena.wait_pods(3, "are bound", node_of, of_job="three", seconds=40)
+    assert {node_of(pod) for pod in pods} == {*silent, healthy}
+
+
 @pytest.mark.parametrize(("how", "told"), [("silent", "not ready"), ("cordoned", "cordoned")])
 def test_a_grant_on_a_node_that_is_closed_meanwhile_is_not_waited_for(
     arena: Arena, begin: Begin, how: str, told: str

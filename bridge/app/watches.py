@@ -248,4 +248,4 @@ class Watches:
             case Deleted(row):
                 self._cluster.remove_node(row.name)
         self._nodes.mark_dirty()
-        self._changes.room_changed(())
+        self._changes.room_changed(self._cluster.freed_nodes())

@@ -23,8 +23,8 @@ class ClusterChanges:
         self._uses = 0
 
     def connect(self, *, freed: Freed, uses_changed: Callable[[], None]) -> None:
-        """`freed` says which gangs leave some of these nodes out no longer, as they have room.
-        `uses_changed` is told that pods hold more or less than before."""
+        """`freed` says which gangs leave some of these nodes out no longer. `uses_changed`
+        is told that pods hold more or less than before."""
         self._freed = freed
         self._uses_changed = uses_changed
 
@@ -39,7 +39,7 @@ class ClusterChanges:
             self._add(gang_id, ev.VolumesChanged())
 
     def room_changed(self, nodes: Collection[NodeName]) -> None:
-        """Some node has more room than before; on `nodes` pods have given it back."""
+        """Something on the nodes has changed; on `nodes` there is more room than before."""
         for gang_id in self._freed(nodes):
             self._add(gang_id, ev.NodesChanged())
         for gang_id in self._gangs.waiting_for_room:

@@ -80,13 +80,13 @@ class GangJobs:
         return self._builder.shortage(spec, now=True)
 
     def avoid(self, gang_id: GangId, instruction: do.AvoidNode) -> None:
-        """The jobs of the gang's owner leave the node out for a while."""
+        """The jobs of the gang's owner leave the node out for a while; one that is cordoned now, no
+        longer than that."""
         node = self._cluster.nodes.get(instruction.node)
-        if node is not None and node.unschedulable and node.external:
-            return  # Slurm is told of the cordon, and of its end
+        is_cordoned = node is not None and node.unschedulable
         until_s = self._avoidance.add(
             self._owner_of(gang_id), instruction.node, self._clock.monotonic(),
-            why=instruction.why, until_room=instruction.until_room,
+            why=instruction.why, until_usable=instruction.until_usable or is_cordoned,
         )  # fmt: skip
         log.warning(
             "node.avoided", gang=gang_id, node=instruction.node, why=instruction.why,
@@ -96,9 +96,12 @@ class GangJobs:
         self._later(delay_s, partial(self._handle, gang_id, ev.NodesChanged()))
 
     def freed(self, nodes: Collection[NodeName]) -> Collection[GangId]:
-        """Pods have given back room on these nodes: the gangs that leave some of them out no
-        longer."""
-        return self._avoidance.freed(nodes)
+        """These nodes have more room: the gangs that leave some of them out no longer. Room on a
+        node that takes no pods is none."""
+        known = self._cluster.nodes
+        return self._avoidance.freed(
+            [name for name in nodes if name in known and known[name].takes_pods]
+        )
 
     def left_out(self, gang_id: GangId) -> str:
         """The nodes that the gang's job leaves out for a while, and why; "" for none."""

@@ -48,7 +48,7 @@ class FullNodes:
         """`where` without the nodes that are full now, for `size` pods of the shape.
 
         `asked` is told of the question where its answer may change with the pods on the nodes.
-        Raises NoRoom if less than `size` pods find room.
+        Raises NoRoom if less than `size` pods find room, and the nodes could take so many.
         """
         snapshot = self._cluster.table.snapshot()
         found = self._find(snapshot, shape, where)
@@ -59,7 +59,7 @@ class FullNodes:
             while len(self._known) > _REMEMBERED:
                 del self._known[next(iter(self._known))]
             asked(key)
-        if found.room < size:
+        if found.room < size <= found.most:
             raise NoRoom(_sentence(snapshot, shape, found, size))
         if not found.limits:
             return where
@@ -83,8 +83,10 @@ class FullNodes:
         names = self._cluster.by_slurm_name
         if where.required:
             rows = snapshot.rows([names[one] for one in where.required if one in names])
-            counts = uncounted.room(snapshot, shape, rows[rows >= 0], self._counted())
-            return uncounted.Full(frozenset(), (), int(counts.sum()), rows[counts == 0])
+            rows = rows[rows >= 0]
+            counts = uncounted.room(snapshot, shape, rows, self._counted())
+            most = int(uncounted.most(snapshot, shape, rows).sum())
+            return uncounted.Full(frozenset(), (), int(counts.sum()), most, rows[counts == 0])
         left_out = tuple(names[one] for one in where.excluded if one in names)
         return uncounted.full(
             snapshot, shape, frozenset(where.classes), left_out, resource_map=self._counted()

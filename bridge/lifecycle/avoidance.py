@@ -16,8 +16,8 @@ class Avoided:
 
     until_s: float
     why: str
-    until_room: bool = False
-    """Whether room that a pod gives back there ends it."""
+    until_usable: bool = False
+    """Whether what was in the way may go, and ends it."""
 
 
 @dataclass(slots=True)
@@ -35,12 +35,18 @@ class Avoidance:
         self._owners: dict[str, _Owner] = {}
 
     def add(
-        self, owner: str, node: NodeName, now_s: float, *, why: str = "", until_room: bool = False
+        self,
+        owner: str,
+        node: NodeName,
+        now_s: float,
+        *,
+        why: str = "",
+        until_usable: bool = False,
     ) -> float:
         """Leaves `node` out from now on; until when."""
         until_s = now_s + self._for_s
         known = self._owners.setdefault(owner, _Owner())
-        known.nodes[node] = Avoided(until_s, why, until_room)
+        known.nodes[node] = Avoided(until_s, why, until_usable)
         return until_s
 
     def nodes(self, owner: str, gang_id: GangId, now_s: float) -> dict[NodeName, Avoided]:
@@ -57,11 +63,13 @@ class Avoidance:
         return dict(sorted(known.nodes.items()))
 
     def freed(self, nodes: Collection[NodeName]) -> set[GangId]:
-        """Pods have given back room on these nodes: the gangs that leave some of them out no
-        longer."""
+        """These nodes are of use again, or have more room: the gangs that leave some of them out
+        no longer."""
         gangs: set[GangId] = set()
         for owner, known in list(self._owners.items()):
-            ended = [node for node in nodes if node in known.nodes and known.nodes[node].until_room]
+            ended = [
+                node for node in nodes if node in known.nodes and known.nodes[node].until_usable
+            ]
             for node in ended:
                 del known.nodes[node]
             if ended:

@@ -57,8 +57,9 @@ class AvoidNode:
 
     node: NodeName
     why: str
-    until_room: bool = False
-    """Whether the node is of use again when a pod there gives back room."""
+    until_usable: bool = False
+    """Whether it ends with what was in the way: a pod gives back room there, the node answers
+    again, its cordon is lifted."""
 
 
 @dataclass(frozen=True, slots=True)

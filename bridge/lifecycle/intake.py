@@ -176,7 +176,7 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
     if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
         # Else the nodes are as good as Slurm was told; the pods ask for something else by now.
         decision.extend(
-            do.AvoidNode(node, shortfall.reason, until_room=True) for node in shortfall.nodes
+            do.AvoidNode(node, shortfall.reason, until_usable=True) for node in shortfall.nodes
         )
     actions.give_back(gang, run, gang.waiting(), "GrantUnusable", shortfall.reason, decision)
     gang.back_off(decision)
@@ -201,6 +201,7 @@ def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) 
     placement.pinning.discard(event.pod)
     others = placement.pinning or placement.slots.taken(gang.demand.pods.rows, run.job_id)
     if gang.single or not others:
+        _avoid_lost(event, decision)
         actions.give_back(gang, run, [pod], "GrantUnusable", event.why, decision)
         gang.back_off(decision)
         return
@@ -209,6 +210,12 @@ def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) 
         if run.gang is not None and run.gang.restarts_whole:
             actions.restart_without(gang, run, [event.lost_node], event.why, decision)
             return
+        _avoid_lost(event, decision)
         note = messages.queues_alone(run.job_id)
     decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
     actions.queue_alone(gang, pod, decision)
+
+
+def _avoid_lost(event: ev.Misfit, decision: Decision) -> None:
+    if event.lost_node is not None:
+        decision.add(do.AvoidNode(event.lost_node, event.why, until_usable=True))

@@ -45,7 +45,7 @@ class Patience:
     room_s: float = 300.0
     """Nodes of the job that pods which are ending still use."""
     avoid_s: float = 300.0
-    """An owner's jobs leave out a node whose grant was of no use."""
+    """An owner's jobs leave out a node whose grant was of no use, at most so long."""
     stuck_pin_s: float = 30.0
     """kube-scheduler finds no way onto the node of a pinned pod (a volume that is just being made,
     a pod that ends there)."""

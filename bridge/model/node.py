@@ -22,6 +22,8 @@ class Node:
     taints: tuple[Taint, ...] = ()
     unschedulable: bool = False
     ready: bool = True
+    unready: str = ""
+    """The one word that Kubernetes has for why it is not ready: NodeStatusUnknown."""
     allocatable: Resources = Resources()
     max_pods: int = 110
     internal_ip: str = ""
@@ -36,6 +38,11 @@ class Node:
     def external(self) -> bool:
         """Whether its admin wants it registered in Slurm by us."""
         return names.EXTERNAL_NODE_LABEL in self.labels
+
+    @property
+    def takes_pods(self) -> bool:
+        """Whether new pods may start there: it answers, and nobody has closed it."""
+        return self.ready and not self.unschedulable and not self.deleting
 
     @property
     def external_partitions(self) -> tuple[str, ...]:

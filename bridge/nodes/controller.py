@@ -16,7 +16,8 @@ from bridge.errors import BridgeError, Unreachable
 from bridge.kube.api import events as kube_events
 from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import nodes as kube_nodes
-from bridge.model.ids import NodeName
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Gres
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
 from bridge.nodes import capacities, definition
@@ -76,6 +77,9 @@ class NodeController:
         self._taint = Taint.managed(scheduler_name)
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
+        self._told_gres: dict[SlurmNodeName, tuple[Gres, ...]] = {}
+        """The devices with which nodes were registered: what Slurm then shows is all that it
+        takes."""
 
     def mark_dirty(self) -> None:
         """Some node changed: look soon."""
@@ -114,6 +118,8 @@ class NodeController:
             rules=self._rules,
             scheduler_name=self._scheduler_name,
             classes_in_use=self._classes_in_use(),
+            gres_names=self._slurm_state.nodes.gres_names,
+            told_gres=self._told_gres,
         )
         gate = asyncio.Semaphore(_AT_ONCE)
 
@@ -191,8 +197,10 @@ class NodeController:
                     await self._client.create_node(wanted)
                     log.info("node.registered", node=node, slurm_node=wanted.name)
                     self._refused.pop(node, None)
+                    self._told_gres[SlurmNodeName(wanted.name)] = wanted.gres
                 case planning.Delete(name, why, healing):
                     await self._client.delete_node(name)
+                    self._told_gres.pop(name, None)
                     self._metrics.nodes_healed.inc(int(healing))
                     log.info("node.deleted", slurm_node=name, why=why)
                 case planning.Drain(name, reason):
@@ -214,6 +222,9 @@ class NodeController:
             if isinstance(action, planning.Register):
                 self._refuse(action.node, f"Slurm refused node {action.node}: {error}")
             return isinstance(error, Unreachable)
+        if isinstance(action, planning.Register) and action.closed:
+            drain = planning.Drain(SlurmNodeName(action.definition.name), action.closed)
+            await self._perform(drain)  # in the same breath: a waiting job would take it
         return True
 
     def _refuse(self, name: NodeName, message: str) -> None:

@@ -58,19 +58,36 @@ def cluster_feature(cluster: str) -> str:
     return f"k8s-{cluster[:8]}"
 
 
+@dataclass(frozen=True, slots=True)
+class Capacity:
+    """What a node has for Slurm to give; maybe nothing."""
+
+    cpus: int
+    memory_mib: int
+    gres: tuple[Gres, ...]
+
+
+def capacity(node: Node, *, others: Resources, rules: Rules) -> Capacity:
+    """What pods may use on the node, without what pods of `others` ask for."""
+    free = node.allocatable - others
+    return Capacity(
+        cpus=max(0, (free.cpu_milli - rules.cpu_headroom_milli) // 1000),
+        memory_mib=max(0, free.memory_bytes // _MIB - rules.memory_headroom_mib),
+        gres=gres_of(node, rules),
+    )
+
+
 def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> NodeDefinition:
     """How `node` is to be registered.
 
     Raises BadInput when it has nothing to give, and when its labels, its annotations or the
     settings say what Slurm can't be told.
     """
-    free = node.allocatable - others
-    cpus = (free.cpu_milli - rules.cpu_headroom_milli) // 1000
-    memory_mib = free.memory_bytes // _MIB - rules.memory_headroom_mib
-    if cpus < 1 or memory_mib < 1:
+    has = capacity(node, others=others, rules=rules)
+    if not has.cpus or not has.memory_mib:
         raise BadInput(
-            f"node {node.name} can't be registered in Slurm: it has {max(cpus, 0)} whole CPUs and "
-            f"{max(memory_mib, 0)} MiB of memory left for pods; look at status.allocatable and at "
+            f"node {node.name} can't be registered in Slurm: it has {has.cpus} whole CPUs and "
+            f"{has.memory_mib} MiB of memory left for pods; look at status.allocatable and at "
             "what other pods use there",
             field="status.allocatable",
         )
@@ -85,13 +102,13 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
         name=node.slurm_name,
         address=address,
         sockets=1,
-        cores_per_socket=cpus,
+        cores_per_socket=has.cpus,
         threads_per_core=1,
-        cpus=cpus,
-        memory_mib=memory_mib,
+        cpus=has.cpus,
+        memory_mib=has.memory_mib,
         features=(node_class, cluster_feature(rules.cluster), *node.external_partitions),
         topology=topology_of(node, rules.topology),
-        gres=gres_of(node, rules),
+        gres=has.gres,
     )
     try:
         wanted.check()

@@ -1,13 +1,20 @@
 """What must be done so that Slurm knows the Kubernetes nodes as they are: pure.
 
 A Slurm node is ours when it is external and carries the feature of this Kubernetes cluster;
-nothing else is ever drained or deleted. CPUs, memory and devices of a registered node can't be
-changed in Slurm, so such a node is drained and made anew when idle.
+nothing else is ever drained or deleted. Three rules keep such a node:
+
+- While there is a reason that nothing new may start there (`closed`), it is drained with that
+  reason, which starts with `DRAIN_REASON`; when there is none any more, it is undrained.
+- What Slurm can't be told of a registered node (that it has other CPUs, memory or devices, that it
+  answers again) is told by making it anew, once it is idle.
+- What an admin has drained or set down in Slurm, with any other reason, is left so: neither rule
+  touches it before the admin has brought it back.
 """
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from bridge import names
 from bridge.errors import BadInput
@@ -21,8 +28,13 @@ from bridge.nodes import definition
 from bridge.slurm import NodeDefinition, SlurmNode
 
 DRAIN_REASON = "slurm-bridge: "
-"""Starts the reason of each drain of ours; drains by others are never undone."""
+"""Starts the reason of each drain of ours; drains by others are never changed or undone."""
 CORDONED = f"{DRAIN_REASON}cordoned in Kubernetes"
+NOT_READY = f"{DRAIN_REASON}not ready in Kubernetes"
+"""Kubernetes' word for why follows, where it has one."""
+LESS = f"{DRAIN_REASON}it has less to give than Slurm knows: made anew once it is idle"
+_GONE = "its Kubernetes node is deleted or lost its label"
+RETIRED = DRAIN_REASON + _GONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +43,8 @@ class Register:
 
     node: NodeName
     definition: NodeDefinition
+    closed: str = ""
+    """The reason with which it is drained at once; "" where jobs may start there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +59,7 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """Let nothing new start there."""
+    """Let nothing new start there; or, of a node that is drained, only change the reason."""
 
     slurm_node: SlurmNodeName
     reason: str
@@ -91,6 +105,8 @@ class Refuse:
 InSlurm = Register | Delete | Drain | Undrain | SetFeatures
 """What changes Slurm's nodes."""
 Action = InSlurm | AddTaint | RemoveTaint | Refuse
+Amounts = definition.Capacity | NodeDefinition
+"""What a node has to give."""
 
 
 def plan(
@@ -102,31 +118,64 @@ def plan(
     rules: definition.Rules,
     scheduler_name: str,
     classes_in_use: Collection[str] = (),
+    gres_names: Collection[str] | None = None,
+    told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
 ) -> list[Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
     `others`: what pods of other schedulers ask for, by node. `classes_in_use`: classes that
-    waiting jobs still name; a node keeps such an old class until they don't.
+    waiting jobs still name; a node keeps such an old class until they don't. `gres_names`: Slurm's
+    GresTypes, None where it doesn't tell. `told_gres`: the devices with which nodes were registered
+    last, as far as that is known.
     """
+    if gres_names is None:
+        gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
     actions: list[Action] = []
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
         actions += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
         if not node.external or node.deleting:
             continue
-        wanted = _define(node, classes.get(name, ""), others.get(name, Resources()), rules)
+        used = others.get(name, Resources())
+        wanted = _define(node, classes.get(name, ""), used, rules)
         if isinstance(wanted, Refuse):
             actions.append(wanted)
         elif known is None:
-            actions.append(Register(name, wanted))
-        elif _ours(known, rules):
-            actions += _keep(known, wanted, classes_in_use, cordoned=node.unschedulable)
+            actions.append(Register(name, wanted, closed(node) or ""))
+        if known is not None and _ours(known, rules):
+            if isinstance(wanted, Refuse):
+                has = definition.capacity(node, others=used, rules=rules)
+                actions += _drain(known, closed(node, known, has))
+            else:
+                is_told = told_gres.get(known.name) == wanted.gres
+                counted = () if is_told else gres_names
+                actions += _keep(node, known, wanted, counted, classes_in_use)
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
-        if _ours(known, rules) and (owner is None or not owner.external):
-            actions += _retire(known, "its Kubernetes node is gone or lost its label")
+        if _ours(known, rules) and _is_retired(owner):
+            actions += _retire(known, owner)
     return actions
+
+
+def closed(
+    node: Node | None,
+    known: SlurmNode | None = None,
+    has: Amounts | None = None,
+) -> str | None:
+    """Why nothing new may start on a node now, as the reason of its drain; None where it may.
+
+    `known`: how Slurm has it, None while it is not registered. `has`: what it has to give.
+    """
+    if node is None or _is_retired(node):
+        return RETIRED
+    if node.unschedulable:
+        return CORDONED
+    if not node.ready:
+        return f"{NOT_READY}: {node.unready}" if node.unready else NOT_READY
+    if known is not None and has is not None and _is_less(known, has):
+        return LESS
+    return None
 
 
 def _define(
@@ -139,35 +188,71 @@ def _define(
 
 
 def _keep(
-    known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str], *, cordoned: bool
+    node: Node,
+    known: SlurmNode,
+    wanted: NodeDefinition,
+    counted: Collection[str],
+    classes_in_use: Collection[str],
 ) -> list[Action]:
-    if known.not_responding and known.idle:
-        return [Delete(known.name, "it is NOT_RESPONDING and idle: made anew", healing=True)]
-    if _lost(known, wanted):
-        return _retire(known, "it has less to give than Slurm knows: made anew")
-    if cordoned and not known.drained:
-        return [Drain(known.name, CORDONED)]
-    if not cordoned and known.drained and known.reason == CORDONED:
-        return [Undrain(known.name)]
-    kept = {
-        feature
-        for feature in known.features
-        if feature.startswith(names.CLASS_FEATURE_PREFIX) and feature in classes_in_use
-    }
-    features = tuple(sorted({*wanted.features, *kept}))
-    if features != tuple(sorted(known.features)):
-        return [SetFeatures(known.name, features)]
-    return []
+    outdated = _outdated(known, wanted, counted)
+    if outdated is not None:
+        return [outdated]
+    return [
+        *_drain(known, closed(node, known, wanted)),
+        *_set_features(known, wanted, classes_in_use),
+    ]
 
 
-def _lost(known: SlurmNode, wanted: NodeDefinition) -> bool:
+def _drain(known: SlurmNode, reason: str | None) -> list[Action]:
+    """The one rule for all drains of ours. Slurm takes another reason for a node that is drained
+    already, so nothing starts there in between."""
+    if _is_admins(known):
+        return []
+    if reason is None:
+        return [Undrain(known.name)] if known.drained else []
+    is_so = known.drained and known.reason == reason
+    return [] if is_so else [Drain(known.name, reason)]
+
+
+def _is_admins(known: SlurmNode) -> bool:
+    """Whether somebody else has taken it out of use in Slurm: theirs to bring back, not ours.
+
+    Slurm itself sets a node down that does not respond, which nobody else would mend.
+    """
+    is_out = known.drained or (known.down and not known.not_responding)
+    return is_out and not known.reason.startswith(DRAIN_REASON)
+
+
+def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> Delete | None:
+    """Takes an idle node out that is to be made anew. Of devices, those whose names are `counted`
+    may have become more: Slurm drops all others without a word.
+
+    More CPUs or memory are no reason: pods of other schedulers come and go.
+    """
+    if not known.idle or _is_admins(known):
+        return None
+    if known.not_responding:
+        return Delete(known.name, "it is NOT_RESPONDING and idle: made anew", healing=True)
+    if _is_less(known, has):
+        return Delete(known.name, "it has less to give than Slurm knows: made anew")
+    if _is_more(tuple(item for item in has.gres if item.name in counted), known.gres):
+        return Delete(known.name, "it has more devices than Slurm knows: made anew")
+    return None
+
+
+def _is_less(known: SlurmNode, has: Amounts) -> bool:
     """Whether Slurm would give more than there is."""
-    has = _devices(wanted.gres)
     return (
-        known.cpus > wanted.cpus
-        or known.memory_mib > wanted.memory_mib
-        or any(count > has[device] for device, count in _devices(known.gres).items())
+        known.cpus > has.cpus or known.memory_mib > has.memory_mib or _is_more(known.gres, has.gres)
     )
+
+
+def _is_more(gres: tuple[Gres, ...], than: tuple[Gres, ...]) -> bool:
+    """Whether there is more of some device."""
+    if gres == than:  # of thousands of nodes nearly all
+        return False
+    counts = _devices(than)
+    return any(count > counts[device] for device, count in _devices(gres).items())
 
 
 def _devices(gres: Iterable[Gres]) -> Counter[tuple[str, str]]:
@@ -179,12 +264,29 @@ def _devices(gres: Iterable[Gres]) -> Counter[tuple[str, str]]:
     return counts
 
 
-def _retire(known: SlurmNode, why: str) -> list[Action]:
-    if known.idle or "DOWN" in known.states:
-        return [Delete(known.name, why)]
-    if not known.drained:
-        return [Drain(known.name, DRAIN_REASON + why)]
-    return []
+def _set_features(
+    known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str]
+) -> list[Action]:
+    kept = {
+        feature
+        for feature in known.features
+        if feature.startswith(names.CLASS_FEATURE_PREFIX) and feature in classes_in_use
+    }
+    features = tuple(sorted({*wanted.features, *kept}))
+    if features == tuple(sorted(known.features)):
+        return []
+    return [SetFeatures(known.name, features)]
+
+
+def _is_retired(node: Node | None) -> bool:
+    """Whether Slurm is to have it no more."""
+    return node is None or node.deleting or not node.external
+
+
+def _retire(known: SlurmNode, node: Node | None) -> list[Action]:
+    if known.idle or known.down:
+        return [Delete(known.name, _GONE)]
+    return _drain(known, closed(node))
 
 
 def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[Action]:

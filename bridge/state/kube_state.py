@@ -208,8 +208,9 @@ class KubeState:
         return ""
 
     def freed_nodes(self) -> frozenset[NodeName]:
-        """The nodes on which a pod has given back room since the last call: most changes of pods
-        say nothing of that, and their authors can make as many as they like."""
+        """The nodes that have more room since the last call: a pod has given it back, or they take
+        pods again or have other amounts. Most changes of pods say nothing of that, and their
+        authors can make as many as they like."""
         freed = frozenset(self.table.freed)
         self.table.freed.clear()
         return freed
@@ -316,6 +317,10 @@ class KubeState:
             return False
         if known is not None and known.slurm_name != node.slurm_name:
             self.by_slurm_name.pop(known.slurm_name, None)
+        if node.takes_pods and not (
+            known is not None and known.takes_pods and known.allocatable == node.allocatable
+        ):
+            self.table.freed.add(node.name)
         self.nodes[node.name] = node
         self.by_slurm_name[node.slurm_name] = node.name
         self.table.upsert(node)

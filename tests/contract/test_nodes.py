@@ -37,10 +37,14 @@ async def test_nodes_live_and_die(ground: Ground) -> None:
         drained = await client.get_node(nodes[1])
         assert drained.drained
         assert drained.reason == "e2e: weight"
+        await client.update_node(nodes[1], state="DRAIN", reason="e2e: fan")
+        drained = await client.get_node(nodes[1])
+        assert (drained.drained, drained.reason) == (True, "e2e: fan")
         await client.update_node(nodes[1], state="UNDRAIN", weight=7)
         await client.update_node(nodes[1], features=(PARTITION, "class-other"))
         changed = await client.get_node(nodes[1])
         assert not changed.drained
+        assert not changed.reason
         assert changed.weight == 7
         assert changed.features == changed.active_features == (PARTITION, "class-other")
         for name in ("e2e-unknown", "e2e.unknown"):

@@ -1,5 +1,10 @@
 """Kubernetes' nodes as Slurm's: registered as they are, healed, removed."""
 
+import contextlib
+from collections.abc import Iterator
+
+import pytest
+
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Object, state, wait_for
@@ -95,8 +100,7 @@ def test_a_cordoned_node_is_not_pinned_to(arena: Arena, begin: Begin) -> None:
         arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=1))
     for number in range(3):
         assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == nodes[1]
-    drained = wait_for("it is drained", lambda: _if(arena.slurm.nodes()[nodes[0]], _is_drained))
-    assert drained["reason"] == "slurm-bridge: cordoned in Kubernetes"
+    assert _drained(arena, nodes[0]) == "slurm-bridge: cordoned in Kubernetes"
     arena.create(manifests.job("pair", NAMESPACE, count=2, gang=True, gpus=5))
     arena.wait_pods(2, "are told", condition, of_job="pair")
     arena.cordon(nodes[0], False)
@@ -117,8 +121,81 @@ def test_what_an_admin_has_drained_stays_drained(arena: Arena, begin: Begin) -> 
     assert node["reason"] == "broken fan"
 
 
+def test_nodes_that_do_not_answer_swallow_no_pods(arena: Arena, begin: Begin) -> None:
+    """Two of three nodes go silent: every pod runs on the third, two at a time as they fit, and
+    Slurm says of the others why. A node that answers again is used again."""
+    *silent, healthy = sorted(begin(Nodes(count=3)))
+    with contextlib.ExitStack() as stack:
+        for node in silent:
+            stack.enter_context(arena.silent(node))
+        for number in range(4):
+            arena.create(manifests.pod(f"web-{number}", NAMESPACE, gpus=4, run_s=1))
+        for number in range(4):
+            assert node_of(arena.wait_bound(f"web-{number}", seconds=40)) == healthy
+        for node in silent:
+            assert _drained(arena, node).startswith("slurm-bridge: not ready in Kubernetes")
+    arena.create(manifests.job("three", NAMESPACE, count=3, gang=True, gpus=8))
+    pods = arena.wait_pods(3, "are bound", node_of, of_job="three", seconds=40)
+    assert {node_of(pod) for pod in pods} == {*silent, healthy}
+
+
+@pytest.mark.parametrize(("how", "told"), [("silent", "not ready"), ("cordoned", "cordoned")])
+def test_a_grant_on_a_node_that_is_closed_meanwhile_is_not_waited_for(
+    arena: Arena, begin: Begin, how: str, told: str
+) -> None:
+    """Slurm grants it while the bridge is away, and then the node goes silent, or is cordoned: the
+    grant is given back with that reason, and the pod runs elsewhere at once."""
+    nodes = begin(Nodes(count=2))
+    blockers = {node: _fill(arena, node) for node in nodes}
+    arena.create(manifests.pod("web", NAMESPACE, gpus=1))
+    arena.wait_pod("web", "waits in Slurm", lambda pod: "waits in" in str(condition(pod)))
+    (web,) = {int(job["job_id"]) for job in arena.slurm.live_jobs()} - set(blockers.values())
+    closed, other = nodes
+    arena.bridge.kill()
+    arena.slurm.cancel(blockers[closed])
+    wait_for("it is granted", lambda: arena.slurm.job(web)["nodes"] == closed)
+    with _closed(arena, closed, how):
+        arena.slurm.cancel(blockers[other])
+        arena.bridge.start()
+        assert node_of(arena.wait_bound("web", seconds=40)) == other
+        notes = [
+            event["note"]
+            for event in arena.kubernetes.events(NAMESPACE)
+            if event["reason"] == "GrantUnusable"
+        ]
+        assert any(f"{closed}: {told}" in note for note in notes)
+
+
+def _fill(arena: Arena, node: str) -> int:
+    """Somebody's job that takes all CPUs of the node; it runs."""
+    job_id = arena.slurm.submit(
+        name="somebody", partition="slurm-bridge", tasks=1, cpus_per_task=Nodes().cpus,
+        required_nodes=[node], memory_per_node={"number": 64, "set": True, "infinite": False},
+    )  # fmt: skip
+    wait_for("it runs", lambda: state(arena.slurm.job(job_id)) == "RUNNING")
+    return job_id
+
+
+@contextlib.contextmanager
+def _closed(arena: Arena, node: str, how: str) -> Iterator[None]:
+    """While the context lasts nothing new may start on the node."""
+    if how == "silent":
+        with arena.silent(node):
+            yield
+        return
+    arena.cordon(node, True)
+    yield
+    arena.cordon(node, False)
+
+
 def _is_drained(node: Object) -> bool:
     return "DRAIN" in node["state"]
+
+
+def _drained(arena: Arena, name: str) -> str:
+    """Until the node is drained in Slurm; the reason."""
+    drained = wait_for("it is drained", lambda: _if(arena.slurm.nodes()[name], _is_drained))
+    return str(drained["reason"])
 
 
 def test_pods_whose_node_goes_before_they_are_bound_are_not_stuck(

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from bridge.kube.api import decode, errors
 from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import metadata, requests, wire
-from bridge.model import quantity
+from bridge.model import quantity, texts
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
 from bridge.model.scheduling import Taint
@@ -18,6 +18,7 @@ PATH = "/api/v1/nodes"
 _ATTEMPTS = 5
 _LONGEST_ANNOTATION = 1 << 18
 """Characters: as many as Kubernetes takes. Nodes are an admin's, who may list many partitions."""
+_LONGEST_REASON = 64
 
 RawTaints = list[Mapping[str, Any]]
 
@@ -27,6 +28,8 @@ def _row(node: wire.NodeWire) -> Node:
     spec: wire.NodeSpec = node.get("spec") or {}
     status: wire.NodeStatus = node.get("status") or {}
     allocatable = status.get("allocatable") or status.get("capacity") or {}
+    ready = _ready(status)
+    is_ready = ready.get("status") == "True"
     return Node(
         name=NodeName(meta.get("name", "")),
         uid=meta.get("uid", ""),
@@ -35,7 +38,8 @@ def _row(node: wire.NodeWire) -> Node:
         annotations=metadata.annotations(meta, longest=_LONGEST_ANNOTATION),
         taints=tuple(_taint(one) for one in spec.get("taints") or ()),
         unschedulable=bool(spec.get("unschedulable")),
-        ready=_is_ready(status),
+        ready=is_ready,
+        unready="" if is_ready else texts.plain(ready.get("reason") or "", _LONGEST_REASON),
         allocatable=requests.amounts(allocatable, "status.allocatable"),
         max_pods=quantity.whole(allocatable.get("pods", 110)),
         internal_ip=_address(status, "InternalIP"),
@@ -106,12 +110,15 @@ def _taint(taint: wire.TaintWire) -> Taint:
     )
 
 
-def _is_ready(status: wire.NodeStatus) -> bool:
-    """Condition Ready is True; a node that has not said so yet is not ready."""
-    return any(
-        one.get("type") == "Ready" and one.get("status") == "True"
-        for one in status.get("conditions") or ()
-    )
+def _ready(status: wire.NodeStatus) -> wire.ConditionWire:
+    """Condition Ready. A node that has none yet is not ready.
+
+    Of why it is not, only the reason is kept: the message may count seconds, and each change of a
+    row is news.
+    """
+    none: wire.ConditionWire = {}
+    conditions = status.get("conditions") or ()
+    return next((one for one in conditions if one.get("type") == "Ready"), none)
 
 
 def _address(status: wire.NodeStatus, kind: str) -> str:

@@ -138,8 +138,7 @@ def _judge_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     codes: Codes = np.zeros(alive.shape, dtype=np.int8)
     if not tolerations.tolerates(shape.tolerations, tolerations.UNSCHEDULABLE):
         _mark(codes, layout.cordoned[rows], _CORDONED)
-    if not tolerations.tolerates(shape.tolerations, tolerations.NOT_READY):
-        _mark(codes, ~layout.ready[rows], _NOT_READY)
+    _mark(codes, ~layout.ready[rows], _NOT_READY)
     _mark(codes, ~tolerations.tolerated(layout, shape, rows, now=True), _STATE_TAINT)
     return codes
 

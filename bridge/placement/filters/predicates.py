@@ -30,6 +30,7 @@ class Predicate(IntEnum):
     """Even without the pods that go again, the node could not take the shape."""
     CORDONED = 6
     NOT_READY = 7
+    """It does not answer. Pods that tolerate it are kept away too: nobody would run them there."""
     STATE_TAINT = 8
     """A taint that comes and goes with the node's state."""
     FREE = 9
@@ -38,5 +39,8 @@ class Predicate(IntEnum):
     """A host port is taken now."""
 
 
-PASSING = (Predicate.NOT_READY, Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
-"""The predicates that a node may pass later without anybody's help: waiting may be enough."""
+PASSING = (Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
+"""The predicates that a node may pass later without anybody's help: waiting may be enough.
+
+A node that does not answer may never do so again: it is not waited for.
+"""

@@ -28,7 +28,6 @@ STATE_PREFIXES = (
 """Keys of taints that say in which state a node is."""
 
 UNSCHEDULABLE = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
-NOT_READY = Taint("node.kubernetes.io/not-ready", "", "NoSchedule")
 
 TOLERATED = -1
 

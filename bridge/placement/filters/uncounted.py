@@ -67,12 +67,13 @@ def able(
 @dataclass(frozen=True, slots=True)
 class Full:
     """Nodes without room now. `classes` are those of which no node has room, `nodes` single nodes
-    of other classes. `room`: how many pods find room on all other nodes together. `rows` are those
-    of all the nodes without room."""
+    of other classes. `room`: how many pods find room on all other nodes together, and `most`, if
+    all pods were gone that ever go. `rows` are those of all the nodes without room."""
 
     classes: frozenset[str]
     nodes: tuple[NodeName, ...]
     room: int
+    most: int = field(compare=False)
     rows: npt.NDArray[np.intp] = field(compare=False)
 
     @property
@@ -106,6 +107,7 @@ def full(
         classes=frozenset(every.names[at] for at in np.flatnonzero(wanted & ~with_room)),
         nodes=tuple(sorted(snapshot.names[lacking].tolist())[:MOST_NAMES]),
         room=int(counts.sum()),
+        most=int(most(snapshot, shape, rows).sum()),
         rows=rows[counts == 0],
     )
 
@@ -126,3 +128,9 @@ def room(
         taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
         counts = np.minimum(counts, 1 - taken)
     return np.maximum(counts, 0)
+
+
+def most(snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """(rows,) int64: how many pods of the shape the nodes take without the pods that go."""
+    counts = failures.fitting(snapshot, shape.requests, rows, snapshot.daemon_used)
+    return np.clip(counts, 0, 1) if shape.host_ports else np.maximum(counts, 0)

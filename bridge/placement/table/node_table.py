@@ -86,7 +86,7 @@ class NodeTable:
         self.uses = 0
         """How often a pod has taken room or given it back."""
         self.freed: set[NodeName] = set()
-        """Nodes on which a pod gave back what it held; whoever reads them takes them out."""
+        """Nodes that have more room than before, until somebody takes note of it."""
 
     def upsert(self, node: Node) -> None:
         """Add the node, or change what is new of it."""

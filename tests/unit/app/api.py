@@ -42,10 +42,12 @@ def a_raw_pod(name: str, version: int = 1, *, scheduler: str = SCHEDULER, **part
     return a_raw("Pod", name, version, spec=spec, status=status, **parts)
 
 
-def a_raw_node(name: str, version: int = 1, cpu: int = 64, beat: str = "") -> Raw:
+def a_raw_node(
+    name: str, version: int = 1, cpu: int = 64, beat: str = "", ready: str = "True"
+) -> Raw:
     status = {
         "allocatable": {"cpu": str(cpu), "memory": "64Gi", "pods": "110"},
-        "conditions": [{"type": "Ready", "status": "True", "lastHeartbeatTime": beat}],
+        "conditions": [{"type": "Ready", "status": ready, "lastHeartbeatTime": beat}],
     }
     return a_raw("Node", name, version, status=status)
 

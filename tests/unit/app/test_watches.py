@@ -52,7 +52,7 @@ class Watching:
         self.heard += [f"volumes of {gang_id}" for gang_id in sorted(gang_ids)]
 
     def room_changed(self, nodes: Collection[NodeName]) -> None:
-        self.heard.append("room")
+        self.heard.append(" ".join(("room", *sorted(nodes))))
 
     def pods_changed(self) -> None:
         """Told after every pod; whether that changes anything is its own to find out."""
@@ -112,21 +112,26 @@ async def test_room_is_told_only_when_a_pod_gave_some_back(tmp_path: Path) -> No
     async with watching(tmp_path, nodes=[node], ours=[mine], others=[theirs]) as it:
         it.api.tell(OTHERS, "MODIFIED", a_raw_pod("x", 101, scheduler="s", node="n"))
         it.api.tell(OTHERS, "DELETED", a_raw_pod("x", 102, scheduler="s", node="n"))
-        await it.hears("room")
+        await it.hears("room n")
         it.api.tell(MINE, "MODIFIED", a_raw_pod("a", 103, node="n", phase="Running"))
         await it.hears("gang uid-a")
         it.api.tell(MINE, "MODIFIED", a_raw_pod("a", 104, node="n", phase="Succeeded"))
-        await it.hears("gang uid-a", "room")
+        await it.hears("gang uid-a", "room n")
 
 
 async def test_a_nodes_heartbeat_is_no_news(tmp_path: Path) -> None:
-    """15,000 nodes send one every few minutes. A node that has changed may have more room."""
+    """15,000 nodes send one every few minutes. Whoever waits for room looks at a node that has
+    changed; whoever leaves out one that did not answer is told when it does."""
     async with watching(tmp_path, nodes=[a_raw_node("n")]) as it:
         it.api.tell(nodes.PATH, "MODIFIED", a_raw_node("n", 101, beat="later"))
         it.api.tell(nodes.PATH, "MODIFIED", a_raw_node("n", 102, cpu=96))
+        await it.hears("nodes", "room n")
+        it.api.tell(nodes.PATH, "MODIFIED", a_raw_node("n", 103, cpu=96, ready="Unknown"))
         await it.hears("nodes", "room")
+        it.api.tell(nodes.PATH, "MODIFIED", a_raw_node("n", 104, cpu=96))
+        await it.hears("nodes", "room n")
         assert it.cluster.nodes[NodeName("n")].allocatable.cpu_milli == 96_000
-        it.api.tell(nodes.PATH, "DELETED", a_raw_node("n", 103))
+        it.api.tell(nodes.PATH, "DELETED", a_raw_node("n", 105))
         await it.hears("nodes", "room")
         assert not it.cluster.nodes
 

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
+import pytest
+
 from bridge import names
 from bridge.controller.gang_jobs import GangJobs
 from bridge.errors import BadInput
@@ -94,12 +96,29 @@ async def test_a_node_that_was_of_no_use_is_left_out_by_all_jobs_of_the_owner_fo
     assert it.heard.events == [(WEB, ev.NodesChanged())]
 
 
-async def test_a_cordoned_node_that_slurm_knows_is_not_left_out() -> None:
-    """It is drained in Slurm, which is told of the cordon's end too."""
+@pytest.mark.parametrize("closed", ["cordoned", "silent"])
+async def test_a_node_that_takes_no_pods_is_left_out_until_it_does(closed: str) -> None:
+    """Room that pods give back there meanwhile is none."""
+    it = Building()
+    node = replace(a_node("n"), ready=closed != "silent", unschedulable=closed == "cordoned")
+    it.cluster.upsert_node(node)
+    it.jobs.avoid(WEB, do.AvoidNode(NodeName("n"), closed, until_usable=True))
+    assert it.avoided() == ("n",)
+    assert not it.jobs.freed([NodeName("n"), NodeName("gone")])
+    assert it.avoided() == ("n",)
+    it.cluster.upsert_node(a_node("n"))
+    assert it.jobs.freed([NodeName("n")]) == {WEB}
+    assert it.avoided() == ()
+
+
+async def test_a_place_on_a_node_that_is_cordoned_is_left_out_no_longer_than_that() -> None:
+    """Whatever proved it useless: the cordon explains it."""
     it = Building()
     it.cluster.upsert_node(replace(a_node("n"), unschedulable=True))
     it.avoid(WEB)
-    assert it.avoided() == ()
+    assert it.avoided() == ("n",)
+    it.cluster.upsert_node(a_node("n"))
+    assert it.jobs.freed([NodeName("n")]) == {WEB}
 
 
 def test_who_the_pods_are_in_slurm_is_what_their_namespace_says_now() -> None:

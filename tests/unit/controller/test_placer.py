@@ -11,6 +11,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.devices import ResourceMap
+from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Pod
@@ -69,6 +70,22 @@ def test_a_grant_that_can_never_be_used_is_counted() -> None:
     assert isinstance(answer, ev.NotPlaced)
     assert not answer.shortfall.for_now
     assert it.metrics.grants_returned._value.get() == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [({"ready": False}, "not ready"), ({"unschedulable": True}, "cordoned")],
+)
+def test_a_node_on_which_nothing_may_start_is_not_waited_for(
+    changes: dict[str, bool], why: str
+) -> None:
+    """It may be so for hours, and it may have come to be so after Slurm granted the node."""
+    it = Placing()
+    it.cluster.upsert_node(replace(it.cluster.nodes[NODE], **changes))  # type: ignore[arg-type]
+    answer = it.place()
+    assert isinstance(answer, ev.NotPlaced)
+    said = f"0 of 1 pods fit now; n: {why}"
+    assert answer.shortfall == Shortfall(said, for_now=False, nodes=(NODE,))
 
 
 def test_room_that_somebody_holds_for_now_is_no_grant_given_back() -> None:

@@ -73,6 +73,14 @@ def test_a_gang_that_finds_too_little_room_is_not_queued_and_told_why() -> None:
         it.leave_out()
 
 
+def test_a_gang_that_no_pods_are_in_the_way_of_is_slurms_to_refuse() -> None:
+    """Too few nodes, or too small ones: Slurm says so, and what is short is told then."""
+    it = Cluster()
+    assert it.leave_out(size=3).excluded == ()
+    it.run("p", "n1")
+    assert it.leave_out(size=3).excluded == (SlurmNodeName("n1"),)
+
+
 def test_a_job_for_one_named_node_looks_at_that_one() -> None:
     """Its classes are not asked."""
     it = Cluster()

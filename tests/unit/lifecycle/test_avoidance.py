@@ -33,9 +33,9 @@ def test_adding_a_node_again_prolongs_it() -> None:
 def test_room_on_a_node_that_lacked_it_ends_that() -> None:
     """All gangs whose jobs leave the node out are told; what a kubelet refused stays refused."""
     avoidance = Avoidance(for_s=10)
-    avoidance.add("one", A, now_s=0, until_room=True)
+    avoidance.add("one", A, now_s=0, until_usable=True)
     avoidance.add("one", B, now_s=0)
-    avoidance.add("two", A, now_s=0, until_room=True)
+    avoidance.add("two", A, now_s=0, until_usable=True)
     for owner, gang in (("one", G), ("two", H)):
         left_out(avoidance, owner, 1, gang)
     assert avoidance.freed([B]) == set()

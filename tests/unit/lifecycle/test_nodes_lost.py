@@ -172,3 +172,32 @@ def test_a_grant_that_is_of_no_use_again_and_again_is_asked_for_less_and_less() 
     waits = [later - earlier for earlier, later in pairwise(submits)]
     assert waits == sorted(waits)
     assert waits[-1] >= 30.0
+
+
+def test_a_grant_on_a_node_that_does_not_answer_goes_back_at_once() -> None:
+    """Also one whose node goes silent just before the pin. The owner's next job, which is asked for
+    soon, leaves the node out; the pod says why."""
+    for is_placed in (False, True):
+        world = released(single=True)
+        pod = world.create()
+        world.perform()
+        if not is_placed:
+            world.dead_nodes.add("n1-0")
+        world.start(SlurmJobId(1))
+        if is_placed:
+            world.todo.clear()
+            why = "node n1-0 is gone or does not answer"
+            world.tell(ev.Misfit(pod.uid, why, lost_node=NodeName("n1-0")))
+        assert [type(one) for one in world.todo] == [do.CancelJob]
+        assert (world.told[-1].reason, world.avoided) == ("GrantUnusable", ["n1-0"])
+        assert world.avoids[0].until_usable
+        world.perform()
+        world.pass_time(TUNING.retries.first_s + 0.1)
+        assert [type(one) for one in world.todo] == [do.SubmitJob]
+
+
+def test_a_node_that_is_lost_under_a_gang_is_left_out_by_what_queues_on_its_own() -> None:
+    """Else Slurm, if it has not heard yet, gives the replacement that node again."""
+    world = running(size=3)
+    lose_node_at_once(world, 1)
+    assert world.avoided == ["n1-1"]

@@ -47,6 +47,7 @@ class World:
     told: list[do.EmitEvent] = field(default_factory=list)
     conditions: list[do.SetCondition] = field(default_factory=list)
     avoided: list[str] = field(default_factory=list)
+    avoids: list[do.AvoidNode] = field(default_factory=list)
     whole_first: bool = False
     staged: bool = False
     lost: set[PodUid] = field(default_factory=set)
@@ -306,6 +307,7 @@ class World:
                     self.touched = True
                 case do.AvoidNode(node):
                     self.avoided.append(node)
+                    self.avoids.append(instruction)
                 case do.PlaceGang():
                     self._place(instruction)
                 case do.RebuildJob(gang, generation, explain):
@@ -326,7 +328,8 @@ class World:
         unusable = {*instruction.taken.values(), *self.dead_nodes}
         left = [n for n in granted if n not in unusable]
         if len(left) + len(instruction.taken) < instruction.gang.size:
-            why = Shortfall("the job holds too few nodes", for_now=False)
+            dead = tuple(node for node in granted if node in self.dead_nodes)
+            why = Shortfall("the job holds too few nodes", for_now=False, nodes=dead)
             self.tell(ev.NotPlaced(job_id, why))
             return
         nodes = tuple(

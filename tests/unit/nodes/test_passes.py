@@ -80,7 +80,7 @@ class Slurm:
 class Passing:
     """A controller over the nodes that Kubernetes has."""
 
-    def __init__(self, kube: KubeClient) -> None:
+    def __init__(self, kube: KubeClient, rules: definition.Rules = RULES) -> None:
         self.clock, self.slurm, self.slurm_state = ManualClock(), Slurm(), SlurmState()
         self.cluster = KubeState(scheduler_name=SCHEDULER)
         self.told: list[tuple[str, str]] = []
@@ -93,7 +93,7 @@ class Passing:
         self.nodes = NodeController(
             cluster=self.cluster, slurm_state=self.slurm_state, kube=kube,
             client=cast("Any", self.slurm),
-            recorder=cast("Any", self), rules=RULES, scheduler_name=SCHEDULER, interval_s=5.0,
+            recorder=cast("Any", self), rules=rules, scheduler_name=SCHEDULER, interval_s=5.0,
             outage=outage, metrics=self.metrics, changed=self._changed,
             classes_in_use=lambda: self.in_use, clock=self.clock,
         )  # fmt: skip
@@ -118,10 +118,12 @@ class Passing:
 
 
 @asynccontextmanager
-async def passing(folder: Path, *nodes: str) -> AsyncIterator[Passing]:
+async def passing(
+    folder: Path, *nodes: str, rules: definition.Rules = RULES
+) -> AsyncIterator[Passing]:
     """`nodes` are registered and tainted, and two passes have found nothing more to do."""
     async with ApiServer() as server, connected(server, folder) as kube:
-        it = Passing(kube)
+        it = Passing(kube, rules)
         for name in nodes:
             it.cluster.upsert_node(replace(a_node(name), taints=(TAINT,)))
         await it.nodes.reconcile()
@@ -176,6 +178,51 @@ async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path)
             it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
         )
         assert await it.asked() == []
+
+
+async def test_a_silent_node_is_drained_until_it_answers(tmp_path: Path) -> None:
+    """When it is another cause that keeps it closed, only the reason changes."""
+    async with passing(tmp_path, "n") as it:
+        node = it.cluster.nodes[NodeName("n")]
+        silent = replace(node, ready=False, unready="NodeStatusUnknown")
+        it.cluster.upsert_node(silent)
+        assert await it.asked() == ["update n DRAIN"]
+        assert it.slurm.nodes["n"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
+        it.cluster.upsert_node(replace(silent, unschedulable=True))
+        assert await it.asked() == ["update n DRAIN"]
+        assert it.slurm.nodes["n"].reason == plan.CORDONED
+        assert await it.asked() == []
+        it.cluster.upsert_node(node)
+        assert await it.asked() == ["update n UNDRAIN"]
+
+
+async def test_a_silent_node_that_slurm_has_lost_is_made_anew_once(tmp_path: Path) -> None:
+    """Registered and drained in one step, so that no job that waits gets it in between."""
+    async with passing(tmp_path, "n") as it:
+        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n")], ready=False))
+        assert await it.asked() == ["update n DRAIN"]
+        it.slurm.nodes["n"] = replace(
+            it.slurm.nodes["n"], states=it.slurm.nodes["n"].states | {"NOT_RESPONDING"}
+        )
+        assert await it.asked() == ["delete n"]
+        assert await it.asked() == ["create n", "update n DRAIN"]
+        assert it.slurm.nodes["n"].reason == plan.NOT_READY
+        assert await it.asked() == []
+
+
+async def test_a_slurm_that_shows_fewer_devices_than_it_was_told_is_not_told_again(
+    tmp_path: Path,
+) -> None:
+    """Else such a node would be taken out and registered for ever. Devices that come later are
+    told."""
+    rules = replace(RULES, resource_map={"nvidia.com/gpu": "gpu"})
+    async with passing(tmp_path, "n", rules=rules) as it:
+        it.slurm.gres_types = ["gpu"]
+        assert [item.count for item in it.slurm.nodes["n"].gres] == [8]
+        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], gres=())
+        assert await it.asked() == []
+        it.cluster.upsert_node(replace(a_node("n", gpu=9), taints=(TAINT,)))
+        assert await it.asked() == ["delete n"]
 
 
 async def test_a_node_that_is_gone_is_deleted_when_it_runs_nothing(tmp_path: Path) -> None:

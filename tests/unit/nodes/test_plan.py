@@ -1,6 +1,8 @@
 """What must be done so that Slurm knows the Kubernetes nodes as they are."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from bridge import names
@@ -37,7 +39,12 @@ def in_slurm(name: str = "node-1", *flags: str, **fields: Any) -> SlurmNode:
 
 
 def planned(
-    nodes: list[Node], slurm_nodes: list[SlurmNode], *, in_use: tuple[str, ...] = ()
+    nodes: list[Node],
+    slurm_nodes: list[SlurmNode],
+    *,
+    in_use: tuple[str, ...] = (),
+    gres_names: frozenset[str] | None = frozenset({"gpu"}),
+    told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
 ) -> list[plan.Action]:
     return plan.plan(
         nodes={node.name: node for node in nodes},
@@ -47,6 +54,8 @@ def planned(
         rules=RULES,
         scheduler_name=SCHEDULER,
         classes_in_use=in_use,
+        gres_names=gres_names,
+        told_gres=told_gres,
     )
 
 
@@ -68,10 +77,11 @@ def test_a_node_without_the_label_is_not_registered_but_tainted_if_slurm_has_it(
 
 
 def test_a_node_that_slurm_lost_is_made_anew_only_when_idle() -> None:
-    """NOT_RESPONDING external nodes never recover by themselves."""
+    """NOT_RESPONDING external nodes never recover by themselves; Slurm may set them down."""
     node = replace(a_node(), taints=(TAINT,))
-    (healed,) = planned([node], [in_slurm("node-1", "NOT_RESPONDING")])
-    assert isinstance(healed, plan.Delete)
+    for flags in (("NOT_RESPONDING",), ("NOT_RESPONDING", "DOWN")):
+        (healed,) = planned([node], [in_slurm("node-1", *flags, reason="Not responding")])
+        assert isinstance(healed, plan.Delete)
     busy = in_slurm("node-1", "NOT_RESPONDING", allocated_cpus=4)
     assert planned([node], [busy]) == []
 
@@ -98,9 +108,88 @@ def test_a_node_that_lost_capacity_is_drained_and_made_anew_when_idle() -> None:
     (drain,) = planned([node], [in_slurm(allocated_cpus=4)])
     assert isinstance(drain, plan.Drain)
     assert drain.reason.startswith("slurm-bridge: ")
-    assert planned([node], [in_slurm("node-1", "DRAIN", allocated_cpus=4)]) == []
-    (delete,) = planned([node], [in_slurm()])
+    drained = in_slurm("node-1", "DRAIN", allocated_cpus=4, reason=drain.reason)
+    assert planned([node], [drained]) == []
+    (delete,) = planned([node], [replace(drained, allocated_cpus=0)])
     assert isinstance(delete, plan.Delete)
+    whole = replace(a_node(), taints=(TAINT,))
+    assert planned([whole], [drained]) == [plan.Undrain(SlurmNodeName("node-1"))]
+
+
+def test_a_node_that_has_nothing_left_to_give_is_drained_but_not_taken_out() -> None:
+    """It could not be registered again; its admin is told."""
+    node = replace(a_node(memory_gi=0), taints=(TAINT,))
+    for known in (in_slurm(), in_slurm(allocated_cpus=4)):
+        refuse, drain = planned([node], [known])
+        assert isinstance(refuse, plan.Refuse)
+        assert drain == plan.Drain(known.name, plan.LESS)
+
+
+def test_a_node_that_got_devices_is_made_anew_when_idle() -> None:
+    """Its device plugin came after it, or was away for a while; CPUs and memory come and go with
+    the pods of others, and are no reason."""
+    node = replace(a_node(), taints=(TAINT,))
+    bare = in_slurm(gres=())
+    (delete,) = planned([node], [bare])
+    assert isinstance(delete, plan.Delete)
+    assert planned([node], [replace(bare, allocated_cpus=4)]) == []
+    assert planned([node], [in_slurm(cpus=32, memory_mib=1024)]) == []
+
+
+def test_devices_that_slurm_does_not_take_are_not_told_to_it_again_and_again() -> None:
+    """It drops those that are not among its GresTypes; where it does not say which these are, those
+    that no node has. And what it was told when the node was registered, it has."""
+    node = replace(a_node(), taints=(TAINT,))
+    bare = in_slurm(gres=())
+    assert planned([node], [bare], gres_names=frozenset({"efa"})) == []
+    assert planned([node], [bare], gres_names=None) == []
+    other = in_slurm("other", states=frozenset({"IDLE"}))
+    assert len(planned([node], [bare, other], gres_names=None)) == 1
+    told = {bare.name: (Gres("gpu", "h100", 8),)}
+    assert planned([node], [bare], told_gres=told) == []
+
+
+def test_a_node_is_drained_while_nothing_may_start_there_and_no_longer() -> None:
+    """The reason says what is in the way now. What an admin has drained, or set down, is left
+    alone, whatever becomes of the node; so it is when its reason was ours before."""
+    name, node = SlurmNodeName("node-1"), replace(a_node(), taints=(TAINT,))
+    silent = replace(node, ready=False, unready="NodeStatusUnknown")
+    not_ready = "slurm-bridge: not ready in Kubernetes"
+    reasons = {
+        plan.CORDONED: replace(silent, unschedulable=True),
+        f"{not_ready}: NodeStatusUnknown": silent,
+        not_ready: replace(silent, unready=""),
+    }
+    for reason, closed in reasons.items():
+        for before in (in_slurm(), in_slurm("node-1", "DRAIN", reason=plan.LESS)):
+            assert planned([closed], [before]) == [plan.Drain(name, reason)]
+        ours = in_slurm("node-1", "DRAIN", reason=reason)
+        assert planned([closed], [ours]) == []
+        assert planned([node], [ours]) == [plan.Undrain(name)]
+        for flag, theirs in (("DRAIN", "broken fan"), ("DRAIN", ""), ("DOWN", "broken fan")):
+            known = in_slurm("node-1", flag, reason=theirs)
+            less = replace(closed, allocatable=a_node(gpu=7).allocatable)
+            for now in (node, closed, less):
+                assert planned([now], [known]) == []
+
+
+def test_a_node_is_registered_as_it_is() -> None:
+    """One on which nothing may start yet is drained in the same step."""
+    (register,) = planned([replace(a_node(), ready=False)], [])
+    assert isinstance(register, plan.Register)
+    assert register.closed == plan.NOT_READY
+    (register,) = planned([a_node()], [])
+    assert isinstance(register, plan.Register)
+    assert not register.closed
+
+
+def test_a_node_that_is_being_deleted_leaves_slurm() -> None:
+    """Its pods run on until their end, nothing new starts there, and it is not registered again."""
+    node = replace(a_node(), taints=(TAINT,), deleting=True)
+    busy = in_slurm(allocated_cpus=4)
+    assert planned([node], [busy]) == [plan.Drain(busy.name, plan.RETIRED)]
+    assert [type(step) for step in planned([node], [in_slurm()])] == [plan.Delete]
+    assert planned([node], []) == []
 
 
 def test_a_cordoned_node_is_drained_until_it_is_uncordoned() -> None:
@@ -111,7 +200,7 @@ def test_a_cordoned_node_is_drained_until_it_is_uncordoned() -> None:
     ours = in_slurm("node-1", "DRAIN", reason=plan.CORDONED)
     assert planned([cordoned], [ours]) == []
     assert planned([node], [ours]) == [plan.Undrain(SlurmNodeName("node-1"))]
-    for reason in ("broken fan", "", "slurm-bridge: it has less to give"):
+    for reason in ("broken fan", ""):
         theirs = in_slurm("node-1", "DRAIN", reason=reason)
         assert planned([node], [theirs]) == planned([cordoned], [theirs]) == []
 

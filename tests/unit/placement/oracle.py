@@ -56,8 +56,7 @@ class Cluster:
         cordon = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
         if node.unschedulable and not tolerated([cordon], shape):
             return "CORDONED"
-        unready = Taint("node.kubernetes.io/not-ready", "", "NoSchedule")
-        if not node.ready and not tolerated([unready], shape):
+        if not node.ready:
             return "NOT_READY"
         if not tolerated(node.taints, shape):
             return "STATE_TAINT"

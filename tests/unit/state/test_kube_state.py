@@ -145,6 +145,7 @@ def test_only_a_pod_that_held_room_frees_some() -> None:
     """Whoever changes or deletes pods that hold nothing lets no gang look for room again."""
     cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.upsert_node(a_node("n"))
+    cluster.freed_nodes()
     waits = a_pod("waits").build()
     runs = replace(a_pod("runs").build(), node_name=NodeName("n"))
     freed = []
@@ -161,3 +162,23 @@ def test_only_a_pod_that_held_room_frees_some() -> None:
     assert not cluster.freed_nodes()
     cluster.remove_other(PodUid("other"))
     assert cluster.freed_nodes()
+
+
+def test_a_node_that_takes_pods_again_or_has_other_amounts_has_room() -> None:
+    """So has a new one. One that stops taking pods has none, nor has one that only says that it is
+    still there."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+
+    def freed(**changes: object) -> frozenset[NodeName]:
+        cluster.upsert_node(replace(a_node("n"), **changes))  # type: ignore[arg-type]
+        return cluster.freed_nodes()
+
+    assert freed() == {"n"}
+    assert not freed(resource_version="2")
+    smaller = a_node(gpu=7).allocatable
+    for flag, value in (("ready", False), ("unschedulable", True), ("deleting", True)):
+        assert not freed(**{flag: value})
+        assert not freed(**{flag: value, "allocatable": smaller})
+        assert freed() == {"n"}
+    assert freed(allocatable=smaller) == {"n"}
+    assert not freed(allocatable=smaller, labels={"zone": "b"})

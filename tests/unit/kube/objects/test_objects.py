@@ -44,7 +44,7 @@ def test_node() -> None:
             taints=[{"key": "k", "value": "v", "effect": "NoExecute"}, {"key": "l"}],
             allocatable={"cpu": "7910m", "memory": "32Gi", "pods": "58", "nvidia.com/gpu": "8"},
             capacity={"cpu": "8"},
-            conditions=[{"type": "Ready", "status": "True"}],
+            conditions=[{"type": "Ready", "status": "True", "reason": "KubeletReady"}],
             addresses=[
                 {"type": "Hostname", "address": "n1"},
                 {"type": "InternalIP", "address": "10.0.0.1"},
@@ -75,8 +75,13 @@ def test_new_node() -> None:
 
 @pytest.mark.parametrize("status", ["False", "Unknown"])
 def test_node_that_is_not_ready(status: str) -> None:
-    """Only condition Ready=True is ready: Unknown is a kubelet that went silent."""
-    assert not nodes.parse(node(conditions=[{"type": "Ready", "status": status}])).ready
+    """Only condition Ready=True is ready: Unknown is a kubelet that went silent. The word for why
+    is a kubelet's, and so cut; what else it says may be another text each time."""
+    told = {"type": "Ready", "status": status, "message": "not seen for 41 s"}
+    row = nodes.parse(node(conditions=[told | {"reason": "NodeStatusUnknown"}]))
+    assert (row.ready, row.unready) == (False, "NodeStatusUnknown")
+    assert nodes.parse(node(conditions=[told])).unready == ""
+    assert len(nodes.parse(node(conditions=[told | {"reason": "x\n" * 1000}])).unready) == 64
 
 
 def test_many_nodes_share_their_strings() -> None:

@@ -133,7 +133,10 @@ def test_requests_beyond_64_bits_fit_nowhere() -> None:
 
 
 def test_a_toleration_for_everything_tolerates_states_too() -> None:
-    """`operator: Exists` without a key goes to cordoned and unready nodes, as in Kubernetes."""
-    node = replace(a_node("n"), unschedulable=True, ready=False)
+    """`operator: Exists` without a key goes to cordoned nodes, as in Kubernetes; but not to one
+    that does not answer, where nobody would run it."""
+    node = replace(a_node("n"), unschedulable=True)
     shape = asking(tolerations=(Toleration(operator="Exists"),))
     assert check_node(table(node).snapshot(), shape, NodeName("n")) is None
+    silent = table(replace(node, ready=False)).snapshot()
+    assert check_node(silent, shape, NodeName("n")) == "node n: not ready"

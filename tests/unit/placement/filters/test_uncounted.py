@@ -90,7 +90,7 @@ def pool(*names: str, pool: str = "a", tpu: int = 4) -> NodeTable:
 
 def without(*nodes: str, classes: tuple[str, ...] = (), room: int) -> uncounted.Full:
     rows = np.zeros(0, dtype=np.intp)  # they do not count when two are compared
-    return uncounted.Full(frozenset(classes), tuple(map(NodeName, nodes)), room, rows)
+    return uncounted.Full(frozenset(classes), tuple(map(NodeName, nodes)), room, 0, rows)
 
 
 def full(table: NodeTable, shape: PodShape, *left_out: str) -> uncounted.Full:

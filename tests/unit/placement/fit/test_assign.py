@@ -230,7 +230,7 @@ def test_waiting_is_advised_exactly_when_it_can_help(case: Case) -> None:
             empty.pods[pod] = name, replace(shape, requests=kept), False
     for name, node in empty.nodes.items():
         passing = tuple(t for t in node.taints if not t.key.startswith(("node.", "karpenter.sh")))
-        empty = oracle.changed(empty, name, ready=True, taints=passing)
+        empty = oracle.changed(empty, name, taints=passing)
     ported = bool(case.gang.shape.host_ports)
     room = 0
     for grant in case.grants:
@@ -451,7 +451,7 @@ def test_a_pod_that_nobody_ends_is_not_waited_for() -> None:
         ({"taints": (Taint("x", "", "NoSchedule"),)}, False, "taint x:NoSchedule"),
         ({"deleting": True}, False, "being deleted"),
         ({"max_pods": 0}, False, "0 pods in all, 1 asked"),
-        ({"ready": False}, True, "not ready"),
+        ({"ready": False}, False, "not ready"),
         (
             {"taints": (Taint("node.kubernetes.io/memory-pressure", "", "NoSchedule"),)}, True,
             "taint node.kubernetes.io/memory-pressure:NoSchedule",
@@ -461,7 +461,8 @@ def test_a_pod_that_nobody_ends_is_not_waited_for() -> None:
 def test_what_a_node_is_is_never_waited_for(
     changes: dict[str, object], for_now: bool, why: str
 ) -> None:
-    """Cordon, taints and capacity give the grant back; a state that passes does not."""
+    """Cordon, a kubelet's silence, taints and capacity give the grant back; a state that passes
+    does not."""
     result = place(leaves("a1", **changes), gpus(1, 1), "a1")  # type: ignore[arg-type]
     assert result == Shortfall(f"0 of 1 pods fit now; a1: {why}", for_now, (NodeName("a1"),))
 

@@ -8,6 +8,13 @@ set -euo pipefail
 python=$1
 shift
 
+# Two runs would take each other's ports and files. The lock ends with this process.
+exec 9>"${TMPDIR:-/tmp}/slurm-bridge-e2e.lock"
+if ! flock --nonblock 9; then
+	echo "the real stack: another run of these stories is under way on this machine; wait for its end" >&2
+	exit 1
+fi
+
 trap '"$python" -m tests.e2e.stack down --name e2e' EXIT
 "$python" -c '
 from tests.arena import real

@@ -37,6 +37,8 @@ class GangRecord:
     out when it was last asked."""
     over: bool = False
     """What held them together is gone from the API server."""
+    split_off: bool = False
+    """Whether it is the gang of one pod that its owner's gang had no place for."""
     problem: BadInput | InternalError | None = None
 
 
@@ -167,12 +169,15 @@ class GangIndex:
         self._missed_by.add(what, uid)
 
     def _within(self, member: Membership, line: Lineage, pod: Pod) -> Membership:
-        """What it was pinned under holds, if what is above it proves that; and a full group takes
-        nobody more."""
+        """What it was pinned under holds, if what is above it proves that; a pod that was split off
+        stays so; and a full group takes nobody more."""
         if pod.job_id is not None:
             pinned = GangId(pod.annotations.get(names.GANG_ID_ANNOTATION, ""))
             if membership.proves(line, pinned):
                 return replace(member, gang=pinned)
+            return membership.alone(line)
+        own = self.members.get(GangId(pod.uid))
+        if own is not None and own.split_off:
             return membership.alone(line)
         members = self.members.get(member.gang)
         if member.most is None or members is None:
@@ -221,6 +226,7 @@ class GangIndex:
         left = self.leave(uid)
         member = membership.alone(line)
         self._enter(line, member, None)
+        self.members[member.gang].split_off = True
         return left | {member.gang}
 
     def forget(self, gang_id: GangId) -> None:

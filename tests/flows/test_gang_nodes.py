@@ -6,10 +6,10 @@ import pytest
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import Object
+from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.arena.fixtures import Begin
-from tests.flows.members import by_rank, notes, replaced, slurm_id, tasks, uid
+from tests.flows.members import by_rank, notes, replaced, slurm_id, tasks, uid, waiting_job
 
 RESTART = {names.ON_NODE_LOSS_ANNOTATION: "restart"}
 
@@ -46,6 +46,37 @@ def test_a_pod_in_place_of_one_on_a_silent_node_runs_on_its_own(arena: Arena, be
         lost = arena.kubernetes.pod(NAMESPACE, second["metadata"]["name"])
         assert lost is not None, "it can't end while its node is silent"
     arena.wait_gone(second["metadata"]["name"])
+
+
+def test_a_pod_that_queues_on_its_own_keeps_its_place_over_a_restart(
+    arena: Arena, begin: Begin
+) -> None:
+    """No node is left for it, and another pod queues behind it. While the bridge is down its gang
+    gets room again; all the same its own Slurm job keeps waiting, and is the next to start."""
+    begin(Nodes(count=3))
+    arena.create(manifests.job("kept", NAMESPACE, count=2, gang=True, gpus=8))
+    first, second = by_rank(arena, 2, job="kept")
+    arena.create(manifests.pod("busy", NAMESPACE, gpus=8))
+    arena.wait_bound("busy")
+    with arena.silent(node_of(second)):
+        delete_where_nobody_answers(arena, second)
+        own = int(waiting_job(arena)["job_id"])
+        arena.create(manifests.pod("behind", NAMESPACE, gpus=8))
+        wait_for("both wait", lambda: len(arena.slurm.live_jobs()) == 4)
+        jobs = tasks(arena)
+        arena.bridge.kill()
+    arena.wait_gone(second["metadata"]["name"])
+    arena.bridge.start()
+    arena.hold_for(12.0, lambda: tasks(arena) == jobs)
+    arena.delete_pod("busy")
+    alone = replaced(arena, second, job="kept")
+    assert slurm_id(alone) == own
+    behind = arena.kubernetes.pod(NAMESPACE, "behind")
+    assert behind is not None
+    assert not node_of(behind)
+    still = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
+    assert still is not None
+    assert (uid(still), is_ending(still)) == (uid(first), False)
 
 
 @pytest.mark.parametrize("how", ["silent", "gone"])

@@ -1,11 +1,12 @@
 """How pods find their gang while the API server tells of pods and owners in any order."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bridge import names
-from bridge.errors import BadInput
+from bridge.errors import BadInput, InternalError
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
@@ -106,6 +107,28 @@ def test_a_pod_that_queues_on_its_own_is_not_asked_for_again() -> None:
     gang = cluster.gang(held_by(job))
     assert gang is not None
     assert gang.size == 3
+
+
+def test_a_pod_that_was_split_off_stays_so_when_the_bridge_has_failed_at_it() -> None:
+    """It is taken in again, and its job is that of a gang of one."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    pods = [a_pod(f"p-{index}").of(job, index).build() for index in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    alone = GangId(pods[1].uid)
+    cluster.split_off(pods[1].uid)
+    broken: Any = ([],)  # no claim has such a name
+    cluster.upsert_pod(replace(pods[1], volume_claims=broken, resource_version="2"))
+    with pytest.raises(InternalError):
+        cluster.gang(alone)
+    cluster.upsert_pod(replace(pods[1], resource_version="3"))
+    assert cluster.gang_of(pods[1].uid) == alone
+    assert cluster.gang(alone) is not None
+    cluster.remove_pod(pods[1].uid)
+    cluster.forget(alone)
+    cluster.upsert_pod(pods[1])
+    assert cluster.gang_of(pods[1].uid) == held_by(job), "nothing is kept of a pod that is gone"
 
 
 def test_after_a_start_a_gang_asks_for_what_its_pinned_pods_had_asked_for() -> None:

@@ -528,6 +528,26 @@ def test_a_waiting_job_in_another_partition_is_moved_after_a_restart() -> None:
         assert not known.matches(replace(spec, **other))  # type: ignore[arg-type]
 
 
+def test_a_waiting_job_of_which_a_later_component_differs_after_a_restart_is_told() -> None:
+    """While it has as many components; else it queues anew. Where none differs Slurm is told
+    nothing."""
+    world = World(size=2, constraints="cpu", second="gpu")
+    world.machine.release()
+    world.create()
+    world.perform()
+    world.restart()
+    assert not world.todo
+    world.second = "gpu|fast"
+    world.restart()
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert [one.constraints for one in update.new.also] == ["gpu|fast"]
+    world.perform()
+    world.second = ""
+    world.restart()
+    assert [type(one) for one in world.todo] == [do.CancelJob, do.SubmitJob]
+
+
 def test_a_job_that_is_not_recognised_is_not_submitted_again_and_again() -> None:
     """Slurm takes it and then doesn't know it as the gang's: each time the next one waits longer,
     until Slurm grants nodes once."""

@@ -67,6 +67,8 @@ class World:
     """Who its job is."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
+    second: str = ""
+    """The same for the second component of its job; "" where its job has only one."""
     shortage: str = ""
     """Why the nodes that there are can't take the gang's job."""
     wake_s: float | None = None
@@ -357,7 +359,7 @@ class World:
                     self.change(pod.uid, phase="Failed")
             case do.UpdateJob(job_id, _, spec):
                 if job_id in self.jobs:
-                    self.jobs[job_id] = replace(self.jobs[job_id], tasks=spec.tasks)
+                    self.jobs[job_id] = _told(self.jobs[job_id], spec)
             case _:
                 raise AssertionError(instruction)
 
@@ -372,14 +374,12 @@ class World:
         self.next_job += 1
         spec = self._spec(instruction.gang, instruction.generation)
         waiting = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
-        users = (spec.user, "1000") if spec.user else ()
-        told = {"users": users, "constraints": spec.constraints, "tasks": spec.tasks}
-        self.jobs[job_id] = replace(waiting, **told)  # type: ignore[arg-type]
+        self.jobs[job_id] = _told(waiting, spec)
         self.tell(ev.Submitted(job_id, spec))
         self.poll(job_id)
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
-        return JobSpec(
+        spec = JobSpec(
             user=self.user,
             identity=JobIdentity("cluster", self.gang_id, generation, "o"),
             name="x",
@@ -388,6 +388,8 @@ class World:
             partition="slurm-bridge",
             constraints=self.constraints,
         )
+        also = (replace(spec, constraints=self.second),) if self.second else ()
+        return replace(spec, also=also)
 
     def _pin(self, pod: Pod, node: NodeName, job_id: SlurmJobId, *, fail: bool) -> None:
         now = self.pods.get(pod.uid)
@@ -461,3 +463,14 @@ class World:
     def state(self) -> State:
         """Where the gang stands."""
         return self.machine.state
+
+
+def _told(waiting: JobFacts, spec: JobSpec) -> JobFacts:
+    """How Slurm tells of a waiting job that asks for this."""
+    return replace(
+        waiting,
+        users=(spec.user, "1000") if spec.user else (),
+        constraints=spec.constraints,
+        tasks=spec.tasks,
+        also=tuple(_told(facts(0, "PENDING"), one) for one in spec.also),
+    )

@@ -32,7 +32,7 @@ class GangRecord:
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """What the pods of each role asked for before they were pinned (a pin is written into their
     affinity)."""
-    apart: int = 0
+    singletons: int = 0
     """How many pods below what holds them are gangs of their own, beside those that `gang` left
     out when it was last asked."""
     over: bool = False
@@ -331,7 +331,7 @@ class GangIndex:
             return (), []
         alone = self._alone(gang_owner)
         elsewhere = self._elsewhere(gang_id, alone)
-        self.members[gang_id].apart = len(alone) - len(elsewhere)
+        self.members[gang_id].singletons = len(alone) - len(elsewhere)
         return self._owners.jobs_of(gang_owner), elsewhere
 
     def _line_of(self, pod: Pod, members: GangRecord) -> Lineage:

@@ -361,12 +361,6 @@ class KubeState:
         """The gang's pods, and what holds them together."""
         return self._index.members.get(gang_id)
 
-    def apart(self, gang_id: GangId) -> int:
-        """How many pods of the gang's owner queue on their own, beside those that the gang's size
-        left out when `gang` was last asked."""
-        members = self.members(gang_id)
-        return 0 if members is None else members.apart
-
     def gang_owner_of(self, gang_id: GangId) -> Owner | None:
         """The object whose end ends the gang, as it is now; None for a gang of one."""
         return self._index.gang_owner_of(gang_id)

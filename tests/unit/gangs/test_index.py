@@ -11,6 +11,7 @@ from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
+from bridge.state import gang_view
 from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
 from tests.hostile.measured import cost
@@ -102,7 +103,7 @@ def test_a_pod_that_queues_on_its_own_is_not_asked_for_again() -> None:
     gang = cluster.gang(held_by(job))
     assert gang is not None
     assert (gang.size, gang.indexes) == (2, ((0, 2),))
-    assert cluster.apart(held_by(job)) == 0
+    assert gang_view.of(cluster, held_by(job)).singletons == 0
     cluster.upsert_pod(replace(pods[1], deleting=True, resource_version="2"))
     gang = cluster.gang(held_by(job))
     assert gang is not None
@@ -342,7 +343,7 @@ def test_pods_beyond_those_that_a_group_starts_with_are_counted_apart() -> None:
     gang = cluster.gang(GangId("team/uid-g"))
     assert gang is not None
     assert gang.size == 2
-    assert cluster.apart(GangId("team/uid-g")) == 1
+    assert gang_view.of(cluster, GangId("team/uid-g")).singletons == 1
 
 
 def test_a_group_of_which_a_pod_runs_on_its_own_starts_with_the_others() -> None:
@@ -378,7 +379,7 @@ def test_an_owner_of_another_namespace_is_nobodys() -> None:
     assert gang is not None
     assert (gang.namespace, gang.parameters.qos) == ("elsewhere", "")
     assert [pod.name for pod in cluster.pods_of(held_by(job))] == ["train-0"]
-    assert cluster.apart(held_by(job)) == 0
+    assert gang_view.of(cluster, held_by(job)).singletons == 0
     assert cluster.upsert_owner(replace(job, suspended=True, resource_version="2")) == {
         held_by(job)
     }

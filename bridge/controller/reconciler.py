@@ -126,6 +126,7 @@ class Reconciler:
             waits_for=view.waits_for,
             singletons=view.singletons,
             lost=view.lost,
+            judged=view.judged,
         )
 
     # -- beginning and forgetting ----------------------------------------------------------------

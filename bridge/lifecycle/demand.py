@@ -7,6 +7,7 @@ from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.pending_claims import PendingClaims
+from bridge.lifecycle.waits.spared_pods import SparedPods
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import PodUid
 
@@ -25,6 +26,9 @@ class Demand:
         """Where in the gang each pod belongs."""
         self.lost: frozenset[PodUid] = frozenset()
         """Pods that can't end, as their node is gone or does not answer."""
+        self.judged: frozenset[PodUid] = frozenset()
+        """Pods whose Job says itself what a disruption means, in a gang that has others too."""
+        self.spared = SparedPods(moment_s=tuning.retries.judged_s)
         self.singletons = 0
         """Pods of the owner that queue on their own."""
         self.claims = PendingClaims(

@@ -65,7 +65,7 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
     demand = gang.demand
     demand.pods.see(event.pods)
     demand.owner, demand.ranks, demand.singletons = event.owner, event.ranks, event.singletons
-    demand.lost = event.lost
+    demand.lost, demand.judged = event.lost, event.judged
     if event.problem and event.problem != demand.problem:
         for pod in event.pods[:1]:
             decision.add(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))

@@ -34,6 +34,9 @@ class Retries:
     """Between two looks at nodes that pods which are ending still use."""
     stranded_s: float = 15.0
     """Between two updates of a job that Slurm has set aside because no node can take it."""
+    judged_s: float = 2.0
+    """A Job that says what a disruption means has that long to judge its pods, before the pods of
+    the gang's other Jobs end."""
     end_again_s: float = 30.0
     """Before a pod or a job that was told to end is told again."""
 

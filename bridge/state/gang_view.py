@@ -8,6 +8,7 @@ from bridge.errors import BadInput
 from bridge.gangs import membership
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import GangId, PodUid
+from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
 from bridge.state.kube_state import KubeState
 
@@ -33,6 +34,8 @@ class GangView:
     """How many pods of its owner queue on their own."""
     lost: frozenset[PodUid]
     """Pods that are deleted and can't end, as their node is gone or does not answer."""
+    judged: frozenset[PodUid]
+    """Pods whose Job says itself what a disruption means, where others' Jobs don't."""
 
 
 def of(cluster: KubeState, gang_id: GangId) -> GangView:
@@ -53,7 +56,19 @@ def of(cluster: KubeState, gang_id: GangId) -> GangView:
         waits_for=cluster.waits_for(gang_id),
         singletons=record.singletons if record is not None else 0,
         lost=cluster.lost_pods(gang_id),
+        judged=_judged(cluster, gang_id, pods),
     )
+
+
+def _judged(cluster: KubeState, gang_id: GangId, pods: tuple[Pod, ...]) -> frozenset[PodUid]:
+    if cluster.is_single(gang_id) or isinstance(cluster.gang_owner_of(gang_id), BatchJob):
+        return frozenset()  # one Job: all of its pods are alike
+    judged = frozenset(
+        pod.uid
+        for pod in pods
+        if isinstance(owner := cluster.owner_of(pod), BatchJob) and owner.judges_disruptions
+    )
+    return judged if len(judged) < len(pods) else frozenset()
 
 
 def _owner_will(cluster: KubeState, gang_id: GangId, pods: tuple[Pod, ...]) -> OwnerWill:

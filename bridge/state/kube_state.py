@@ -255,6 +255,10 @@ class KubeState:
         """By its kind, in lower case, and its name."""
         return self._owners.named(namespace, kind, name)
 
+    def owner_of(self, pod: Pod) -> Owner | None:
+        """What made the pod; None where that is not known."""
+        return None if pod.owner is None else self._owners.get(pod.owner.uid)
+
     def pods_below(self, uid: str) -> tuple[Pod, ...]:
         """The pods below an owner, also through owners between."""
         return self._index.pods_below(uid)

@@ -71,6 +71,8 @@ class World:
     """The same for the second component of its job; "" where its job has only one."""
     shortage: str = ""
     """Why the nodes that there are can't take the gang's job."""
+    judged: frozenset[PodUid] = frozenset()
+    """Pods whose Job says what a disruption means."""
     wake_s: float | None = None
     """When the machine's timer rings."""
     inbox: deque[ev.Event] = field(default_factory=deque)
@@ -153,6 +155,7 @@ class World:
                 ranks,
                 waits_for=why,
                 lost=frozenset(pod.uid for pod in pods if pod.deleting and pod.uid in self.lost),
+                judged=self.judged & self.pods.keys(),
             )
         )
 

@@ -28,11 +28,11 @@ from bridge.nodes import definition
 from bridge.slurm import NodeDefinition, SlurmNode
 
 DRAIN_REASON = "slurm-bridge: "
-"""Starts the reason of each drain of ours; drains by others are never changed or undone."""
+"""The reason of each drain of ours starts so; drains by others are never changed or undone."""
 CORDONED = f"{DRAIN_REASON}cordoned in Kubernetes"
 NOT_READY = f"{DRAIN_REASON}not ready in Kubernetes"
 """Kubernetes' word for why follows, where it has one."""
-LESS = f"{DRAIN_REASON}it has less to give than Slurm knows: made anew once it is idle"
+LESS = f"{DRAIN_REASON}it has less to give than Slurm knows: registered again once it is idle"
 _GONE = "its Kubernetes node is deleted or lost its label"
 RETIRED = DRAIN_REASON + _GONE
 
@@ -54,7 +54,7 @@ class Delete:
     slurm_node: SlurmNodeName
     why: str
     healing: bool = False
-    """Only to be made anew: Slurm had lost it."""
+    """The node is deleted only to be registered again, because Slurm had lost it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,11 +232,11 @@ def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> Delet
     if not known.idle or _is_admins(known):
         return None
     if known.not_responding:
-        return Delete(known.name, "it is NOT_RESPONDING and idle: made anew", healing=True)
+        return Delete(known.name, "it is NOT_RESPONDING and idle: registered again", healing=True)
     if _is_less(known, has):
-        return Delete(known.name, "it has less to give than Slurm knows: made anew")
+        return Delete(known.name, "it has less to give than Slurm knows: registered again")
     if _is_more(tuple(item for item in has.gres if item.name in counted), known.gres):
-        return Delete(known.name, "it has more devices than Slurm knows: made anew")
+        return Delete(known.name, "it has more devices than Slurm knows: registered again")
     return None
 
 

@@ -14,7 +14,7 @@ from bridge.placement.filters import feasible
 from bridge.placement.table import NodeTable, Snapshot
 from bridge.placement.table.amounts import FIXED
 from tests.builders import a_node
-from tests.unit.placement import clusters
+from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
 PROBE = PodShape(requests=Resources(cpu_milli=500, extended=((clusters.GPU, 1),)))
@@ -32,6 +32,8 @@ def content(snapshot: Snapshot) -> dict[str, object]:
             {key: int(snapshot.allocatable[line, row]) for key, line in lines},
             {key: int(snapshot.used[line, row]) for key, line in lines},
             {key: int(snapshot.daemon_used[line, row]) for key, line in lines},
+            {key: int(snapshot.staying[line, row]) for key, line in lines},
+            {key: int(snapshot.lasting[line, row]) for key, line in lines},
             int(feasible(snapshot, PROBE, now=True).first_failure[row]),
         )
         for name, row in rows.items()
@@ -60,7 +62,7 @@ class AnyNews(RuleBasedStateMachine):
 
     @rule(pod=clusters.pods, name=clusters.names, shape=clusters.shapes, daemon=st.booleans())
     def occupy(self, pod: PodUid, name: NodeName, shape: PodShape, daemon: bool) -> None:
-        self.table.occupy(pod, name, shape, daemon=daemon)
+        self.table.occupy(pod, name, shape, daemon=daemon, ending=oracle.is_ending(pod))
         self.cluster.pods[pod] = (name, shape, daemon)
 
     @rule(pod=clusters.pods)
@@ -164,7 +166,9 @@ def test_a_pod_that_moves_holds_only_its_new_node() -> None:
     for name in ("a", "b"):
         nodes.upsert(a_node(name))
     for name, daemon in (("a", False), ("b", False), ("b", True)):
-        nodes.occupy(PodUid("p"), NodeName(name), shape, daemon=daemon)
+        nodes.occupy(
+            PodUid("p"), NodeName(name), shape, daemon=daemon
+        )
     snapshot = nodes.snapshot()
     a, b = snapshot.row(NodeName("a")), snapshot.row(NodeName("b"))
     assert snapshot.used[FIXED["cpu"], [a, b]].tolist() == [0, 1000]

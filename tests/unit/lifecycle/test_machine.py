@@ -202,21 +202,6 @@ def stuck(world: World, words: str = "0/1 nodes are available") -> None:
     world.change(uid, node_name="", phase="Pending", unschedulable=words)
 
 
-def test_a_pinned_pod_that_never_gets_onto_its_node_is_ended_and_its_node_avoided() -> None:
-    """Its owner makes another one, which queues anew; at first it may only be a matter of time."""
-    world = running(size=3)
-    stuck(world)
-    world.pass_time(29)
-    assert not world.todo
-    world.pass_time(2)
-    ending, cancel = world.todo
-    assert isinstance(ending, do.EndPods)
-    assert len(ending.pods) == 3, "the others are of no use without it"
-    assert "0/1 nodes are available" in ending.message
-    assert isinstance(cancel, do.CancelJob)
-    assert world.avoided == ["n1-0"]
-
-
 def test_kube_schedulers_doubts_that_pass_in_time_cost_nothing() -> None:
     """A volume had to be made, a pod had to end there."""
     world = running(size=3)
@@ -243,13 +228,13 @@ def test_a_bare_pod_that_lost_its_place_fails_and_says_why() -> None:
 
 @pytest.mark.parametrize("single", [False, True])
 def test_a_node_whose_kubelet_refuses_a_pod_is_avoided(single: bool) -> None:
-    """No loop on the same slot: the rest of a gang ends too and queues anew."""
+    """Told once; the rest of a gang goes on."""
     world = running(size=2, single=single)
     uid, pod = next(iter(world.pods.items()))
     world.change(uid, phase="Failed", status_reason="OutOfcpu")
     assert world.avoided == [pod.node_name]
     kinds = [type(step) for step in world.todo]
-    assert kinds == ([do.CancelJob] if single else [do.EndPods, do.CancelJob])
+    assert kinds == ([do.CancelJob] if single else [])
     world.change(uid, resource_version="9")
     assert len(world.avoided) == 1
 

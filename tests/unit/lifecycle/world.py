@@ -114,7 +114,9 @@ class World:
         done = ",".join(filter(None, [self.job.completed_indexes, *map(str, ranks)]))
         self.job = replace(self.job, completed_indexes=done)
         for pod in list(self.pods.values()):
-            if pod.completion_index in ranks and pod.job_id and pod.uid in self.pods:
+            if pod.completion_index not in ranks or pod.ended or pod.uid not in self.pods:
+                continue
+            if pod.job_id:
                 self.change(pod.uid, phase="Succeeded")
 
     def scale(self, size: int) -> None:
@@ -318,6 +320,10 @@ class World:
                 case do.RebuildJob(gang, generation, explain):
                     shortage = self.shortage if explain else ""
                     self.tell(ev.JobRebuilt(self._spec(gang, generation), shortage))
+                case do.EndPods(pods, "PlaceLost") if not self.restarts_whole:
+                    bound = [pod.key for pod in pods if pod.node_name]
+                    assert not bound, "members that run are ended for another one's place"
+                    self.todo.append(instruction)
                 case _:
                     self.todo.append(instruction)
         self.machine.known.validate()
@@ -330,15 +336,20 @@ class World:
             why = Shortfall("a pod is still ending there", for_now=True)
             self.tell(ev.NotPlaced(job_id, why))
             return
-        unusable = {*instruction.taken.values(), *self.dead_nodes}
+        unusable = {*instruction.taken.values(), *self.dead_nodes, *instruction.without}
+        held = {pod.node_name for pod in self.pods.values() if not pod.ended}
         left = [n for n in granted if n not in unusable]
-        if len(left) + len(instruction.taken) < instruction.gang.size:
+        free = [n for n in left if n not in held]
+        needed = instruction.gang.size - len(instruction.taken)
+        if len(free) < needed:
             dead = tuple(node for node in granted if node in self.dead_nodes)
-            why = Shortfall("the job holds too few nodes", for_now=False, nodes=dead)
+            for_now = len(left) >= needed
+            why = Shortfall("the job holds too few nodes", for_now=for_now, nodes=dead)
             self.tell(ev.NotPlaced(job_id, why))
             return
         nodes = tuple(
-            instruction.taken.get(slot) or left.pop(0) for slot in range(instruction.gang.size)
+            instruction.taken[slot] if slot in instruction.taken else free.pop(0)
+            for slot in range(instruction.gang.size)
         )
         self.tell(ev.Placed(job_id, Assignment(nodes)))
 

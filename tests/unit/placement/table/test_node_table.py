@@ -166,9 +166,7 @@ def test_a_pod_that_moves_holds_only_its_new_node() -> None:
     for name in ("a", "b"):
         nodes.upsert(a_node(name))
     for name, daemon in (("a", False), ("b", False), ("b", True)):
-        nodes.occupy(
-            PodUid("p"), NodeName(name), shape, daemon=daemon
-        )
+        nodes.occupy(PodUid("p"), NodeName(name), shape, daemon=daemon)
     snapshot = nodes.snapshot()
     a, b = snapshot.row(NodeName("a")), snapshot.row(NodeName("b"))
     assert snapshot.used[FIXED["cpu"], [a, b]].tolist() == [0, 1000]

@@ -78,8 +78,8 @@ def _sentence(error: BaseException) -> str:
     words = "".join(char if char.isprintable() else "?" for char in words[:_LONGEST_WORDS])
     return (
         f"slurm-bridge failed at this pod's gang ({words}). This is a mistake in slurm-bridge; "
-        "please report it with the log event gang.failed. The gang is retried automatically, other "
-        "gangs are not concerned"
+        "please report it with the log event gang.failed. The gang is retried automatically; other "
+        "gangs are not affected"
     )
 
 

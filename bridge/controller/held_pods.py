@@ -33,8 +33,9 @@ class HeldPods:
             for pod in self._cluster.pods_of(gang_id)[:1] if machine.held and jobs else ():
                 named = ", ".join(map(str, sorted(jobs)))
                 note = (
-                    f"Slurm has not told yet whose job {named} is, which the pods of this gang "
-                    "name; nothing is done for them before. It is asked again automatically"
+                    f"The pods of this gang name Slurm job {named}, and Slurm has not yet said "
+                    "whose job that is; until then nothing is done for the pods. slurm-bridge "
+                    "asks again automatically"
                 )
                 self._events.tell(do.EmitEvent(pod, "Warning", "SlurmJobNotRead", note))
 
@@ -45,7 +46,7 @@ class HeldPods:
         for pod in (one for one in pods if one.uid in late):
             owner = f"{pod.owner.kind} {pod.owner.name}" if pod.owner else "the group that it names"
             note = (
-                f"{owner} can't be read from the API server yet, so it isn't known which pods "
-                "start together; the pod is queued in Slurm after that"
+                f"{owner} can't be read from the API server yet, so slurm-bridge doesn't know "
+                "which pods start together; the pod is queued in Slurm when the owner is read"
             )
             self._events.tell(do.EmitEvent(pod, "Warning", "OwnerNotRead", note))

@@ -52,7 +52,7 @@ class JobCanceller:
 
     def cancel_leak(self, job_id: SlurmJobId) -> None:
         """Ends a job of this cluster that no gang needs."""
-        self.cancel(do.CancelJob(job_id, "no gang needs it"), tenant="")
+        self.cancel(do.CancelJob(job_id, "no gang needs the job"), tenant="")
 
     def is_cancelling(self, job_id: SlurmJobId) -> bool:
         """Whether the job's end has been asked for and not been seen."""

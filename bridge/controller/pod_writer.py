@@ -87,7 +87,7 @@ class PodWriter:
 
     async def pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
         """The one patch that pins and ungates; answers with PinEnded."""
-        pod, row, error = instruction.pod, None, "it changed at every attempt"
+        pod, row, error = instruction.pod, None, "the pod changed at every attempt"
         began_s = self._clock.monotonic()
         for _ in range(_ATTEMPTS):
             try:

@@ -14,9 +14,7 @@ from bridge.model.pod import Condition
 
 _MOST_NODES = 5
 """That are named in one sentence."""
-_NOT_HERE = (
-    "It never starts on the nodes that there are: ask for less, or ask a Slurm admin for more"
-)
+_NOT_HERE = "It never starts on the present nodes: ask for less, or ask a Slurm admin for more"
 _JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
@@ -55,11 +53,11 @@ def pending_claims(why: str) -> str:
 
 def starting(problem: str) -> Condition:
     """The bridge has started and does not know yet which jobs in Slurm are whose."""
-    why = f"Slurm can't be asked ({problem})" if problem else "its jobs in Slurm are being found"
+    why = f"can't read Slurm's jobs ({problem})" if problem else "is looking for its jobs in Slurm"
     return waits(
         "Starting",
-        f"slurm-bridge has started a moment ago, and {why}: no pod is queued in Slurm before it is "
-        "known which jobs are there. This goes on automatically.",
+        f"slurm-bridge started a moment ago, and {why}: no pod is queued in Slurm before "
+        "slurm-bridge knows its jobs there. The pod is queued automatically after that.",
     )
 
 
@@ -72,7 +70,7 @@ def incomplete(gang: Gang, vacant: int) -> Condition:
     )
 
 
-STILL_ENDING: Final = "the pod whose place it takes is still ending"
+STILL_ENDING: Final = "the pod that this pod replaces is still ending"
 
 
 def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
@@ -106,8 +104,8 @@ def ends_soon(facts: JobFacts) -> str:
     assert facts.end_s is not None
     return (
         f"Slurm job {facts.job_id} reaches its time limit at {_time(facts.end_s)}; the pod is "
-        "ended in time for its grace period. A longer limit: annotation "
-        f"{names.JOB_PREFIX}timelimit for the next job, scontrol update for this one"
+        "ended early enough for its grace period. To get a longer limit, set annotation "
+        f"{names.JOB_PREFIX}timelimit for the next job, or use scontrol update for this one"
     )
 
 
@@ -130,8 +128,8 @@ def queues_alone(job_id: SlurmJobId) -> str:
     """A pod replaces a member whose node is lost."""
     return (
         f"It replaces a pod whose node is gone or does not answer, so Slurm job {job_id} has no "
-        "place for it: it queues on its own. To have the whole gang begin anew instead, set "
-        f'annotation {names.ON_NODE_LOSS_ANNOTATION}: "restart" on its owner'
+        "place for it: it queues on its own. To restart the whole gang instead, set annotation "
+        f'{names.ON_NODE_LOSS_ANNOTATION}: "restart" on its owner'
     )
 
 

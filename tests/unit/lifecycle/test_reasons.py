@@ -73,7 +73,7 @@ def test_what_is_short_says_more_than_slurms_reason() -> None:
     told = messages.queued(facts, "it needs 3 nodes, and partition p has 2")
     assert told.message == (
         "Slurm job 7 waits in partition p: PartitionNodeLimit: it needs 3 nodes, and partition p "
-        "has 2. It never starts on the nodes that there are: ask for less, or ask a Slurm admin "
+        "has 2. It never starts on the present nodes: ask for less, or ask a Slurm admin "
         "for more."
     )
     busy = replace(facts, reason="Resources")

@@ -1,4 +1,4 @@
-"""A pinned pod that can't get onto its node: the gang queues anew, elsewhere."""
+"""If a pinned pod can't get onto its node, the gang queues again for other nodes."""
 
 from bridge.lifecycle import actions
 from bridge.lifecycle import instructions as do
@@ -9,7 +9,7 @@ from bridge.model.ids import NodeName
 
 
 def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
-    """Places that have proved useless are left, their nodes avoided."""
+    """Places that have proved useless are given up, and their nodes avoided."""
     run, pods = gang.run, gang.demand.pods
     if run is None or not run.placement.stuck.suspects:
         return False

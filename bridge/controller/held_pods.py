@@ -1,4 +1,4 @@
-"""Tells pods what keeps the bridge from doing anything for them."""
+"""Events on pods for which the bridge can't do anything yet: they say why."""
 
 from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.job_claims import JobClaims
@@ -9,7 +9,7 @@ from bridge.state.kube_state import KubeState
 
 
 class HeldPods:
-    """Pods whose gang waits for a job to be read, and pods whose gang can't be told."""
+    """Finds pods whose gang waits for a job to be read, and pods whose gang is not known yet."""
 
     def __init__(
         self, *, cluster: KubeState, gangs: ActiveGangs, claims: JobClaims, events: PodEvents
@@ -19,10 +19,10 @@ class HeldPods:
         self._claims = claims
         self._events = events
         self._late: set[PodUid] = set()
-        """Pods whose gang could not be told at the last call."""
+        """Pods whose gang was not known at the last call."""
 
     def tell(self) -> None:
-        """Called every few seconds."""
+        """Writes the events; called every few seconds."""
         self._tell_held()
         self._tell_unresolved()
 

@@ -21,7 +21,7 @@ class JobEnding:
 
 
 class JobRun:
-    """One job run, dropped as a whole when its job ends or is given up. Times: monotonic seconds."""
+    """One job run, dropped whole when the job is over or given up. Times: monotonic seconds."""
 
     def __init__(
         self,

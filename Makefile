@@ -22,7 +22,7 @@ help: ## list the targets
 		{ sub("%", "<name>", $$1); printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: env
-env: $(READY) ## make the environment (.venv); the other targets do it when needed
+env: $(READY) ## create the environment (.venv); the other targets do it when needed
 
 # Made anew too when its interpreter is gone (a Python upgraded or removed).
 $(READY): pyproject.toml tools/env.sh $(shell test -x $(PY) || echo again)
@@ -33,7 +33,7 @@ $(READY): pyproject.toml tools/env.sh $(shell test -x $(PY) || echo again)
 again:
 
 .PHONY: check
-check: $(READY) ## lint, format, types, layers; never rewrites, tells all that is wrong
+check: $(READY) ## check lint, format, types and layers; never rewrites, lists all that is wrong
 	@failed=; \
 	for command in "python -m ruff check" "python -m ruff format --check" "python -m mypy" \
 			"lint-imports"; do \
@@ -48,14 +48,14 @@ fix: $(READY) ## let ruff repair and format
 	$(PY) -m ruff format
 
 .PHONY: docs
-docs: $(READY) ## write the pages that come from the code
+docs: $(READY) ## write the pages that are generated from the code
 	$(PY) -m bridge config reference > docs/configuration.md
 
 .PHONY: test
-test: check unit wheel ## check, unit, contract and flow tests, and the wheel in empty environments
+test: check unit wheel ## run check, unit (tests) and wheel
 
 .PHONY: unit
-unit: $(READY) ## only the unit, contract and flow tests; ARGS="-k name"
+unit: $(READY) ## run the unit, contract and flow tests alone; ARGS="-k name"
 	$(PY) -m pytest -n auto --maxprocesses 4 --dist worksteal $(ARGS)
 
 .PHONY: wheel
@@ -63,7 +63,7 @@ wheel: $(READY) ## build the wheel, install it in an empty environment, run its 
 	@sh tools/wheel.sh $(abspath $(PY))
 
 .PHONY: demo
-demo: $(READY) ## the main job on the embedded stack, as a live view; ARGS=--json for one JSON line
+demo: $(READY) ## show the embedded stack at work, as a live view; ARGS=--json for one JSON line
 	@$(PY) -m bridge demo $(ARGS)
 
 .PHONY: stack-up
@@ -75,14 +75,14 @@ stack-down: $(READY) ## end the real stack; leaves no process, mount or file
 	@$(PY) -m tests.e2e.stack down $(ARGS)
 
 .PHONY: e2e
-e2e: $(READY) ## the stories on the real stack, started for them and ended; ARGS="-k name"
+e2e: $(READY) ## start the real stack, run the stories on it, end it; ARGS="-k name"
 	@bash tools/e2e.sh $(abspath $(PY)) $(ARGS)
 
 bench-%: $(READY) ## run bench/<name>.py: a table, bench/out/<name>.json, non-zero when a floor is missed
 	@$(PY) -m bench.$(subst -,_,$*) $(ARGS)
 
 .PHONY: soak
-soak: $(READY) ## hours of churn in minutes: nothing lost, nothing leaked
+soak: $(READY) ## run hours of changes in minutes; fails if anything is lost or leaked
 	@$(PY) -m bench.soak $(ARGS)
 
 .PHONY: image
@@ -91,5 +91,5 @@ image: ## build the container image with docker or podman; IMAGE=name:tag
 		--build-arg COMMIT=$(shell git describe --always --dirty --exclude='*') -t $(IMAGE) .
 
 .PHONY: clean
-clean: ## remove what make made, the environment too
+clean: ## remove everything that make created, with the environment
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

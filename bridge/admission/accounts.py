@@ -53,7 +53,7 @@ class Accounts:
                 "",
                 f"Slurm refuses every job of user {who.user}, who has no account"
                 + (f" for partition {who.partition}" if found else "")
-                + ". Ask a Slurm admin for one (sacctmgr add user)",
+                + ". Ask a Slurm admin for an account (sacctmgr add user)",
             )
         usable = _usable(here, accounts, default_counts=default_counts)
         mine = ", ".join(sorted({one.account for one in here}))

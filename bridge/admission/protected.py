@@ -22,8 +22,8 @@ def refusals(
         return (
             Refusal(
                 "spec.containers[*].resources",
-                "a pod that runs under slurm-bridge can't be resized in place: its Slurm job "
-                "holds what it asked for. Create a new pod with the other amount",
+                "a pod that runs under slurm-bridge can't be resized in place, because its Slurm "
+                "job can't be. Create a new pod with the other size",
             ),
         )
     if by_bridge:
@@ -49,10 +49,9 @@ def _gate(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
     if _gated(old) != _gated(new):
         yield Refusal(
             "spec.schedulingGates",
-            f"the gate {names.ALLOCATION_GATE} is taken off by slurm-bridge alone, when Slurm "
+            f"the gate {names.ALLOCATION_GATE} is removed only by slurm-bridge, when Slurm "
             f"has granted nodes (condition {names.ALLOCATED_CONDITION} says what the pod waits "
-            "for). To start "
-            "the pod without Slurm, create it with another spec.schedulerName",
+            "for). To start the pod without Slurm, create it with another spec.schedulerName",
         )
 
 
@@ -80,8 +79,8 @@ def _marks(old: wire.Pod, new: wire.Pod) -> Iterator[Refusal]:
         if before.get(key) != after.get(key):
             yield Refusal(
                 f"metadata.{field}[{key}]",
-                "says what Slurm granted and is written by slurm-bridge alone; leave it as it "
-                "is. To give the allocation back, delete the pod",
+                "says what Slurm granted and is written only by slurm-bridge; leave it "
+                "unchanged. To give the allocation back, delete the pod",
             )
 
 

@@ -74,7 +74,7 @@ class ReaderProcess:
             if isinstance(error, (OSError, EOFError, ValueError, Unreadable)):  # also TimeoutError
                 raise Unreachable(
                     f"the process that reads large reviews gave no answer: {_cause(error)}; the "
-                    "next review starts another one"
+                    "next large review starts a new process"
                 ) from error
             raise
 

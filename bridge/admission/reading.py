@@ -142,7 +142,7 @@ class ReviewReader:
             return UnreadablePod(
                 request.uid,
                 f"slurm-bridge can't read this pod: {_first_fault(error, 'the object')}; correct "
-                "it as the Pod reference (core/v1) says",
+                "the pod as the Pod reference (core/v1) says",
             )
         return Untouched(request.uid)
 

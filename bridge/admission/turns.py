@@ -47,7 +47,7 @@ _NAMESPACE = re.compile(rb'"namespace":"([a-z0-9-]{1,63})","operation":')
 _TOO_MANY = NotRead(
     429,
     "TooManyRequests",
-    "slurm-bridge is still reading other large pods of this namespace; try again",
+    "slurm-bridge is still reading other large pods of this namespace; try again in a second",
 )
 _FAILED = NotRead(
     503, "ServiceUnavailable", "slurm-bridge could not read this large pod; try again in a second"

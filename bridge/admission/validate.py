@@ -80,9 +80,9 @@ def _of_daemon_set(pod: wire.Pod) -> Iterator[Refusal]:
     if scope.of_daemon_set(pod):
         yield Refusal(
             "spec.schedulerName",
-            "a DaemonSet's pods belong to their nodes and can't wait in a queue. Take "
-            "spec.schedulerName out of the DaemonSet's template; a pod that is no DaemonSet's must "
-            "not name one as its controller",
+            "a DaemonSet's pods belong to their nodes and can't wait in a queue. Remove "
+            "spec.schedulerName from the DaemonSet's template; if the pod was not made by a "
+            "DaemonSet, it must not name one as its controller",
         )
 
 
@@ -142,7 +142,7 @@ def _of_namespaces(values: Mapping[str, str]) -> Iterator[str]:
     """Those that an admin says on the namespace; a pod chooses one of them by another key."""
     for key, instead in _FOR_NAMESPACES.items():
         if key in values:
-            yield f"annotation {key} counts on a namespace only; on a pod write {instead}"
+            yield f"annotation {key} has an effect only on a namespace; on a pod write {instead}"
 
 
 def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:

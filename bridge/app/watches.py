@@ -183,7 +183,7 @@ class Watches:
     def _on_refused_owner(
         self, kind: str, api_version: str, raw: Mapping[str, object], error: BadInput
     ) -> None:
-        note = f"{error}; its pods are queued as if nothing owned them"
+        note = f"{error}; its pods are queued as if they had no owner"
         self._tell_unreadable(kind, api_version, raw, note)
 
     def _tell_unreadable(

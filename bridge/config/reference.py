@@ -12,26 +12,26 @@ from bridge.config.settings import Settings
 _INTRODUCTION = f"""\
 # Configuration
 
-<!-- Written by `slurm-bridge config reference`; the words are those under each field in
+<!-- Written by `slurm-bridge config reference` from the docstrings under the fields in
 bridge/config/settings.py. -->
 
 Settings come from a YAML file, the environment and flags; a later one wins over an earlier one.
 
 - **File**: `--config FILE`, else the file that `{sources.FILE_VARIABLE}` names, else
-  `/etc/slurm-bridge/config.yaml` where that exists. Keys are nested as the headings below say:
+  `/etc/slurm-bridge/config.yaml` if that file exists. Keys are nested as the headings below say:
   `slurm.pollIntervalS` is the key `pollIntervalS` in the section `slurm`. The Go bridge's file
   (`schedulerName`, `slurmRestApi`, `managedNamespaces`, `managedNamespaceSelector`, `mcsLabel`,
-  `partition`) is a valid one.
+  `partition`) is valid.
 - **Environment**: the variable shown with each key. A list may be written `a,b`, a map as
   `{{key: value}}`. `{sources.TOKEN_FILE_VARIABLE}` sets `slurm.tokenFile`. Variables that
-  Kubernetes makes for a Service whose name begins with `slurm-bridge` are not taken for settings.
+  Kubernetes makes for a Service whose name begins with `slurm-bridge` are ignored.
 - **Flags**: {", ".join(f"`{flag}`" for flag in sources.FLAGS.values())}, and `--set KEY=VALUE` for
   every other key.
 
-A key that does not exist or a value that cannot be used ends the program with exit code 2 and one
-line for each mistake: where it stands, what is wrong, what was probably meant.
-`slurm-bridge config validate` checks without starting anything, `slurm-bridge config show` prints
-what is in force and where each value comes from.
+If a key does not exist or a value cannot be used, the program ends with exit code 2 and prints one
+line for each mistake: where it is, what is wrong, what was probably meant.
+`slurm-bridge config validate` checks the settings without starting anything,
+`slurm-bridge config show` prints the settings in use and where each value comes from.
 """
 
 

@@ -1,7 +1,7 @@
-"""The settings: one frozen tree, read once at the start, handed to whoever needs a part of it.
+"""The settings: one frozen tree, read once at the start; each part of the bridge gets its section.
 
-Keys are camelCase in the file, as in the Go bridge's file, whose keys are accepted as they are.
-The docstring under a field is what the reference says of it, so it says what the value does, its
+Keys are camelCase in the file, as in the Go bridge's file, whose keys are accepted unchanged. The
+reference prints the docstring under each field, so the docstring says what the value does, its
 unit, and what its empty value means.
 """
 
@@ -58,29 +58,29 @@ class SlurmSettings(Section):
     ca_file: str = ""
     """CA of https endpoints, as PEM; "" trusts the system's authorities."""
     proxy: UrlOrNone = ""
-    """URL of the HTTP proxy to slurmrestd; "" goes straight, whatever HTTP_PROXY says."""
+    """URL of the HTTP proxy to slurmrestd; "" connects directly, whatever HTTP_PROXY says."""
     token_file: str = ""
     """File with the JWT, read again every second; while it can't be read, the last token stays in
-    use. SLURM_JWT_FILE in the environment sets it too. "" sends no token, which is for Unix sockets
-    alone (`rest_auth/local`, where the bridge has to run as slurmrestd's user): with an http or
-    https endpoint the bridge does not start without a token."""
+    use. The environment variable SLURM_JWT_FILE sets it too. "" sends no token, which works only
+    with Unix sockets (`rest_auth/local`, where the bridge has to run as slurmrestd's user): with an
+    http or https endpoint the bridge does not start without a token."""
     user: str = ""
-    """User name sent with each request (X-SLURM-USER-NAME); "" sends none: the token names the
-    user, or the socket does."""
+    """User name sent with each request (X-SLURM-USER-NAME); "" sends none: the token or the socket
+    then names the user."""
     request_timeout_s: float = Field(default=10.0, gt=0)
-    """Longest time, in seconds, that slurmrestd may be silent during a request; the whole request
-    may take twice as long. /readyz fails when Slurm's jobs were not listed for the longest pause
-    between two looks and twice this time, 15 s at the least."""
+    """Maximum time, in seconds, that slurmrestd may be silent during a request; the whole request
+    may take twice as long. /readyz fails when Slurm's jobs were not listed for the longest time
+    between two polls plus twice this time, at least 15 s."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
-    """Time between two looks at the jobs' states while the bridge has jobs in Slurm, in seconds;
-    without jobs it grows to 5 s. Looks that take long are made less often, up to 5 s, so that they
-    take a fiftieth of the time."""
+    """Time between two polls of the jobs' states while the bridge has jobs in Slurm, in seconds;
+    without jobs it grows to 5 s. If a poll takes long, the next ones come less often, up to every
+    5 s, so that polling takes a fiftieth of the time."""
     poll_quick_s: float = Field(default=0.05, ge=0.01)
-    """Time to the first look after a submit or a change of our own, in seconds."""
+    """Time to the first poll after the bridge itself has submitted or changed a job, in seconds."""
     detail_gets_per_s: float = Field(default=20.0, gt=0)
-    """Most reads a second of what changes without a change of state (a pending job's reason, its
-    expected start). A job that holds nodes counts twice; when no job has changed its state for
-    10 s, a tenth of the reads are made."""
+    """Maximum number of reads per second of details that change without a change of state (a
+    pending job's reason, its expected start). A job that holds nodes counts twice; when no job has
+    changed its state for 10 s, only a tenth of the reads are made."""
 
 
 class KubernetesSettings(Section):
@@ -92,59 +92,59 @@ class KubernetesSettings(Section):
     context: str = ""
     """Context of the kubeconfig; "" takes its current one."""
     qps: float = Field(default=200.0, gt=0)
-    """Requests per second to the API server, in the long run. Lists and watches are not counted."""
+    """Average number of requests per second to the API server. Lists and watches do not count."""
     burst: int = Field(default=400, gt=0)
-    """Requests that may go out at once before `qps` holds."""
+    """Requests that may be sent at once before `qps` applies."""
 
 
 class ServerSettings(Section):
-    """Our HTTPS server: webhook and extender; and the plain one for probes and metrics."""
+    """The bridge's HTTPS server (webhook, extender) and its HTTP server (probes, metrics)."""
 
     listen: Address = "[::]:9443"
-    """host:port of HTTPS (webhook, extender); [::] takes IPv4 too."""
+    """host:port of HTTPS (webhook, extender); [::] accepts IPv4 too."""
     metrics_listen: Address = "[::]:8080"
     """host:port of /livez, /readyz and /metrics (plain HTTP)."""
     certificate_dir: str = ""
-    """Folder with tls.crt, tls.key and ca.crt, read again when they change. In a folder without
-    tls.crt the bridge makes its own, with client.crt and client.key for kube-scheduler, and at each
-    start those that come near their end anew. "" makes all of them at each start, in a new
-    temporary folder."""
+    """Folder with tls.crt, tls.key and ca.crt, read again when they change. If the folder has no
+    tls.crt, the bridge makes its own certificates, with client.crt and client.key for
+    kube-scheduler, and at each start replaces those that expire soon. "" makes all of them at each
+    start, in a new temporary folder."""
     client_ca_file: str = ""
     """CA whose client certificates may call the extender, read again when it changes; "" takes
-    ca.crt of `certificateDir`. Without a CA the bridge does not start: nobody else calls the
-    extender. Callers that show such a certificate go before all others when there are too many."""
+    ca.crt of `certificateDir`. No other caller may call the extender, so without a CA the bridge
+    does not start. If there are too many callers, those with such a certificate have priority."""
     max_connections: int = Field(default=2048, ge=16, le=60_000)
-    """Most connections to HTTPS that are open at once, at about 50 KiB of memory each; fewer if
-    the process may not open so many files. When there are more, the address with the most loses
-    the one that has been idle longest. Probes have 256 of their own."""
+    """Maximum number of open connections to HTTPS, at about 50 KiB of memory each; fewer if the
+    process may not open so many files. If there are more, the address with the most connections
+    loses the one that has been idle longest. Probes have 256 connections of their own."""
     memory_mib: int = Field(default=128, ge=16)
-    """Most memory for requests in flight, of all servers, in MiB as received; to handle them may
-    take as much again, and the process that reads large reviews up to 200 MiB more. When there is
-    more, the newest large request of the address that sends the most is refused (503)."""
+    """Maximum memory for requests in flight, of all servers, in MiB as received. Handling them may
+    take as much again, and the process that reads large reviews up to 200 MiB more. If requests
+    need more, the newest large request of the address that sends the most is refused (503)."""
 
 
 class NodeSettings(Section):
     """How Kubernetes nodes become Slurm nodes. Nodes that Slurm knows already keep their address,
-    their topology and the types of their GPUs until they are made anew."""
+    their topology and the types of their GPUs until they are registered again."""
 
     address: str = ""
     """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
     topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
-    """Name of Slurm's topology and its root switch, `name:root`, under which the nodes' switches
-    are made from their network-node-layer labels; "" gives a path only to nodes with the annotation
-    `topology.slinky.slurm.net/spec`, which goes before the labels."""
+    """Name of Slurm's topology and its root switch, `name:root`. The bridge makes the nodes'
+    switches below this root from their network-node-layer labels. With "" only nodes with the
+    annotation `topology.slinky.slurm.net/spec` get a path; the annotation wins over the labels."""
     cpu_headroom_milli: int = Field(default=0, ge=0)
-    """CPU kept from Slurm on each node, in thousandths, beside what the pods there ask for that
-    Slurm does not place."""
+    """CPU kept from Slurm on each node, in thousandths, in addition to the requests of the pods
+    there that Slurm does not place."""
     memory_headroom_mib: int = Field(default=0, ge=0)
-    """Memory kept from Slurm on each node, in MiB, beside what the pods there ask for that Slurm
-    does not place."""
+    """Memory kept from Slurm on each node, in MiB, in addition to the requests of the pods there
+    that Slurm does not place."""
     interval_s: float = Field(default=30.0, ge=0.1)
-    """Time between two looks at Slurm's nodes, in seconds; changes in Kubernetes lead to one at
-    once. While Slurm does not answer, the looks are rarer, up to 30 s."""
+    """Time between two reads of Slurm's nodes, in seconds; a change in Kubernetes leads to a read
+    at once. While Slurm does not answer, the time grows, up to 30 s."""
     gpu_type_label: str = "nvidia.com/gpu.product"
-    """Node label from whose value the GPU's type in Slurm is made, where `resourceMap` gives none:
-    the model where it is a known one (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""
+    """Node label from whose value the GPU's type in Slurm is made, if `resourceMap` gives none: a
+    known model's name (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""
     class_ignore_keys: tuple[str, ...] = (
         names.HOSTNAME_LABEL,
         "topology.k8s.aws/instance-id",
@@ -154,26 +154,26 @@ class NodeSettings(Section):
         "node.kubernetes.io/instance-id",
         "topology.ebs.csi.aws.com/zone-id",
     )
-    """Labels that are different on each node and so never make a node class."""
+    """Labels that are different on each node and are therefore ignored in node classes."""
 
 
 class PlacementSettings(Section):
-    """Which of several nodes is taken: what counts for a node's score (0 to 10), and how much."""
+    """Which of several nodes is taken: the weights of the parts of a node's score (0 to 10)."""
 
     score_packing: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes where most of the GPUs, EFA or Neuron devices that the pod asks for are in use: whole
-    nodes stay whole."""
+    """Weight of nodes where most of the GPUs, EFA or Neuron devices that the pod asks for are in
+    use, so that whole nodes stay free."""
     score_waste: float = Field(default=2.0, ge=0, le=1000)
-    """Nodes without free GPUs, EFA or Neuron devices that the pod does not ask for."""
+    """Weight of nodes without free GPUs, EFA or Neuron devices that the pod does not ask for."""
     score_distance: float = Field(default=4.0, ge=0, le=1000)
-    """Nodes near the rest of the pod's gang in the fabric."""
+    """Weight of nodes near the rest of the pod's gang in the network topology."""
     score_node_weight: float = Field(default=1.0, ge=0, le=1000)
-    """Nodes with a low Weight in Slurm."""
+    """Weight of nodes with a low Weight in Slurm."""
     score_tier: float = Field(default=1.0, ge=0, le=1000)
-    """Nodes in a partition with a high PriorityTier."""
+    """Weight of nodes in a partition with a high PriorityTier."""
     block_sizes: dict[str, tuple[int, ...]] = Field(default={})
-    """BlockSizes of each of Slurm's block topologies, by the topology's name; blocks count in the
-    natural order of their names. Topologies that are not named here are trees."""
+    """BlockSizes of each of Slurm's block topologies, by the topology's name; blocks are ordered by
+    the natural order of their names. Topologies that are not named here are trees."""
 
     @field_validator("block_sizes")
     @classmethod
@@ -184,11 +184,11 @@ class PlacementSettings(Section):
 
 
 class Defaults(Section):
-    """What pods get that do not say it."""
+    """Defaults for pods that do not set a value."""
 
     memory: str = Field(default="1Gi", pattern=_QUANTITY)
-    """Memory of a pod that asks for none, where the partition has no DefMem* either; a
-    Kubernetes quantity."""
+    """Memory of a pod that asks for none, if the partition has no DefMem* either; a Kubernetes
+    quantity."""
     exclusive: bool = False
     """true gives every pod a whole node, as the Go bridge does, unless its annotation `exclusive`
     says otherwise."""
@@ -198,70 +198,70 @@ class GangSettings(Section):
     """Pods that start together, as one Slurm job."""
 
     ride_along_waste: float = Field(default=0.1, ge=0, le=1)
-    """Pods of several shapes: the small ones ride along in the tasks of the main shape while no
-    more than this fraction of any resource is held in vain."""
+    """If a gang has pods of several shapes, the small pods ride along in the tasks of the main
+    shape while at most this fraction of any resource is wasted."""
     maximum_waste: float = Field(default=0.1, ge=0, le=1)
-    """Else every task is as large as the largest pod while no more than this fraction is; else
-    the shapes become components of a het job."""
+    """Otherwise every task is as large as the largest pod while at most this fraction of any
+    resource is wasted; otherwise the shapes become components of a het job."""
     max_pods: int = Field(default=10_000, ge=1, le=1_000_000)
-    """The most pods that one gang may have; of a larger one the pods are told, and none queues."""
+    """Maximum number of pods in one gang; a larger gang is not queued, and its pods say so."""
     members_timeout_s: float = Field(default=600.0, gt=0)
-    """A gang that holds its nodes and whose members are not all there after this time (quota, an
-    admission that refuses them) gives them back, in seconds."""
+    """If a gang holds its nodes and its members are not all there after this time, in seconds (a
+    quota, or an admission webhook that refuses them), the gang gives its nodes back."""
 
 
 class PriorityClassSettings(Section):
-    """What a PriorityClass of Kubernetes is to Slurm; annotations of the pods, their owners and
-    their namespace go before it."""
+    """What a PriorityClass of Kubernetes means in Slurm; annotations of the pods, their owners and
+    their namespace win over it."""
 
     partition: str = ""
-    """Partition; "" leaves it to `partition`."""
+    """Partition; "" means the setting `partition`."""
     qos: str = ""
-    """QOS; "" leaves it to Slurm."""
+    """QOS; "" means Slurm's default."""
     nice: int = Field(default=0, ge=-2147483645, le=2147483645)
-    """Taken off the priority that Slurm computes; below zero it is added, which Slurm lets
-    operators do."""
+    """Subtracted from the priority that Slurm computes; a negative value raises the priority, which
+    Slurm allows operators."""
 
 
 class IdentitySettings(Section):
-    """Who pods' jobs are in Slurm, beside what their namespaces' annotations say."""
+    """Who the pods' jobs are in Slurm, in addition to the annotations of their namespaces."""
 
     required: bool = False
-    """true refuses pods of namespaces that name no Slurm user (nor the pods, where
-    `podsChooseUser` lets them); with false their jobs are the token's user's."""
+    """true refuses pods if neither their namespace names a Slurm user nor, with `podsChooseUser`,
+    the pods do; with false their jobs run as the token's user."""
     pods_choose_user: bool = False
     """true lets the annotations `user-id` and `group-id` of pods and their owners name any user,
     as the Go bridge does; with false they may only repeat what the namespace says."""
     pods_set_priority: bool = False
-    """true lets the annotation `priority` of pods and their owners set a job's priority outright,
-    as the Go bridge does; false refuses it, as Slurm refuses it to everybody but operators. With
-    true whoever may create pods can put his jobs before everybody else's."""
+    """true lets the annotation `priority` of pods and their owners set a job's priority, as the Go
+    bridge does; false refuses it, because Slurm allows it to operators only. With true, whoever may
+    create pods can put their jobs before all others."""
     associations_interval_s: float = Field(default=120.0, ge=0)
-    """Longest age, in seconds, of what admission knows of the users' accounts and QOS in slurmdbd,
-    by which it refuses pods that Slurm would refuse; 0 never asks slurmdbd."""
+    """Maximum age, in seconds, of the users' accounts and QOS as read from slurmdbd. Admission uses
+    them to refuse pods whose jobs Slurm would refuse; 0 never reads slurmdbd."""
 
 
 class Settings(Section):
-    """The whole tree."""
+    """All settings."""
 
     scheduler_name: str = Field(default=names.SCHEDULER_NAME, min_length=1)
-    """`spec.schedulerName` of the pods that the bridge cares for, and the value of the taint on
+    """`spec.schedulerName` of the pods that the bridge schedules, and the value of the taint on
     managed nodes."""
     slurm_rest_api: UrlOrNone = ""
-    """URL of slurmrestd, the Go bridge's key: taken as `slurm.endpoints` where that is not
-    given."""
+    """URL of slurmrestd, the Go bridge's key: used if `slurm.endpoints` is not set."""
     managed_namespaces: tuple[str, ...] = ()
-    """Namespaces whose pods go through Slurm: all but those that name another scheduler, those of
-    DaemonSets and static pods. A pod that names our scheduler goes through Slurm from anywhere."""
+    """Namespaces whose pods go through Slurm, except pods that name another scheduler, pods of
+    DaemonSets and static pods. A pod of any namespace that names our scheduler goes through Slurm
+    too."""
     managed_namespace_selector: dict[str, object] | None = None
-    """A Kubernetes label selector for those namespaces (`matchLabels`, `matchExpressions`); when
-    set, `managedNamespaces` is ignored. `{}` is every namespace."""
+    """A Kubernetes label selector for managed namespaces (`matchLabels`, `matchExpressions`); if it
+    is set, `managedNamespaces` is ignored. `{}` selects every namespace."""
     mcs_label: str = ""
     """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
     none."""
     partition: str = "slurm-bridge"
-    """Partition of the jobs for which neither pods, namespace nor PriorityClass name one; "" leaves
-    it to Slurm's default partition."""
+    """Partition of a job if neither pods, namespace nor PriorityClass name one; "" means Slurm's
+    default partition."""
     slurm: SlurmSettings = SlurmSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     server: ServerSettings = ServerSettings()
@@ -283,26 +283,25 @@ class Settings(Section):
         }
     )
     """Kubernetes extended resource → Slurm GRES, `name` or `name:type`; a `*` at the key's end
-    stands for the rest, also in the value. Given, it replaces the whole default. Resources that
-    are not named, or whose name is not among Slurm's GresTypes, are counted by the bridge alone:
-    jobs leave out the nodes that are full of them."""
+    stands for the rest, also in the value. A value in the file replaces the whole default.
+    Resources that are not named, or whose name is not among Slurm's GresTypes, are counted by the
+    bridge alone: jobs leave out the nodes that have none of them left."""
     priority_classes: dict[str, PriorityClassSettings] = Field(default={})
-    """Kubernetes PriorityClass, by its name → what its pods' jobs are in Slurm. Classes that are
-    not named mean nothing to Slurm."""
+    """Name of a Kubernetes PriorityClass → what it means in Slurm. Classes that are not named have
+    no effect in Slurm."""
     identity: IdentitySettings = IdentitySettings()
     condition_interval_s: float = Field(default=10.0, gt=0)
-    """A waiting pod's `Allocated` condition is written at most once in this time, in seconds."""
+    """Minimum time between two writes of a waiting pod's `Allocated` condition, in seconds."""
     log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
         "info"
     )
-    """Least severity that is logged. Libraries are heard from warning on, with debug from info
-    on."""
+    """Lowest severity that is logged. Libraries log from warning on; with debug, from info on."""
     log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
-    """One JSON object a line, or text for a terminal."""
+    """`json` logs one JSON object per line, `console` text for a terminal."""
 
     @property
     def slurm_endpoints(self) -> tuple[str, ...]:
-        """URLs of slurmrestd, whichever key names them; () where none does."""
+        """The URLs of slurmrestd, whichever key names them; () if no key does."""
         return self.slurm.endpoints or tuple(filter(None, [self.slurm_rest_api]))
 
     @field_validator("resource_map")

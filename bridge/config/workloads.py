@@ -1,7 +1,7 @@
-"""Settings of workloads: kinds whose pods have several roles, and where their specs say it.
+"""Settings of workloads: kinds whose pods have several roles, and the paths of the roles in specs.
 
-The table below is what the kinds' own controllers do (kubeflow's training-operator v1.9 and
-mpi-operator v2beta1: field names of the specs, labels that their controllers put on pods).
+The table below follows the kinds' own controllers (kubeflow's training-operator v1.9 and
+mpi-operator v2beta1: field names of the specs, labels that the controllers put on pods).
 """
 
 import re
@@ -48,28 +48,29 @@ def _label(text: str) -> str:
 
 
 class RoleKind(Section):
-    """A kind of several roles: where its objects say them, and what its pods carry."""
+    """A kind of several roles: where the roles are in its objects, and the labels of its pods."""
 
     roles: Annotated[str, AfterValidator(_in_spec)]
     """Path of the map from a role's name to its replicas and template."""
     replicas: Annotated[str, AfterValidator(_path)] = "replicas"
-    """Path of the count inside a role; a role without it has one pod."""
+    """Path of the count inside a role; a role without a count has one pod."""
     template: Annotated[str, AfterValidator(_path)] = "template"
     """Path of the pod template inside a role."""
     role_label: Annotated[str, AfterValidator(_label)] = "training.kubeflow.org/replica-type"
-    """Label on the pods that says the role, in any case of letters."""
+    """Label on a pod that names its role; upper and lower case are the same."""
     index_label: Annotated[str, AfterValidator(_label)] = "training.kubeflow.org/replica-index"
-    """Label on the pods that says which of the role's replicas it is."""
+    """Label on a pod with the index of the pod in its role."""
     order: tuple[str, ...] = ()
-    """Roles in the order of their ranks; those not named follow, by name."""
+    """Roles in the order of their ranks; roles that are not named follow, by name."""
     late: tuple[str, ...] = ()
-    """Roles whose pods the controller makes only when those of the other roles are ready: nobody
-    misses them."""
+    """Roles whose pods the controller makes only when the pods of the other roles are ready: the
+    gang does not wait for them."""
     late_if: Annotated[str, AfterValidator(_condition)] = ""
-    """When that holds: a path in the spec, `=`, and the value there; empty for always."""
+    """Condition under which `late` applies: a path in the spec, `=`, and the value there; "" for
+    always."""
     elastic: Annotated[str, AfterValidator(_in_spec_or_none)] = ""
-    """Path that makes the object elastic when anything but false is there: its pods are no gang;
-    "" for kinds that never are."""
+    """Path that makes an object elastic if it has any value but false: the object's pods are no
+    gang; "" for kinds that are never elastic."""
 
 
 KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(
@@ -105,17 +106,17 @@ KNOWN_KINDS: Mapping[str, RoleKind] = MappingProxyType(
         "JAXJob.kubeflow.org": RoleKind(roles="spec.jaxReplicaSpecs", order=("Worker",)),
     }
 )
-"""Those that need no setting."""
+"""The kinds that need no setting."""
 
 
 class WorkloadSettings(Section):
     """How owners' specs become gangs."""
 
     kinds: dict[str, RoleKind] = Field(default={})
-    """Further kinds of several roles, or others in place of the known ones, by `Kind.group` or
+    """Further kinds of several roles, or replacements of the known kinds, by `Kind.group` or
     `Kind.version.group`: `{MyJob.example.com: {roles: spec.replicaSpecs, roleLabel:
     example.com/role, indexLabel: example.com/index, order: [Leader, Worker]}}`. docs/workloads.md
-    has the known ones and every field."""
+    has the known kinds and every field."""
 
     @field_validator("kinds")
     @classmethod
@@ -127,7 +128,7 @@ class WorkloadSettings(Section):
 
     @property
     def role_kinds(self) -> Mapping[str, RoleKind]:
-        """The known kinds and those of `kinds`, which win."""
+        """The known kinds and the kinds of the setting `kinds`, which win."""
         return {**KNOWN_KINDS, **self.kinds}
 
     @property

@@ -1,4 +1,4 @@
-"""Drives the gangs: performs what their machines decide, and tells them what came of it.
+"""Drives the gangs: performs their machines' instructions, and hands the results to the machines.
 
 An event reaches a gang in one of these ways, and `gang_loop` hands it to the gang's machine:
 - The cluster changed: `cluster_changes` gives the gang its turn (`turns`), in which `reconciler`

@@ -1,4 +1,4 @@
-"""The gangs that are driven now: each one's machine, and what would wake it."""
+"""The gangs that are driven now: the machine of each gang, and what would wake it."""
 
 import re
 from functools import partial
@@ -23,7 +23,7 @@ class ActiveGangs:
     ) -> None:
         self.machines: dict[GangId, GangMachine] = {}
         self.waiting_for_room: set[GangId] = set()
-        """Gangs that Slurm gave nodes, on which something is in the way."""
+        """Gangs whose granted nodes can't be used yet."""
         self._faults = faults
         self._claims = claims
         self._timers = timers
@@ -35,7 +35,7 @@ class ActiveGangs:
         return gang_id in self.machines or self._faults.set_aside(gang_id) is not None
 
     def job_of(self, gang_id: GangId | None) -> SlurmJobId | None:
-        """The gang's Slurm job."""
+        """The gang's Slurm job; None if it has none."""
         machine = self.machines.get(gang_id) if gang_id is not None else None
         return None if machine is None else machine.known.job_id
 
@@ -46,21 +46,21 @@ class ActiveGangs:
         return machine is not None and (run is None or run.waits)
 
     def note_room(self, machine: GangMachine) -> None:
-        """The machine has decided: it waits for room, or does not any more."""
+        """Notes after a decision whether the machine waits for room."""
         if machine.waits_for_room:
             self.waiting_for_room.add(machine.id)
         else:
             self.waiting_for_room.discard(machine.id)
 
     def drop(self, gang_id: GangId) -> None:
-        """The gang has no machine any more, and nothing wakes it."""
+        """Drops the gang's machine and its timer."""
         self.machines.pop(gang_id, None)
         self.waiting_for_room.discard(gang_id)
         self._claims.forget(gang_id)
         self._timers.cancel(gang_id)
 
     def classes_in_use(self) -> frozenset[str]:
-        """Node classes that waiting jobs name: no node may lose such a feature."""
+        """The node classes that waiting jobs name: no node may lose such a feature."""
         found: set[str] = set()
         for machine in self.machines.values():
             run = machine.known.run

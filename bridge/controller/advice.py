@@ -1,4 +1,4 @@
-"""Tells the authors of owners what their pods can't: how pods of an unknown kind are queued, and
+"""Tells the authors of owners what pods can't show: how pods of an unknown kind are queued, and
 which pods will never be made."""
 
 from bridge.controller.pod_events import PodEvents
@@ -9,11 +9,11 @@ from bridge.model.ids import GangId
 from bridge.state.kube_state import KubeState
 
 _REMEMBERED = 1024
-"""Owners that are not told the same again; beyond that the oldest may be, once."""
+"""The most owners that are kept, so that they are not told twice; older ones may be told again."""
 
 
 class Advice:
-    """Each topmost owner's author is told once."""
+    """Advises the author of each topmost owner once."""
 
     def __init__(self, *, cluster: KubeState, events: PodEvents) -> None:
         self._cluster = cluster
@@ -21,10 +21,10 @@ class Advice:
         self._advised: set[str] = set()
         """uids of topmost owners."""
         self._refused: dict[str, str] = {}
-        """What owners were told of their templates, by uid."""
+        """The last refusal that each owner was told, by uid."""
 
     def give(self, gang_id: GangId) -> None:
-        """The gang of one pod is new."""
+        """Advises the owner's author, if need be: a new gang of one pod has come."""
         members = self._cluster.members(gang_id)
         advice = membership.advice(members.line) if members is not None else ""
         if members is None or not advice or (top := members.line.owners[-1].uid) in self._advised:
@@ -33,7 +33,7 @@ class Advice:
         self._events.tell(do.EmitEvent(members.line.pod, "Normal", "QueuedOneByOne", advice))
 
     def refuse(self, gang_id: GangId, why: TemplateRefused) -> None:
-        """The gang's owner is told once that pods of its templates are refused."""
+        """Tells the gang's owner once that pods of its templates are refused."""
         owner = self._cluster.gang_owner_of(gang_id)
         if owner is None or self._refused.get(owner.uid) == str(why):
             return

@@ -1,4 +1,4 @@
-"""What changed in the cluster, told by those who watch it: each change is a gang's next turn."""
+"""Changes in the cluster, from the watches: each change leads to a gang's next turn."""
 
 from collections.abc import Callable, Collection, Iterable
 
@@ -23,49 +23,49 @@ class ClusterChanges:
         self._uses = 0
 
     def connect(self, *, freed: Freed, uses_changed: Callable[[], None]) -> None:
-        """`freed` says which gangs leave some of these nodes out no longer. `uses_changed`
-        is told that pods hold more or less than before."""
+        """`freed` says which gangs no longer leave out some of these nodes. `uses_changed` is
+        called when pods hold more or less than before."""
         self._freed = freed
         self._uses_changed = uses_changed
 
     def mark_dirty(self, gang_ids: Iterable[GangId]) -> None:
-        """These gangs' pods or owners have changed."""
+        """Gives turns to gangs whose pods or owners have changed."""
         for gang_id in gang_ids:
             self._add(gang_id, None)
 
     def volumes_changed(self, gang_ids: Iterable[GangId]) -> None:
-        """Claims of these gangs' pods may have changed."""
+        """Gives turns to gangs whose claims may have changed."""
         for gang_id in gang_ids:
             self._add(gang_id, ev.VolumesChanged())
 
     def room_changed(self, nodes: Collection[NodeName]) -> None:
-        """Something on the nodes has changed; on `nodes` there is more room than before."""
+        """Gives turns to gangs that wait for room; `nodes` have more room than before."""
         for gang_id in self._freed(nodes):
             self._add(gang_id, ev.NodesChanged())
         for gang_id in self._gangs.waiting_for_room:
             self._add(gang_id, ev.RoomChanged())
 
     def pods_changed(self) -> None:
-        """Pods have changed, and may hold more or less than before."""
+        """Checks whether pods hold more or less than before."""
         if self._uses != self._cluster.table.uses:
             self._uses = self._cluster.table.uses
             self._uses_changed()
 
     def job_changed(self, gang_id: GangId) -> None:
-        """The gang's job should ask for other nodes now."""
+        """Gives the gang a turn because its job should ask for other nodes now."""
         self._add(gang_id, ev.NodesChanged())
 
     def nodes_changed(self) -> None:
-        """Nodes joined, left or changed class: waiting jobs may run on other nodes now."""
+        """Gives all gangs turns: nodes have changed, so waiting jobs may run on other nodes."""
         for gang_id in self._gangs.machines:
             self._add(gang_id, ev.NodesChanged())
 
     def split_off(self, pod: PodUid) -> None:
-        """The pod is a gang of its own from now on."""
+        """Makes the pod a gang of its own from now on."""
         self.mark_dirty(self._cluster.split_off(pod))
 
     def tenant_of(self, gang_id: GangId) -> str:
-        """Whose turn it is in our queues: the gang's namespace."""
+        """The gang's namespace, by which the queues take turns."""
         members = self._cluster.members(gang_id)
         return members.line.pod.namespace if members is not None else ""
 

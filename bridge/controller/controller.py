@@ -20,7 +20,7 @@ from bridge.controller.start_notice import StartNotice
 
 
 class GangController:
-    """The parts, connected; what others may ask of them.
+    """The controller: its parts, connected, and what other packages may ask of them.
 
     `changes` is told what changed in the cluster, `placements` is asked by the extender, `gangs`
     are the machines, and `recovery` runs once everything has been listed.
@@ -58,7 +58,7 @@ class GangController:
 
     @property
     def recovered(self) -> bool:
-        """Whether the gangs decide yet."""
+        """Whether the gangs may decide."""
         return self._gate.is_open
 
     @property

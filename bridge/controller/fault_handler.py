@@ -1,4 +1,4 @@
-"""Sets aside a gang that the bridge itself failed at, and begins it anew after a while.
+"""Sets aside a gang that the bridge itself failed at, and starts it again after a while.
 
 Whatever is raised while a gang is looked at, decided or performed is that gang's fault alone: its
 machine is dropped, its pods are told, and what is true of it is found again in Slurm and in its
@@ -53,7 +53,7 @@ class FaultHandler:
         self._clock = clock
 
     def set_aside(self, gang_id: GangId, error: Exception) -> None:
-        """`error` was raised for this gang."""
+        """Sets the gang aside, because `error` was raised for it."""
         cause = error.__cause__ if isinstance(error, InternalError) else None
         fault, is_new = self._faults.add(gang_id, cause or error, self._clock.monotonic())
         self._metrics.gang_faults.inc()

@@ -1,4 +1,4 @@
-"""Gangs that the bridge itself failed at: each is set aside alone, and tried again later. Pure.
+"""Gangs that the bridge itself failed at: each is set aside alone, and retried later. Pure.
 
 Whatever is raised while a gang is looked at, translated, placed or written is a mistake of the
 bridge, met by what this gang asks for. The gang is then begun anew as after a restart: what is true
@@ -13,19 +13,19 @@ from bridge.retry import Backoff
 
 _FIRST_S, _MOST_S = 1.0, 60.0
 _FORGOTTEN_S = 600.0
-"""A gang that went well for so long is as good as new."""
+"""After this time without a failure a gang's failures are forgotten."""
 _LONGEST_WORDS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One gang's present fault."""
+    """The present fault of one gang."""
 
     sentence: str
-    """For the pods' authors."""
+    """The message for the pods' authors."""
     failures: int
     delay_s: float
-    """For so long the gang is set aside."""
+    """How long the gang is set aside."""
 
 
 class Faults:
@@ -38,8 +38,8 @@ class Faults:
         self._aside: set[GangId] = set()
 
     def add(self, gang_id: GangId, error: BaseException, now_s: float) -> tuple[Fault, bool]:
-        """`error` was raised at the gang, which is set aside from now on; its fault, and whether
-        it is another one than before."""
+        """Sets the gang aside because of `error`; returns its fault, and whether this is another
+        fault than before."""
         backoff = self._backoffs.get(gang_id)
         if backoff is None:
             backoff = Backoff(first_s=_FIRST_S, most_s=_MOST_S, forget_s=_FORGOTTEN_S)
@@ -54,11 +54,11 @@ class Faults:
         return fault, is_new
 
     def set_aside(self, gang_id: GangId) -> Fault | None:
-        """The fault for which the gang is set aside now; None where it is not."""
+        """The fault for which the gang is set aside now; None if it is not set aside."""
         return self._last[gang_id] if gang_id in self._aside else None
 
     def take_back(self, gang_id: GangId) -> None:
-        """The gang is begun anew."""
+        """Ends the setting aside: the gang is started again."""
         self._aside.discard(gang_id)
 
     def knows(self, gang_id: GangId) -> bool:
@@ -66,7 +66,7 @@ class Faults:
         return gang_id in self._last
 
     def forget(self, gang_id: GangId) -> None:
-        """The gang is gone."""
+        """Drops what is kept of a gang that is gone."""
         self._last.pop(gang_id, None)
         self._backoffs.pop(gang_id, None)
         self._logged.pop(gang_id, None)
@@ -78,8 +78,8 @@ def _sentence(error: BaseException) -> str:
     words = "".join(char if char.isprintable() else "?" for char in words[:_LONGEST_WORDS])
     return (
         f"slurm-bridge failed at this pod's gang ({words}). This is a mistake in slurm-bridge; "
-        "please report it with the log event gang.failed. The gang is retried automatically, other "
-        "gangs are not concerned"
+        "please report it with the log event gang.failed. The gang is retried automatically; other "
+        "gangs are not affected"
     )
 
 

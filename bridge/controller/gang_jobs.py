@@ -24,7 +24,7 @@ from bridge.state.kube_state import KubeState
 log = structlog.get_logger(__name__)
 
 _NAMED = 3
-"""Nodes in one sentence."""
+"""The most nodes that one sentence names."""
 
 
 class GangJobs:
@@ -54,7 +54,7 @@ class GangJobs:
         self._clock = clock
 
     def build(self, gang: Gang, generation: int) -> JobSpec:
-        """The gang's job. Raises BadInput where it has none, or none yet."""
+        """The gang's job. Raises BadInput if it can't have one, or not yet."""
         avoided = tuple(self._avoided(gang.id))
         parameters = identity.apply(
             gang.parameters, self._cluster.namespaces.get(gang.namespace), self._rules
@@ -66,7 +66,7 @@ class GangJobs:
         )  # fmt: skip
 
     def rebuild(self, gang_id: GangId, instruction: do.RebuildJob) -> None:
-        """Answers with the waiting job as it should be by now, or with nothing."""
+        """Answers with the waiting job as it should be now, or not at all."""
         try:
             spec = self.build(instruction.gang, instruction.generation)
         except BadInput:
@@ -75,13 +75,13 @@ class GangJobs:
         self._handle(gang_id, ev.JobRebuilt(spec, shortage))
 
     def shortage(self, spec: JobSpec) -> str:
-        """Why no nodes of Slurm can ever take the job, as it stands at this moment; "" where that
-        is not certain."""
+        """Why no nodes of Slurm can ever take the job, with their present state; "" if that is
+        not certain."""
         return self._builder.shortage(spec, now=True)
 
     def avoid(self, gang_id: GangId, instruction: do.AvoidNode) -> None:
-        """The jobs of the gang's owner leave the node out for a while; one that is cordoned now, no
-        longer than that."""
+        """Leaves the node out of the jobs of the gang's owner for a while; a node that is cordoned
+        now, at most as long as it is cordoned."""
         node = self._cluster.nodes.get(instruction.node)
         is_cordoned = node is not None and node.unschedulable
         until_s = self._avoidance.add(
@@ -96,8 +96,8 @@ class GangJobs:
         self._later(delay_s, partial(self._handle, gang_id, ev.NodesChanged()))
 
     def freed(self, nodes: Collection[NodeName]) -> Collection[GangId]:
-        """These nodes have more room: the gangs that leave some of them out no longer. Room on a
-        node that takes no pods is none."""
+        """Uses these nodes again, which have more room; returns the gangs that no longer leave out
+        some of them. Room on a node that takes no pods does not count."""
         known = self._cluster.nodes
         return self._avoidance.freed(
             [name for name in nodes if name in known and known[name].takes_pods]

@@ -22,15 +22,15 @@ from bridge.telemetry import Metrics
 log = structlog.get_logger(__name__)
 
 _MOST_IN_A_ROW = 20_000
-"""Events of one gang, each of which comes of the one before it: beyond the pods of any gang. A
-mistake of ours must not hold the loop for ever."""
+"""The most events of one gang that may each follow from the one before: no gang has as many pods.
+The limit ends a loop that a mistake of ours would make endless."""
 
 Perform = Callable[[GangMachine, do.Instruction], None]
 SetAside = Callable[[GangId, Exception], None]
 
 
 class GangLoop:
-    """All gangs' inboxes.
+    """The inboxes of all gangs.
 
     `handle` is what the performers of instructions are built with, so they come after the loop:
     `connect` is called once, before the first event.
@@ -41,7 +41,7 @@ class GangLoop:
         self._metrics = metrics
         self._clock = clock
         self._inboxes: dict[GangId, deque[ev.Event]] = {}
-        """Events of the gangs whose instructions are just being performed."""
+        """The waiting events of gangs whose instructions are being performed."""
         self._perform: Perform
         self._set_aside: SetAside
 
@@ -71,7 +71,7 @@ class GangLoop:
             del self._inboxes[gang_id]
 
     def failed(self, gang_id: GangId, error: Exception) -> None:
-        """`error` was raised for this gang. Never raises."""
+        """Sets the gang aside because of `error`. Never raises."""
         try:
             self._set_aside(gang_id, error)
         except Exception:

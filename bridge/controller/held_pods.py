@@ -1,4 +1,4 @@
-"""Tells pods what keeps the bridge from doing anything for them."""
+"""Events on pods for which the bridge can't do anything yet: they say why."""
 
 from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.job_claims import JobClaims
@@ -9,7 +9,7 @@ from bridge.state.kube_state import KubeState
 
 
 class HeldPods:
-    """Pods whose gang waits for a job to be read, and pods whose gang can't be told."""
+    """Finds pods whose gang waits for a job to be read, and pods whose gang is not known yet."""
 
     def __init__(
         self, *, cluster: KubeState, gangs: ActiveGangs, claims: JobClaims, events: PodEvents
@@ -19,10 +19,10 @@ class HeldPods:
         self._claims = claims
         self._events = events
         self._late: set[PodUid] = set()
-        """Pods whose gang could not be told at the last call."""
+        """Pods whose gang was not known at the last call."""
 
     def tell(self) -> None:
-        """Called every few seconds."""
+        """Writes the events; called every few seconds."""
         self._tell_held()
         self._tell_unresolved()
 
@@ -33,8 +33,9 @@ class HeldPods:
             for pod in self._cluster.pods_of(gang_id)[:1] if machine.held and jobs else ():
                 named = ", ".join(map(str, sorted(jobs)))
                 note = (
-                    f"Slurm has not told yet whose job {named} is, which the pods of this gang "
-                    "name; nothing is done for them before. It is asked again automatically"
+                    f"The pods of this gang name Slurm job {named}, and Slurm has not yet said "
+                    "whose job that is; until then nothing is done for the pods. slurm-bridge "
+                    "asks again automatically"
                 )
                 self._events.tell(do.EmitEvent(pod, "Warning", "SlurmJobNotRead", note))
 
@@ -45,7 +46,7 @@ class HeldPods:
         for pod in (one for one in pods if one.uid in late):
             owner = f"{pod.owner.kind} {pod.owner.name}" if pod.owner else "the group that it names"
             note = (
-                f"{owner} can't be read from the API server yet, so it isn't known which pods "
-                "start together; the pod is queued in Slurm after that"
+                f"{owner} can't be read from the API server yet, so slurm-bridge doesn't know "
+                "which pods start together; the pod is queued in Slurm when the owner is read"
             )
             self._events.tell(do.EmitEvent(pod, "Warning", "OwnerNotRead", note))

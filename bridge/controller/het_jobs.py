@@ -1,4 +1,4 @@
-"""Het jobs: several jobs in Slurm that are one to the gang, under the id of the first. Pure.
+"""Het jobs: several jobs in Slurm that are one job to the gang, under the first one's id. Pure.
 
 The components start together; what befalls one befalls the gang: if one ends, it is over (Slurm
 ends them all with the first).
@@ -11,7 +11,7 @@ from bridge.model.job import Allocation, JobFacts
 
 
 class HetJobs:
-    """What was last seen of each component."""
+    """Keeps what was last seen of each component."""
 
     def __init__(self) -> None:
         self._seen: dict[SlurmJobId, dict[SlurmJobId, JobFacts]] = {}
@@ -22,7 +22,7 @@ class HetJobs:
         return self._first.get(job_id, job_id)
 
     def seen(self, facts: JobFacts) -> JobFacts | None:
-        """A job's newest facts; the gang's, or None while some component has not been seen yet."""
+        """Takes in a job's newest facts; returns the gang's, None until each component was seen."""
         if not facts.components:
             return facts
         first = facts.components[0]
@@ -35,7 +35,7 @@ class HetJobs:
         return _together([seen[job_id] for job_id in facts.components])
 
     def forget(self, job_id: SlurmJobId) -> tuple[SlurmJobId, ...]:
-        """The job is over for the gang; the ids of all its components (of a plain job: its own)."""
+        """Drops a job that is over for the gang; returns the ids of all its components."""
         first = self.first_of(job_id)
         ids = tuple(self._seen.pop(first, ())) or (first,)
         for one in ids:

@@ -17,7 +17,7 @@ from bridge.telemetry import OutageLog
 log = structlog.get_logger(__name__)
 
 URGENCY = 0
-"""Before submits and updates."""
+"""Cancels go before submits and updates."""
 _CANCEL_AGAIN_S, _CANCEL_AGAIN_MOST_S = 2.0, 60.0
 
 
@@ -39,10 +39,10 @@ class JobCanceller:
         self._outage = outage
         self._later = later
         self._cancelling: dict[SlurmJobId, Backoff] = {}
-        """Jobs whose end was asked for, and how that failed."""
+        """Jobs whose end was asked for, and the last error of each."""
 
     def cancel(self, instruction: do.CancelJob, *, tenant: str) -> None:
-        """Ends the job; asked for again before its end was seen, this does nothing."""
+        """Ends the job; does nothing if its end was already asked for and not yet seen."""
         if instruction.job_id in self._cancelling:
             return
         self._cancelling[instruction.job_id] = Backoff(
@@ -52,14 +52,14 @@ class JobCanceller:
 
     def cancel_leak(self, job_id: SlurmJobId) -> None:
         """Ends a job of this cluster that no gang needs."""
-        self.cancel(do.CancelJob(job_id, "no gang needs it"), tenant="")
+        self.cancel(do.CancelJob(job_id, "no gang needs the job"), tenant="")
 
     def is_cancelling(self, job_id: SlurmJobId) -> bool:
-        """Whether the job's end has been asked for and not been seen."""
+        """Whether the job's end was asked for and not yet seen."""
         return job_id in self._cancelling
 
     def forget(self, job_id: SlurmJobId) -> None:
-        """The job is over."""
+        """Drops what is kept of a job that is over."""
         self._cancelling.pop(job_id, None)
 
     def _add_cancel(self, instruction: do.CancelJob, tenant: str) -> None:

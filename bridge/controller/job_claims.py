@@ -10,7 +10,7 @@ from bridge.model.ids import GangId, SlurmJobId
 
 
 class JobClaims:
-    """Open claims, by job and by gang."""
+    """The open claims of pods to jobs, by job and by gang."""
 
     def __init__(self) -> None:
         self._gangs_of: dict[SlurmJobId, set[GangId]] = {}
@@ -21,13 +21,13 @@ class JobClaims:
         return job_id in self._gangs_of
 
     def add(self, gang_id: GangId, jobs: Iterable[SlurmJobId]) -> None:
-        """Pods of the gang name these jobs."""
+        """Notes that pods of the gang name these jobs."""
         for job_id in jobs:
             self._gangs_of.setdefault(job_id, set()).add(gang_id)
             self._jobs_of.setdefault(gang_id, set()).add(job_id)
 
     def open(self, gang_id: GangId) -> frozenset[SlurmJobId]:
-        """The jobs that the gang's pods name and that are still to be read."""
+        """The jobs that the gang's pods name and that were not read yet."""
         return frozenset(self._jobs_of.get(gang_id, ()))
 
     def gangs_of(self, job_id: SlurmJobId) -> frozenset[GangId]:
@@ -35,7 +35,7 @@ class JobClaims:
         return frozenset(self._gangs_of.get(job_id, ()))
 
     def answered(self, job_id: SlurmJobId) -> frozenset[GangId]:
-        """Slurm has told of the job: the gangs whose pods name it."""
+        """Closes the claims to a job that was read; returns the gangs whose pods name it."""
         gangs = self._gangs_of.pop(job_id, set())
         for gang_id in gangs:
             self._jobs_of[gang_id].discard(job_id)
@@ -44,7 +44,7 @@ class JobClaims:
         return frozenset(gangs)
 
     def forget(self, gang_id: GangId) -> None:
-        """The gang is gone."""
+        """Drops the claims of a gang that is gone."""
         for job_id in self._jobs_of.pop(gang_id, ()):
             self._gangs_of[job_id].discard(gang_id)
             if not self._gangs_of[job_id]:

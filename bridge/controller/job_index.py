@@ -1,4 +1,4 @@
-"""Which Slurm job is which gang's; what Slurm says of a job goes to its gang.
+"""Which Slurm job belongs to which gang; hands Slurm's news of a job to its gang.
 
 A job is a gang's by our own submit, or because its admin_comment says so. What pods name is only
 asked about (`JobClaims`): a gang whose pods name jobs is told of each of them before it decides.
@@ -24,9 +24,8 @@ from bridge.telemetry import OutageLog
 
 
 class JobIndex:
-    """Follows jobs. `handle` takes events for gangs, `failed` what should not have been raised for
-    a gang, `settled` hears of gangs whose pods' jobs are all known now; `observed` makes an event
-    of a job's facts."""
+    """Follows jobs. `handle` takes events for gangs, `failed` errors that are mistakes of ours,
+    `settled` gangs whose pods' jobs are all known now; `observed` makes an event of job facts."""
 
     def __init__(
         self,
@@ -75,25 +74,25 @@ class JobIndex:
     # -- what is followed ------------------------------------------------------------------------
 
     def follow(self, gang_id: GangId, job_id: SlurmJobId) -> None:
-        """This job is the gang's: by our own submit, or by its admin_comment."""
+        """Follows a job that belongs to the gang, by our own submit or by its admin_comment."""
         self._gang_of[job_id] = gang_id
         self._watcher.track(job_id)
 
     def submitted(self, gang_id: GangId, job_id: SlurmJobId) -> None:
-        """The gang's new job; if the gang has gone meanwhile, it is nobody's and ends."""
+        """Follows the gang's new job; if the gang is gone meanwhile, the job is cancelled."""
         self.follow(gang_id, job_id)
         if not self._gangs.is_live(gang_id):
             self._canceller.cancel_leak(job_id)
         self._watcher.trigger()
 
     def adopt(self, gang_id: GangId, job_id: SlurmJobId, generation: int) -> None:
-        """A job that was found again is the gang's."""
+        """Gives the gang a job that was found again."""
         self.follow(gang_id, job_id)
         self._handle(gang_id, ev.Adopted(job_id, generation))
 
     def claim(self, gang_id: GangId, pods: Iterable[Pod]) -> None:
-        """Have Slurm asked whose the jobs are that the pods name. What it has told already is
-        handed on at once."""
+        """Has the jobs read that the pods name, to see whose they are. Jobs that were read already
+        are handed on at once."""
         named = {job_id for pod in pods if not pod.ended and (job_id := _named_by(pod)) is not None}
         unproven = sorted(job_id for job_id in named if job_id not in self._gang_of)
         self._claims.add(gang_id, unproven)
@@ -104,14 +103,14 @@ class JobIndex:
                 self._take_job(watched.job)
 
     def let_go(self, job_id: SlurmJobId) -> None:
-        """The job is over, or nobody's: nothing more is to be heard of it."""
+        """Stops following a job that is over or has no gang."""
         self._gang_of.pop(job_id, None)
         self._canceller.forget(job_id)
         for component in self._het.forget(job_id):
             self._watcher.untrack(component)
 
     def story_of(self, job_id: SlurmJobId) -> Iterator[ev.Event]:
-        """What a gang that is begun anew has to know of its job."""
+        """The events that tell a gang that is started again of its job."""
         yield ev.Adopted(job_id, 0)
         watched = self._watcher.jobs.get(job_id)
         facts = self._seen(to_slurm.facts(watched.job)) if watched is not None else None

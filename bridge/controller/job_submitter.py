@@ -16,7 +16,7 @@ from bridge.model.job import JobSpec
 from bridge.telemetry import Metrics, OutageLog
 
 URGENCY = 1
-"""After cancels, before updates."""
+"""Submits go after cancels and before updates."""
 
 
 class JobSubmitter:
@@ -24,9 +24,8 @@ class JobSubmitter:
 
     `build` makes the job of a gang (generation), `shortage` says why no nodes can ever take a job,
     `left_out` names the nodes that the gang's job leaves out for a while, `has_room` tells whether
-    it could start at once,
-    `submitted` is told of each new job before anything else is, `handle` takes the answer, `failed`
-    what should never have been raised.
+    the job could start at once, `submitted` is called first with each new job, `handle` takes the
+    answer, `failed` takes errors that are mistakes of ours.
     """
 
     def __init__(

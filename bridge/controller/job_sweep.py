@@ -61,12 +61,12 @@ class JobSweep:
         self._unreadable = _UnreadableJobs(clock)
         self._foreign: set[SlurmJobId] = set()
         self._suspects: set[SlurmJobId] = set()
-        """Jobs of this cluster without a gang: cancelled if the next sweep finds them so again."""
+        """Jobs of this cluster without a gang: cancelled if the next sweep finds no gang either."""
 
     async def run_once(self) -> None:
-        """Reads every job that nothing explains, once. Raises Unreachable.
+        """Reads every job that no gang follows, once. Raises Unreachable.
 
-        Not those that have ended: they hold nothing, and each of ours does so one day.
+        Jobs that have ended are not read: they hold nothing, and all jobs of ours end one day.
         """
         states = self._watcher.states
         self._foreign &= states.keys()
@@ -153,12 +153,12 @@ class _UnreadableJobs:
         self._failures: dict[SlurmJobId, Backoff] = {}
 
     def may_read(self, job_id: SlurmJobId) -> bool:
-        """Whether it is time to try the job (again)."""
+        """Whether it is time to read the job (again)."""
         backoff = self._failures.get(job_id)
         return backoff is None or self._clock.monotonic() >= backoff.due_s
 
     def add(self, job_id: SlurmJobId, error: Exception) -> None:
-        """The job could not be read; logged the first time."""
+        """Notes a job that could not be read; the first time is logged."""
         is_first = job_id not in self._failures
         backoff = self._failures.setdefault(
             job_id, Backoff(first_s=_READ_AGAIN_S, most_s=_READ_AGAIN_MOST_S)
@@ -169,11 +169,11 @@ class _UnreadableJobs:
             log.warning("job.unreadable", slurm_job=job_id, error=str(error), exc_info=trace)
 
     def discard(self, job_id: SlurmJobId) -> None:
-        """The job was read."""
+        """Drops a job that was read."""
         self._failures.pop(job_id, None)
 
     def keep(self, job_ids: Set[SlurmJobId]) -> None:
-        """Others than these are gone from Slurm."""
+        """Drops all jobs but these: the others are gone from Slurm."""
         for gone in self._failures.keys() - job_ids:
             del self._failures[gone]
 

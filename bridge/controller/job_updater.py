@@ -18,12 +18,12 @@ from bridge.model.ids import GangId, SlurmJobId
 log = structlog.get_logger(__name__)
 
 URGENCY = 2
-"""After cancels and submits."""
+"""Updates go after cancels and submits."""
 
 
 class JobUpdater:
-    """Performs UpdateJob, and answers with UpdateFailed or not at all. `failed` is told what should
-    never have been raised."""
+    """Performs UpdateJob, and answers with UpdateFailed or not at all. `failed` takes errors that
+    are mistakes of ours."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class JobUpdater:
         self._handle = handle
         self._failed = failed
         self._pending: dict[SlurmJobId, do.UpdateJob] = {}
-        """Changes that wait for their turn."""
+        """The newest change of each job that waits for its turn."""
         self._updating: set[SlurmJobId] = set()
         """Jobs that are being changed."""
 

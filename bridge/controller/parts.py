@@ -1,4 +1,4 @@
-"""The parts that drive the gangs, built in the order in which one needs the other.
+"""The parts that drive the gangs, each built after the parts that it needs.
 
 Each part is handed what it needs and knows no other. The one circle, events → instructions →
 events, is closed by `GangLoop.connect`.
@@ -42,12 +42,12 @@ from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics, OutageLog
 
 _TO_KUBERNETES, _TO_SLURM = 24, 8
-"""Requests at a time."""
+"""The most requests at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outages:
-    """The accounts of each side's outages."""
+    """The logs of each side's outages."""
 
     slurm: OutageLog
     kubernetes: OutageLog
@@ -55,7 +55,7 @@ class Outages:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the parts are built on: both sides, and what is known of them."""
+    """What all parts need: the two clients, and what is known of both sides."""
 
     cluster: KubeState
     slurm_state: SlurmState
@@ -73,7 +73,7 @@ class Surroundings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GangRules:
-    """What the settings say of gangs."""
+    """The settings for gangs."""
 
     translation: jobspec.Rules
     limits: tasks.Limits
@@ -81,7 +81,7 @@ class GangRules:
 
 
 class GangParts:
-    """What is kept of gangs, and the loop that hands them their events."""
+    """The gangs, and the loop that hands them their events."""
 
     def __init__(self, around: Surroundings) -> None:
         self.faults = Faults()
@@ -99,7 +99,7 @@ class GangParts:
 
 
 class PodParts:
-    """What concerns pods: their places, and what is written to them."""
+    """The parts for pods: their places, and what is written to them."""
 
     def __init__(self, around: Surroundings, rules: GangRules, of_gangs: GangParts) -> None:
         self.pool = Pool(workers=_TO_KUBERNETES)
@@ -127,7 +127,7 @@ class PodParts:
 
 
 class JobParts:
-    """What concerns jobs: which is whose, what each asks for, and what is done in Slurm."""
+    """The parts for jobs: which gang's they are, what each asks for, and what is done in Slurm."""
 
     def __init__(
         self, around: Surroundings, rules: GangRules, of_gangs: GangParts, of_pods: PodParts

@@ -1,4 +1,4 @@
-"""Has each instruction performed by the part whose work it is."""
+"""Hands each instruction to the part that performs it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -19,8 +19,8 @@ from bridge.model.ids import GangId
 
 
 class Performer:
-    """Knows who performs what. `handle` takes what comes of an instruction at once, `forget` drops
-    a gang that is over."""
+    """Knows which part performs what. `handle` takes an instruction's result, if it comes at once;
+    `forget` drops a gang that is over."""
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class Performer:
         self._forget = forget
 
     def perform(self, machine: GangMachine, instruction: do.Instruction) -> None:
-        """Raises what should never be raised."""
+        """Performs one instruction. Raises only what a mistake of ours raises."""
         gang_id = machine.id
         match instruction:
             case do.SubmitJob(gang):

@@ -1,4 +1,4 @@
-"""What is known of each pod's place, for the extender."""
+"""Each pod's place as far as it is known, for the extender."""
 
 from collections.abc import Callable
 
@@ -12,8 +12,8 @@ from bridge.state.kube_state import KubeState
 
 
 class Placements:
-    """`holds` tells whether a gang's job holds a node, `is_mine` whether a job says that it is the
-    gang's."""
+    """Answers the extender. `holds` tells whether a gang's job holds a node, `is_mine` whether a
+    job says that it is the gang's."""
 
     def __init__(
         self,
@@ -35,7 +35,7 @@ class Placements:
         self._is_mine = is_mine
 
     def of(self, uid: PodUid) -> PodPlacement | None:
-        """What is known of the pod's place; None for a pod that we do not know."""
+        """The pod's place; None for an unknown pod."""
         gang_id = self._cluster.gang_of(uid)
         if gang_id is None:
             return None
@@ -61,7 +61,7 @@ class Placements:
         )
 
     async def confirm(self, placement: PodPlacement) -> bool:
-        """Ask Slurm itself whether the job runs and is this gang's. Raises Unreachable."""
+        """Asks Slurm whether the job runs and belongs to this gang. Raises Unreachable."""
         gang_id = self._cluster.gang_of(placement.pod)
         if placement.job_id is None or gang_id is None:
             return False

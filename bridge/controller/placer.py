@@ -1,4 +1,4 @@
-"""Where a gang's pods go on the nodes that Slurm gave, by what the nodes have room for now."""
+"""Places a gang's pods on the nodes that Slurm granted, by the room that is there now."""
 
 from dataclasses import replace
 
@@ -19,7 +19,7 @@ from bridge.telemetry import Metrics
 
 
 class Placer:
-    """Asks the placement core, and keeps the places of pods that are not bound yet."""
+    """Asks the placement core, and reserves the room of pods that are not bound yet."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Placer:
         self._clock = clock
 
     def place(self, machine: GangMachine, instruction: do.PlaceGang) -> ev.Placed | ev.NotPlaced:
-        """A node for each slot, or why not."""
+        """Finds a node for each slot, or says why there is none."""
         began_s = self._clock.monotonic()
         known = machine.known
         facts = known.run.facts if known.run is not None else None
@@ -74,7 +74,7 @@ class Placer:
         return replace(instruction.allocation, nodes=nodes)
 
     def pin(self, instruction: do.PinPod) -> ev.Misfit | None:
-        """The pod has its room from now on; the answer where it can't use its slot."""
+        """Reserves the pod's room from now on; returns an event if the pod can't use its slot."""
         if self._cluster.is_lost(instruction.node):
             node = instruction.node
             return ev.Misfit(instruction.pod.uid, messages.lost_node(node), lost_node=node)
@@ -109,7 +109,7 @@ class Placer:
         return any(grant.node == known.slurm_name for grant in allocation.nodes)
 
     def pin_again(self, machine: GangMachine) -> None:
-        """Pods that were pinned before a start hold their places, where the gang's job has them."""
+        """Reserves the room of pods that were pinned before a start, if the gang's job holds it."""
         known = machine.known
         for pod in known.demand.pods.under(known.job_id):
             if self.holds(machine, pod.pinned_node):

@@ -1,4 +1,4 @@
-"""Events on pods, where their authors look."""
+"""Events on pods, which their authors see."""
 
 from bridge.kube.api.events import EventRecorder, ObjectRef
 from bridge.lifecycle import instructions as do
@@ -13,7 +13,7 @@ class PodEvents:
         self._recorder = recorder
 
     def tell(self, instruction: do.EmitEvent) -> None:
-        """An event of a pod that waits."""
+        """Writes an event on a pod that waits."""
         self._recorder.emit(
             regarding=_reference(instruction.pod),
             type=instruction.type,
@@ -23,7 +23,7 @@ class PodEvents:
         )
 
     def tell_owner(self, owner: Owner, reason: str, note: str) -> None:
-        """A warning for whoever wrote the owner of pods."""
+        """Writes a warning on the owner of pods."""
         self._recorder.emit(
             regarding=ObjectRef(
                 kind=owner.kind, api_version=owner.api_version, namespace=owner.namespace,
@@ -33,7 +33,7 @@ class PodEvents:
         )  # fmt: skip
 
     def tell_of_end(self, pod: Pod, reason: str, message: str, *, action: str) -> None:
-        """The bridge ends the pod."""
+        """Writes that the bridge ends the pod."""
         self._recorder.emit(
             regarding=_reference(pod), type="Warning", reason=reason, note=message, action=action
         )

@@ -1,4 +1,4 @@
-"""What is written to pods: the pin, the condition, the end. One request, one answer to the machine.
+"""Writes to pods: the pin, the condition, the end. Each request has one answer to the machine.
 
 An outage of the API server is told once for all pods; a refusal is told for the pod it meets.
 """
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 _PIN, _END, _TELL = 0, 1, 5
 _ATTEMPTS = 4
 _REQUESTS = "requests"
-"""Whose failures these are in the account of an outage: not the watches'."""
+"""The name of these requests in the outage log; watches have another name."""
 
 Written = do.PinPod | do.EndPods | do.FailPod | do.SetCondition
 
@@ -36,7 +36,7 @@ Written = do.PinPod | do.EndPods | do.FailPod | do.SetCondition
 class PodWriter:
     """Performs instructions about pods, a few at a time; namespaces take turns.
 
-    `handle` takes what came of them, `failed` what should never have been raised for a gang;
+    `handle` takes the results, `failed` errors of a gang that are mistakes of ours;
     `mark_dirty` is told of gangs whose pods have changed.
     """
 
@@ -69,7 +69,7 @@ class PodWriter:
         self._clock = clock
 
     def write(self, gang_id: GangId, instruction: Written) -> None:
-        """Writes it in the namespace's turn. Pins and ends go before conditions."""
+        """Performs the instruction in the namespace's turn. Pins and ends go before conditions."""
         match instruction:
             case do.PinPod(pod):
                 self._add(gang_id, pod, partial(self.pin, gang_id, instruction), _PIN)
@@ -87,7 +87,7 @@ class PodWriter:
 
     async def pin(self, gang_id: GangId, instruction: do.PinPod) -> None:
         """The one patch that pins and ungates; answers with PinEnded."""
-        pod, row, error = instruction.pod, None, "it changed at every attempt"
+        pod, row, error = instruction.pod, None, "the pod changed at every attempt"
         began_s = self._clock.monotonic()
         for _ in range(_ATTEMPTS):
             try:
@@ -150,7 +150,7 @@ class PodWriter:
             self._kubernetes_failed("pod.delete_failed", pod, error)
 
     async def fail(self, instruction: do.FailPod) -> None:
-        """Set the pod to Failed: nobody would make it anew."""
+        """Set the pod to Failed: nobody would create it again."""
         pod = instruction.pod
         log.warning("pod.failed_by_bridge", pod=pod.key, why=instruction.message)
         self._events.tell_of_end(pod, instruction.reason, instruction.message, action="Fail")

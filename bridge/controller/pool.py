@@ -13,7 +13,7 @@ Work = Callable[[], Awaitable[None]]
 
 
 class Pool:
-    """Requests wait here until it is their tenant's turn.
+    """A queue of requests, which wait for their tenant's turn.
 
     A request handles its own errors. What escapes is a mistake of ours: `failed` is told, or it is
     logged, and nobody else is stopped.
@@ -40,7 +40,7 @@ class Pool:
         self._some.set()
 
     async def drain(self) -> None:
-        """Start nothing more; return when what is in flight has ended."""
+        """Start no more requests; return when those in flight have ended."""
         self._draining = True
         while self._busy:
             self._ended.clear()

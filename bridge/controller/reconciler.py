@@ -24,7 +24,7 @@ from bridge.state.kube_state import KubeState
 
 
 class Reconciler:
-    """`handle` takes events for gangs, `failed` what should never have been raised for a gang."""
+    """Reconciles gangs. `handle` takes events for gangs, `failed` errors that are our mistakes."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Reconciler:
         self._tuning = tuning
 
     def take_turn(self, gang_id: GangId, reasons: Reasons) -> None:
-        """The gang has its turn, for these reasons."""
+        """Gives the gang its turn, for these reasons."""
         if None in reasons or self._volumes_differ(gang_id, reasons):
             self.reconcile(gang_id)
         for event in reasons:
@@ -150,7 +150,7 @@ class Reconciler:
         return machine
 
     def forget(self, gang_id: GangId) -> None:
-        """The gang is over and has no job."""
+        """Forgets a gang that is over and has no job."""
         self._gangs.drop(gang_id)
         if not self._cluster.pods_of(gang_id):
             self._forget_traces(gang_id)

@@ -1,4 +1,4 @@
-"""Which Slurm job belongs to which gang, found again: after a start, and for lost answers.
+"""Finds again which Slurm job belongs to which gang: after a start, and after lost answers.
 
 Pods name their jobs (a pinned one in its label, a queued one in its `Allocated` condition): these
 are read first, by the watcher, and a gang decides nothing before (`JobClaims`). Then all other jobs
@@ -25,13 +25,13 @@ log = structlog.get_logger(__name__)
 
 _LOOK_S = 0.05
 _RESOLVE_S = 30.0
-"""For so long a start waits for the gangs of all pods to be known."""
+"""How long a start waits until the gangs of all pods are known."""
 _SLURM_AWAY_S = 1.0
 
 
 class Recovery:
-    """`reconcile` brings a gang up to date, `mark_dirty` gives gangs their turns, `nodes_changed`
-    has all gangs look for nodes."""
+    """Recovers after a start. `reconcile` brings a gang up to date, `mark_dirty` gives gangs their
+    turns, `nodes_changed` has all waiting jobs compared with the nodes."""
 
     def __init__(
         self,

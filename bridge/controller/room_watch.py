@@ -1,4 +1,4 @@
-"""Waiting jobs follow the room that only Kubernetes counts.
+"""Updates waiting jobs when the room changes that only Kubernetes counts.
 
 A job leaves out the nodes that are full (`jobs.full_nodes`). Pods come and go all the time, and
 most of them change nothing for anybody. So after a change the questions that waiting jobs depend on
@@ -14,14 +14,15 @@ from bridge.jobs.full_nodes import FullNodes, Key
 from bridge.model.ids import GangId
 
 _AFTER_S = 0.5
-"""After the first of many changes."""
+"""The delay after the first of many changes."""
 _AT_ONCE = 16
-"""Questions between two pauses; one takes about 0.3 ms at 5,000 nodes."""
+"""Checks between two pauses; one takes about 0.3 ms at 5,000 nodes."""
 _PAUSE_S = 0.05
 
 
 class RoomWatch:
-    """`waits` says whether the gang still waits, `tell` lets it look at its job again."""
+    """Keeps which jobs depend on room. `waits` says whether the gang still waits, `tell` gives it
+    a turn."""
 
     def __init__(
         self,
@@ -42,18 +43,18 @@ class RoomWatch:
         self._changed_again = False
 
     def follow(self, gang_id: GangId, key: Key) -> None:
-        """The gang's job depends on the answer."""
+        """Notes that the gang's job depends on this answer."""
         self._gangs.add(key, gang_id)
         self._keys.add(gang_id, key)
 
     def forget(self, gang_id: GangId) -> None:
-        """The gang's job depends on nothing any more, or is built anew."""
+        """Drops the gang's answers: its job depends on none any more, or is built again."""
         for key in tuple(self._keys.of(gang_id)):
             self._gangs.discard(key, gang_id)
             self._keys.discard(gang_id, key)
 
     def pods_changed(self) -> None:
-        """A pod took room on some node, or gave some back."""
+        """Notes that a pod took room on some node, or gave some back."""
         if self._timer is not None:
             self._changed_again = True
         elif self._gangs:

@@ -1,5 +1,5 @@
-"""When a gang may decide: not before a start has found the jobs of all gangs, and not before Slurm
-has said whose the jobs are that the gang's pods name."""
+"""When a gang may decide: a start must have found the jobs of all gangs, and the jobs that the
+gang's pods name must have been read."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ from bridge.model.ids import GangId
 
 
 class StartGate:
-    """Holds machines back; `pin_again` gives pods that were pinned before the start their room,
-    `handle` takes an event, `failed` what should not have been raised for a gang."""
+    """Holds machines back. `pin_again` reserves the room of pods that were pinned before the start,
+    `handle` takes an event, `failed` errors that are mistakes of ours."""
 
     def __init__(
         self,
@@ -32,21 +32,21 @@ class StartGate:
 
     @property
     def is_open(self) -> bool:
-        """Whether a start has found the jobs of all gangs."""
+        """Whether the start has found the jobs of all gangs."""
         return self._is_open
 
     def open(self) -> None:
-        """From now on gangs decide."""
+        """Lets gangs decide from now on."""
         self._is_open = True
         for gang_id in list(self._gangs.machines):
             self.release(gang_id)
 
     def may_decide(self, gang_id: GangId) -> bool:
-        """Whether it is known what job the gang has."""
+        """Whether it is known which job the gang has."""
         return self._is_open and not self._claims.open(gang_id)
 
     def release(self, gang_id: GangId) -> None:
-        """The gang decides now, if it may."""
+        """Lets the gang decide, if it may."""
         machine = self._gangs.machines.get(gang_id)
         if machine is None or not machine.held or not self.may_decide(gang_id):
             return

@@ -1,4 +1,4 @@
-"""Tells waiting pods why nothing is done for them while the bridge's start takes long."""
+"""Tells waiting pods why nothing is done for them, if the bridge's start takes long."""
 
 from collections.abc import Callable
 
@@ -11,7 +11,7 @@ from bridge.model.ids import GangId
 from bridge.state.kube_state import KubeState
 
 _FIRST_S, _AGAIN_S = 4.0, 2.0
-"""Most starts are over before the first look."""
+"""Most starts are over before the first notice."""
 
 
 class StartNotice:
@@ -33,14 +33,14 @@ class StartNotice:
         self._clock = clock
 
     async def run(self) -> None:
-        """Returns when the gangs decide: they tell their pods themselves."""
+        """Writes notices until the gangs decide and write conditions themselves."""
         await self._clock.sleep(_FIRST_S)
         while not self._gate.is_open:
             self.tell()
             await self._clock.sleep(_AGAIN_S)
 
     def tell(self) -> None:
-        """Writes the condition of pods that have none; an older one says more than this."""
+        """Writes the condition of pods that have none; an older condition says more."""
         condition = messages.starting(self._problem())
         for pod in list(self._cluster.pods.values()):
             if pod.waits_for_place and pod.allocated is None:

@@ -1,4 +1,4 @@
-"""One timer for each gang: it rings at the earliest of the times that were asked for."""
+"""One timer for each gang, which rings at the earliest of the times that were asked for."""
 
 import asyncio
 from collections.abc import Callable
@@ -13,15 +13,15 @@ class Handle(Protocol):
     """A call that is still to come."""
 
     def cancel(self) -> object:
-        """The call does not come any more."""
+        """Cancels the call."""
 
 
 Later = Callable[[float, Callable[[], None]], Handle]
-"""(seconds, what is to be called then) → the call that is still to come."""
+"""(seconds, callback) → the call that is still to come."""
 
 
 def call_later(after_s: float, callback: Callable[[], None]) -> Handle:
-    """The running loop calls `callback` after so many seconds."""
+    """Has the running loop call `callback` after so many seconds."""
     return asyncio.get_running_loop().call_later(after_s, callback)
 
 
@@ -32,10 +32,10 @@ class Timers:
         self._later = later
         self._clock = clock
         self._set: dict[GangId, tuple[float, Handle]] = {}
-        """Monotonic time at which a gang's timer rings, and the call."""
+        """The monotonic time at which a gang's timer rings, and the call."""
 
     def wake(self, gang_id: GangId, after_s: float, ring: Callable[[], None]) -> None:
-        """Calls `ring` after so many seconds, unless the gang has a timer that rings earlier."""
+        """Calls `ring` after so many seconds, unless the gang's timer rings earlier."""
         due_s = self._clock.monotonic() + after_s
         known = self._set.get(gang_id)
         if known is not None and known[0] <= due_s:
@@ -45,7 +45,7 @@ class Timers:
         self._set[gang_id] = (due_s, handle)
 
     def cancel(self, gang_id: GangId) -> None:
-        """The gang has no timer any more."""
+        """Cancels the gang's timer."""
         known = self._set.pop(gang_id, None)
         if known is not None:
             known[1].cancel()

@@ -1,4 +1,4 @@
-"""Whose gang has its turn: changes come in crowds, and no tenant's crowd holds the loop."""
+"""The turns of gangs: changes come in crowds, and no tenant's crowd blocks the event loop."""
 
 import asyncio
 import contextlib
@@ -10,16 +10,16 @@ from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId
 
 _GATHER_S = 0.003
-"""Changes of one gang come in crowds; a look at it costs as much as it has members."""
+"""Changes of one gang come in crowds; a turn costs as much as the gang has members."""
 _SLICE_S = 0.005
-"""For so long gangs have their turns before others in the event loop have theirs."""
+"""How long gangs have their turns before other tasks of the event loop run."""
 _TURN_S = 0.001
-"""A look that takes longer is charged as several: the pods of one gang are up to thousands."""
+"""A longer turn is charged as several turns: a gang may have thousands of pods."""
 _PULSE_S = 1.0
-"""The loop goes round at least so often, which readiness looks at."""
+"""The loop goes round at least this often; readiness checks that."""
 
 Reasons = Collection[ev.Event | None]
-"""Why a gang has its turn: None stands for a look at its pods and owner."""
+"""Why a gang has its turn; None means that its pods and owner are read again."""
 
 
 Take = Callable[[GangId, Reasons], None]
@@ -27,7 +27,7 @@ Take = Callable[[GangId, Reasons], None]
 
 
 class Turns:
-    """Gangs that something has happened to. Namespaces take turns."""
+    """A queue of gangs that something has happened to. Namespaces take turns."""
 
     def __init__(self, *, clock: Clock) -> None:
         self._clock = clock
@@ -37,7 +37,7 @@ class Turns:
         self._alive_s = clock.monotonic()
 
     def add(self, gang_id: GangId, reason: ev.Event | None, *, tenant: str) -> None:
-        """The gang's turn comes; what happens again until then is one reason."""
+        """Queues a turn for the gang; the same reason counts once until then."""
         reasons = self._reasons.get(gang_id)
         if reasons is None:
             reasons = self._reasons[gang_id] = {}

@@ -48,7 +48,7 @@ class Binding:
         if now is None or (now.node, now.job_id) != (placement.node, placement.job_id):
             return (
                 f"pod {call.namespace}/{call.name} was about to be bound to {call.node} when "
-                f"its allocation changed ({filtering.job(placement)}); tried again by itself"
+                f"its allocation changed ({filtering.job(placement)}); it is retried automatically"
             )
         return await self._post(call)
 
@@ -65,13 +65,13 @@ class Binding:
             running = await self._ask(placement)
         except TimeoutError:
             return (
-                f"Slurm did not say within {self._timeout_s:g} s whether {job} still runs; not "
-                "bound without its word, tried again by itself"
+                f"Slurm did not say within {self._timeout_s:g} s whether {job} still runs, so the "
+                "pod is not bound; it is retried automatically"
             )
         except Unreachable as error:
             return (
-                f"can't ask Slurm whether {job} still runs: {error}; not bound without its "
-                "word, tried again by itself"
+                f"can't ask Slurm whether {job} still runs, so the pod is not bound: {error}; it "
+                "is retried automatically"
             )
         if not running:
             return f"{job} does not run any more; the pod waits for its next allocation"
@@ -115,7 +115,7 @@ class Binding:
         except kube_errors.Conflict as error:
             return await self._bound_already(call, what, error)
         except (kube_errors.KubeError, Unreachable) as error:
-            return f"{what}: {error}; tried again by itself"
+            return f"{what}: {error}; it is retried automatically"
         return ""
 
     async def _bound_already(
@@ -127,10 +127,13 @@ class Binding:
                 namespace=call.namespace, name=call.name, uid=call.uid
             )
         except (kube_errors.KubeError, Unreachable) as error:
-            return f"{what}: {conflict}; and reading it again: {error}; tried again by itself"
+            return (
+                f"{what}: {conflict}; and reading the pod again: {error}; it is retried "
+                "automatically"
+            )
         if node == call.node:
             return ""
-        where = f"it is bound to {node}" if node else "it is another pod by now, or still gated"
+        where = f"it is bound to {node}" if node else "it is now another pod, or still gated"
         return f"{what}: {where} ({conflict})"
 
 
@@ -141,6 +144,6 @@ def _not_here(call: wire.BindCall, placement: PodPlacement | None) -> str:
     if placement.node != call.node:
         return (
             f"{filtering.job(placement)} holds node {placement.node} for this pod, not "
-            f"{call.node}; not bound, tried again by itself"
+            f"{call.node}, so the pod is not bound; it is retried automatically"
         )
     return ""

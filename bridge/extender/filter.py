@@ -20,9 +20,9 @@ def answer(call: wire.FilterCall, placement: PodPlacement | None) -> bytes:
     granted = placement.node
     if granted not in call.candidates:
         return wire.error(
-            f"{job(placement)} holds node {granted} for this pod, but kube-scheduler finds it "
-            f"unfit for the pod or does not offer it (candidates: {len(call.candidates)}); "
-            "the bridge gives the node back if it stays so"
+            f"{job(placement)} holds node {granted} for this pod, but kube-scheduler finds this "
+            f"node unfit or does not offer it (candidates: {len(call.candidates)}); if that "
+            "lasts, the bridge gives the node back"
         )
     why = f"Slurm granted node {granted} to this pod ({job(placement)}), not this one"
     # One more than is listed: the granted node may be among the first.
@@ -40,7 +40,7 @@ def waiting(placement: PodPlacement | None) -> str:
     if placement is None:
         return (
             "waiting for Slurm: no job of this pod is known here yet (it is just being "
-            "submitted, or the bridge's controller is not reachable); tried again by itself"
+            "submitted, or the bridge's controller is not reachable); it is retried automatically"
         )
     return f"waiting in Slurm: {placement.waits_for or f'{job(placement)} has no nodes yet'}"
 

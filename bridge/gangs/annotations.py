@@ -33,7 +33,7 @@ def parse(annotations: Mapping[str, str]) -> JobParameters:
     if (parameters.max_nodes or bounds.MOST_PODS) < (parameters.min_nodes or 0):
         raise BadInput(
             f"annotation {names.JOB_PREFIX}min-nodes: {parameters.min_nodes} is more than "
-            f"max-nodes, {parameters.max_nodes}; make max-nodes as large or leave it out",
+            f"max-nodes ({parameters.max_nodes}); make max-nodes as large or leave it out",
             field=f"metadata.annotations[{names.JOB_PREFIX}min-nodes]",
         )
     return parameters
@@ -164,8 +164,8 @@ def _amount(field: str, read: Callable[[str], object], form: str) -> _Parameter:
 
 
 _ON_NODE_LOSS = (
-    "write replace (the pod that takes its place queues on its own) or restart (the whole gang "
-    "begins anew)"
+    "write replace (the replacement of a lost pod queues on its own) or restart (the whole gang "
+    "is restarted)"
 )
 
 

@@ -120,7 +120,7 @@ def _check_size(
     """Before anything is made for each pod: a size is a number that somebody wrote."""
     kind, name = _owner(line, member)
     if not kinds:
-        raise BadInput(f"{kind} {name} names no pods that could be a gang; correct its spec")
+        raise BadInput(f"{kind} {name} has no pods in its spec that could be a gang; correct it")
     size = sum(one.count for one in kinds)
     if size > most_pods:
         raise BadInput(
@@ -198,8 +198,8 @@ def _agreed(
                 key for key in {*other, *parameters[0]} if other.get(key) != parameters[0].get(key)
             )
             raise BadInput(
-                f"annotation {key}: the pods of {who} say different things. Set it on {who}, where "
-                "it counts for all of them, and take it off the pods",
+                f"annotation {key}: the pods of {who} have different values. Set it on {who}, "
+                "where it counts for all of them, and remove it from the pods",
                 field=f"metadata.annotations[{key}]",
             )
     return parameters[0] if parameters else {}

@@ -95,7 +95,7 @@ def advice(line: Lineage) -> str:
     return (
         f"Each pod of {top.kind} {top.name} is queued in Slurm on its own. If they only work "
         f'together, annotate the {top.kind} with {names.GANG_ANNOTATION}: "true" and '
-        f'{names.GANG_SIZE_ANNOTATION}: the number of its pods ("false" says that this is right)'
+        f'{names.GANG_SIZE_ANNOTATION}: the number of its pods ("false" ends this advice)'
     )
 
 
@@ -250,8 +250,8 @@ def _asked_for(line: Lineage) -> Membership:
     """The annotation says so, on the pod (then its controller holds the gang) or on an owner."""
     if not line.owners:
         raise BadInput(
-            f"annotation {names.GANG_ANNOTATION}: nothing owns this pod, so nothing tells which "
-            "pods it waits for; put the annotation on a Job, StatefulSet … or name a PodGroup",
+            f"annotation {names.GANG_ANNOTATION}: this pod has no owner that says which pods it "
+            "starts with; put the annotation on a Job, StatefulSet … or name a PodGroup",
             field=f"metadata.annotations[{names.GANG_ANNOTATION}]",
         )
     gang_owner = line.owners[0]

@@ -34,8 +34,8 @@ def by_slot(gang: Gang, ranks: Mapping[PodUid, Rank], pods: Sequence[Pod]) -> Ga
         if rank.index is None:
             raise BadInput(
                 f"pods of {gang.owner} mount volumes that are reached from different nodes, and "
-                "nothing numbers these pods, so that it can't be told which of them goes where; "
-                "make them of a StatefulSet or an Indexed Job, or let them queue one by one with "
+                "the pods have no numbers, so slurm-bridge can't tell which pod belongs on which "
+                "nodes; use a StatefulSet or an Indexed Job, or let the pods queue one by one with "
                 'annotation slurmjob.slinky.slurm.net/gang: "false"'
             )
         slot = gang.slot_of(rank)

@@ -59,7 +59,7 @@ def refusals(pod: PodFacts) -> Iterator[Refusal]:
     if pod.has_resource_claims:
         yield Refusal(
             "spec.resourceClaims",
-            "claims choose devices that Slurm would not know of. Ask for devices in a "
+            "claims choose devices without Slurm's knowledge. Ask for devices in a "
             "container's resources instead (nvidia.com/gpu, or a DeviceClass as "
             f"{DEVICE_CLASS}<class>)",
         )
@@ -73,7 +73,7 @@ def check(template: PodTemplate, *, owner: str, role: str) -> None:
     if found is not None:
         pods = f"its {role} pods" if role else "its pods"
         raise TemplateRefused(
-            f"{owner} is not queued in Slurm, as {pods} are refused when they are created: "
+            f"{owner} is not queued in Slurm, because {pods} will be refused at creation: "
             f"{found}. Correct the pod template",
             field=found.field,
         )
@@ -95,8 +95,8 @@ def _placed_already(pod: PodFacts) -> Iterator[Refusal]:
         if values.get(key):
             yield Refusal(
                 f"metadata.{at}[{key}]",
-                "is written by slurm-bridge once Slurm has granted nodes; a new pod must not "
-                "carry it. Remove it (the manifest of a running pod has it)",
+                "is written by slurm-bridge when Slurm has granted nodes; a new pod must not "
+                "have it. Remove it (the manifest was probably copied from a running pod)",
             )
 
 
@@ -106,7 +106,7 @@ def _devices(pod: PodFacts) -> Iterator[Refusal]:
         yield Refusal(
             pod.resources[resource],
             f"asks for devices of class {bounds.shown(resource.removeprefix(DEVICE_CLASS))}, which "
-            f"slurm-bridge can't place; it knows {', '.join(_DEVICE_CLASSES)}",
+            f"slurm-bridge can't place; the classes that it knows are {', '.join(_DEVICE_CLASSES)}",
         )
     if _DRA_CPU in classes and pod.asks_for_cpus:
         yield Refusal(

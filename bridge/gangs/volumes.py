@@ -178,7 +178,7 @@ class Volumes:
         if claim is None:
             return _waits(name, "for an ephemeral volume of the pod, is not made yet")
         if claim.pod != pod.uid:
-            why = "belongs to another, but an ephemeral volume of the pod needs its name"
+            why = "is not the pod's own, but an ephemeral volume of the pod needs its name"
             return _waits(name, why)
         return self._of_claim(claim.key)
 

@@ -23,12 +23,12 @@ _KEYS = (
     names.NAMESPACE_QOS,
 )
 _PERSON = (
-    "write user:group, names or numbers that Slurm's hosts know, as alice:physics or 1001:1001; "
-    f"or the user alone, and its group in annotation {names.NAMESPACE_GROUP}"
+    "write user:group, names or numbers that Slurm's hosts know, like alice:physics or 1001:1001; "
+    f"or only the user, and its group in annotation {names.NAMESPACE_GROUP}"
 )
 _LIST = (
     f"write one or more names separated by commas (at most {bounds.MOST_CHOICES}, in "
-    f"{bounds.LONGEST_VALUE} characters), the first is the default; or remove it"
+    f"{bounds.LONGEST_VALUE} characters); the first is the default; or remove it"
 )
 
 
@@ -81,7 +81,7 @@ class _Said:
         return BadInput(
             f"annotation {key} of namespace {self.namespace}: {shown}: {advice}. Until it is "
             f"corrected (kubectl annotate --overwrite namespace {self.namespace} …) its pods "
-            "can't go to Slurm; ask whoever administers the namespace",
+            "can't go to Slurm; ask the namespace's admin",
             field=f"metadata.annotations[{key}]",
         )
 

@@ -107,10 +107,10 @@ class JobBuilder:
         if lacking is not None:
             needed, there = lacking
             raise BadInput(
-                f"its pods are {plan}, whose components share no node: they need {needed} nodes, "
-                f"and there are {there} that can ever take them. Add nodes; or let all of its pods "
+                f"its pods are {plan}, which share no node: they need {needed} nodes, "
+                f"and only {there} can ever take them. Add nodes; or let all of its pods "
                 "run on the same nodes (selectors, tolerations), with small pods that fit beside "
-                "the large ones; it is looked at again whenever nodes change"
+                "the large ones; it is retried automatically when nodes change"
             )
 
     def shortage(self, spec: JobSpec, *, now: bool) -> str:

@@ -43,8 +43,7 @@ def build(classes: Sequence[str], wish: str, *, facts: NodeFacts, nodes: int) ->
     if not fitting:
         raise BadInput(
             f"annotation {language.KEY}: no node that can take the pod has the features "
-            f"{bounds.shown(wish)}; look at "
-            "`sinfo -o '%n %f'`, or leave something out",
+            f"{bounds.shown(wish)}; compare them with `sinfo -o '%n %f'`, or leave some out",
             field=language.FIELD,
         )
     left = tuple(name for name in classes if any(name in kind.features for kind in fitting))

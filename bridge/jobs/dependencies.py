@@ -45,7 +45,7 @@ def build(dependencies: Sequence[Dependency], *, namespace: str, resolve: Resolv
     if count > bounds.MOST_JOBS:
         raise BadInput(
             f"annotation {KEY}: {bounds.too_many(count, bounds.MOST_JOBS, 'Slurm jobs')}; depend "
-            "on workloads that have fewer pods, or on those that come last",
+            "on workloads that have fewer pods, or only on the last ones",
             field=FIELD,
         )
     return ",".join(":".join([condition, *targets]) for condition, targets in ids.items())
@@ -56,13 +56,13 @@ def _of_workload(dependency: Dependency, namespace: str, resolve: Resolve) -> li
     status = resolve(namespace, kind, name)
     what = f"{dependency.target} in namespace {namespace}"
     if status is None:
-        raise _waits(f"{what} does not exist (yet)")
+        raise _waits(f"{what} does not exist yet")
     if status.over:
         if not _came_true(dependency.condition, status.succeeded):
-            how = {True: "succeeded", False: "failed", None: "ended, how isn't known"}
+            how = {True: "succeeded", False: "failed", None: "ended with an unknown result"}
             raise BadInput(
                 f"annotation {KEY}: {what} has {how[status.succeeded]}, so {dependency.condition} "
-                "can't come true; take the annotation away, or make the workload anew",
+                "can't be fulfilled; remove the annotation, or create the workload again",
                 field=FIELD,
             )
         return []
@@ -79,4 +79,4 @@ def _came_true(condition: str, succeeded: bool | None) -> bool:
 
 
 def _waits(why: str) -> Waits:
-    return Waits(f"annotation {KEY}: {why}; the pods are queued after that", field=FIELD)
+    return Waits(f"annotation {KEY}: {why}; the pods are queued when that changes", field=FIELD)

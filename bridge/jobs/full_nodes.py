@@ -106,7 +106,4 @@ def _sentence(snapshot: Snapshot, shape: PodShape, found: uncounted.Full, size: 
     codes[found.rows] = judged.first_failure[found.rows]
     why = replace(judged, first_failure=codes).summary()
     pods = "its pod finds no room" if size == 1 else f"{found.room} of its {size} pods find room"
-    return (
-        f"{pods} now: {why}. It is queued in Slurm as soon as pods there end; nothing needs to be "
-        "done"
-    )
+    return f"{pods} now: {why}. It is queued in Slurm automatically as soon as pods there end"

@@ -78,7 +78,7 @@ def _refine(own: Demand, name: str, kind: str, count: int) -> None:
     """The annotation says the type of devices that the pod asks for without one."""
     untyped = own.get((name, ""))
     if untyped is None or not kind:
-        raise language.refusal(f"{name} is asked for by the pod with a type; name that type: "
+        raise language.refusal(f"the pod asks for {name} with a type; name that type: "
                    f"{bounds.some([f'{n}:{k}' for n, k in own if n == name])}")  # fmt: skip
     del own[name, ""]
     own[name, kind] = max(untyped, count)
@@ -135,8 +135,8 @@ def _check_one_way(own: Demand) -> None:
     for name, kind in own:
         if not kind and sum(device == name for device, _ in own) > 1:
             raise language.refusal(
-                f"the pod asks for {name} of one type and for {name} of any, which Slurm can't "
-                f"tell apart; name the type of the latter, like {name}:h100:{own[name, kind]}"
+                f"the pod asks for {name} of one type and for {name} of any type, which Slurm "
+                f"can't count separately; name a type for these, like {name}:h100:{own[name, kind]}"
             )
 
 

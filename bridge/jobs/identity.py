@@ -80,8 +80,8 @@ def apply(parameters: JobParameters, namespace: Namespace | None, rules: Rules) 
     """
     if namespace is None:
         raise BadInput(
-            "the pod's namespace is not known yet, so neither is its user in Slurm; it is looked "
-            "at again as soon as it is"
+            "the pod's namespace is not known yet, so neither is its user in Slurm; the pod is "
+            "queued automatically as soon as the namespace is known"
         )
     who = of(namespace, parameters, rules)
     return replace(
@@ -116,8 +116,8 @@ def _person(
         )
     if rules.required and not user:
         raise BadInput(
-            f"namespace {namespace.name} says no Slurm user, and this bridge submits no job "
-            f"without one. Ask whoever administers the namespace to set its annotation "
+            f"namespace {namespace.name} names no Slurm user, and this bridge submits no job "
+            f"without one. Ask the namespace's admin to set its annotation "
             f"{names.NAMESPACE_USER} to user:group",
             field="metadata.namespace",
         )
@@ -128,22 +128,22 @@ def _check_priority(parameters: JobParameters, rules: Rules) -> None:
     if parameters.priority is not None and not rules.pods_set_priority:
         raise _refused(
             "priority",
-            "is not for pods to set here (identity.podsSetPriority). Remove it; a PriorityClass or "
-            "a QOS may be what is wanted",
+            "must not be set by pods here (identity.podsSetPriority). Remove it, and use a "
+            "PriorityClass or a QOS instead",
         )
 
 
 def _not_chosen(suffix: str, text: str, theirs: str, namespace: Namespace) -> BadInput:
     what = "user" if suffix == "user-id" else "group"
     says = (
-        f"its pods are {what} {theirs} in Slurm"
+        f": its pods are {what} {theirs} in Slurm"
         if theirs
-        else f"which names no {what}, as its annotation {names.NAMESPACE_USER} (user:group) does"
+        else f", which names no {what} in its annotation {names.NAMESPACE_USER} (user:group)"
     )
     return _refused(
         suffix,
-        f"{bounds.shown(text)} is not for pods to choose in namespace {namespace.name}: {says}. "
-        "Remove it, or ask whoever administers the namespace",
+        f"{bounds.shown(text)} must not be chosen by pods in namespace {namespace.name}{says}. "
+        "Remove it, or ask the namespace's admin",
     )
 
 
@@ -154,7 +154,7 @@ def _one_of(suffix: str, text: str, choice: tuple[str, ...], key: str, namespace
         raise _refused(
             suffix,
             f"{bounds.shown(text)} is not allowed in namespace {namespace.name}. Choose one of "
-            f"{bounds.some(choice)}, or ask whoever administers the namespace to add it to its "
+            f"{bounds.some(choice)}, or ask the namespace's admin to add it to the namespace's "
             f"annotation {key}",
         )
     return text or choice[0]

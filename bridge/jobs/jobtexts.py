@@ -78,9 +78,9 @@ def _why_not(field: str, text: str, most: int) -> str:
         return f"{texts.printable(text, 60)!r} has unprintable characters; write a plain word"
     beside, advice = "", ""
     if field == "constraints":
-        beside = " (the node classes that the pods may run in are among them)"
+        beside = " (with the node classes that the pods may run in)"
         advice = ", or select nodes that have more in common"
     return (
-        f"the job would have {len(text.encode())} bytes of {field}{beside}, and Slurm takes {most} "
-        f"at most; leave something out{advice}"
+        f"the job would have {len(text.encode())} bytes of {field}{beside}, and Slurm takes at "
+        f"most {most}; leave something out{advice}"
     )

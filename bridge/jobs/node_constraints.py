@@ -132,7 +132,7 @@ class NodeConstraints:
             reason = found.summary() or "the cluster has no nodes"
             raise BadInput(
                 f"no node can ever take this pod: {reason}. Ask for what the nodes have, or add "
-                "nodes that can take it; it is looked at again whenever nodes change"
+                "nodes that can take it; the pod is retried automatically when nodes change"
             )
         chosen, named = feasible_classes(snapshot, shape)
         wanted, left_out, required = set(chosen), set(excluded), tuple(named)
@@ -148,9 +148,9 @@ class NodeConstraints:
         known = sorted(wanted & self._slurm_state.features)
         if not known and not required:
             raise BadInput(
-                "none of the nodes that can take this pod is registered in Slurm yet. Those with "
-                f"label {names.EXTERNAL_NODE_LABEL} are within seconds; events on the node say "
-                "what is in the way"
+                "none of the nodes that can take this pod is registered in Slurm yet. Nodes with "
+                f"label {names.EXTERNAL_NODE_LABEL} are registered within seconds; if one is not, "
+                "events on the node say why"
             )
         nodes, dense = self._cluster.nodes, density(snapshot, shape)
         return jobspec.Where(

@@ -13,7 +13,7 @@ from bridge.model.pod import Pod
 def end_pods(
     gang: GangState, pods: Iterable[Pod], reason: str, message: str, decision: Decision
 ) -> None:
-    """Tells the pods that they are ended, and deletes those that nobody deletes yet."""
+    """Tells the pods that they are ended, and deletes those that are not being deleted yet."""
     ending = tuple(pod for pod in pods if not pod.deleting)
     for pod in ending:
         gang.demand.pods.tell(pod.uid, decision.now_s)

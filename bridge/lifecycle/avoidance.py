@@ -1,4 +1,4 @@
-"""Nodes that turned out to be of no use to somebody, and until when their jobs leave them out.
+"""Nodes that proved to be of no use to an owner, and until when the owner's jobs leave them out.
 
 Kept by owner, not by gang: the pod that a Job makes in place of a refused one is another gang, and
 must not be sent to the same node. Forgotten with the process; then one more try goes there.
@@ -17,14 +17,14 @@ class Avoided:
     until_s: float
     why: str
     until_usable: bool = False
-    """Whether what was in the way may go, and ends it."""
+    """Whether the avoidance ends as soon as the obstacle is gone."""
 
 
 @dataclass(slots=True)
 class _Owner:
     nodes: dict[NodeName, Avoided] = field(default_factory=dict)
     gangs: set[GangId] = field(default_factory=set)
-    """Whose jobs leave these nodes out."""
+    """The gangs whose jobs leave this node out."""
 
 
 class Avoidance:
@@ -50,7 +50,7 @@ class Avoidance:
         return until_s
 
     def nodes(self, owner: str, gang_id: GangId, now_s: float) -> dict[NodeName, Avoided]:
-        """What a job of this gang is to leave out now, by name."""
+        """The nodes that a job of this gang has to leave out now, by name."""
         known = self._owners.get(owner)
         if known is None:
             return {}

@@ -1,4 +1,4 @@
-"""One decision of a gang: the moment, and what is to be done."""
+"""One decision of a gang: its time, and the instructions that follow."""
 
 from collections.abc import Iterable
 
@@ -22,7 +22,7 @@ class Decision:
         self.instructions.extend(instructions)
 
     def wake_at(self, at_s: float | None) -> None:
-        """Asks for a Tick at that time or earlier; None when time alone changes nothing."""
+        """Asks for a Tick at that time or earlier; None asks for nothing."""
         if at_s is not None and (self._wake_s is None or at_s < self._wake_s):
             self._wake_s = at_s
 

@@ -1,4 +1,4 @@
-"""What a gang's pods and their owner ask for, whatever Slurm makes of it."""
+"""What a gang's pods and their owner ask for, whatever Slurm does."""
 
 from collections.abc import Mapping
 
@@ -18,24 +18,24 @@ class Demand:
     def __init__(self, tuning: Tuning) -> None:
         self.pods = GangPods(end_again_s=tuning.retries.end_again_s)
         self.gang: Gang | None = None
-        """What the pods ask for; None until that could be understood once."""
+        """The gang that the pods ask for; None until it was understood once."""
         self.problem = ""
-        """Why what the pods ask for now can't be understood."""
+        """Why the pods' present demand can't be understood; "" if it can."""
         self.owner: OwnerWill = "creates"
         self.ranks: Mapping[PodUid, Rank] = {}
-        """Where in the gang each pod belongs."""
+        """The rank of each pod in the gang."""
         self.lost: frozenset[PodUid] = frozenset()
         """Pods that can't end, as their node is gone or does not answer."""
         self.judged: frozenset[PodUid] = frozenset()
         """Pods whose Job says itself what a disruption means, in a gang that has others too."""
         self.spared = SparedPods(moment_s=tuning.retries.judged_s)
         self.singletons = 0
-        """Pods of the owner that queue on their own."""
+        """The number of the owner's pods that queue on their own."""
         self.claims = PendingClaims(
             tell_after_s=tuning.notices.first_condition_s, patience_s=tuning.patience.claims_s
         )
         self.told_gates: tuple[str, ...] = ()
-        """The other schedulers' gates that the pods' author was told of."""
+        """The gates of others that an event has already named."""
 
     @property
     def more_pods_may_come(self) -> bool:
@@ -43,7 +43,7 @@ class Demand:
         return self.owner in ("creates", "unknown")
 
     def lacking(self) -> int:
-        """Members that are to come before it is known what the whole gang asks for."""
+        """The number of members that must come before the whole gang's demand is known."""
         if self.gang is None or not self.gang.whole_first:
             return 0
         return self.slots().vacant

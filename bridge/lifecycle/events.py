@@ -19,16 +19,16 @@ class MembersSeen:
     """The pods of the gang that exist now, and what they and their owner ask for together."""
 
     gang: Gang | None
-    """None when what they ask for can't be understood; `problem` says why."""
+    """None if the demand can't be understood; `problem` says why."""
     pods: tuple[Pod, ...]
     owner: OwnerWill = "creates"
     problem: str = ""
     ranks: Mapping[PodUid, Rank] = field(default_factory=dict)
-    """Where in the gang each pod belongs."""
+    """The rank of each pod in the gang."""
     waits_for: str = ""
     """The sentence that says which claim keeps the pods that have no place yet from running."""
     singletons: int = 0
-    """How many pods of its owner queue on their own: nobody waits for them."""
+    """How many pods of its owner queue on their own: the gang does not wait for them."""
     lost: frozenset[PodUid] = frozenset()
     """Pods that are deleted and can't end: their node is gone or does not answer."""
     judged: frozenset[PodUid] = frozenset()
@@ -37,7 +37,7 @@ class MembersSeen:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Slurm took the job."""
+    """Slurm accepted the job."""
 
     job_id: SlurmJobId
     spec: JobSpec
@@ -45,7 +45,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class SubmitFailed:
-    """Slurm did not take the job. `lasting`: the same job would be refused again."""
+    """Slurm did not accept the job. `lasting`: it would refuse the same job again."""
 
     message: str
     lasting: bool
@@ -65,7 +65,7 @@ class JobObserved:
 
     facts: JobFacts
     left_s: float | None = None
-    """Seconds to its time limit; None without one."""
+    """Seconds until its time limit; None if it has no limit."""
     nodes: frozenset[NodeName] | None = None
     """The nodes that it holds, by their names in Kubernetes; None while it holds none, or one that
     Kubernetes does not know."""
@@ -73,7 +73,7 @@ class JobObserved:
 
 @dataclass(frozen=True, slots=True)
 class JobVanished:
-    """Slurm, healthy, knows no such job (any more), or the id is another's job by now."""
+    """A healthy Slurm does not know the job (any more), or its id now belongs to another job."""
 
     job_id: SlurmJobId
 
@@ -84,12 +84,12 @@ class JobRebuilt:
 
     spec: JobSpec
     shortage: str = ""
-    """Why no nodes of Slurm can ever take it, where that was asked for and is certain."""
+    """Why no nodes of Slurm can ever take the job, if RebuildJob asked for that; else ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class UpdateFailed:
-    """Slurm did not take a change: it may have the job as it was."""
+    """Slurm did not accept a change: the job may be unchanged."""
 
     job_id: SlurmJobId
 
@@ -103,7 +103,7 @@ class NotTold:
 
 @dataclass(frozen=True, slots=True)
 class NodesChanged:
-    """Nodes or partitions have: what kept the gang out of the queue may be gone, and a job that
+    """Nodes or partitions have changed: the gang may now be able to queue, and a job that
     waits may run on other nodes now."""
 
 

@@ -1,4 +1,4 @@
-"""The pods of a gang that exist, by their place and by how far they are from their end. Pure."""
+"""The existing pods of a gang, by their place and by how close they are to their end. Pure."""
 
 from collections.abc import Iterable, Iterator
 
@@ -7,7 +7,7 @@ from bridge.model.pod import Pod
 
 
 class GangPods:
-    """Their newest rows, and which of them were told to end. Times are monotonic seconds."""
+    """Keeps the pods' newest rows, and which pods were told to end. Times are monotonic seconds."""
 
     def __init__(self, *, end_again_s: float) -> None:
         self.rows: dict[PodUid, Pod] = {}
@@ -24,17 +24,17 @@ class GangPods:
         return uid in self.rows
 
     def see(self, pods: Iterable[Pod]) -> None:
-        """These are all that exist now."""
+        """Takes in all pods that exist now."""
         self.rows = {pod.uid: pod for pod in pods}
         for uid in self._told_s.keys() - self.rows.keys():
             del self._told_s[uid]
 
     def live(self) -> list[Pod]:
-        """Neither succeeded nor failed."""
+        """The pods that have neither succeeded nor failed."""
         return [pod for pod in self if not pod.ended]
 
     def under(self, job_id: SlurmJobId | None) -> list[Pod]:
-        """Those that live and have their place by this job."""
+        """The live pods that have their place by this job."""
         return [pod for pod in self if not pod.ended and pod.job_id == job_id is not None]
 
     def on_nodes(self, job_id: SlurmJobId) -> list[Pod]:
@@ -42,11 +42,11 @@ class GangPods:
         return [pod for pod in self.under(job_id) if pod.node_name and not pod.deleting]
 
     def outgoing(self, job_id: SlurmJobId | None) -> list[Pod]:
-        """Those that live and were placed under another job than the gang's present one."""
+        """The live pods that were placed under another job than the gang's present one."""
         return [pod for pod in self if not pod.ended and pod.job_id not in (None, job_id)]
 
     def placeless(self) -> list[Pod]:
-        """Those that wait for a place."""
+        """The live pods that wait for a place."""
         return [
             pod
             for pod in self
@@ -55,14 +55,14 @@ class GangPods:
 
     @property
     def hold(self) -> bool:
-        """Whether some pod uses resources or may: one deleted before it was bound never does."""
+        """Whether some pod uses resources or may: a pod deleted before it was bound never does."""
         return any(not pod.ended and (pod.node_name or not pod.deleting) for pod in self)
 
     def tell(self, uid: PodUid, now_s: float) -> None:
-        """Its end is asked for."""
+        """Notes that the pod was told to end."""
         self._told_s[uid] = now_s
 
     def just_told(self, pod: Pod, now_s: float) -> bool:
-        """Its end was asked for, and there was no time yet to see it."""
+        """Whether the pod was told to end so recently that its end can't be seen yet."""
         told_s = self._told_s.get(pod.uid)
         return told_s is not None and now_s - told_s < self._end_again_s

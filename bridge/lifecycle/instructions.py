@@ -1,4 +1,4 @@
-"""What the machine wants done: its output. Data only; the runner performs it."""
+"""Instructions, the machine's output: data only; the controller performs them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class CancelJob:
 
 @dataclass(frozen=True, slots=True)
 class AvoidNode:
-    """For a while no job of the gang's owner is to run there: what was granted was of no use."""
+    """Leave the node out of the jobs of the gang's owner for a while: its grant was of no use."""
 
     node: NodeName
     why: str
@@ -83,9 +83,9 @@ class PinPod:
     node: NodeName
     job_id: SlurmJobId
     gang: GangId | None = None
-    """Its gang of several; None for a gang of one."""
+    """The pod's gang; None for a gang of one."""
     slot: PodShape | None = None
-    """What its slot was placed for; None when that is not known."""
+    """The shape that the pod's slot was placed for; None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class EndPods:
 
 @dataclass(frozen=True, slots=True)
 class FailPod:
-    """Set a pod that nobody would recreate to Failed: it stays and says why."""
+    """Set a pod that nobody would create again to Failed: the pod stays and says why."""
 
     pod: Pod
     reason: str
@@ -124,7 +124,7 @@ class SetCondition:
 
 @dataclass(frozen=True, slots=True)
 class EmitEvent:
-    """Tell on a pod what happened."""
+    """Write an event on a pod."""
 
     pod: Pod
     type: Literal["Normal", "Warning"]
@@ -134,14 +134,14 @@ class EmitEvent:
 
 @dataclass(frozen=True, slots=True)
 class Wake:
-    """Send a Tick after so many seconds; one that is due earlier stays."""
+    """Send a Tick after so many seconds; an earlier Tick that was asked for stays."""
 
     after_s: float
 
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """The gang is over and leaves nothing behind: drop the machine."""
+    """Drop the machine: the gang is over and leaves nothing behind."""
 
 
 Instruction = (

@@ -1,4 +1,4 @@
-"""Takes events in: the facts change, and what can only be done at that moment is done."""
+"""Takes events in: changes the facts, and adds instructions that can only follow at that moment."""
 
 from bridge.lifecycle import actions, messages
 from bridge.lifecycle import events as ev
@@ -11,7 +11,7 @@ from bridge.model.job import JobFacts, JobSpec
 
 
 def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
-    """Takes one event in. News of a job that is not the gang's any more is nothing."""
+    """Takes one event in. News of a job that is no longer the gang's is ignored."""
     match event:
         case ev.MembersSeen():
             _members(gang, event, decision)

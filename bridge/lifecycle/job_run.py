@@ -12,16 +12,16 @@ from bridge.model.job import Allocation, JobFacts, JobSpec
 
 @dataclass(slots=True)
 class JobEnding:
-    """How far the job is from its end, once no pod needs it. Times are monotonic seconds."""
+    """The steps to the job's end, once no pod needs the job. Times are monotonic seconds."""
 
     empty_since_s: float | None = None
     """Since when no pod uses the job."""
     cancel_at_s: float | None = None
-    """When the job's end is asked for again; None while nobody has asked for it."""
+    """When the job's end is asked for again; None until it was asked for once."""
 
 
 class JobRun:
-    """Is dropped as a whole when the job is over or given up. Times are monotonic seconds."""
+    """One job run, dropped whole when the job is over or given up. Times: monotonic seconds."""
 
     def __init__(
         self,
@@ -34,24 +34,24 @@ class JobRun:
     ) -> None:
         self.job_id = job_id
         self.gang = gang
-        """What the job is for: the gang as Slurm was told, or as its pods asked when the job was
-        found after a start."""
+        """The gang that the job is for: as submitted to Slurm, or, if the job was found after a
+        start, as the pods asked then."""
         self.spec = spec
-        """What Slurm was last told; None when that is not known."""
+        """The job as last sent to Slurm; None if that is not known."""
         self.was_found = spec is None
-        """After a start: how large it is is seen only by what it holds."""
+        """Whether the job was found after a start: then only what it holds shows its size."""
         self.submitted_s = submitted_s
         self.facts: JobFacts | None = None
-        """What Slurm last said of the job; None until it has."""
+        """What Slurm last said of the job; None until Slurm has said something."""
         self.shortage = ""
-        """Why no nodes can ever take the job, as far as that was asked for."""
+        """Why no nodes can ever take the job; "" if that was not asked for or is not certain."""
         self.nodes: frozenset[NodeName] | None = None
         """The nodes that the job holds; None when that is not known."""
         self.placement = Placement(gang, tuning)
         self.deadline = Deadline(warn_s=tuning.notices.warn_s, margin_s=tuning.notices.end_margin_s)
         self.ending = JobEnding()
         self.review_at_s: float | None = None
-        """When Slurm is told again what the job asks for."""
+        """When the job is compared with the gang again."""
 
     @property
     def waits(self) -> bool:
@@ -60,7 +60,7 @@ class JobRun:
 
     @property
     def allocation(self) -> Allocation | None:
-        """What the job holds now."""
+        """The nodes that the job holds now, with the resources on each."""
         return None if self.facts is None else self.facts.allocation
 
     @property
@@ -69,7 +69,7 @@ class JobRun:
         return self.facts is not None and (self.facts.ended or self.facts.suspended)
 
     def may_hold(self, gang: Gang) -> bool:
-        """Whether it may hold nodes for more pods than is known: the gang was larger once, or is
+        """Whether the job may hold nodes for more pods than known: the gang was larger once, or is
         again as large as the job was made."""
         known = self.gang
         if not self.was_found or known is None or len(gang.sizes) != len(known.sizes):

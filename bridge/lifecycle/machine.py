@@ -4,9 +4,9 @@ An event only changes facts (`intake`); then the rules derive from the facts wha
 So the order in which events arrive cannot lead to a state that no code expects, and a restart is
 nothing special: facts come in again and the same decisions follow.
 
-Nothing is asked for twice while it is under way, and what fails is tried again after a back-off, by
-Wake. What comes of an instruction at once is an event as all others: the next one, never a call
-from inside.
+No instruction is given twice while it is under way; what fails is retried after a back-off, with
+Wake. If an instruction has its result at once, the result is the next event like any other, never a
+call of the machine from inside.
 
     Known → Submitting → Queued → Allocated → Placing → Running → Ending → Done
 """
@@ -75,15 +75,15 @@ class GangMachine:
 
     @property
     def held(self) -> bool:
-        """Whether it is not known yet what job the gang has."""
+        """Whether the gang has to wait until it is known which job it has."""
         return self._held
 
     def release(self) -> None:
-        """After a start: it is known whether the gang has a job, so it may decide from now on."""
+        """Lets the gang decide from now on: it is known whether the gang has a job."""
         self._held = False
 
     def handle(self, event: ev.Event, now_s: float) -> list[do.Instruction]:
-        """Takes one event in; what is to be done now comes out."""
+        """Takes one event in; returns what is to be done now."""
         decision = Decision(now_s)
         intake.take(self.known, event, decision)
         if self._is_one_of_many(event):
@@ -105,7 +105,7 @@ class GangMachine:
 
     @property
     def waits_for_room(self) -> bool:
-        """Whether Slurm gave nodes, and something on them is in the way."""
+        """Whether Slurm granted nodes that can't be used yet."""
         run = self.known.run
         return run is not None and run.placement.shortfall is not None
 

@@ -1,4 +1,4 @@
-"""What a waiting pod's owner reads: the `Allocated` condition in all its forms."""
+"""The messages that the author of a waiting pod reads: the `Allocated` condition and events."""
 
 import re
 from datetime import UTC, datetime
@@ -13,20 +13,18 @@ from bridge.model.job import JobFacts
 from bridge.model.pod import Condition
 
 _MOST_NODES = 5
-"""That are named in one sentence."""
-_NOT_HERE = (
-    "It never starts on the nodes that there are: ask for less, or ask a Slurm admin for more"
-)
+"""The most nodes that one sentence names."""
+_NOT_HERE = "It never starts on the present nodes: ask for less, or ask a Slurm admin for more"
 _JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
 def waits(reason: str, message: str) -> Condition:
-    """Not allocated, and why."""
+    """The condition of a pod without a place, and why it has none."""
     return Condition(names.ALLOCATED_CONDITION, "False", _camel(reason), message)
 
 
 def queued(facts: JobFacts, shortage: str = "") -> Condition:
-    """In Slurm's queue: Slurm's own reason, explained, and when it expects to start.
+    """The job is in Slurm's queue: Slurm's own reason, explained, and the expected start.
 
     `shortage` says why no nodes can ever take the job, where Slurm says that it can't start.
     """
@@ -44,7 +42,7 @@ def queued(facts: JobFacts, shortage: str = "") -> Condition:
 
 
 def gated(gates: tuple[str, ...]) -> str:
-    """Somebody else holds the pod back."""
+    """A scheduling gate of somebody else holds the pod back."""
     return f"Not yet in Slurm's queue: it waits for scheduling gate {', '.join(gates)}."
 
 
@@ -54,17 +52,17 @@ def pending_claims(why: str) -> str:
 
 
 def starting(problem: str) -> Condition:
-    """The bridge has started and does not know yet which jobs in Slurm are whose."""
-    why = f"Slurm can't be asked ({problem})" if problem else "its jobs in Slurm are being found"
+    """The bridge has started and does not know yet which job in Slurm belongs to which gang."""
+    why = f"can't read Slurm's jobs ({problem})" if problem else "is looking for its jobs in Slurm"
     return waits(
         "Starting",
-        f"slurm-bridge has started a moment ago, and {why}: no pod is queued in Slurm before it is "
-        "known which jobs are there. This goes on automatically.",
+        f"slurm-bridge started a moment ago, and {why}: no pod is queued in Slurm before "
+        "slurm-bridge knows its jobs there. The pod is queued automatically after that.",
     )
 
 
 def incomplete(gang: Gang, vacant: int) -> Condition:
-    """A gang whose pods alone tell what it asks for, and some are not there."""
+    """Some pods of a gang are not there yet, and the demand can be read from its pods only."""
     return waits(
         "MembersMissing",
         f"Not yet in Slurm's queue: {gang.size - vacant} of the {gang.size} pods that "
@@ -72,16 +70,16 @@ def incomplete(gang: Gang, vacant: int) -> Condition:
     )
 
 
-STILL_ENDING: Final = "the pod whose place it takes is still ending"
+STILL_ENDING: Final = "the pod that this pod replaces is still ending"
 
 
 def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
-    """Slurm gave nodes that Kubernetes can't use yet."""
+    """Slurm granted nodes that Kubernetes can't use yet."""
     return waits("WaitingForRoom", f"Slurm job {job_id} holds its nodes, but {reason}.")
 
 
 def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) -> Condition:
-    """The pod has its place, and until when; `idle` are nodes that its gang needs no more."""
+    """The pod has its place, and until when; `idle` are nodes that its gang no longer needs."""
     until = "" if facts.end_s is None else f" until {_time(facts.end_s)}, its time limit"
     held = f" {idle_nodes(facts.job_id, idle)}." if idle else ""
     return Condition(
@@ -93,7 +91,7 @@ def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) 
 
 
 def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
-    """Nodes that a running job holds for no pod."""
+    """A running job holds these nodes for no pod."""
     return (
         f"Slurm job {job_id} still holds {texts.some_of(nodes, _MOST_NODES)}, which no pod of "
         "the gang needs any more: Slurm takes single nodes of such a job back only when the job "
@@ -102,12 +100,12 @@ def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
 
 
 def ends_soon(facts: JobFacts) -> str:
-    """Its time limit is near."""
+    """The job's time limit is near."""
     assert facts.end_s is not None
     return (
         f"Slurm job {facts.job_id} reaches its time limit at {_time(facts.end_s)}; the pod is "
-        "ended in time for its grace period. A longer limit: annotation "
-        f"{names.JOB_PREFIX}timelimit for the next job, scontrol update for this one"
+        "ended early enough for its grace period. To get a longer limit, set annotation "
+        f"{names.JOB_PREFIX}timelimit for the next job, or use scontrol update for this one"
     )
 
 
@@ -117,7 +115,7 @@ def off_allocation(job_id: SlurmJobId, node: NodeName) -> tuple[str, str]:
 
 
 def lost_node(node: NodeName) -> str:
-    """Why a place can't be used any more, or why a gang that is wanted whole begins anew."""
+    """Why a place can't be used any more, or why a whole gang is restarted."""
     return f"node {node} is gone or does not answer"
 
 
@@ -135,8 +133,8 @@ def queues_alone(job_id: SlurmJobId) -> str:
     """A pod replaces a member whose node is lost."""
     return (
         f"It replaces a pod whose node is gone or does not answer, so Slurm job {job_id} has no "
-        "place for it: it queues on its own. To have the whole gang begin anew instead, set "
-        f'annotation {names.ON_NODE_LOSS_ANNOTATION}: "restart" on its owner'
+        "place for it: it queues on its own. To restart the whole gang instead, set annotation "
+        f'{names.ON_NODE_LOSS_ANNOTATION}: "restart" on its owner'
     )
 
 
@@ -156,12 +154,12 @@ def what_ended(facts: JobFacts) -> tuple[str, str]:
 
 
 def time_limit(facts: JobFacts) -> tuple[str, str]:
-    """The same as what_ended, a moment before."""
+    """(reason, sentence) as of `what_ended`, a moment before the time limit."""
     return "TimeLimit", f"Slurm job {facts.job_id} reaches its time limit."
 
 
 def job_id_of(condition: Condition | None) -> SlurmJobId | None:
-    """The job id that a condition written by us names: how a restart finds a queued gang's job."""
+    """The job id in a condition that we wrote: a restart finds a queued gang's job by it."""
     match = _JOB_ID.match(condition.message) if condition is not None else None
     return SlurmJobId(int(match[1])) if match else None
 

@@ -1,4 +1,4 @@
-"""Where the pods of one Slurm job are put on the nodes that the job holds."""
+"""Which node each pod of one Slurm job gets, of the nodes that the job holds."""
 
 from collections.abc import Iterable, Mapping
 
@@ -14,20 +14,20 @@ from bridge.retry import Backoff
 
 
 class Placement:
-    """Dies with its job. Times are monotonic seconds."""
+    """The placement of one job; dropped with the job. Times are monotonic seconds."""
 
     def __init__(self, gang: Gang | None, tuning: Tuning) -> None:
         self.slots = Slots(gang)
         self.placing: Gang | None = None
-        """The gang that places are being looked for; None while nobody looks."""
+        """The gang that is being placed; None while no placing is under way."""
         self.pinning: set[PodUid] = set()
         """Pods whose patch is under way."""
         self.shortfall: Shortfall | None = None
-        """Why the nodes can't be used yet."""
+        """Why the nodes can't be used yet; None if they can, or are not placed yet."""
         self.short_since_s: float | None = None
-        """Since when they can't."""
+        """Since when they can't be used."""
         self.look_again_s = float("-inf")
-        """Places are not looked for before that."""
+        """The gang is not placed again before this time."""
         self.missing = MissingMembers(patience_s=tuning.patience.members_s)
         self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
         self.stuck = StuckPins(
@@ -41,13 +41,13 @@ class Placement:
         )
 
     def resize(self, gang: Gang | None) -> None:
-        """The job waits, and is for another number of pods now."""
+        """Notes that the waiting job is for another number of pods now."""
         self.slots = Slots(gang)
 
     def assign_slots(
         self, pods: Iterable[Pod], ranks: Mapping[PodUid, Rank], job_id: SlurmJobId
     ) -> None:
-        """Gives each pod a slot, but for those that were placed by an earlier job."""
+        """Gives each pod a slot, except pods that an earlier job placed."""
         self.slots.assign(
             {pod.uid: pod for pod in pods if pod.ended or pod.job_id in (None, job_id)},
             ranks,

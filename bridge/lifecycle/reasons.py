@@ -23,7 +23,7 @@ _WHAT: Mapping[str, str] = {
     "SubmitJobs": "queued and running jobs", "SubmitJob": "queued and running jobs",
     "Wall": "time", "WallDuration": "time",
 }  # fmt: skip
-_WHEN = "it starts when other jobs of it end"
+_WHEN = "it starts when other jobs under this limit end"
 _ONE_JOB = "it never starts as it is: ask for less, or have the limit raised"
 
 _OTHERS: Mapping[str, str] = {
@@ -48,13 +48,14 @@ _OTHERS: Mapping[str, str] = {
     + _ONE_JOB,
     "PartitionDown": "an admin has stopped this partition",
     "PartitionInactive": "an admin has stopped this partition",
-    "JobHeldAdmin": "an admin holds it (scontrol release lets it go on)",
-    "JobHeldUser": "it is held (scontrol release lets it go on)",
+    "JobHeldAdmin": "an admin holds it (scontrol release ends the hold)",
+    "JobHeldUser": "its user holds it (scontrol release ends the hold)",
 }
 
 
 def explained(reason: str) -> str:
-    """A clause without its full stop; "" for what needs none or is not known."""
+    """The explanation, a clause without its full stop; "" if none is needed or the reason is
+    unknown."""
     return _OTHERS.get(reason) or _limit(reason)
 
 
@@ -67,7 +68,7 @@ def _limit(reason: str) -> str:
     if found["minutes"]:
         return _minutes(whose, what, found["minutes"], per)
     if found["over"] == "Min":
-        return f"it asks for fewer {what} than {whose} wants of a job; ask for more"
+        return f"it asks for fewer {what} than {whose} requires of a job; ask for more"
     if per in ("PerJob", "PerNode") or (what, found["over"]) == ("time", "Max"):
         return f"it asks for more {what} than {whose} allows one job; {_ONE_JOB}"
     if per:

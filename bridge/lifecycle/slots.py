@@ -31,7 +31,7 @@ class Slot:
 
     @property
     def is_vacant(self) -> bool:
-        """Whether somebody may still come for it."""
+        """Whether a pod may still come for the slot."""
         return not (self.pod is not None or self.done or self.released)
 
 
@@ -44,7 +44,7 @@ class Slots:
 
     def __init__(self, gang: Gang | None) -> None:
         self._gang = gang
-        """None: one slot, as long as nothing is known."""
+        """None while nothing is known: then there is one slot."""
         self._sizes = gang.sizes if gang is not None else (1,)
         self._first = (0, *accumulate(self._sizes))
         self._used: dict[int, Slot] = {}
@@ -85,16 +85,16 @@ class Slots:
 
     @property
     def all_done(self) -> bool:
-        """Nobody will use any slot again."""
+        """Whether no pod will use any slot again."""
         return sum(slot.done for slot in self._used.values()) == len(self)
 
     @property
     def vacant(self) -> int:
-        """Slots that somebody may still come for."""
+        """The number of slots that a pod may still come for."""
         return len(self) - sum(not slot.is_vacant for slot in self._used.values())
 
     def vacant_outside(self, roles: frozenset[int]) -> int:
-        """The same, but for the slots of some roles."""
+        """The number of vacant slots, except those of some roles."""
         if not roles:
             return self.vacant
         others = sum(size for role, size in enumerate(self._sizes) if role not in roles)
@@ -260,7 +260,7 @@ class Slots:
             slot.node = pod.pinned_node
 
     def taken(self, pods: Mapping[PodUid, Pod], job_id: SlurmJobId) -> dict[int, NodeName]:
-        """Slots whose pod is pinned or bound under this job, with their node."""
+        """The slots whose pod is pinned or bound under this job, with their node."""
         found = {}
         for index, slot in sorted(self._used.items()):
             pod = pods.get(slot.pod) if slot.pod is not None else None
@@ -296,18 +296,18 @@ class Slots:
                 slot.node = None
 
     def shape_of(self, pod: PodUid) -> PodShape | None:
-        """What the slot of `pod` was placed for; None when that is not known (after a restart)."""
+        """The shape that the slot of `pod` was placed for; None if not known (after a restart)."""
         index = self._by_pod.get(pod)
         return None if index is None else self._used[index].shape
 
     def keep(self, nodes: frozenset[NodeName]) -> None:
-        """The job holds no other nodes than these: slots on others need a new look."""
+        """The job holds only these nodes: slots on other nodes have to be placed again."""
         for slot in self._used.values():
             if slot.node is not None and slot.node not in nodes:
                 slot.node = None
 
     def unplace(self, pod: PodUid) -> None:
-        """The slot of `pod` needs a new look before anybody is pinned to it."""
+        """The slot of `pod` has to be placed again before a pod is pinned to it."""
         index = self._by_pod.get(pod)
         if index is not None:
             self._used[index].node = None

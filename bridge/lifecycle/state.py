@@ -1,4 +1,4 @@
-"""All that is known of one gang. Each fact has one owner, who says when it is born and dies.
+"""All that is known of one gang. Each fact has one owner, which says when it begins and ends.
 
 | fact | owner | born | dies |
 |---|---|---|---|
@@ -26,7 +26,7 @@ from bridge.model.pod import Pod
 
 
 class State(Enum):
-    """Where the gang stands; derived from the facts, kept for people."""
+    """The gang's state, derived from the facts; only shown to people."""
 
     KNOWN = "Known"
     SUBMITTING = "Submitting"
@@ -44,7 +44,7 @@ class GangState:
     def __init__(self, gang_id: GangId, *, single: bool, tuning: Tuning) -> None:
         self.id = gang_id
         self.single = single
-        """A gang of one whose id is its pod's: nobody is ever replaced in it."""
+        """Whether it is a gang of one whose id is its pod's uid: the pod is never replaced."""
         self.tuning = tuning
         self.demand = Demand(tuning)
         self.submission = Submission(tuning)
@@ -69,12 +69,12 @@ class GangState:
         return pods if self.run is None else self.run.placement.in_slot_order(pods)
 
     def begin(self, run: JobRun) -> None:
-        """The gang has a job."""
+        """Notes that the gang has a job."""
         self.run = run
         self.assign_slots()
 
     def drop(self) -> None:
-        """The gang has no job any more: nothing of it stays."""
+        """Drops the job run as a whole: the gang has no job any more."""
         if self.run is not None:
             self.run = None
             self.submission.generation += 1
@@ -85,12 +85,12 @@ class GangState:
             self.run.placement.assign_slots(self.demand.pods, self.demand.ranks, self.run.job_id)
 
     def back_off(self, decision: Decision, delay_s: float = 0.0) -> None:
-        """Something failed: nothing is tried for a while, and after each failure for longer."""
+        """Notes a failure: nothing is tried for a while, after each further failure for longer."""
         self.submission.failed(decision.now_s, delay_s)
         decision.wake_at(self.submission.retry_at_s)
 
     def standing(self) -> State:
-        """Where the gang stands."""
+        """The gang's state, by its facts."""
         if not self.demand.pods.hold:
             idle = self.run is None and self.submission.under_way is None
             return State.DONE if idle else State.ENDING

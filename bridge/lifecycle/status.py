@@ -1,4 +1,4 @@
-"""What the pods of a gang are told, and how often. Pure.
+"""What the conditions of a gang's pods say, and how often they are written. Pure.
 
 A condition is written at most once in an interval, and not at all for what is over in a moment (a
 job that starts at once, a node that is just being registered): each write costs the API server as
@@ -20,31 +20,31 @@ LONG_AGO = float("-inf")
 
 @dataclass(frozen=True, slots=True)
 class GangStatus:
-    """Says how a gang stands, for its pods without a place. Times are monotonic seconds."""
+    """The status of a gang, for its pods without a place. Times are monotonic seconds."""
 
     gang: Gang | None
     job_id: SlurmJobId | None
     facts: JobFacts | None
     problem: str
-    """Why what they ask for can't be understood."""
+    """Why the gang's demand can't be understood."""
     trouble: str
     """Why there is no job, since `trouble_s`."""
     trouble_s: float
     submitted_s: float
     shortfall: Shortfall | None
-    """Why the nodes that it holds can't be used yet."""
+    """Why the nodes that the job holds can't be used yet."""
     lacking: int
-    """Members that are to come before it is submitted."""
+    """The number of members that must come before the gang is submitted."""
     full: bool
-    """Every slot has its node: who has none waits for a pod that is ending."""
+    """Every slot has its node: a pod without a slot waits for a pod that is ending."""
     claims: PendingClaims
-    """Which claim keeps its pods from running."""
+    """The sentence about the claim that keeps the pods from running."""
     shortage: str = ""
-    """Why no nodes can ever take its job."""
+    """Why no nodes can ever take the gang's job."""
 
     @property
     def waits(self) -> bool:
-        """In Slurm's queue."""
+        """Whether the gang's job waits in Slurm's queue."""
         return self.facts is not None and self.facts.waits
 
     def condition(self, pod: Pod, *, has_slot: bool) -> Condition | None:
@@ -68,7 +68,7 @@ class GangStatus:
         return None
 
     def moment(self, pod: Pod) -> float:
-        """Since when it stands so, where that may be over in a moment; else long ago."""
+        """Since when the gang has this status, if it may be over in a moment; else long ago."""
         if self.problem or pod.foreign_gates:
             return LONG_AGO
         if self.claims.why:
@@ -91,27 +91,27 @@ class GangStatus:
 
 
 class ConditionThrottle:
-    """Keeps what was written into each pod's condition, and when."""
+    """Keeps the condition that was last written to each pod, and when."""
 
     def __init__(self, *, interval_s: float) -> None:
         self._interval_s = interval_s
         self._written: dict[PodUid, tuple[Condition | None, float]] = {}
 
     def keep(self, pods: Collection[PodUid]) -> None:
-        """Forget all pods but these."""
+        """Forgets all pods except these."""
         for uid in self._written.keys() - set(pods):
             del self._written[uid]
 
     def failed(self, pod: Pod) -> None:
-        """The last write was not done: the pod has what it had."""
+        """Notes that the last write failed: the pod has its former condition."""
         if pod.uid in self._written:
             self._written[pod.uid] = (pod.allocated, self._written[pod.uid][1])
 
     def due_s(self, pod: Pod, condition: Condition) -> float | None:
-        """When this may be written; None when it stands there already."""
+        """When the condition may be written; None if the pod has it already."""
         written, at_s = self._written.get(pod.uid, (pod.allocated, LONG_AGO))
         return None if condition == written else at_s + self._interval_s
 
     def write(self, pod: Pod, condition: Condition, now_s: float) -> None:
-        """It is being written."""
+        """Notes that the condition is being written."""
         self._written[pod.uid] = (condition, now_s)

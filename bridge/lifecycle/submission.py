@@ -8,17 +8,17 @@ from bridge.retry import Backoff
 
 
 class Submission:
-    """Outlives the gang's jobs. Times are monotonic seconds."""
+    """The submits of a gang; it outlives the gang's jobs. Times are monotonic seconds."""
 
     def __init__(self, tuning: Tuning) -> None:
         self._backoff = Backoff(first_s=tuning.retries.first_s, most_s=tuning.retries.most_s)
         self._retry_at_s = -math.inf
         self.generation = 0
-        """Number of the gang's present job; while it has none, of the next one."""
+        """The number of the gang's present job; while the gang has no job, of the next one."""
         self.under_way: Gang | None = None
-        """What is being submitted: the job may be in Slurm before its answer comes."""
+        """The gang that is being submitted: its job may be in Slurm before the answer comes."""
         self.trouble = ""
-        """Why Slurm did not take the last job."""
+        """Why Slurm did not accept the last job."""
         self.trouble_since_s = 0.0
         self.changes = Backoff(
             first_s=tuning.retries.first_s,
@@ -32,7 +32,7 @@ class Submission:
 
     @property
     def retry_at_s(self) -> float:
-        """Nothing is tried before that."""
+        """The time before which nothing is tried."""
         return self._retry_at_s
 
     def failed(self, now_s: float, delay_s: float = 0.0) -> None:
@@ -47,12 +47,12 @@ class Submission:
         self._retry_at_s = min(self._retry_at_s, max(now_s, self._backoff.due_s))
 
     def succeeded(self) -> None:
-        """A pod of the gang runs."""
+        """Notes that a pod of the gang runs."""
         self._backoff.reset()
         self._retry_at_s = -math.inf
 
     def refused(self, message: str, now_s: float) -> None:
-        """Slurm did not take the job."""
+        """Notes that Slurm did not accept the job."""
         if not self.trouble:
             self.trouble_since_s = now_s
         self.trouble = message

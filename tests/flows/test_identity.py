@@ -161,12 +161,12 @@ def test_an_annotation_that_can_not_be_read(arena: Arena, begin: Begin) -> None:
 def test_where_a_user_is_required(arena: Arena, begin: Begin) -> None:
     """A namespace without one has no pods in Slurm, webhook or not."""
     begin(Nodes(count=1), identity={"required": True})
-    assert "says no Slurm user" in refused(arena, manifests.pod("web", NAMESPACE, gpus=1))
+    assert "names no Slurm user" in refused(arena, manifests.pod("web", NAMESPACE, gpus=1))
     arena.without_webhooks()
     arena.create(
         manifests.pod("sly", PLAIN_NAMESPACE, gpus=1, schedulerName="slurm-bridge-scheduler")
     )
-    arena.wait_pod("sly", "is told", _says("says no Slurm user"), namespace=PLAIN_NAMESPACE)
+    arena.wait_pod("sly", "is told", _says("names no Slurm user"), namespace=PLAIN_NAMESPACE)
     assert not arena.slurm.live_jobs()
 
 

@@ -82,7 +82,7 @@ def test_a_gang_whose_other_pods_are_refused_holds_nothing(
         told = wait_for("the MPIJob says why", lambda: _told_refused(arena))
         arena.hold_for(3.0, lambda: not arena.slurm.live_jobs())
     for text in (str((condition(launcher) or {})["message"]), told):
-        assert "MPIJob cfd is not queued in Slurm, as its worker pods are refused" in text
+        assert "MPIJob cfd is not queued in Slurm, because its worker pods will be refused" in text
         assert "spec.resourceClaims" in text
 
 

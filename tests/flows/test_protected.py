@@ -32,9 +32,9 @@ def misspell_a_parameter(pod: Object) -> Object:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (take_the_gate_off, "taken off by slurm-bridge alone"),
-        (claim_another_job, "written by slurm-bridge alone"),
-        (claim_another_node, "written by slurm-bridge alone"),
+        (take_the_gate_off, "removed only by slurm-bridge"),
+        (claim_another_job, "written only by slurm-bridge"),
+        (claim_another_node, "written only by slurm-bridge"),
         (misspell_a_parameter, "minutes"),
     ],
 )

@@ -57,7 +57,7 @@ def test_a_bridge_that_starts_while_slurm_is_away_says_so_on_each_waiting_pod(
             _create_when_possible(arena, name)
             pod = arena.wait_pod(name, "says why", condition, seconds=10)
             assert (condition(pod) or {})["reason"] == "Starting"
-            assert "Slurm can't be asked" in (condition(pod) or {})["message"]
+            assert "can't read Slurm's jobs" in (condition(pod) or {})["message"]
     finally:
         arena.start_slurm()
     for name in ("early", "late"):

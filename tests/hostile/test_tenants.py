@@ -103,7 +103,7 @@ INPUTS = [
     ),
     Input(
         _empty("jobset.x-k8s.io/v1alpha2", "JobSet", replicatedJobs=[]),
-        crd="jobsets.jobset.x-k8s.io", told="names no pods",
+        crd="jobsets.jobset.x-k8s.io", told="has no pods",
     ),
     Input(
         _empty("kubeflow.org/v2beta1", "MPIJob", mpiReplicaSpecs={}),

@@ -19,8 +19,8 @@ FIELD: Final = f"metadata.annotations[{KEY}]"
 _TOKEN = re.compile(r"[&|()\[\]]|[^\s&|()\[\]*,!]+|[*,!]")
 _SIGNS: Final = frozenset("&|()[]*,!")
 FORMS: Final = (
-    "write features with & and |, one level of parentheses, or [x|y] for all nodes the same one: "
-    "rack1|rack2, gpu&(ib|efa), [rack1|rack2]&ib"
+    "write features with & and |, one level of parentheses, or [x|y] if all nodes must have the "
+    "same one: rack1|rack2, gpu&(ib|efa), [rack1|rack2]&ib"
 )
 _LIMITS = (
     f"at most {bounds.MOST_FEATURES} features, which make at most {bounds.MOST_CLAUSES} ORs "
@@ -140,7 +140,7 @@ def _product(parts: Iterable[Iterable[Clause]]) -> tuple[Clause, ...]:
     return tuple(one for one in every if not any(map(one.__gt__, every)))
 
 
-def _malformed(text: str, why: str = "no counts, nothing nested") -> BadInput:
+def _malformed(text: str, why: str = "counts and nesting are not allowed") -> BadInput:
     return BadInput(
-        f"annotation {KEY}: {bounds.shown(text)} is not taken ({why}): {FORMS}", field=FIELD
+        f"annotation {KEY}: {bounds.shown(text)} can't be read ({why}): {FORMS}", field=FIELD
     )

@@ -12,9 +12,9 @@ KEY: Final = names.JOB_PREFIX + "dependency"
 FIELD: Final = f"metadata.annotations[{KEY}]"
 _CONDITIONS = ("after", "afterany", "afterok", "afternotok")
 FORMS: Final = (
-    "write condition:target, more of them after commas, with the condition "
-    f"{', '.join(_CONDITIONS)} and as target a Slurm job id or kind/name of a workload in the same "
-    "namespace (afterok:123, afterany:job/prepare), or singleton"
+    "write condition:target or singleton, several with commas between; the condition is "
+    f"{', '.join(_CONDITIONS)}, the target a Slurm job id or kind/name of a workload in the same "
+    "namespace (afterok:123, afterany:job/prepare)"
 )
 _ID = re.compile(r"[1-9][0-9]{0,9}")
 _ID_LATER = re.compile(r"([1-9][0-9]{0,9})\+[0-9]{1,6}")
@@ -26,7 +26,7 @@ def parse(text: str) -> tuple[Dependency, ...]:
     if len(text) > bounds.LONGEST_VALUE:
         raise _malformed(text, f"has more than {bounds.LONGEST_VALUE} characters")
     if text.count(",") + text.count(":") > bounds.MOST_TARGETS:
-        raise _malformed(text, f"names more than {bounds.MOST_TARGETS} things")
+        raise _malformed(text, f"has more than {bounds.MOST_TARGETS} items")
     found: list[Dependency] = []
     for item in text.split(","):
         condition, *targets = item.strip().split(":")
@@ -50,5 +50,5 @@ def _is_target(condition: str, target: str) -> bool:
     return _WORKLOAD.fullmatch(target.lower()) is not None
 
 
-def _malformed(text: str, why: str = "is no dependency") -> BadInput:
+def _malformed(text: str, why: str = "is not a dependency") -> BadInput:
     return BadInput(f"annotation {KEY}: {bounds.shown(text)} {why}; {FORMS}", field=FIELD)

@@ -1,4 +1,4 @@
-"""Claims that are away keep a gang out of the queue."""
+"""Claims that are not ready keep a gang out of the queue."""
 
 from bridge.lifecycle import actions, messages
 from bridge.lifecycle import instructions as do
@@ -7,7 +7,7 @@ from bridge.lifecycle.state import GangState
 
 
 def wait_for_claims(gang: GangState, decision: Decision) -> bool:
-    """Pods whose claims are away neither queue nor, while none of them runs, hold nodes."""
+    """Pods whose claims are not ready do not queue and, while none of them runs, hold no nodes."""
     claims, run = gang.demand.claims, gang.run
     if not claims.why:
         return False

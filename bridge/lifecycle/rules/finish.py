@@ -1,4 +1,4 @@
-"""A gang that needs its job no more ends it."""
+"""A gang that no longer needs its job ends it."""
 
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision

@@ -1,4 +1,4 @@
-"""Nodes that a running gang needs no more: its job keeps them, and the pods say so."""
+"""Nodes that a running gang no longer needs: its job keeps them, and the pods say so."""
 
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import messages
@@ -7,7 +7,7 @@ from bridge.lifecycle.state import GangState
 
 
 def tell_of_idle_nodes(gang: GangState, decision: Decision) -> bool:
-    """The gang's author is told which nodes its job holds for nobody."""
+    """The gang's author is told which nodes the job holds for no pod."""
     run = gang.run
     if gang.single or run is None or run.allocation is None:
         return False

@@ -6,7 +6,7 @@ from bridge.lifecycle.state import GangState
 
 
 def keep_in_step(gang: GangState, decision: Decision) -> bool:
-    """A waiting job whose last change failed, or that Slurm has set aside, is told again.
+    """A waiting job is compared again if its last change failed or Slurm has set it aside.
 
     Slurm looks at a job that it has set aside only after a change, whatever has come back: seen on
     slurmctld 26.05 as priority 0 and BadConstraints, from the pass that finds no node until any

@@ -1,4 +1,4 @@
-"""A member's node is gone or does not answer, and its owner has made another pod in its place."""
+"""A member's node is gone or does not answer, and its owner has made a replacement."""
 
 from bridge.lifecycle import actions, messages
 from bridge.lifecycle.decision import Decision
@@ -6,7 +6,7 @@ from bridge.lifecycle.state import GangState
 
 
 def restart_after_lost_node(gang: GangState, decision: Decision) -> bool:
-    """A gang that its author wants whole ends and queues anew, without the lost node.
+    """A gang with on-node-loss "restart" ends and queues again, without the lost node.
 
     Without that wish the replacement queues on its own (`place`), the others go on.
     """

@@ -1,4 +1,4 @@
-"""Members that do not come: the gang's nodes are not held in vain."""
+"""If members do not come, the gang does not keep its nodes."""
 
 from bridge.lifecycle import actions
 from bridge.lifecycle.decision import Decision

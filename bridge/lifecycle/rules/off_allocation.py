@@ -1,4 +1,4 @@
-"""The live allocation is the truth: a pod outside it ends."""
+"""The live allocation decides: a pod outside it ends."""
 
 from bridge.lifecycle import actions, messages
 from bridge.lifecycle.decision import Decision

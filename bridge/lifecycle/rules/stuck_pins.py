@@ -10,7 +10,7 @@ from bridge.model.pod import Pod
 
 
 def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
-    """Places that have proved useless are left, their nodes avoided."""
+    """Places that have proved useless are given up, and their nodes avoided."""
     run, pods = gang.run, gang.demand.pods
     if run is None or not run.placement.stuck.suspects:
         return False

@@ -1,4 +1,4 @@
-"""A gang that has no job and needs one asks Slurm."""
+"""A gang that has no job and needs one is submitted."""
 
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import messages
@@ -7,7 +7,7 @@ from bridge.lifecycle.state import GangState
 
 
 def submit(gang: GangState, decision: Decision) -> bool:
-    """The job is submitted when every pod could run if it were granted."""
+    """The job is submitted if every pod can run as soon as the job is granted."""
     demand, submission = gang.demand, gang.submission
     if gang.run is not None or submission.under_way is not None:
         return False

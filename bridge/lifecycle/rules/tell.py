@@ -9,7 +9,7 @@ from bridge.model.pod import Condition, Pod
 
 
 def tell(gang: GangState, decision: Decision) -> bool:
-    """Conditions that differ from what stands on the pods are written, not too often."""
+    """Conditions that differ from those on the pods are written, but not too often."""
     now = gang_status(gang)
     for pod in gang.demand.pods.live():
         condition, since_s = _condition(gang, pod, now)
@@ -26,7 +26,7 @@ def tell(gang: GangState, decision: Decision) -> bool:
 
 
 def gang_status(gang: GangState) -> GangStatus:
-    """How the gang stands now."""
+    """The gang's present status."""
     run, submission, claims = gang.run, gang.submission, gang.demand.claims
     placement = None if run is None else run.placement
     looks = placement is not None and placement.placing is not None

@@ -1,4 +1,4 @@
-"""The time limit of a gang's job, and how far its pods were told of it.
+"""The time limit of a gang's job, and what its pods were told of the limit.
 
 Slurm gives an external job's nodes away at the limit itself. So that nobody else's job meets pods
 that still end, they are told in time to finish their grace by then; but nobody loses more than half
@@ -11,7 +11,7 @@ Due = Literal["", "warn", "end"]
 
 
 class Deadline:
-    """All times are monotonic seconds, handed in."""
+    """The time limit of one job. All times are monotonic seconds, handed in."""
 
     def __init__(self, *, warn_s: float, margin_s: float) -> None:
         self._warn_s = warn_s
@@ -20,17 +20,17 @@ class Deadline:
         self._first_left_s = 0.0
         self._warned = False
         self.ending = False
-        """Whether the job's time is over but for the pods' grace."""
+        """Whether only the pods' grace period is left of the job's time."""
         self.due_s: float | None = None
-        """When there is something to do; None when time changes nothing."""
+        """When there is something to do; None if time changes nothing."""
 
     @property
     def is_set(self) -> bool:
-        """Whether the job ends by itself."""
+        """Whether the job has a time limit."""
         return self._end_s is not None
 
     def seen(self, left_s: float | None, now_s: float) -> None:
-        """Takes in that Slurm ends the job in so many seconds; None: never."""
+        """Takes in that Slurm ends the job in `left_s` seconds; None means never."""
         if left_s is None:
             self._end_s, self._warned, self.ending = None, False, False
             return
@@ -42,7 +42,7 @@ class Deadline:
         self._end_s = now_s + left_s
 
     def check(self, grace_s: float, now_s: float) -> Due:
-        """What is to be done now, for pods of at most this grace; a warning comes once."""
+        """What is to be done now, for pods of at most this grace period; a warning comes once."""
         self.due_s = None
         if self._end_s is None:
             return ""

@@ -1,4 +1,4 @@
-"""Nodes that a gang holds and needs no more: pods were scaled down, or have done their work.
+"""Nodes that a gang holds and no longer needs: pods were scaled down, or have finished.
 
 The ranks of most gangs end within seconds of each other, so only what lasts is told.
 """
@@ -7,19 +7,19 @@ from bridge.model.ids import NodeName
 
 
 class IdleNodes:
-    """Keeps since when which nodes of a job are idle."""
+    """Keeps which nodes of a job are idle, and since when."""
 
     def __init__(self, *, tell_after_s: float) -> None:
         self._tell_after_s = tell_after_s
         self._nodes: tuple[NodeName, ...] = ()
         self._since_s = 0.0
         self.told: tuple[NodeName, ...] = ()
-        """The idle nodes that the pods say."""
+        """The idle nodes that the pods' conditions name."""
         self.due_s: float | None = None
-        """When they are to be told; None when time changes nothing."""
+        """When the conditions have to name them; None if time changes nothing."""
 
     def check(self, nodes: tuple[NodeName, ...], now_s: float) -> bool:
-        """Takes in the nodes that are idle now; whether to tell of them, once."""
+        """Takes in the nodes that are idle now; returns whether to report them, once."""
         if nodes != self._nodes:
             self._nodes, self._since_s = nodes, now_s
         self.due_s = None

@@ -1,4 +1,4 @@
-"""Members that never come: a quota or an admission that refuses them, and nodes held in vain.
+"""Members that never come (a quota, an admission webhook that refuses them) while nodes are held.
 
 Once all of its members were there, a gang that lacks some is another matter: their owner replaces
 them (`Patience.replacement_s`). And where the controller makes members only when others are ready
@@ -16,7 +16,7 @@ class MissingMembers:
         self._since_s: float | None = None
         self._was_whole = False
         self.due_s: float | None = None
-        """When patience ends; None when time changes nothing."""
+        """When the gang stops waiting; None if time changes nothing."""
 
     def check(self, gang: Gang, vacant: int, now_s: float) -> str:
         """Why the gang gives its nodes back, of which `vacant` slots have nobody; "" to go on."""

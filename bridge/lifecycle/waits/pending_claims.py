@@ -13,9 +13,9 @@ class PendingClaims:
         self._patience_s = patience_s
         self._told = False
         self.why = ""
-        """The sentence; "" when all claims are ready."""
+        """The sentence about the claim that is not ready; "" if all claims are ready."""
         self.since_s = 0.0
-        """Since when they are not."""
+        """Since when claims are not ready."""
 
     def see(self, why: str, now_s: float) -> None:
         """Takes in the newest sentence."""
@@ -24,14 +24,14 @@ class PendingClaims:
         self.why = why
 
     def due_s(self, now_s: float) -> float | None:
-        """When time changes something; None when it does not."""
+        """When time changes something; None if it does not."""
         if not self.why:
             return None
         moments = (self.since_s + self._tell_after_s, self.since_s + self._patience_s)
         return min((at_s for at_s in moments if at_s > now_s), default=None)
 
     def to_tell(self, now_s: float) -> str:
-        """What the pods' author is to be told now, once until all claims are ready.
+        """The sentence for the pods' author now; "" after it was given, until all claims are ready.
 
         Claims of a large gang are bound one after another: the condition follows, not the events.
         """
@@ -41,5 +41,5 @@ class PendingClaims:
         return self.why
 
     def too_long(self, now_s: float) -> bool:
-        """Whether no job is kept for their sake any more."""
+        """Whether the claims have been away so long that the job is given up."""
         return bool(self.why) and now_s >= self.since_s + self._patience_s

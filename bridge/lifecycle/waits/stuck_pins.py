@@ -1,4 +1,4 @@
-"""Places that were granted and turned out to be of no use, as the pods themselves show.
+"""Places that were granted and proved to be of no use, as the pods' own status shows.
 
 A pinned pod has one node. Where kube-scheduler finds no way onto it (the node is gone, cordoned,
 full of pods that Slurm knows nothing of), or where the kubelet refuses the pod, waiting does not
@@ -36,7 +36,7 @@ class StuckPins:
         self._stuck_since_s: dict[PodUid, float] = {}
         self._refused: set[PodUid] = set()
         self.due_s: float | None = None
-        """When the next place will be certain; None when time changes nothing."""
+        """When the next place will be certain; None if time changes nothing."""
 
     @property
     def suspects(self) -> tuple[PodUid, ...]:

@@ -85,17 +85,17 @@ async def test_a_namespace_that_can_not_be_read() -> None:
     """Its pods are nobody one could tell: refused, with what its admin has to correct."""
     told = await judged(a_manifest(), People(), a_namespace(user="al ice"))
     assert f"annotation {PREFIX}user of namespace team: 'al ice': write user:group" in told
-    assert "ask whoever administers the namespace" in told
+    assert "ask the namespace's admin" in told
 
 
 async def test_a_required_user() -> None:
     """As the settings say; an owner may still name one where pods choose."""
     strict = identity.Rules(required=True)
-    assert "says no Slurm user" in await judged(a_manifest(), People(strict), a_namespace())
+    assert "names no Slurm user" in await judged(a_manifest(), People(strict), a_namespace())
     free = People(identity.Rules(required=True, pods_choose_user=True))
     owned = a_manifest().owned_by("Job")
     assert await judged(owned, free, a_namespace()) == ""
-    assert "says no Slurm user" in await judged(a_manifest(), free, a_namespace())
+    assert "names no Slurm user" in await judged(a_manifest(), free, a_namespace())
 
 
 async def test_a_namespace_that_is_not_known_yet() -> None:

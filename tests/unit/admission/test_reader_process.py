@@ -126,7 +126,7 @@ async def test_a_process_that_is_killed_while_it_reads() -> None:
         under_way = asyncio.ensure_future(read(process, BODY.ljust(3_000_000)))
         await asyncio.sleep(0)
         os.kill(pid, signal.SIGKILL)
-        with pytest.raises(Unreachable, match="the next review starts another one"):
+        with pytest.raises(Unreachable, match="the next large review starts a new process"):
             await under_way
         assert await started(process) != pid
 

@@ -39,12 +39,12 @@ def refused(pod: ManifestBuilder) -> list[str]:
         (
             a_manifest().with_limits({DRA + "tpu.example.org": "1"}),
             "spec.containers[0].resources: asks for devices of class 'tpu.example.org'",
-            "it knows dra.cpu, gpu.example.com, gpu.nvidia.com",
+            "it knows are dra.cpu, gpu.example.com, gpu.nvidia.com",
         ),
         (
             a_manifest().init_requesting({DRA + "tpu.example.org": "1"}),
             "spec.initContainers[0].resources: asks for devices of class",
-            "it knows dra.cpu",
+            "it knows are dra.cpu",
         ),
         (
             a_manifest().with_limits({DRA + "dra.cpu": "2", "cpu": "0"}),
@@ -180,7 +180,8 @@ def test_what_counts_on_a_namespace_only(key: str, instead: str) -> None:
     """A pod's author who writes an admin's annotation is told the one that pods have."""
     (warning,) = validate.warnings(a_manifest().annotated({PREFIX + key: "a"}).parsed())
     assert warning == (
-        f"annotation {PREFIX}{key} counts on a namespace only; on a pod write {PREFIX}{instead}"
+        f"annotation {PREFIX}{key} has an effect only on a namespace; on a pod write "
+        f"{PREFIX}{instead}"
     )
 
 

@@ -36,7 +36,7 @@ def test_a_gang_that_waits_for_slurms_word_of_a_job_is_told_which() -> None:
     it.cluster.upsert_pod(a_pod("web").pinned(7, "n").build())
     it.kept.claims.add(WEB, [SlurmJobId(7), SlurmJobId(12)])
     assert it.told() == ["SlurmJobNotRead"]
-    assert "whose job 7, 12 is" in it.recorder.told[0][1]
+    assert "name Slurm job 7, 12" in it.recorder.told[0][1]
     it.machine.release()
     assert it.told() == []
 

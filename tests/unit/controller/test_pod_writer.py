@@ -145,7 +145,7 @@ async def test_a_pod_that_changes_all_the_time_is_given_up_for_now(tmp_path: Pat
     """After four attempts: its machine tries again after a while, others have their turn."""
     async with writing(tmp_path, CONFLICT) as it:
         it.server.on("GET", PATH, ok(raw(5)))
-        assert (await it.pin()).error == "it changed at every attempt"
+        assert (await it.pin()).error == "the pod changed at every attempt"
         assert len(it.patches()) == 4
 
 

@@ -50,7 +50,7 @@ def test_only_waiting_pods_that_say_nothing_yet_are_told() -> None:
         it.cluster.upsert_pod(pod.build())
     it.notice.tell()
     assert [name for name, _ in it.written] == ["new"]
-    assert "Slurm can't be asked (connection refused)" in it.written[0][1]
+    assert "can't read Slurm's jobs (connection refused)" in it.written[0][1]
 
 
 async def test_a_start_that_is_quick_is_not_told() -> None:

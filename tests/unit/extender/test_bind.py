@@ -78,12 +78,12 @@ async def test_a_job_that_ended() -> None:
 
 
 async def test_slurm_does_not_answer() -> None:
-    """No answer of Slurm, no binding; the sentence says so and that it is tried again."""
+    """No answer of Slurm, no binding; the sentence says so and that it is retried."""
     placements, binder = KnownPlacements(a_placement()), RecordingBinder()
     placements.confirms = raising(Unreachable("GET job 7: connection refused"))
     reason = await binding(placements, binder, now_s=9).bind(CALL)
     assert "connection refused" in reason
-    assert "tried again" in reason
+    assert "retried automatically" in reason
     assert binder.bound == []
 
 
@@ -208,7 +208,7 @@ async def test_bound_already_to_this_node() -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "said"), [("n2", "it is bound to n2"), (None, "another pod by now")]
+    ("found", "said"), [("n2", "it is bound to n2"), (None, "it is now another pod")]
 )
 async def test_bound_elsewhere(found: str | None, said: str) -> None:
     """Any other 409 is an error that says where the pod is."""

@@ -56,8 +56,8 @@ def test_each_parameter_is_read_in_its_accepted_forms(
     [
         (keyed(timelimit="soon"), "days-hours"),
         (keyed(dependency="later:7"), "afterok:123"),
-        (keyed(constraints="a*2"), "no counts"),
-        (keyed(constraints="((a|b)&c)"), "nothing nested"),
+        (keyed(constraints="a*2"), "counts and"),
+        (keyed(constraints="((a|b)&c)"), "nesting"),
         (keyed(gres="gpu::2"), "gpu:h100:2"),
         (keyed(gres="gpu:h100:x:2"), "gpu:h100:2"),
         (keyed(min_nodes="4", max_nodes="2"), "make max-nodes as large"),

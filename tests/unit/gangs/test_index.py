@@ -468,7 +468,9 @@ def test_what_all_pods_say_counts_where_no_template_says_it() -> None:
     assert gang is not None
     assert gang.parameters.qos == "high"
     cluster.upsert_pod(in_gang(job, 1, qos="low"))
-    with pytest.raises(BadInput, match=r"qos: the pods of Job train say different .* on Job train"):
+    with pytest.raises(
+        BadInput, match=r"qos: the pods of Job train have different .* on Job train"
+    ):
         cluster.gang(held_by(job))
 
 
@@ -487,5 +489,5 @@ def test_a_jobset_without_replicated_jobs_is_told() -> None:
     jobs = replace(a_set(), replicated_jobs=(), annotations={names.GANG_ANNOTATION: "true"})
     cluster.upsert_owner(jobs)
     (gang_id,) = cluster.upsert_pod(replace(a_pod("a").build(), owner=OF_SET))
-    with pytest.raises(BadInput, match="JobSet js names no pods"):
+    with pytest.raises(BadInput, match="JobSet js has no pods"):
         cluster.gang(gang_id)

@@ -205,7 +205,7 @@ def test_pods_of_other_kinds_are_gangs_of_one_until_they_say_otherwise() -> None
     unsaid = replace(told, replicas=None)
     with pytest.raises(BadInput, match="gang-size with their number"):
         demand.gang_of(line_of(a_pod("w").build(), unsaid), where(a_pod("w"), unsaid), {})
-    with pytest.raises(BadInput, match="nothing owns this pod"):
+    with pytest.raises(BadInput, match="this pod has no owner"):
         where(a_pod("w").annotated(gang="true"))
 
 

@@ -59,7 +59,7 @@ def test_a_gang_is_not_asked_for_while_some_of_its_pods_would_be_refused() -> No
         roles=(RoleSpec("Launcher", 1, bad), RoleSpec("Worker", 2, bad)),
     )  # fmt: skip
     owners = (a_job("mpi-launcher"), mpi)
-    with pytest.raises(TemplateRefused, match="its Worker pods are refused"):
+    with pytest.raises(TemplateRefused, match="its Worker pods will be refused"):
         gang_for([launcher], *owners)
     without = replace(mpi, roles=(mpi.roles[0], replace(mpi.roles[1], replicas=0)))
     assert gang_for([launcher], a_job("mpi-launcher"), without).size == 1

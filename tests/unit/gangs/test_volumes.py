@@ -169,7 +169,9 @@ def test_an_ephemeral_volume_needs_the_claim_that_was_made_for_its_pod() -> None
     pod = mounting(ephemeral=("web-scratch",))
     claim = a_claim("web-scratch", storage_class="late", pod=pod.uid)
     assert "is not made yet" in some(WAITS).of(pod).waits_for
-    assert "belongs to another" in some(WAITS, replace(claim, pod=PodUid("old"))).of(pod).waits_for
+    assert (
+        "is not the pod's own" in some(WAITS, replace(claim, pod=PodUid("old"))).of(pod).waits_for
+    )
     assert some(WAITS, claim).of(pod) == VolumeView()
 
 

@@ -95,5 +95,5 @@ def test_the_comment_stays_short_whatever_the_owner_is_called() -> None:
 
 def test_a_het_job_that_no_nodes_can_ever_hold_says_so() -> None:
     """In Slurm it would wait for "Resources" without end."""
-    with pytest.raises(BadInput, match=r"they need 3 nodes, and there are 2 that can ever take"):
+    with pytest.raises(BadInput, match=r"they need 3 nodes, and only 2 can ever take"):
         builder(lacking=(3, 2)).build(MIXED, 0, ())

@@ -59,7 +59,7 @@ def test_a_gang_is_kept_out_of_the_queue_until_it_can_be_told(
 )
 def test_what_can_never_come_true_is_said(text: str, succeeded: bool | None) -> None:
     """And is no waiting."""
-    with pytest.raises(BadInput, match="can't come true") as refusal:
+    with pytest.raises(BadInput, match="can't be fulfilled") as refusal:
         said(text, WorkloadStatus(over=True, succeeded=succeeded))
     assert not isinstance(refusal.value, dependencies.Waits)
 

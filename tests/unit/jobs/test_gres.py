@@ -68,7 +68,7 @@ def test_pods_devices_are_asked_per_task_the_rest_per_node(
     [
         ({"mig": 1}, "gpu:4", "gpu:1g.10gb"),
         ({"mig": 1}, "gpu:h100:4", "gpu:1g.10gb"),
-        ({"gpu": 1, "mig": 1}, "", "name the type of the latter"),
+        ({"gpu": 1, "mig": 1}, "", "name a type for these"),
         ({}, "gpu:2,gpu:3", "each once"),
         ({}, "gpu:0", "each once"),
         ({}, "gpu:h100:x:1", "name\\[:type\\]"),

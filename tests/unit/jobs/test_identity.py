@@ -75,7 +75,7 @@ def test_malformed_annotations(annotations: dict[str, str], key: str, said: str)
     sentence = str(caught.value)
     assert sentence.startswith(f"annotation {PREFIX}{key} of namespace lab: ")
     assert said in sentence
-    assert "ask whoever administers the namespace" in sentence
+    assert "ask the namespace's admin" in sentence
     assert len(sentence) < 700
 
 
@@ -112,7 +112,7 @@ def test_outside_of_it(parameters: dict[str, Any], key: str, said: str) -> None:
     assert caught.value.field == f"metadata.annotations[{PREFIX}{key}]"
     assert said in str(caught.value)
     assert "namespace lab" in str(caught.value)
-    assert "ask whoever administers the namespace" in str(caught.value)
+    assert "ask the namespace's admin" in str(caught.value)
 
 
 def test_all_objections_at_once() -> None:
@@ -132,7 +132,7 @@ def test_a_namespace_that_says_nothing() -> None:
     """Its jobs are the token's user's, in whatever account they name, unless a user is required."""
     chosen = JobParameters(account="any", partition="other", qos="high")
     assert identity.of(a_namespace(), chosen, Rules()) == Identity("", "", "any", "other", "high")
-    with pytest.raises(BadInput, match="says no Slurm user") as caught:
+    with pytest.raises(BadInput, match="names no Slurm user") as caught:
         identity.of(a_namespace(), chosen, Rules(required=True))
     assert f"set its annotation {PREFIX}user to user:group" in str(caught.value)
 

@@ -28,8 +28,8 @@ from bridge.model.job import JobFacts
         ("QOSMaxJobsPerUserLimit", "its user has all the running jobs that its QOS allows one"),
         ("QOSGrpNodeLimit", "its QOS has all the nodes that it may"),
         ("QOSGrpMemoryRunMinutes", "all the minutes of memory"),
-        ("QOSMinCpuNotSatisfied", "fewer CPUs than its QOS wants of a job"),
-        ("QOSMinGRES", "fewer GPUs or other devices than its QOS wants"),
+        ("QOSMinCpuNotSatisfied", "fewer CPUs than its QOS requires of a job"),
+        ("QOSMinGRES", "fewer GPUs or other devices than its QOS requires"),
         ("InvalidAccount", "Slurm no longer lets its user charge its account"),
         ("QOSNotAllowed", "name another QOS or partition"),
         ("PartitionTimeLimit", "more time than the partition allows"),
@@ -61,7 +61,7 @@ def test_in_the_condition() -> None:
     assert told.reason == "QOSMaxCpuPerUserLimit"
     assert told.message == (
         "Slurm job 7 waits in partition gpu: QOSMaxCpuPerUserLimit: its user has all the CPUs "
-        "that its QOS allows one user; it starts when other jobs of it end."
+        "that its QOS allows one user; it starts when other jobs under this limit end."
     )
     assert messages.job_id_of(told) == 7
 
@@ -73,7 +73,7 @@ def test_what_is_short_says_more_than_slurms_reason() -> None:
     told = messages.queued(facts, "it needs 3 nodes, and partition p has 2")
     assert told.message == (
         "Slurm job 7 waits in partition p: PartitionNodeLimit: it needs 3 nodes, and partition p "
-        "has 2. It never starts on the nodes that there are: ask for less, or ask a Slurm admin "
+        "has 2. It never starts on the present nodes: ask for less, or ask a Slurm admin "
         "for more."
     )
     busy = replace(facts, reason="Resources")

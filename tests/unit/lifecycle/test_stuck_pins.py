@@ -196,7 +196,7 @@ def test_each_stuck_newcomer_in_a_row_is_followed_after_a_longer_time() -> None:
         world.perform_all()
         assert not world.split
     assert waits == sorted(waits)
-    assert waits[-1] >= TUNING.retries.most_s - 1
+    assert waits[-1] >= 0.8 * TUNING.retries.most_s
     assert all(later >= 1.5 * earlier for earlier, later in pairwise(waits[1:5]))
     assert [job.job_id for job in world.live_jobs] == [1]
 

@@ -109,7 +109,7 @@ class GangMachine:
         run = self.known.run
         return run is not None and run.placement.shortfall is not None
 
-    def verdict_for(self, uid: PodUid) -> tuple[NodeName | None, str]:
+    def placement_of(self, uid: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""
         run, pod = self.known.run, self.known.demand.pods.rows.get(uid)
         is_held = run is not None and run.allocation is not None

@@ -70,12 +70,12 @@ def test_the_extender_lets_a_pod_through_whose_patch_is_not_answered_yet() -> No
     world = released(single=True)
     pod = world.create()
     world.perform()
-    assert world.machine.verdict_for(pod.uid)[0] is None
+    assert world.machine.placement_of(pod.uid)[0] is None
     world.start(SlurmJobId(1))
     (pin,) = [one for one in world.todo if isinstance(one, do.PinPod)]
-    assert world.machine.verdict_for(pod.uid) == (pin.node, "")
+    assert world.machine.placement_of(pod.uid) == (pin.node, "")
     world.change(pod.uid, gates=())
-    assert world.machine.verdict_for(pod.uid)[0] is None
+    assert world.machine.placement_of(pod.uid)[0] is None
 
 
 def test_nothing_is_decided_before_recovery_has_told_what_there_is() -> None:

@@ -42,9 +42,11 @@ class Submission:
         self._retry_at_s = max(self._backoff.due_s, now_s + delay_s)
 
     def retry_soon(self, now_s: float) -> None:
-        """What was in the way may be gone. In a large cluster something changes all the time, so
-        the growing wait holds all the same."""
-        self._retry_at_s = min(self._retry_at_s, max(now_s, self._backoff.due_s))
+        """Something changed that may have been in the way: after one failure the next try comes at
+        once. In a large cluster something changes all the time, so after further failures the
+        growing wait holds all the same."""
+        earliest_s = now_s if self._backoff.failures <= 1 else max(now_s, self._backoff.due_s)
+        self._retry_at_s = min(self._retry_at_s, earliest_s)
 
     def succeeded(self) -> None:
         """Notes that a pod of the gang runs."""

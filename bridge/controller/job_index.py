@@ -24,7 +24,7 @@ from bridge.telemetry import OutageLog
 
 class JobIndex:
     """Follows jobs. `handle` takes events for gangs, `failed` errors that are mistakes of ours,
-    `settled` gangs whose pods' jobs are all known now; `observed` makes an event of a job's facts."""
+    `settled` gangs whose pods' jobs are all known now; `observed` makes an event of job facts."""
 
     def __init__(
         self,

@@ -49,7 +49,7 @@ from bench.report import Report
 from bridge import names
 from bridge.admission import mutate, scope, wire
 from bridge.admission.accounts import Accounts
-from bridge.admission.people import NothingKnown, People
+from bridge.admission.identity_validator import IdentityValidator, NothingKnown
 from bridge.admission.reader_process import ReaderProcess
 from bridge.admission.review import Reviewer
 from bridge.admission.turns import SMALL_BYTES, ReviewTurns
@@ -140,7 +140,7 @@ def routes() -> list[Route]:
         Reviewer,
         pods=scope.Scope(managed_namespaces=frozenset({OWN, HOSTILE})),
         namespaces={name: Namespace(name, name, annotations=said) for name in (OWN, HOSTILE)},
-        people=People(associations=Slurmdbd()),
+        identity_validator=IdentityValidator(associations=Slurmdbd()),
         bridge_users=frozenset({"bridge"}),
     )
     ours = reviewer(turns=ReviewTurns(ReaderProcess(), clock=SystemClock()))

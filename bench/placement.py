@@ -27,8 +27,8 @@ from bridge.model.gang import Assignment, Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
-from bridge.placement.filters import check_node, feasible
-from bridge.placement.filters.classes import feasible_classes
+from bridge.placement.filters import check_node, feasible, uncounted
+from bridge.placement.filters.classes import classes, feasible_classes
 from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
 from bridge.placement.table import NodeTable, Snapshot
@@ -92,6 +92,9 @@ def _queries(report: Report, cluster: clusters.Cluster, repeats: int) -> None:
         "filter+score, labels new": ours_cold,
         "check one node": partial(check_node, snapshot, shape, near[0]),
         "classes of a shape": partial(feasible_classes, snapshot, shape),
+        "full nodes of a shape": partial(
+            uncounted.full, snapshot, shape, classes(snapshot).keys(), (), resource_map=MAP
+        ),
     }
     if size <= PLAIN_UP_TO:
         candidates["plain"] = partial(naive.filter_and_score, shape, near)

@@ -8,8 +8,7 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     scope           which namespaces and pods are the bridge's              (pure)
     mutate          pod → JSON patch: scheduler, gate, toleration           (pure)
     validate        pod → refusals and warnings, on creation                (pure)
-    refusal         why not: the field and a sentence                       (pure)
-    people          who the pod would be in Slurm → refusals                (pure)
+    identity_validator  who the pod would be in Slurm → refusals            (pure)
     accounts        the users' accounts and QOS, as last read               (pure)
     associations    reads them, in the background
     namespaces      keeps the namespaces, tells admins what can't be read

@@ -34,7 +34,7 @@ def operations(
     A pod that names its node gets nothing either: with a gate the API server would refuse it
     for a reason its author can't understand, so it reaches `validate`, which tells the true one.
     """
-    if not pods.takes(pod, managed=managed, made_by=made_by) or pod.spec.node_name:
+    if not pods.should_manage(pod, managed=managed, made_by=made_by) or pod.spec.node_name:
         return ()
     return (
         *_scheduler(pod, pods.scheduler_name),

@@ -58,7 +58,7 @@ class Candidate:
     """A pod that is being created, and whose it would be."""
 
     namespace: str
-    names_us: bool
+    requests_our_scheduler: bool
     ours_if_managed: bool
     """It is the bridge's if its namespace is managed."""
 
@@ -150,8 +150,8 @@ class ReviewReader:
         made_by = request.user_info
         candidate = Candidate(
             namespace=_namespace(request, pod),
-            names_us=self.pods.names_us(pod),
-            ours_if_managed=self.pods.takes(pod, managed=True, made_by=made_by),
+            requests_our_scheduler=self.pods.requests_our_scheduler(pod),
+            ours_if_managed=self.pods.should_manage(pod, managed=True, made_by=made_by),
         )
         if question is Question.MUTATE:
             patch = mutate.operations(pod, pods=self.pods, managed=True, made_by=made_by)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 
 from bridge.admission import mutate, scope, wire
-from bridge.admission.people import People
+from bridge.admission.identity_validator import IdentityValidator
 from bridge.admission.reading import (
     Candidate,
     Change,
@@ -38,7 +38,7 @@ MOST_BYTES = 4 << 20
 _INVALID = (422, "Invalid")
 _FORBIDDEN = (403, "Forbidden")
 _TRY_AGAIN = (503, "ServiceUnavailable")
-_NOBODY_ASKED = People()
+_NOBODY_ASKED = IdentityValidator()
 
 
 class Reviewer:
@@ -50,13 +50,13 @@ class Reviewer:
         *,
         pods: scope.Scope,
         namespaces: Mapping[str, Namespace],
-        people: People = _NOBODY_ASKED,
+        identity_validator: IdentityValidator = _NOBODY_ASKED,
         bridge_users: frozenset[str] = frozenset(),
         turns: ReviewTurns | None = None,
     ) -> None:
         self._pods = pods
         self._namespaces = namespaces
-        self._people = people
+        self._identities = identity_validator
         self._reader = ReviewReader(pods, bridge_users)
         self._turns = turns
 
@@ -95,7 +95,7 @@ class Reviewer:
         managed = self._managed(reading.pod)
         if managed is None:
             return _namespace_unknown(reading.uid, reading.pod.namespace)
-        if not (reading.pod.names_us or (managed and reading.pod.ours_if_managed)):
+        if not (reading.pod.requests_our_scheduler or (managed and reading.pod.ours_if_managed)):
             return _answer(reading.uid)
         if isinstance(reading, Mutation):
             return _answer(reading.uid, patch=reading.patch)
@@ -119,10 +119,14 @@ class Reviewer:
         """By the namespace. One that is not known yet lets the pod in: the controller will know
         it before it submits anything."""
         known = self._namespaces.get(namespace)
-        return () if known is None else self._people.refusals(identity, known, owned=owned)
+        return () if known is None else self._identities.refusals(identity, known, owned=owned)
 
     def _managed(self, pod: Candidate) -> bool | None:
-        return True if pod.names_us else self._pods.manages(pod.namespace, self._namespaces)
+        return (
+            True
+            if pod.requests_our_scheduler
+            else self._pods.manages(pod.namespace, self._namespaces)
+        )
 
 
 def _answer(

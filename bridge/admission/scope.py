@@ -59,17 +59,17 @@ class Scope:
             return None
         return label_selectors.matches(self.selector, known.labels)
 
-    def names_us(self, pod: wire.Pod) -> bool:
+    def requests_our_scheduler(self, pod: wire.Pod) -> bool:
         """Whether the pod names our scheduler itself."""
         return pod.spec.scheduler_name == self.scheduler_name
 
-    def takes(self, pod: wire.Pod, *, managed: bool, made_by: wire.UserInfo) -> bool:
+    def should_manage(self, pod: wire.Pod, *, managed: bool, made_by: wire.UserInfo) -> bool:
         """Whether a pod that `made_by` is creating is to be ours.
 
         A pod in a managed namespace that names some third scheduler was given to that one on
         purpose.
         """
-        if self.names_us(pod):
+        if self.requests_our_scheduler(pod):
             return True
         if not managed or _belongs_to_its_node(pod, made_by):
             return False

@@ -25,7 +25,7 @@ _OLD_PREFIX = f"{names.OUR_DOMAIN}/"
 
 def refusals(pod: wire.Pod) -> tuple[Refusal, ...]:
     """What is wrong with the pod itself, the first faults of many; who it may be in Slurm is
-    `people`'s."""
+    `identity_validator`'s."""
     facts = _facts(pod)
     every = itertools.chain(
         _of_daemon_set(pod),
@@ -157,4 +157,4 @@ def _old_prefix(values: Mapping[str, str]) -> Iterator[str]:
 def owned_by_us(pod: wire.Pod, pods: scope.Scope) -> bool:
     """Whether an existing pod is ours. `schedulerName` can't be changed, so it tells what the pod
     was created as, whatever was patched since."""
-    return pods.names_us(pod)
+    return pods.requests_our_scheduler(pod)

@@ -14,8 +14,8 @@ import uvloop
 
 from bridge import config, names, slurm, telemetry
 from bridge.admission.associations import Associations
+from bridge.admission.identity_validator import IdentityValidator
 from bridge.admission.namespaces import NamespaceKeeper
-from bridge.admission.people import People
 from bridge.admission.reader_process import ReaderProcess
 from bridge.admission.review import MOST_BYTES, Reviewer
 from bridge.admission.scope import Scope
@@ -253,7 +253,7 @@ class App:
         reviewer = Reviewer(
             pods=Scope.from_settings(self.settings),
             namespaces=self.cluster.namespaces,
-            people=People(
+            identity_validator=IdentityValidator(
                 rules=rules.identities(self.settings),
                 partition=self.settings.partition,
                 associations=self.associations,

@@ -65,8 +65,9 @@ class ActiveGangs:
         for machine in self.machines.values():
             run = machine.known.run
             if run is not None and run.facts is not None and run.facts.waits:
-                constraints = run.spec.constraints if run.spec else run.facts.constraints
-                found.update(_CLASS.findall(constraints))
+                asked = run.spec or run.facts
+                for component in (asked, *asked.also):
+                    found.update(_CLASS.findall(component.constraints))
         return frozenset(found)
 
     def _count(self, state: State) -> int:

@@ -109,7 +109,7 @@ def _recovery(
     reconciler: Reconciler,
 ) -> Recovery:
     sweep = JobSweep(
-        cluster_uid=around.cluster_uid,
+        proof=of_gangs.proof,
         client=around.client,
         watcher=around.watcher,
         cluster=around.cluster,
@@ -150,6 +150,7 @@ def _connect(
     of_gangs.changes.connect(
         freed=of_jobs.of_gangs.freed, uses_changed=of_jobs.room_watch.pods_changed
     )
+    of_gangs.proof.connect(split_off=reconciler.split_off)
     performer = Performer(
         gang_jobs=of_jobs.of_gangs,
         submitter=of_jobs.submitter,

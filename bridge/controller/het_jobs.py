@@ -44,7 +44,7 @@ class HetJobs:
 
 
 def _together(facts: list[JobFacts]) -> JobFacts:
-    first = facts[0]
+    first = replace(facts[0], also=tuple(facts[1:]))
     for one in facts:
         if one.ended or one.suspended:
             return replace(
@@ -58,7 +58,8 @@ def _together(facts: list[JobFacts]) -> JobFacts:
     if len(held) == len(facts):
         nodes = tuple(node for allocation in held for node in allocation.nodes)
         return replace(first, allocation=Allocation(first.job_id, nodes))
-    waiting = next((one for one in facts if one.waits), first)
+    waits = [one for one in facts if one.waits]
+    waiting = next((one for one in waits if one.stranded), waits[0] if waits else first)
     return replace(
         first,
         state=waiting.state,

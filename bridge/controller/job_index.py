@@ -12,6 +12,7 @@ from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.het_jobs import HetJobs
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_claims import JobClaims
+from bridge.controller.job_proof import JobProof
 from bridge.jobs import to_slurm
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import messages
@@ -29,7 +30,7 @@ class JobIndex:
     def __init__(
         self,
         *,
-        cluster_uid: str,
+        proof: JobProof,
         watcher: slurm.JobWatcher,
         gangs: ActiveGangs,
         claims: JobClaims,
@@ -40,7 +41,7 @@ class JobIndex:
         observed: Callable[[JobFacts], ev.JobObserved],
         outage: OutageLog,
     ) -> None:
-        self._cluster_uid = cluster_uid
+        self._proof = proof
         self._watcher = watcher
         self._gangs = gangs
         self._claims = claims
@@ -68,10 +69,7 @@ class JobIndex:
 
     def is_mine(self, job: slurm.Job, gang_id: GangId) -> bool:
         """Whether the job's admin_comment says that it is this gang's."""
-        return self._is_of(to_slurm.facts(job), gang_id)
-
-    def _is_of(self, facts: JobFacts, gang_id: GangId) -> bool:
-        return facts.identity is not None and facts.identity.is_of(self._cluster_uid, gang_id)
+        return self._proof.is_of(to_slurm.facts(job), gang_id)
 
     # -- what is followed ------------------------------------------------------------------------
 
@@ -156,7 +154,7 @@ class JobIndex:
         if job_id in self._claims and job_id not in self._gang_of:
             self._prove(facts)
         gang_id = self._gang_of.get(job_id)
-        if gang_id is not None and self._is_of(facts, gang_id):
+        if gang_id is not None and self._proof.is_of(facts, gang_id):
             self._handle(gang_id, self._observed(facts))
             self._settle(job_id)
             if facts.ended:
@@ -166,14 +164,17 @@ class JobIndex:
             self.let_go(job_id)  # whose it is, the sweep finds out
 
     def _prove(self, facts: JobFacts) -> None:
-        """Some pods name this job: it is their gang's if the job says so too. Of the others that
-        they name, some may have been told to be over, or nobody's, a moment before."""
-        for gang_id in self._claims.gangs_of(facts.job_id):
+        """Some pods name this job: it is their gang's if the job says so too, or that of a pod
+        which it splits off their gang. Of the others that they name, some may have been told to be
+        over, or nobody's, a moment before."""
+        apart = self._proof.restore(facts)
+        claimers = self._claims.gangs_of(facts.job_id)
+        for gang_id in claimers if apart is None else (apart,):
             machine = self._gangs.machines.get(gang_id)
             run = machine.known.run if machine is not None else None
             if machine is None or (run is not None and not run.is_over):
                 continue
-            if not self._is_of(facts, gang_id):
+            if not self._proof.is_of(facts, gang_id):
                 continue
             self._gang_of[facts.job_id] = gang_id
             generation = facts.identity.generation if facts.identity is not None else 0

@@ -18,6 +18,7 @@ from bridge.controller.active_gangs import ActiveGangs
 from bridge.controller.faults import Faults
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex
+from bridge.controller.job_proof import JobProof
 from bridge.errors import BridgeError, Unreachable
 from bridge.jobs import to_slurm
 from bridge.kube.api.events import EventRecorder, ObjectRef
@@ -37,7 +38,7 @@ class JobSweep:
     def __init__(
         self,
         *,
-        cluster_uid: str,
+        proof: JobProof,
         client: slurm.SlurmClient,
         watcher: slurm.JobWatcher,
         cluster: KubeState,
@@ -48,7 +49,7 @@ class JobSweep:
         recorder: EventRecorder,
         clock: Clock,
     ) -> None:
-        self._cluster_uid = cluster_uid
+        self._proof = proof
         self._client = client
         self._watcher = watcher
         self._cluster = cluster
@@ -97,28 +98,31 @@ class JobSweep:
         identity = facts.identity
         if facts.components and facts.job_id != facts.components[0]:
             return  # a het job is judged by its first component
-        if facts.garbled is not None and facts.garbled.cluster == self._cluster_uid:
+        if facts.garbled is not None and facts.garbled.cluster == self._proof.cluster_uid:
             self._end_garbled(facts)
-        elif identity is None or identity.cluster != self._cluster_uid or facts.ended:
+        elif identity is None or identity.cluster != self._proof.cluster_uid or facts.ended:
             self._foreign.add(facts.job_id)
         elif not self._index.knows(facts.job_id):  # else its submit was answered while we read
-            self._judge_ours(facts.job_id, identity)
+            self._judge_ours(facts, identity)
 
-    def _judge_ours(self, job_id: SlurmJobId, identity: JobIdentity) -> None:
-        gang_id = GangId(identity.gang)
+    def _judge_ours(self, facts: JobFacts, identity: JobIdentity) -> None:
+        job_id, gang_id = facts.job_id, GangId(identity.gang)
         if self._faults.set_aside(gang_id) is not None and self._cluster.pods_of(gang_id):
             return  # the gang finds it when it is begun anew
         machine = self._gangs.machines.get(gang_id)
         if machine is None and self._cluster.may_be_of(gang_id, self._cluster.unresolved):
             return  # nobody can tell yet
+        if machine is None and self._proof.restore(facts) is not None:
+            machine = self._gangs.machines.get(gang_id)
+        run = None if machine is None else machine.known.run
         if machine is None and job_id not in self._suspects:
             self._suspects.add(job_id)  # its pods may only not be known yet
         elif machine is None:
             self._suspects.discard(job_id)
             log.warning("job.leaked", slurm_job=job_id, owner=identity.owner)
             self._canceller.cancel_leak(job_id)
-        elif machine.known.job_id is not None:
-            log.warning("job.superfluous", slurm_job=job_id, kept=machine.known.job_id)
+        elif run is not None and not run.is_over:
+            log.warning("job.superfluous", slurm_job=job_id, kept=run.job_id)
             self._canceller.cancel_leak(job_id)
         elif machine.known.submission.under_way is None:
             log.info("job.found_again", slurm_job=job_id, owner=identity.owner)
@@ -130,7 +134,7 @@ class JobSweep:
             return
         log.warning("job.garbled", slurm_job=facts.job_id)
         self._recorder.emit(
-            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._cluster_uid),
+            regarding=ObjectRef("Namespace", "v1", "", "kube-system", self._proof.cluster_uid),
             type="Warning",
             reason="SlurmJobNotUnderstood",
             note=f"Slurm job {facts.job_id} was submitted for this cluster, but its admin_comment "

@@ -17,6 +17,7 @@ from bridge.controller.gang_loop import GangLoop
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_claims import JobClaims
 from bridge.controller.job_index import JobIndex, job_observed
+from bridge.controller.job_proof import JobProof
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.job_updater import JobUpdater
 from bridge.controller.placer import Placer
@@ -89,6 +90,9 @@ class GangParts:
         self.turns = Turns(clock=around.clock)
         self.gangs = ActiveGangs(
             faults=self.faults, claims=self.claims, timers=self.timers, metrics=around.metrics
+        )
+        self.proof = JobProof(
+            cluster_uid=around.cluster_uid, cluster=around.cluster, gangs=self.gangs
         )
         self.loop = GangLoop(self.gangs, metrics=around.metrics, clock=around.clock)
         self.changes = ClusterChanges(cluster=around.cluster, gangs=self.gangs, turns=self.turns)
@@ -188,7 +192,7 @@ def _index(
     around: Surroundings, of_gangs: GangParts, canceller: JobCanceller, gate: StartGate
 ) -> JobIndex:
     return JobIndex(
-        cluster_uid=around.cluster_uid,
+        proof=of_gangs.proof,
         watcher=around.watcher,
         gangs=of_gangs.gangs,
         claims=of_gangs.claims,

@@ -45,7 +45,7 @@ class Placements:
             if fault is None:
                 return None
             return PodPlacement(uid, node=None, job_id=None, waits_for=fault.sentence)
-        node, waits_for = machine.verdict_for(uid)
+        node, waits_for = machine.placement_of(uid)
         job_id = machine.known.job_id
         if node is not None and not self._holds(machine, node):
             waits_for = f"Slurm job {job_id} does not hold node {node}, which the pod names"

@@ -1,5 +1,7 @@
 """Places a gang's pods on the nodes that Slurm granted, by the room that is there now."""
 
+from dataclasses import replace
+
 from bridge.clock import Clock
 from bridge.jobs import jobspec
 from bridge.lifecycle import events as ev
@@ -8,6 +10,7 @@ from bridge.lifecycle import messages
 from bridge.lifecycle.machine import GangMachine
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName
+from bridge.model.job import Allocation
 from bridge.placement import filters
 from bridge.placement.fit.assign import assign
 from bridge.state.kube_state import KubeState
@@ -42,7 +45,7 @@ class Placer:
         pods = known.demand.pods
         result = assign(
             self._cluster.table.snapshot(),
-            instruction.allocation,
+            self._usable(instruction),
             instruction.gang,
             by_slurm_name=self._cluster.by_slurm_name,
             resource_map=self._rules.resource_map.within(self._slurm_state.nodes.gres_names),
@@ -61,6 +64,14 @@ class Placer:
         first_s = min(pod.created_s for pod in pods)
         self._metrics.queue_seconds.observe(max(0.0, self._clock.time() - first_s))
         return ev.Placed(job_id, result)
+
+    def _usable(self, instruction: do.PlaceGang) -> Allocation:
+        """What the job holds, without the nodes that are nobody's place for now."""
+        names = self._cluster.by_slurm_name
+        nodes = instruction.allocation.nodes
+        if instruction.without:
+            nodes = tuple(one for one in nodes if names.get(one.node) not in instruction.without)
+        return replace(instruction.allocation, nodes=nodes)
 
     def pin(self, instruction: do.PinPod) -> ev.Misfit | None:
         """Reserves the pod's room from now on; returns an event if the pod can't use its slot."""

@@ -14,15 +14,12 @@ from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex
 from bridge.controller.start_gate import StartGate
 from bridge.controller.turns import Reasons
-from bridge.errors import BadInput
-from bridge.gangs import membership
 from bridge.gangs.refused import TemplateRefused
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.tuning import Tuning
-from bridge.model.gang import Gang
-from bridge.model.ids import GangId, SlurmJobId
-from bridge.model.pod import Pod
+from bridge.model.ids import GangId, PodUid, SlurmJobId
+from bridge.state import gang_view
 from bridge.state.kube_state import KubeState
 
 
@@ -82,6 +79,19 @@ class Reconciler:
         except Exception as error:
             self._failed(gang_id, error)
 
+    def split_off(self, pod: PodUid) -> None:
+        """The pod is a gang of its own, with a machine that may be given a job; the gang that the
+        pod was in decides without it from this moment on."""
+        touched = self._cluster.split_off(pod)
+        for gang_id in sorted(touched):
+            try:
+                if gang_id == GangId(pod) and self._may_begin(gang_id):
+                    self._begin(gang_id)
+                self._tell_members(gang_id)
+            except Exception as error:
+                self._failed(gang_id, error)
+        self._changes.mark_dirty(touched)
+
     def _reconcile(self, gang_id: GangId) -> None:
         joined = self._cluster.join_again(gang_id)
         touched = joined | self._cluster.look_at_volumes(gang_id)
@@ -92,54 +102,40 @@ class Reconciler:
             if not pods:
                 self._forget_traces(gang_id)
                 return
-            if self._faults.set_aside(gang_id) is not None:
+            if not self._may_begin(gang_id):
                 return
-            if all(pod.ended for pod in pods):
-                return  # it is over; its pods stay as long as somebody wants to read of them
             machine = self._begin(gang_id)
-        if machine.held:
+        self._tell_members(gang_id)
+        if machine.held and self._gangs.machines.get(gang_id) is machine:
             self._index.claim(gang_id, pods)
-            if self._gangs.machines.get(gang_id) is not machine:
-                return  # a mistake of ours was met on the way
-            if self._gate.may_decide(gang_id):
-                machine.release()
-        self._handle(gang_id, self._members_seen(gang_id, pods))
+            self._gate.release(gang_id)
 
-    def _members_seen(self, gang_id: GangId, pods: tuple[Pod, ...]) -> ev.MembersSeen:
-        gang: Gang | None = None
-        problem = ""
-        try:
-            gang = self._cluster.gang(gang_id)
-        except BadInput as error:
-            problem = str(error)
-            if isinstance(error, TemplateRefused):
-                self._advice.refuse(gang_id, error)
-        members = self._cluster.members(gang_id)
+    def _tell_members(self, gang_id: GangId) -> None:
+        self._handle(gang_id, self._members_seen(gang_id))
+
+    def _members_seen(self, gang_id: GangId) -> ev.MembersSeen:
+        view = gang_view.of(self._cluster, gang_id)
+        if isinstance(view.problem, TemplateRefused):
+            self._advice.refuse(gang_id, view.problem)
         return ev.MembersSeen(
-            gang,
-            pods,
-            owner=self._owner_will(gang_id, pods),
-            problem=problem,
-            ranks=dict(members.ranks) if members is not None else {},
-            waits_for=self._cluster.waits_for(gang_id),
-            singletons=self._cluster.apart(gang_id),
-            lost=self._cluster.lost_pods(gang_id),
+            view.gang,
+            view.pods,
+            owner=view.owner,
+            problem=str(view.problem or ""),
+            ranks=view.ranks,
+            waits_for=view.waits_for,
+            singletons=view.singletons,
+            lost=view.lost,
+            judged=view.judged,
         )
 
-    def _owner_will(self, gang_id: GangId, pods: tuple[Pod, ...]) -> ev.OwnerWill:
-        members, gang_owner = self._cluster.members(gang_id), self._cluster.gang_owner_of(gang_id)
-        if members is None or gang_owner is None:
-            return "creates"
-        if members.over or gang_owner.finished or gang_owner.deleting:
-            return "over"
-        if not gang_owner.known:
-            return "unknown"
-        is_gone = all(pod.ended for pod in pods)  # a group that is too many may be a rollout's
-        if gang_owner.suspended or (is_gone and membership.wants_none(gang_owner, gang_id)):
-            return "suspended"
-        return "creates"
-
     # -- beginning and forgetting ----------------------------------------------------------------
+
+    def _may_begin(self, gang_id: GangId) -> bool:
+        """Not one that the bridge has just failed at; nor one that is over, whose pods stay as long
+        as somebody wants to read of them."""
+        is_over = all(pod.ended for pod in self._cluster.pods_of(gang_id))
+        return not is_over and self._faults.set_aside(gang_id) is None
 
     def _begin(self, gang_id: GangId) -> GangMachine:
         """A gang that is new to us: by its pods, by a start of ours, or after a fault."""

@@ -31,11 +31,13 @@ class GangRecord:
     """The pods that have not ended and are not being deleted; a pod never comes back into it."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """The shape of each role's pods before they were pinned (a pin changes their affinity)."""
-    apart: int = 0
+    singletons: int = 0
     """How many pods below the gang's owner are gangs of their own, without those that the last call
     of `gang` left out of the size."""
     over: bool = False
     """Whether the gang's owner is gone from the API server."""
+    split_off: bool = False
+    """Whether this is the gang of one pod for which its owner's gang had no place."""
     problem: BadInput | InternalError | None = None
 
 
@@ -167,12 +169,15 @@ class GangIndex:
         self._missed_by.add(what, uid)
 
     def _within(self, member: Membership, line: Lineage, pod: Pod) -> Membership:
-        """What it was pinned under holds, if what is above it proves that; and a full group takes
-        nobody more."""
+        """What it was pinned under holds, if what is above it proves that; a pod that was split off
+        stays so; and a full group takes nobody more."""
         if pod.job_id is not None:
             pinned = GangId(pod.annotations.get(names.GANG_ID_ANNOTATION, ""))
             if membership.proves(line, pinned):
                 return replace(member, gang=pinned)
+            return membership.alone(line)
+        own = self.members.get(GangId(pod.uid))
+        if own is not None and own.split_off:
             return membership.alone(line)
         members = self.members.get(member.gang)
         if member.most is None or members is None:
@@ -221,6 +226,7 @@ class GangIndex:
         left = self.leave(uid)
         member = membership.alone(line)
         self._enter(line, member, None)
+        self.members[member.gang].split_off = True
         return left | {member.gang}
 
     def forget(self, gang_id: GangId) -> None:
@@ -326,7 +332,7 @@ class GangIndex:
             return (), []
         alone = self._alone(gang_owner)
         elsewhere = self._elsewhere(gang_id, alone)
-        self.members[gang_id].apart = len(alone) - len(elsewhere)
+        self.members[gang_id].singletons = len(alone) - len(elsewhere)
         return self._owners.jobs_of(gang_owner), elsewhere
 
     def _line_of(self, pod: Pod, members: GangRecord) -> Lineage:

@@ -41,6 +41,10 @@ class FullNodes:
         self._slurm_state = slurm_state
         self._map = resource_map
         self._known: dict[Key, tuple[PodShape, Where, uncounted.Full]] = {}
+        self._valid_for: tuple[object, ...] = ()
+        self._found: dict[tuple[PodShape, Where], uncounted.Full] = {}
+        """Answers that hold while no pod and no node changes: thousands of gangs of one shape ask
+        in a row."""
 
     def leave_out(
         self, shape: PodShape, where: Where, *, size: int, asked: Callable[[Key], None]
@@ -51,7 +55,7 @@ class FullNodes:
         Raises NoRoom if less than `size` pods find room, and the nodes could take so many.
         """
         snapshot = self._cluster.table.snapshot()
-        found = self._find(snapshot, shape, where)
+        found = self._look_up(snapshot, shape, where)
         if found.limits or self._may_change(shape):
             key = (shape, where)
             self._known.pop(key, None)
@@ -77,7 +81,22 @@ class FullNodes:
         if known is None:
             return True
         shape, where, found = known
-        return self._find(self._cluster.table.snapshot(), shape, where) != found
+        return self._look_up(self._cluster.table.snapshot(), shape, where) != found
+
+    def _look_up(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
+        # The memories live as long as layout and capacity do, and pin none of their arrays.
+        layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
+        rest = self._cluster.table.uses, self._slurm_state.nodes.gres_names
+        known = self._valid_for
+        if known[2:] != rest or known[0] is not layout or known[1] is not capacity:
+            self._valid_for = (layout, capacity, *rest)
+            self._found.clear()
+        found = self._found.get((shape, where))
+        if found is None:
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            found = self._found[shape, where] = self._find(snapshot, shape, where)
+        return found
 
     def _find(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
         names = self._cluster.by_slurm_name

@@ -21,6 +21,21 @@ def end_pods(
         decision.add(do.EndPods(ending, reason, message))
 
 
+def end_gang(
+    gang: GangState, pods: Iterable[Pod], reason: str, message: str, decision: Decision
+) -> None:
+    """Ends the pods of a gang that ends as a whole: first those whose Job says what that means."""
+    ending = [pod for pod in pods if not pod.deleting]
+    first = [pod for pod in ending if pod.uid in gang.demand.judged]
+    rest = [pod for pod in ending if pod.uid not in gang.demand.judged]
+    if first and rest:
+        gang.demand.spared.spare(
+            rest, first=first, reason=reason, message=message, now_s=decision.now_s
+        )
+        rest = []
+    end_pods(gang, first + rest, reason, message, decision)
+
+
 def give_back(
     gang: GangState, run: JobRun, pods: Sequence[Pod], reason: str, why: str, decision: Decision
 ) -> None:
@@ -43,7 +58,7 @@ def restart_without(
     """The gang ends as a whole and queues anew, without nodes that are lost."""
     decision.extend(do.AvoidNode(node, why) for node in nodes)
     pods = gang.demand.pods.under(run.job_id)
-    end_pods(gang, pods, "NodeLost", why, decision)
+    end_gang(gang, pods, "NodeLost", why, decision)
     give_back(gang, run, gang.demand.pods.placeless() or pods, "NodeLost", why, decision)
     gang.back_off(decision)
 

@@ -7,6 +7,7 @@ from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.pending_claims import PendingClaims
+from bridge.lifecycle.waits.spared_pods import SparedPods
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import PodUid
 
@@ -24,7 +25,10 @@ class Demand:
         self.ranks: Mapping[PodUid, Rank] = {}
         """The rank of each pod in the gang."""
         self.lost: frozenset[PodUid] = frozenset()
-        """Pods that can't end, because their node is gone or does not answer."""
+        """Pods that can't end, as their node is gone or does not answer."""
+        self.judged: frozenset[PodUid] = frozenset()
+        """Pods whose Job says itself what a disruption means, in a gang that has others too."""
+        self.spared = SparedPods(moment_s=tuning.retries.judged_s)
         self.singletons = 0
         """The number of the owner's pods that queue on their own."""
         self.claims = PendingClaims(

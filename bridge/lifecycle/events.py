@@ -31,6 +31,8 @@ class MembersSeen:
     """How many pods of its owner queue on their own: the gang does not wait for them."""
     lost: frozenset[PodUid] = frozenset()
     """Pods that are deleted and can't end: their node is gone or does not answer."""
+    judged: frozenset[PodUid] = frozenset()
+    """Pods whose Job says itself what a disruption means, in a gang that has others too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,10 @@ class GangPods:
         """The live pods that have their place by this job."""
         return [pod for pod in self if not pod.ended and pod.job_id == job_id is not None]
 
+    def on_nodes(self, job_id: SlurmJobId) -> list[Pod]:
+        """Those that are on their nodes by this job, and that nobody ends."""
+        return [pod for pod in self.under(job_id) if pod.node_name and not pod.deleting]
+
     def outgoing(self, job_id: SlurmJobId | None) -> list[Pod]:
         """The live pods that were placed under another job than the gang's present one."""
         return [pod for pod in self if not pod.ended and pod.job_id not in (None, job_id)]

@@ -69,7 +69,9 @@ class PlaceGang:
     gang: Gang
     allocation: Allocation
     taken: Mapping[int, NodeName] = field(default_factory=dict)
-    """The slots that run or are pinned already, with their node."""
+    """Slots that need no other node: those that have one, and with "" those that nobody needs."""
+    without: frozenset[NodeName] = frozenset()
+    """Granted nodes that are nobody's place for now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ def _members(gang: GangState, event: ev.MembersSeen, decision: Decision) -> None
     demand = gang.demand
     demand.pods.see(event.pods)
     demand.owner, demand.ranks, demand.singletons = event.owner, event.ranks, event.singletons
-    demand.lost = event.lost
+    demand.lost, demand.judged = event.lost, event.judged
     if event.problem and event.problem != demand.problem:
         for pod in event.pods[:1]:
             decision.add(do.EmitEvent(pod, "Warning", "InvalidRequest", event.problem))
@@ -170,7 +170,7 @@ def _not_placed(gang: GangState, run: JobRun, shortfall: Shortfall, decision: De
         placement.look_again_s = decision.now_s + gang.tuning.retries.room_s
         return
     is_whole = gang.single or (run.gang is not None and run.gang.restarts_whole)
-    if not is_whole and any(pod.phase == "Running" for pod in gang.demand.pods.under(run.job_id)):
+    if not is_whole and any(pod.node_name for pod in gang.demand.pods.under(run.job_id)):
         _queue_alone(gang, run, shortfall, decision)
         return
     if asked is None or run.gang is None or asked.shapes == run.gang.shapes:
@@ -186,11 +186,18 @@ def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: D
     """Some members run; those that find no place any more are not worth ending the others."""
     placement = run.placement
     placement.shortfall = placement.short_since_s = None
-    note = messages.queues_apart(run.job_id, shortfall.reason)
+    has_places, left_out = placement.slots.placed, placement.stuck.left_out(decision.now_s)
     for pod in gang.waiting():
-        if pod.uid not in placement.pinning:
-            decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
-            actions.queue_alone(gang, pod, decision)
+        node = placement.slots.node_of(pod.uid)
+        useless = left_out.get(node) if node is not None else None
+        if pod.uid in placement.pinning or (has_places and useless is None):
+            continue
+        why = shortfall.reason
+        if useless is not None:
+            why = messages.no_other_node(useless, why)
+        note = messages.queues_apart(run.job_id, why)
+        decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
+        actions.queue_alone(gang, pod, decision)
 
 
 def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) -> None:

@@ -47,14 +47,15 @@ RULES: Final[tuple[Rule, ...]] = (
     lost_nodes.restart_after_lost_node,  # 4. a node is gone, and the gang is wanted whole
     missing_members.give_up_on_missing_members,  # 5. members do not come
     claims.wait_for_claims,  # 6. volumes are away
-    ended_job.end_leftover_pods,  # 7. pods of earlier jobs end
-    time_limit.end_before_time_limit,  # 8. pods end in time for the limit
-    finish.finish,  # 9. nobody needs the job: it ends, and here the list too
-    submit.submit,  # 10. the gang has no job: it is submitted
-    keep_in_step.keep_in_step,  # 11. a waiting job asks for what its gang asks for
-    place.place_and_pin,  # 12. pods get the nodes that the job holds
-    idle_nodes.tell_of_idle_nodes,  # 13. nodes that no pod needs any more are told
-    tell.tell,  # 14. every pod says how it stands
+    ended_job.end_spared_pods,  # 7. pods end that were to end after the others
+    ended_job.end_leftover_pods,  # 8. pods of earlier jobs end
+    time_limit.end_before_time_limit,  # 9. pods end in time for the limit
+    finish.finish,  # 10. nobody needs the job: it ends, and here the list too
+    submit.submit,  # 11. the gang has no job: it is submitted
+    keep_in_step.keep_in_step,  # 12. a waiting job asks for what its gang asks for
+    place.place_and_pin,  # 13. pods get the nodes that the job holds
+    idle_nodes.tell_of_idle_nodes,  # 14. nodes that no pod needs any more are told
+    tell.tell,  # 15. every pod says how it stands
 )
 
 
@@ -108,7 +109,7 @@ class GangMachine:
         run = self.known.run
         return run is not None and run.placement.shortfall is not None
 
-    def verdict_for(self, uid: PodUid) -> tuple[NodeName | None, str]:
+    def placement_of(self, uid: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""
         run, pod = self.known.run, self.known.demand.pods.rows.get(uid)
         is_held = run is not None and run.allocation is not None

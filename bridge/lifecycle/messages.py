@@ -124,6 +124,11 @@ def queues_apart(job_id: SlurmJobId, why: str) -> str:
     return f"It queues on its own, not as a part of Slurm job {job_id}: {why}"
 
 
+def no_other_node(useless: str, why: str) -> str:
+    """The node of a pod's slot is of no use (a sentence says so), nor is any other of the job."""
+    return f"{useless.rstrip('.')}; no other node of the job has room for it ({why})"
+
+
 def queues_alone(job_id: SlurmJobId) -> str:
     """A pod replaces a member whose node is lost."""
     return (

@@ -10,6 +10,7 @@ from bridge.lifecycle.waits.stuck_pins import StuckPins
 from bridge.model.gang import Gang, Rank, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
 from bridge.model.pod import Pod
+from bridge.retry import Backoff
 
 
 class Placement:
@@ -29,7 +30,15 @@ class Placement:
         """The gang is not placed again before this time."""
         self.missing = MissingMembers(patience_s=tuning.patience.members_s)
         self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
-        self.stuck = StuckPins(patience_s=tuning.patience.stuck_pin_s)
+        self.stuck = StuckPins(
+            patience_s=tuning.patience.stuck_pin_s,
+            avoid_s=tuning.patience.avoid_s,
+            backoff=Backoff(
+                first_s=tuning.retries.first_s,
+                most_s=tuning.retries.most_s,
+                forget_s=tuning.patience.avoid_s,
+            ),
+        )
 
     def resize(self, gang: Gang | None) -> None:
         """Notes that the waiting job is for another number of pods now."""

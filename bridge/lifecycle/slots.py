@@ -268,11 +268,32 @@ class Slots:
                 found[index] = slot.node
         return found
 
+    def kept(self, moving: Collection[PodUid]) -> dict[int, NodeName]:
+        """Slots that have their node, with it, but for those of pods that need another one."""
+        return {
+            number: slot.node
+            for number, slot in sorted(self._used.items())
+            if slot.node is not None and slot.pod not in moving
+        }
+
+    def unneeded(self) -> list[int]:
+        """Slots that nobody needs, or not for now."""
+        return [
+            number
+            for number, slot in sorted(self._used.items())
+            if slot.pod is None and (slot.done or slot.released)
+        ]
+
     def place(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
-        """Every slot gets its node, chosen for a pod of its shape."""
+        """Every slot that needs one gets its node, chosen for a pod of its shape; one that nobody
+        needs has none any more where another slot may have got it."""
+        given = frozenset(assignment.nodes)
         for index, (node, shape) in enumerate(zip(assignment.nodes, shapes, strict=True)):
             slot = self._slot(index)
-            slot.node, slot.shape = node, shape
+            if node:
+                slot.node, slot.shape = node, shape
+            elif slot.node in given:
+                slot.node = None
 
     def shape_of(self, pod: PodUid) -> PodShape | None:
         """The shape that the slot of `pod` was placed for; None if not known (after a restart)."""

@@ -3,9 +3,10 @@
 | fact | owner | born | dies |
 |---|---|---|---|
 | pods, what they and their owner ask for, claims | `Demand` | first look | with the gang |
+| pods that end after the others | its `SparedPods` | the gang ends as a whole | when they end |
 | submit under way, failures, retry time, generation | `Submission` | first look | with the gang |
 | the job: id, what Slurm was told and says, its times | `JobRun` | submitted, found | as a whole |
-| slots, places, pins under way, shortfall | its `Placement` | with the run | with the run |
+| slots, places, pins under way, useless nodes | its `Placement` | with the run | with the run |
 | what was written to each pod | `ConditionThrottle` | first write | with the pod |
 
 Which nodes an owner's jobs leave out outlives the gang: `Avoidance`.

@@ -33,7 +33,10 @@ class Retries:
     room_s: float = 1.0
     """The time between two checks of nodes that are still used by pods which are ending."""
     stranded_s: float = 15.0
-    """The time between two updates of a job that Slurm set aside because no node can take it."""
+    """Between two updates of a job that Slurm has set aside because no node can take it."""
+    judged_s: float = 2.0
+    """A Job that says what a disruption means has that long to judge its pods, before the pods of
+    the gang's other Jobs end."""
     end_again_s: float = 30.0
     """The time before a pod or a job that was told to end is told again."""
 

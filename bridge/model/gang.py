@@ -176,7 +176,7 @@ class Gang:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """Which node each slot of a gang runs on; index is the slot."""
+    """Which node each slot of a gang runs on; index is the slot, "" for a slot that needs none."""
 
     nodes: tuple[NodeName, ...]
 

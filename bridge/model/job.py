@@ -208,6 +208,8 @@ class JobFacts:
     """Of a het job, those of its first component."""
     components: tuple[SlurmJobId, ...] = ()
     """Ids of all components of a het job, the first (its leader) included."""
+    also: tuple["JobFacts", ...] = ()
+    """What Slurm says of the further components of a het job, in the order of JobSpec.also."""
     allocation: Allocation | None = None
     garbled: Garbled | None = None
     """Instead of `identity`, where there is one that can't be understood."""
@@ -228,16 +230,26 @@ class JobFacts:
         return self.waits and self.reason == "BadConstraints"
 
     def matches(self, spec: JobSpec) -> bool:
-        """Whether the waiting job is what `spec` asks for, as far as Slurm says what it is: how
-        large, on which nodes it may run, and for whom."""
+        """Whether the waiting job is what `spec` asks for, in each of its components, as far as
+        Slurm says what it is: how large, on which nodes it may run, and for whom."""
+        if not self.can_become(spec):
+            return False
+        return self._asks_for(spec) and all(map(JobFacts._asks_for, self.also, spec.also))
+
+    def _asks_for(self, spec: JobSpec) -> bool:
         where = self.constraints == spec.constraints and self.excluded == bool(spec.excluded_nodes)
         queue = all(getattr(spec, name) in ("", getattr(self, name)) for name in QUEUE_FIELDS)
-        size = self.tasks in (None, spec.tasks)
-        return where and queue and size and self.can_become(spec)
+        return where and queue and self.tasks in (None, spec.tasks)
 
     def can_become(self, spec: JobSpec) -> bool:
-        """Whether the waiting job can be changed into `spec`, as far as Slurm says what it is."""
-        return not (spec.user and self.users) or spec.user in self.users
+        """Whether the waiting job can be changed into `spec`, as far as Slurm says what it is.
+
+        The number of components stays, and so does the user of each.
+        """
+        if len(self.also) != len(spec.also):
+            return False
+        is_theirs = not (spec.user and self.users) or spec.user in self.users
+        return is_theirs and all(map(JobFacts.can_become, self.also, spec.also))
 
     @property
     def suspended(self) -> bool:

@@ -77,6 +77,8 @@ class BatchJob(Owner):
     failed_indexes: str = ""
     """Which of its indexes have been given up, as their pods failed too often (the same form)."""
     template: PodTemplate = PodTemplate()
+    judges_disruptions: bool = False
+    """Its podFailurePolicy has a rule for pods that were disrupted (DisruptionTarget)."""
 
     @property
     def settled_indexes(self) -> str:

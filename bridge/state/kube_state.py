@@ -253,6 +253,10 @@ class KubeState:
         """The owner of that kind (in lower case) and name."""
         return self._owners.named(namespace, kind, name)
 
+    def owner_of(self, pod: Pod) -> Owner | None:
+        """What made the pod; None where that is not known."""
+        return None if pod.owner is None else self._owners.get(pod.owner.uid)
+
     def pods_below(self, uid: str) -> tuple[Pod, ...]:
         """The pods below an owner, at any level."""
         return self._index.pods_below(uid)
@@ -358,12 +362,6 @@ class KubeState:
     def members(self, gang_id: GangId) -> GangRecord | None:
         """The gang's pods, and the membership that holds them together."""
         return self._index.members.get(gang_id)
-
-    def apart(self, gang_id: GangId) -> int:
-        """How many pods of the gang's owner queue on their own, without those that the last call of
-        `gang` left out of the size."""
-        members = self.members(gang_id)
-        return 0 if members is None else members.apart
 
     def gang_owner_of(self, gang_id: GangId) -> Owner | None:
         """The gang owner as it is now; None for a gang of one."""

@@ -4,6 +4,8 @@ from bridge import names
 from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, condition, node_of, phase
 
+JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
+
 
 def rank(pod: Object) -> int:
     """The completion index of an Indexed Job's pod."""
@@ -90,3 +92,21 @@ def ends(arena: Arena, pod: Object, *, exit_code: int) -> None:
     }
     path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/status"
     arena.kubernetes.patch(path, {"status": status})
+
+
+def done(arena: Arena, job: str, indexes: str) -> None:
+    """The Job's status says that these indexes have succeeded."""
+
+    def found() -> bool:
+        status = arena.kubernetes.get(f"{JOBS}/{job}").get("status") or {}
+        return bool(status.get("completedIndexes") == indexes)
+
+    wait_for(f"indexes {indexes} of {job} are done", found)
+
+
+def finish(arena: Arena, job: str, pod: Object) -> None:
+    """The pod succeeds, its Job counts it, and somebody removes it."""
+    ends(arena, pod, exit_code=0)
+    done(arena, job, str(rank(pod)))
+    arena.delete_pod(pod["metadata"]["name"])
+    arena.wait_gone(pod["metadata"]["name"])

@@ -135,6 +135,38 @@ def test_a_gang_changed_while_the_bridge_is_down_is_asked_for_as_it_is(
     assert {slurm_id(pod) for pod in by_rank(arena, 4, job="resized")} == {job_id}
 
 
+def test_a_het_gang_changed_while_the_bridge_is_down_is_asked_for_as_it_is(
+    defined: None, arena: Arena, begin: Begin, created: list[Path]
+) -> None:
+    """Only its workers are more by then, who are the second component of its waiting job: that one
+    asks for them, under its id."""
+    begin(Nodes(count=2, zones=("us-west-2a", "us-west-2b")))
+    selector = {"topology.kubernetes.io/zone": "us-west-2b"}
+    arena.create(manifests.pod("first", NAMESPACE, gpus=8, nodeSelector=selector))
+    arena.wait_bound("first")
+    with Controllers(arena.kubernetes, NAMESPACE, ("mpijob",), tls=arena.loopback_tls()):
+        created.append(MANIFESTS / "mpijob-two-zones.yaml")
+        arena.create_file(created[0])
+
+        def waiting() -> dict[int, int]:
+            jobs = [one for one in arena.slurm.live_jobs() if one["job_state"] == ["PENDING"]]
+            return {int(job["job_id"]): int(job["tasks"]["number"]) for job in jobs}
+
+        wait_for("two components wait", lambda: sorted(waiting().values()) == [1, 2])
+        launcher, workers = sorted(waiting())
+        arena.bridge.kill()
+        path = f"/apis/kubeflow.org/v2beta1/namespaces/{NAMESPACE}/mpijobs/apart"
+        more = {"spec": {"mpiReplicaSpecs": {"Worker": {"replicas": 3}}}}
+        arena.kubernetes.patch(path, more)
+        arena.bridge.start()
+        wait_for("three are asked for", lambda: waiting() == {launcher: 1, workers: 3})
+        arena.delete_pod("first")
+        pods = arena.wait_pods(4, "run", is_running, seconds=60)
+        assert {slurm_id(pod) for pod in pods} == {launcher}
+        arena.delete_file(created[0])
+        wait_for("its pods are gone", lambda: not arena.kubernetes.pods(NAMESPACE), seconds=75)
+
+
 def test_a_gang_that_begins_anew_leaves_out_pods_that_run_on_their_own(
     arena: Arena, begin: Begin
 ) -> None:

@@ -6,10 +6,19 @@ import pytest
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import Object
+from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.arena.fixtures import Begin
-from tests.flows.members import by_rank, notes, replaced, slurm_id, tasks, uid
+from tests.flows.members import (
+    by_rank,
+    finish,
+    notes,
+    replaced,
+    slurm_id,
+    tasks,
+    uid,
+    waiting_job,
+)
 
 RESTART = {names.ON_NODE_LOSS_ANNOTATION: "restart"}
 
@@ -46,6 +55,37 @@ def test_a_pod_in_place_of_one_on_a_silent_node_runs_on_its_own(arena: Arena, be
         lost = arena.kubernetes.pod(NAMESPACE, second["metadata"]["name"])
         assert lost is not None, "it can't end while its node is silent"
     arena.wait_gone(second["metadata"]["name"])
+
+
+def test_a_pod_that_queues_on_its_own_keeps_its_place_over_a_restart(
+    arena: Arena, begin: Begin
+) -> None:
+    """No node is left for it, and another pod queues behind it. While the bridge is down its gang
+    gets room again; all the same its own Slurm job keeps waiting, and is the next to start."""
+    begin(Nodes(count=3))
+    arena.create(manifests.job("kept", NAMESPACE, count=2, gang=True, gpus=8))
+    first, second = by_rank(arena, 2, job="kept")
+    arena.create(manifests.pod("busy", NAMESPACE, gpus=8))
+    arena.wait_bound("busy")
+    with arena.silent(node_of(second)):
+        delete_where_nobody_answers(arena, second)
+        own = int(waiting_job(arena)["job_id"])
+        arena.create(manifests.pod("behind", NAMESPACE, gpus=8))
+        wait_for("both wait", lambda: len(arena.slurm.live_jobs()) == 4)
+        jobs = tasks(arena)
+        arena.bridge.kill()
+    arena.wait_gone(second["metadata"]["name"])
+    arena.bridge.start()
+    arena.hold_for(12.0, lambda: tasks(arena) == jobs)
+    arena.delete_pod("busy")
+    alone = replaced(arena, second, job="kept")
+    assert slurm_id(alone) == own
+    behind = arena.kubernetes.pod(NAMESPACE, "behind")
+    assert behind is not None
+    assert not node_of(behind)
+    still = arena.kubernetes.pod(NAMESPACE, first["metadata"]["name"])
+    assert still is not None
+    assert (uid(still), is_ending(still)) == (uid(first), False)
 
 
 @pytest.mark.parametrize("how", ["silent", "gone"])
@@ -112,3 +152,59 @@ def test_a_pod_on_a_node_that_slurm_took_off_the_job_is_ended(arena: Arena, begi
     assert uid(still) == uid(first)
     assert not is_ending(still)
     assert condition(still, names.DISRUPTION_TARGET) is None
+
+
+def replace_where_nobody_can_go(arena: Arena, pod: Object) -> None:
+    """Its node takes no more pods: the one that its owner makes is pinned there, and stuck."""
+    arena.cordon(node_of(pod), True)
+    arena.delete_pod(pod["metadata"]["name"])
+
+
+def goes_on(arena: Arena, pod: Object) -> bool:
+    """Whether it is the same pod still, which nobody tells to end."""
+    now = arena.kubernetes.pod(NAMESPACE, pod["metadata"]["name"])
+    if now is None or uid(now) != uid(pod) or is_ending(now):
+        return False
+    return condition(now, names.DISRUPTION_TARGET) is None
+
+
+def test_a_replacement_that_cant_get_onto_its_node_ends_alone(arena: Arena, begin: Begin) -> None:
+    """The next one runs on its own, elsewhere, and the other member is not touched; but a gang that
+    is wanted whole begins anew."""
+    begin(Nodes(count=6))
+    whole = manifests.job("all", NAMESPACE, count=2, gang=True, gpus=8, annotations=RESTART)
+    arena.create(manifests.job("loose", NAMESPACE, count=2, gang=True, gpus=8))
+    arena.create(whole)
+    gangs = {name: by_rank(arena, 2, job=name) for name in ("loose", "all")}
+    for _, second in gangs.values():
+        replace_where_nobody_can_go(arena, second)
+    first, second = gangs["loose"]
+    alone = replaced(arena, second, job="loose", seconds=90)
+    assert node_of(alone) not in {node_of(first), node_of(second)}
+    assert slurm_id(alone) != slurm_id(first)
+    assert goes_on(arena, first)
+    assert any(
+        f"can't get onto {node_of(second)}" in note
+        for note in notes(arena, "QueuedAlone", owner="loose")
+    )
+    assert len(notes(arena, "PlaceLost", owner="loose")) == 1
+    again = [replaced(arena, pod, job="all", seconds=90) for pod in gangs["all"]]
+    (job_id,) = {slurm_id(pod) for pod in again}
+    assert tasks(arena) == {slurm_id(first): 2, slurm_id(alone): 1, job_id: 2}
+    assert not notes(arena, "QueuedAlone", owner="all")
+
+
+def test_a_replacement_that_cant_get_onto_its_node_is_followed_on_another_of_the_job(
+    arena: Arena, begin: Begin
+) -> None:
+    """A rank that is done has left its node to the gang's job."""
+    begin(Nodes(count=3))
+    arena.create(manifests.job("moves", NAMESPACE, count=3, gang=True, gpus=8))
+    first, second, third = by_rank(arena, 3, job="moves")
+    finish(arena, "moves", third)
+    replace_where_nobody_can_go(arena, second)
+    moved = replaced(arena, second, job="moves", seconds=90)
+    assert (slurm_id(moved), node_of(moved)) == (slurm_id(first), node_of(third))
+    assert tasks(arena) == {slurm_id(first): 3}
+    assert goes_on(arena, first)
+    assert not notes(arena, "QueuedAlone", owner="moves")

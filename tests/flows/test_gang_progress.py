@@ -12,8 +12,11 @@ from tests.arena.controllers import Controllers
 from tests.arena.fixtures import Begin
 from tests.flows.conftest import MANIFESTS
 from tests.flows.members import (
+    JOBS,
     by_rank,
+    done,
     ends,
+    finish,
     is_running,
     notes,
     rank,
@@ -22,26 +25,6 @@ from tests.flows.members import (
     tasks,
     uid,
 )
-
-JOBS = f"/apis/batch/v1/namespaces/{NAMESPACE}/jobs"
-
-
-def done(arena: Arena, job: str, indexes: str) -> None:
-    """The Job's status says that these indexes have succeeded."""
-
-    def found() -> bool:
-        status = arena.kubernetes.get(f"{JOBS}/{job}").get("status") or {}
-        return bool(status.get("completedIndexes") == indexes)
-
-    wait_for(f"indexes {indexes} of {job} are done", found)
-
-
-def finish(arena: Arena, job: str, pod: Object) -> None:
-    """The pod succeeds, its Job counts it, and somebody removes it."""
-    ends(arena, pod, exit_code=0)
-    done(arena, job, str(rank(pod)))
-    arena.delete_pod(pod["metadata"]["name"])
-    arena.wait_gone(pod["metadata"]["name"])
 
 
 def hold_on(arena: Arena, pods: list[Object]) -> None:

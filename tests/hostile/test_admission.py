@@ -14,7 +14,7 @@ import pytest
 from bench import admission, calls, hostile
 from bridge import names
 from bridge.admission import frames, mutate, scope, validate, wire
-from bridge.admission.people import People
+from bridge.admission.identity_validator import IdentityValidator
 from bridge.admission.reader_process import ReaderProcess
 from bridge.admission.reading import NotAReview, Question, ReviewReader
 from bridge.admission.review import MOST_BYTES, Reviewer
@@ -99,7 +99,7 @@ def judged(pod: wire.Pod, namespace: Namespace) -> object:
         mutate.operations(pod, pods=OURS, managed=True, made_by=wire.UserInfo()),
         validate.refusals(pod),
         validate.warnings(pod),
-        list(People().refusals(pod.metadata.annotations, namespace, owned=False)),
+        list(IdentityValidator().refusals(pod.metadata.annotations, namespace, owned=False)),
     )
 
 

@@ -9,6 +9,8 @@ from bridge.model.owner import BatchJob
 
 _FINISHED = frozenset({"Complete", "Failed", "SuccessCriteriaMet", "FailureTarget"})
 """The last two come first: the Job controller only ends pods from then on."""
+_MOST_RULES = 20
+"""Of a podFailurePolicy, and conditions in one: the API server's own bounds."""
 _SUCCEEDED = {"Complete": True, "Failed": False}
 
 
@@ -45,6 +47,15 @@ def of(spec: wire.JobSpecWire, meta: wire.Meta, *, at: str = "spec") -> BatchJob
         template=templates.row(
             spec.get("template") or {}, namespace=meta.get("namespace", ""), at=f"{at}.template"
         ),
+        judges_disruptions=_judges_disruptions(spec.get("podFailurePolicy") or {}),
+    )
+
+
+def _judges_disruptions(policy: wire.FailurePolicy) -> bool:
+    return any(
+        one.get("type") == "DisruptionTarget"
+        for rule in (policy.get("rules") or ())[:_MOST_RULES]
+        for one in (rule.get("onPodConditions") or ())[:_MOST_RULES]
     )
 
 

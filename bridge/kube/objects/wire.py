@@ -280,6 +280,24 @@ class NodeWire(TypedDict, total=False):
     status: NodeStatus | None
 
 
+class PodConditionRule(TypedDict, total=False):
+    """An item of onPodConditions"""
+
+    type: str | None
+
+
+class FailureRule(TypedDict, total=False):
+    """A rule of a podFailurePolicy"""
+
+    onPodConditions: list[PodConditionRule] | None
+
+
+class FailurePolicy(TypedDict, total=False):
+    """podFailurePolicy of a Job"""
+
+    rules: list[FailureRule] | None
+
+
 class JobSpecWire(TypedDict, total=False):
     """spec of a Job"""
 
@@ -288,6 +306,7 @@ class JobSpecWire(TypedDict, total=False):
     completionMode: str | None
     suspend: bool | None
     activeDeadlineSeconds: int | None
+    podFailurePolicy: FailurePolicy | None
     template: TemplateWire
 
 

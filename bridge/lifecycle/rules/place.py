@@ -1,11 +1,14 @@
 """Pods get their places on the nodes that the job holds."""
 
+from collections.abc import Collection
+
 from bridge.lifecycle import actions, messages
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
 from bridge.model.gang import Gang, Rank
+from bridge.model.ids import NodeName, PodUid
 from bridge.model.pod import Pod
 
 
@@ -14,11 +17,12 @@ def place_and_pin(gang: GangState, decision: Decision) -> bool:
     run = gang.run
     if run is None or run.gang is None or run.allocation is None or run.deadline.ending:
         return False
-    if decision.now_s < gang.submission.retry_at_s:
-        decision.wake_at(gang.submission.retry_at_s)
-        return False
     newcomers = [pod for pod in gang.waiting() if pod.uid not in run.placement.pinning]
     if not newcomers or gang.demand.claims.why:
+        return False
+    retry_at_s = max(gang.submission.retry_at_s, run.placement.stuck.retry_at_s)
+    if decision.now_s < retry_at_s:
+        decision.wake_at(retry_at_s)
         return False
     if run.placement.slots.placed:
         _pin(gang, run, newcomers, decision)
@@ -27,7 +31,15 @@ def place_and_pin(gang: GangState, decision: Decision) -> bool:
     return False
 
 
-def _place(gang: GangState, run: JobRun, job_for: Gang, decision: Decision) -> None:
+def _place(
+    gang: GangState,
+    run: JobRun,
+    job_for: Gang,
+    decision: Decision,
+    moving: Collection[PodUid] = (),
+) -> None:
+    """Has nodes looked for: for all slots whose pods have none yet, or only for the slots of pods
+    that are `moving`, because nobody is sent to the nodes of these slots now."""
     placement = run.placement
     if decision.now_s < placement.look_again_s:
         decision.wake_at(placement.look_again_s)
@@ -35,11 +47,16 @@ def _place(gang: GangState, run: JobRun, job_for: Gang, decision: Decision) -> N
     if placement.placing is not None or run.allocation is None:
         return
     taken = placement.slots.taken(gang.demand.pods.rows, run.job_id)
+    if moving:
+        taken = placement.slots.kept(moving)
     newest = gang.demand.gang
     if not taken and newest is not None and newest.sizes == job_for.sizes:
         job_for = newest  # what the pods ask for by now, if the job is for as many
     placement.placing = job_for
-    decision.add(do.PlaceGang(job_for, run.allocation, taken))
+    if taken:
+        taken |= dict.fromkeys(placement.slots.unneeded(), NodeName(""))
+    without = frozenset(placement.stuck.left_out(decision.now_s))
+    decision.add(do.PlaceGang(job_for, run.allocation, taken, without))
 
 
 def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision) -> None:
@@ -49,13 +66,20 @@ def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision)
             note = messages.queues_alone(run.job_id)
             decision.add(do.EmitEvent(pod, "Normal", "QueuedAlone", note))
         actions.queue_alone(gang, pod, decision)
+    left_out = run.placement.stuck.left_out(decision.now_s)
+    moving = []
     for pod in newcomers:
         node = slots.node_of(pod.uid)
         if node is None or pod.foreign_gates:
             continue
+        if node in left_out:
+            moving.append(pod.uid)
+            continue
         run.placement.pinning.add(pod.uid)
         gang_id = None if gang.single else gang.id
         decision.add(do.PinPod(pod, node, run.job_id, gang_id, slots.shape_of(pod.uid)))
+    if moving and run.gang is not None:
+        _place(gang, run, run.gang, decision, moving)
 
 
 def _superfluous(gang: GangState, run: JobRun, newcomers: list[Pod]) -> list[Pod]:

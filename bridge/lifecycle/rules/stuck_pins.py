@@ -1,11 +1,12 @@
-"""If a pinned pod can't get onto its node, the gang queues again for other nodes."""
+"""A pinned pod that can't get onto its node: it gives up its place, or the gang queues anew."""
 
 from bridge.lifecycle import actions
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.decision import Decision
 from bridge.lifecycle.job_run import JobRun
 from bridge.lifecycle.state import GangState
-from bridge.model.ids import NodeName
+from bridge.lifecycle.waits.stuck_pins import UselessPlace
+from bridge.model.pod import Pod
 
 
 def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
@@ -23,22 +24,42 @@ def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
     ]
     useless = run.placement.stuck.check(placed, decision.now_s)
     decision.wake_at(run.placement.stuck.due_s)
-    if useless:
-        _leave(gang, run, useless, decision)
+    if not useless:
+        return False
+    why_of = {place.node: place.why for place in useless}
+    decision.extend(do.AvoidNode(node, why) for node, why in why_of.items())
+    if _others_run(gang, run, useless):
+        run.placement.stuck.leave(useless, decision.now_s)
+        for place in useless:
+            _end(gang, [place.pod], place.why, decision)
+    else:
+        _begin_anew(gang, run, useless[0].why, decision)
     return False
 
 
-def _leave(gang: GangState, run: JobRun, useless: dict[NodeName, str], decision: Decision) -> None:
+def _others_run(gang: GangState, run: JobRun, useless: list[UselessPlace]) -> bool:
+    """Whether members are on their nodes that can go on without these places. The next pod for such
+    a slot finds another node of the job, or queues on its own (`place`)."""
+    if run.gang is not None and run.gang.restarts_whole:
+        return False
+    stuck = {place.pod.uid for place in useless}
+    return any(pod.uid not in stuck for pod in gang.demand.pods.on_nodes(run.job_id))
+
+
+def _begin_anew(gang: GangState, run: JobRun, why: str, decision: Decision) -> None:
     """The gang can't go on without these places: it ends as a whole."""
-    decision.extend(do.AvoidNode(node, why) for node, why in useless.items())
-    why = next(iter(useless.values()))
-    pods = [pod for pod in gang.demand.pods.under(run.job_id) if not pod.deleting]
-    bare = [pod for pod in pods if pod.owner is None and not pod.node_name]
-    for pod in bare:
-        gang.demand.pods.tell(pod.uid, decision.now_s)
-        decision.add(do.FailPod(pod, "PlaceLost", why))
-    others = [pod for pod in pods if pod not in bare]
-    actions.end_pods(gang, others, "PlaceLost", why, decision)
+    _end(gang, gang.demand.pods.under(run.job_id), why, decision)
     if not gang.single:
         actions.give_up(gang, run, why, decision)
         gang.back_off(decision)
+
+
+def _end(gang: GangState, pods: list[Pod], why: str, decision: Decision) -> None:
+    """The pods' owners make others; a pod that nobody would recreate fails, if it never began."""
+    ending = [pod for pod in pods if not (pod.ended or pod.deleting)]
+    bare = [pod for pod in ending if pod.owner is None and not pod.node_name]
+    for pod in bare:
+        gang.demand.pods.tell(pod.uid, decision.now_s)
+        decision.add(do.FailPod(pod, "PlaceLost", why))
+    others = [pod for pod in ending if pod not in bare]
+    actions.end_pods(gang, others, "PlaceLost", why, decision)

@@ -22,6 +22,8 @@ from bridge.placement.filters.classes import MOST_NAMES, all_classes, classes
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
 
+_UNBOUNDED = 2**31 - 1
+"""More pods of a shape than any node takes."""
 _COUNTED = frozenset({"cpu", "memory"})
 
 
@@ -67,8 +69,8 @@ def able(
 @dataclass(frozen=True, slots=True)
 class Full:
     """Nodes without room now. `classes` are those of which no node has room, `nodes` single nodes
-    of other classes. `room`: how many pods find room on all other nodes together, and `most`, if
-    all pods were gone that ever go. `rows` are those of all the nodes without room."""
+    of other classes. `room`: how many pods find room on all other nodes together, and `most`: how
+    many would without the pods that go. `rows` are those of all the nodes without room."""
 
     classes: frozenset[str]
     nodes: tuple[NodeName, ...]
@@ -120,10 +122,14 @@ def room(
 ) -> npt.NDArray[np.int64]:
     """(rows,) int64: how many pods of the shape find room: of what Slurm counts, beside pods that
     it does not know of; of anything else, beside all pods that nobody is ending."""
-    counts = np.minimum(
-        failures.fitting(snapshot, shape.requests, rows, snapshot.staying),
-        failures.fitting(snapshot, of(shape.requests, resource_map), rows, snapshot.lasting),
-    )
+    requests = shape.requests
+    counts = most(snapshot, shape, rows)
+    lines = snapshot.resources.asks(requests).lines
+    has_others = (snapshot.staying[lines] != snapshot.daemon_used[lines]).any(axis=0)[rows]
+    beside_others = failures.fitting(snapshot, requests, rows[has_others], snapshot.staying)
+    counts[has_others] = np.minimum(counts[has_others], beside_others)
+    beside = failures.fitting(snapshot, of(requests, resource_map), rows, snapshot.lasting)
+    counts = np.minimum(counts, beside)
     if shape.host_ports:
         taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
         counts = np.minimum(counts, 1 - taken)
@@ -132,5 +138,12 @@ def room(
 
 def most(snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
     """(rows,) int64: how many pods of the shape the nodes take without the pods that go."""
-    counts = failures.fitting(snapshot, shape.requests, rows, snapshot.daemon_used)
-    return np.clip(counts, 0, 1) if shape.host_ports else np.maximum(counts, 0)
+
+    def of_all() -> npt.NDArray[np.int32]:
+        every = np.arange(snapshot.size)
+        counts = failures.fitting(snapshot, shape.requests, every, snapshot.daemon_used)
+        return np.clip(counts, 0, _UNBOUNDED).astype(np.int32)
+
+    question = ("most", shape.requests)
+    counts = snapshot.capacity.memo.remember(question, of_all)[rows].astype(np.int64)
+    return np.minimum(counts, 1) if shape.host_ports else counts

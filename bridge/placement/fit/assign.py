@@ -44,7 +44,8 @@ def assign(
     does not have by their Slurm name. `resource_map` maps extended resources to GRES ("gpu",
     "gpu:h100"); all others count on Kubernetes' side alone.
 
-    `taken` are slots that have their node already; the table should know what their pods hold.
+    `taken` are slots that have their node already; the table should know what their pods hold. A
+    slot that nobody needs is taken on no node ("").
     `holding` are the gang's pods that the table knows: if fewer of them hold a node than slots have
     taken it, room is kept for the rest.
 

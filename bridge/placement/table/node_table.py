@@ -31,7 +31,7 @@ from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
 T = TypeVar("T", bound=Hashable)
 
 _FLAGS = ("alive", "ready", "cordoned", "deleting")
-_USES = ("used", "staying", "lasting")
+_USES = ("used", "staying")
 _FIRST_CAPACITY = 64
 _NONE = -1
 
@@ -80,6 +80,8 @@ class NodeTable:
             self._uses.define(column, np.int64, height=len(self._lines))
         self._ports = PortStore()
         self._lasting_ports = PortStore()
+        self._ending: dict[int, npt.NDArray[np.int64]] = {}
+        """As in a snapshot, which shares the arrays: each is replaced, never changed."""
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
@@ -182,7 +184,7 @@ class NodeTable:
                 capacity=self._current_capacity(),
                 used=uses["used"],
                 staying=uses["staying"],
-                lasting=uses["lasting"],
+                ending=dict(self._ending),
                 ports=self._ports.publish(),
                 lasting_ports=self._lasting_ports.publish(),
                 pods=self._pods.freeze(),
@@ -299,7 +301,15 @@ class NodeTable:
         self._ports.add(row, holding.shape.host_ports, sign)
         if holding.daemon or not holding.ending:
             self._lasting_ports.add(row, holding.shape.host_ports, sign)
+        else:
+            self._note_ending(row, amounts)
         self._snapshot = None
+
+    def _note_ending(self, row: int, amounts: npt.NDArray[np.int64]) -> None:
+        known = self._ending.pop(row, None)
+        left = amounts if known is None else known + amounts
+        if left[PODS]:
+            self._ending[row] = left
 
     def _amounts(self, resources: Resources, *, pods: int) -> npt.NDArray[np.int64]:
         """(resources,) int64: the amounts by line; resources without a line are left out."""
@@ -327,12 +337,16 @@ class NodeTable:
         for column in _USES:
             self._uses.heighten(column, len(lines))
         self._snapshot = None
+        more = len(lines) - first
+        self._ending = {row: np.pad(known, (0, more)) for row, known in self._ending.items()}
         for holding in self._pods.freeze().values():
             if not any(lines.get(name, 0) >= first for name, _ in holding.shape.requests.extended):
                 continue
             amounts = self._amounts(holding.shape.requests, pods=1)[first:]
             for column in _columns(holding):
                 self._uses.live[column][first:, holding.row] += amounts
+            if holding.ending and not holding.daemon:
+                self._ending[holding.row][first:] += amounts
             if holding.daemon:
                 self._capacities.live["daemon_used"][first:, holding.row] += amounts
 
@@ -342,5 +356,3 @@ def _columns(holding: Holding) -> Iterator[str]:
     yield "used"
     if holding.daemon or holding.stays:
         yield "staying"
-    if holding.daemon or not holding.ending:
-        yield "lasting"

@@ -83,9 +83,9 @@ class Snapshot:
 
     `resources` gives the line of each resource (`amounts` names the units). `used` is what all
     pods hold, daemon pods included; `staying` the part that daemon pods and pods that stay hold.
-    `lasting` is what pods hold that nobody is ending, those with a Slurm job included: of what
-    Slurm counts it gives the room of these to nobody else, of anything else it knows nothing.
-    `lasting_ports` are the host ports of the same pods.
+    `ending` (row → (resources,) int64) is the part that pods hold which are being deleted and do
+    not come back; few rows have any.
+    `lasting_ports` are the host ports of all other pods.
     """
 
     layout: Layout
@@ -93,10 +93,21 @@ class Snapshot:
     capacity: Capacity
     used: npt.NDArray[np.int64]
     staying: npt.NDArray[np.int64]
-    lasting: npt.NDArray[np.int64]
+    ending: Mapping[int, npt.NDArray[np.int64]]
     ports: PortRows
     lasting_ports: PortRows
     pods: FrozenShards[PodUid, Holding]
+
+    @property
+    def lasting(self) -> npt.NDArray[np.int64]:
+        """What pods hold that nobody is ending, those with a Slurm job included: of what Slurm
+        counts it gives their room to nobody else, of anything else it knows nothing."""
+        if not self.ending:
+            return self.used
+        held = self.used.copy()
+        for row, amounts in self.ending.items():
+            held[:, row] -= amounts
+        return held
 
     @property
     def allocatable(self) -> npt.NDArray[np.int64]:

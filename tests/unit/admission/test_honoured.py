@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.admission.people import People
+from bridge.admission.identity_validator import IdentityValidator
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.gangs import annotations
@@ -20,7 +20,7 @@ TEAM = a_namespace(
 REVIEWER = Reviewer(
     pods=Scope(managed_namespaces=frozenset({"team"})),
     namespaces={"team": TEAM},
-    people=People(identity.Rules(pods_set_priority=True)),
+    identity_validator=IdentityValidator(identity.Rules(pods_set_priority=True)),
 )
 GATE = {"name": "scheduler.slinky.slurm.net/allocation"}
 

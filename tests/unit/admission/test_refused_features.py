@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bridge.admission.accounts import Accounts
-from bridge.admission.people import NothingKnown, People
+from bridge.admission.identity_validator import IdentityValidator, NothingKnown
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.jobs import identity
@@ -59,7 +59,7 @@ class Case:
 
     pod: ManifestBuilder
     namespace: Namespace = TEAM
-    people: People = People()
+    identity_validator: IdentityValidator = IdentityValidator()
     old: ManifestBuilder | None = None
     sub_resource: str = ""
 
@@ -68,7 +68,7 @@ class Case:
         reviewer = Reviewer(
             pods=Scope(managed_namespaces=frozenset({"team"})),
             namespaces={"team": self.namespace},
-            people=self.people,
+            identity_validator=self.identity_validator,
             bridge_users=frozenset({"bridge"}),
         )
         body = review(
@@ -84,8 +84,8 @@ def wishes(**suffixes: str) -> ManifestBuilder:
     return a_manifest().wishing(**suffixes)
 
 
-def knowing(*accounts: str) -> People:
-    return People(associations=Slurmdbd(*accounts))
+def knowing(*accounts: str) -> IdentityValidator:
+    return IdentityValidator(associations=Slurmdbd(*accounts))
 
 
 def ours() -> ManifestBuilder:
@@ -126,7 +126,7 @@ CASES: dict[str, Callable[[], Case]] = {
         wishes(priority="9")
     ),
     "a namespace that names no user, where one is required": lambda: Case(
-        a_manifest(), a_namespace(), People(identity.Rules(required=True))
+        a_manifest(), a_namespace(), IdentityValidator(identity.Rules(required=True))
     ),
     "a namespace whose annotation can't be read": lambda: Case(
         a_manifest(), a_namespace(user="alice")

@@ -5,12 +5,13 @@ from dataclasses import replace
 from bridge import names
 from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId, SlurmJobId
-from tests.builders import facts
+from bridge.model.job import JobIdentity, JobSpec
+from tests.builders import a_gang, facts
 from tests.unit.controller.doubles import Kept, a_machine
 from tests.unit.slurm.clocks import ManualClock
 
 G = GangId("g")
-CLASS = f"{names.CLASS_FEATURE_PREFIX}abc"
+CLASS, OTHER_CLASS = (f"{names.CLASS_FEATURE_PREFIX}{which}" for which in ("abc", "def"))
 
 
 async def test_a_gang_that_is_dropped_is_woken_by_nothing() -> None:
@@ -55,6 +56,21 @@ def test_no_class_that_a_waiting_job_names_may_be_taken_from_a_node() -> None:
     assert kept.gangs.classes_in_use() == {CLASS}
     kept.gangs.drop(G)
     assert kept.gangs.classes_in_use() == set()
+
+
+def test_the_classes_of_all_components_of_a_waiting_het_job_are_in_use() -> None:
+    """As Slurm tells of it after a start, and as it was told itself."""
+    machine = a_machine("g", 7, a_gang("g", size=2))
+    kept = Kept(ManualClock(), machine)
+    seen = facts(7, "PENDING", gang="g")
+    second = replace(facts(8, "PENDING"), constraints=OTHER_CLASS)
+    machine.handle(ev.JobObserved(replace(seen, constraints=CLASS, also=(second,))), 0.0)
+    assert kept.gangs.classes_in_use() == {CLASS, OTHER_CLASS}
+    workers = JobSpec(JobIdentity("c", "g#1", 0, "o"), "x", 1, 1, "p", constraints=OTHER_CLASS)
+    machine.handle(ev.JobRebuilt(replace(workers, constraints="other", also=(workers,))), 0.0)
+    assert machine.known.run is not None
+    assert machine.known.run.spec is not None
+    assert kept.gangs.classes_in_use() == {OTHER_CLASS}
 
 
 def test_the_gangs_of_each_state_are_counted_when_they_are_asked_for() -> None:

@@ -67,3 +67,23 @@ def test_whose_it_is_stands_in_its_first_component() -> None:
         seen = het.seen(component(11, state, nodes=("n2",)))
         assert seen is not None
         assert (seen.identity, seen.garbled) == (None, Garbled("c"))
+
+
+def test_what_each_component_asks_for_is_kept() -> None:
+    """What the gang asks for by now may differ in any of them; whichever is seen last."""
+    for order in (IDS, IDS[::-1]):
+        het = HetJobs()
+        tasks = {10: 1, 11: 4}
+        for job_id in order:
+            seen = het.seen(replace(component(job_id, "PENDING"), tasks=tasks[job_id]))
+        assert seen is not None
+        assert [one.tasks for one in (seen, *seen.also)] == [1, 4]
+
+
+def test_it_is_set_aside_when_one_component_is() -> None:
+    """It can't start before Slurm looks at that one again; its pods read that reason."""
+    het = HetJobs()
+    het.seen(component(10, "PENDING", reason="Priority"))
+    seen = het.seen(component(11, "PENDING", reason="BadConstraints"))
+    assert seen is not None
+    assert seen.stranded

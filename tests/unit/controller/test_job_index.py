@@ -9,6 +9,7 @@ import pytest
 from bridge import slurm
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex, job_observed
+from bridge.controller.job_proof import JobProof
 from bridge.controller.pool import Pool
 from bridge.lifecycle import events as ev
 from bridge.lifecycle.machine import GangMachine
@@ -51,13 +52,13 @@ class Indexing:
             client=a_double(Slurm()), pool=Pool(1), done=lambda: None, outage=self.outage,
             later=self.clock.later,
         )  # fmt: skip
+        self.cluster = KubeState(scheduler_name=SCHEDULER)
+        self.proof = JobProof(cluster_uid=CLUSTER, cluster=self.cluster, gangs=self.kept.gangs)
         self.index = JobIndex(
-            cluster_uid=CLUSTER, watcher=a_double(self.watcher), gangs=self.kept.gangs,
+            proof=self.proof, watcher=a_double(self.watcher), gangs=self.kept.gangs,
             claims=self.kept.claims, canceller=self.canceller, handle=self._handle,
             failed=self.heard.failed, settled=self._settle, outage=self.outage,
-            observed=partial(
-                job_observed, cluster=KubeState(scheduler_name=SCHEDULER), clock=self.clock
-            ),
+            observed=partial(job_observed, cluster=self.cluster, clock=self.clock),
         )  # fmt: skip
         self.raises: set[str] = set()
 

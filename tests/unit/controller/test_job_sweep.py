@@ -10,11 +10,13 @@ from bridge import slurm
 from bridge.controller.job_sweep import JobSweep
 from bridge.errors import BridgeError
 from bridge.lifecycle import events as ev
+from bridge.lifecycle.machine import GangMachine
+from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, SlurmJobId
-from bridge.model.job import Garbled
+from bridge.model.job import Garbled, JobFacts
 from bridge.model.pod import Pod
 from bridge.slurm import identity
-from tests.builders import a_gang, a_pod
+from tests.builders import a_gang, a_pod, facts
 from tests.unit.controller.doubles import (
     CLUSTER,
     Kept,
@@ -61,6 +63,23 @@ class Jobs:
         self.cancelled.append(job_id)
 
 
+class Proof:
+    """What jobs prove: those of the pods `apart` split them off, and give them a machine."""
+
+    def __init__(self, kept: Kept) -> None:
+        self.cluster_uid = CLUSTER
+        self.apart: set[str] = set()
+        self._kept = kept
+
+    def restore(self, facts: JobFacts) -> GangId | None:
+        whose = facts.identity.gang if facts.identity is not None else ""
+        if whose not in self.apart:
+            return None
+        self.apart.discard(whose)
+        self._kept.gangs.machines[GangId(whose)] = a_machine(whose)
+        return GangId(whose)
+
+
 class Sweeping:
     """A sweep over the jobs that Slurm has, and what came of it."""
 
@@ -68,15 +87,15 @@ class Sweeping:
         self.clock = ManualClock()
         self.kept = Kept(self.clock, *(a_machine(name, job) for name, job in of_gangs.items()))
         self.slurm, self.watcher, self.jobs = Slurm(), Watcher(), Jobs()
-        self.cluster, self.recorder = Cluster(), Recorder()
+        self.cluster, self.recorder, self.proof = Cluster(), Recorder(), Proof(self.kept)
         self.have(*jobs)
         doubles: Any = {
             "client": self.slurm, "watcher": self.watcher, "cluster": self.cluster,
             "index": self.jobs, "canceller": self.jobs, "recorder": self.recorder,
+            "proof": self.proof,
         }  # fmt: skip
         self.sweep = JobSweep(
-            cluster_uid=CLUSTER, gangs=self.kept.gangs, faults=self.kept.faults, clock=self.clock,
-            **doubles,
+            gangs=self.kept.gangs, faults=self.kept.faults, clock=self.clock, **doubles,
         )  # fmt: skip
 
     def have(self, *jobs: slurm.Job) -> None:
@@ -132,6 +151,26 @@ async def test_a_second_job_of_a_gang_is_cancelled() -> None:
     sweeping = Sweeping(a_slurm_job(8, "g"), g=7)
     await sweeping.run()
     assert (sweeping.jobs.adopted, sweeping.jobs.cancelled) == ([], [8])
+
+
+async def test_a_gang_whose_job_is_over_gets_its_next_one() -> None:
+    """After a start: a pod names the job that has ended, in a condition that was about to be
+    written anew."""
+    sweeping = Sweeping(a_slurm_job(8, "g"))
+    machine = GangMachine(GangId("g"), single=True, tuning=Tuning())
+    machine.handle(ev.Adopted(SlurmJobId(7), 0), 0.0)
+    machine.handle(ev.JobObserved(facts(7, "PREEMPTED", gang="g")), 0.0)
+    sweeping.kept.gangs.machines[machine.id] = machine
+    await sweeping.run()
+    assert (sweeping.jobs.adopted, sweeping.jobs.cancelled) == ([("g", 8)], [])
+
+
+async def test_the_job_of_a_pod_that_it_splits_off_is_given_to_that_pod() -> None:
+    """At the first look; it is no leak."""
+    sweeping = Sweeping(a_slurm_job(8, "uid-late"), g=7)
+    sweeping.proof.apart = {"uid-late"}
+    await sweeping.run(3)
+    assert (sweeping.jobs.adopted, sweeping.jobs.cancelled) == ([("uid-late", 8)], [])
 
 
 async def test_while_a_submit_is_under_way_its_job_is_left_to_the_answer() -> None:

@@ -32,7 +32,7 @@ class Placed:
     def __init__(self) -> None:
         self.gang_of = {POD: GangId("g")}
         machine = a_machine("g", 7)
-        machine.verdict_for = lambda uid: (NODE, "")  # type: ignore[method-assign]
+        machine.placement_of = lambda uid: (NODE, "")  # type: ignore[method-assign]
         self.kept = Kept(ManualClock(), machine)
         self.slurm, self.watcher, self.held = Slurm(), Watcher(), {NODE}
         cluster: Any = type("Cluster", (), {"gang_of": staticmethod(self.gang_of.get)})

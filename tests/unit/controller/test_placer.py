@@ -63,6 +63,19 @@ def test_each_slot_gets_a_node_that_the_job_holds() -> None:
     assert (placed.job_id, placed.assignment.nodes) == (SEVEN, (NODE,))
 
 
+def test_a_node_that_is_nobodys_place_for_now_is_left_out() -> None:
+    """Though the job holds it and there is room."""
+    it = Placing(held=("n", "m"))
+    assert it.facts.allocation is not None
+    without = frozenset({NODE})
+    place = do.PlaceGang(it.gang, it.facts.allocation, without=without)
+    placed = it.placer.place(it.machine, place)
+    assert isinstance(placed, ev.Placed)
+    assert placed.assignment.nodes == (NodeName("m"),)
+    both = replace(place, without=without | {NodeName("m")})
+    assert isinstance(it.placer.place(it.machine, both), ev.NotPlaced)
+
+
 def test_a_grant_that_can_never_be_used_is_counted() -> None:
     """An admin finds there that Slurm and Kubernetes don't agree of a node."""
     it = Placing(held=("unknown",))

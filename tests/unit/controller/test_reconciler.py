@@ -8,12 +8,14 @@ from bridge.controller.advice import Advice
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_index import JobIndex, job_observed
+from bridge.controller.job_proof import JobProof
 from bridge.controller.pod_events import PodEvents
 from bridge.controller.pool import Pool
 from bridge.controller.reconciler import Reconciler
 from bridge.controller.start_gate import StartGate
 from bridge.controller.turns import Turns
 from bridge.lifecycle import events as ev
+from bridge.lifecycle import messages
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.owner import BatchJob, Owner
@@ -60,13 +62,15 @@ class Reconciling:
         )  # fmt: skip
         if started:
             self.gate.open()
+        self.proof = JobProof(cluster_uid=CLUSTER, cluster=self.cluster, gangs=self.kept.gangs)
         self.index = JobIndex(
-            cluster_uid=CLUSTER, watcher=a_double(self.watcher), gangs=self.kept.gangs,
+            proof=self.proof, watcher=a_double(self.watcher), gangs=self.kept.gangs,
             claims=self.kept.claims, canceller=self.canceller, handle=self.heard.handle,
             failed=self.heard.failed, settled=self.gate.release, outage=self.outage,
             observed=partial(job_observed, cluster=self.cluster, clock=self.clock),
         )  # fmt: skip
         self.reconciler = self._build()
+        self.proof.connect(split_off=self.reconciler.split_off)
 
     def _build(self) -> Reconciler:
         return Reconciler(
@@ -79,8 +83,9 @@ class Reconciling:
 
     def see(self, gang_id: GangId) -> ev.MembersSeen:
         """What the gang hears of its pods when it is looked at."""
+        before = len(self.heard.events)
         self.reconciler.reconcile(gang_id)
-        heard, event = self.heard.events[-1]
+        (heard, event), *_ = self.heard.events[before:]
         assert heard == gang_id
         assert isinstance(event, ev.MembersSeen)
         return event
@@ -165,7 +170,7 @@ def test_a_gang_that_is_begun_anew_is_told_of_its_job_first() -> None:
     it.kept.faults.take_back(WEB)
     it.heard.events.clear()
     it.reconciler.reconcile(WEB)
-    assert it.heard.kinds(WEB) == ["Adopted", "JobObserved", "MembersSeen"]
+    assert it.heard.kinds(WEB) == ["Adopted", "JobObserved", "MembersSeen", "Tick"]
 
 
 def test_a_mistake_while_one_gang_is_looked_at_is_its_own() -> None:
@@ -182,7 +187,7 @@ def test_a_mistake_while_one_gang_is_looked_at_is_its_own() -> None:
     for gang_id in (WEB, GangId("uid-other")):
         it.reconciler.reconcile(gang_id)
     assert it.heard.faults == [(WEB, "mistake")]
-    assert it.heard.kinds("uid-other") == ["MembersSeen"]
+    assert it.heard.kinds("uid-other") == ["MembersSeen", "Tick"]
 
 
 async def test_a_gang_that_is_over_leaves_nothing_behind() -> None:
@@ -224,7 +229,37 @@ def test_events_of_a_turn_come_after_the_look_at_the_pods() -> None:
     """So a gang decides by what is known now."""
     it = Reconciling(a_pod().build())
     it.reconciler.take_turn(WEB, [ev.RoomChanged(), None, ev.NodesChanged()])
-    assert it.heard.kinds(WEB) == ["MembersSeen", "RoomChanged", "NodesChanged"]
+    assert it.heard.kinds(WEB) == ["MembersSeen", "Tick", "RoomChanged", "NodesChanged"]
+
+
+def test_a_pod_that_is_split_off_leaves_its_gang_at_once() -> None:
+    """Its gang decides without it from then on; its own may be given a job, and decides in its
+    turn."""
+    pods = [a_pod(f"train-{index}").of(TRAIN, index).build() for index in range(2)]
+    it, alone = Reconciling(*pods, owner=TRAIN), GangId(pods[1].uid)
+    it.see(held_by(TRAIN))
+    it.heard.events.clear()
+    it.reconciler.split_off(pods[1].uid)
+    events = it.heard.events
+    heard = {gang: event.pods for gang, event in events if isinstance(event, ev.MembersSeen)}
+    assert heard == {held_by(TRAIN): (pods[0],), alone: (pods[1],)}
+    assert it.kept.gangs.machines[alone].held
+    it.reconciler.reconcile(alone)
+    assert not it.kept.gangs.machines[alone].held
+
+
+def test_a_gang_decides_without_a_pod_whose_own_job_is_read_on_the_way() -> None:
+    """Its pods name that job, and Slurm has told of it already."""
+    named = messages.waits("Priority", "Slurm job 8 waits in partition p: Priority.")
+    pods = [a_pod(f"train-{index}").of(TRAIN, index).told(named).build() for index in range(2)]
+    it, alone = Reconciling(*pods, owner=TRAIN), GangId(pods[1].uid)
+    it.watcher.jobs[SlurmJobId(8)] = type("Seen", (), {"job": a_slurm_job(8, alone)})()
+    it.reconciler.reconcile(held_by(TRAIN))
+    assert it.heard.kinds(alone) == ["MembersSeen", "Adopted", "JobObserved"]
+    of_gang = [event for gang, event in it.heard.events if gang == held_by(TRAIN)]
+    assert [type(event) for event in of_gang] == [ev.MembersSeen, ev.MembersSeen, ev.Tick]
+    assert isinstance(of_gang[1], ev.MembersSeen)
+    assert of_gang[1].pods == (pods[0],)
 
 
 def test_claims_that_say_what_they_said_cost_no_look() -> None:

@@ -1,15 +1,17 @@
 """How pods find their gang while the API server tells of pods and owners in any order."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from bridge import names
-from bridge.errors import BadInput
+from bridge.errors import BadInput, InternalError
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import JobSet, Owner, PodGroup, ReplicatedJob
 from bridge.model.pod import OwnerReference, Pod
 from bridge.model.scheduling import NodeSelectorTerm, Requirement
+from bridge.state import gang_view
 from bridge.state.kube_state import KubeState
 from tests.builders import SCHEDULER, a_gang_job, a_job, a_pod, held_by
 from tests.hostile.measured import cost
@@ -101,11 +103,33 @@ def test_a_pod_that_queues_on_its_own_is_not_asked_for_again() -> None:
     gang = cluster.gang(held_by(job))
     assert gang is not None
     assert (gang.size, gang.indexes) == (2, ((0, 2),))
-    assert cluster.apart(held_by(job)) == 0
+    assert gang_view.of(cluster, held_by(job)).singletons == 0
     cluster.upsert_pod(replace(pods[1], deleting=True, resource_version="2"))
     gang = cluster.gang(held_by(job))
     assert gang is not None
     assert gang.size == 3
+
+
+def test_a_pod_that_was_split_off_stays_so_when_the_bridge_has_failed_at_it() -> None:
+    """It is taken in again, and its job is that of a gang of one."""
+    cluster, job = a_cluster(JOBS), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    pods = [a_pod(f"p-{index}").of(job, index).build() for index in range(2)]
+    for pod in pods:
+        cluster.upsert_pod(pod)
+    alone = GangId(pods[1].uid)
+    cluster.split_off(pods[1].uid)
+    broken: Any = ([],)  # no claim has such a name
+    cluster.upsert_pod(replace(pods[1], volume_claims=broken, resource_version="2"))
+    with pytest.raises(InternalError):
+        cluster.gang(alone)
+    cluster.upsert_pod(replace(pods[1], resource_version="3"))
+    assert cluster.gang_of(pods[1].uid) == alone
+    assert cluster.gang(alone) is not None
+    cluster.remove_pod(pods[1].uid)
+    cluster.forget(alone)
+    cluster.upsert_pod(pods[1])
+    assert cluster.gang_of(pods[1].uid) == held_by(job), "nothing is kept of a pod that is gone"
 
 
 def test_after_a_start_a_gang_asks_for_what_its_pinned_pods_had_asked_for() -> None:
@@ -319,7 +343,7 @@ def test_pods_beyond_those_that_a_group_starts_with_are_counted_apart() -> None:
     gang = cluster.gang(GangId("team/uid-g"))
     assert gang is not None
     assert gang.size == 2
-    assert cluster.apart(GangId("team/uid-g")) == 1
+    assert gang_view.of(cluster, GangId("team/uid-g")).singletons == 1
 
 
 def test_a_group_of_which_a_pod_runs_on_its_own_starts_with_the_others() -> None:
@@ -355,7 +379,7 @@ def test_an_owner_of_another_namespace_is_nobodys() -> None:
     assert gang is not None
     assert (gang.namespace, gang.parameters.qos) == ("elsewhere", "")
     assert [pod.name for pod in cluster.pods_of(held_by(job))] == ["train-0"]
-    assert cluster.apart(held_by(job)) == 0
+    assert gang_view.of(cluster, held_by(job)).singletons == 0
     assert cluster.upsert_owner(replace(job, suspended=True, resource_version="2")) == {
         held_by(job)
     }

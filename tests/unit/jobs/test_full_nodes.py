@@ -102,3 +102,15 @@ def test_pods_that_ask_for_nothing_such_follow_nothing() -> None:
 def test_a_question_that_is_not_remembered_counts_as_changed() -> None:
     """Its job is looked at once more, which is never wrong."""
     assert Cluster().full_nodes.has_changed("other")
+
+
+def test_gangs_of_one_shape_cost_one_look_while_nothing_changes() -> None:
+    """A change of nodes lets thousands of them ask in a row; pods that come are seen at once."""
+    it = Cluster()
+    snapshot = it.state.table.snapshot()
+    first = it.full_nodes._look_up(snapshot, ASKS, it.where)
+    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where) is first
+    it.run("p", "n1")
+    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where) != first
+    it.state.remove_node(NodeName("n2"))
+    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where).room == 0

@@ -144,7 +144,8 @@ class AnyOrder(RuleBasedStateMachine):
     @rule(data=st.data())
     @precondition(lambda self: self.world.pods and not self.world.single)
     def a_rank_is_done(self, data: st.DataObject) -> None:
-        bound = [p.completion_index for p in self.world.pods.values() if p.node_name]
+        live = [pod for pod in self.world.pods.values() if not pod.ended]
+        bound = [p.completion_index for p in live if p.node_name]
         ranks = [rank for rank in bound if rank is not None]
         if ranks:
             self.world.succeed(data.draw(st.sampled_from(sorted(ranks))))

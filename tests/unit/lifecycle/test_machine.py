@@ -70,12 +70,12 @@ def test_the_extender_lets_a_pod_through_whose_patch_is_not_answered_yet() -> No
     world = released(single=True)
     pod = world.create()
     world.perform()
-    assert world.machine.verdict_for(pod.uid)[0] is None
+    assert world.machine.placement_of(pod.uid)[0] is None
     world.start(SlurmJobId(1))
     (pin,) = [one for one in world.todo if isinstance(one, do.PinPod)]
-    assert world.machine.verdict_for(pod.uid) == (pin.node, "")
+    assert world.machine.placement_of(pod.uid) == (pin.node, "")
     world.change(pod.uid, gates=())
-    assert world.machine.verdict_for(pod.uid)[0] is None
+    assert world.machine.placement_of(pod.uid)[0] is None
 
 
 def test_nothing_is_decided_before_recovery_has_told_what_there_is() -> None:
@@ -202,21 +202,6 @@ def stuck(world: World, words: str = "0/1 nodes are available") -> None:
     world.change(uid, node_name="", phase="Pending", unschedulable=words)
 
 
-def test_a_pinned_pod_that_never_gets_onto_its_node_is_ended_and_its_node_avoided() -> None:
-    """Its owner makes another one, which queues anew; at first it may only be a matter of time."""
-    world = running(size=3)
-    stuck(world)
-    world.pass_time(29)
-    assert not world.todo
-    world.pass_time(2)
-    ending, cancel = world.todo
-    assert isinstance(ending, do.EndPods)
-    assert len(ending.pods) == 3, "the others are of no use without it"
-    assert "0/1 nodes are available" in ending.message
-    assert isinstance(cancel, do.CancelJob)
-    assert world.avoided == ["n1-0"]
-
-
 def test_kube_schedulers_doubts_that_pass_in_time_cost_nothing() -> None:
     """A volume had to be made, a pod had to end there."""
     world = running(size=3)
@@ -243,13 +228,13 @@ def test_a_bare_pod_that_lost_its_place_fails_and_says_why() -> None:
 
 @pytest.mark.parametrize("single", [False, True])
 def test_a_node_whose_kubelet_refuses_a_pod_is_avoided(single: bool) -> None:
-    """No loop on the same slot: the rest of a gang ends too and queues anew."""
+    """Told once; the rest of a gang goes on."""
     world = running(size=2, single=single)
     uid, pod = next(iter(world.pods.items()))
     world.change(uid, phase="Failed", status_reason="OutOfcpu")
     assert world.avoided == [pod.node_name]
     kinds = [type(step) for step in world.todo]
-    assert kinds == ([do.CancelJob] if single else [do.EndPods, do.CancelJob])
+    assert kinds == ([do.CancelJob] if single else [])
     world.change(uid, resource_version="9")
     assert len(world.avoided) == 1
 
@@ -526,6 +511,26 @@ def test_a_waiting_job_in_another_partition_is_moved_after_a_restart() -> None:
     assert known.matches(spec)
     for other in ({"partition": "high"}, {"account": "chem"}, {"qos": "long"}):
         assert not known.matches(replace(spec, **other))  # type: ignore[arg-type]
+
+
+def test_a_waiting_job_of_which_a_later_component_differs_after_a_restart_is_told() -> None:
+    """While it has as many components; else it queues anew. Where none differs Slurm is told
+    nothing."""
+    world = World(size=2, constraints="cpu", second="gpu")
+    world.machine.release()
+    world.create()
+    world.perform()
+    world.restart()
+    assert not world.todo
+    world.second = "gpu|fast"
+    world.restart()
+    (update,) = world.todo
+    assert isinstance(update, do.UpdateJob)
+    assert [one.constraints for one in update.new.also] == ["gpu|fast"]
+    world.perform()
+    world.second = ""
+    world.restart()
+    assert [type(one) for one in world.todo] == [do.CancelJob, do.SubmitJob]
 
 
 def test_a_job_that_is_not_recognised_is_not_submitted_again_and_again() -> None:

@@ -38,7 +38,7 @@ def test_a_pod_whose_claim_is_not_bound_is_told_so_and_queues_once_it_is() -> No
     (told,) = world.conditions
     assert (event.reason, event.note) == ("WaitsForVolumes", f"Not in Slurm's queue: {UNBOUND}.")
     assert (told.condition.reason, told.condition.message) == ("VolumesNotReady", event.note)
-    assert world.machine.verdict_for(told.pod.uid) == (None, event.note)
+    assert world.machine.placement_of(told.pod.uid) == (None, event.note)
     world.claim("")
     assert [type(one) for one in world.todo] == [do.SubmitJob]
 

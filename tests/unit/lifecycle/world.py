@@ -67,8 +67,12 @@ class World:
     """Who its job is."""
     constraints: str = ""
     """What the nodes that there are let a job ask for."""
+    second: str = ""
+    """The same for the second component of its job; "" where its job has only one."""
     shortage: str = ""
     """Why the nodes that there are can't take the gang's job."""
+    judged: frozenset[PodUid] = frozenset()
+    """Pods whose Job says what a disruption means."""
     wake_s: float | None = None
     """When the machine's timer rings."""
     inbox: deque[ev.Event] = field(default_factory=deque)
@@ -110,7 +114,9 @@ class World:
         done = ",".join(filter(None, [self.job.completed_indexes, *map(str, ranks)]))
         self.job = replace(self.job, completed_indexes=done)
         for pod in list(self.pods.values()):
-            if pod.completion_index in ranks and pod.job_id and pod.uid in self.pods:
+            if pod.completion_index not in ranks or pod.ended or pod.uid not in self.pods:
+                continue
+            if pod.job_id:
                 self.change(pod.uid, phase="Succeeded")
 
     def scale(self, size: int) -> None:
@@ -151,6 +157,7 @@ class World:
                 ranks,
                 waits_for=why,
                 lost=frozenset(pod.uid for pod in pods if pod.deleting and pod.uid in self.lost),
+                judged=self.judged & self.pods.keys(),
             )
         )
 
@@ -313,6 +320,10 @@ class World:
                 case do.RebuildJob(gang, generation, explain):
                     shortage = self.shortage if explain else ""
                     self.tell(ev.JobRebuilt(self._spec(gang, generation), shortage))
+                case do.EndPods(pods, "PlaceLost") if not self.restarts_whole:
+                    bound = [pod.key for pod in pods if pod.node_name]
+                    assert not bound, "members that run are ended for another one's place"
+                    self.todo.append(instruction)
                 case _:
                     self.todo.append(instruction)
         self.machine.known.validate()
@@ -325,15 +336,20 @@ class World:
             why = Shortfall("a pod is still ending there", for_now=True)
             self.tell(ev.NotPlaced(job_id, why))
             return
-        unusable = {*instruction.taken.values(), *self.dead_nodes}
+        unusable = {*instruction.taken.values(), *self.dead_nodes, *instruction.without}
+        held = {pod.node_name for pod in self.pods.values() if not pod.ended}
         left = [n for n in granted if n not in unusable]
-        if len(left) + len(instruction.taken) < instruction.gang.size:
+        free = [n for n in left if n not in held]
+        needed = instruction.gang.size - len(instruction.taken)
+        if len(free) < needed:
             dead = tuple(node for node in granted if node in self.dead_nodes)
-            why = Shortfall("the job holds too few nodes", for_now=False, nodes=dead)
+            for_now = len(left) >= needed
+            why = Shortfall("the job holds too few nodes", for_now=for_now, nodes=dead)
             self.tell(ev.NotPlaced(job_id, why))
             return
         nodes = tuple(
-            instruction.taken.get(slot) or left.pop(0) for slot in range(instruction.gang.size)
+            instruction.taken[slot] if slot in instruction.taken else free.pop(0)
+            for slot in range(instruction.gang.size)
         )
         self.tell(ev.Placed(job_id, Assignment(nodes)))
 
@@ -357,7 +373,7 @@ class World:
                     self.change(pod.uid, phase="Failed")
             case do.UpdateJob(job_id, _, spec):
                 if job_id in self.jobs:
-                    self.jobs[job_id] = replace(self.jobs[job_id], tasks=spec.tasks)
+                    self.jobs[job_id] = _told(self.jobs[job_id], spec)
             case _:
                 raise AssertionError(instruction)
 
@@ -372,14 +388,12 @@ class World:
         self.next_job += 1
         spec = self._spec(instruction.gang, instruction.generation)
         waiting = facts(job_id, "PENDING", gang=self.gang_id, reason="Priority")
-        users = (spec.user, "1000") if spec.user else ()
-        told = {"users": users, "constraints": spec.constraints, "tasks": spec.tasks}
-        self.jobs[job_id] = replace(waiting, **told)  # type: ignore[arg-type]
+        self.jobs[job_id] = _told(waiting, spec)
         self.tell(ev.Submitted(job_id, spec))
         self.poll(job_id)
 
     def _spec(self, gang: Gang, generation: int) -> JobSpec:
-        return JobSpec(
+        spec = JobSpec(
             user=self.user,
             identity=JobIdentity("cluster", self.gang_id, generation, "o"),
             name="x",
@@ -388,6 +402,8 @@ class World:
             partition="slurm-bridge",
             constraints=self.constraints,
         )
+        also = (replace(spec, constraints=self.second),) if self.second else ()
+        return replace(spec, also=also)
 
     def _pin(self, pod: Pod, node: NodeName, job_id: SlurmJobId, *, fail: bool) -> None:
         now = self.pods.get(pod.uid)
@@ -461,3 +477,14 @@ class World:
     def state(self) -> State:
         """Where the gang stands."""
         return self.machine.state
+
+
+def _told(waiting: JobFacts, spec: JobSpec) -> JobFacts:
+    """How Slurm tells of a waiting job that asks for this."""
+    return replace(
+        waiting,
+        users=(spec.user, "1000") if spec.user else (),
+        constraints=spec.constraints,
+        tasks=spec.tasks,
+        also=tuple(_told(facts(0, "PENDING"), one) for one in spec.also),
+    )

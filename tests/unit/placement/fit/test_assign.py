@@ -579,6 +579,23 @@ def test_a_complete_gang_is_answered_as_it_is() -> None:
     )
 
 
+def test_a_slot_that_nobody_needs_takes_nothing() -> None:
+    """It is on no node, and leaves what was granted for it to the others; nobody's affinity is to
+    it. Where no node is left that is said."""
+    taken, holding = {0: NodeName("a1"), 1: NodeName("")}, frozenset({PodUid("p")})
+    rack = ("rack",)
+    for other, fields in (("a2", {}), ("a2", {"affinity_keys": rack}),
+                          ("b1", {"anti_affinity_keys": rack})):  # fmt: skip
+        table, gang = leaves("a1", other), gpus(8, 3, **fields)
+        table.occupy(PodUid("p"), NodeName("a1"), gang.shape)
+        found = place(table, gang, "a1", other, taken=taken, holding=holding)
+        assert found == Assignment((NodeName("a1"), NodeName(""), NodeName(other)))
+        for granted in (("a1",), ()):
+            short = place(table, gang, *granted, taken=taken, holding=holding)
+            assert isinstance(short, Shortfall)
+            assert short.reason.startswith("0 of 1 pods fit now")
+
+
 def test_a_lost_rank_returns_beside_its_neighbours() -> None:
     """Without a word about its old node, an open slot goes where its neighbours in rank are."""
     table = leaves("a1", "b1")

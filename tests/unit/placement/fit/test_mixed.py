@@ -246,6 +246,22 @@ def test_taken_slots_use_up_the_grant_by_their_own_shape() -> None:
     assert nodes_of(elsewhere) == ["gone", "a1"]
 
 
+def test_a_slot_that_nobody_needs_takes_nothing() -> None:
+    """Whatever it would ask for; the others are told of by their own ranks."""
+    taken = {0: NodeName("a1"), 1: NodeName("")}
+    nodes = table("a1", "a2")
+    nodes.occupy(PodUid("p"), NodeName("a1"), WORKER)
+    shapes = [WORKER, WORKER, LEADER, WORKER, WORKER]
+    held = frozenset({PodUid("p")})
+    for granted in (("a1", "a2"), ("a2", "a1")):
+        found = nodes_of(place(nodes, shapes, *granted, taken=taken, holding=held))
+        assert found[:2] == ["a1", ""]
+        assert "" not in found[2:]
+    short = place(nodes, shapes, "a1", taken=taken, holding=held)
+    assert isinstance(short, Shortfall)
+    assert short.reason.startswith("2 of 3 pods fit now (not rank 4)")
+
+
 def test_a_pinned_pod_that_nobody_has_counted_keeps_its_room() -> None:
     """`holding` counts by amounts: what members hold is not asked for twice."""
     taken, full = {0: NodeName("a1")}, [WORKER, WORKER, LEADER]

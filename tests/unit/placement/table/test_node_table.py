@@ -14,7 +14,7 @@ from bridge.placement.filters import feasible
 from bridge.placement.table import NodeTable, Snapshot
 from bridge.placement.table.amounts import FIXED
 from tests.builders import a_node
-from tests.unit.placement import clusters
+from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
 PROBE = PodShape(requests=Resources(cpu_milli=500, extended=((clusters.GPU, 1),)))
@@ -32,6 +32,8 @@ def content(snapshot: Snapshot) -> dict[str, object]:
             {key: int(snapshot.allocatable[line, row]) for key, line in lines},
             {key: int(snapshot.used[line, row]) for key, line in lines},
             {key: int(snapshot.daemon_used[line, row]) for key, line in lines},
+            {key: int(snapshot.staying[line, row]) for key, line in lines},
+            {key: int(snapshot.lasting[line, row]) for key, line in lines},
             int(feasible(snapshot, PROBE, now=True).first_failure[row]),
         )
         for name, row in rows.items()
@@ -60,7 +62,7 @@ class AnyNews(RuleBasedStateMachine):
 
     @rule(pod=clusters.pods, name=clusters.names, shape=clusters.shapes, daemon=st.booleans())
     def occupy(self, pod: PodUid, name: NodeName, shape: PodShape, daemon: bool) -> None:
-        self.table.occupy(pod, name, shape, daemon=daemon)
+        self.table.occupy(pod, name, shape, daemon=daemon, ending=oracle.is_ending(pod))
         self.cluster.pods[pod] = (name, shape, daemon)
 
     @rule(pod=clusters.pods)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from bridge.admission.accounts import Accounts
-from bridge.admission.people import People
+from bridge.admission.identity_validator import IdentityValidator
 from bridge.admission.review import Reviewer
 from bridge.admission.scope import Scope
 from bridge.jobs import identity
@@ -42,18 +42,20 @@ class Known:
         self.triggered += 1
 
 
-def reviewer(people: People, namespace: Namespace = TEAM) -> Reviewer:
+def reviewer(identity_validator: IdentityValidator, namespace: Namespace = TEAM) -> Reviewer:
     return Reviewer(
         pods=Scope(managed_namespaces=frozenset({"team"})),
         namespaces={"team": namespace},
-        people=people,
+        identity_validator=identity_validator,
         bridge_users=frozenset({"bridge"}),
     )
 
 
-async def judged(pod: ManifestBuilder, people: People, namespace: Namespace = TEAM) -> str:
+async def judged(
+    pod: ManifestBuilder, identity_validator: IdentityValidator, namespace: Namespace = TEAM
+) -> str:
     """The refusal; "" when it is allowed."""
-    told = response(await reviewer(people, namespace).validate(review(pod.build())))
+    told = response(await reviewer(identity_validator, namespace).validate(review(pod.build())))
     return "" if told["allowed"] else str(told["status"]["message"])
 
 
@@ -63,13 +65,13 @@ async def judged(pod: ManifestBuilder, people: People, namespace: Namespace = TE
 )
 async def test_what_the_namespace_allows(wishes: dict[str, str]) -> None:
     """Taken without a word."""
-    assert await judged(a_manifest().wishing(**wishes), People()) == ""
+    assert await judged(a_manifest().wishing(**wishes), IdentityValidator()) == ""
 
 
 async def test_everything_else_at_once() -> None:
     """Each under its own annotation, once."""
     pod = a_manifest().wishing(account="bio", partition="cpu", qos="high", user_id="root")
-    told = await judged(pod, People())
+    told = await judged(pod, IdentityValidator())
     for suffix in ("account", "partition", "qos", "user-id"):
         assert told.count(f"metadata.annotations[{PREFIX}{suffix}]: ") == 1
         assert f"]: annotation {PREFIX}" not in told
@@ -78,12 +80,12 @@ async def test_everything_else_at_once() -> None:
 async def test_run_as_user_decides_nothing() -> None:
     """A number inside a container is nobody in Slurm."""
     pod = a_manifest().spec_field("securityContext", {"runAsUser": 0, "runAsGroup": 0})
-    assert await judged(pod, People(), TEAM) == ""
+    assert await judged(pod, IdentityValidator(), TEAM) == ""
 
 
 async def test_a_namespace_that_can_not_be_read() -> None:
     """Its pods are nobody one could tell: refused, with what its admin has to correct."""
-    told = await judged(a_manifest(), People(), a_namespace(user="al ice"))
+    told = await judged(a_manifest(), IdentityValidator(), a_namespace(user="al ice"))
     assert f"annotation {PREFIX}user of namespace team: 'al ice': write user:group" in told
     assert "ask the namespace's admin" in told
 
@@ -91,8 +93,10 @@ async def test_a_namespace_that_can_not_be_read() -> None:
 async def test_a_required_user() -> None:
     """As the settings say; an owner may still name one where pods choose."""
     strict = identity.Rules(required=True)
-    assert "names no Slurm user" in await judged(a_manifest(), People(strict), a_namespace())
-    free = People(identity.Rules(required=True, pods_choose_user=True))
+    assert "names no Slurm user" in await judged(
+        a_manifest(), IdentityValidator(strict), a_namespace()
+    )
+    free = IdentityValidator(identity.Rules(required=True, pods_choose_user=True))
     owned = a_manifest().owned_by("Job")
     assert await judged(owned, free, a_namespace()) == ""
     assert "names no Slurm user" in await judged(a_manifest(), free, a_namespace())
@@ -103,7 +107,7 @@ async def test_a_namespace_that_is_not_known_yet() -> None:
     unknown = Reviewer(
         pods=Scope(managed_namespaces=frozenset({"team"})),
         namespaces={},
-        people=People(identity.Rules(required=True)),
+        identity_validator=IdentityValidator(identity.Rules(required=True)),
     )
     assert response(await unknown.validate(review(a_manifest().build())))["allowed"] is True
 
@@ -127,7 +131,7 @@ async def test_a_namespace_that_is_not_known_yet() -> None:
 )
 async def test_what_slurm_would_refuse(pod: ManifestBuilder, known: Known, said: str) -> None:
     """Refused at once; and what was read may be old, so it is read again soon."""
-    told = await judged(pod, People(associations=known))
+    told = await judged(pod, IdentityValidator(associations=known))
     assert (said in told) if said else told == ""
     assert known.triggered == bool(said)
 
@@ -137,11 +141,11 @@ async def test_the_settings_partition() -> None:
     known = Known()
     row = Association(1, "c", "physics", user="alice", partition="cpu", is_default=True)
     known.known = Accounts(of_user={"alice": (row,)})
-    people = People(partition="slurm-bridge", associations=known)
-    told = await judged(a_manifest(), people, a_namespace(user="alice:hpc"))
+    identity_validator = IdentityValidator(partition="slurm-bridge", associations=known)
+    told = await judged(a_manifest(), identity_validator, a_namespace(user="alice:hpc"))
     assert "no account for partition slurm-bridge" in told
     cpu = a_manifest().wishing(partition="cpu")
-    assert await judged(cpu, people, a_namespace(user="alice:hpc")) == ""
+    assert await judged(cpu, identity_validator, a_namespace(user="alice:hpc")) == ""
 
 
 @pytest.mark.parametrize(
@@ -162,7 +166,9 @@ async def test_an_update(
     old: Any = a_manifest().ours().wishing(**before).build()
     new = a_manifest().ours().wishing(**after).labelled(a="b").build()
     told = response(
-        await reviewer(People()).validate(review(new, old=old, operation="UPDATE", user=user))
+        await reviewer(IdentityValidator()).validate(
+            review(new, old=old, operation="UPDATE", user=user)
+        )
     )
     assert told["allowed"] is not bool(said)
     if said:

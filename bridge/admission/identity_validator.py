@@ -38,7 +38,7 @@ class NothingKnown:
 
 
 @dataclass(frozen=True, slots=True)
-class People:
+class IdentityValidator:
     """The settings' part, and the accounts."""
 
     rules: identity.Rules = identity.Rules()

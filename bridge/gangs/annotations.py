@@ -21,7 +21,7 @@ _MIB = 1 << 20
 
 
 def parse(annotations: Mapping[str, str]) -> JobParameters:
-    """The parameters in `annotations`; keys of others are ignored.
+    """Parses the job parameters in `annotations`; other keys are ignored.
 
     Raises BadInput (with the annotation as `field`) for the first malformed value.
     """
@@ -40,7 +40,7 @@ def parse(annotations: Mapping[str, str]) -> JobParameters:
 
 
 def gang_wish(annotations: Mapping[str, str]) -> bool | None:
-    """The `gang` annotation; None when absent. Raises BadInput unless "true" or "false"."""
+    """The `gang` annotation; None if absent. Raises BadInput if it is not "true" or "false"."""
     text = annotations.get(names.GANG_ANNOTATION)
     if text is None:
         return None
@@ -55,7 +55,7 @@ def gang_wish(annotations: Mapping[str, str]) -> bool | None:
 
 
 def gang_size(annotations: Mapping[str, str]) -> int | None:
-    """The `gang-size` annotation; None when absent. Raises BadInput unless a positive number."""
+    """The `gang-size` annotation; None if absent. Raises BadInput if not a positive number."""
     text = annotations.get(names.GANG_SIZE_ANNOTATION)
     if text is None:
         return None
@@ -64,19 +64,19 @@ def gang_size(annotations: Mapping[str, str]) -> int | None:
 
 
 def is_known(key: str) -> bool:
-    """Whether an annotation of ours means something, on a pod, its owners or its namespace."""
+    """Whether an annotation of ours has an effect on a pod, its owners or its namespace."""
     return key in names.PARAMETERS
 
 
 def unknown(annotations: Mapping[str, str]) -> tuple[str, ...]:
-    """Keys with our prefix that mean nothing."""
+    """The keys with our prefix that have no effect."""
     return tuple(
         key for key in annotations if key.startswith(names.JOB_PREFIX) and not is_known(key)
     )
 
 
 def nearest(key: str) -> str:
-    """The known key that an unknown one of our prefix probably meant; "" for none."""
+    """The known key that an unknown key with our prefix probably meant; "" if there is none."""
     suffix = key.removeprefix(names.JOB_PREFIX)
     found = spelling.nearest(suffix, _SUFFIXES, cutoff=0.5)
     return names.JOB_PREFIX + found if found else ""
@@ -90,7 +90,7 @@ class _Parameter:
     read: Callable[[str], object]
     longest: int
     form: str
-    """What is accepted, told of a value that is too long to be looked at."""
+    """The accepted form, for the refusal of a value that is too long to be read."""
 
 
 def _read(key: str, written: str, parameter: _Parameter) -> Any:

@@ -36,10 +36,10 @@ from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
 Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
-"""What these claims of the gang's namespace ask of nodes, as PodShape.volume_terms."""
+"""(claims of the gang's namespace) → what they ask of nodes, as PodShape.volume_terms."""
 
 MOST_PODS = 10_000
-"""In a gang, unless the settings say otherwise."""
+"""The most pods in a gang, unless the settings say otherwise."""
 _OF_NODE_STATES = "node.kubernetes.io/"
 _EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
@@ -213,7 +213,7 @@ def largest(pods: Sequence[Pod]) -> PodShape:
 
 
 def covering(shapes: Sequence[PodShape]) -> PodShape:
-    """The most of each resource, the first one's conditions."""
+    """One shape with the most of each resource, and the conditions of the first shape."""
     requests = shapes[0].requests
     for shape in shapes[1:]:
         requests = requests.at_least(shape.requests)

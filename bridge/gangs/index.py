@@ -20,30 +20,29 @@ from bridge.model.scheduling import PodShape, Toleration
 
 @dataclass(slots=True)
 class GangRecord:
-    """The pods of one gang and what holds them together."""
+    """The pods of one gang, and the membership that holds them together."""
 
     membership: Membership
     line: Lineage
-    """Of the member that joined last; its owners as they were then."""
+    """The lineage of the member that joined last, with its owners as they were then."""
     ranks: dict[PodUid, Rank] = field(default_factory=dict)
-    """Of every pod that is in it."""
+    """The rank of each pod of the gang."""
     live: set[PodUid] = field(default_factory=set)
-    """Those of them that have not ended and are not about to, which they never take back."""
+    """The pods that have not ended and are not being deleted; a pod never comes back into it."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
-    """What the pods of each role asked for before they were pinned (a pin is written into their
-    affinity)."""
+    """The shape of each role's pods before they were pinned (a pin changes their affinity)."""
     singletons: int = 0
-    """How many pods below what holds them are gangs of their own, beside those that `gang` left
-    out when it was last asked."""
+    """How many pods below the gang's owner are gangs of their own, without those that the last call
+    of `gang` left out of the size."""
     over: bool = False
-    """What held them together is gone from the API server."""
+    """Whether the gang's owner is gone from the API server."""
     split_off: bool = False
-    """Whether it is the gang of one pod that its owner's gang had no place for."""
+    """Whether this is the gang of one pod for which its owner's gang had no place."""
     problem: BadInput | InternalError | None = None
 
 
 class GangIndex:
-    """Pods in gangs; the rows of pods and owners are kept by others."""
+    """Keeps which pod is in which gang; others keep the rows of pods and owners."""
 
     def __init__(
         self,
@@ -60,28 +59,28 @@ class GangIndex:
         self._toleration = Toleration.managed(scheduler_name)
         self._gang_of: dict[PodUid, GangId] = {}
         self._missing: dict[PodUid, str] = {}
-        """What a pod looks again for: one whose gang can't be told before, and one that names a
-        PodGroup which does not exist and is told so meanwhile. And the other way round."""
+        """What each pod waits for: a pod whose gang is not known before, and a pod that names a
+        PodGroup which does not exist (and says so meanwhile). `_missed_by` is the reverse."""
         self._missed_by: Indexed[str, PodUid] = Indexed()
         self._missing_since_before: set[str] = set()
         self._above: dict[PodUid, tuple[str, ...]] = {}
-        """uids of a pod's owners and group; and the other way round."""
+        """The uids of a pod's owners and group; `_below` is the reverse."""
         self._below: Indexed[str, PodUid] = Indexed()
         self._to_rejoin: set[GangId] = set()
         self._of_owner: Indexed[str, GangId] = Indexed()
-        """Gangs by the uid of what holds them together, with pods or (just now) without."""
+        """Gangs by the uid of their gang owner, also gangs that have no pods just now."""
 
     @property
     def unresolved(self) -> frozenset[PodUid]:
-        """The pods whose gang can't be told yet."""
+        """The pods whose gang is not known yet."""
         return frozenset(self._missing.keys() - self._gang_of.keys())
 
     def gang_of(self, pod: PodUid) -> GangId | None:
-        """The gang of a pod that we know."""
+        """The gang of a pod; None if it is not known."""
         return self._gang_of.get(pod)
 
     def below(self, uid: str) -> set[GangId]:
-        """The gangs of the pods below an owner or in a group, and those that it holds together."""
+        """The gangs of the pods below an owner or in a group, and the gangs that it owns."""
         found = (self._gang_of.get(pod) for pod in self._below.of(uid))
         return {gang for gang in found if gang is not None} | self._of_owner.of(uid)
 
@@ -118,14 +117,15 @@ class GangIndex:
     # -- who is where --------------------------------------------------------------------------
 
     def join(self, pod: Pod) -> set[GangId]:
-        """The pod is new or has changed; the gangs that this touches."""
+        """Takes in a new or changed pod; returns the gangs that this touches."""
         try:
             return self._join(pod)
         except Exception as error:
             return self.fail(pod, error)
 
     def fail(self, pod: Pod, error: Exception) -> set[GangId]:
-        """The bridge failed at this pod: until it joins again it is alone, with that problem."""
+        """Makes a pod that the bridge failed at a gang of one, with that problem, until it joins
+        again."""
         left = self.leave(pod.uid)
         problem = InternalError(f"pod {pod.key}: {error!r}")
         problem.__cause__ = error
@@ -204,7 +204,7 @@ class GangIndex:
             self._below.add(owner.uid, uid)
 
     def leave(self, uid: PodUid) -> set[GangId]:
-        """The pod is gone, or joins anew."""
+        """Takes the pod out of its gang: it is gone, or joins again."""
         for above in self._above.pop(uid, ()):
             self._below.discard(above, uid)
         what = self._missing.pop(uid, None)
@@ -218,7 +218,7 @@ class GangIndex:
         return {gang_id}
 
     def split_off(self, uid: PodUid) -> set[GangId]:
-        """The pod is a gang of its own from now on, whatever its owner says."""
+        """Makes the pod a gang of its own from now on, whatever its owner says."""
         gang_id = self._gang_of.get(uid)
         if gang_id is None or gang_id == GangId(uid):
             return set()
@@ -230,7 +230,7 @@ class GangIndex:
         return left | {member.gang}
 
     def forget(self, gang_id: GangId) -> None:
-        """Drop what is kept of a gang that has no pods any more."""
+        """Drops what is kept of a gang that has no pods any more."""
         members = self.members.get(gang_id)
         if members is not None and not members.ranks:
             del self.members[gang_id]
@@ -241,7 +241,7 @@ class GangIndex:
     # -- what stands above them ----------------------------------------------------------------
 
     def found(self, whats: Iterable[str]) -> set[GangId]:
-        """These were missing and are known now: pods that waited for them look again."""
+        """Joins the pods again that waited for these objects, which are known now."""
         touched: set[GangId] = set()
         for what in whats:
             for uid in sorted(self._missed_by.of(what)):
@@ -249,7 +249,7 @@ class GangIndex:
         return touched
 
     def owner_changed(self, uid: str) -> set[GangId]:
-        """Its pods may wish for something else now; `join_again` is to be called for each gang.
+        """The gangs whose demand a changed owner may change; call `join_again` for each of them.
 
         Any number of gangs may be below an owner, so nothing more is done for them at once.
         """
@@ -258,8 +258,8 @@ class GangIndex:
         return touched
 
     def join_again(self, gang_id: GangId) -> set[GangId]:
-        """What stands above the gang may have changed: pods that had a problem with it look for
-        their gang anew. The gangs that this touches."""
+        """Joins the gang's pods again if they had a problem with owners that may have changed;
+        returns the gangs that this touches."""
         if gang_id not in self._to_rejoin:
             return set()
         self._to_rejoin.discard(gang_id)
@@ -268,7 +268,7 @@ class GangIndex:
         return {touched for pod in pods for touched in self.join(self._pods[pod])}
 
     def owner_gone(self, uid: str) -> set[GangId]:
-        """No pods will be made by it, nor by what it owned."""
+        """Notes that an owner is gone: it and the objects below it will make no more pods."""
         touched = self.below(uid)
         for gang_id in touched:
             members = self.members[gang_id]
@@ -277,7 +277,8 @@ class GangIndex:
         return touched
 
     def long_missing(self) -> tuple[str, ...]:
-        """What was missing at the last call already: it will not come. Kinds always settle."""
+        """The objects that were missing at the last call already: they will not come. Kinds are not
+        among them: a kind always settles."""
         now = {what for uid, what in self._missing.items() if uid not in self._gang_of}
         found = tuple(sorted(now & self._missing_since_before))
         self._missing_since_before = now
@@ -291,7 +292,7 @@ class GangIndex:
         return () if members is None else tuple(self._pods[uid] for uid in sorted(members.ranks))
 
     def gang_owner_of(self, gang_id: GangId) -> Owner | None:
-        """The object whose end ends the gang, as it is now; None for a gang of one."""
+        """The gang owner as it is now; None for a gang of one."""
         members = self.members.get(gang_id)
         if members is None or members.membership.gang_owner is None:
             return None

@@ -1,4 +1,4 @@
-"""Sets under keys; a key without values is no key."""
+"""Sets of values under keys; a key without values is dropped."""
 
 from collections.abc import Hashable, Iterator, Set
 from typing import Generic, TypeVar
@@ -8,7 +8,7 @@ Value = TypeVar("Value", bound=Hashable)
 
 
 class Indexed(Generic[Key, Value]):
-    """Which values stand under a key."""
+    """The values under each key."""
 
     def __init__(self) -> None:
         self._sets: dict[Key, set[Value]] = {}
@@ -20,11 +20,11 @@ class Indexed(Generic[Key, Value]):
         return iter(self._sets)
 
     def add(self, key: Key, value: Value) -> None:
-        """Put the value under the key."""
+        """Adds the value under the key."""
         self._sets.setdefault(key, set()).add(value)
 
     def discard(self, key: Key, value: Value) -> None:
-        """Take it away, if it is there."""
+        """Removes the value from under the key, if it is there."""
         there = self._sets.get(key)
         if there is not None:
             there.discard(value)
@@ -32,5 +32,5 @@ class Indexed(Generic[Key, Value]):
                 del self._sets[key]
 
     def of(self, key: Key) -> Set[Value]:
-        """The values under the key; not to be kept."""
+        """The values under the key; callers must not keep the set."""
         return self._sets.get(key, frozenset())

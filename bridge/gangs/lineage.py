@@ -1,4 +1,4 @@
-"""A pod and all that stands above it: whose wishes count for it, nearest the pod first."""
+"""A pod with its owners: their annotations count for the pod, those nearest the pod first."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from bridge.model.pod import Pod
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """`owners` from the pod's own controller up to the topmost that can be read."""
+    """A pod with its owners, from its own controller up to the topmost that can be read."""
 
     pod: Pod
     owners: tuple[Owner, ...] = ()
     group: PodGroup | None = None
     """The PodGroup that the pod names."""
     workload: Owner | None = None
-    """The Workload that the group was made from."""
+    """The Workload that the PodGroup was made from."""
 
     @property
     def nearest(self) -> Owner | None:
@@ -30,14 +30,14 @@ class Lineage:
 
     @property
     def annotations(self) -> Mapping[str, str]:
-        """The annotations of all, nearest the pod wins."""
+        """The annotations of the pod and its owners; the one nearest the pod wins."""
         groups = [one.annotations for one in (self.workload, self.group) if one is not None]
         owners = [owner.annotations for owner in self.owners]
         return merged([self.pod.annotations, *groups, *owners])
 
 
 def merged(annotations: Iterable[Mapping[str, str]]) -> Mapping[str, str]:
-    """All of them; where two say different things the first does."""
+    """All annotations; if two have different values, the first wins."""
     every: dict[str, str] = {}
     for one in reversed(list(annotations)):
         every.update(one)

@@ -1,4 +1,4 @@
-"""Which gang a pod belongs to, and where in it.
+"""Which gang a pod belongs to, and its rank there.
 
 Pods that only work when all of them run are one gang: they get their resources together, in one
 Slurm job. All others are gangs of one and never wait for each other. What is written here, kind
@@ -46,13 +46,13 @@ _WORKER_INDEX = "leaderworkerset.sigs.k8s.io/worker-index"
 _POD_INDEX = "apps.kubernetes.io/pod-index"
 
 PLUGIN_GROUP_LABEL = "scheduling.x-k8s.io/pod-group"
-"""Names a PodGroup of scheduler-plugins."""
+"""The label that names a PodGroup of scheduler-plugins."""
 
 _PLAIN_KINDS = frozenset(
     {"Job", "CronJob", "ReplicaSet", "Deployment", "StatefulSet", "Pod", "DaemonSet",
      "ReplicationController", "JobSet", "LeaderWorkerSet", "PodGroup", "TrainJob"}
 )  # fmt: skip
-"""Kinds whose authors know how their pods wait; others are told, once."""
+"""Kinds whose authors know how their pods queue; authors of other kinds are told once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +63,11 @@ class Membership:
     gang_owner: Owner | None = None
     rank: Rank = Rank()
     most: int | None = None
-    """So many members at once; a pod that comes when they are there is a gang of its own."""
+    """The most members at a time; a pod that comes later is a gang of its own."""
 
 
 def of(line: Lineage) -> Membership:
-    """Where the pod belongs. Raises BadInput when its `gang` annotation can't be read."""
+    """The pod's membership. Raises BadInput if the `gang` annotation can't be read."""
     wish = annotations.gang_wish(line.annotations)
     if wish is False:
         return alone(line)
@@ -81,12 +81,12 @@ def of(line: Lineage) -> Membership:
 
 
 def alone(line: Lineage) -> Membership:
-    """A gang of this one pod."""
+    """The membership of a pod in a gang of one."""
     return Membership(GangId(line.pod.uid))
 
 
 def advice(line: Lineage) -> str:
-    """What the author of a kind that we don't know by its spec should hear; "" for the others."""
+    """The advice for the author of an object whose kind we don't know; "" for known kinds."""
     top = line.owners[-1] if line.owners else None
     if top is None or top.kind in _PLAIN_KINDS or (isinstance(top, RoleSet) and not top.elastic):
         return ""

@@ -1,4 +1,4 @@
-"""Pods and the claims that they mount: what storage asks of nodes becomes part of a pod's shape."""
+"""Pods and the claims that they mount: what claims ask of nodes becomes part of a pod's shape."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -13,18 +13,18 @@ from bridge.model.volume import ClaimKey, VolumeTerms
 
 
 class Mounts:
-    """Which pods mount which claims, and which of them wait for one."""
+    """Keeps which pods mount which claims, and which pods wait for a claim."""
 
     def __init__(self, volumes: Volumes) -> None:
         self._volumes = volumes
         self._pods: Indexed[ClaimKey, PodUid] = Indexed()
         self._gangs: Indexed[ClaimKey, GangId] = Indexed()
-        """Gangs whose pods to come will mount the claim; and the other way round."""
+        """The gangs whose future pods will mount a claim; and the reverse."""
         self._followed: Indexed[GangId, ClaimKey] = Indexed()
         self._waits_for: dict[PodUid, str] = {}
 
     def add(self, pod: Pod) -> Pod:
-        """Look at the pod's claims; its row with all in its shape that decides where it may run."""
+        """Takes in the pod's claims; returns the row with what they ask of nodes in its shape."""
         if not pod.volume_claims:
             return pod
         for name in pod.volume_claims:
@@ -38,22 +38,22 @@ class Mounts:
         return pod if shape is pod.shape else replace(pod, shape=shape)
 
     def drop(self, pod: Pod) -> None:
-        """The pod is gone. Its claims never change while it lives."""
+        """Drops a pod that is gone. A pod's claims never change while it exists."""
         for name in pod.volume_claims:
             self._pods.discard((pod.namespace, name), pod.uid)
         self._waits_for.pop(pod.uid, None)
 
     @property
     def all_ready(self) -> bool:
-        """Whether no pod at all waits for a claim."""
+        """Whether no pod waits for a claim."""
         return not self._waits_for
 
     def waits_for(self, pod: PodUid) -> str:
-        """The sentence that names the claim that is not ready; "" when none is in the way."""
+        """The sentence that names the claim that is not ready; "" if all are ready."""
         return self._waits_for.get(pod, "")
 
     def follow(self, gang_id: GangId, claims: Iterable[ClaimKey]) -> tuple[VolumeTerms, ...]:
-        """What claims ask of nodes that pods of the gang will mount when they come."""
+        """What the claims of the gang's future pods ask of nodes."""
         claims = tuple(claims)
         for claim in claims:
             self._gangs.add(claim, gang_id)
@@ -61,11 +61,11 @@ class Mounts:
         return self._volumes.of_claims(claims).terms
 
     def gangs_of(self, claims: Iterable[ClaimKey]) -> set[GangId]:
-        """The gangs whose pods to come will mount one of the claims."""
+        """The gangs whose future pods will mount one of the claims."""
         return {gang_id for claim in claims for gang_id in self._gangs.of(claim)}
 
     def forget(self, gang_id: GangId) -> None:
-        """No pod of the gang will come any more."""
+        """Drops the gang's future pods: no pod of it will come any more."""
         for claim in tuple(self._followed.of(gang_id)):
             self._gangs.discard(claim, gang_id)
             self._followed.discard(gang_id, claim)

@@ -1,4 +1,4 @@
-"""What stands above pods: owners by their uid, groups by their name, and which kinds can be read.
+"""The owners of pods by uid, groups by name, and which kinds can be read.
 
 A reference is a text that whoever makes a pod may write. It leads to an owner only where the API
 server has told of an object of that kind and uid in the pod's own namespace.
@@ -21,32 +21,32 @@ from bridge.model.owner import BatchJob, Owner, OwnerKey, PodGroup, Settled, key
 from bridge.model.pod import OwnerReference, Pod
 
 GROUP = ("scheduling.k8s.io/v1alpha2", "PodGroup")
-"""Kubernetes' own PodGroup, which spec.schedulingGroup names, and what it is made from."""
+"""Kubernetes' own PodGroup, which spec.schedulingGroup names, and its Workload."""
 WORKLOAD = ("scheduling.k8s.io/v1alpha2", "Workload")
 PLUGIN_GROUP = ("scheduling.x-k8s.io/v1alpha1", "PodGroup")
-"""That of scheduler-plugins, which a label names."""
+"""The PodGroup of scheduler-plugins, which a label names."""
 _HIGHEST = 32
-"""Owners above each other; more is a loop."""
+"""The most owners above each other; more must be a loop."""
 
 Want = Callable[[str, str], None]
-"""(apiVersion, kind): its objects are to be watched from now on."""
+"""(apiVersion, kind): asks for a watch of the kind's objects from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """What has to be known first: a kind, an owner, or a group."""
+    """The object that has to be known first: a kind, an owner, or a group."""
 
     what: str
 
 
 class Owners:
-    """Every owner that the API server has told of."""
+    """Every owner that was read from the API server."""
 
     def __init__(self, want: Want) -> None:
         self._want = want
         self._rows: dict[str, Owner] = {}
         self._named: dict[tuple[OwnerKey, str, str], str] = {}
-        """(kind, namespace, name) → uid, of what is looked up by its name."""
+        """(kind, namespace, name) → uid, for kinds that are looked up by name."""
         self._all_named: Indexed[tuple[str, str, str], str] = Indexed()
         """uids by (namespace, kind in lower case, name), whatever the kind's group."""
         self._below: Indexed[str, str] = Indexed()
@@ -59,12 +59,12 @@ class Owners:
         return self._rows.get(uid)
 
     def named(self, namespace: str, kind: str, name: str) -> Owner | None:
-        """The owner of that kind (in lower case) and name; of several groups' the first by uid."""
+        """The owner of that kind (in lower case) and name; of several groups, the first by uid."""
         uids = self._all_named.of((namespace, kind, name))
         return self._rows[min(uids)] if uids else None
 
     def jobs_of(self, gang_owner: Owner) -> tuple[BatchJob, ...]:
-        """The Job itself, or the Jobs that the object has made."""
+        """The Job itself, or the Jobs that the object has created."""
         if isinstance(gang_owner, BatchJob):
             return (gang_owner,)
         rows = (self._rows[uid] for uid in sorted(self._below.of(gang_owner.uid)))
@@ -75,7 +75,7 @@ class Owners:
         )
 
     def upsert(self, owner: Owner) -> tuple[str, ...]:
-        """Take in a row; what was missed till then (`Missing`), () when it says nothing new."""
+        """Takes in a row; returns what was missing until now (`Missing`), () if nothing is new."""
         known = self._rows.get(owner.uid)
         self._rows[owner.uid] = owner
         if known is not None and known.owner is not None:
@@ -92,7 +92,7 @@ class Owners:
         return (owner.uid, str(named))
 
     def remove(self, uid: str) -> bool:
-        """The owner is gone from the API server; whether it was known."""
+        """Drops an owner that is gone from the API server; returns whether it was known."""
         owner = self._rows.pop(uid, None)
         if owner is None:
             return False
@@ -111,16 +111,16 @@ class Owners:
         )
 
     def settle(self, key: OwnerKey, how: Settled) -> str:
-        """The kind's objects are all known now, or never will be; what was missed till then."""
+        """Notes that the kind is completely known, or never will be; returns what was missing."""
         self._settled[key] = how
         return str(key)
 
     def give_up(self, whats: Iterable[str]) -> None:
-        """These never came: references to them lead nowhere."""
+        """Gives up on owners that never came: references to them lead nowhere."""
         self._absent.update(whats)
 
     def lineage(self, pod: Pod, pods: Mapping[PodUid, Pod]) -> Lineage | Missing:
-        """The pod and all above it."""
+        """The pod with its owners, or what has to be known first."""
         owners: list[Owner] = []
         reference = pod.owner
         while reference is not None and len(owners) < _HIGHEST:

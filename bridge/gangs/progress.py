@@ -17,22 +17,22 @@ from bridge.model.owner import BatchJob
 from bridge.model.pod import Pod
 
 Ranges = tuple[tuple[int, int], ...]
-"""First and last of each run of indexes, in order."""
+"""The first and last index of each run of indexes, in order."""
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What is done of one gang."""
+    """The part of one gang that is done."""
 
     jobs: Mapping[str, Mapping[int, BatchJob]] = field(default_factory=dict)
     """The Jobs that make its pods, as far as they exist: of a JobSet by the name of their template
     and their number; one that stands alone is "" and 0."""
     indexes: Mapping[int, frozenset[int]] = field(default_factory=dict)
-    """By role: the indexes of pods that succeeded."""
+    """The indexes of pods that succeeded, by role."""
     pods: Mapping[int, int] = field(default_factory=dict)
-    """By role: how many pods succeeded that have no index."""
+    """The number of pods without an index that succeeded, by role."""
     elsewhere: Mapping[int, Sequence[int | None]] = field(default_factory=dict)
-    """By role: the indexes of pods that are gangs of their own; None of one without index."""
+    """The indexes of pods that are gangs of their own, by role; None for a pod without index."""
 
     def job(self) -> BatchJob | None:
         """The Job that stands alone."""
@@ -74,7 +74,7 @@ def of(
 
 
 def ranges(text: str) -> Ranges:
-    """The runs of indexes in a Job's status ("1,3-5,7"), in order; what is no run is left out."""
+    """The runs of indexes in a Job's status ("1,3-5,7"), in order; malformed runs are left out."""
     found = []
     for item in text.split(","):
         first, dash, last = item.partition("-")

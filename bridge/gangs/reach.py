@@ -18,7 +18,7 @@ _Terms = tuple[tuple[NodeSelectorTerm, ...], ...]
 
 
 def by_slot(gang: Gang, ranks: Mapping[PodUid, Rank], pods: Sequence[Pod]) -> Gang:
-    """The gang, with what the volumes of each slot's pod ask of nodes where that differs.
+    """The gang with the conditions on nodes of each slot's volumes, if these differ between slots.
 
     Slots without a pod ask for what their role's shape says; pods that have their place are past
     it. Raises BadInput where pods differ that have no index.

@@ -1,4 +1,4 @@
-"""What a pod must not ask for, as far as its template tells it too: one set of rules for both.
+"""What a pod must not ask for: one set of rules for pods and for pod templates.
 
 The webhook refuses such a pod when it is created. An owner whose template says so gets none of
 these pods, while those of its other templates are there: its gang would hold nodes for members that
@@ -18,7 +18,7 @@ DEVICE_CLASS = "deviceclass.resource.kubernetes.io/"
 """Prefix of the extended resources that stand for a DRA DeviceClass."""
 _DRA_CPU = DEVICE_CLASS + "dra.cpu"
 _DEVICE_CLASSES = ("dra.cpu", "gpu.example.com", "gpu.nvidia.com")
-"""Those whose drivers' devices can be named after a Slurm allocation, as in the Go bridge."""
+"""The classes whose devices can be named by a Slurm allocation, as in the Go bridge."""
 _KNOWN_CLASSES = frozenset(DEVICE_CLASS + name for name in _DEVICE_CLASSES)
 _CPU_PER_TASK = names.JOB_PREFIX + "cpu-per-task"
 _GRES = names.JOB_PREFIX + "gres"
@@ -42,7 +42,7 @@ class PodFacts:
 
     @classmethod
     def of_template(cls, template: PodTemplate) -> "PodFacts":
-        """Those of the pods to come."""
+        """The facts of the template's future pods."""
         requests = template.shape.requests
         return cls(
             node_name=template.node_name,
@@ -54,7 +54,7 @@ class PodFacts:
 
 
 def refusals(pod: PodFacts) -> Iterator[Refusal]:
-    """What is wrong with the pod."""
+    """All that is wrong with the pod."""
     yield from _placed_already(pod)
     if pod.has_resource_claims:
         yield Refusal(
@@ -67,8 +67,8 @@ def refusals(pod: PodFacts) -> Iterator[Refusal]:
 
 
 def check(template: PodTemplate, *, owner: str, role: str) -> None:
-    """Raises TemplateRefused for a template whose pods are refused. `owner` and `role` are named;
-    `role` is "" where the owner has one template."""
+    """Raises TemplateRefused for a template whose pods are refused. The message names `owner` and
+    `role`; `role` is "" if the owner has one template."""
     found = next(refusals(PodFacts.of_template(template)), None)
     if found is not None:
         pods = f"its {role} pods" if role else "its pods"

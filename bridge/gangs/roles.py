@@ -1,4 +1,4 @@
-"""The roles of a gang by its owner's spec: how many pods of which template, and what is left to do.
+"""The roles of a gang by its owner's spec: how many pods of which template, and which are left.
 
 A size comes from the owner's spec, never from the pods that happen to exist. What has succeeded, by
 the status of the Jobs that make the pods or by the pods themselves, and pods that are gangs of
@@ -27,18 +27,18 @@ from bridge.model.owner import (
 
 @dataclass(frozen=True, slots=True)
 class RoleDemand:
-    """One role before its pods are looked at."""
+    """One role, before its pods are considered."""
 
     name: str
     count: int
     template: PodTemplate | None
-    """None where there is none to be read."""
+    """The role's pod template; None if it can't be read."""
     indexes: tuple[int, ...] | None = ()
-    """As Gang.indexes; () where no pod has succeeded yet."""
+    """As Gang.indexes; () if no pod has succeeded yet."""
     staged: bool = False
-    """Its pods are made only when others are ready."""
+    """Whether the role's pods are made only when other pods are ready."""
     succeeded: int = 0
-    """How many pods without an index `count` leaves out, as they have succeeded."""
+    """How many pods without an index `count` leaves out, because they have succeeded."""
 
     def without(self, done: Progress, role: int) -> "RoleDemand":
         """The role without the pods that have succeeded and those that are elsewhere."""

@@ -33,11 +33,11 @@ Key = TypeVar("Key", bound=Hashable)
 Row = TypeVar("Row", Claim, Volume, StorageClass)
 
 NOTHING = VolumeView()
-"""Of a pod whose claims keep it off no node."""
+"""The view of a pod whose claims exclude no node."""
 
 
 class Volumes:
-    """Everything about storage that the API server has told of.
+    """All storage objects that were read from the API server.
 
     Each write returns the claims for which it may have changed something. Only what free volumes
     change is kept for `concerned_by_free`: each of them concerns every unbound claim of its class,
@@ -51,12 +51,12 @@ class Volumes:
         self._classes: dict[str, StorageClass] = {}
         self._bound_to: Indexed[VolumeName, ClaimKey] = Indexed()
         self._unbound: Indexed[str, ClaimKey] = Indexed()
-        """By their class."""
+        """The unbound claims, by their class."""
         self._kept_for: Indexed[ClaimKey, VolumeName] = Indexed()
         self._free: Indexed[str, VolumeName] = Indexed()
-        """By their class."""
+        """The free volumes, by their class."""
         self._reach: dict[tuple[Hashable, ...], VolumeTerms | None] = {}
-        """Where claims that ask for the same can get a free volume."""
+        """The nodes that can reach a free volume, by what claims ask for."""
         self._of_changed_classes: set[str] = set()
 
     # -- what the API server says --------------------------------------------------------------
@@ -135,7 +135,7 @@ class Volumes:
         return _replaced(self._classes, listed, self.upsert_class, self.remove_class)
 
     def concerned_by_free(self) -> set[ClaimKey]:
-        """Claims for which free volumes have come or gone since the last call.
+        """The claims for which free volumes have come or gone since the last call.
 
         To be asked for about once a second.
         """
@@ -161,7 +161,7 @@ class Volumes:
         )
 
     def of_claims(self, claims: Iterable[ClaimKey]) -> VolumeView:
-        """The same for a pod that is not there yet and will mount these."""
+        """The view of a future pod that will mount these claims."""
         return self._together(map(self._of_claim, claims))
 
     @staticmethod

@@ -34,7 +34,7 @@ _LIST = (
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What a namespace says; "" and () where it says nothing, which restricts nothing."""
+    """What a namespace allows; "" and () if it says nothing, which restricts nothing."""
 
     user: str = ""
     group: str = ""
@@ -71,7 +71,7 @@ class _Said:
     texts: Mapping[str, str]
 
     def of(self, key: str) -> str:
-        """A user or a group; cut, and then none that is accepted, where it is too long for them."""
+        """The text of a user or a group; if too long, cut to a length that is never accepted."""
         text = self.texts.get(key, "")
         longest = bounds.LONGEST_PERSON
         return text.strip() if len(text) <= longest else text[: longest + 1]

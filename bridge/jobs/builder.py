@@ -1,4 +1,4 @@
-"""A gang → the job it should have in Slurm, by all that is known of nodes and partitions now."""
+"""A gang → the job that it should have in Slurm, with the present nodes and partitions."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -48,7 +48,7 @@ class JobBuilder:
         *,
         asked: Callable[[Key], None] = lambda key: None,
     ) -> JobSpec:
-        """The gang's job, of several components where its pods can't be one job's tasks.
+        """Builds the gang's job, with several components if its pods can't be one job's tasks.
 
         `asked` is told which answers of `FullNodes` are in it. Raises BadInput when the job can't
         be said to Slurm, or no node can take it; its subclass NoRoom when no node can now.
@@ -121,7 +121,7 @@ class JobBuilder:
         return self._shortages.of(spec, state.capacities, max_nodes=limits, now=now)
 
     def plan(self, gang: Gang) -> tasks.Plan:
-        """How its pods become tasks."""
+        """How the gang's pods become tasks."""
         return tasks.plan(
             gang,
             limits=self._limits,

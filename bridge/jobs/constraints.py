@@ -1,4 +1,4 @@
-"""The user's `constraints`, weighed against the node classes and said to Slurm.
+"""The user's `constraints` and the node classes as one constraint of the job.
 
 A class whose nodes all satisfy the wish stands for it, one whose nodes don't is left out. Where an
 admin gave some nodes of a class features that others lack, the wish is passed on beside the classes
@@ -18,7 +18,7 @@ from bridge.state.slurm_facts import NodeFacts
 
 @dataclass(frozen=True, slots=True)
 class Constraint:
-    """What Slurm is told, and the classes that are left."""
+    """The text for Slurm, and the node classes that are left."""
 
     text: str
     classes: tuple[str, ...]
@@ -26,9 +26,9 @@ class Constraint:
 
 
 def build(classes: Sequence[str], wish: str, *, facts: NodeFacts, nodes: int) -> Constraint:
-    """What a job that may run in `classes`, on up to `nodes` nodes, is held to.
+    """The constraint of a job that may run in `classes`, on up to `nodes` nodes.
 
-    Raises BadInput when nothing satisfies the wish, with what is there.
+    Raises BadInput if nothing satisfies `wish`; the message says where to look.
     """
     if not wish:
         return Constraint("|".join(classes), tuple(classes))

@@ -1,4 +1,4 @@
-"""The `dependency` annotation, said to Slurm.
+"""The `dependency` annotation in Slurm's form.
 
 A placeholder job always ends CANCELLED in Slurm, also when its pods succeeded, so Slurm can't judge
 `afterok` and `afternotok` of a workload: such a gang is kept out of the queue until Kubernetes
@@ -15,20 +15,20 @@ from bridge.model.gang import Dependency
 
 
 class Waits(BadInput):
-    """Not to be submitted yet: something else has to happen first."""
+    """The gang can't be submitted yet: something else has to happen first."""
 
 
 Resolve = Callable[[str, str, str], WorkloadStatus | None]
-"""(namespace, kind in lower case, name) → how it stands; None: there is no such workload."""
+"""(namespace, kind in lower case, name) → the workload's status; None if it does not exist."""
 
 
 def nobody(_namespace: str, _kind: str, _name: str) -> WorkloadStatus | None:
-    """Knows no workload."""
+    """A `Resolve` that knows no workload."""
     return None
 
 
 def build(dependencies: Sequence[Dependency], *, namespace: str, resolve: Resolve) -> str:
-    """In Slurm's form, what has come true left out.
+    """The dependency in Slurm's form, without the parts that are fulfilled.
 
     Raises Waits where the gang can't be queued yet, BadInput where it never can.
     """

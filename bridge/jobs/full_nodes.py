@@ -1,4 +1,4 @@
-"""Which nodes a job leaves out because they are full, though Slurm may think otherwise.
+"""Which nodes a job leaves out because they are full, which Slurm may not know.
 
 Slurm counts CPUs, memory and GRES, and knows only of pods that have a job. It would give a job a
 node on which a pod holds the last of anything else, and the grant would be of no use. So a job says
@@ -20,11 +20,11 @@ from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
 Key = Hashable
-"""A question that was asked: which shape, on which nodes."""
+"""The key of an answer: which shape, on which nodes."""
 
 _REMEMBERED = 1024
-"""Answers that are kept to be compared; beyond that the oldest is dropped, and its jobs learn of
-changes from their grants."""
+"""The most answers that are kept to be compared; beyond that the oldest is dropped, and its jobs
+learn of changes from their grants."""
 
 
 class NoRoom(BadInput):
@@ -32,7 +32,7 @@ class NoRoom(BadInput):
 
 
 class FullNodes:
-    """Answers by what pods hold now, and remembers the answers."""
+    """Finds full nodes by what pods hold now, and remembers the answers."""
 
     def __init__(
         self, *, cluster: KubeState, slurm_state: SlurmState, resource_map: ResourceMap
@@ -76,7 +76,7 @@ class FullNodes:
         )
 
     def has_changed(self, key: Key) -> bool:
-        """Whether the question has another answer now; True for one that is not remembered."""
+        """Whether the answer of this key is another one now; True if it is not remembered."""
         known = self._known.get(key)
         if known is None:
             return True

@@ -27,7 +27,7 @@ from bridge.state.slurm_facts import NodeKind
 
 @dataclass(frozen=True, slots=True)
 class Tres:
-    """In Slurm's own form, "" for nothing."""
+    """The devices in Slurm's own form, "" for none."""
 
     per_task: str = ""
     per_node: str = ""

@@ -1,4 +1,4 @@
-"""Who a pod's job is in Slurm: of what its namespace allows, what the pod chose.
+"""The Slurm user of a pod's job: the pod's choice among what its namespace allows.
 
 A namespace is an admin's, a pod is anybody's who may create one; `allowance` reads what the former
 says, and the latter chooses inside of it and nothing else. `runAsUser` says nothing here: it is a
@@ -20,19 +20,19 @@ from bridge.model.namespace import Namespace
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The settings' part."""
+    """The settings for identities."""
 
     required: bool = False
-    """Whether a namespace has to name a user; else its jobs are the token's user's."""
+    """Whether a namespace has to name a user; else its jobs run as the token's user."""
     pods_choose_user: bool = False
-    """Whether `user-id` and `group-id` on pods and their owners may name anybody."""
+    """Whether `user-id` and `group-id` on pods and their owners may name any user."""
     pods_set_priority: bool = False
-    """Whether `priority` on them counts: Slurm itself lets only operators raise a job's."""
+    """Whether `priority` on pods and their owners counts: Slurm allows it to operators only."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who the job is. "" leaves it to Slurm (the token's user, the user's account …)."""
+    """The job's user, account and so on; "" leaves it to Slurm (the token's user …)."""
 
     user: str = ""
     group: str = ""
@@ -42,7 +42,8 @@ class Identity:
 
 
 def of(namespace: Namespace, parameters: JobParameters, rules: Rules) -> Identity:
-    """Who a job with these parameters is. Raises BadInput for the first that is not allowed."""
+    """The identity of a job with these parameters. Raises BadInput for the first that is not
+    allowed."""
     may = allowance.of(namespace)
     user, group = _person(parameters, may, namespace, rules)
     _check_priority(parameters, rules)
@@ -53,7 +54,7 @@ def of(namespace: Namespace, parameters: JobParameters, rules: Rules) -> Identit
 def objections(
     namespace: Namespace, parameters: JobParameters, rules: Rules
 ) -> tuple[BadInput, ...]:
-    """All that `of` would raise, so that nobody corrects them one by one."""
+    """All errors that `of` would raise, so that nobody has to correct them one by one."""
     try:
         may = allowance.of(namespace)
     except BadInput as error:
@@ -73,7 +74,7 @@ def objections(
 
 
 def apply(parameters: JobParameters, namespace: Namespace | None, rules: Rules) -> JobParameters:
-    """The parameters with everything filled in that the namespace decides.
+    """The parameters with all values that the namespace decides.
 
     Raises BadInput for what is not allowed, and while the namespace is not known: a job as
     somebody else is worse than a job that is late.

@@ -1,4 +1,4 @@
-"""A gang as one Slurm job: the translation.
+"""The translation of a gang into one Slurm job.
 
 The rules and why:
 - CPUs are rounded up once per pod, on the sum over its containers: Slurm counts whole cores.
@@ -28,7 +28,7 @@ _PARTITION_KEY = names.JOB_PREFIX + "partition"
 
 @dataclass(frozen=True, slots=True)
 class Precedence:
-    """What a PriorityClass of Kubernetes is to Slurm; "" and None say nothing."""
+    """What a PriorityClass of Kubernetes means in Slurm; "" and None mean nothing."""
 
     partition: str = ""
     qos: str = ""
@@ -47,7 +47,7 @@ class Rules:
     gpu_type_label: str = ""
     priority_classes: Mapping[str, Precedence] = field(default_factory=dict)
     identity: IdentityRules = IdentityRules()
-    """Applied to the parameters before `build`."""
+    """The rules that are applied to the parameters before `build`."""
 
     def alone(self, gang: Gang) -> bool:
         """Whether each pod of the gang has a node of its own."""
@@ -60,13 +60,13 @@ class Where:
     """On which nodes the gang may run."""
 
     classes: tuple[str, ...] = ()
-    """Node classes (Slurm features), ORed."""
+    """The node classes (Slurm features), any of which may be used."""
     excluded: tuple[SlurmNodeName, ...] = ()
     required: tuple[SlurmNodeName, ...] = ()
     tasks_per_node: int = 0
     """The most tasks that any of these nodes can ever hold; 0: not known."""
     round_memory_down: bool = False
-    """Some node would take fewer pods if the memory of each were rounded up per CPU."""
+    """Whether some node would take fewer pods if each pod's memory were rounded up per CPU."""
 
 
 def build(

@@ -18,7 +18,7 @@ COMMENT_BYTES: Final = 1024
 _NAME_BYTES: Final = 255
 """What slurmdbd keeps of a job's name; slurmctld takes more."""
 _OWNER_BYTES: Final = 512
-"""In the comment, to which the shape of a mixed gang is added."""
+"""The owner's part of the comment, to which the shape of a mixed gang is added."""
 _MOST_BYTES: Final = 1024
 _MOST_DEPENDENCY_BYTES: Final = 128 * 1024
 LOOKED_UP: Final = {
@@ -36,22 +36,22 @@ LOOKED_UP: Final = {
     "user": "user-id",
     "wckey": "wckey",
 }
-"""Texts of a JobSpec by which Slurm looks something up, and the annotation that each comes from."""
+"""The texts of a JobSpec by which Slurm looks something up, and the annotation of each."""
 
 
 def name(gang: Gang) -> str:
-    """What the user calls the job, else namespace/owner; as squeue, sacct and singleton have it."""
+    """The user's name for the job, else namespace/owner; squeue, sacct and singleton use it."""
     wished = gang.parameters.job_name
     return texts.printable(wished or f"{gang.namespace}/{gang.owner_name}", _NAME_BYTES)
 
 
 def comment(gang: Gang) -> str:
-    """Whose job it is, for people, also where the job has a name of the user's."""
+    """Tells people whose job it is, even if the user has named the job."""
     return f"{texts.printable(gang.owner, _OWNER_BYTES)} of Kubernetes"
 
 
 def working_directory(gang: Gang) -> str:
-    """Whose job it is, as a path; nothing is there. An owner's name has up to three components:
+    """Tells whose job it is, as a path that does not exist. An owner's name has up to three parts:
     the owner, which part of it, the pod.
     """
     parts = gang.owner_name.split("/", 2)

@@ -1,4 +1,4 @@
-"""Memory: exact where Slurm has a word for it, else rounded up; never the whole node by accident.
+"""Memory: exact if Slurm can say it, else rounded up; never the whole node by accident.
 
 Slurm has no memory per task. One task: per node, to the MiB. Several tasks that may share nodes:
 per CPU, rounded up (less than one MiB a CPU more), or down where the nodes would take fewer pods
@@ -14,7 +14,7 @@ from bridge.model.gang import Gang
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """One of both, or neither: the partition's default."""
+    """Memory per node or per CPU; if neither is set, the partition's default."""
 
     mib_per_node: int | None = None
     mib_per_cpu: int | None = None
@@ -29,7 +29,7 @@ def build(
     default_mib: int,
     round_down: bool = False,
 ) -> Memory:
-    """What the gang's job is asked for; `alone`: each task has a node of its own.
+    """The memory that the gang's job asks for; `alone`: each task has a node of its own.
 
     `mem-per-node` may raise what a pod asks for, never lower it. `round_down`: rounded up, the
     nodes would take fewer pods.

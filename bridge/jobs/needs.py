@@ -10,7 +10,7 @@ from bridge.slurm import gres
 from bridge.state.slurm_facts import NodeGroup
 
 UNBOUNDED: Final = 1 << 62
-"""The number of tasks, where a resource limits none."""
+"""The number of tasks if a resource does not limit it."""
 _GIB = 1024
 _NAME_BYTES = 40
 _MOST_LISTED = 4
@@ -18,12 +18,12 @@ _MOST_LISTED = 4
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """One resource: so much for each task, or so much on each node; the other one is 0."""
+    """One resource: an amount for each task or for each node; the other amount is 0."""
 
     name: str
     """The name of a GRES, "cpu" or "memory" (in MiB)."""
     type: str = ""
-    """Of a GRES; "" means any."""
+    """The type of a GRES; "" means any."""
     per_task: int = 0
     per_node: int = 0
 
@@ -33,7 +33,7 @@ class Need:
         return self.per_task or self.per_node
 
     def held(self, group: NodeGroup) -> int:
-        """How much of it a node of the group has."""
+        """How much of the resource a node of the group has."""
         if self.name == _CPU:
             return group.cpus
         if self.name == _MEMORY:
@@ -51,13 +51,13 @@ class Need:
         return UNBOUNDED if self.held(group) >= self.per_node else 0
 
     def figure(self, amount: int) -> str:
-        """An amount where it is clear what of: 8, 192, 512 GiB."""
+        """An amount without the resource's name: 8, 192, 512 GiB."""
         if self.name != _MEMORY:
             return str(amount)
         return f"{amount} MiB" if amount % _GIB else f"{amount // _GIB} GiB"
 
     def words(self, amount: int) -> str:
-        """An amount with what it is of: 8 gpu:h100, 192 CPUs, 512 GiB of memory."""
+        """An amount with the resource's name: 8 gpu:h100, 192 CPUs, 512 GiB of memory."""
         if self.name == _CPU:
             return "1 CPU" if amount == 1 else f"{amount} CPUs"
         if self.name == _MEMORY:
@@ -71,7 +71,7 @@ _MEMORY: Final = "memory"
 
 
 def of(spec: JobSpec) -> tuple[Need, ...]:
-    """All that one component asks for, what is rarest first. Raises BadInput for GRES that can't
+    """All that a component asks for, the rarest first. Raises BadInput for GRES that can't
     be read."""
     return tuple(need for need in _every(spec) if need.least)
 
@@ -89,7 +89,7 @@ def _every(spec: JobSpec) -> Iterator[Need]:
 
 
 def listed(needs: Sequence[Need]) -> str:
-    """What one task needs of them: 8 gpu, 32 CPUs and 4 GiB of memory."""
+    """What one task needs, as words: 8 gpu, 32 CPUs and 4 GiB of memory."""
     words = [need.words(need.least) for need in needs[:_MOST_LISTED]]
     if len(needs) > _MOST_LISTED:
         words.append("more")

@@ -1,4 +1,4 @@
-"""Where a shape may run, said in Slurm's terms: node classes, exclusions, required nodes."""
+"""Where a shape may run, in Slurm's terms: node classes, excluded nodes, required nodes."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,14 +22,14 @@ from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
 _MOST_COMPONENTS = 8
-"""Components of a het job that are looked at together."""
+"""The most components of a het job that are checked together."""
 _REMEMBERED = 1024
-"""Answers that are kept; beyond that it starts over. Whoever may create pods may ask for another
-amount each time, and an answer names up to all nodes."""
+"""The most answers that are kept; beyond that all are dropped. Tenants may ask for another amount
+each time, and an answer may name all nodes."""
 
 
 class NodeConstraints:
-    """Answers for a shape; once only while nodes and Slurm's features stay as they are."""
+    """Finds where shapes may run; each answer is kept until nodes or Slurm's features change."""
 
     def __init__(
         self, *, cluster: KubeState, slurm_state: SlurmState, resource_map: ResourceMap
@@ -71,7 +71,7 @@ class NodeConstraints:
             self._known.clear()
 
     def has_room(self, shape: PodShape, size: int) -> bool:
-        """Whether Kubernetes' side of it looks as if `size` pods of this shape could start now.
+        """Whether, as Kubernetes sees it, `size` pods of this shape could start now.
 
         Raises BadInput where `of` does.
         """
@@ -96,7 +96,7 @@ class NodeConstraints:
         return self.lacking(components, alone=alone) is None
 
     def lacking(self, components: Sequence[tasks.Tasks], *, alone: bool) -> tuple[int, int] | None:
-        """(nodes needed, nodes there) of components that can never be placed, as they share none.
+        """(nodes needed, nodes there) of components that can't ever be placed, as they share none.
 
         Exact where all nodes of a component hold as many of its tasks: then no set of components
         may need more nodes than there are for them (Hall's theorem).

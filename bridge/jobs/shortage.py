@@ -38,8 +38,8 @@ _NAME_BYTES = 60
 
 
 class Shortages:
-    """Keeps the sentences: jobs that ask for the same share one while Slurm's nodes stay as they
-    are. Whoever makes pods has them refused as often as they are tried again."""
+    """Keeps the sentences: jobs with the same request share one while Slurm's nodes stay the same.
+    A tenant's job is refused as often as it is retried."""
 
     def __init__(self) -> None:
         self._valid_for: tuple[Capacities, Mapping[str, int]] = (Capacities(), {})
@@ -140,7 +140,7 @@ class _Sentence:
         self._narrow = " that its pods may run on" if nodes.is_narrowed else ""
 
     def text(self) -> str:
-        """The sentence; "" where nothing is short. What tells most is looked at first."""
+        """The sentence; "" if nothing is short. The most telling shortage is checked first."""
         return (
             self._no_nodes()
             or self._required()

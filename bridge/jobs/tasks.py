@@ -34,7 +34,7 @@ Kinds = Mapping[PodShape, int]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The most that may be held in vain, as a fraction of what is held, of any resource."""
+    """The most that may be wasted of any resource, as a fraction of what is held."""
 
     riding: float = 0.1
     maximum: float = 0.1
@@ -42,7 +42,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Tasks:
-    """So many tasks of one shape: a job, or a component of a het job."""
+    """A number of tasks of one shape: a job, or a component of a het job."""
 
     count: int
     shape: PodShape
@@ -50,7 +50,7 @@ class Tasks:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a gang is said to Slurm; `waste` is the worst resource's fraction held in vain."""
+    """How a gang becomes tasks; `waste` is the wasted fraction of the most wasted resource."""
 
     components: tuple[Tasks, ...]
     how: How
@@ -58,11 +58,11 @@ class Plan:
     of: str = ""
     """The resource that `waste` is of: cpu, memory, or an extended resource's name."""
     is_rounding: bool = False
-    """No more is held in vain than one CPU a task."""
+    """Whether no more than one CPU per task is wasted."""
 
     @property
     def tasks_are_pods(self) -> bool:
-        """Whether each task asks for just what one pod does."""
+        """Whether each task asks for exactly what one pod asks for."""
         return self.how in ("alike", "het")
 
     def __str__(self) -> str:
@@ -77,7 +77,7 @@ class Plan:
 
 
 class Nodes(Protocol):
-    """What has to be known of the nodes."""
+    """The questions about nodes that a plan depends on."""
 
     def can_run(self, shape: PodShape) -> bool:
         """Whether some node can ever take a pod of that shape."""
@@ -90,7 +90,7 @@ class Nodes(Protocol):
 
 
 def plan(gang: Gang, *, limits: Limits, counted: Container[str], alone: bool, nodes: Nodes) -> Plan:
-    """The way to take.
+    """Chooses how the gang's pods become tasks.
 
     `counted` are the extended resources that Slurm counts; `alone`: each pod has a node of its own,
     so nothing rides.

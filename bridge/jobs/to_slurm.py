@@ -1,4 +1,4 @@
-"""Between our words and Slurm's: JobSpec → job description, Slurm's job → JobFacts.
+"""Translates between our terms and Slurm's: JobSpec → job description, Slurm's job → JobFacts.
 
 What Slurm 26.05 lets change on a waiting external job, as seen there (tests/contract):
 - Tasks, CPUs and nodes only together: after a change of `tasks` or `cpus_per_task` alone slurmctld
@@ -31,13 +31,13 @@ _ALIKE: Final = {
     "tres_per_node": "tres_per_node",
     "time_limit_min": "time_limit_min",
 }
-"""Fields of a JobSpec and those of a change, whose "" and () clear."""
+"""The fields of a JobSpec and of a change, where "" and () clear the field."""
 _SIZE: Final = ("tasks", "cpus_per_task", "min_nodes", "max_nodes")
 _SURELY: Final = ("constraints", "excluded_nodes", "required_nodes", "gres_per_task",
                   "tres_per_node")  # fmt: skip
-"""What is said to a job of which it isn't known what was said before."""
+"""The fields that are sent to a job whose former description is not known."""
 _COMPUTED_PRIORITY: Final = 0xFFFFFFFF
-"""Slurm's INFINITE: as a priority, the one that it computes."""
+"""Slurm's INFINITE: as a priority it means the computed priority."""
 
 
 def description(spec: JobSpec) -> JobDescription:
@@ -78,7 +78,7 @@ def description(spec: JobSpec) -> JobDescription:
 
 
 def changes(old: JobSpec | None, new: JobSpec) -> JobChanges:
-    """What a waiting job needs to become `new`, which it `can_become`.
+    """The changes by which a waiting job becomes `new`, which it `can_become`.
 
     With `old` unknown (after a restart): all that decides where, when and how large.
     """
@@ -129,7 +129,7 @@ def _memory(spec: JobSpec) -> dict[str, object]:
 
 
 def facts(job: Job) -> JobFacts:
-    """What the gang's life depends on."""
+    """The facts of a job that the gang's life depends on."""
     holds = job.running and bool(job.grants)
     whose = identity.parse(job.admin_comment)
     return JobFacts(

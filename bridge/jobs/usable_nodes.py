@@ -24,23 +24,23 @@ class Usable:
     out_of_service: int
     left_out: int
     by_need: tuple[int, ...]
-    """How many tasks each of the nodes takes by each need alone, and by all of them: `tasks`."""
+    """How many tasks each node takes by each need alone; by all needs: `tasks`."""
     tasks: int
 
 
 @dataclass(frozen=True, slots=True)
 class UsableNodes:
-    """The nodes of a component's partition, or those of them that its constraints allow too."""
+    """The nodes of a component's partition, or those that its constraints allow too."""
 
     spec: JobSpec
     needs: tuple[Need, ...]
     nodes: tuple[Usable, ...]
     required: Mapping[SlurmNodeName, NodeGroup | None]
-    """The nodes that it must have; None for one that it may not use."""
+    """The nodes that the job must have; None for a node that it may not use."""
     in_partition: int
     """How many nodes the partition has."""
     knows_partition: bool
-    """Whether Slurm has told which nodes the partition has; else these are all nodes."""
+    """Whether the partition's nodes were read from Slurm; else these are all nodes."""
 
     @classmethod
     def in_its_partition(
@@ -66,7 +66,7 @@ class UsableNodes:
         return cls(spec, tuple(asked), tuple(nodes.values()), required, total, knows)
 
     def allowed_by(self, wish: Expression) -> "UsableNodes":
-        """Those of the nodes that fit what the constraints say of a node."""
+        """The nodes that satisfy the constraints."""
         return UsableNodes(
             spec=self.spec,
             needs=self.needs,
@@ -81,17 +81,17 @@ class UsableNodes:
 
     @property
     def count(self) -> int:
-        """How many nodes it may use."""
+        """How many nodes the component may use."""
         return sum(one.count for one in self.nodes)
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether its constraints allow some nodes of its partition only."""
+        """Whether the constraints allow only some nodes of the partition."""
         return sum(one.group.count for one in self.nodes) < self.in_partition
 
     @property
     def asked_nodes(self) -> int:
-        """How many nodes it asks for at least."""
+        """The least number of nodes that the component asks for."""
         spec = self.spec
         return max(spec.min_nodes or 1, spec.tasks if spec.one_task_per_node else 1)
 
@@ -104,7 +104,7 @@ class UsableNodes:
         return [one for one in there if all(one.by_need[number] for number in at)]
 
     def count_able(self, *asked: Need) -> int:
-        """How many these are."""
+        """How many nodes `able` has."""
         return sum(one.count for one in self.able(*asked))
 
     def room(self, *asked: Need) -> int:
@@ -117,7 +117,7 @@ class UsableNodes:
         )
 
     def needed_nodes(self) -> int:
-        """The fewest nodes that take all of its tasks, among them those that it must have."""
+        """The fewest nodes that take all of its tasks, with the nodes that it must have."""
         must = Counter(group for group in self.required.values() if group is not None)
         able = sorted(self.able(), key=lambda one: one.tasks, reverse=True)
         left = self.spec.tasks - sum(must[one.group] * one.tasks for one in able if must)

@@ -1,4 +1,4 @@
-"""The status of workloads that others depend on: their Slurm jobs, and how they ended.
+"""The status of workloads that other workloads depend on: their Slurm jobs and their results.
 
 One annotation names many of them, so each is looked up, never searched for.
 """
@@ -30,7 +30,7 @@ def workload_status(
     cluster: KubeState,
     job_of: Callable[[PodUid], SlurmJobId | None],
 ) -> WorkloadStatus | None:
-    """The workload's status; None where there is none of that name. `kind` in lower case."""
+    """The workload's status; None if it does not exist. `kind` in lower case."""
     if kind == "pod":
         pod = cluster.pod_named(namespace, name)
         if pod is None:

@@ -1,4 +1,4 @@
-"""Kubernetes' side of the truth, kept by the reflectors' changes.
+"""Kubernetes' side of the truth, updated by the reflectors' changes.
 
 Every write returns the gangs it touched, so that whoever drives the gangs looks at those only.
 """
@@ -26,7 +26,7 @@ from bridge.placement.table import NodeTable
 
 
 class KubeState:
-    """Pods that name our scheduler, what owns them, nodes and what holds their room.
+    """Pods that name our scheduler, their owners, nodes, and what uses the nodes' resources.
 
     `want` is called with (apiVersion, kind) of owners that are to be watched from now on.
     """
@@ -47,16 +47,16 @@ class KubeState:
         )
         self.pods: dict[PodUid, Pod] = {}
         self._named: Indexed[tuple[str, str], PodUid] = Indexed()
-        """Pods by (namespace, name): under one name a new one comes when the old one goes."""
+        """Pods by (namespace, name): a new pod may come under a name while the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: dict[str, Namespace] = {}
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
-        """Whoever changes them hands the claims that come back to `volumes_changed`."""
+        """Storage objects; whoever changes them passes the returned claims to `volumes_changed`."""
         self._unlooked: set[PodUid] = set()
         """Pods whose claims may have changed."""
         self._to_come: set[GangId] = set()
-        """Gangs whose pods to come will mount claims that may have changed."""
+        """Gangs whose future pods will mount claims that may have changed."""
         self._mounts = Mounts(self.volumes)
         self._owners = Owners(want)
         self._index = GangIndex(
@@ -67,7 +67,7 @@ class KubeState:
     # -- pods ----------------------------------------------------------------------------------
 
     def gang_of(self, pod: PodUid) -> GangId | None:
-        """The gang of a pod that we know."""
+        """The gang of a pod; None if it is not known."""
         return self._index.gang_of(pod)
 
     def upsert_pod(self, pod: Pod) -> set[GangId]:
@@ -78,7 +78,7 @@ class KubeState:
         return self._take_in(pod)
 
     def pod_named(self, namespace: str, name: str) -> Pod | None:
-        """The pod of that name, the newest one."""
+        """The newest pod of that name."""
         found = [self.pods[uid] for uid in self._named.of((namespace, name))]
         return max(found, key=lambda pod: pod.created_s, default=None)
 
@@ -95,16 +95,16 @@ class KubeState:
         return self._index.join(pod)
 
     def take_in_again(self, gang_id: GangId) -> set[GangId]:
-        """Its pods, where the bridge failed at them; the gangs that this touches."""
+        """Takes in the gang's pods again if the bridge failed at them; returns touched gangs."""
         pods = self.pods_of(gang_id) if self._index.has_failed(gang_id) else ()
         return {touched for pod in pods for touched in self._take_in(pod)}
 
     def answered(self, pod: Pod) -> set[GangId]:
-        """Take in what a write of ours came back with; a pod that has gone meanwhile stays gone."""
+        """Takes in the answer to a write of ours; a pod that is gone meanwhile stays gone."""
         return self.upsert_pod(pod) if pod.uid in self.pods else set()
 
     def remove_pod(self, uid: PodUid) -> set[GangId]:
-        """The pod is gone from the API server."""
+        """Drops a pod that is gone from the API server."""
         pod = self.pods.pop(uid, None)
         if pod is not None:
             self._named.discard((pod.namespace, pod.name), uid)
@@ -114,7 +114,7 @@ class KubeState:
         return self._index.leave(uid)
 
     def replace_pods(self, rows: Iterable[Pod]) -> set[GangId]:
-        """A whole list: what is not in it is gone."""
+        """Takes in a complete list of pods: pods that are not in it are gone."""
         touched: set[GangId] = set()
         listed = {pod.uid: pod for pod in sorted(rows, key=lambda pod: (pod.created_s, pod.name))}
         for uid in self.pods.keys() - listed.keys():
@@ -138,18 +138,17 @@ class KubeState:
             self.table.vacate(pod.uid)
 
     def pin(self, pod: Pod, node: NodeName) -> None:
-        """The pod's gang has given it its place there."""
+        """Reserves the node's room for the pod, which its gang has placed there."""
         if not pod.node_name:
             self.table.occupy(pod.uid, node, pod.shape)
 
     def unpin(self, pod: Pod) -> None:
-        """It was not pinned there after all."""
+        """Gives the room back: the pod was not pinned there after all."""
         if not pod.node_name:
             self.table.vacate(pod.uid)
 
     def lost_pods(self, gang_id: GangId) -> frozenset[PodUid]:
-        """Pods of the gang that are deleted and can't end: their node is gone or does not
-        answer."""
+        """The gang's deleted pods that can't end: their node is gone or does not answer."""
         return frozenset(
             pod.uid
             for pod in self.pods_of(gang_id)
@@ -168,7 +167,7 @@ class KubeState:
     # -- volumes -------------------------------------------------------------------------------
 
     def volumes_changed(self, claims: Collection[ClaimKey]) -> set[GangId]:
-        """These claims, or what they are bound to, may have changed: the gangs for which
+        """Notes that these claims, or what they are bound to, may have changed: the gangs for which
         `look_at_volumes` is to be called.
 
         Any number of pods may mount a claim, so nothing more is done for them at once.
@@ -180,8 +179,7 @@ class KubeState:
         return to_come | {gang_id for gang_id in gangs if gang_id is not None}
 
     def look_at_volumes(self, gang_id: GangId) -> set[GangId]:
-        """What changed of the claims of the gang's pods becomes theirs; the gangs that this
-        touches."""
+        """Takes changed claims into the gang's pods; returns the gangs that this touches."""
         touched = {gang_id} & self._to_come
         self._to_come -= touched
         for known in self.pods_of(gang_id) if self._unlooked else ():
@@ -197,7 +195,7 @@ class KubeState:
         return touched
 
     def waits_for(self, gang_id: GangId) -> str:
-        """Why pods of the gang can't be placed for their volumes; "" when they can."""
+        """Why volumes keep pods of the gang from being placed; "" if none does."""
         if self._mounts.all_ready:
             return ""
         for pod in self.pods_of(gang_id):
@@ -218,7 +216,7 @@ class KubeState:
     # -- pods of others: they only take room ---------------------------------------------------
 
     def upsert_other(self, pod: Pod) -> None:
-        """A bound pod of another scheduler."""
+        """Takes in a bound pod of another scheduler."""
         if pod.node_name and not pod.ended:
             self._others[pod.uid] = (pod.node_name, pod.shape)
             self.table.occupy(
@@ -233,7 +231,7 @@ class KubeState:
             self.remove_other(pod.uid)
 
     def remove_other(self, uid: PodUid) -> None:
-        """It holds nothing any more."""
+        """Drops a pod of another scheduler: it holds nothing any more."""
         if self._others.pop(uid, None) is not None:
             self.table.vacate(uid)
 
@@ -246,13 +244,13 @@ class KubeState:
             self.upsert_other(pod)
 
     def others(self) -> Iterable[tuple[NodeName, PodShape]]:
-        """(node, shape) of each of them."""
+        """(node, shape) of each bound pod of another scheduler."""
         return self._others.values()
 
     # -- owners --------------------------------------------------------------------------------
 
     def owner_named(self, namespace: str, kind: str, name: str) -> Owner | None:
-        """By its kind, in lower case, and its name."""
+        """The owner of that kind (in lower case) and name."""
         return self._owners.named(namespace, kind, name)
 
     def owner_of(self, pod: Pod) -> Owner | None:
@@ -260,7 +258,7 @@ class KubeState:
         return None if pod.owner is None else self._owners.get(pod.owner.uid)
 
     def pods_below(self, uid: str) -> tuple[Pod, ...]:
-        """The pods below an owner, also through owners between."""
+        """The pods below an owner, at any level."""
         return self._index.pods_below(uid)
 
     def upsert_owner(self, owner: Owner) -> set[GangId]:
@@ -277,11 +275,11 @@ class KubeState:
         return self._index.join_again(gang_id)
 
     def remove_owner(self, uid: str) -> set[GangId]:
-        """The owner is gone; its pods follow by garbage collection."""
+        """Drops an owner that is gone; garbage collection ends its pods."""
         return self._index.owner_gone(uid) if self._owners.remove(uid) else set()
 
     def replace_owners(self, key: OwnerKey, rows: Iterable[Owner]) -> set[GangId]:
-        """A whole list of the owners of a kind."""
+        """Takes in a complete list of the owners of a kind."""
         touched: set[GangId] = set()
         listed = {owner.uid: owner for owner in rows}
         for uid in self._owners.of_kind(key):
@@ -292,7 +290,7 @@ class KubeState:
         return touched
 
     def settle_kind(self, key: OwnerKey, how: Settled) -> set[GangId]:
-        """All owners of the kind that exist are known now, or never will be."""
+        """Notes that all existing owners of the kind are known now, or never will be."""
         return self._index.found([self._owners.settle(key, how)])
 
     def settle_missing(self) -> set[GangId]:
@@ -304,18 +302,18 @@ class KubeState:
 
     @property
     def unresolved(self) -> list[Pod]:
-        """The pods whose gang can't be told yet."""
+        """The pods whose gang is not known yet."""
         return [self.pods[uid] for uid in self._index.unresolved]
 
     def may_be_of(self, gang_id: GangId, pods: Iterable[Pod]) -> bool:
-        """Whether some of these pods, whose gang can't be told yet, may be of this gang."""
+        """Whether some of these pods, whose gang is not known yet, may belong to this gang."""
         namespace = membership.namespace_of(gang_id)
         return any(gang_id == GangId(pod.uid) or namespace == pod.namespace for pod in pods)
 
     # -- nodes ---------------------------------------------------------------------------------
 
     def upsert_node(self, node: Node) -> bool:
-        """A node's newest row; False when it says nothing new (heartbeats)."""
+        """Takes in a node's newest row; returns False if nothing is new (heartbeats)."""
         known = self.nodes.get(node.name)
         if known is not None and replace(known, resource_version=node.resource_version) == node:
             return False
@@ -331,19 +329,19 @@ class KubeState:
         return True
 
     def nodes_of(self, allocation: Allocation) -> frozenset[NodeName] | None:
-        """The nodes that it holds, by their names here; None where some node has none."""
+        """The allocation's nodes by their names in Kubernetes; None if one is unknown there."""
         found = [self.by_slurm_name.get(grant.node) for grant in allocation.nodes]
         return frozenset(name for name in found if name) if all(found) else None
 
     def remove_node(self, name: NodeName) -> None:
-        """The node is gone from the API server."""
+        """Drops a node that is gone from the API server."""
         node = self.nodes.pop(name, None)
         if node is not None:
             self.by_slurm_name.pop(node.slurm_name, None)
             self.table.remove(name)
 
     def replace_nodes(self, rows: Iterable[Node]) -> None:
-        """A whole list of nodes."""
+        """Takes in a complete list of nodes."""
         listed = {node.name: node for node in rows}
         for name in self.nodes.keys() - listed.keys():
             self.remove_node(name)
@@ -362,15 +360,15 @@ class KubeState:
         return self._index.pods_of(gang_id)
 
     def members(self, gang_id: GangId) -> GangRecord | None:
-        """The gang's pods, and what holds them together."""
+        """The gang's pods, and the membership that holds them together."""
         return self._index.members.get(gang_id)
 
     def gang_owner_of(self, gang_id: GangId) -> Owner | None:
-        """The object whose end ends the gang, as it is now; None for a gang of one."""
+        """The gang owner as it is now; None for a gang of one."""
         return self._index.gang_owner_of(gang_id)
 
     def gang(self, gang_id: GangId) -> Gang | None:
-        """What the gang asks for now; None while it has no pods.
+        """The gang's present demand; None while it has no pods.
 
         Raises BadInput, and InternalError where the bridge failed at its pods.
         """

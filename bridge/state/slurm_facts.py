@@ -1,4 +1,4 @@
-"""What the translation needs to know of Slurm: its partitions, and what its nodes are like."""
+"""What `jobs` needs to know of Slurm: its partitions, and the kinds of its nodes."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -10,40 +10,40 @@ from bridge.model.job import Gres
 
 @dataclass(frozen=True, slots=True)
 class PartitionFacts:
-    """What the translation needs to know of Slurm's partitions."""
+    """What `jobs` needs to know of Slurm's partitions."""
 
     with_memory_default: frozenset[str] = frozenset()
-    """Those with DefMemPerCPU or DefMemPerNode."""
+    """The partitions with DefMemPerCPU or DefMemPerNode."""
     known: frozenset[str] = frozenset()
-    """Every partition; empty while Slurm has not told yet."""
+    """All partitions; empty until they were read from Slurm."""
     max_time_min: Mapping[str, int] = field(default_factory=dict)
-    """MaxTime in minutes, of those that have one."""
+    """MaxTime in minutes, of the partitions that have one."""
     max_nodes: Mapping[str, int] = field(default_factory=dict)
-    """MaxNodes of a job, of those that have one."""
+    """MaxNodes of a job, of the partitions that have one."""
     topologies: Mapping[str, str] = field(default_factory=dict)
-    """The named topology of those that have one of their own."""
+    """The topology's name, of the partitions that have a topology of their own."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeKind:
-    """Slurm nodes that the translation can't tell apart."""
+    """Slurm nodes that make no difference for a job's description."""
 
     features: frozenset[str]
     devices: frozenset[tuple[str, str]] = frozenset()
-    """(GRES name, type) of what they have; type "" where they say none."""
+    """(GRES name, type) of the nodes' devices; type "" if the nodes give none."""
 
     def types(self, name: str) -> frozenset[str]:
-        """The types of that GRES that they have."""
+        """The nodes' types of that GRES."""
         return frozenset(kind for device, kind in self.devices if device == name)
 
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """What Slurm's nodes are like; `kinds` is empty while Slurm has not told yet."""
+    """The kinds of Slurm's nodes; `kinds` is empty until they were read from Slurm."""
 
     kinds: tuple[NodeKind, ...] = ()
     gres_names: frozenset[str] | None = None
-    """GresTypes; None where Slurm doesn't tell (REST before v0.0.45)."""
+    """GresTypes; None if Slurm doesn't give them (REST before v0.0.45)."""
 
     def of(self, classes: Collection[str]) -> tuple[NodeKind, ...]:
         """The kinds in any of these node classes."""
@@ -52,14 +52,14 @@ class NodeFacts:
 
 @dataclass(frozen=True, slots=True)
 class NodeGroup:
-    """So many Slurm nodes that are alike in everything that a job asks of a node."""
+    """A number of Slurm nodes that are alike in everything that a job asks of a node."""
 
     features: frozenset[str] = frozenset()
     partitions: frozenset[str] = frozenset()
     cpus: int = 0
     memory_mib: int = 0
     gres: tuple[Gres, ...] = ()
-    """Each name and type once."""
+    """The devices of each node; each name and type once."""
     count: int = 1
 
 
@@ -70,10 +70,10 @@ class Capacities:
 
     groups: tuple[NodeGroup, ...] = ()
     group_of: Mapping[SlurmNodeName, int] = field(default_factory=dict)
-    """The position in `groups` of the group that each node belongs to."""
+    """The position in `groups` of each node's group."""
     out_of_service: frozenset[SlurmNodeName] = frozenset()
     """Nodes that are drained, down or do not answer."""
 
 
 NOTHING_TOLD: Final = NodeFacts()
-"""While Slurm has not told."""
+"""The value until Slurm's nodes were read."""

@@ -1,4 +1,4 @@
-"""Slurm's side of the truth, beyond the jobs: what its partitions and nodes are."""
+"""Slurm's side of the truth, without the jobs: its partitions and nodes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,14 +9,14 @@ from bridge.state.slurm_facts import Capacities, NodeFacts, PartitionFacts
 
 @dataclass(slots=True)
 class SlurmState:
-    """Kept by the node controller, read by whoever builds jobs."""
+    """Slurm's partitions and nodes; the node controller writes them, the job builder reads them."""
 
     partitions: PartitionFacts = PartitionFacts()
     nodes: NodeFacts = NodeFacts()
     capacities: Capacities = Capacities()
     features: frozenset[str] = frozenset()
-    """Every feature that some node has: others are refused in a job's constraints."""
+    """Every feature that some node has: a job's constraints with other features are refused."""
     node_weights: Mapping[SlurmNodeName, int] = field(default_factory=dict)
-    """Slurm's Weight: lower ones are taken first."""
+    """Slurm's Weight of each node: lower ones are taken first."""
     tiers: Mapping[SlurmNodeName, int] = field(default_factory=dict)
-    """Highest PriorityTier of a node's partitions."""
+    """The highest PriorityTier of each node's partitions."""

@@ -69,7 +69,7 @@ def test_pods_are_whom_their_namespace_names(arena: Arena, begin: Begin) -> None
         "the bridge knows",
         lambda: "Choose one of physics, chem" in _told(arena, account="bio"),
     )
-    assert "not for pods to choose" in _told(arena, **{"user-id": "0", "group-id": "0"})
+    assert "must not be chosen by pods" in _told(arena, **{"user-id": "0", "group-id": "0"})
     arena.create(manifests.pod("web", NAMESPACE, gpus=1))
     job = arena.job_of(arena.wait_bound("web"))
     assert (job["user_id"], job["group_id"]) == (USER, GROUP)
@@ -121,7 +121,7 @@ def test_a_namespace_that_is_given_to_another_user(arena: Arena, begin: Begin, a
     when it comes back; who runs already goes on."""
     begin(Nodes(count=1))
     say(arena, user=f"{USER}:{GROUP}")
-    wait_for("the bridge knows", lambda: "not for pods" in _told(arena, **{"user-id": "0"}))
+    wait_for("the bridge knows", lambda: "must not be chosen" in _told(arena, **{"user-id": "0"}))
     arena.create(manifests.pod("holder", NAMESPACE, gpus=8))
     held = arena.job_of(arena.wait_bound("holder"))
     arena.create(manifests.pod("next", NAMESPACE, gpus=8))

@@ -125,7 +125,7 @@ def test_more_node_classes_than_slurm_takes_are_refused_with_the_reason() -> Non
     gang = Gang(GangId("team/uid"), "team", "Job", "x", 1, PodShape())
     few, many = (tuple(f"class-{number:012x}" for number in range(count)) for count in (53, 54))
     check(built(gang, few))
-    with pytest.raises(BadInput, match=r"1025 bytes of constraints \(the node classes"):
+    with pytest.raises(BadInput, match=r"1025 bytes of constraints \(with the node classes"):
         built(gang, many)
 
 

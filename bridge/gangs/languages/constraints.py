@@ -28,7 +28,7 @@ _LIMITS = (
 )
 
 Clause = frozenset[str]
-"""Features, one of which a node must have."""
+"""Features of which a node must have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Expression:
         return not any(clause.isdisjoint(features) for clause in every)
 
     def with_same_as_or(self) -> "Expression":
-        """The expression where "all nodes the same one" is an OR as any other: on one node, or
+        """The expression with "all nodes the same one" as a plain OR, which it is on one node or
         with one feature left."""
         return Expression(_product([(*self.clauses, self.same)]))
 
@@ -70,7 +70,7 @@ class _Reader:
             raise _malformed(text, _LIMITS)
 
     def expression(self) -> Expression:
-        """All of it."""
+        """Reads the whole expression."""
         found = self._joined(inside="")
         if self._next:
             raise _malformed(self._text)

@@ -45,5 +45,5 @@ def _read(item: str) -> tuple[tuple[str, str], int | None]:
 
 
 def refusal(what: str) -> BadInput:
-    """The annotation is not taken, for this reason."""
+    """The refusal of the annotation, for this reason."""
     return BadInput(f"annotation {KEY}: {what}", field=_FIELD)

@@ -15,6 +15,8 @@ from bridge.model.job import JobIdentity, JobSpec
 from bridge.state.slurm_state import SlurmState
 
 _MOST_ROLES = 3
+_ROLES_CHARACTERS = 100
+"""Of roles that a sentence names."""
 
 
 class JobBuilder:
@@ -69,7 +71,12 @@ class JobBuilder:
         ]
         if len(components) > 1:
             components = [
-                replace(spec, role=texts.some_of(tasks.roles_of(gang, one), _MOST_ROLES))
+                replace(
+                    spec,
+                    role=texts.printable(
+                        texts.some_of(tasks.roles_of(gang, one), _MOST_ROLES), _ROLES_CHARACTERS
+                    ),
+                )
                 for spec, one in zip(components, plan.components, strict=True)
             ]
         first, *others = components

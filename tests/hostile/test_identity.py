@@ -132,7 +132,7 @@ def test_more_node_classes_than_slurm_takes_are_refused_with_the_reason() -> Non
 def test_every_text_of_a_job_is_looked_after() -> None:
     """A field that is added to JobSpec is cut or refused too."""
     gang = Gang(GangId("team/uid"), "team", "Job", "x", 1, PodShape())
-    cut = {"name", "comment", "working_directory"}
+    cut = {"name", "comment", "working_directory", "role"}
     for field in fields(JobSpec):
         if isinstance(getattr(built(gang), field.name), str) and field.name not in cut:
             assert field.name in jobtexts.LOOKED_UP

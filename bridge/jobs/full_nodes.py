@@ -11,6 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from bridge.errors import BadInput
+from bridge.jobs.answers import MOST_KEPT, Answers
 from bridge.jobs.jobspec import Where
 from bridge.model.devices import ResourceMap
 from bridge.model.scheduling import PodShape
@@ -21,10 +22,6 @@ from bridge.state.slurm_state import SlurmState
 
 Key = Hashable
 """The key of an answer: which shape, on which nodes."""
-
-_REMEMBERED = 1024
-"""The most answers that are kept to be compared; beyond that the oldest is dropped, and its jobs
-learn of changes from their grants."""
 
 
 class NoRoom(BadInput):
@@ -41,10 +38,10 @@ class FullNodes:
         self._slurm_state = slurm_state
         self._map = resource_map
         self._known: dict[Key, tuple[PodShape, Where, uncounted.Full]] = {}
-        self._valid_for: tuple[object, ...] = ()
-        self._found: dict[tuple[PodShape, Where], uncounted.Full] = {}
-        """Answers that hold while no pod and no node changes: thousands of gangs of one shape ask
-        in a row."""
+        """The answers that jobs were built by, to be compared. Beyond `MOST_KEPT` the oldest is
+        dropped, and its jobs learn of changes from their grants."""
+        self._found: Answers[tuple[PodShape, Where], uncounted.Full] = Answers()
+        """Answers that hold while no pod and no node changes."""
 
     def leave_out(
         self, shape: PodShape, where: Where, *, size: int, asked: Callable[[Key], None]
@@ -60,7 +57,7 @@ class FullNodes:
             key = (shape, where)
             self._known.pop(key, None)
             self._known[key] = shape, where, found
-            while len(self._known) > _REMEMBERED:
+            while len(self._known) > MOST_KEPT:
                 del self._known[next(iter(self._known))]
             asked(key)
         if found.room < size <= found.most:
@@ -84,19 +81,11 @@ class FullNodes:
         return self._look_up(self._cluster.table.snapshot(), shape, where) != found
 
     def _look_up(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
-        # The memories live as long as layout and capacity do, and pin none of their arrays.
-        layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
-        rest = self._cluster.table.uses, self._slurm_state.nodes.gres_names
-        known = self._valid_for
-        if known[2:] != rest or known[0] is not layout or known[1] is not capacity:
-            self._valid_for = (layout, capacity, *rest)
-            self._found.clear()
-        found = self._found.get((shape, where))
-        if found is None:
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            found = self._found[shape, where] = self._find(snapshot, shape, where)
-        return found
+        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
+        follows_from = (*nodes, self._cluster.table.uses, self._slurm_state.nodes.gres_names)
+        return self._found.of(
+            follows_from, (shape, where), lambda: self._find(snapshot, shape, where)
+        )
 
     def _find(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
         names = self._cluster.by_slurm_name

@@ -9,13 +9,14 @@ import numpy as np
 from bridge import names
 from bridge.errors import BadInput
 from bridge.jobs import jobspec, tasks
+from bridge.jobs.answers import Answers
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import feasible, uncounted
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
-from bridge.placement.filters.density import density
+from bridge.placement.filters.density import Density, density
 from bridge.placement.table import Snapshot
 from bridge.placement.table.interning import Bools
 from bridge.state.kube_state import KubeState
@@ -23,9 +24,6 @@ from bridge.state.slurm_state import SlurmState
 
 _MOST_COMPONENTS = 8
 """The most components of a het job that are checked together."""
-_REMEMBERED = 1024
-"""The most answers that are kept; beyond that all are dropped. Tenants may ask for another amount
-each time, and an answer may name all nodes."""
 
 
 class NodeConstraints:
@@ -37,38 +35,30 @@ class NodeConstraints:
         self._cluster = cluster
         self._slurm_state = slurm_state
         self._map = resource_map
-        self._valid_for: tuple[object, ...] = ()
-        self._known: dict[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = {}
+        self._known: Answers[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = (
+            Answers()
+        )
+        self._densities: Answers[PodShape, Density] = Answers()
 
     def of(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
         """Where one pod of this shape may run, `excluded` left out.
 
         Raises BadInput when no node that Slurm knows is left.
         """
-        snapshot = self._cluster.table.snapshot()
-        self._forget_if_changed(snapshot)
-        key = (shape, excluded)
-        found = self._known.get(key)
-        if found is None:
+        snapshot, slurm = self._cluster.table.snapshot(), self._slurm_state
+
+        def find() -> jobspec.Where | BadInput:
             try:
-                found = self._find(snapshot, shape, excluded)
+                return self._find(snapshot, shape, excluded)
             except BadInput as error:
-                found = error
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            self._known[key] = found
+                return error
+
+        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
+        follows_from = (*nodes, slurm.features, slurm.nodes.gres_names)
+        found = self._known.of(follows_from, (shape, excluded), find)
         if isinstance(found, BadInput):
             raise BadInput(*found.args, field=found.field)
         return found
-
-    def _forget_if_changed(self, snapshot: Snapshot) -> None:
-        # Their memories live as long as they do, and pin none of their arrays.
-        layout, capacity = snapshot.layout.memo, snapshot.capacity.memo
-        side = (self._slurm_state.features, self._slurm_state.nodes.gres_names)
-        known = self._valid_for
-        if known[2:] != side or known[0] is not layout or known[1] is not capacity:
-            self._valid_for = (layout, capacity, *side)
-            self._known.clear()
 
     def has_room(self, shape: PodShape, size: int) -> bool:
         """Whether, as Kubernetes sees it, `size` pods of this shape could start now.
@@ -103,7 +93,7 @@ class NodeConstraints:
         """
         needs = []
         for one in components[:_MOST_COMPONENTS]:
-            most = density(self._cluster.table.snapshot(), one.shape).most
+            most = self._density(self._cluster.table.snapshot(), one.shape).most
             per_node = min(most, 1) if alone else most
             able = self._able(one.shape)
             if not per_node:
@@ -116,6 +106,10 @@ class NodeConstraints:
                 if needed > there:
                     return needed, there
         return None
+
+    def _density(self, snapshot: Snapshot, shape: PodShape) -> Density:
+        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
+        return self._densities.of(nodes, shape, lambda: density(snapshot, shape))
 
     def _able(self, shape: PodShape) -> Bools:
         return feasible(self._cluster.table.snapshot(), shape, now=False).mask
@@ -152,7 +146,7 @@ class NodeConstraints:
                 f"label {names.EXTERNAL_NODE_LABEL} are registered within seconds; if one is not, "
                 "events on the node say why"
             )
-        nodes, dense = self._cluster.nodes, density(snapshot, shape)
+        nodes, dense = self._cluster.nodes, self._density(snapshot, shape)
         return jobspec.Where(
             classes=tuple(known),
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),

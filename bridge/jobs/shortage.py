@@ -18,6 +18,7 @@ from bridge.errors import BadInput
 from bridge.gangs.languages import constraints as language
 from bridge.gangs.languages.constraints import Expression
 from bridge.jobs import needs
+from bridge.jobs.answers import Answers
 from bridge.jobs.needs import Need
 from bridge.jobs.usable_nodes import Usable, UsableNodes
 from bridge.model import texts
@@ -30,7 +31,6 @@ DECIDES: Final = (
     "excluded_nodes", "required_nodes", "role",
 )  # fmt: skip
 """The fields of a job that a sentence depends on."""
-_REMEMBERED = 1024
 _MOST_COMPONENTS = 2
 _MOST_RESOURCES = 2
 _MOST_CLASSES = 2
@@ -42,24 +42,19 @@ class Shortages:
     A tenant's job is refused as often as it is retried."""
 
     def __init__(self) -> None:
-        self._valid_for: tuple[Capacities, Mapping[str, int]] = (Capacities(), {})
-        self._known: dict[tuple[object, ...], str] = {}
+        self._known: Answers[tuple[object, ...], str] = Answers()
 
     def of(
         self, spec: JobSpec, capacities: Capacities, *, max_nodes: Mapping[str, int], now: bool
     ) -> str:
         """As the function `of`."""
-        known_capacities, known_limits = self._valid_for
-        changed = known_capacities is not capacities or known_limits != max_nodes
-        if changed or len(self._known) >= _REMEMBERED:
-            self._valid_for = (capacities, dict(max_nodes))
-            self._known.clear()
         components = (spec, *spec.also)
         key = (now, *(getattr(one, name) for one in components for name in DECIDES))
-        found = self._known.get(key)
-        if found is None:
-            found = self._known[key] = of(spec, capacities, max_nodes=max_nodes, now=now)
-        return found
+        return self._known.of(
+            (capacities, dict(max_nodes)),
+            key,
+            lambda: of(spec, capacities, max_nodes=max_nodes, now=now),
+        )
 
 
 def of(

@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from bridge.errors import BadInput
-from bridge.jobs import node_constraints
+from bridge.jobs import answers
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
@@ -26,7 +26,7 @@ def test_a_new_amount_each_time_is_not_remembered_for_ever() -> None:
     table.upsert(a_node("n"))
     cluster = cast("Any", SimpleNamespace(table=table, nodes={}))
     asked = NodeConstraints(cluster=cluster, slurm_state=SlurmState(), resource_map=ResourceMap({}))
-    for milli in range(1, node_constraints._REMEMBERED + 100):
+    for milli in range(1, answers.MOST_KEPT + 100):
         shape = PodShape(requests=Resources(cpu_milli=milli))
         assert isinstance(refusal(lambda: asked.of(shape, ())), BadInput)  # noqa: B023
     assert len(asked._known) == 99

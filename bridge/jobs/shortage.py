@@ -154,7 +154,7 @@ class _Sentence:
             return f"{self._where} has no nodes"
         if nodes.nodes:
             count = sum(one.left_out for one in nodes.nodes)
-            return f"the job leaves out all {_nodes(count)} of {self._where}{self._narrow}"
+            return f"the job leaves out all {texts.nodes(count)} of {self._where}{self._narrow}"
         wanted = texts.printable(self._spec.constraints, _NAME_BYTES)
         return f"no node of {self._where} has the features that its pods need ({wanted})"
 
@@ -215,7 +215,7 @@ class _Sentence:
             short = [need for need in nodes.needs if nodes.count_able(need) < wanted]
             each = f" with {needs.listed(short or nodes.needs)} each"
         return (
-            f"it needs {_nodes(wanted)}{each}, and {self._where} has {there}{self._narrow}"
+            f"it needs {texts.nodes(wanted)}{each}, and {self._where} has {there}{self._narrow}"
             f"{self._away(able)}{self._left_out()}"
         )
 
@@ -229,8 +229,8 @@ class _Sentence:
         able = nodes.able()
         return (
             f"its {tasks} tasks need {needs.listed(short or nodes.needs)} each, and "
-            f"{_nodes(nodes.count_able())} of {self._where}{self._narrow} can take {room} of them"
-            f"{self._away(able)}{self._left_out()}"
+            f"{texts.nodes(nodes.count_able())} of {self._where}{self._narrow} can take {room} of "
+            f"them{self._away(able)}{self._left_out()}"
         )
 
     def _too_many(self) -> str:
@@ -244,7 +244,7 @@ class _Sentence:
         most, why = min(limits)
         if wanted <= most:
             return ""
-        return f"it needs {_nodes(wanted)} at least, and {why.format(_nodes(most))}"
+        return f"it needs {texts.nodes(wanted)} at least, and {why.format(texts.nodes(most))}"
 
     @property
     def _no_node(self) -> str:
@@ -273,11 +273,7 @@ def _which(nodes: Iterable[Usable]) -> str:
         }
     )
     known = [texts.printable(texts.some_of(classes, _MOST_CLASSES), _NAME_BYTES)] if classes else []
-    return ", ".join([*known, _nodes(sum(one.count for one in groups))])
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
+    return ", ".join([*known, texts.nodes(sum(one.count for one in groups))])
 
 
 def _name(name: str) -> str:

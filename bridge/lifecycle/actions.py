@@ -63,9 +63,18 @@ def restart_without(
     gang.back_off(decision)
 
 
-def queue_alone(gang: GangState, pod: Pod, decision: Decision) -> None:
+def queue_alone(
+    gang: GangState,
+    pod: Pod,
+    decision: Decision,
+    note: str,
+    *,
+    event_type: do.EventType = "Warning",
+) -> None:
     """The pod is not the gang's any more, and no rule looks at it again: its slot waits for another
-    pod."""
+    pod. An event says why; "" where there is nothing to tell."""
+    if note:
+        decision.add(do.EmitEvent(pod, event_type, "QueuedAlone", note))
     decision.add(do.QueueAlone(pod))
     del gang.demand.pods.rows[pod.uid]
     gang.demand.singletons += 1

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 
-from bridge.lifecycle.events import OwnerWill
 from bridge.lifecycle.gang_pods import GangPods
 from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
@@ -10,6 +9,7 @@ from bridge.lifecycle.waits.pending_claims import PendingClaims
 from bridge.lifecycle.waits.spared_pods import SparedPods
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import PodUid
+from bridge.model.owner import OwnerWill
 
 
 class Demand:

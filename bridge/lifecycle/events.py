@@ -2,16 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
 
 from bridge.model.gang import Assignment, Gang, Rank, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobSpec
+from bridge.model.owner import OwnerWill
 from bridge.model.pod import Pod
-
-OwnerWill = Literal["creates", "unknown", "suspended", "over"]
-"""Whether the gang's owner still makes pods: `over` when it is finished, deleted or gone, `unknown`
-when it can't be read."""
 
 
 @dataclass(frozen=True, slots=True)

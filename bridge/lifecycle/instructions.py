@@ -10,6 +10,9 @@ from bridge.model.job import Allocation, JobSpec
 from bridge.model.pod import Condition, Pod
 from bridge.model.scheduling import PodShape
 
+EventType = Literal["Normal", "Warning"]
+"""Of an event on a pod, in Kubernetes' words."""
+
 
 @dataclass(frozen=True, slots=True)
 class SubmitJob:
@@ -127,7 +130,7 @@ class EmitEvent:
     """Write an event on a pod."""
 
     pod: Pod
-    type: Literal["Normal", "Warning"]
+    type: EventType
     reason: str
     note: str
 

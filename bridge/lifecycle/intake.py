@@ -195,9 +195,7 @@ def _queue_alone(gang: GangState, run: JobRun, shortfall: Shortfall, decision: D
         why = shortfall.reason
         if useless is not None:
             why = messages.no_other_node(useless, why)
-        note = messages.queues_apart(run.job_id, why)
-        decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
-        actions.queue_alone(gang, pod, decision)
+        actions.queue_alone(gang, pod, decision, messages.queues_apart(run.job_id, why))
 
 
 def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) -> None:
@@ -219,8 +217,7 @@ def _misfit(gang: GangState, run: JobRun, event: ev.Misfit, decision: Decision) 
             return
         _avoid_lost(event, decision)
         note = messages.queues_alone(run.job_id)
-    decision.add(do.EmitEvent(pod, "Warning", "QueuedAlone", note))
-    actions.queue_alone(gang, pod, decision)
+    actions.queue_alone(gang, pod, decision, note)
 
 
 def _avoid_lost(event: ev.Misfit, decision: Decision) -> None:

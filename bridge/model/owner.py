@@ -11,6 +11,10 @@ from typing import Literal
 from bridge.model.pod import OwnerReference
 from bridge.model.scheduling import PodShape
 
+OwnerWill = Literal["creates", "unknown", "suspended", "over"]
+"""What a gang's owner does about pods: it creates more, can't be read, creates none for now, or
+none any more (it is finished, deleted or gone)."""
+
 
 @dataclass(frozen=True, slots=True)
 class PodTemplate:

@@ -46,6 +46,11 @@ def some_of(items: Sequence[str], most: int) -> str:
     return ", ".join(items[:most]) + more
 
 
+def nodes(count: int) -> str:
+    """So many nodes: "1 node", "2 nodes"."""
+    return "1 node" if count == 1 else f"{count} nodes"
+
+
 def path(*components: str) -> str:
     """An absolute path that has exactly these components, and so leads nowhere else.
 

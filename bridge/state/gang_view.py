@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from bridge.errors import BadInput
 from bridge.gangs import membership
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import GangId, PodUid
-from bridge.model.owner import BatchJob
+from bridge.model.owner import BatchJob, Owner, OwnerWill
 from bridge.model.pod import Pod
 from bridge.state.kube_state import KubeState
-
-OwnerWill = Literal["creates", "unknown", "suspended", "over"]
-"""What the gang's owner does about pods: it makes more, can't be read, makes none for now, or makes
-none any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,22 +42,25 @@ def of(cluster: KubeState, gang_id: GangId) -> GangView:
     except BadInput as error:
         problem = error
     pods, record = cluster.pods_of(gang_id), cluster.members(gang_id)
+    owner = cluster.gang_owner_of(gang_id)
     return GangView(
         gang=gang,
         problem=problem,
         pods=pods,
-        owner=_owner_will(cluster, gang_id, pods),
+        owner=_owner_will(owner, gang_id, pods, is_over=record is not None and record.over),
         ranks=dict(record.ranks) if record is not None else {},
         waits_for=cluster.waits_for(gang_id),
         singletons=record.singletons if record is not None else 0,
         lost=cluster.lost_pods(gang_id),
-        judged=_judged(cluster, gang_id, pods),
+        judged=_judged(cluster, owner, pods),
     )
 
 
-def _judged(cluster: KubeState, gang_id: GangId, pods: tuple[Pod, ...]) -> frozenset[PodUid]:
-    if cluster.is_single(gang_id) or isinstance(cluster.gang_owner_of(gang_id), BatchJob):
-        return frozenset()  # one Job: all of its pods are alike
+def _judged(
+    cluster: KubeState, gang_owner: Owner | None, pods: tuple[Pod, ...]
+) -> frozenset[PodUid]:
+    if gang_owner is None or isinstance(gang_owner, BatchJob):
+        return frozenset()  # one pod, or one Job: all pods are alike
     judged = frozenset(
         pod.uid
         for pod in pods
@@ -71,11 +69,12 @@ def _judged(cluster: KubeState, gang_id: GangId, pods: tuple[Pod, ...]) -> froze
     return judged if len(judged) < len(pods) else frozenset()
 
 
-def _owner_will(cluster: KubeState, gang_id: GangId, pods: tuple[Pod, ...]) -> OwnerWill:
-    record, owner = cluster.members(gang_id), cluster.gang_owner_of(gang_id)
-    if record is None or owner is None:
+def _owner_will(
+    owner: Owner | None, gang_id: GangId, pods: tuple[Pod, ...], *, is_over: bool
+) -> OwnerWill:
+    if owner is None:
         return "creates"
-    if record.over or owner.finished or owner.deleting:
+    if is_over or owner.finished or owner.deleting:
         return "over"
     if not owner.known:
         return "unknown"

@@ -62,10 +62,8 @@ def _place(
 def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision) -> None:
     slots = run.placement.slots
     for pod in _superfluous(gang, run, newcomers):
-        if gang.demand.lost:
-            note = messages.queues_alone(run.job_id)
-            decision.add(do.EmitEvent(pod, "Normal", "QueuedAlone", note))
-        actions.queue_alone(gang, pod, decision)
+        note = messages.queues_alone(run.job_id) if gang.demand.lost else ""
+        actions.queue_alone(gang, pod, decision, note, event_type="Normal")
     left_out = run.placement.stuck.left_out(decision.now_s)
     moving = []
     for pod in newcomers:

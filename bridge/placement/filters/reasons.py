@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from bridge.model import texts
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
 from bridge.placement.filters import selectors, tolerations
@@ -20,8 +21,8 @@ def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
     """
     reasons = sorted(_reasons(snapshot, shape, codes), key=lambda reason: (-reason[0], reason[1]))
     fitting = int(np.count_nonzero(codes == Predicate.FITS))
-    parts = [f"{_nodes(fitting)} can take it"] if fitting else []
-    parts += [f"{_nodes(count)}: {text}" for count, text in reasons]
+    parts = [f"{texts.nodes(fitting)} can take it"] if fitting else []
+    parts += [f"{texts.nodes(count)}: {text}" for count, text in reasons]
     return "; ".join(parts) or "no nodes"
 
 
@@ -150,10 +151,6 @@ def _amount(line: int, value: int) -> str:
 def _taint(taint: Taint) -> str:
     value = f"={taint.value}" if taint.value else ""
     return f"{taint.key}{value}:{taint.effect}"
-
-
-def _nodes(count: int) -> str:
-    return "1 node" if count == 1 else f"{count} nodes"
 
 
 _WORDS = {

@@ -12,6 +12,7 @@ from bridge.lifecycle.state import State
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.owner import OwnerWill
 from tests.builders import facts
 from tests.unit.lifecycle.world import World
 
@@ -349,7 +350,7 @@ def test_nodes_are_not_kept_for_ever_for_a_replacement_that_never_comes() -> Non
 
 
 @pytest.mark.parametrize("owner", ["over", "suspended"])
-def test_a_gang_whose_owner_makes_no_more_pods_leaves_the_queue(owner: ev.OwnerWill) -> None:
+def test_a_gang_whose_owner_makes_no_more_pods_leaves_the_queue(owner: OwnerWill) -> None:
     """Deleted, finished or suspended: the waiting job is cancelled."""
     world = released(size=2)
     pod = world.create()

@@ -18,6 +18,7 @@ from bridge.lifecycle.tuning import Tuning
 from bridge.model.gang import Assignment, Gang, JobParameters, Rank, Role, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
 from bridge.model.job import JobFacts, JobIdentity, JobSpec
+from bridge.model.owner import OwnerWill
 from bridge.model.pod import Pod
 from tests.builders import a_gang_job, a_pod, facts, gang_for, held_by
 
@@ -31,7 +32,7 @@ class World:
     size: int = 3
     single: bool = False
     now_s: float = 100.0
-    owner: ev.OwnerWill = "creates"
+    owner: OwnerWill = "creates"
     jobs: dict[SlurmJobId, JobFacts] = field(default_factory=dict)
     pods: dict[PodUid, Pod] = field(default_factory=dict)
     todo: list[do.Instruction] = field(default_factory=list)

@@ -45,4 +45,4 @@ def build(
     is_the_pods = asked == slurm_amounts.memory_mib(requests)
     if round_down and is_the_pods and cpus_per_task == slurm_amounts.whole_cpus(requests):
         return Memory(mib_per_cpu=max(1, asked // cpus_per_task))
-    return Memory(mib_per_cpu=-(-asked // cpus_per_task))
+    return Memory(mib_per_cpu=slurm_amounts.mib_per_cpu(asked, cpus_per_task))

@@ -24,6 +24,11 @@ def memory_mib(requests: Resources) -> int:
     return -(-requests.memory_bytes // MIB)
 
 
+def mib_per_cpu(mib: int, cpus: int) -> int:
+    """The memory per CPU that a job asks for, where nothing keeps it from being rounded up."""
+    return -(-mib // cpus)
+
+
 def least_granted_mib(requests: Resources) -> int:
     """The least memory that a grant for the pod can have."""
     cpus = whole_cpus(requests)

@@ -37,7 +37,7 @@ def density(snapshot: Snapshot, shape: PodShape) -> Density:
     requests = slurm_amounts.in_slurm_units(shape.requests)
     counts = failures.fitting(snapshot, requests, rows, snapshot.daemon_used)
     cpus = slurm_amounts.whole_cpus(requests)
-    per_cpu = -(-slurm_amounts.memory_mib(requests) // cpus)
+    per_cpu = slurm_amounts.mib_per_cpu(slurm_amounts.memory_mib(requests), cpus)
     rounded = replace(requests, memory_bytes=per_cpu * cpus * slurm_amounts.MIB)
     with_rounded = failures.fitting(snapshot, rounded, rows, snapshot.daemon_used)
     most = int(counts.max())

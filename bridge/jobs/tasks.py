@@ -10,7 +10,8 @@ Three ways, with what each holds beyond what the pods ask for:
   node and only backfill starts them.
 
 Pods that may run on different nodes (selectors, taints they tolerate) are told apart by components
-whatever it costs: a job has one constraint for all of its tasks.
+whatever it costs: a job has one constraint for all of its tasks. What pods say about other pods is
+no such difference: Slurm is not told of it.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -80,7 +81,8 @@ def plan(
         return Plan((Tasks(gang.size, next(iter(kinds), gang.shape)),), "alike")
     groups: dict[PodShape, dict[PodShape, int]] = {}
     for shape, count in kinds.items():
-        groups.setdefault(replace(shape, requests=Resources()), {})[shape] = count
+        where = replace(shape.without_pod_terms, requests=Resources())
+        groups.setdefault(where, {})[shape] = count
     plans = [
         _merged(group, limits, counted, alone=alone, can_run=can_run) for group in groups.values()
     ]

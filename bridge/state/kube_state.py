@@ -3,7 +3,7 @@
 Every write returns the gangs it touched, so that whoever drives the gangs looks at those only.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,6 +23,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state.namespace_rows import NamespaceRows
 
 
 class KubeState:
@@ -49,7 +50,7 @@ class KubeState:
         self._named: Indexed[tuple[str, str], PodUid] = Indexed()
         """Pods by (namespace, name): under one name a new one comes when the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
-        self.namespaces: dict[str, Namespace] = {}
+        self.namespaces: MutableMapping[str, Namespace] = NamespaceRows(self.table)
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Whoever changes them hands the claims that come back to `volumes_changed`."""
@@ -133,14 +134,16 @@ class KubeState:
         """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
         it says itself; one that will never be bound holds nothing."""
         if pod.node_name and not pod.ended:
-            self.table.occupy(pod.uid, pod.node_name, pod.shape)
+            self.table.occupy(
+                pod.uid, pod.node_name, pod.shape, identity=pod.identity, leaving=pod.deleting
+            )
         elif pod.ended or pod.deleting:
             self.table.vacate(pod.uid)
 
     def pin(self, pod: Pod, node: NodeName) -> None:
         """The pod's gang has given it its place there."""
         if not pod.node_name:
-            self.table.occupy(pod.uid, node, pod.shape)
+            self.table.occupy(pod.uid, node, pod.shape, identity=pod.identity)
 
     def unpin(self, pod: Pod) -> None:
         """It was not pinned there after all."""
@@ -226,6 +229,8 @@ class KubeState:
                 pod.shape,
                 daemon=pod.belongs_to_node,
                 stays=not pod.deleting,
+                identity=pod.identity,
+                leaving=pod.deleting,
             )
         else:
             self.remove_other(pod.uid)

@@ -17,12 +17,15 @@ import numpy.typing as npt
 
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.table import labels, paths, taints
 from bridge.placement.table.amounts import FIXED, MOST, PODS, Lines
 from bridge.placement.table.columns import Array, Section
 from bridge.placement.table.interning import Interner
+from bridge.placement.table.namespaces import NamespaceStore
+from bridge.placement.table.placed_pods import PlacedPodStore
 from bridge.placement.table.ports import PortStore
 from bridge.placement.table.shards import Shards
 from bridge.placement.table.snapshot import NO_ROW, Capacity, Holding, Layout, Snapshot
@@ -78,6 +81,8 @@ class NodeTable:
         for column in ("used", "staying"):
             self._uses.define(column, np.int64, height=len(self._lines))
         self._ports = PortStore()
+        self._placed = PlacedPodStore()
+        self._namespaces = NamespaceStore()
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
@@ -109,7 +114,13 @@ class NodeTable:
             self._snapshot = None
         for waiting in self._unknown_nodes.take(node.name):
             self.occupy(
-                waiting.pod, waiting.node, waiting.shape, daemon=waiting.daemon, stays=waiting.stays
+                waiting.pod,
+                waiting.node,
+                waiting.shape,
+                daemon=waiting.daemon,
+                stays=waiting.stays,
+                identity=waiting.identity,
+                leaving=waiting.leaving,
             )
 
     def remove(self, name: NodeName) -> None:
@@ -135,6 +146,8 @@ class NodeTable:
         *,
         daemon: bool = False,
         stays: bool = False,
+        identity: PodIdentity | None = None,
+        leaving: bool = False,
     ) -> None:
         """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
 
@@ -142,19 +155,24 @@ class NodeTable:
         call changes nothing, or moves the pod if its node or shape changed. The node may be
         unknown. A `daemon` pod (DaemonSet, mirror pod) comes back when it goes; a pod that `stays`
         is not being ended by anybody, as far as the bridge knows.
+
+        `identity` says who the pod is to the selectors of others (None: no selector meets it). A
+        pod that is `leaving` is being deleted: what it keeps away may come soon.
         """
         before = self._pods.get(pod)
         if before is not None:
             same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays)
             if same and before.row == self._row_of.get(node):
+                self._identify(before, identity, leaving=leaving)
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
         if row is None:
-            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays))
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays, identity, leaving))
             return
         self._unknown_nodes.drop(pod)
-        holding = Holding(row, shape, daemon, stays)
+        place = self._placed.add(row, identity, shape.pod_anti_affinity, leaving=leaving)
+        holding = Holding(row, shape, daemon, stays, place)
         self._pods.put(pod, holding)
         self._use(holding, +1)
 
@@ -164,8 +182,19 @@ class NodeTable:
         holding = self._pods.drop(pod)
         if holding is not None:
             self.freed.add(self._nodes.live["name"][holding.row])
+            self._placed.remove(holding.place)
             self._use(holding, -1)
             self._free_if_empty(holding.row)
+
+    def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        """The namespace has these labels."""
+        if self._namespaces.set(name, labels):
+            self._snapshot = None
+
+    def remove_namespace(self, name: str) -> None:
+        """The namespace is gone."""
+        if self._namespaces.remove(name):
+            self._snapshot = None
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; the same object until something changes."""
@@ -178,6 +207,8 @@ class NodeTable:
                 used=uses["used"],
                 staying=uses["staying"],
                 ports=self._ports.publish(),
+                placed=self._placed.publish(),
+                namespaces=self._namespaces.publish(),
                 pods=self._pods.freeze(),
             )
         return self._snapshot
@@ -278,6 +309,11 @@ class NodeTable:
         if changed:
             self._nodes.mark_dirty(row)
         return changed
+
+    def _identify(self, holding: Holding, identity: PodIdentity | None, *, leaving: bool) -> None:
+        terms = holding.shape.pod_anti_affinity
+        if self._placed.change(holding.place, identity, terms, leaving=leaving):
+            self._snapshot = None
 
     def _use(self, holding: Holding, sign: int) -> None:
         row = holding.row

@@ -17,7 +17,9 @@ from bridge.model.scheduling import PodShape
 from bridge.placement.table.amounts import Lines
 from bridge.placement.table.interning import Memo, Vocabulary
 from bridge.placement.table.labels import Labels
+from bridge.placement.table.namespaces import Namespaces
 from bridge.placement.table.paths import Paths
+from bridge.placement.table.placed_pods import PlacedPods
 from bridge.placement.table.ports import PortRows
 from bridge.placement.table.shards import FrozenShards
 from bridge.placement.table.taints import TaintSet
@@ -38,6 +40,8 @@ class Holding:
     shape: PodShape
     daemon: bool = False
     stays: bool = False
+    place: int = field(default=-1, compare=False)
+    """Its place in `PlacedPods`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Snapshot:
 
     `resources` gives the line of each resource (`amounts` names the units). `used` is what all
     pods hold, daemon pods included; `staying` the part that daemon pods and pods that stay hold.
+    `placed` says who all these pods are.
     """
 
     layout: Layout
@@ -90,7 +95,10 @@ class Snapshot:
     used: npt.NDArray[np.int64]
     staying: npt.NDArray[np.int64]
     ports: PortRows
+    placed: PlacedPods
+    namespaces: Namespaces
     pods: FrozenShards[PodUid, Holding]
+    memo: Memo = field(default_factory=Memo, init=False, compare=False, repr=False)
 
     @property
     def allocatable(self) -> npt.NDArray[np.int64]:

@@ -7,6 +7,7 @@ the arrays that are as long as the cluster.
 from dataclasses import dataclass
 
 from bridge.model.ids import NodeName, PodUid
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
 
 
@@ -19,6 +20,8 @@ class WaitingPod:
     shape: PodShape
     daemon: bool
     stays: bool
+    identity: PodIdentity | None
+    leaving: bool
 
 
 class UnknownNodes:

@@ -11,7 +11,7 @@ Three ways, with what each holds beyond what the pods ask for:
 
 Pods that may run on different nodes (selectors, taints they tolerate) are told apart by components
 whatever it costs: a job has one constraint for all of its tasks. What pods say about other pods is
-no such difference: Slurm is not told of it.
+no such difference, as Slurm is not told of it.
 """
 
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
@@ -74,15 +74,17 @@ def plan(
     """The way to take.
 
     `counted` are the extended resources that Slurm counts; `alone`: each pod has a node of its own,
-    so nothing rides; `can_run` tells whether some node can ever take a pod of that shape.
+    so nothing rides (nor do pods that have to keep away from others); `can_run` tells whether some
+    node can ever take a pod of that shape.
     """
-    kinds = gang.kinds
+    kinds = _as_slurm_sees(gang.kinds)
     if len(kinds) <= 1:
         return Plan((Tasks(gang.size, next(iter(kinds), gang.shape)),), "alike")
     groups: dict[PodShape, dict[PodShape, int]] = {}
     for shape, count in kinds.items():
         where = replace(shape.without_pod_terms, requests=Resources())
         groups.setdefault(where, {})[shape] = count
+    alone = alone or any(shape.pod_anti_affinity or shape.spread for shape in kinds)
     plans = [
         _merged(group, limits, counted, alone=alone, can_run=can_run) for group in groups.values()
     ]
@@ -90,6 +92,18 @@ def plan(
         return plans[0]
     worst = max(plans, key=lambda one: one.waste)
     return Plan(tuple(c for one in plans for c in one.components), "het", worst.waste, worst.of)
+
+
+def _as_slurm_sees(kinds: Mapping[PodShape, int]) -> dict[PodShape, int]:
+    """How many pods there are of each shape; shapes that differ in terms about other pods only are
+    the first of them.
+    """
+    first: dict[PodShape, PodShape] = {}
+    found: dict[PodShape, int] = {}
+    for shape, count in kinds.items():
+        same = first.setdefault(shape.without_pod_terms, shape)
+        found[same] = found.get(same, 0) + count
+    return found
 
 
 def _merged(

@@ -9,20 +9,32 @@ from dataclasses import replace
 
 import numpy as np
 
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import failures
+from bridge.placement.filters import domains, failures, pod_selectors
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
 
 
-def max_tasks_per_node(snapshot: Snapshot, shape: PodShape) -> int:
+def max_tasks_per_node(
+    snapshot: Snapshot, shape: PodShape, identity: PodIdentity | None = None
+) -> int:
     """The most pods of this shape that any node of the snapshot could ever hold; 0 if none can.
 
-    CPUs are counted whole, per pod, as Slurm gives them.
+    CPUs are counted whole, per pod, as Slurm gives them. `identity` says who the pods are: if their
+    anti-affinity is to themselves, a node in a domain takes one of them.
     """
     rows = np.flatnonzero(feasible(snapshot, shape, now=False).mask)
     if not rows.size:
         return 0
     whole_cpus = replace(shape.requests, cpu_milli=-(-shape.requests.cpu_milli // 1000) * 1000)
-    most = int(failures.fitting(snapshot, whole_cpus, rows, snapshot.daemon_used).max())
-    return min(most, 1) if shape.host_ports else most
+    most = failures.fitting(snapshot, whole_cpus, rows, snapshot.daemon_used)
+    if shape.host_ports:
+        most = np.minimum(most, 1)
+    for term in shape.pod_anti_affinity:
+        is_own = identity is not None and pod_selectors.selects(
+            snapshot.namespaces, term.selector, identity
+        )
+        in_domain = domains.of(snapshot.layout, term.topology_key)[rows] != domains.NOWHERE
+        most = np.where(in_domain & is_own, np.minimum(most, 1), most)
+    return int(most.max())

@@ -16,7 +16,7 @@ from bridge.model.pod_identity import PodIdentity
 from bridge.placement import filters
 from bridge.placement.filters import pod_term_reasons, pod_terms
 from bridge.placement.filters.predicates import BESIDE
-from bridge.placement.fit import ranks, room, search, spreading, together
+from bridge.placement.fit import ranks, room, spreading, together
 from bridge.placement.fit.neighbours import Balance, Counts, Indices, Kind, Neighbours
 from bridge.placement.fit.room import NodeCapacity
 from bridge.placement.topology import Fabric
@@ -46,9 +46,10 @@ def place(
     if ways:
         dealt = ranks.deal_best(fabric, several.nodes, ways, size=size, taken=taken)
         return Assignment(dealt)
-    for_now = next(several.ways(several.ever, several.capacity.ever, needed), None) is not None
+    later = several.ways(several.ever, several.capacity.ever, needed)
+    for_now = several.may_change() and next(later, None) is not None
     return room.shortfall(
-        room.fits(several.most(needed), needed),
+        room.fits(min(several.most(), needed - 1), needed),
         room.at_fault(fabric.snapshot, several.capacity, for_now=for_now),
         unknown,
         partial(several.of_grant, needed),
@@ -122,7 +123,9 @@ class _Several:
         position = {node: at for at, node in enumerate(nodes)}
         rows, kind = fabric.rows(nodes), Kind(capacity.shape, identity)
         now = Neighbours.of(fabric.snapshot, [kind], rows, leaving=True)
-        ever = Neighbours.of(fabric.snapshot, [kind], rows, leaving=False)
+        ever = now
+        if together.are_leaving(fabric.snapshot):
+            ever = Neighbours.of(fabric.snapshot, [kind], rows, leaving=False)
         granted = len(capacity.nodes)
         codes = now.codes(0)[:granted]
         return cls(
@@ -146,11 +149,15 @@ class _Several:
             neighbours, self._padded(counts), needed, first=self._first, already=self.already
         )
 
-    def most(self, needed: int) -> int:
-        """How many pods find a place now."""
-        bins = together.one_kind(self._padded(self.capacity.now))
-        counts = search.most(self.now, bins, np.array([needed]), already=self.already)
-        return int(counts.sum())
+    def may_change(self) -> bool:
+        """Whether there may be other ways later."""
+        return self.ever is not self.now or not np.array_equal(
+            self.capacity.ever, self.capacity.now
+        )
+
+    def most(self) -> int:
+        """How many pods find a place now, as far as each term alone tells."""
+        return together.most(self.now, self._padded(self.capacity.now), first=self._first)
 
     def of_grant(self, needed: int) -> str:
         """Say what is wrong with the grant itself, if no node is at fault."""

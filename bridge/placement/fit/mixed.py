@@ -24,6 +24,7 @@ from bridge.placement.fit.neighbours import Counts, Indices, Kind, Neighbours
 from bridge.placement.fit.packing import OPEN, Bins
 from bridge.placement.fit.problem import Capacities, PackingProblem
 from bridge.placement.fit.room import NodeCapacity
+from bridge.placement.table.interning import Bools
 from bridge.placement.topology import Fabric
 
 _MOST_WAYS = 8
@@ -54,7 +55,7 @@ def assign(
         best = min(ways, key=lambda way: ranks.length(fabric, problem.rows[way]))
         return Assignment(tuple(problem.nodes[place] for place in best.tolist()))
     ever = _Side.of(problem, capacities.ever, missing, leaving=False)
-    for_now = next(ever.ways(), None) is not None
+    for_now = ever.differs(now) and next(ever.ways(), None) is not None
     by_kind = [_of_kind(capacities, now, ever, kind, resource_map) for kind in problem.open_kinds()]
     why_of: dict[NodeName, str] = {}
     for capacity in by_kind:
@@ -106,6 +107,14 @@ class _Side:
             way[gaps] = filling
             yield way
 
+    def differs(self, other: "_Side") -> bool:
+        """Whether the other side of the problem may have other ways."""
+        leaving = self.neighbours is not None and together.are_leaving(self.problem.fabric.snapshot)
+        return leaving or not (
+            np.array_equal(self.bins.room, other.bins.room)
+            and np.array_equal(self.bins.most, other.bins.most)
+        )
+
     def fits(self) -> str:
         """Say how many pods find a place, and which ranks don't."""
         gaps, neighbours = self.gaps, self.neighbours
@@ -132,7 +141,7 @@ class _Side:
             yield from packing.fillings(self.bins, kinds)
             return
         needs = np.bincount(kinds, minlength=len(self.problem.distinct))
-        every = list(together.masks(neighbours))
+        every = [mask for mask in together.masks(neighbours) if self._may_hold(mask, needs)]
         for mask in every:
             bins = self.bins
             if mask is not None:
@@ -144,6 +153,16 @@ class _Side:
                 found = search.search(neighbours, bins, needs, already=already, steps=steps)
                 if found is not None:
                     yield packing.dealt(found, kinds)
+
+    def _may_hold(self, mask: Bools | None, needs: Counts) -> bool:
+        """Whether the nodes of the mask have enough for each kind alone, and in sum for all."""
+        if mask is None:
+            return True
+        there = np.maximum(self.bins.room[mask.any(axis=1)], 0).sum(axis=0)
+        return bool((needs @ self.bins.demands <= there).all()) and all(
+            int(self.bins.fitting(kind)[mask[:, kind]].sum()) >= count
+            for kind, count in enumerate(needs.tolist())
+        )
 
     def _packed(self, neighbours: Neighbours, bins: Bins, kinds: Indices) -> Iterator[Indices]:
         """Fillings in which no kind is in the way of itself; those that can be scheduled."""

@@ -88,11 +88,11 @@ class Balance:
 
     `numbers` (domains,) are the numbers in `whole` of the granted nodes' domains. `placed`
     (domains,) int64 are the placed pods that count in these domains; `exists` (domains,) bool says
-    which of them are domains for the constraint. `elsewhere` is the least count among all other
-    domains, `is_enough` whether there are as many domains as there have to be. `counted` (nodes,)
-    bool: pods on the node count. `on_node` (nodes,) int64 are those that are there, if the node
-    alone must not have more than `max_skew` (else None). `kinds` (kinds,) bool are those that
-    count, `itself` is 1 if the kind is one.
+    which of them are domains for the constraint, `all_exist` that all are. `elsewhere` is the least
+    count among all other domains, `is_enough` whether there are as many domains as there have to
+    be. `counted` (nodes,) bool: pods on the node count. `on_node` (nodes,) int64 are those that are
+    there, if the node alone must not have more than `max_skew` (else None). `kinds` (kinds,) bool
+    are those that count, `itself` is 1 if the kind is one.
     """
 
     whole: pod_terms.Spread
@@ -100,6 +100,7 @@ class Balance:
     numbers: Indices
     placed: Counts
     exists: Bools
+    all_exist: bool
     elsewhere: int
     is_enough: bool
     counted: Bools
@@ -112,7 +113,8 @@ class Balance:
         """The least count of all domains, if those of the granted nodes have these `counts`."""
         if not self.is_enough:
             return 0
-        return min(int(counts[self.exists].min(initial=self.elsewhere)), self.elsewhere)
+        there = counts if self.all_exist else counts[self.exists]
+        return min(int(there.min(initial=self.elsewhere)), self.elsewhere)
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,7 @@ class _View:
             numbers=numbers,
             placed=whole.in_domain[numbers],
             exists=whole.exists[numbers],
+            all_exist=bool(whole.exists[numbers].all()),
             elsewhere=int(whole.in_domain[others].min(initial=np.iinfo(np.int64).max // 2)),
             is_enough=int(whole.exists.sum()) >= constraint.min_domains,
             counted=self._on_nodes(whole.counted),

@@ -16,19 +16,19 @@ def spread_out(balance: Balance, slots: Counts, needed: int, first: Indices) -> 
     All pods are of one kind, which the constraint counts. `slots` (nodes,) is what each node takes.
     `first` are the nodes in the order in which they are preferred.
     """
-    slots = np.where(balance.places.of == NOWHERE, 0, slots)
-    if balance.on_node is not None:
-        most = np.maximum(balance.max_skew - balance.on_node, 0)
-        slots = np.where(balance.counted, np.minimum(slots, most), slots)
-    room = np.bincount(
-        balance.places.of[slots > 0], slots[slots > 0], minlength=balance.places.count
-    ).astype(np.int64)
-    bounds = _bounds(balance, room, needed)
+    slots = _allowed(balance, slots)
+    bounds = _bounds(balance, _room(balance, slots), needed)
     if bounds is None:
         return None
     return _dealt(
         balance.places.of, slots, _shares(balance.places.of, bounds, needed, first), first
     )
+
+
+def most(balance: Balance, slots: Counts) -> int:
+    """The most pods that can be spread well over slots by node."""
+    room = _room(balance, _allowed(balance, slots))
+    return int(_most(balance, room, _highest(balance, room)).sum())
 
 
 def level(balance: Balance, room: Counts, needed: int) -> Counts:
@@ -44,6 +44,30 @@ def level(balance: Balance, room: Counts, needed: int) -> Counts:
     return counts
 
 
+def _allowed(balance: Balance, slots: Counts) -> Counts:
+    """The slots on nodes that are in a domain, as far as a node alone may have so many pods."""
+    slots = np.where(balance.places.of == NOWHERE, 0, slots)
+    if balance.on_node is not None:
+        most = np.maximum(balance.max_skew - balance.on_node, 0)
+        slots = np.where(balance.counted, np.minimum(slots, most), slots)
+    return slots
+
+
+def _room(balance: Balance, slots: Counts) -> Counts:
+    """(domains,) the slots of all nodes of each domain."""
+    some = slots > 0
+    domain, size = balance.places.of[some], balance.places.count
+    return np.bincount(domain, slots[some], minlength=size).astype(np.int64)
+
+
+def _highest(balance: Balance, room: Counts) -> int:
+    """The highest count below which no domain has to stay."""
+    if not balance.is_enough:
+        return 0
+    ends = np.append((balance.placed + room)[balance.exists], balance.elsewhere)
+    return int(min(ends.min(), (balance.placed + room).max(initial=0)))
+
+
 def _bounds(balance: Balance, room: Counts, needed: int) -> tuple[Counts, Counts] | None:
     """(domains,) the least and the most pods that each domain may get; None if they can't be.
 
@@ -51,10 +75,7 @@ def _bounds(balance: Balance, room: Counts, needed: int) -> tuple[Counts, Counts
     which the domains take all pods does: what it demands of each domain is less than they take at
     the one before it.
     """
-    if not balance.is_enough:
-        return _between(balance, room, needed, 0)
-    ends = np.append((balance.placed + room)[balance.exists], balance.elsewhere)
-    low, high = 0, int(min(ends.min(), balance.placed.max(initial=0) + needed))
+    low, high = 0, _highest(balance, room)
     while low < high:
         middle = (low + high) // 2
         if int(_most(balance, room, middle).sum()) >= needed:

@@ -66,6 +66,18 @@ def ways(
         yield from _searched(neighbours, opened, needed, ())
 
 
+def most(neighbours: Neighbours, slots: Counts, *, first: Indices) -> int:
+    """The most pods of the only kind that may find a place, as far as each term alone tells."""
+    opened, best = np.where(neighbours.open_to(0), slots, 0), 0
+    for mask in islice(groups(neighbours.company[0]), MOST_GROUPS):
+        left = np.where(mask, opened, 0)
+        for conflict in neighbours.conflicts:
+            left = one_per_domain(conflict.places, left, first)
+        counts = [spreading.most(balance, left) for balance in spread_by(neighbours, 0)]
+        best = max(best, min([int(left.sum()), *counts]))
+    return best
+
+
 def groups(company: Company | None) -> Iterator[Bools]:
     """(nodes,) masks of the nodes that may take the pods of a kind together: one for each domain,
     if the kind's affinity is to itself and no placed pod decides it; else all nodes.
@@ -118,6 +130,11 @@ def masks(neighbours: Neighbours) -> Iterator[Bools | None]:
     yield None
 
 
+def are_leaving(snapshot: Snapshot) -> bool:
+    """Whether some pod is being deleted, so that terms may be met later that are not met now."""
+    return bool(snapshot.placed.leaving.any())
+
+
 def unknown(
     snapshot: Snapshot,
     taken: Mapping[int, NodeName],
@@ -145,7 +162,9 @@ def unknown(
 
 def _spread(neighbours: Neighbours, slots: Counts, needed: int, first: Indices) -> Counts | None:
     balances = spread_by(neighbours, 0)
-    if len(balances) > 1 and int(slots.sum()) >= needed:
+    if len(balances) > 1:
+        if min(spreading.most(balance, slots) for balance in balances) < needed:
+            return None
         return next(_searched(neighbours, slots, needed, ()), None)
     for conflict in neighbours.conflicts:
         slots = one_per_domain(conflict.places, slots, first)

@@ -20,7 +20,7 @@ from bridge.gangs.lineage import Lineage, merged
 from bridge.gangs.membership import Membership
 from bridge.gangs.progress import Progress
 from bridge.gangs.roles import RoleDemand
-from bridge.model import pod_identity, scheduling
+from bridge.model import bounds, pod_identity, scheduling
 from bridge.model.gang import Gang, JobParameters, Role
 from bridge.model.ids import GangId
 from bridge.model.owner import (
@@ -87,6 +87,7 @@ def gang_of(
         line.pod.namespace,
     )
     kind, name = _owner(line, member)
+    _check_terms(roles, f"{kind} {name}")
     staged = frozenset(at for at, one in enumerate(kinds) if one.staged)
     return Gang(
         id=member.gang,
@@ -119,6 +120,17 @@ def _check_size(
             f"{kind} {name} is a gang of {size} pods, and this bridge takes gangs of at most "
             f"{most_pods} (setting gangs.maxPods). Make it smaller, or let its pods queue one by "
             f'one with annotation {names.GANG_ANNOTATION}: "false"'
+        )
+
+
+def _check_terms(roles: Sequence[Role], who: str) -> None:
+    """Before anybody asks each term of each role about all others."""
+    terms = sum(role.shape.pod_terms for role in roles)
+    if terms * len(roles) > bounds.MOST_BETWEEN_ROLES:
+        raise BadInput(
+            f"{who} has {len(roles)} roles with {terms} required terms about other pods (affinity, "
+            f"anti-affinity, topology spread); roles times terms may be {bounds.MOST_BETWEEN_ROLES}"
+            " at most"
         )
 
 

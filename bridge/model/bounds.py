@@ -80,6 +80,8 @@ MOST_POD_REQUIREMENTS: Final = 256
 placed are asked about them."""
 MOST_POD_WORDS: Final = 1000
 """Values in them, and namespaces that they name."""
+MOST_BETWEEN_ROLES: Final = 10_000
+"""Terms of all roles of a gang about other pods, times its roles: each is asked about each."""
 MOST_LABELS: Final = 64
 """Labels of a pod that selectors of other pods can meet, each of at most LONGEST_LABEL."""
 MOST_REQUIREMENTS: Final = 1000

@@ -163,8 +163,13 @@ class PodShape:
     spread: tuple[SpreadConstraint, ...] = ()
 
     @property
+    def pod_terms(self) -> int:
+        """How many terms it has about other pods."""
+        return len(self.pod_affinity) + len(self.pod_anti_affinity) + len(self.spread)
+
+    @property
     def without_pod_terms(self) -> "PodShape":
         """The shape without what it says about other pods."""
-        if not (self.pod_affinity or self.pod_anti_affinity or self.spread):
+        if not self.pod_terms:
             return self
         return replace(self, pod_affinity=(), pod_anti_affinity=(), spread=())

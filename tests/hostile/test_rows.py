@@ -272,6 +272,7 @@ GROWING: dict[str, Callable[[int], Json]] = {
     "resized containers": lambda n: a_pod(None, resized(n)[1], nodeName="n", **resized(n)[0]),
     "owners": lambda n: a_pod({"ownerReferences": [{"uid": f"u{i}"} for i in range(n)]}),
     "annotations": lambda n: a_pod({"annotations": {f"{PREFIX}x{i}": "" for i in range(n)}}),
+    "labels of the pod": lambda n: a_pod({"labels": {f"k{i}": "v" for i in range(n)}}),
     "gates": lambda n: a_pod(schedulingGates=[{"name": f"g{i}"} for i in range(n)]),
 }
 

@@ -91,7 +91,7 @@ def identity(meta: wire.Meta) -> PodIdentity:
     own: list[tuple[str, str]] = []
     for key, text in sorted(values.items()):
         if len(key) <= bounds.LONGEST_KEY and len(text) <= bounds.LONGEST_LABEL:
-            (own if key in NUMBERING else labels).append((sys.intern(key), sys.intern(text)))
+            (own if key in NUMBERING else labels).append((sys.intern(key), _value(text)))
     namespace = sys.intern(meta.get("namespace", ""))
     return _identity(namespace, _label_set(tuple(labels)), _label_set(tuple(own)))
 
@@ -215,6 +215,13 @@ def _mapping_of(items: list[tuple[str, str]]) -> Mapping[str, str]:
 @lru_cache(maxsize=16384)
 def _mapping(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return MappingProxyType(dict(items))
+
+
+@lru_cache(maxsize=4096)
+def _value(text: str) -> str:
+    """The same object for the same value, as far as that is worth it: an object's uid is in two
+    labels of one pod, and in none of most others."""
+    return text
 
 
 def _label_set(items: tuple[tuple[str, str], ...]) -> LabelSet:

@@ -59,10 +59,10 @@ def assign(
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
     fabric = Fabric(snapshot, topology)
     by_node, unknown = grants.by_node(allocation, by_slurm_name)
-    kinds = _kinds(snapshot, gang, shapes)
-    if len(set(kinds)) > 1:
+    kinds, of_slot = _kinds(snapshot, gang, shapes)
+    if len(kinds) > 1:
         return mixed.assign(
-            fabric, kinds, by_node, unknown,
+            fabric, kinds, of_slot, by_node, unknown,
             resource_map=resource_map, taken=taken, holding=holding, one_per_node=one_per_node,
         )  # fmt: skip
     shape, identity = kinds[0]
@@ -79,17 +79,24 @@ def assign(
     )
 
 
-def _kinds(snapshot: Snapshot, gang: Gang, shapes: Sequence[PodShape] | None) -> Sequence[Kind]:
-    """(slots,) what each slot is; one for all if they are alike. Who their pods are is left out if
-    no term is about that.
+def _kinds(
+    snapshot: Snapshot, gang: Gang, shapes: Sequence[PodShape] | None
+) -> tuple[tuple[Kind, ...], npt.NDArray[np.intp]]:
+    """The kinds of slots, and (slots,) which one each slot is. Who their pods are is left out if no
+    term is about that.
     """
-    if shapes is None:
-        kinds = [Kind(gang.shape, gang.identity)]
-    else:
-        kinds = list(map(Kind, shapes, gang.identities))
-    if any(neighbours.has_terms(snapshot, kind) for kind in set(kinds)):
-        return kinds
-    return [Kind(kind.shape, None) for kind in kinds]
+    every = [gang.shape] if shapes is None else shapes
+    whose = [gang.identity] if shapes is None else gang.identities
+    # Most slots share their objects, so that few have to be compared by value.
+    pairs = {
+        (id(shape), id(who)): Kind(shape, who) for shape, who in zip(every, whose, strict=True)
+    }
+    if not any(neighbours.has_terms(snapshot, kind) for kind in dict.fromkeys(pairs.values())):
+        pairs = {key: Kind(kind.shape, None) for key, kind in pairs.items()}
+    number = {kind: at for at, kind in enumerate(dict.fromkeys(pairs.values()))}
+    of_pair = {key: number[kind] for key, kind in pairs.items()}
+    of_slot = [of_pair[id(one), id(who)] for one, who in zip(every, whose, strict=True)]
+    return tuple(number), np.array(of_slot, dtype=np.intp)
 
 
 def _capacity(

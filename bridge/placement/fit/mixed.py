@@ -33,7 +33,8 @@ _MOST_WAYS = 8
 
 def assign(
     fabric: Fabric,
-    slots: Sequence[Kind],
+    kinds: Sequence[Kind],
+    of_slot: Indices,
     by_node: Mapping[NodeName, list[NodeGrant]],
     unknown: list[SlurmNodeName],
     *,
@@ -42,11 +43,11 @@ def assign(
     holding: frozenset[PodUid] | None,
     one_per_node: bool,
 ) -> Assignment | Shortfall:
-    """Do what `assign.assign` does, for these slots.
+    """Do what `assign.assign` does, for slots of several kinds; `of_slot` (slots,) are their kinds.
 
     The answer is exact within the bounds of `packing.exact` and `search.search`.
     """
-    problem = PackingProblem.of(fabric, slots, by_node, taken)
+    problem = PackingProblem.of(fabric, kinds, of_slot, by_node, taken)
     capacities = Capacities.of(problem, resource_map, holding, one_per_node=one_per_node)
     missing = together.unknown(fabric.snapshot, taken, holding) if problem.has_terms else []
     now = _Side.of(problem, capacities.now, missing, leaving=True)

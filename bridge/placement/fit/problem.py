@@ -43,31 +43,31 @@ class PackingProblem:
     def of(
         cls,
         fabric: Fabric,
-        slots: Sequence[Kind],
+        kinds: Sequence[Kind],
+        of_slot: Indices,
         by_node: Mapping[NodeName, Sequence[NodeGrant]],
         taken: Mapping[int, NodeName],
     ) -> "PackingProblem":
-        """The problem of these slots."""
+        """The problem of slots of these kinds; `of_slot` (slots,) are their numbers."""
+        size = len(of_slot)
         granted = list(by_node)
         along = [granted[place] for place in fabric.order(granted)]
-        held = [taken[slot] for slot in sorted(taken) if 0 <= slot < len(slots)]
+        held = [taken[slot] for slot in sorted(taken) if 0 <= slot < size]
         nodes = list(dict.fromkeys((*along, *held)))
         rows = fabric.rows(nodes)
-        distinct = tuple(dict.fromkeys(slots))
-        number = {kind: at for at, kind in enumerate(distinct)}
         position = {node: place for place, node in enumerate(nodes)}
-        places = [position[taken[slot]] if slot in taken else OPEN for slot in range(len(slots))]
+        places = [position[taken[slot]] if slot in taken else OPEN for slot in range(size)]
         return cls(
             fabric=fabric,
             nodes=nodes,
             rows=rows,
             grants=[by_node.get(node, ()) for node in nodes],
-            distinct=distinct,
-            kinds=np.array([number[kind] for kind in slots], dtype=np.intp),
+            distinct=tuple(kinds),
+            kinds=of_slot,
             places=np.array(places, dtype=np.intp),
             codes=tuple(
                 filters.first_failures(fabric.snapshot, kind.shape, rows, now=True)
-                for kind in distinct
+                for kind in kinds
             ),
         )
 

@@ -1,14 +1,23 @@
 """A seeded GPU cluster as benches need it: nodes with the labels of a real one, pods on some."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from bridge import names
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape, Taint, Toleration
+from bridge.model.scheduling import (
+    PodSelector,
+    PodShape,
+    PodTerm,
+    Requirement,
+    SpreadConstraint,
+    Taint,
+    Toleration,
+)
 from bridge.placement.table import NodeTable
 
 SCHEDULER = names.SCHEDULER_NAME
@@ -26,6 +35,49 @@ SHAPE = PodShape(
     ),
 )
 """A quarter of an eight-GPU node; four fit."""
+
+
+APPS = 500
+
+
+def an_app(number: int) -> PodIdentity:
+    """A pod of one of the apps."""
+    return an_app_named(f"app-{number}")
+
+
+def an_app_named(name: str) -> PodIdentity:
+    """A pod of this app."""
+    return PodIdentity.of("team", {"app": name, "tier": "web"})
+
+
+def apart_from(name: str) -> PodShape:
+    """A pod that keeps away from the nodes of an app's pods."""
+    return replace(SHAPE, pod_anti_affinity=(PodTerm(names.HOSTNAME_LABEL, _pods_of(name)),))
+
+
+def kept_apart(name: str) -> dict[str, PodShape]:
+    """Shapes of an app's pods that keep apart from each other, by how."""
+    zones, nodes = (
+        SpreadConstraint(key, 1, _pods_of(name)) for key in (ZONE, names.HOSTNAME_LABEL)
+    )
+    return {
+        "one to a node": apart_from(name),
+        "spread over zones": replace(SHAPE, spread=(zones,)),
+        "spread over nodes": replace(SHAPE, spread=(nodes,)),
+        "spread over zones and nodes": replace(SHAPE, spread=(zones, nodes)),
+    }
+
+
+def _pods_of(name: str) -> PodSelector:
+    return PodSelector(("team",), (Requirement("app", "In", (name,)),))
+
+
+ZONE = "topology.kubernetes.io/zone"
+_EVERY_APP = PodSelector(("team",), (Requirement("app", "Exists"),))
+APART = replace(SHAPE, pod_anti_affinity=(PodTerm(names.HOSTNAME_LABEL, _EVERY_APP),))
+"""Alone on its node among the pods of all apps."""
+SPREAD = replace(SHAPE, spread=(SpreadConstraint(ZONE, 1, _EVERY_APP),))
+"""Spread over zones with the pods of all apps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +122,7 @@ def _node(number: int, dice: random.Random) -> Node:
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
         "topology.kubernetes.io/region": "us-west-2",
-        "topology.kubernetes.io/zone": f"us-west-2{dice.choice('abc')}",
+        ZONE: f"us-west-2{dice.choice('abc')}",
         "node.kubernetes.io/instance-type": "p5.48xlarge" if gpu else "m7i.24xlarge",
         "eks.amazonaws.com/nodegroup": f"group-{dice.randrange(4)}",
         "topology.k8s.aws/instance-id": f"i-{number:017x}",
@@ -101,3 +153,25 @@ def _node(number: int, dice: random.Random) -> Node:
         ),
         internal_ip=f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}",
     )
+
+
+def populated(cluster: Cluster, *, pods: int) -> NodeTable:
+    """The cluster's table, with small pods of many apps on half of its nodes beside its own pods;
+    each tenth keeps other pods of its app off its node, and each is numbered.
+    """
+    table = cluster.table()
+    small = PodShape(requests=Resources(cpu_milli=100))
+    keepers = [
+        replace(apart_from(f"app-{number}"), requests=small.requests) for number in range(APPS)
+    ]
+    half = [node.name for node in cluster.nodes[::2]]
+    for number in range(pods):
+        app = number % APPS
+        numbered = PodIdentity.of("team", {names.COMPLETION_INDEX: str(number // APPS)})
+        table.occupy(
+            PodUid(f"small-{number}"),
+            half[number % len(half)],
+            keepers[app] if number % 10 == 0 else small,
+            identity=replace(an_app(app), own=numbered.own),
+        )
+    return table

@@ -26,7 +26,9 @@ from bench.timing import interleaved
 from bridge.model.gang import Assignment, Gang
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape
 from bridge.placement.filters import check_node, feasible, uncounted
 from bridge.placement.filters.classes import classes, feasible_classes
 from bridge.placement.fit.assign import assign
@@ -46,6 +48,8 @@ MAP = {clusters.GPU: "gpu", clusters.EFA: "efa"}
 BUDGET_QUERY_MS = 1.0
 BUDGET_GANG_MS = 5.0
 """Architecture §8: filter and score of a shape; placing a gang of 512 (both at 15,000 nodes)."""
+BUDGET_TERMS_MS = 5.0
+"""Filter of a shape with terms about other pods, at 15,000 nodes and 50,000 pods."""
 
 
 def main() -> int:
@@ -59,6 +63,7 @@ def main() -> int:
         cluster = clusters.a_cluster(size, seed=arguments.seed)
         _queries(report, cluster, arguments.repeats)
         _gangs(report, cluster, arguments.repeats)
+    _other_pods(report, arguments.seed, arguments.repeats)
     _growth(report, arguments.seed, arguments.repeats)
     _updates(report, arguments.seed, arguments.repeats)
     _memory(report, arguments.seed)
@@ -179,6 +184,69 @@ def _gangs(report: Report, cluster: clusters.Cluster, repeats: int) -> None:
             what="place a gang of two shapes", nodes=len(cluster.nodes), gang=size,
             ms=times["mixed"] * 1e3,
         )  # fmt: skip
+
+
+def _other_pods(report: Report, seed: int, repeats: int) -> None:
+    """Terms about other pods at 15,000 nodes and 50,000 pods of 500 apps: the filter beside the
+    same one without terms, cold (a pod has come since) and with a selector that nobody has asked
+    about; and gangs whose pods keep apart or are spread.
+    """
+    cluster = clusters.a_cluster(15_000, seed=seed)
+    table = clusters.populated(cluster, pods=50_000)
+    snapshot, who = table.snapshot(), clusters.an_app(7)
+    shapes = {
+        "filter": clusters.SHAPE,
+        "filter with anti-affinity": clusters.APART,
+        "filter with spread": clusters.SPREAD,
+    }
+    numbers = iter(range(10**9))
+
+    def fresh(shape: PodShape, identity: PodIdentity | None) -> object:
+        return feasible(replace(snapshot), shape, now=True, identity=identity).mask
+
+    def new_selector() -> object:
+        return fresh(clusters.apart_from(f"new-{next(numbers)}"), who)
+
+    candidates: dict[str, Callable[[], object]] = {
+        what: partial(fresh, shape, None if what == "filter" else who)
+        for what, shape in shapes.items()
+    }
+    candidates["filter with a new selector"] = new_selector
+    times = interleaved(candidates, repeats=repeats, clock=time.process_time)
+    for what in candidates:
+        report.row(
+            what=f"{what}, 50k pods", nodes=15_000, ms=times[what] * 1e3,
+            budget_ms=BUDGET_TERMS_MS if what != "filter" else None,
+        )  # fmt: skip
+    for what in ("filter with anti-affinity", "filter with spread"):
+        report.at_most(f"{what} against without, 15k nodes", times.ratio(what, "filter"), 10, "x")
+    _spread_gangs(report, snapshot, repeats)
+
+
+def _spread_gangs(report: Report, snapshot: Snapshot, repeats: int) -> None:
+    """512 nodes without pods, 384 pods of an app: one to a node, and spread."""
+    fits = feasible(snapshot, clusters.SHAPE, now=True).mask
+    empty = fits & (snapshot.used.sum(axis=0) == 0)
+    free = [NodeName(name) for name in snapshot.names[empty][:512]]
+    known = {SlurmNodeName(name): name for name in free}
+    grants = tuple(
+        NodeGrant(
+            SlurmNodeName(name), 192, 2000 << 10, (Gres("gpu", "h100", 8), Gres("efa", "", 32))
+        )
+        for name in free
+    )
+    for what, shape in clusters.kept_apart("new").items():
+        gang = Gang(
+            GangId("g"), "team", "Job", "train", 384, shape, identity=clusters.an_app_named("new")
+        )
+        place = partial(
+            assign, snapshot, Allocation(SlurmJobId(1), grants), gang,
+            by_slurm_name=known, resource_map=MAP,
+        )  # fmt: skip
+        if not isinstance(result := place(), Assignment):
+            raise SystemExit(f"the gang {what} should fit: {result}")
+        times = interleaved({"place": place}, repeats=repeats, clock=time.process_time)
+        report.row(what=f"place a gang {what}", nodes=15_000, gang=384, ms=times["place"] * 1e3)
 
 
 def _without_pods(cluster: clusters.Cluster) -> clusters.Cluster:

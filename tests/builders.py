@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from bridge import names
 from bridge.gangs import demand, membership, progress
@@ -13,8 +13,17 @@ from bridge.model.job import Allocation, Gres, JobFacts, JobIdentity, NodeGrant
 from bridge.model.node import Node
 from bridge.model.owner import BatchJob, Owner, PodTemplate
 from bridge.model.pod import Condition, OwnerReference, Pod, PodPhase
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape, Taint, Toleration
+from bridge.model.scheduling import (
+    PodSelector,
+    PodShape,
+    PodTerm,
+    Requirement,
+    SpreadConstraint,
+    Taint,
+    Toleration,
+)
 
 GI = 1 << 30
 SCHEDULER = names.SCHEDULER_NAME
@@ -49,6 +58,10 @@ class PodBuilder:
             extended=(("nvidia.com/gpu", gpu),) if gpu else (),
         )
         return self._with(shape=replace(self._pod.shape, requests=requests))
+
+    def labelled(self, **labels: str) -> Self:
+        """Its labels that selectors of other pods meet."""
+        return self._with(identity=PodIdentity.of(self._pod.namespace, labels))
 
     def of(self, job: BatchJob, index: int | None = None) -> Self:
         """A member of `job`."""
@@ -151,7 +164,13 @@ def gang_for(pods: Sequence[Pod], *owners: Owner, elsewhere: Sequence[Pod] = ())
     )
 
 
-def a_gang(gang_id: str, *, size: int = 1, shape: PodShape | None = None) -> Gang:
+def a_gang(
+    gang_id: str,
+    *,
+    size: int = 1,
+    shape: PodShape | None = None,
+    identity: PodIdentity | None = None,
+) -> Gang:
     """A gang as workloads would make it."""
     return Gang(
         id=GangId(gang_id),
@@ -160,7 +179,28 @@ def a_gang(gang_id: str, *, size: int = 1, shape: PodShape | None = None) -> Gan
         owner_name="train",
         size=size,
         shape=shape or PodShape(),
+        identity=identity,
     )
+
+
+def app(name: str = "train", namespace: str = "team") -> PodIdentity:
+    """A pod with this label `app`."""
+    return PodIdentity.of(namespace, {"app": name})
+
+
+def to_app(name: str = "train", namespace: str = "team") -> PodSelector:
+    """The selector of these pods."""
+    return PodSelector((namespace,), (Requirement("app", "In", (name,)),))
+
+
+def beside(key: str, name: str = "train") -> PodTerm:
+    """A term about the pods of an app in the domain of a topology key."""
+    return PodTerm(key, to_app(name))
+
+
+def spread_by(key: str, name: str = "train", max_skew: int = 1, **fields: Any) -> SpreadConstraint:
+    """A topology spread constraint on the pods of an app."""
+    return SpreadConstraint(key, max_skew, to_app(name), **fields)
 
 
 def facts(

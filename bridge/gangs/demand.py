@@ -10,16 +10,17 @@ where all of them say the same.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.gangs import annotations, membership, refused
+from bridge.gangs import annotations, exclusive, membership, refused
 from bridge.gangs import roles as roles_of
 from bridge.gangs.lineage import Lineage, merged
 from bridge.gangs.membership import Membership
 from bridge.gangs.progress import Progress
 from bridge.gangs.roles import RoleDemand
-from bridge.model import scheduling
+from bridge.model import bounds, pod_identity, scheduling
 from bridge.model.gang import Gang, JobParameters, Role
 from bridge.model.ids import GangId
 from bridge.model.owner import (
@@ -32,6 +33,7 @@ from bridge.model.owner import (
     RoleSet,
 )
 from bridge.model.pod import Pod
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Toleration
 
 _SERVERS = frozenset({"Deployment", "ReplicaSet", "StatefulSet", "LeaderWorkerSet"})
@@ -41,13 +43,13 @@ Reach = Callable[[tuple[str, ...]], tuple[tuple[NodeSelectorTerm, ...], ...]]
 MOST_PODS = 10_000
 """The most pods in a gang, unless the settings say otherwise."""
 _OF_NODE_STATES = "node.kubernetes.io/"
-_EXCLUSIVE = "leaderworkerset.sigs.k8s.io/exclusive-topology"
 
 
 def gang_of(
     line: Lineage,
     member: Membership,
     shapes: Mapping[int, PodShape],
+    identities: Mapping[int, PodIdentity] = MappingProxyType({}),
     *,
     toleration: Toleration | None = None,
     reach: Reach = lambda claims: (),
@@ -61,8 +63,9 @@ def gang_of(
 
     `shapes` are what the pods of each role ask for (of roles without pods: their template's, with
     `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
-    `reach` says). `said` are the annotations of the pods that wait, `lines` gives their lineages.
-    What is `done` needs no slot any more, as long as something is left to do.
+    `reach` says), `identities` who they are (else: as their template labels them). `said` are the
+    annotations of the pods that wait, `lines` gives their lineages. What is `done` needs no slot
+    any more, as long as something is left to do.
     Raises BadInput for parameters that can't be read or that contradict the owner's counts, and for
     more than `most_pods` pods.
     """
@@ -71,18 +74,21 @@ def gang_of(
     _check_size(line, member, kinds, most_pods)
     kinds = roles_of.left(member, gang_annotations, kinds, done)
     _check_templates(line, member, kinds, shapes)
-    roles = tuple(
-        Role(
-            kind.name,
-            kind.count,
-            _in_one_domain(
+    roles = exclusive.in_one_domain(
+        [
+            Role(
+                kind.name,
+                kind.count,
                 shapes.get(at) or _of_template(kind.template, line, toleration, reach),
-                member.gang_owner,
-            ),
-        )
-        for at, kind in enumerate(kinds)
+                identities.get(at) or _identity(kind.template, line),
+            )
+            for at, kind in enumerate(kinds)
+        ],
+        member,
+        line.pod.namespace,
     )
     kind, name = _owner(line, member)
+    _check_terms(roles, f"{kind} {name}")
     staged = frozenset(at for at, one in enumerate(kinds) if one.staged)
     return Gang(
         id=member.gang,
@@ -91,6 +97,7 @@ def gang_of(
         owner_name=name,
         size=sum(role.count for role in roles),
         shape=covering([role.shape for role in roles if role.count] or [roles[0].shape]),
+        identity=roles[0].identity,
         parameters=_parameters(line, gang_annotations),
         roles=roles if len(roles) > 1 else (),
         staged=staged,
@@ -127,6 +134,17 @@ def _check_size(
             f"{kind} {name} is a gang of {size} pods, and this bridge takes gangs of at most "
             f"{most_pods} (setting gangs.maxPods). Make it smaller, or let its pods queue one by "
             f'one with annotation {names.GANG_ANNOTATION}: "false"'
+        )
+
+
+def _check_terms(roles: Sequence[Role], who: str) -> None:
+    """Before anybody asks each term of each role about all others."""
+    terms = sum(role.shape.pod_terms for role in roles)
+    if terms * len(roles) > bounds.MOST_BETWEEN_ROLES:
+        raise BadInput(
+            f"{who} has {len(roles)} roles with {terms} required terms about other pods (affinity, "
+            f"anti-affinity, topology spread); roles times terms may be {bounds.MOST_BETWEEN_ROLES}"
+            " at most"
         )
 
 
@@ -244,21 +262,11 @@ def _of_template(
     return replace(shape, volume_terms=reach(template.volume_claims))
 
 
-def _in_one_domain(shape: PodShape, gang_owner: Owner | None) -> PodShape:
-    """With exclusive topology a LeaderWorkerSet's group shares a domain: its controller writes an
-    affinity into the leader, and a selector of the leader's domain into workers once that is bound.
-    For the gang it is one condition, known from the start.
-    """
-    key = (
-        gang_owner.annotations.get(_EXCLUSIVE) if isinstance(gang_owner, LeaderWorkerSet) else None
-    )
-    if key is None:
-        return shape
-    return replace(
-        shape,
-        affinity_keys=tuple(sorted({*shape.affinity_keys, key})),
-        node_selector=tuple(item for item in shape.node_selector if item[0] != key),
-    )
+def _identity(template: PodTemplate | None, line: Lineage) -> PodIdentity | None:
+    """Who the pods of a role will be; what its controller adds is known once one of them exists."""
+    if template is not None:
+        return PodIdentity.of(line.pod.namespace, dict(template.labels))
+    return None if line.pod.identity is None else pod_identity.common([line.pod.identity])
 
 
 def _owner(line: Lineage, member: Membership) -> tuple[str, str]:

@@ -11,10 +11,12 @@ from bridge.gangs.indexed import Indexed
 from bridge.gangs.lineage import Lineage
 from bridge.gangs.membership import Membership
 from bridge.gangs.owners import Missing, Owners
+from bridge.model import pod_identity
 from bridge.model.gang import Gang, Rank
 from bridge.model.ids import GangId, PodUid
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import Pod
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape, Toleration
 
 
@@ -31,6 +33,8 @@ class GangRecord:
     """The pods that have not ended and are not being deleted; a pod never comes back into it."""
     shapes: dict[int, PodShape] = field(default_factory=dict)
     """The shape of each role's pods before they were pinned (a pin changes their affinity)."""
+    identities: dict[int, PodIdentity] = field(default_factory=dict)
+    """The identity of each role's pods."""
     singletons: int = 0
     """How many pods below the gang's owner are gangs of their own, without those that the last call
     of `gang` left out of the size."""
@@ -316,6 +320,7 @@ class GangIndex:
             self._line_of(first, members),
             member,
             members.shapes,
+            members.identities,
             toleration=self._toleration,
             reach=reach,
             said=[pod.annotations for pod in waiting],
@@ -350,6 +355,10 @@ class GangIndex:
             unpinned = [pod for pod in all_of_it if pod.job_id is None and not pod.ended]
             if unpinned or role not in members.shapes:
                 members.shapes[role] = demand.largest(unpinned or all_of_it)
+                known = [pod.identity for pod in unpinned or all_of_it if pod.identity is not None]
+                identity = pod_identity.common(known)
+                if identity is not None:
+                    members.identities[role] = identity
 
 
 def _rank(rank: Rank, pod: Pod) -> tuple[object, ...]:

@@ -11,7 +11,8 @@ Three ways, with what each holds beyond what the pods ask for:
 
 A job has one constraint for all of its tasks. So pods that may run on different nodes (selectors,
 taints they tolerate) are components, unless those that may run on more nodes can ride with the
-others: a launcher that may run anywhere goes where its workers go.
+others: a launcher that may run anywhere goes where its workers go. What pods say about other pods
+makes no such difference: a constraint can't say it.
 
 What is held in vain counts only beyond one CPU a task: so much is rounding. It does not count at
 all where there are too few nodes for components that share none.
@@ -93,14 +94,15 @@ def plan(gang: Gang, *, limits: Limits, counted: Container[str], alone: bool, no
     """Chooses how the gang's pods become tasks.
 
     `counted` are the extended resources that Slurm counts; `alone`: each pod has a node of its own,
-    so nothing rides.
+    so nothing rides. Pods that have to keep apart from others do not ride either.
     """
-    kinds = gang.kinds
+    kinds = _as_slurm_sees(gang.kinds)
     if len(kinds) <= 1:
         return Plan((Tasks(gang.size, next(iter(kinds), gang.shape)),), "alike")
     groups: dict[PodShape, dict[PodShape, int]] = {}
     for shape, count in kinds.items():
-        groups.setdefault(replace(shape, requests=Resources()), {})[shape] = count
+        groups.setdefault(replace(shape.without_pod_terms, requests=Resources()), {})[shape] = count
+    alone = alone or any(shape.pod_anti_affinity or shape.spread for shape in kinds)
     found = _joined(groups, partial(_merged, limits, counted, nodes, alone=alone), nodes, alone)
     if found.how == "het" and not nodes.can_hold(found.components, alone=alone):
         at_any_price = partial(_merged, Limits(1.0, 1.0), counted, nodes, alone=alone)
@@ -152,6 +154,18 @@ def roles_of(gang: Gang, component: Tasks) -> tuple[str, ...]:
     place = replace(wanted, requests=Resources())
     merged = (name for name, one in shapes.items() if replace(one, requests=Resources()) == place)
     return tuple(merged)
+
+
+def _as_slurm_sees(kinds: Mapping[PodShape, int]) -> dict[PodShape, int]:
+    """How many pods there are of each shape; shapes that differ in terms about other pods only are
+    the first of them.
+    """
+    first: dict[PodShape, PodShape] = {}
+    found: dict[PodShape, int] = {}
+    for shape, count in kinds.items():
+        same = first.setdefault(shape.without_pod_terms, shape)
+        found[same] = found.get(same, 0) + count
+    return found
 
 
 def _merged(

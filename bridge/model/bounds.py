@@ -74,7 +74,16 @@ MOST_CHOICES: Final = 256
 MOST_ROLES: Final = 256
 """Roles of a training job, replicated jobs of a JobSet, and what one of these waits for."""
 MOST_TERMS: Final = 100
-"""Terms of a node affinity, topology keys of a pod affinity."""
+"""Terms of a node affinity; of pod affinity, anti-affinity and topology spread together."""
+MOST_POD_REQUIREMENTS: Final = 256
+"""Requirements in all terms of pod affinity, anti-affinity and topology spread: all pods that are
+placed are asked about them."""
+MOST_POD_WORDS: Final = 1000
+"""Values in them, and namespaces that they name."""
+MOST_BETWEEN_ROLES: Final = 10_000
+"""Terms of all roles of a gang about other pods, times its roles: each is asked about each."""
+MOST_LABELS: Final = 64
+"""Labels of a pod that selectors of other pods can meet, each of at most LONGEST_LABEL."""
 MOST_REQUIREMENTS: Final = 1000
 """Requirements in all terms of a selector, labels of a node selector, tolerations of a pod."""
 MOST_WORDS: Final = 10_000

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 
 from bridge.model.ids import GangId, NodeName
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import NodeSelectorTerm, PodShape
 
 
@@ -64,6 +65,8 @@ class Role:
     """As its owner's spec calls it; "" where there is only one."""
     count: int
     shape: PodShape
+    identity: PodIdentity | None = None
+    """Who its pods are to the selectors of others: what they have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,8 @@ class Gang:
     volume_terms: tuple[tuple[int, tuple[tuple[NodeSelectorTerm, ...], ...]], ...] = ()
     """What the volumes of single slots ask of nodes, where that differs within a role, by slot in
     their order; of all other slots the shapes say it."""
+    identity: PodIdentity | None = None
+    """Who its pods are to the selectors of others, in a gang without roles."""
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -146,6 +151,13 @@ class Gang:
         for slot, terms in self.volume_terms:
             shapes[slot] = replace(shapes[slot], volume_terms=terms)
         return tuple(shapes)
+
+    @property
+    def identities(self) -> tuple[PodIdentity | None, ...]:
+        """(size,) who the pod of each slot is."""
+        if self.roles:
+            return tuple(role.identity for role in self.roles for _ in range(role.count))
+        return (self.identity,) * self.size
 
     @property
     def kinds(self) -> dict[PodShape, int]:

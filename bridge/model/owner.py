@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bridge.model.pod import OwnerReference
+from bridge.model.pod_identity import NO_LABELS, LabelSet
 from bridge.model.scheduling import PodShape
 
 OwnerWill = Literal["creates", "unknown", "suspended", "over"]
@@ -23,6 +24,8 @@ class PodTemplate:
     shape: PodShape = PodShape()
     annotations: Mapping[str, str] = field(default_factory=dict)
     """Only keys of our domain."""
+    labels: LabelSet = NO_LABELS
+    """All that the template gives its pods; controllers add more."""
     subdomain: str = ""
     active_deadline_s: int | None = None
     volume_claims: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Literal
 from bridge import names
 from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
 
 _KUBELET_REFUSALS = frozenset(
@@ -40,7 +41,8 @@ class Condition:
 @dataclass(frozen=True, slots=True)
 class Pod:
     """One pod. `labels` and `annotations` hold only keys of our domain (OUR_DOMAIN) and the
-    few of Kubernetes that we read; label values of users are not kept.
+    few of Kubernetes that we read; `identity` has the labels that selectors of pods can meet (None:
+    not known, and no selector meets it).
     """
 
     uid: PodUid
@@ -56,6 +58,7 @@ class Pod:
     deleting: bool = False
     owner: OwnerReference | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    identity: PodIdentity | None = None
     annotations: Mapping[str, str] = field(default_factory=dict)
     completion_index: int | None = None
     created_s: float = 0.0

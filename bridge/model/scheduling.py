@@ -98,15 +98,58 @@ class HostPort:
 
 
 @dataclass(frozen=True, slots=True)
+class PodSelector:
+    """Pods, by their namespace and their labels.
+
+    A namespace counts if `namespaces` names it or if its labels meet `namespace_selector` (None: no
+    further namespace; without requirements: every one). `labels` are the requirements on the pods'
+    labels (None: no pod at all; without requirements: every pod).
+    """
+
+    namespaces: tuple[str, ...] = ()
+    labels: tuple[Requirement, ...] | None = ()
+    namespace_selector: tuple[Requirement, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PodTerm:
+    """A required term of a pod affinity or anti-affinity; a domain is the nodes with one value of
+    the label `topology_key`.
+    """
+
+    topology_key: str
+    selector: PodSelector
+
+
+InclusionPolicy = Literal["Honor", "Ignore"]
+
+
+@dataclass(frozen=True, slots=True)
+class SpreadConstraint:
+    """A topology spread constraint with DoNotSchedule.
+
+    No domain may have more than `max_skew` selected pods more than the domain with the fewest; that
+    counts as 0 where there are fewer than `min_domains`. The policies say whether nodes that the
+    pod's node affinity, or their taints, keep it off make domains too.
+    """
+
+    topology_key: str
+    max_skew: int
+    selector: PodSelector
+    min_domains: int = 1
+    node_affinity_policy: InclusionPolicy = "Honor"
+    node_taints_policy: InclusionPolicy = "Ignore"
+
+
+@dataclass(frozen=True, slots=True)
 class PodShape:
     """All of a pod that decides where it may run; equal for pods of one template.
 
     Hashable, so that what is computed for a shape is computed once. `affinity_terms` are the
     required node affinity terms, ORed; None means no requirement (an empty tuple matches no node).
     `volume_terms` are, for each volume that is bound, the ORed terms of its node affinity: all
-    volumes must be reachable. `affinity_keys` and `anti_affinity_keys` are topology keys (node
-    labels) of required pod affinity and anti-affinity among the pods of one gang: all of them, or
-    no two, are in one domain.
+    volumes must be reachable. `pod_affinity`, `pod_anti_affinity` and `spread` say beside which
+    other pods it may run; only what is required counts.
     """
 
     requests: Resources = Resources()
@@ -115,5 +158,18 @@ class PodShape:
     tolerations: tuple[Toleration, ...] = ()
     host_ports: tuple[HostPort, ...] = field(default=())
     volume_terms: tuple[tuple[NodeSelectorTerm, ...], ...] = ()
-    anti_affinity_keys: tuple[str, ...] = ()
-    affinity_keys: tuple[str, ...] = ()
+    pod_affinity: tuple[PodTerm, ...] = ()
+    pod_anti_affinity: tuple[PodTerm, ...] = ()
+    spread: tuple[SpreadConstraint, ...] = ()
+
+    @property
+    def pod_terms(self) -> int:
+        """How many terms it has about other pods."""
+        return len(self.pod_affinity) + len(self.pod_anti_affinity) + len(self.spread)
+
+    @property
+    def without_pod_terms(self) -> "PodShape":
+        """The shape without what it says about other pods."""
+        if not self.pod_terms:
+            return self
+        return replace(self, pod_affinity=(), pod_anti_affinity=(), spread=())

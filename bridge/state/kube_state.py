@@ -3,7 +3,7 @@
 Every write returns the gangs it touched, so that whoever drives the gangs looks at those only.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
@@ -23,6 +23,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state.namespace_rows import NamespaceRows
 
 
 class KubeState:
@@ -49,7 +50,7 @@ class KubeState:
         self._named: Indexed[tuple[str, str], PodUid] = Indexed()
         """Pods by (namespace, name): a new pod may come under a name while the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
-        self.namespaces: dict[str, Namespace] = {}
+        self.namespaces: MutableMapping[str, Namespace] = NamespaceRows(self.table)
         self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
         self.volumes = Volumes()
         """Storage objects; whoever changes them passes the returned claims to `volumes_changed`."""
@@ -133,14 +134,16 @@ class KubeState:
         """Of a pod that is bound. One that is pinned holds what its gang gave it (`pin`), not what
         it says itself; one that will never be bound holds nothing."""
         if pod.node_name and not pod.ended:
-            self.table.occupy(pod.uid, pod.node_name, pod.shape, ending=pod.deleting)
+            self.table.occupy(
+                pod.uid, pod.node_name, pod.shape, ending=pod.deleting, identity=pod.identity
+            )
         elif pod.ended or pod.deleting:
             self.table.vacate(pod.uid)
 
     def pin(self, pod: Pod, node: NodeName) -> None:
         """Reserves the node's room for the pod, which its gang has placed there."""
         if not pod.node_name:
-            self.table.occupy(pod.uid, node, pod.shape)
+            self.table.occupy(pod.uid, node, pod.shape, identity=pod.identity)
 
     def unpin(self, pod: Pod) -> None:
         """Gives the room back: the pod was not pinned there after all."""
@@ -226,6 +229,7 @@ class KubeState:
                 daemon=pod.belongs_to_node,
                 stays=not pod.deleting,
                 ending=pod.deleting,
+                identity=pod.identity,
             )
         else:
             self.remove_other(pod.uid)

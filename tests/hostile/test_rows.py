@@ -169,6 +169,20 @@ def apart(count: int) -> Json:
     return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": every}}
 
 
+def about_others(requirements: int = 0, words: int = 0, constraints: int = 0) -> Json:
+    """Terms about other pods, with so much in them."""
+    asked: list[Json] = [{"key": f"k{n}", "operator": "Exists"} for n in range(requirements)]
+    if words:
+        values = [f"v{n}" for n in range(words)]
+        asked.append({"key": "k", "operator": "In", "values": values})
+    one = {"topologyKey": "k", "labelSelector": {"matchExpressions": asked}}
+    spread = {"topologyKey": "k", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"}
+    return {
+        "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [one]}},
+        "topologySpreadConstraints": [spread] * constraints,
+    }
+
+
 def asking(count: int, where: str = "containers") -> Json:
     """Containers, each for a resource of its own."""
     return {
@@ -198,6 +212,9 @@ LISTS: dict[str, tuple[Callable[[int], Json], int]] = {
     "requirements": (lambda n: {"affinity": terms(1, n)}, 1000),
     "values": (lambda n: {"affinity": terms(1, 1, n)}, 10_000),
     "topology keys": (lambda n: {"affinity": apart(n)}, 100),
+    "spread constraints": (lambda n: about_others(constraints=n - 1), 100),
+    "requirements on other pods": (about_others, 256),
+    "values of other pods": (lambda n: about_others(words=n), 1000),
     "resources": (asking, 256),
     "host ports": (ports, 1000),
     "claims": (mounting, 256),
@@ -255,6 +272,7 @@ GROWING: dict[str, Callable[[int], Json]] = {
     "resized containers": lambda n: a_pod(None, resized(n)[1], nodeName="n", **resized(n)[0]),
     "owners": lambda n: a_pod({"ownerReferences": [{"uid": f"u{i}"} for i in range(n)]}),
     "annotations": lambda n: a_pod({"annotations": {f"{PREFIX}x{i}": "" for i in range(n)}}),
+    "labels of the pod": lambda n: a_pod({"labels": {f"k{i}": "v" for i in range(n)}}),
     "gates": lambda n: a_pod(schedulingGates=[{"name": f"g{i}"} for i in range(n)]),
 }
 

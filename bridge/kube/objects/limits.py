@@ -7,7 +7,7 @@ checks nothing of a pod template inside a CRD. Admission has the same bounds (`v
 from collections.abc import Iterable, Sequence
 
 from bridge.errors import BadInput
-from bridge.kube.objects import wire
+from bridge.kube.objects import pod_terms, wire
 from bridge.model import bounds
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort
@@ -15,11 +15,11 @@ from bridge.model.scheduling import HostPort
 _LABELS = "spec.nodeSelector"
 _TOLERATIONS = "spec.tolerations"
 _TERMS = "spec.affinity.nodeAffinity"
-_TOPOLOGY = "spec.affinity"
+_POD_TERMS = "spec.affinity.podAffinity, podAntiAffinity and spec.topologySpreadConstraints"
 
 
 def check_counts(spec: wire.PodSpec) -> None:
-    """Raises BadInput for too many containers, labels, tolerations, or terms. Looks at no item."""
+    """Raises BadInput for too many containers, labels, tolerations, or terms about nodes."""
     for which, containers in (
         ("spec.containers", spec.get("containers")),
         ("spec.initContainers", spec.get("initContainers")),
@@ -59,10 +59,47 @@ def check_words(spec: wire.PodSpec, required: wire.NodeSelector | None) -> None:
         _check_words(_TERMS, (expression.get("key", ""), *(expression.get("values") or ())))
 
 
-def check_topology(keys: Sequence[str]) -> None:
-    """Raises BadInput for too many topology keys, and for one that no label can have."""
-    _check(_TOPOLOGY, len(keys), bounds.MOST_TERMS, "topology keys")
-    _check_words(_TOPOLOGY, keys)
+def check_pod_terms(found: pod_terms.PodTerms | None) -> None:
+    """Raises BadInput for too many terms about other pods, for too much in them, and for words that
+    no label can have.
+    """
+    if found is None:
+        return
+    terms = [*found["affinity"], *found["anti_affinity"]]
+    count = len(terms) + len(found["spread"])
+    _check(_POD_TERMS, count, bounds.MOST_TERMS, "terms about other pods")
+    selectors = [one.get("labelSelector") for one in (*terms, *found["spread"])]
+    selectors += [term.get("namespaceSelector") for term in terms]
+    keys = [one.get("matchLabelKeys") or [] for one in (*terms, *found["spread"])]
+    keys += [term.get("mismatchLabelKeys") or [] for term in terms]
+    requirements = sum(map(len, keys)) + sum(map(_requirements, selectors))
+    _check(_POD_TERMS, requirements, bounds.MOST_POD_REQUIREMENTS, "requirements on other pods")
+    words = [word for selector in selectors for word in _words(selector)]
+    words += [name for term in terms for name in term.get("namespaces") or ()]
+    _check(_POD_TERMS, len(words), bounds.MOST_POD_WORDS, "values and namespaces of other pods")
+    topology = [one.get("topologyKey", "") for one in (*terms, *found["spread"])]
+    _check_words(_POD_TERMS, (*words, *topology, *(key for some in keys for key in some)))
+    for selector in selectors:
+        _check_words(_POD_TERMS, _selector_keys(selector))
+
+
+def _requirements(selector: wire.LabelSelector | None) -> int:
+    found: wire.LabelSelector = selector or {}
+    return len(found.get("matchLabels") or ()) + len(found.get("matchExpressions") or ())
+
+
+def _words(selector: wire.LabelSelector | None) -> list[str]:
+    found: wire.LabelSelector = selector or {}
+    words = list((found.get("matchLabels") or {}).values())
+    for expression in found.get("matchExpressions") or ():
+        words += expression.get("values") or ()
+    return words
+
+
+def _selector_keys(selector: wire.LabelSelector | None) -> list[str]:
+    found: wire.LabelSelector = selector or {}
+    expressions = found.get("matchExpressions") or ()
+    return [*(found.get("matchLabels") or {}), *(one.get("key", "") for one in expressions)]
 
 
 def _check_terms(required: wire.NodeSelector) -> None:

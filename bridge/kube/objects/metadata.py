@@ -21,6 +21,7 @@ from bridge.errors import BadInput
 from bridge.kube.objects import wire
 from bridge.model import bounds, texts
 from bridge.model.pod import OwnerReference
+from bridge.model.pod_identity import NUMBERING, LabelSet, PodIdentity
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -77,6 +78,28 @@ def labels(meta: wire.Meta, *, also: frozenset[str] = frozenset()) -> Mapping[st
     """Our label, those that say which pods belong together, and those of `also`."""
     found = _kept(meta.get("labels"), _LABELS | also if also else _LABELS, bounds.LONGEST_LABEL)
     return _mapping_of([item for item in found if item[0] not in _NUMBERS or _is_number(item[1])])
+
+
+def identity(meta: wire.Meta) -> PodIdentity:
+    """Who a pod is to the selectors of others. A label that no selector can meet, and those beyond
+    what is read, count as absent.
+    """
+    values = meta.get("labels") or {}
+    if len(values) > bounds.MOST_LABELS:
+        values = {key: values[key] for key in sorted(values)[: bounds.MOST_LABELS]}
+    labels: list[tuple[str, str]] = []
+    own: list[tuple[str, str]] = []
+    for key, text in sorted(values.items()):
+        if len(key) <= bounds.LONGEST_KEY and len(text) <= bounds.LONGEST_LABEL:
+            (own if key in NUMBERING else labels).append((sys.intern(key), _value(text)))
+    namespace = sys.intern(meta.get("namespace", ""))
+    return _identity(namespace, _label_set(tuple(labels)), _label_set(tuple(own)))
+
+
+def label_set(meta: wire.Meta) -> LabelSet:
+    """All labels of a template that are read."""
+    found = identity(meta)
+    return LabelSet.of((*found.labels, *found.own)) if found.own else found.labels
 
 
 def annotations(meta: wire.Meta, *, longest: int = bounds.LONGEST_VALUE) -> Mapping[str, str]:
@@ -192,6 +215,36 @@ def _mapping_of(items: list[tuple[str, str]]) -> Mapping[str, str]:
 @lru_cache(maxsize=16384)
 def _mapping(items: tuple[tuple[str, str], ...]) -> Mapping[str, str]:
     return MappingProxyType(dict(items))
+
+
+@lru_cache(maxsize=4096)
+def _value(text: str) -> str:
+    """The same object for the same value, as far as that is worth it: an object's uid is in two
+    labels of one pod, and in none of most others."""
+    return text
+
+
+def _label_set(items: tuple[tuple[str, str], ...]) -> LabelSet:
+    if sum(len(text) for _, text in items) > _CACHED:
+        return LabelSet.of(items)
+    return _few_labels(items)
+
+
+@lru_cache(maxsize=4096)
+def _few_labels(items: tuple[tuple[str, str], ...]) -> LabelSet:
+    labels = LabelSet.of(items)
+    return LabelSet(_keys(labels.names), labels.values)
+
+
+@lru_cache(maxsize=4096)
+def _keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The same object for the same keys: labels of different pods differ in their values."""
+    return keys
+
+
+@lru_cache(maxsize=4096)
+def _identity(namespace: str, labels: LabelSet, own: LabelSet) -> PodIdentity:
+    return PodIdentity(namespace, labels, own)
 
 
 def _word(text: str, longest: int, form: re.Pattern[str]) -> str:

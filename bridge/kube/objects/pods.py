@@ -48,6 +48,7 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
         deleting=bool(meta.get("deletionTimestamp")),
         owner=metadata.controller(meta),
         labels=metadata.labels(meta, also=also),
+        identity=metadata.identity(meta),
         annotations=metadata.annotations(meta),
         completion_index=_completion_index(meta),
         created_s=metadata.created_s(meta),

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from bridge.errors import BadInput
-from bridge.kube.objects import affinity, limits, pod_affinity, requests, wire
+from bridge.kube.objects import affinity, limits, pod_terms, requests, wire
 from bridge.model import bounds, scheduling
 from bridge.model.scheduling import (
     HostPort,
@@ -35,39 +35,28 @@ def of(
 ) -> PodShape:
     """The shape of a pod or of a template's pods; `status` only for pods on a node.
 
-    `meta` decides whether a pod (anti-)affinity is about the pod's own kind. Raises BadInput with
-    the offending field.
+    `meta` says about which namespace and labels its terms about other pods are; without it they do
+    not count. Raises BadInput with the offending field.
     """
     actual = _picked(dict(status), _RESIZING) if status else {}
     if actual and status:
         actual["conditions"] = [one for one in status.get("conditions") or () if _resize(one)]
-    wished = spec.get("affinity") or {}
+    beside = pod_terms.picked(spec, meta)
     try:
         limits.check_counts(spec)
+        limits.check_pod_terms(beside)
         parts = _picked(dict(spec), _DECIDING)
-        parts["affinity"] = wished.get("nodeAffinity")
+        parts["affinity"] = (spec.get("affinity") or {}).get("nodeAffinity")
     except BadInput:
         if status is None:
             raise
-        parts = _picked(dict(spec), _HOLDING)
-    anti_affinity_keys = _own(wished.get("podAntiAffinity"), meta)
-    affinity_keys = _own(wished.get("podAffinity"), meta)
-    everything = [parts, actual, anti_affinity_keys, affinity_keys, status is not None]
+        parts, beside = _picked(dict(spec), _HOLDING), None
+    everything = [parts, actual, beside, status is not None]
     try:
         text = to_json(everything, fallback=str)
         return _shape(text) if len(text) <= _KEPT_BYTES else _computed(text)
     except PydanticSerializationError as error:
         raise BadInput(f"spec: {error}", field="spec") from None
-
-
-def _own(required: wire.PodAffinity | None, meta: wire.Meta | None) -> tuple[str, ...]:
-    if not required or not meta:
-        return ()
-    return pod_affinity.topology_keys(
-        required.get("requiredDuringSchedulingIgnoredDuringExecution"),
-        meta.get("labels") or {},
-        meta.get("namespace", ""),
-    )
 
 
 def _picked(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
@@ -91,7 +80,7 @@ def _first_equal(shape: PodShape) -> PodShape:
 
 def _computed(text: bytes) -> PodShape:
     try:
-        spec, status, anti_affinity_keys, affinity_keys, placed = from_json(text)
+        spec, status, beside, placed = from_json(text)
     except ValueError as error:
         raise BadInput(f"spec: {error}", field="spec") from None
     asked = requests.of(spec, status or None)
@@ -99,7 +88,6 @@ def _computed(text: bytes) -> PodShape:
     try:
         limits.check_amounts(asked, ports)
         limits.check_words(spec, limits.required_terms(spec.get("affinity")))
-        limits.check_topology((*anti_affinity_keys, *affinity_keys))
         terms = _terms(spec.get("affinity"))
     except BadInput:
         if not placed:
@@ -111,8 +99,9 @@ def _computed(text: bytes) -> PodShape:
         affinity_terms=terms,
         tolerations=scheduling.in_order(_toleration(one) for one in spec.get("tolerations") or ()),
         host_ports=ports,
-        anti_affinity_keys=tuple(anti_affinity_keys),
-        affinity_keys=tuple(affinity_keys),
+        pod_affinity=pod_terms.terms(beside["affinity"], beside) if beside else (),
+        pod_anti_affinity=pod_terms.terms(beside["anti_affinity"], beside) if beside else (),
+        spread=pod_terms.spread(beside) if beside else (),
     )
 
 

@@ -33,6 +33,7 @@ def row(template: wire.TemplateWire, *, namespace: str = "", at: str = "") -> Po
     return PodTemplate(
         shape=shape,
         annotations=metadata.annotations(meta),
+        labels=metadata.label_set(meta),
         subdomain=texts.printable(spec.get("subdomain") or "", bounds.LONGEST_LABEL),
         active_deadline_s=metadata.seconds(spec.get("activeDeadlineSeconds")),
         volume_claims=named,

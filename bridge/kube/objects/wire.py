@@ -122,6 +122,7 @@ class PodTerm(TypedDict, total=False):
     namespaces: list[str] | None
     namespaceSelector: LabelSelector | None
     topologyKey: str
+    matchLabelKeys: list[str] | None
     mismatchLabelKeys: list[str] | None
 
 
@@ -137,6 +138,19 @@ class Affinity(TypedDict, total=False):
     nodeAffinity: NodeAffinity | None
     podAffinity: PodAffinity | None
     podAntiAffinity: PodAffinity | None
+
+
+class SpreadWire(TypedDict, total=False):
+    """spec.topologySpreadConstraints[]"""
+
+    maxSkew: int
+    topologyKey: str
+    whenUnsatisfiable: str
+    labelSelector: LabelSelector | None
+    minDomains: int | None
+    nodeAffinityPolicy: str | None
+    nodeTaintsPolicy: str | None
+    matchLabelKeys: list[str] | None
 
 
 class TolerationWire(TypedDict, total=False):
@@ -181,6 +195,7 @@ class PodSpec(TypedDict, total=False):
     nodeName: str | None
     nodeSelector: dict[str, str] | None
     affinity: Affinity | None
+    topologySpreadConstraints: list[SpreadWire] | None
     tolerations: list[TolerationWire] | None
     containers: list[Container] | None
     initContainers: list[Container] | None

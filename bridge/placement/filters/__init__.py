@@ -8,7 +8,10 @@ folder changes no snapshot, and knows neither gangs nor Slurm's grants.
     failures     `first_failures`: the first predicate that each node fails
     selectors    node selectors and required node affinity
     tolerations  taints that keep a shape away
-    reasons      first failures in words
+    domains      the nodes that have one value of a node label
+    pod_terms    pod affinity, anti-affinity and topology spread
+    pod_selectors  on which nodes pods are that a selector selects, and whom they keep away
+    reasons      first failures in words; of terms about other pods in `pod_term_reasons`
     classes      nodes that no selector and no taint tells apart
     uncounted    resources that Slurm does not count
     density      how many pods of a shape a node can hold at most

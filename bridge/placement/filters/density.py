@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bridge.model import slurm_amounts
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import failures
+from bridge.placement.filters import domains, failures, pod_selectors
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
 
@@ -26,10 +27,11 @@ class Density:
     memory_is_tight: bool = False
 
 
-def density(snapshot: Snapshot, shape: PodShape) -> Density:
+def density(snapshot: Snapshot, shape: PodShape, identity: PodIdentity | None = None) -> Density:
     """How many pods of this shape the nodes of the snapshot could ever hold, each.
 
-    CPUs are counted whole, per pod, as Slurm gives them.
+    CPUs are counted whole, per pod, as Slurm gives them. `identity` says who the pods are: if their
+    anti-affinity is to themselves, a node in a domain takes one of them.
     """
     rows = np.flatnonzero(feasible(snapshot, shape, now=False).mask)
     if not rows.size:
@@ -40,5 +42,13 @@ def density(snapshot: Snapshot, shape: PodShape) -> Density:
     per_cpu = slurm_amounts.mib_per_cpu(slurm_amounts.memory_mib(requests), cpus)
     rounded = replace(requests, memory_bytes=per_cpu * cpus * slurm_amounts.MIB)
     with_rounded = failures.fitting(snapshot, rounded, rows, snapshot.daemon_used)
-    most = int(counts.max())
-    return Density(min(most, 1) if shape.host_ports else most, bool((with_rounded < counts).any()))
+    is_tight = bool((with_rounded < counts).any())
+    if shape.host_ports:
+        counts = np.minimum(counts, 1)
+    for term in shape.pod_anti_affinity:
+        if identity is not None and pod_selectors.selects(
+            snapshot.namespaces, term.selector, identity
+        ):
+            in_domain = domains.of(snapshot.layout, term.topology_key)[rows] != domains.NOWHERE
+            counts = np.where(in_domain, np.minimum(counts, 1), counts)
+    return Density(int(counts.max()), is_tight)

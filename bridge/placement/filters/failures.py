@@ -3,9 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import selectors, tolerations
+from bridge.placement.filters import pod_terms, selectors, tolerations
 from bridge.placement.filters.predicates import Codes, Predicate
 from bridge.placement.filters.selectors import Rows
 from bridge.placement.table import ports
@@ -19,13 +20,22 @@ EVERY_ROW = slice(None)
 (
     _, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
     _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS,
+    _AFFINITY, _ANTI_AFFINITY, _SPREAD,
 ) = map(int, Predicate)  # fmt: skip
 
 
-def first_failures(snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool) -> Codes:
+def first_failures(
+    snapshot: Snapshot,
+    shape: PodShape,
+    rows: Rows,
+    *,
+    now: bool,
+    identity: PodIdentity | None = None,
+) -> Codes:
     """(rows,) int8: the first predicate that each row fails. Rows of NO_ROW are ABSENT.
 
-    If `now` is False, only what the nodes are counts, up to CAPACITY.
+    If `now` is False, only what the nodes are counts, up to CAPACITY. `identity` says who the pod
+    is; without it neither its terms about other pods count nor theirs about it.
     """
     codes = _by_kind(snapshot, shape, rows).copy()
     _mark(codes, _too_small(snapshot, shape.requests, rows), _CAPACITY)
@@ -35,6 +45,11 @@ def first_failures(snapshot: Snapshot, shape: PodShape, rows: Rows, *, now: bool
     _mark(codes, _short(snapshot, shape.requests, rows, snapshot.used), _FREE)
     if shape.host_ports:
         _mark(codes, ports_taken(snapshot, shape, rows), _PORTS)
+    if identity is not None:
+        lacking, away, skewed = pod_terms.failing(snapshot, shape, identity)
+        for failing, code in ((lacking, _AFFINITY), (away, _ANTI_AFFINITY), (skewed, _SPREAD)):
+            if failing is not None:
+                _mark(codes, failing[rows], code)
     return codes
 
 

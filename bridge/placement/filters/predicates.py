@@ -1,8 +1,9 @@
 """The predicates that keep a shape off a node, in the order in which they are checked.
 
 They are kube-scheduler's own filters (NodeName, NodeAffinity, VolumeZone, TaintToleration,
-NodeUnschedulable, NodeResourcesFit, NodePorts). The order is the one that helps a user most: what a
-node is comes before the state that it is in, and before what is free on it.
+NodeUnschedulable, NodeResourcesFit, NodePorts, InterPodAffinity, PodTopologySpread). The order is
+the one that helps a user most: what a node is comes before the state that it is in, before what is
+free on it, and before which pods are beside it.
 """
 
 from enum import IntEnum
@@ -37,6 +38,12 @@ class Predicate(IntEnum):
     """A resource is used up now."""
     PORTS = 10
     """A host port is taken now."""
+    AFFINITY = 11
+    """No pod that required pod affinity wants is in the node's domain."""
+    ANTI_AFFINITY = 12
+    """Required anti-affinity keeps the pod away: its own, or that of a pod in the node's domain."""
+    SPREAD = 13
+    """Topology spread (DoNotSchedule): there would be too many pods in the node's domain."""
 
 
 PASSING = (Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
@@ -44,3 +51,7 @@ PASSING = (Predicate.STATE_TAINT, Predicate.FREE, Predicate.PORTS)
 
 A node that does not answer may never do so again: it is not waited for.
 """
+
+BESIDE = np.isin(list(Predicate), (Predicate.AFFINITY, Predicate.ANTI_AFFINITY, Predicate.SPREAD))
+"""By code: pods that are beside it keep the pod off the node. They stay for as long as they like,
+unless they are being deleted."""

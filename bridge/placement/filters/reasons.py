@@ -6,30 +6,41 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge.model import texts
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.placement.filters import selectors, tolerations
+from bridge.placement.filters import pod_term_reasons, selectors, tolerations
 from bridge.placement.filters.predicates import Codes, Predicate
 from bridge.placement.table.amounts import CPU, EPHEMERAL, MEMORY
 from bridge.placement.table.snapshot import Snapshot
 
 
-def summary(snapshot: Snapshot, shape: PodShape, codes: Codes) -> str:
+def summary(
+    snapshot: Snapshot, shape: PodShape, codes: Codes, identity: PodIdentity | None = None
+) -> str:
     """Say what is in the way on how many nodes, most nodes first.
 
-    `codes` (n,) are the first failures.
+    `codes` (n,) are the first failures of a pod with this identity.
     """
-    reasons = sorted(_reasons(snapshot, shape, codes), key=lambda reason: (-reason[0], reason[1]))
+    reasons = sorted(
+        _reasons(snapshot, shape, codes, identity), key=lambda reason: (-reason[0], reason[1])
+    )
     fitting = int(np.count_nonzero(codes == Predicate.FITS))
     parts = [f"{texts.nodes(fitting)} can take it"] if fitting else []
     parts += [f"{texts.nodes(count)}: {text}" for count, text in reasons]
     return "; ".join(parts) or "no nodes"
 
 
-def reason(snapshot: Snapshot, shape: PodShape, row: int, code: Predicate) -> str:
+def reason(
+    snapshot: Snapshot,
+    shape: PodShape,
+    row: int,
+    code: Predicate,
+    identity: PodIdentity | None = None,
+) -> str:
     """Say one node's first failure in words, without the node's name."""
     rows = np.array([row], dtype=np.intp)
-    return next(text for _, text in _explained(snapshot, shape, rows, code))
+    return next(text for _, text in _explained(snapshot, shape, rows, code, identity))
 
 
 def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
@@ -42,7 +53,9 @@ def scarcest(snapshot: Snapshot, shape: PodShape, row: int) -> str:
     return _of_whole(snapshot, line, rows, free)
 
 
-def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tuple[int, str]]:
+def _reasons(
+    snapshot: Snapshot, shape: PodShape, codes: Codes, identity: PodIdentity | None
+) -> Iterator[tuple[int, str]]:
     """(number of nodes, reason) for each reason; empty rows do not count."""
     counts: dict[str, int] = {}
     for code in Predicate:
@@ -50,14 +63,18 @@ def _reasons(snapshot: Snapshot, shape: PodShape, codes: Codes) -> Iterator[tupl
             continue
         rows = np.flatnonzero(codes == code)
         if len(rows):
-            for count, text in _explained(snapshot, shape, rows, code):
+            for count, text in _explained(snapshot, shape, rows, code, identity):
                 counts[text] = counts.get(text, 0) + count
     for text, count in counts.items():
         yield count, text
 
 
 def _explained(
-    snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp], code: Predicate
+    snapshot: Snapshot,
+    shape: PodShape,
+    rows: npt.NDArray[np.intp],
+    code: Predicate,
+    identity: PodIdentity | None,
 ) -> Iterator[tuple[int, str]]:
     """(number of nodes, reason) for rows that all fail first at `code`."""
     match code:
@@ -67,6 +84,12 @@ def _explained(
             yield from _taint_reasons(snapshot, shape, rows, code)
         case Predicate.CAPACITY | Predicate.FREE:
             yield from _amount_reasons(snapshot, shape.requests, rows, code)
+        case Predicate.AFFINITY if identity is not None:
+            yield from pod_term_reasons.of_affinity(snapshot, shape, identity, rows)
+        case Predicate.ANTI_AFFINITY if identity is not None:
+            yield from pod_term_reasons.of_anti_affinity(snapshot, shape, identity, rows)
+        case Predicate.SPREAD if identity is not None:
+            yield from pod_term_reasons.of_spread(snapshot, shape, identity, rows)
         case _:
             yield len(rows), _WORDS[code]
 
@@ -159,4 +182,7 @@ _WORDS = {
     Predicate.CORDONED: "cordoned",
     Predicate.NOT_READY: "not ready",
     Predicate.PORTS: "a host port is taken",
+    Predicate.AFFINITY: "its pod affinity is not met",
+    Predicate.ANTI_AFFINITY: "anti-affinity keeps it away",
+    Predicate.SPREAD: "its topology spread is not met",
 }

@@ -1,10 +1,11 @@
 """Which slot of a gang runs on which of the nodes that Slurm granted.
 
-If all slots have one shape (else see `mixed`), each node can take a number of slots: the lesser of
-what the grant holds there (Slurm's side, `grants`) and of what is free there (Kubernetes' side:
-other pods, terminating ones included, the count of pods, host ports). Slurm does not say which task
-goes where, so any distribution within these numbers is right, and the gang fits exactly if their
-sum is enough. Slots are then dealt in rank order along the topology (`ranks`).
+If all slots are alike (else see `mixed`), each node can take a number of slots: the lesser of what
+the grant holds there (Slurm's side, `grants`) and of what is free there (Kubernetes' side: other
+pods, terminating ones included, the count of pods, host ports). Slurm does not say which task goes
+where, so any distribution within these numbers is right that the pods' terms about other pods allow
+(`alike`); without such terms the gang fits exactly if the sum is enough. Slots are then dealt in
+rank order along the topology (`ranks`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,8 @@ from bridge.model.job import Allocation, NodeGrant
 from bridge.model.scheduling import PodShape
 from bridge.placement import filters
 from bridge.placement.filters import uncounted
-from bridge.placement.fit import grants, mixed, pod_affinity, ranks, room
+from bridge.placement.fit import alike, grants, mixed, neighbours, room
+from bridge.placement.fit.neighbours import Kind
 from bridge.placement.fit.room import Counts, NodeCapacity
 from bridge.placement.table import Snapshot
 from bridge.placement.topology import Fabric
@@ -59,27 +61,44 @@ def assign(
         return Assignment(tuple(taken[slot] for slot in range(gang.size)))
     fabric = Fabric(snapshot, topology)
     by_node, unknown = grants.by_node(allocation, by_slurm_name)
-    kinds = set(shapes or (gang.shape,))
+    kinds, of_slot = _kinds(snapshot, gang, shapes)
     if len(kinds) > 1:
         return mixed.assign(
-            fabric, shapes or (), by_node, unknown,
+            fabric, kinds, of_slot, by_node, unknown,
             resource_map=resource_map, taken=taken, holding=holding, one_per_node=one_per_node,
         )  # fmt: skip
-    (shape,) = kinds
+    shape, identity = kinds[0]
+    if identity is not None:
+        granted = list(by_node)
+        by_node = {granted[at]: by_node[granted[at]] for at in fabric.order(granted)}
     capacity = _capacity(
         snapshot, shape, by_node, resource_map, taken, holding, one_per_node=one_per_node
     )
-    groups = _fitting_groups(fabric, capacity, capacity.now, taken, needed)
-    if not groups:
-        for_now = bool(_fitting_groups(fabric, capacity, capacity.ever, taken, needed))
-        return room.shortfall(
-            f"{min(int(capacity.now.sum()), needed)} of {needed} pods fit now",
-            room.at_fault(snapshot, capacity, for_now=for_now),
-            unknown,
-            partial(room.of_grant, capacity),
-            for_now=for_now,
-        )
-    return Assignment(ranks.deal_best(fabric, capacity.nodes, groups, size=gang.size, taken=taken))
+    if identity is None:
+        return alike.deal(fabric, capacity, unknown, needed=needed, size=gang.size, taken=taken)
+    return alike.place(
+        fabric, capacity, identity, unknown, taken=taken, holding=holding, size=gang.size
+    )
+
+
+def _kinds(
+    snapshot: Snapshot, gang: Gang, shapes: Sequence[PodShape] | None
+) -> tuple[tuple[Kind, ...], npt.NDArray[np.intp]]:
+    """The kinds of slots, and (slots,) which one each slot is. Who their pods are is left out if no
+    term is about that.
+    """
+    every = [gang.shape] if shapes is None else shapes
+    whose = [gang.identity] if shapes is None else gang.identities
+    # Most slots share their objects, so that few have to be compared by value.
+    pairs = {
+        (id(shape), id(who)): Kind(shape, who) for shape, who in zip(every, whose, strict=True)
+    }
+    if not any(neighbours.has_terms(snapshot, kind) for kind in dict.fromkeys(pairs.values())):
+        pairs = {key: Kind(kind.shape, None) for key, kind in pairs.items()}
+    number = {kind: at for at, kind in enumerate(dict.fromkeys(pairs.values()))}
+    of_pair = {key: number[kind] for key, kind in pairs.items()}
+    of_slot = [of_pair[id(one), id(who)] for one, who in zip(every, whose, strict=True)]
+    return tuple(number), np.array(of_slot, dtype=np.intp)
 
 
 def _capacity(
@@ -136,33 +155,3 @@ def _count_holders(
     held = [holding.row for pod in pods if (holding := snapshot.pods.get(pod)) is not None]
     counts = np.bincount(np.array(held, dtype=np.intp), minlength=snapshot.size)
     return counts[rows]
-
-
-def _fitting_groups(
-    fabric: Fabric,
-    capacity: NodeCapacity,
-    counts: Counts,
-    taken: Mapping[int, NodeName],
-    needed: int,
-) -> list[Counts]:
-    """The slots by node, within each group of nodes that can take all the slots together."""
-    shape = capacity.shape
-    if not shape.affinity_keys and not shape.anti_affinity_keys:
-        return [counts] if int(counts.sum()) >= needed else []
-    snapshot = fabric.snapshot
-    places = snapshot.rows(list(taken.values()))
-    places = places[places >= 0]
-    by_rank = fabric.order(capacity.nodes)
-    groups = []
-    for mask in pod_affinity.groups(snapshot, capacity.rows, shape.affinity_keys, places):
-        slots = pod_affinity.one_per_domain(
-            snapshot,
-            capacity.rows,
-            np.where(mask, counts, 0),
-            shape.anti_affinity_keys,
-            places,
-            first=by_rank,
-        )
-        if int(slots.sum()) >= needed:
-            groups.append(slots)
-    return groups

@@ -1,37 +1,40 @@
-"""Gangs whose slots ask for different things, onto the nodes that Slurm granted.
+"""Gangs whose slots are not all alike, onto the nodes that Slurm granted.
 
 Examples are a leader beside its workers, or a launcher beside GPU pods. A node takes any mix of
 slots that its grant (Slurm's side) and what is free there (Kubernetes' side) hold together. Which
 mix goes where is a packing problem (`problem`, `packing`). Of the ways that are found, the one with
 the least rank distance is taken; if the greedy rule works, it is one of these ways.
 
-Pod (anti-)affinity counts among slots of one shape, because pods of one template have one shape.
+Terms about other pods count between all slots. If they are about a kind's own pods or about pods
+that are there, they cut the packing problem; else the ways are searched pod by pod (`search`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from itertools import islice, product
+from itertools import islice
 
 import numpy as np
 
 from bridge.model.gang import Assignment, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
 from bridge.model.job import NodeGrant
-from bridge.model.scheduling import PodShape
-from bridge.placement.fit import grants, packing, pod_affinity, ranks, room
-from bridge.placement.fit.packing import OPEN, Bins, Indices
+from bridge.placement.fit import grants, packing, ranks, room, search, together
+from bridge.placement.fit.neighbours import Counts, Indices, Kind, Neighbours
+from bridge.placement.fit.packing import OPEN, Bins
 from bridge.placement.fit.problem import Capacities, PackingProblem
 from bridge.placement.fit.room import NodeCapacity
+from bridge.placement.table.interning import Bools
 from bridge.placement.topology import Fabric
 
-_MOST_GROUPS = 256
-"""Combinations of domains that are tried if several shapes have affinity to themselves."""
+_MOST_WAYS = 8
+"""Ways that are looked for if terms about other pods count; the best of them is taken."""
 
 
 def assign(
     fabric: Fabric,
-    shapes: Sequence[PodShape],
+    kinds: Sequence[Kind],
+    of_slot: Indices,
     by_node: Mapping[NodeName, list[NodeGrant]],
     unknown: list[SlurmNodeName],
     *,
@@ -40,24 +43,27 @@ def assign(
     holding: frozenset[PodUid] | None,
     one_per_node: bool,
 ) -> Assignment | Shortfall:
-    """Do what `assign.assign` does, for slots of these shapes.
+    """Do what `assign.assign` does, for slots of several kinds; `of_slot` (slots,) are their kinds.
 
-    The answer is exact within the bounds of `packing.exact`.
+    The answer is exact within the bounds of `packing.exact` and `search.search`.
     """
-    problem = PackingProblem.of(fabric, shapes, by_node, taken)
+    problem = PackingProblem.of(fabric, kinds, of_slot, by_node, taken)
     capacities = Capacities.of(problem, resource_map, holding, one_per_node=one_per_node)
-    ways = list(_ways(problem, capacities.now))
+    missing = together.unknown(fabric.snapshot, taken, holding) if problem.has_terms else []
+    now = _Side.of(problem, capacities.now, missing, ending=True)
+    ways = list(now.ways())
     if ways:
         best = min(ways, key=lambda way: ranks.length(fabric, problem.rows[way]))
         return Assignment(tuple(problem.nodes[place] for place in best.tolist()))
-    for_now = next(_ways(problem, capacities.ever), None) is not None
-    by_kind = [_of_kind(problem, capacities, kind, resource_map) for kind in problem.open_kinds()]
+    ever = _Side.of(problem, capacities.ever, missing, ending=False)
+    for_now = ever.differs(now) and next(ever.ways(), None) is not None
+    by_kind = [_of_kind(capacities, now, ever, kind, resource_map) for kind in problem.open_kinds()]
     why_of: dict[NodeName, str] = {}
     for capacity in by_kind:
         for node, why in room.at_fault(fabric.snapshot, capacity, for_now=for_now):
             why_of.setdefault(node, why)
     return room.shortfall(
-        _fits(problem, capacities.now),
+        now.fits(),
         list(why_of.items()),
         unknown,
         partial(_of_grant, by_kind),
@@ -65,58 +71,142 @@ def assign(
     )
 
 
-def _ways(problem: PackingProblem, bins: Bins) -> Iterator[Indices]:
-    """(slots,) the problem's places with the open ones filled, in different ways."""
-    gaps = np.flatnonzero(problem.places == OPEN)
-    for allowed in _groups(problem, bins):
-        for filling in packing.fillings(allowed, problem.kinds[gaps]):
-            way = problem.places.copy()
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The problem with what the nodes have, now or ever; nodes that pods there shut to a kind have
+    nothing for it. `already` are (kind, node) of taken slots that the table does not know.
+    """
+
+    problem: PackingProblem
+    bins: Bins
+    neighbours: Neighbours | None
+    already: list[tuple[int, int]]
+
+    @classmethod
+    def of(
+        cls, problem: PackingProblem, bins: Bins, missing: Sequence[int], *, ending: bool
+    ) -> "_Side":
+        if not problem.has_terms:
+            return cls(problem, bins, None, [])
+        snapshot, kinds = problem.fabric.snapshot, problem.distinct
+        neighbours = Neighbours.of(snapshot, kinds, problem.rows, ending=ending)
+        opened = np.stack([neighbours.open_to(kind) for kind in range(len(kinds))], axis=1)
+        already = [(int(problem.kinds[slot]), int(problem.places[slot])) for slot in missing]
+        most = np.where(opened, bins.most, 0)
+        return cls(problem, replace(bins, most=most), neighbours, already)
+
+    @property
+    def gaps(self) -> Indices:
+        """The slots without a node."""
+        return np.flatnonzero(self.problem.places == OPEN)
+
+    def ways(self) -> Iterator[Indices]:
+        """(slots,) the problem's places with the open ones filled, in different ways."""
+        gaps = self.gaps
+        for filling in islice(self._fillings(self.problem.kinds[gaps]), self._most):
+            way = self.problem.places.copy()
             way[gaps] = filling
             yield way
 
+    def differs(self, other: "_Side") -> bool:
+        """Whether the other side of the problem may have other ways."""
+        ending = self.neighbours is not None and together.are_ending(self.problem.fabric.snapshot)
+        return ending or not (
+            np.array_equal(self.bins.room, other.bins.room)
+            and np.array_equal(self.bins.most, other.bins.most)
+        )
 
-def _groups(problem: PackingProblem, bins: Bins) -> Iterator[Bins]:
-    """The bins, cut to what the slots' (anti-)affinity to each other allows."""
-    snapshot, most = problem.fabric.snapshot, bins.most.copy()
-    along = np.arange(len(problem.nodes))
-    masks = []
-    for kind, shape in enumerate(problem.shapes):
-        taken = problem.rows_of(kind)
-        if shape.anti_affinity_keys:
-            slots = np.minimum(bins.fitting(kind), 1)
-            most[:, kind] = pod_affinity.one_per_domain(
-                snapshot, problem.rows, slots, shape.anti_affinity_keys, taken, first=along
-            )
-        masks.append(pod_affinity.groups(snapshot, problem.rows, shape.affinity_keys, taken))
-    for chosen in islice(product(*masks), _MOST_GROUPS):
-        yield replace(bins, most=np.where(np.stack(chosen, axis=1), most, 0))
+    def fits(self) -> str:
+        """Say how many pods find a place, and which ranks don't."""
+        gaps, neighbours = self.gaps, self.neighbours
+        kinds = self.problem.kinds[gaps]
+        if neighbours is None or neighbours.are_apart:
+            filling = packing.partial(self.bins, kinds)
+        else:
+            needs = np.bincount(kinds, minlength=len(self.problem.distinct))
+            counts = search.most(neighbours, self.bins, needs, already=self.already)
+            filling = packing.dealt(counts, kinds)
+        left = gaps[filling == OPEN].tolist()
+        named = ", ".join(map(str, left[:8])) + (", …" if left[8:] else "")
+        which = f" (not rank {named})" if left else ""
+        return room.fits(len(gaps) - len(left), len(gaps)) + which
+
+    @property
+    def _most(self) -> int | None:
+        return None if self.neighbours is None else _MOST_WAYS
+
+    def _fillings(self, kinds: Indices) -> Iterator[Indices]:
+        """(pods,) a node for each pod of these kinds, in different ways."""
+        neighbours, already = self.neighbours, self.already
+        if neighbours is None or neighbours.are_apart:
+            yield from packing.fillings(self.bins, kinds)
+            return
+        needs = np.bincount(kinds, minlength=len(self.problem.distinct))
+        every = [mask for mask in together.masks(neighbours) if self._may_hold(mask, needs)]
+        for mask in every:
+            bins = self.bins
+            if mask is not None:
+                bins = replace(bins, most=np.where(mask, bins.most, 0))
+            if not already and not neighbours.mixes:
+                yield from self._packed(neighbours, bins, kinds)
+            if neighbours.mixes or mask is None:
+                steps = together.steps_for(len(every))
+                found = search.search(neighbours, bins, needs, already=already, steps=steps)
+                if found is not None:
+                    yield packing.dealt(found, kinds)
+
+    def _may_hold(self, mask: Bools | None, needs: Counts) -> bool:
+        """Whether the nodes of the mask have enough for each kind alone, and in sum for all."""
+        if mask is None:
+            return True
+        there = np.maximum(self.bins.room[mask.any(axis=1)], 0).sum(axis=0)
+        return bool((needs @ self.bins.demands <= there).all()) and all(
+            int(self.bins.fitting(kind)[mask[:, kind]].sum()) >= count
+            for kind, count in enumerate(needs.tolist())
+        )
+
+    def _packed(self, neighbours: Neighbours, bins: Bins, kinds: Indices) -> Iterator[Indices]:
+        """Fillings in which no kind is in the way of itself; those that can be scheduled."""
+        first = np.arange(len(self.problem.nodes))
+        most = bins.most.copy()
+        for conflict in neighbours.conflicts:
+            for kind in np.flatnonzero(conflict.pairs.diagonal()).tolist():
+                slots = np.minimum(replace(bins, most=most).fitting(kind), most[:, kind])
+                most[:, kind] = together.one_per_domain(conflict.places, slots, first)
+        for filling in packing.fillings(replace(bins, most=most), kinds):
+            if search.has_order(neighbours, self._counts(filling, kinds)):
+                yield filling
+
+    def _counts(self, filling: Indices, kinds: Indices) -> Counts:
+        counts = np.zeros((len(self.problem.nodes), len(self.problem.distinct)), dtype=np.int64)
+        np.add.at(counts, (filling, kinds), 1)
+        return counts
 
 
 def _of_kind(
-    problem: PackingProblem, capacities: Capacities, kind: int, resource_map: Mapping[str, str]
+    capacities: Capacities,
+    now: _Side,
+    ever: _Side,
+    kind: int,
+    resource_map: Mapping[str, str],
 ) -> NodeCapacity:
     """What each node can take of one kind, if its slots were the only ones."""
-    shape = problem.shapes[kind]
+    problem = now.problem
+    shape, identity = problem.distinct[kind]
+    codes = problem.codes[kind]
+    if now.neighbours is not None:
+        codes = np.where(codes == 0, now.neighbours.codes(kind), codes)
     return NodeCapacity(
         shape=shape,
         nodes=problem.nodes,
         rows=problem.rows,
-        codes=problem.codes[kind],
+        codes=codes,
         granted=capacities.granted.fitting(kind),
-        ever=capacities.ever.fitting(kind),
-        now=capacities.now.fitting(kind),
+        ever=ever.bins.fitting(kind),
+        now=now.bins.fitting(kind),
         scarcest=partial(grants.scarcest, problem.grants, shape, resource_map),
+        identity=identity,
     )
-
-
-def _fits(problem: PackingProblem, bins: Bins) -> str:
-    """Say how many pods find a place, and which ranks don't."""
-    gaps = np.flatnonzero(problem.places == OPEN)
-    filling = packing.partial(next(_groups(problem, bins), bins), problem.kinds[gaps])
-    left = gaps[filling == OPEN].tolist()
-    named = ", ".join(map(str, left[:8])) + (", …" if left[8:] else "")
-    which = f" (not rank {named})" if left else ""
-    return f"{len(gaps) - len(left)} of {len(gaps)} pods fit now{which}"
 
 
 def _of_grant(by_kind: Sequence[NodeCapacity]) -> str:

@@ -15,6 +15,7 @@ from bridge.model.scheduling import HostPort, PodShape
 from bridge.placement import filters
 from bridge.placement.filters import uncounted
 from bridge.placement.fit import grants
+from bridge.placement.fit.neighbours import Kind
 from bridge.placement.fit.packing import OPEN, Bins, Counts, Indices
 from bridge.placement.fit.room import USABLE_EVER, USABLE_NOW
 from bridge.placement.table import Snapshot, ports
@@ -25,16 +26,16 @@ from bridge.placement.topology import Fabric
 class PackingProblem:
     """The granted nodes along the topology, and the gang's slots by kind.
 
-    `kinds` (slots,) are numbers of `shapes`. `places` (slots,) are numbers of `nodes`, OPEN for
-    slots without a node. `codes` are, for each shape, the predicates that the nodes fail first.
-    Nodes that only taken slots are on come last, and have no grant.
+    `kinds` (slots,) are numbers of `distinct`. `places` (slots,) are numbers of `nodes`, OPEN for
+    slots without a node. `codes` are, for each kind, the predicates that the nodes fail first, the
+    pods beside it left out. Nodes that only taken slots are on come last, and have no grant.
     """
 
     fabric: Fabric
     nodes: list[NodeName]
     rows: Indices
     grants: list[Sequence[NodeGrant]]
-    shapes: tuple[PodShape, ...]
+    distinct: tuple[Kind, ...]
     kinds: Indices
     places: Indices
     codes: tuple[filters.Codes, ...]
@@ -43,45 +44,51 @@ class PackingProblem:
     def of(
         cls,
         fabric: Fabric,
-        shapes: Sequence[PodShape],
+        kinds: Sequence[Kind],
+        of_slot: Indices,
         by_node: Mapping[NodeName, Sequence[NodeGrant]],
         taken: Mapping[int, NodeName],
     ) -> "PackingProblem":
-        """The problem of slots with these `shapes` (slots,)."""
+        """The problem of slots of these kinds; `of_slot` (slots,) are their numbers."""
+        size = len(of_slot)
         granted = list(by_node)
         along = [granted[place] for place in fabric.order(granted)]
-        held = [taken[slot] for slot in sorted(taken) if 0 <= slot < len(shapes)]
+        held = [taken[slot] for slot in sorted(taken) if 0 <= slot < size]
         nodes = list(dict.fromkeys((*along, *held)))
         rows = fabric.rows(nodes)
-        distinct = tuple(dict.fromkeys(shapes))
-        number = {shape: kind for kind, shape in enumerate(distinct)}
         position = {node: place for place, node in enumerate(nodes)}
-        places = [position[taken[slot]] if slot in taken else OPEN for slot in range(len(shapes))]
+        places = [position[taken[slot]] if slot in taken else OPEN for slot in range(size)]
         return cls(
             fabric=fabric,
             nodes=nodes,
             rows=rows,
             grants=[by_node.get(node, ()) for node in nodes],
-            shapes=distinct,
-            kinds=np.array([number[shape] for shape in shapes], dtype=np.intp),
+            distinct=tuple(kinds),
+            kinds=of_slot,
             places=np.array(places, dtype=np.intp),
             codes=tuple(
-                filters.first_failures(fabric.snapshot, shape, rows, now=True) for shape in distinct
+                filters.first_failures(fabric.snapshot, kind.shape, rows, now=True)
+                for kind in kinds
             ),
         )
 
-    def rows_of(self, kind: int) -> Indices:
-        """The rows of nodes that slots of this kind have already."""
-        rows: Indices = self.rows[self.places[(self.kinds == kind) & (self.places != OPEN)]]
-        return np.extract(rows >= 0, rows)
+    @property
+    def shapes(self) -> tuple[PodShape, ...]:
+        """(kinds,) what a pod of each kind asks for."""
+        return tuple(kind.shape for kind in self.distinct)
+
+    @property
+    def has_terms(self) -> bool:
+        """Whether terms about other pods count."""
+        return any(kind.identity is not None for kind in self.distinct)
 
     def open_kinds(self) -> list[int]:
         """The kinds of slots without a node."""
         return sorted(set(self.kinds[self.places == OPEN].tolist()))
 
     def taken_counts(self) -> Counts:
-        """(nodes, shapes) how many slots have their node already."""
-        counts = np.zeros((len(self.nodes), len(self.shapes)), dtype=np.int64)
+        """(nodes, kinds) how many slots have their node already."""
+        counts = np.zeros((len(self.nodes), len(self.distinct)), dtype=np.int64)
         placed = self.places != OPEN
         np.add.at(counts, (self.places[placed], self.kinds[placed]), 1)
         return counts

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import Codes, Predicate, reasons
 from bridge.placement.filters.predicates import PASSING
@@ -42,6 +43,8 @@ class NodeCapacity:
     ever: Counts
     now: Counts
     scarcest: Callable[[], str]
+    identity: PodIdentity | None = None
+    """Who the pods are, if terms about other pods count."""
 
 
 def at_fault(
@@ -58,13 +61,30 @@ def at_fault(
     return [(capacity.nodes[index], _why(snapshot, capacity, index)) for index in short]
 
 
+def fits(count: int, needed: int) -> str:
+    """Say how many pods fit."""
+    return f"{min(count, needed)} of {needed} pods fit now"
+
+
 def of_grant(capacity: NodeCapacity) -> str:
     """Say what is wrong with the grant itself, if no node is at fault."""
     slots = int(capacity.granted.sum())
-    keys = ", ".join((*capacity.shape.affinity_keys, *capacity.shape.anti_affinity_keys))
-    if keys:
-        return f"the grant holds {slots} of them, but not with their pod (anti-)affinity by {keys}"
+    terms = _terms(capacity.shape) if capacity.identity is not None else ""
+    if terms:
+        return f"the grant holds {slots} of them, but not with their {terms}"
     return f"the grant holds {slots} of them ({capacity.scarcest()})"
+
+
+def _terms(shape: PodShape) -> str:
+    """The shape's terms about other pods, by their topology keys."""
+    keys = [term.topology_key for term in (*shape.pod_affinity, *shape.pod_anti_affinity)]
+    spread = [one.topology_key for one in shape.spread]
+    parts = []
+    if keys:
+        parts.append(f"pod (anti-)affinity by {', '.join(dict.fromkeys(keys))}")
+    if spread:
+        parts.append(f"topology spread by {', '.join(dict.fromkeys(spread))}")
+    return " and ".join(parts)
 
 
 def shortfall(
@@ -104,7 +124,7 @@ def _why(snapshot: Snapshot, capacity: NodeCapacity, index: int) -> str:
     code = Predicate(int(capacity.codes[index]))
     row = int(capacity.rows[index])
     if code != Predicate.FITS:
-        return reasons.reason(snapshot, capacity.shape, row, code)
+        return reasons.reason(snapshot, capacity.shape, row, code, capacity.identity)
     ports = capacity.shape.host_ports
     why = "a host port each" if ports else reasons.scarcest(snapshot, capacity.shape, row)
     slots, granted = capacity.now[index], capacity.granted[index]

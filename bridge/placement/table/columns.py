@@ -98,6 +98,10 @@ class Section:
         if len(self._journal) > max(1024, 2 * self._capacity):
             self._start_over()
 
+    def mark_all_dirty(self) -> None:
+        """Note that any row may have been changed."""
+        self._start_over()
+
     def publish(self, size: int) -> Mapping[str, Array]:
         """Read-only arrays of the first `size` rows that no later write changes.
 

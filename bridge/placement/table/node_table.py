@@ -17,12 +17,15 @@ import numpy.typing as npt
 
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.table import labels, paths, taints
 from bridge.placement.table.amounts import FIXED, MOST, PODS, Lines
 from bridge.placement.table.columns import Array, Section
 from bridge.placement.table.interning import Interner
+from bridge.placement.table.namespaces import NamespaceStore
+from bridge.placement.table.placed_pods import PlacedPodStore
 from bridge.placement.table.ports import PortStore
 from bridge.placement.table.shards import Shards
 from bridge.placement.table.snapshot import NO_ROW, Capacity, Holding, Layout, Snapshot
@@ -82,6 +85,8 @@ class NodeTable:
         self._lasting_ports = PortStore()
         self._ending: dict[int, npt.NDArray[np.int64]] = {}
         """As in a snapshot, which shares the arrays: each is replaced, never changed."""
+        self._placed = PlacedPodStore()
+        self._namespaces = NamespaceStore()
         self._capacity_view: tuple[Mapping[str, Array], Capacity] | None = None
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
@@ -115,9 +120,14 @@ class NodeTable:
             self._snapshot = None
         for waiting in self._unknown_nodes.take(node.name):
             self.occupy(
-                waiting.pod, waiting.node, waiting.shape,
-                daemon=waiting.daemon, stays=waiting.stays, ending=waiting.ending,
-            )  # fmt: skip
+                waiting.pod,
+                waiting.node,
+                waiting.shape,
+                daemon=waiting.daemon,
+                stays=waiting.stays,
+                ending=waiting.ending,
+                identity=waiting.identity,
+            )
 
     def remove(self, name: NodeName) -> None:
         """Forget the node, if it is known. Its pods keep what they hold until `vacate`."""
@@ -143,25 +153,32 @@ class NodeTable:
         daemon: bool = False,
         stays: bool = False,
         ending: bool = False,
+        identity: PodIdentity | None = None,
     ) -> None:
         """The pod holds its requests, its ports and one pod of the node's count until `vacate`.
 
         Call it for bound and pinned pods that have not ended, also for terminating ones. A second
         call changes nothing, or moves the pod if its node or shape changed. The node may be
-        unknown. `daemon`, `stays` and `ending` are those of `Holding`.
+        unknown. `daemon`, `stays` and `ending` are those of `Holding`. `identity` says who the pod
+        is to the selectors of other pods; if it is None, no selector selects the pod.
         """
         before = self._pods.get(pod)
         if before is not None:
             same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays, ending)
             if same and before.row == self._row_of.get(node):
+                if self._placed.change(
+                    before.place, identity, shape.pod_anti_affinity, ending=ending
+                ):
+                    self._snapshot = None
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
         if row is None:
-            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays, ending))
+            self._unknown_nodes.add(WaitingPod(pod, node, shape, daemon, stays, ending, identity))
             return
         self._unknown_nodes.drop(pod)
-        holding = Holding(row, shape, daemon, stays, ending)
+        place = self._placed.add(row, identity, shape.pod_anti_affinity, ending=ending)
+        holding = Holding(row, shape, daemon, stays, ending, place)
         self._pods.put(pod, holding)
         self._use(holding, +1)
 
@@ -171,8 +188,19 @@ class NodeTable:
         holding = self._pods.drop(pod)
         if holding is not None:
             self.freed.add(self._nodes.live["name"][holding.row])
+            self._placed.remove(holding.place)
             self._use(holding, -1)
             self._free_if_empty(holding.row)
+
+    def set_namespace(self, name: str, labels: Mapping[str, str]) -> None:
+        """The namespace has these labels."""
+        if self._namespaces.set(name, labels):
+            self._snapshot = None
+
+    def remove_namespace(self, name: str) -> None:
+        """The namespace is gone."""
+        if self._namespaces.remove(name):
+            self._snapshot = None
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; the same object until something changes."""
@@ -187,6 +215,8 @@ class NodeTable:
                 ending=dict(self._ending),
                 ports=self._ports.publish(),
                 lasting_ports=self._lasting_ports.publish(),
+                placed=self._placed.publish(),
+                namespaces=self._namespaces.publish(),
                 pods=self._pods.freeze(),
             )
         return self._snapshot

@@ -17,7 +17,9 @@ from bridge.model.scheduling import PodShape
 from bridge.placement.table.amounts import Lines
 from bridge.placement.table.interning import Memo, Vocabulary
 from bridge.placement.table.labels import Labels
+from bridge.placement.table.namespaces import Namespaces
 from bridge.placement.table.paths import Paths
+from bridge.placement.table.placed_pods import PlacedPods
 from bridge.placement.table.ports import PortRows
 from bridge.placement.table.shards import FrozenShards
 from bridge.placement.table.taints import TaintSet
@@ -39,6 +41,8 @@ class Holding:
     daemon: bool = False
     stays: bool = False
     ending: bool = False
+    place: int = field(default=-1, compare=False)
+    """Its place in `PlacedPods`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,7 @@ class Snapshot:
     `ending` (row → (resources,) int64) is the part that pods hold which are being deleted and do
     not come back; few rows have any.
     `lasting_ports` are the host ports of all other pods.
+    `placed` says who all these pods are.
     """
 
     layout: Layout
@@ -96,14 +101,18 @@ class Snapshot:
     ending: Mapping[int, npt.NDArray[np.int64]]
     ports: PortRows
     lasting_ports: PortRows
+    placed: PlacedPods
+    namespaces: Namespaces
     pods: FrozenShards[PodUid, Holding]
+    memo: Memo = field(default_factory=Memo, init=False, compare=False, repr=False)
 
     @property
     def lasting(self) -> npt.NDArray[np.int64]:
         """What pods hold that nobody is ending, those with a Slurm job included: of what Slurm
         counts it gives their room to nobody else, of anything else it knows nothing."""
-        if not self.ending:
-            return self.used
+        return self.memo.remember("lasting", self._lasting) if self.ending else self.used
+
+    def _lasting(self) -> npt.NDArray[np.int64]:
         held = self.used.copy()
         for row, amounts in self.ending.items():
             held[:, row] -= amounts

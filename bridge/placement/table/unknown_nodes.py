@@ -7,6 +7,7 @@ the arrays that are as long as the cluster.
 from dataclasses import dataclass
 
 from bridge.model.ids import NodeName, PodUid
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
 
 
@@ -20,6 +21,7 @@ class WaitingPod:
     daemon: bool
     stays: bool
     ending: bool
+    identity: PodIdentity | None
 
 
 class UnknownNodes:

@@ -6,8 +6,11 @@ import pytest
 
 from bridge.errors import BadInput
 from bridge.gangs import demand, membership
-from bridge.model.owner import LeaderWorkerSet, PodTemplate
-from tests.builders import a_gang_job, a_job, a_pod, gang_for, held_by, line_of
+from bridge.model.gang import Gang
+from bridge.model.owner import LeaderWorkerSet, PodTemplate, RoleSet, RoleSpec
+from bridge.model.pod_identity import LabelSet
+from bridge.model.scheduling import PodShape
+from tests.builders import a_gang_job, a_job, a_pod, app, beside, gang_for, held_by, line_of
 
 _GROUP_INDEX = "leaderworkerset.sigs.k8s.io/group-index"
 
@@ -113,3 +116,32 @@ def test_pods_with_claims_of_their_own_are_all_to_be_there_first() -> None:
         line = line_of(replace(pod, labels={_GROUP_INDEX: "0"}), group)
         gang = demand.gang_of(line, membership.of(line), {})
         assert (bool(gang.staged), gang.whole_first) == (ready, not ready)
+
+
+def test_roles_without_pods_are_who_their_templates_make_them() -> None:
+    """What pods of a role have in common goes before its template's labels."""
+    labels = LabelSet.of([("app", "x")])
+    roles = (RoleSpec("a", 1, PodTemplate(labels=labels)), RoleSpec("b", 2, PodTemplate()))
+    owner = RoleSet("u", "team", "r", "1", "v1", "MPIJob", roles=roles, role_label="role")
+    pod = replace(a_pod("p").build(), labels={"role": "b"})
+    line = line_of(pod, owner)
+    gang = demand.gang_of(line, membership.of(line), {1: pod.shape}, {1: app("y")})
+    assert [role.identity for role in gang.roles] == [app("x"), app("y")]
+    assert gang.identities == (app("x"), app("y"), app("y"))
+
+
+def test_terms_between_many_roles_are_bounded() -> None:
+    """Each term of each role is asked about each other role."""
+    terms = tuple(beside(f"k{number}") for number in range(100))
+    template = PodTemplate(shape=PodShape(pod_anti_affinity=terms))
+
+    def gang_with(count: int) -> Gang:
+        roles = tuple(RoleSpec(f"r{number}", 1, template) for number in range(count))
+        owner = RoleSet("u", "team", "r", "1", "v1", "MPIJob", roles=roles, role_label="role")
+        pod = replace(a_pod("p").build(), labels={"role": "r0"})
+        line = line_of(pod, owner)
+        return demand.gang_of(line, membership.of(line), {0: template.shape})
+
+    assert len(gang_with(10).roles) == 10
+    with pytest.raises(BadInput, match="MPIJob r has 11 roles with 1100 required terms"):
+        gang_with(11)

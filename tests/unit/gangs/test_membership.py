@@ -21,7 +21,8 @@ from bridge.model.owner import (
     RoleSpec,
 )
 from bridge.model.pod import Pod
-from bridge.model.scheduling import PodShape
+from bridge.model.pod_identity import PodIdentity
+from bridge.model.scheduling import PodSelector, PodShape, PodTerm, Requirement
 from tests.builders import PodBuilder, a_job, a_pod, gang_for, held_by, line_of
 
 _EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"
@@ -146,18 +147,33 @@ def test_a_replica_group_is_a_gang_with_its_leader_as_rank_0() -> None:
 
 
 def test_a_group_with_exclusive_topology_shares_a_domain_from_the_start() -> None:
-    """Its leader has an affinity and its workers a selector; both mean the same."""
-    exclusive = {"leaderworkerset.sigs.k8s.io/exclusive-topology": "rack"}
+    """Its leader has an affinity and its workers a selector; for the gang both mean that all of its
+    pods are in one domain."""
+    lws = "leaderworkerset.sigs.k8s.io/"
     group = LeaderWorkerSet(
-        "uid-lws", "team", "lws", "1", annotations=exclusive, size=2, leader=PodTemplate()
-    )
-    labels = {"leaderworkerset.sigs.k8s.io/group-index": "0"}
-    pod = replace(a_pod("lws-0").build(), labels=labels)
-    leader = replace(pod.shape, affinity_keys=("rack",))
+        "uid-lws", "team", "lws", "1", annotations={lws + "exclusive-topology": "rack"}, size=2,
+        leader=PodTemplate(),
+    )  # fmt: skip
+    pod = replace(a_pod("lws-0").build(), labels={lws + "group-index": "0"})
+    one_key = PodSelector(("team",), (Requirement(lws + "group-key", "In", ("k",)),))
+    own = PodTerm("rack", one_key)
+    leader = replace(pod.shape, pod_affinity=(own,))
     worker = replace(pod.shape, node_selector=(("pool", "gpu"), ("rack", "r7")))
-    gang = demand.gang_of(line_of(pod, group), where(pod, group), {0: leader, 1: worker})
-    assert [role.shape.affinity_keys for role in gang.roles] == [("rack",), ("rack",)]
+    gang = demand.gang_of(
+        line_of(pod, group),
+        where(pod, group),
+        {0: leader, 1: worker},
+        {0: PodIdentity.of("team", {lws + "group-key": "k", "app": "x"})},
+    )
+    labels = {lws + "name": "lws", lws + "group-index": "0"}
+    ours = tuple(Requirement(key, "In", (value,)) for key, value in sorted(labels.items()))
+    together = PodTerm("rack", PodSelector(("team",), ours))
+    assert [role.shape.pod_affinity for role in gang.roles] == [(own, together), (together,)]
     assert gang.roles[1].shape.node_selector == (("pool", "gpu"),)
+    assert [role.identity for role in gang.roles] == [
+        PodIdentity.of("team", {**labels, lws + "group-key": "k", "app": "x"}),
+        PodIdentity.of("team", {**labels, lws + "group-key": "k"}),
+    ]
 
 
 def test_a_pod_group_takes_its_least_count() -> None:

@@ -12,7 +12,7 @@ from bridge.jobs.tasks import Limits, Plan, Tasks
 from bridge.model.gang import Gang, Role
 from bridge.model.resources import Resources
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
-from tests.builders import a_gang
+from tests.builders import a_gang, beside
 
 GI = 1 << 30
 
@@ -110,6 +110,18 @@ def test_pods_of_nearly_one_size_are_all_as_large_as_the_largest() -> None:
 def test_nothing_rides_where_each_pod_has_its_node() -> None:
     """`exclusive`: a launcher beside a worker would share its node."""
     assert plan(gang_of((1, LAUNCHER), (8, WORKER)), alone=True).how == "het"
+
+
+def test_terms_about_other_pods_make_no_components() -> None:
+    """Slurm is not told of them, and components of a job never share a node. Pods that have to keep
+    away from others get a task each."""
+    near = replace(WORKER, pod_affinity=(beside("zone"),))
+    same = plan(gang_of((1, WORKER), (2, near)))
+    assert (same.how, same.components) == ("alike", (Tasks(3, WORKER),))
+    assert plan(gang_of((1, LAUNCHER), (8, near))).how == "riding"
+    far = replace(LAUNCHER, pod_anti_affinity=(beside("zone"),))
+    assert plan(gang_of((1, far), (8, WORKER))).how == "het"
+    assert plan(gang_of((1, far), (30, WORKER))).how == "maximum"
 
 
 def test_pods_for_different_nodes_are_different_components() -> None:

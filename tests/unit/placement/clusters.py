@@ -1,20 +1,26 @@
 """Hypothesis strategies: small clusters in which everything collides, and the table of one."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
+from bridge import names as names_of
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
+    PodSelector,
     PodShape,
+    PodTerm,
     Requirement,
+    SpreadConstraint,
     Taint,
     Toleration,
 )
 from bridge.placement.table import NodeTable
-from tests.unit.placement import oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
 MOST_VALUES = 2
@@ -167,9 +173,124 @@ def table_of(cluster: Cluster) -> NodeTable:
     table = a_table()
     for node in cluster.nodes.values():
         table.upsert(node)
+    for namespace, labels in cluster.namespaces.items():
+        table.set_namespace(namespace, labels)
     for pod, (name, shape, daemon) in cluster.pods.items():
-        table.occupy(pod, name, shape, daemon=daemon, ending=oracle.is_ending(pod))
+        identity, ending = cluster.who.get(pod), pod in cluster.ending
+        table.occupy(pod, name, shape, daemon=daemon, identity=identity, ending=ending)
     return table
+
+
+PODS_OF = {"app": ("a", "b"), "tier": ("x", ""), names_of.COMPLETION_INDEX: ("0", "1")}
+NAMESPACES = {"team": {"org": "x"}, "other": {"org": "y"}, "bare": {}}
+
+identities = st.builds(
+    PodIdentity.of,
+    st.sampled_from(("team", "team", "other", "bare", "unknown")),
+    st.fixed_dictionaries(
+        {}, optional={key: st.sampled_from(values) for key, values in PODS_OF.items()}
+    ),
+)
+"""Pods of few kinds, some of them numbered, one namespace unknown to Kubernetes."""
+
+pod_requirements = st.builds(
+    lambda key, operator, values: Requirement(
+        key, operator, tuple(sorted(values)) if operator in ("In", "NotIn") else ()
+    ),
+    st.sampled_from((*PODS_OF, "app", "missing")),
+    st.sampled_from(("In", "In", "NotIn", "Exists", "DoesNotExist")),
+    st.sets(st.sampled_from(("a", "b", "x", "0")), min_size=1, max_size=2),
+)
+_namespace_requirements = st.builds(
+    Requirement,
+    st.just("org"),
+    st.sampled_from(("Exists", "DoesNotExist")),
+)
+pod_selectors = st.builds(
+    PodSelector,
+    st.sampled_from((("team",), ("team",), ("other", "team"), ())),
+    st.none() | st.lists(pod_requirements, max_size=2).map(tuple),
+    st.none() | st.lists(_namespace_requirements, max_size=1).map(tuple),
+)
+TOPOLOGY = ("kubernetes.io/hostname", "zone", "kind", "missing")
+pod_terms = st.builds(PodTerm, st.sampled_from(TOPOLOGY[:3] + TOPOLOGY), pod_selectors)
+spreads = st.builds(
+    SpreadConstraint,
+    st.sampled_from(TOPOLOGY[:3] + TOPOLOGY),
+    st.integers(1, 2),
+    st.builds(
+        PodSelector,
+        st.just(("team",)),
+        st.none() | st.lists(pod_requirements, max_size=2).map(tuple),
+    ),
+    st.sampled_from((1, 1, 2, 3)),
+    st.sampled_from(("Honor", "Ignore")),
+    st.sampled_from(("Ignore", "Honor")),
+)
+
+
+domain_nodes = st.builds(
+    lambda name, labels, hostname, tainted: Node(
+        name=name, uid=name, resource_version="1",
+        labels=labels | ({TOPOLOGY[0]: name} if hostname else {}),
+        taints=(Taint("x", "", "NoSchedule"),) if tainted else (),
+        allocatable=Resources(cpu_milli=64_000),
+    ),
+    names,
+    st.fixed_dictionaries(
+        {}, optional={"zone": st.sampled_from(("a", "b")), "kind": st.sampled_from(("1", "2"))}
+    ),
+    st.sampled_from((True, True, True, False)),
+    st.sampled_from((False, False, False, True)),
+)  # fmt: skip
+"""Nodes with room for everybody, in few domains."""
+
+small_shapes = st.builds(
+    PodShape,
+    requests=st.just(Resources(cpu_milli=1000)),
+    node_selector=st.sampled_from(((), (), (("zone", "a"),))),
+    tolerations=st.sampled_from(((Toleration("x", "Exists"),), ())),
+)
+
+
+def with_terms(shape: st.SearchStrategy[PodShape], *, most: int = 2) -> st.SearchStrategy[PodShape]:
+    """The shapes, with terms about other pods."""
+    return st.builds(
+        lambda one, affinity, anti_affinity, spread: replace(
+            one,
+            pod_affinity=tuple(dict.fromkeys(affinity)),
+            pod_anti_affinity=tuple(dict.fromkeys(anti_affinity)),
+            spread=tuple(dict.fromkeys(spread)),
+        ),
+        shape,
+        st.lists(pod_terms, max_size=most),
+        st.lists(pod_terms, max_size=most),
+        st.lists(spreads, max_size=most),
+    )
+
+
+def spread_in(shape: PodShape, namespace: str) -> PodShape:
+    """The shape of a pod of this namespace: its spread constraints are about the pods there."""
+    return replace(
+        shape,
+        spread=tuple(
+            replace(one, selector=replace(one.selector, namespaces=(namespace,)))
+            for one in shape.spread
+        ),
+    )
+
+
+def populated(cluster: st.SearchStrategy[Cluster]) -> st.SearchStrategy[Cluster]:
+    """The clusters, with pods that selectors meet."""
+    return st.builds(
+        lambda one, who: replace(
+            one,
+            who={pod: who[at] for at, pod in enumerate(sorted(one.pods)) if at % 5 < 4},
+            namespaces=dict(NAMESPACES),
+        ),
+        cluster,
+        st.lists(identities, min_size=12, max_size=12),
+    )
 
 
 def clusters(
@@ -177,9 +298,12 @@ def clusters(
     shape: st.SearchStrategy[PodShape] = shapes,
     least: int = 0,
 ) -> st.SearchStrategy[Cluster]:
-    """A few nodes with a few pods on them, some on nodes that are not there."""
+    """A few nodes with a few pods on them, some on nodes that are not there, some being deleted."""
     return st.builds(
-        lambda some, held: Cluster({node.name: node for node in some}, held),
+        lambda some, held, ending: Cluster(
+            {node.name: node for node in some}, held, ending=ending & held.keys()
+        ),
         st.lists(node, min_size=least, max_size=6),
         st.dictionaries(pods, st.tuples(names, shape, st.booleans()), max_size=6),
+        st.sets(pods, max_size=3),
     )

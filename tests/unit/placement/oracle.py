@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.node import Node
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, NodeSelectorTerm, PodShape, Requirement, Taint
+from tests.unit.placement import pod_terms
 
 OURS = "ours"
 """The scheduler name of all test tables."""
@@ -23,10 +25,21 @@ class Cluster:
 
     nodes: dict[NodeName, Node] = field(default_factory=dict)
     pods: dict[PodUid, tuple[NodeName, PodShape, bool]] = field(default_factory=dict)
+    who: dict[PodUid, PodIdentity] = field(default_factory=dict)
+    """Pods that are not here are met by no selector."""
+    ending: set[PodUid] = field(default_factory=set)
+    namespaces: dict[str, dict[str, str]] = field(default_factory=dict)
+    """Name → labels."""
 
     def copy(self) -> "Cluster":
         """As it is now."""
-        return Cluster(dict(self.nodes), dict(self.pods))
+        return Cluster(
+            dict(self.nodes),
+            dict(self.pods),
+            dict(self.who),
+            set(self.ending),
+            dict(self.namespaces),
+        )
 
     def on(self, name: NodeName, *, daemons_only: bool = False) -> list[PodShape]:
         """Shapes of the pods that hold a share of the node."""
@@ -36,7 +49,9 @@ class Cluster:
             if node == name and (daemon or not daemons_only)
         ]
 
-    def failure(self, name: NodeName, shape: PodShape, *, now: bool) -> str:
+    def failure(
+        self, name: NodeName, shape: PodShape, *, now: bool, who: PodIdentity | None = None
+    ) -> str:
         """What keeps a pod off the node first; "FITS" if nothing."""
         node = self.nodes.get(name)
         if node is None:
@@ -50,7 +65,9 @@ class Cluster:
             return "TAINT"
         if not fits(node, self.on(name, daemons_only=True), shape.requests):
             return "CAPACITY"
-        return self._failure_now(node, shape) if now else "FITS"
+        if now and (failure := self._failure_now(node, shape)) != "FITS":
+            return failure
+        return "FITS" if who is None else pod_terms.failure(self, node, shape, who)
 
     def _failure_now(self, node: Node, shape: PodShape) -> str:
         cordon = Taint("node.kubernetes.io/unschedulable", "", "NoSchedule")
@@ -118,8 +135,8 @@ def meets(value: str | None, requirement: Requirement) -> bool:
     if requirement.operator == "In":
         return value in wanted
     try:
-        mine, limit = int(value), int(wanted[0])
-    except (ValueError, IndexError):
+        mine, (limit,) = int(value), map(int, wanted)
+    except ValueError:
         return False
     return mine > limit if requirement.operator == "Gt" else mine < limit
 
@@ -173,11 +190,6 @@ def how_many(cluster: Cluster, name: NodeName, shape: PodShape) -> int:
         cluster.pods[PodUid(f"more-{count}")] = (name, shape, False)
         count += 1
     return count
-
-
-def is_ending(pod: PodUid) -> bool:
-    """Whether somebody ends the pod: every other one of those that are drawn."""
-    return pod[-1:] in ("0", "2", "4", "6", "8")
 
 
 def without(cluster: Cluster, *, pods: Iterable[PodUid]) -> Cluster:

@@ -1,12 +1,15 @@
 """Query paths do not loop over nodes in Python: the work of the interpreter is counted."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
 from bench.steps import steps
+from bridge import names
 from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import HostPort, NodeSelectorTerm, PodShape, Requirement
 from bridge.placement.filters import check_node, feasible
@@ -14,7 +17,7 @@ from bridge.placement.filters.classes import class_of, feasible_classes
 from bridge.placement.fit.assign import assign
 from bridge.placement.score import score_rows
 from bridge.placement.table import NodeTable, Snapshot
-from tests.builders import a_gang, a_node
+from tests.builders import a_gang, a_node, app, beside, spread_by
 from tests.unit.placement.oracle import OURS
 
 LAYER = "topology.k8s.aws/network-node-layer-"
@@ -28,6 +31,12 @@ SHAPE = PodShape(
     host_ports=(HostPort(80),),
 )
 NARROW = PodShape(requests=SHAPE.requests, node_selector=SHAPE.node_selector)
+BESIDE = PodShape(
+    pod_affinity=(beside("zone"),),
+    pod_anti_affinity=(beside("kubernetes.io/hostname"),),
+    spread=(spread_by("zone"), spread_by("kubernetes.io/hostname")),
+)
+SPREAD = PodShape(requests=SHAPE.requests, spread=(spread_by("zone", "nobody"),))
 GANG = a_gang("g", size=16, shape=PodShape(requests=SHAPE.requests))
 GRANT = Allocation(
     SlurmJobId(1),
@@ -43,12 +52,16 @@ def cluster(size: int) -> NodeTable:
         labels = {
             "kubernetes.io/hostname": f"n{number}",
             "zone": f"z{number % 3}",
+            "rack": f"r{number % 2}",
             f"{LAYER}1": "s",
             f"{LAYER}2": f"l{number % 4}",
         }
         table.upsert(a_node(f"n{number}", labels=labels))
         if number % 2:
-            table.occupy(PodUid(f"p{number}"), NodeName(f"n{number}"), SHAPE)
+            keeper = replace(SHAPE, pod_anti_affinity=(beside("rack", "away"),))
+            shape = keeper if number % 4 == 1 else SHAPE
+            who = PodIdentity.of("team", {"app": "train", names.COMPLETION_INDEX: str(number % 8)})
+            table.occupy(PodUid(f"p{number}"), NodeName(f"n{number}"), shape, identity=who)
     return table
 
 
@@ -57,6 +70,12 @@ QUERIES: dict[str, Callable[[Snapshot], object]] = {
     "feasible now": lambda snapshot: feasible(snapshot, SHAPE, now=True),
     "summary": lambda snapshot: feasible(snapshot, SHAPE, now=True).summary(),
     "check node": lambda snapshot: check_node(snapshot, SHAPE, NodeName("n5")),
+    "beside other pods": lambda snapshot: feasible(
+        snapshot, BESIDE, now=True, identity=app()
+    ).summary(),
+    "kept away": lambda snapshot: feasible(
+        snapshot, PodShape(), now=True, identity=app("away")
+    ).summary(),
     "class of": lambda snapshot: class_of(snapshot, NodeName("n5")),
     "feasible classes": lambda snapshot: feasible_classes(snapshot, NARROW),
     "score": lambda snapshot: score_rows(
@@ -69,6 +88,10 @@ QUERIES: dict[str, Callable[[Snapshot], object]] = {
     "assign, shapes that differ": lambda snapshot: assign(
         snapshot, GRANT, GANG, by_slurm_name=BY_NAME, resource_map={"nvidia.com/gpu": "gpu"},
         shapes=[PodShape(), *[GANG.shape] * 15],
+    ),
+    "assign, spread": lambda snapshot: assign(
+        snapshot, GRANT, replace(GANG, shape=SPREAD, identity=app()), by_slurm_name=BY_NAME,
+        resource_map={"nvidia.com/gpu": "gpu"},
     ),
 }  # fmt: skip
 

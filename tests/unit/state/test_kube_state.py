@@ -4,11 +4,25 @@ from dataclasses import replace
 
 import pytest
 
+from bridge import names
 from bridge.model.ids import GangId, NodeName, PodUid
+from bridge.model.namespace import Namespace
 from bridge.model.pod import Pod
+from bridge.model.scheduling import PodSelector, Requirement
+from bridge.placement.filters import pod_selectors
 from bridge.placement.filters.feasibility import check_node
 from bridge.state.kube_state import KubeState
-from tests.builders import SCHEDULER, PodBuilder, a_gang_job, a_job, a_node, a_pod, held_by
+from tests.builders import (
+    SCHEDULER,
+    PodBuilder,
+    a_gang_job,
+    a_job,
+    a_node,
+    a_pod,
+    app,
+    held_by,
+    to_app,
+)
 
 
 def a_cluster() -> KubeState:
@@ -182,3 +196,42 @@ def test_a_node_that_takes_pods_again_or_has_other_amounts_has_room() -> None:
         assert freed() == {"n"}
     assert freed(allocatable=smaller) == {"n"}
     assert not freed(allocatable=smaller, labels={"zone": "b"})
+
+
+def test_selectors_meet_the_pods_that_are_placed() -> None:
+    """Ours from the pin on, others' while they are bound; one that is being deleted is told apart,
+    and what a namespace is called by its labels is followed."""
+    cluster = a_cluster()
+    wanted = PodSelector((), to_app("a").labels, (Requirement("org", "In", ("x",)),))
+
+    def met(*, ending: bool = True) -> int:
+        snapshot = cluster.table.snapshot()
+        return int(pod_selectors.placed(snapshot, [wanted], ending=ending).sum())
+
+    ours, theirs = a_pod("ours").labelled(app="a"), a_pod("theirs").labelled(app="a").bound("n1")
+    cluster.upsert_pod(ours.build())
+    cluster.upsert_other(theirs.build())
+    assert met() == 0
+    cluster.namespaces["team"] = Namespace("team", "1", labels={"org": "x"})
+    assert met() == 1
+    cluster.pin(ours.build(), NodeName("n1"))
+    assert met() == 2
+    cluster.upsert_pod(ours.pinned(7, "n1").bound("n1").deleting().build())
+    cluster.upsert_other(theirs.deleting().build())
+    assert (met(), met(ending=False)) == (2, 0)
+    del cluster.namespaces["team"]
+    assert met() == 0
+
+
+def test_a_gang_is_what_its_pods_have_in_common() -> None:
+    """Their labels but for those that number them and the one that a pin writes."""
+    cluster, job = a_cluster(), a_gang_job(size=2)
+    cluster.upsert_owner(job)
+    for index in range(2):
+        number = {names.COMPLETION_INDEX: str(index), names.JOB_ID_LABEL: "7"}
+        pod = a_pod(f"train-{index}").of(job, index).labelled(app="a", **number)
+        cluster.upsert_pod(pod.build())
+    gang = cluster.gang(held_by(job))
+    assert gang is not None
+    assert gang.identity == app("a")
+    assert gang.identities == (app("a"),) * 2

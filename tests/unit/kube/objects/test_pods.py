@@ -14,12 +14,17 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.kube.api import errors
 from bridge.kube.objects import pods, templates
+from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, OwnerReference, Pod
+from bridge.model.pod_identity import LabelSet, PodIdentity
 from bridge.model.scheduling import (
     HostPort,
     NodeSelectorTerm,
+    PodSelector,
+    PodTerm,
     Requirement,
+    SpreadConstraint,
     Toleration,
 )
 from tests.unit.kube.apiserver import ApiServer, JumpClock, connected, ok, refuse
@@ -118,6 +123,15 @@ def test_everything_that_is_kept() -> None:
         gates=(names.ALLOCATION_GATE, "other.io/gate"),
         owner=OwnerReference("batch/v1", "Job", "j", "u-j"),
         labels={names.JOB_ID_LABEL: "42", "leaderworkerset.sigs.k8s.io/group-index": "3"},
+        identity=PodIdentity.of(
+            "team",
+            {
+                "app": "train",
+                names.JOB_ID_LABEL: "42",
+                "leaderworkerset.sigs.k8s.io/group-index": "3",
+                names.COMPLETION_INDEX: "5",
+            },
+        ),
         annotations={ANN + "account": "physics"},
         completion_index=5,
         created_s=1_769_860_800.0,
@@ -216,47 +230,101 @@ def test_required_affinity() -> None:
     )
 
 
+HOST = "kubernetes.io/hostname"
+
+
 def anti(selector: Any, **more: Any) -> dict[str, Any]:
     """An anti-affinity with one required term."""
-    term = {"topologyKey": "kubernetes.io/hostname", "labelSelector": selector, **more}
+    term = {"topologyKey": HOST, "labelSelector": selector, **more}
     return {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [term]}}
 
 
+APP_X = Requirement("app", "In", ("x",))
+
+
 @pytest.mark.parametrize(
-    ("affinity", "apart"),
+    ("affinity", "selector"),
     [
-        (anti({"matchLabels": {"app": "x"}}), True),
-        (anti({"matchLabels": {"app": "y"}}), False),
-        (anti({}), True),
-        (anti(None), False),
-        (anti({"matchExpressions": [{"key": "app", "operator": "Exists"}]}), True),
-        (anti({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}), False),
-        (anti({"matchExpressions": [{"key": "app", "operator": "In", "values": ["x"]}]}), True),
-        (anti({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["x"]}]}), False),
-        (anti({"matchExpressions": [{"key": "z", "operator": "NotIn", "values": ["x"]}]}), True),
-        (anti({}, namespaces=["elsewhere"]), False),
-        (anti({}, namespaces=["elsewhere", "team"]), True),
-        (anti({}, namespaceSelector={}), True),
-        (anti({}, mismatchLabelKeys=["app"]), False),
-        (anti({}, matchLabelKeys=["app"]), True),
+        (anti({"matchLabels": {"app": "x"}}), PodSelector(("team",), (APP_X,))),
+        (anti({}), PodSelector(("team",), ())),
+        (anti(None), PodSelector(("team",), None)),
+        (anti({}, namespaces=["b", "a", "b"]), PodSelector(("a", "b"), ())),
+        (anti({}, namespaces=[]), PodSelector(("team",), ())),
+        (anti({}, namespaceSelector={}), PodSelector((), (), ())),
+        (
+            anti({}, namespaces=["a"], namespaceSelector={"matchLabels": {"org": "y"}}),
+            PodSelector(("a",), (), (Requirement("org", "In", ("y",)),)),
+        ),
+        (anti({}, matchLabelKeys=["app"]), PodSelector(("team",), (APP_X,))),
+        (anti({"matchLabels": {"app": "x"}}, matchLabelKeys=["app", "no"]),
+         PodSelector(("team",), (APP_X,))),
+        (
+            anti({"matchExpressions": [{"key": "app", "operator": "Exists"}]},
+                 mismatchLabelKeys=["app"]),
+            PodSelector(
+                ("team",), (Requirement("app", "Exists"), Requirement("app", "NotIn", ("x",)))
+            ),
+        ),
     ],
-)
-def test_anti_affinity_to_its_own_kind(affinity: dict[str, Any], apart: bool) -> None:
-    """Anti-affinity counts for the gang where it is about the pod's own labels and namespace."""
+)  # fmt: skip
+def test_selectors_of_other_pods_are_complete(
+    affinity: dict[str, Any], selector: PodSelector
+) -> None:
+    """A term has the namespaces that it is about, and the pod's own values of the label keys that
+    it names; a template's term is its pods'."""
     row = pods.parse(raw({"labels": {"app": "x"}}, affinity=affinity))
-    assert row.shape.anti_affinity_keys == (("kubernetes.io/hostname",) if apart else ())
-    assert row.shape.affinity_keys == ()
+    assert row.shape.pod_anti_affinity == (PodTerm(HOST, selector),)
+    assert (row.shape.pod_affinity, row.shape.spread) == ((), ())
     template = {"metadata": {"labels": {"app": "x"}}, "spec": {"affinity": affinity}}
-    shape = templates.parse(template, namespace="team").shape
-    assert shape.anti_affinity_keys == row.shape.anti_affinity_keys
+    assert templates.parse(template, namespace="team").shape == row.shape
 
 
-def test_affinity_to_its_own_kind() -> None:
-    """Affinity to one's own kind: all in one domain of the topology key."""
-    required = [{"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}]
-    affinity = {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": required}}
-    row = pods.parse(raw({"labels": {"app": "x"}}, affinity=affinity))
-    assert (row.shape.affinity_keys, row.shape.anti_affinity_keys) == (("zone",), ())
+def test_only_required_terms_count() -> None:
+    """Preferred terms and ScheduleAnyway keep no pod off a node."""
+    required = [{"topologyKey": "zone", "labelSelector": {"matchLabels": {"app": "x"}}}] * 2
+    affinity = {
+        "podAffinity": {
+            "requiredDuringSchedulingIgnoredDuringExecution": required,
+            "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 1}],
+        }
+    }
+    spread = [
+        {"topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "ScheduleAnyway"},
+        {
+            "topologyKey": "zone", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule",
+            "labelSelector": {"matchLabels": {"app": "x"}}, "minDomains": 3,
+            "nodeAffinityPolicy": "Ignore", "nodeTaintsPolicy": "Honor",
+            "matchLabelKeys": ["pod-template-hash"],
+        },
+    ]  # fmt: skip
+    meta = {"labels": {"app": "x", "pod-template-hash": "h"}}
+    shape = pods.parse(raw(meta, affinity=affinity, topologySpreadConstraints=spread)).shape
+    ours = PodSelector(("team",), (APP_X,))
+    hashed = PodSelector(("team",), (APP_X, Requirement("pod-template-hash", "In", ("h",))))
+    assert shape.pod_affinity == (PodTerm("zone", ours),)
+    assert shape.pod_anti_affinity == ()
+    assert shape.spread == (SpreadConstraint("zone", 2, hashed, 3, "Ignore", "Honor"),)
+
+
+def test_who_a_pod_is() -> None:
+    """All labels are kept, those that number pods of one template apart; equal ones are one object.
+    Beyond what is read, labels count as absent."""
+    labels = {"app": "x", "tier": "web"}
+    numbered = [
+        pods.parse(raw({"labels": {**labels, names.COMPLETION_INDEX: str(number)}})).identity
+        for number in range(2)
+    ]
+    one, other = numbered
+    assert one is not None
+    assert other is not None
+    assert one == PodIdentity.of("team", {**labels, names.COMPLETION_INDEX: "0"})
+    assert one.labels is other.labels
+    assert one.own == LabelSet((names.COMPLETION_INDEX,), ("0",))
+    many = {f"k{number:03}": "v" for number in range(bounds.MOST_LABELS + 1)}
+    kept = pods.parse(raw({"labels": {**many, "long": "x" * 254}})).identity
+    assert kept is not None
+    assert len(kept.labels.names) == bounds.MOST_LABELS
+    assert "long" not in kept.labels.names
 
 
 def test_one_object_for_what_is_equal() -> None:

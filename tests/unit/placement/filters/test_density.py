@@ -8,7 +8,7 @@ from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters.density import density
 from bridge.placement.table import NodeTable
-from tests.builders import SCHEDULER, TOLERATION, PodBuilder, a_node, a_pod
+from tests.builders import SCHEDULER, TOLERATION, PodBuilder, a_node, a_pod, app, beside
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,16 @@ def test_pods_that_fill_a_node_by_memory_are_told_of(memory_mib: int, *, tight: 
     shape = PodShape(Resources(12_000, memory_mib << 20), tolerations=(TOLERATION,))
     found = density(table.snapshot(), shape)
     assert (found.most, found.memory_is_tight) == (8, tight)
+
+
+def test_pods_that_keep_away_from_themselves_are_alone_in_a_domain() -> None:
+    """And on a node that is in no domain as many as fit, a CPU each."""
+    table = NodeTable(scheduler_name=SCHEDULER)
+    table.upsert(a_node("n", labels={"host": "n"}))
+    snapshot = table.snapshot()
+    alone = PodShape(pod_anti_affinity=(beside("host"),))
+    assert density(snapshot, alone, app()).most == 1
+    assert density(snapshot, alone, app("other")).most == 64
+    assert density(snapshot, alone).most == 64
+    nowhere = PodShape(pod_anti_affinity=(beside("rack"),))
+    assert density(snapshot, nowhere, app()).most == 64

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
 from bridge.model.ids import NodeName
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import (
     HostPort,
@@ -65,6 +67,38 @@ def test_check_node_equals_the_oracle(cluster: Cluster, shape: PodShape) -> None
             reason = check_node(snapshot, shape, name, now=now)
             assert (reason is None) == (expected == "FITS")
             assert reason is None or reason.startswith(f"node {name}: ")
+
+
+BESIDE_OTHERS = st.tuples(
+    clusters.populated(
+        clusters.clusters(
+            clusters.domain_nodes, clusters.with_terms(clusters.small_shapes, most=1), least=1
+        )
+    ),
+    clusters.with_terms(clusters.small_shapes),
+) | st.tuples(
+    clusters.populated(clusters.clusters(shape=clusters.with_terms(clusters.plain_shapes))),
+    clusters.with_terms(clusters.shapes),
+)
+
+
+@given(BESIDE_OTHERS, clusters.identities)
+def test_terms_about_other_pods_equal_the_oracle(
+    case: tuple[Cluster, PodShape], who: PodIdentity
+) -> None:
+    """For a pod that is somebody, the first failure is the one of kube-scheduler's plugins, and a
+    sentence says it."""
+    cluster, shape = case
+    shape = clusters.spread_in(shape, who.namespace)
+    snapshot = clusters.table_of(cluster).snapshot()
+    answer = feasible(snapshot, shape, now=True, identity=who)
+    rows = {name: row for row, name in enumerate(snapshot.names) if name}
+    for name in cluster.nodes:
+        expected = cluster.failure(name, shape, now=True, who=who)
+        assert Predicate(answer.first_failure[rows[name]]).name == expected
+        assert (check_node(snapshot, shape, name, identity=who) is None) == (expected == "FITS")
+    parts = [part for part in answer.summary().split("; ") if part[0].isdigit()]
+    assert sum(int(part.split()[0]) for part in parts) == len(cluster.nodes)
 
 
 def test_a_summary_says_what_is_in_the_way_on_how_many_nodes() -> None:

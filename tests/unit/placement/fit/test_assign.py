@@ -19,7 +19,7 @@ from bridge.placement.fit import ranks
 from bridge.placement.fit.assign import assign
 from bridge.placement.table import NodeTable, Snapshot
 from bridge.placement.topology import Fabric
-from tests.builders import a_gang, a_node
+from tests.builders import a_gang, a_node, app, beside
 from tests.unit.placement import clusters, oracle
 from tests.unit.placement.oracle import OURS, Cluster
 
@@ -223,7 +223,7 @@ def test_waiting_is_advised_exactly_when_it_can_help(case: Case) -> None:
     passing_pods = [pod for pod, held in case.cluster.pods.items() if not held[2]]
     empty = oracle.without(case.cluster, pods=passing_pods)
     for pod in passing_pods:
-        if not oracle.is_ending(pod):
+        if pod not in case.cluster.ending:
             name, shape, _ = case.cluster.pods[pod]
             uncounted = tuple(one for one in shape.requests.extended if one[0] not in MAP)
             kept = Resources(ephemeral_bytes=shape.requests.ephemeral_bytes, extended=uncounted)
@@ -334,8 +334,8 @@ def test_members_together_and_apart_exactly(racks: Racks) -> None:
     gang = gpus(
         1,
         racks.size,
-        anti_affinity_keys=racks.anti_affinity_keys,
-        affinity_keys=racks.affinity_keys,
+        pod_anti_affinity=tuple(map(beside, racks.anti_affinity_keys)),
+        pod_affinity=tuple(map(beside, racks.affinity_keys)),
     )
     result = place(table, gang, *grants)
     assert isinstance(result, Assignment) == racks.possible()
@@ -383,7 +383,7 @@ def gpus(count: int, size: int, **fields: object) -> Gang:
     """A gang whose pods want GPUs."""
     requests = Resources(extended=(("nvidia.com/gpu", count),))
     shape = replace(PodShape(requests=requests), **fields)  # type: ignore[arg-type]
-    return a_gang("g", size=size, shape=shape)
+    return a_gang("g", size=size, shape=shape, identity=app())
 
 
 def test_contiguous_ranks_share_a_node_then_a_leaf() -> None:
@@ -583,11 +583,11 @@ def test_a_slot_that_nobody_needs_takes_nothing() -> None:
     """It is on no node, and leaves what was granted for it to the others; nobody's affinity is to
     it. Where no node is left that is said."""
     taken, holding = {0: NodeName("a1"), 1: NodeName("")}, frozenset({PodUid("p")})
-    rack = ("rack",)
-    for other, fields in (("a2", {}), ("a2", {"affinity_keys": rack}),
-                          ("b1", {"anti_affinity_keys": rack})):  # fmt: skip
+    rack = (beside("rack"),)
+    for other, fields in (("a2", {}), ("a2", {"pod_affinity": rack}),
+                          ("b1", {"pod_anti_affinity": rack})):  # fmt: skip
         table, gang = leaves("a1", other), gpus(8, 3, **fields)
-        table.occupy(PodUid("p"), NodeName("a1"), gang.shape)
+        table.occupy(PodUid("p"), NodeName("a1"), gang.shape, identity=gang.identity)
         found = place(table, gang, "a1", other, taken=taken, holding=holding)
         assert found == Assignment((NodeName("a1"), NodeName(""), NodeName(other)))
         for granted in (("a1",), ()):
@@ -610,9 +610,9 @@ def test_together_puts_the_gang_into_one_domain() -> None:
     """Required affinity among members: one rack that takes all of them, or none."""
     table = leaves("a1", "a2", "b1", "b2", "b3")
     every = ("a1", "a2", "b1", "b2", "b3")
-    gang = gpus(8, 3, affinity_keys=("rack",))
+    gang = gpus(8, 3, pod_affinity=(beside("rack"),))
     assert place(table, gang, *every) == Assignment(tuple(map(NodeName, ("b1", "b2", "b3"))))
-    short = place(table, gpus(8, 4, affinity_keys=("rack",)), *every)
+    short = place(table, gpus(8, 4, pod_affinity=(beside("rack"),)), *every)
     assert isinstance(short, Shortfall)
     assert not short.for_now
     assert "pod (anti-)affinity by rack" in short.reason
@@ -621,8 +621,10 @@ def test_together_puts_the_gang_into_one_domain() -> None:
 def test_together_stays_where_members_are() -> None:
     """A slot that comes later joins the domain of those that run."""
     table = leaves("a1", "a2", "b1", "b2")
-    gang = gpus(8, 2, affinity_keys=("rack",))
-    result = place(table, gang, "a1", "a2", "b1", "b2", taken={1: NodeName("b2")})
+    gang = gpus(8, 2, pod_affinity=(beside("rack"),))
+    result = place(
+        table, gang, "a1", "a2", "b1", "b2", taken={1: NodeName("b2")}, holding=frozenset()
+    )
     assert isinstance(result, Assignment)
     assert result.nodes[0].startswith("b")
 
@@ -631,15 +633,19 @@ def test_apart_puts_one_pod_into_each_domain() -> None:
     """Required anti-affinity among members: no two in one rack, also beside those that run."""
     table = leaves("a1", "a2", "b1", "c1")
     every = ("a1", "a2", "b1", "c1")
-    gang = gpus(1, 3, anti_affinity_keys=("rack",))
+    gang = gpus(1, 3, pod_anti_affinity=(beside("rack"),))
     result = place(table, gang, *every)
     assert isinstance(result, Assignment)
     assert sorted(name[0] for name in result.nodes) == ["a", "b", "c"]
-    later = place(table, gang, *every, taken={0: NodeName("b1")})
+    later = place(table, gang, *every, taken={0: NodeName("b1")}, holding=frozenset())
     assert isinstance(later, Assignment)
     assert sorted(name[0] for name in later.nodes) == ["a", "b", "c"]
-    assert isinstance(place(table, gpus(1, 4, anti_affinity_keys=("rack",)), *every), Shortfall)
-    assert isinstance(place(table, gpus(1, 4, anti_affinity_keys=("unknown",)), *every), Assignment)
+    assert isinstance(
+        place(table, gpus(1, 4, pod_anti_affinity=(beside("rack"),)), *every), Shortfall
+    )
+    assert isinstance(
+        place(table, gpus(1, 4, pod_anti_affinity=(beside("unknown"),)), *every), Assignment
+    )
 
 
 def test_a_gang_of_512_is_placed_whole() -> None:

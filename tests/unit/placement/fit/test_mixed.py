@@ -6,16 +6,22 @@ from dataclasses import dataclass, replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.model.gang import Assignment, Shortfall
+from bridge.model.gang import Assignment, Role, Shortfall
 from bridge.model.ids import NodeName, PodUid, SlurmJobId, SlurmNodeName
 from bridge.model.job import Allocation, Gres, NodeGrant
 from bridge.model.resources import Resources
-from bridge.model.scheduling import HostPort, PodShape
+from bridge.model.scheduling import (
+    HostPort,
+    PodSelector,
+    PodShape,
+    Requirement,
+    SpreadConstraint,
+)
 from bridge.placement.fit import ranks
 from bridge.placement.fit.assign import assign
 from bridge.placement.table import NodeTable
 from bridge.placement.topology import Fabric
-from tests.builders import a_gang, a_node
+from tests.builders import a_gang, a_node, app, beside
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster
 
@@ -167,15 +173,20 @@ def table(*names: str) -> NodeTable:
     """Eight-GPU nodes named <rack><number>, a rack is a leaf."""
     made = NodeTable(scheduler_name=OURS)
     for name in names:
-        labels = {f"{LAYER}1": "spine", f"{LAYER}2": name[0], "rack": name[0]}
+        labels = {f"{LAYER}1": "spine", f"{LAYER}2": name[0], "rack": name[0], "host": name}
         made.upsert(a_node(name, gpu=8, labels=labels))
     return made
 
 
 def place(
-    nodes: NodeTable, shapes: list[PodShape], *granted: str, cpus: int = 9, **more: object
+    nodes: NodeTable,
+    shapes: list[PodShape],
+    *granted: str,
+    cpus: int = 9,
+    apps: dict[PodShape, str] | None = None,
+    **more: object,
 ) -> Assignment | Shortfall:
-    """Onto grants of nine CPUs and eight GPUs each."""
+    """Onto grants of nine CPUs and eight GPUs each; `apps` says which app pods of a shape are."""
     snapshot = nodes.snapshot()
     known = {SlurmNodeName(name): NodeName(name) for name in snapshot.names if name}
     gres = (Gres("gpu", "h100", 8),)
@@ -183,8 +194,12 @@ def place(
         SlurmJobId(1),
         tuple(NodeGrant(SlurmNodeName(name), cpus, 1 << 20, gres) for name in granted),
     )
+    gang = a_gang("g", size=len(shapes))
+    if apps is not None:
+        roles = tuple(Role("", 1, shape, app(apps[shape])) for shape in shapes)
+        gang = replace(gang, roles=roles)
     return assign(
-        snapshot, allocation, a_gang("g", size=len(shapes)), by_slurm_name=known,
+        snapshot, allocation, gang, by_slurm_name=known,
         resource_map=MAP, shapes=shapes, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -279,15 +294,47 @@ def test_a_pinned_pod_that_nobody_has_counted_keeps_its_room() -> None:
 
 def test_members_together_and_apart_by_shape() -> None:
     """Workers in one rack, leaders in different racks; each kind's terms are its own."""
-    workers = replace(WORKER, affinity_keys=("rack",))
-    leaders = replace(LEADER, anti_affinity_keys=("rack",))
+    workers = replace(WORKER, pod_affinity=(beside("rack", "worker"),))
+    leaders = replace(LEADER, pod_anti_affinity=(beside("rack", "leader"),))
+    apps = {workers: "worker", leaders: "leader"}
     every = ("a1", "b1", "b2", "c1")
-    places = nodes_of(place(table(*every), [leaders, *[workers] * 4, leaders], *every))
+    places = nodes_of(place(table(*every), [leaders, *[workers] * 4, leaders], *every, apps=apps))
     assert {name[0] for name in places[1:5]} == {"b"}
     assert places[0][0] != places[5][0]
-    short = place(table("a1", "a2"), [leaders, leaders, workers], "a1", "a2")
+    short = place(table("a1", "a2"), [leaders, leaders, workers], "a1", "a2", apps=apps)
     assert isinstance(short, Shortfall)
     assert "pod (anti-)affinity by rack" in short.reason
-    nodes = table(*every)
-    later = place(nodes, [leaders, workers, leaders], *every, taken={0: NodeName("a1")})
+    later = place(
+        table(*every), [leaders, workers, leaders], *every, apps=apps,
+        taken={0: NodeName("a1")}, holding=frozenset(),
+    )  # fmt: skip
     assert nodes_of(later)[2][0] != "a"
+
+
+def test_workers_go_where_their_leader_goes() -> None:
+    """A term about another role of the gang: the leader goes where all of its workers fit."""
+    workers = replace(WORKER, pod_affinity=(beside("rack", "leader"),))
+    apps = {workers: "worker", LEADER: "leader"}
+    every = ("a1", "b1", "b2", "c1")
+    places = nodes_of(place(table(*every), [LEADER, *[workers] * 4], *every, apps=apps))
+    assert {name[0] for name in places} == {"b"}
+
+
+def test_roles_that_keep_each_other_away() -> None:
+    """No server on a node with a client, whichever of the two says so."""
+    clients = replace(WORKER, pod_anti_affinity=(beside("host", "server"),))
+    apps = {clients: "client", LEADER: "server"}
+    every = ("a1", "a2")
+    places = nodes_of(place(table(*every), [LEADER, clients, LEADER, clients], *every, apps=apps))
+    assert places[0] == places[2] != places[1] == places[3]
+    assert isinstance(place(table("a1"), [LEADER, clients], "a1", apps=apps), Shortfall)
+
+
+def test_roles_are_spread_together() -> None:
+    """A constraint about the pods of all roles counts them together."""
+    spread = (SpreadConstraint("rack", 1, PodSelector(("team",), (Requirement("app", "Exists"),))),)
+    workers, leaders = replace(WORKER, spread=spread), replace(LEADER, spread=spread)
+    apps = {workers: "worker", leaders: "leader"}
+    every = ("a1", "b1", "c1")
+    places = nodes_of(place(table(*every), [leaders, *[workers] * 5], *every, apps=apps))
+    assert sorted(name[0] for name in places) == ["a", "a", "b", "b", "c", "c"]

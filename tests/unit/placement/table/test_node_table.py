@@ -14,7 +14,7 @@ from bridge.placement.filters import feasible
 from bridge.placement.table import NodeTable, Snapshot
 from bridge.placement.table.amounts import FIXED
 from tests.builders import a_node
-from tests.unit.placement import clusters, oracle
+from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster
 
 PROBE = PodShape(requests=Resources(cpu_milli=500, extended=((clusters.GPU, 1),)))
@@ -60,9 +60,14 @@ class AnyNews(RuleBasedStateMachine):
         self.table.remove(name)
         self.cluster.nodes.pop(name, None)
 
-    @rule(pod=clusters.pods, name=clusters.names, shape=clusters.shapes, daemon=st.booleans())
-    def occupy(self, pod: PodUid, name: NodeName, shape: PodShape, daemon: bool) -> None:
-        self.table.occupy(pod, name, shape, daemon=daemon, ending=oracle.is_ending(pod))
+    @rule(
+        pod=clusters.pods, name=clusters.names, shape=clusters.shapes,
+        daemon=st.booleans(), ending=st.booleans(),
+    )  # fmt: skip
+    def occupy(
+        self, pod: PodUid, name: NodeName, shape: PodShape, daemon: bool, ending: bool
+    ) -> None:
+        self.table.occupy(pod, name, shape, daemon=daemon, ending=ending)
         self.cluster.pods[pod] = (name, shape, daemon)
 
     @rule(pod=clusters.pods)

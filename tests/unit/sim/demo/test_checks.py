@@ -56,14 +56,14 @@ def test_a_pod_may_outlive_its_job_for_a_moment(checks: Checks) -> None:
     """Not longer than the bridge needs to react, unless it is on its way out."""
     looking = Looking()
     pod = a_pod("train-0", node="n-01", job=1)
-    leaving = a_pod("train-1", node="n-02", job=1, ending=True)
+    ending = a_pod("train-1", node="n-02", job=1, ending=True)
     held = a_job(1, tasks=2, on={"n-01": EIGHT, "n-02": EIGHT})
-    checks.take(looking.sees(jobs=(held,), pods=(pod, leaving)))
+    checks.take(looking.sees(jobs=(held,), pods=(pod, ending)))
     over = a_job(1, state="PREEMPTED")
     for _ in range(int(REACTION_S) + 1):
-        checks.take(looking.sees(jobs=(over,), pods=(pod, leaving)))
+        checks.take(looking.sees(jobs=(over,), pods=(pod, ending)))
     assert checks.ok
-    checks.take(looking.sees(jobs=(over,), pods=(pod, leaving)))
+    checks.take(looking.sees(jobs=(over,), pods=(pod, ending)))
     assert checks.problems == ["pod train-0 runs on n-01 though its Slurm job is over"]
 
 

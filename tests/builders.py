@@ -63,6 +63,10 @@ class PodBuilder:
         """Its labels that selectors of other pods meet."""
         return self._with(identity=PodIdentity.of(self._pod.namespace, labels))
 
+    def keeping_away(self, *terms: PodTerm) -> Self:
+        """Its required anti-affinity."""
+        return self._with(shape=replace(self._pod.shape, pod_anti_affinity=terms))
+
     def of(self, job: BatchJob, index: int | None = None) -> Self:
         """A member of `job`."""
         return self._with(

@@ -20,6 +20,7 @@ from bridge.kube.objects import nodes as kube_nodes
 from bridge.kube.objects import pods as kube_pods
 from bridge.kube.objects import volumes as kube_volumes
 from bridge.kube.owner_watches import OwnerWatches
+from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
@@ -114,7 +115,7 @@ class Watches:
             ),
             Reflector(
                 self._kube, path="/api/v1/namespaces", parse=kube_namespaces.parse,
-                name="namespaces", key=lambda row: row.name, sink=self._namespaces.take, **told,
+                name="namespaces", key=lambda row: row.name, sink=self._on_namespace, **told,
             ),
             Reflector(
                 self._kube, path=kube_volumes.CLASSES_PATH, parse=kube_volumes.parse_class,
@@ -150,6 +151,10 @@ class Watches:
                 params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, **told,
             ),
         ]  # fmt: skip
+
+    def _on_namespace(self, change: Change[Namespace]) -> None:
+        self._namespaces.take(change)
+        self._changes.pods_changed()
 
     def _on_pod(self, change: Change[Pod]) -> None:
         match change:

@@ -46,7 +46,7 @@ class ClusterChanges:
             self._add(gang_id, ev.RoomChanged())
 
     def pods_changed(self) -> None:
-        """Checks whether pods hold more or less than before."""
+        """Checks whether pods hold other room than before, or are others to selectors."""
         if self._uses != self._cluster.table.uses:
             self._uses = self._cluster.table.uses
             self._uses_changed()

@@ -2,6 +2,8 @@
 
 from dataclasses import replace
 
+import numpy as np
+
 from bridge.clock import Clock
 from bridge.jobs import jobspec
 from bridge.lifecycle import events as ev
@@ -12,7 +14,9 @@ from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName
 from bridge.model.job import Allocation
 from bridge.placement import filters
+from bridge.placement.filters import pod_term_reasons, pod_terms
 from bridge.placement.fit.assign import assign
+from bridge.placement.table.snapshot import NO_ROW
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import Metrics
@@ -78,7 +82,7 @@ class Placer:
         if self._cluster.is_lost(instruction.node):
             node = instruction.node
             return ev.Misfit(instruction.pod.uid, messages.lost_node(node), lost_node=node)
-        why = self._misfit(instruction)
+        why = self._misfit(instruction) or self._kept_away(instruction)
         if why:
             return ev.Misfit(instruction.pod.uid, why)
         self._cluster.pin(instruction.pod, instruction.node)
@@ -97,6 +101,21 @@ class Placer:
             return f"it asks for more {' and '.join(more)} than Slurm gave its slot"
         snapshot = self._cluster.table.snapshot()
         return filters.check_node(snapshot, shape, instruction.node, now=False)
+
+    def _kept_away(self, instruction: do.PinPod) -> str | None:
+        """Whose anti-affinity keeps the pod off the node, if it came late: others may have come
+        before it. All other pods were looked at when they were placed."""
+        pod = instruction.pod
+        if not instruction.late or pod.identity is None:
+            return None
+        snapshot = self._cluster.table.snapshot()
+        row = snapshot.row(instruction.node)
+        away = pod_terms.kept_away(snapshot, pod.shape, pod.identity, ending=False)
+        if row == NO_ROW or not away[row]:
+            return None
+        rows = np.array([row])
+        reasons = pod_term_reasons.of_anti_affinity(snapshot, pod.shape, pod.identity, rows)
+        return f"node {instruction.node}: {next(reasons)[1]}"
 
     def holds(self, machine: GangMachine, node: NodeName) -> bool:
         """Whether the gang's job holds the node: after a start a slot's node is what its pod says

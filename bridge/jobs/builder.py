@@ -12,6 +12,7 @@ from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
+from bridge.placement.fit.neighbours import GangPods
 from bridge.state.slurm_state import SlurmState
 
 _MOST_ROLES = 3
@@ -65,7 +66,9 @@ class JobBuilder:
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._where(one, avoided, asked, is_exact=plan.tasks_are_pods),
+                where=self._where(
+                    one, tasks.pods_of(gang, one), avoided, asked, is_exact=plan.tasks_are_pods
+                ),
             )
             for at, one in enumerate(plan.components)
         ]
@@ -87,16 +90,18 @@ class JobBuilder:
 
     def _where(
         self,
-        role: tasks.Tasks,
+        component: tasks.Tasks,
+        pods: GangPods,
         avoided: tuple[NodeName, ...],
         asked: Callable[[Key], None],
         *,
         is_exact: bool,
     ) -> jobspec.Where:
-        where = self._node_constraints.of(role.shape, avoided)
+        identity = pods.kinds[0].identity if len(pods.kinds) == 1 else None
+        where = self._node_constraints.of(component.shape, avoided, identity)
         if not is_exact:  # what is rounded off a task could be a whole small pod's
             where = replace(where, round_memory_down=False)
-        return self._full_nodes.leave_out(role.shape, where, size=role.count, asked=asked)
+        return self._full_nodes.leave_out(component, pods, where, asked=asked)
 
     def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:
         """Only the first component is the gang's job. The others are known as ours by a gang that

@@ -2,20 +2,24 @@
 
 Slurm counts CPUs, memory and GRES, and knows only of pods that have a job. It would give a job a
 node on which a pod holds the last of anything else, and the grant would be of no use. So a job says
-which nodes are full when it is submitted, and again when that changes while it waits.
+which nodes are full when it is submitted, and again when that changes while it waits. A node is
+full too if the pods there keep the job's pods off it: by required
+affinity, anti-affinity, or topology spread.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bridge.errors import BadInput
 from bridge.jobs.answers import MOST_KEPT, Answers
 from bridge.jobs.jobspec import Where
+from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import Predicate, feasible, uncounted
+from bridge.placement.fit import neighbours
 from bridge.placement.table import Snapshot
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
@@ -28,6 +32,15 @@ class NoRoom(BadInput):
     """The pods could run, but not now: pods hold what they need, and Slurm does not know it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which nodes are full for these pods. `pods` is None if no term about other pods counts."""
+
+    shape: PodShape
+    where: Where
+    pods: neighbours.GangPods | None = None
+
+
 class FullNodes:
     """Finds full nodes by what pods hold now, and remembers the answers."""
 
@@ -37,31 +50,40 @@ class FullNodes:
         self._cluster = cluster
         self._slurm_state = slurm_state
         self._map = resource_map
-        self._known: dict[Key, tuple[PodShape, Where, uncounted.Full]] = {}
+        self._known: dict[Key, tuple[Question, uncounted.Full]] = {}
         """The answers that jobs were built by, to be compared. Beyond `MOST_KEPT` the oldest is
         dropped, and its jobs learn of changes from their grants."""
-        self._found: Answers[tuple[PodShape, Where], uncounted.Full] = Answers()
+        self._found: Answers[Question, uncounted.Full] = Answers()
         """Answers that hold while no pod and no node changes."""
 
     def leave_out(
-        self, shape: PodShape, where: Where, *, size: int, asked: Callable[[Key], None]
+        self,
+        component: Tasks,
+        pods: neighbours.GangPods,
+        where: Where,
+        *,
+        asked: Callable[[Key], None],
     ) -> Where:
-        """`where` without the nodes that are full now, for `size` pods of the shape.
+        """`where` without the nodes that are full now for the component's `pods`.
 
         `asked` is told of the question where its answer may change with the pods on the nodes.
-        Raises NoRoom if less than `size` pods find room, and the nodes could take so many.
+        Raises NoRoom if less than all of the component's pods find room, and the nodes could take
+        so many.
         """
         snapshot = self._cluster.table.snapshot()
-        found = self._look_up(snapshot, shape, where)
-        if found.limits or self._may_change(shape):
-            key = (shape, where)
-            self._known.pop(key, None)
-            self._known[key] = shape, where, found
+        shape, size = component.shape, component.count
+        question = Question(shape, where)
+        if any(neighbours.has_terms(snapshot, kind) for kind in pods.kinds):
+            question = Question(shape, where, pods)
+        found = self.look_up(snapshot, question)
+        if found.limits or self._may_change(question):
+            self._known.pop(question, None)
+            self._known[question] = question, found
             while len(self._known) > MOST_KEPT:
                 del self._known[next(iter(self._known))]
-            asked(key)
+            asked(question)
         if found.room < size <= found.most:
-            raise NoRoom(_sentence(snapshot, shape, found, size))
+            raise NoRoom(_sentence(snapshot, question, found, size))
         if not found.limits:
             return where
         nodes = self._cluster.nodes
@@ -77,41 +99,48 @@ class FullNodes:
         known = self._known.get(key)
         if known is None:
             return True
-        shape, where, found = known
-        return self._look_up(self._cluster.table.snapshot(), shape, where) != found
+        question, found = known
+        return self.look_up(self._cluster.table.snapshot(), question) != found
 
-    def _look_up(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
+    def look_up(self, snapshot: Snapshot, question: Question) -> uncounted.Full:
+        """The answer, found once while no pod and no node changes."""
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
         follows_from = (*nodes, self._cluster.table.uses, self._slurm_state.nodes.gres_names)
-        return self._found.of(
-            follows_from, (shape, where), lambda: self._find(snapshot, shape, where)
-        )
+        return self._found.of(follows_from, question, lambda: self._find(snapshot, question))
 
-    def _find(self, snapshot: Snapshot, shape: PodShape, where: Where) -> uncounted.Full:
-        names = self._cluster.by_slurm_name
+    def _find(self, snapshot: Snapshot, question: Question) -> uncounted.Full:
+        names, shape, where = self._cluster.by_slurm_name, question.shape, question.where
+        shut = None if question.pods is None else neighbours.shut(snapshot, question.pods)
         if where.required:
             rows = snapshot.rows([names[one] for one in where.required if one in names])
             rows = rows[rows >= 0]
-            counts = uncounted.room(snapshot, shape, rows, self._counted())
+            counts = uncounted.room(snapshot, shape, rows, self._counted(), shut)
             most = int(uncounted.most(snapshot, shape, rows).sum())
             return uncounted.Full(frozenset(), (), int(counts.sum()), most, rows[counts == 0])
         left_out = tuple(names[one] for one in where.excluded if one in names)
         return uncounted.full(
-            snapshot, shape, frozenset(where.classes), left_out, resource_map=self._counted()
+            snapshot,
+            shape,
+            frozenset(where.classes),
+            left_out,
+            resource_map=self._counted(),
+            shut=shut,
         )
 
     def _counted(self) -> ResourceMap:
         return self._map.within(self._slurm_state.nodes.gres_names)
 
-    def _may_change(self, shape: PodShape) -> bool:
-        asked = uncounted.of(shape.requests, self._counted())
-        return bool(shape.host_ports or asked.ephemeral_bytes or asked.extended)
+    def _may_change(self, question: Question) -> bool:
+        asked = uncounted.of(question.shape.requests, self._counted())
+        ports = question.shape.host_ports
+        return bool(question.pods or ports or asked.ephemeral_bytes or asked.extended)
 
 
-def _sentence(snapshot: Snapshot, shape: PodShape, found: uncounted.Full, size: int) -> str:
-    judged = feasible(snapshot, shape, now=True)
+def _sentence(snapshot: Snapshot, question: Question, found: uncounted.Full, size: int) -> str:
+    identity = question.pods.kinds[0].identity if question.pods is not None else None
+    judged = feasible(snapshot, question.shape, now=True, identity=identity)
     codes = np.full_like(judged.first_failure, Predicate.ABSENT)
     codes[found.rows] = judged.first_failure[found.rows]
     why = replace(judged, first_failure=codes).summary()
     pods = "its pod finds no room" if size == 1 else f"{found.room} of its {size} pods find room"
-    return f"{pods} now: {why}. It is queued in Slurm automatically as soon as pods there end"
+    return f"{pods} now: {why}. It is queued in Slurm automatically as soon as that changes"

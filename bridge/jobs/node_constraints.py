@@ -12,9 +12,10 @@ from bridge.jobs import jobspec, tasks
 from bridge.jobs.answers import Answers
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import feasible, uncounted
+from bridge.placement.filters import feasible, pod_selectors, uncounted
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
 from bridge.placement.filters.density import Density, density
 from bridge.placement.table import Snapshot
@@ -35,13 +36,20 @@ class NodeConstraints:
         self._cluster = cluster
         self._slurm_state = slurm_state
         self._map = resource_map
-        self._known: Answers[tuple[PodShape, tuple[NodeName, ...]], jobspec.Where | BadInput] = (
-            Answers()
-        )
-        self._densities: Answers[PodShape, Density] = Answers()
+        self._known: Answers[
+            tuple[PodShape, tuple[NodeName, ...], tuple[str, ...]], jobspec.Where | BadInput
+        ] = Answers()
+        self._densities: Answers[tuple[PodShape, tuple[str, ...]], Density] = Answers()
 
-    def of(self, shape: PodShape, excluded: tuple[NodeName, ...]) -> jobspec.Where:
-        """Where one pod of this shape may run, `excluded` left out.
+    def of(
+        self,
+        shape: PodShape,
+        excluded: tuple[NodeName, ...],
+        identity: PodIdentity | None = None,
+    ) -> jobspec.Where:
+        """Where one pod of this shape may run, `excluded` left out. `identity` says who the pods
+        are: they may keep themselves apart. If a volume can be reached only from excluded nodes,
+        none is left out: no other node will ever do.
 
         Raises BadInput when no node that Slurm knows is left.
         """
@@ -49,13 +57,14 @@ class NodeConstraints:
 
         def find() -> jobspec.Where | BadInput:
             try:
-                return self._find(snapshot, shape, excluded)
+                return self._find(snapshot, shape, excluded, apart)
             except BadInput as error:
                 return error
 
+        apart = pod_selectors.keys_apart(snapshot.namespaces, shape, identity)
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
         follows_from = (*nodes, slurm.features, slurm.nodes.gres_names)
-        found = self._known.of(follows_from, (shape, excluded), find)
+        found = self._known.of(follows_from, (shape, excluded, apart), find)
         if isinstance(found, BadInput):
             raise BadInput(*found.args, field=found.field)
         return found
@@ -107,15 +116,19 @@ class NodeConstraints:
                     return needed, there
         return None
 
-    def _density(self, snapshot: Snapshot, shape: PodShape) -> Density:
+    def _density(self, snapshot: Snapshot, shape: PodShape, apart: tuple[str, ...] = ()) -> Density:
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
-        return self._densities.of(nodes, shape, lambda: density(snapshot, shape))
+        return self._densities.of(nodes, (shape, apart), lambda: density(snapshot, shape, apart))
 
     def _able(self, shape: PodShape) -> Bools:
         return feasible(self._cluster.table.snapshot(), shape, now=False).mask
 
     def _find(
-        self, snapshot: Snapshot, shape: PodShape, excluded: tuple[NodeName, ...]
+        self,
+        snapshot: Snapshot,
+        shape: PodShape,
+        excluded: tuple[NodeName, ...],
+        apart: tuple[str, ...],
     ) -> jobspec.Where:
         """Slurm has no "one of these nodes": several named ones are said as their classes without
         the other nodes of these.
@@ -128,6 +141,8 @@ class NodeConstraints:
                 f"no node can ever take this pod: {reason}. Ask for what the nodes have, or add "
                 "nodes that can take it; the pod is retried automatically when nodes change"
             )
+        if shape.volume_terms and excluded and set(found.names()) <= set(excluded):
+            excluded = ()
         chosen, named = feasible_classes(snapshot, shape)
         wanted, left_out, required = set(chosen), set(excluded), tuple(named)
         if len(named) > 1 or (named and chosen):
@@ -146,7 +161,7 @@ class NodeConstraints:
                 f"label {names.EXTERNAL_NODE_LABEL} are registered within seconds; if one is not, "
                 "events on the node say why"
             )
-        nodes, dense = self._cluster.nodes, self._density(snapshot, shape)
+        nodes, dense = self._cluster.nodes, self._density(snapshot, shape, apart)
         return jobspec.Where(
             classes=tuple(known),
             excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),

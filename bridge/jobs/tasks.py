@@ -24,9 +24,10 @@ from functools import partial
 from typing import Literal, Protocol
 
 from bridge.model import slurm_amounts
-from bridge.model.gang import Gang
+from bridge.model.gang import Gang, Role
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
+from bridge.placement.fit.neighbours import GangPods, Kind
 
 How = Literal["alike", "riding", "maximum", "het"]
 Kinds = Mapping[PodShape, int]
@@ -146,14 +147,35 @@ def _joined(
 
 def roles_of(gang: Gang, component: Tasks) -> tuple[str, ...]:
     """The names of the roles whose pods become the tasks of this component of the gang's plan."""
-    wanted = replace(component.shape, volume_terms=())
-    shapes = {role.name: replace(role.shape, volume_terms=()) for role in gang.roles}
-    exact = tuple(name for name, shape in shapes.items() if shape == wanted)
+    return tuple(role.name for role in _roles_of(gang, component))
+
+
+def pods_of(gang: Gang, component: Tasks) -> GangPods:
+    """The pods that become the tasks of this component of the gang's plan."""
+    if not gang.roles:
+        return GangPods((Kind(component.shape, gang.identity),), is_single=gang.size == 1)
+    mine = dict.fromkeys(Kind(one.shape, one.identity) for one in _roles_of(gang, component))
+    every = dict.fromkeys(Kind(one.shape, one.identity) for one in gang.roles)
+    return GangPods(tuple(mine), tuple(one for one in every if one not in mine), gang.size == 1)
+
+
+def _roles_of(gang: Gang, component: Tasks) -> tuple[Role, ...]:
+    """Those of the component's own shape; else those that only differ from it in what they ask for,
+    which have become its tasks together."""
+    wanted = _place_and_requests(component.shape)
+    exact = tuple(role for role in gang.roles if _place_and_requests(role.shape) == wanted)
     if exact:
         return exact
     place = replace(wanted, requests=Resources())
-    merged = (name for name, one in shapes.items() if replace(one, requests=Resources()) == place)
-    return tuple(merged)
+    return tuple(
+        role
+        for role in gang.roles
+        if replace(_place_and_requests(role.shape), requests=Resources()) == place
+    )
+
+
+def _place_and_requests(shape: PodShape) -> PodShape:
+    return replace(shape.without_pod_terms, volume_terms=())
 
 
 def _as_slurm_sees(kinds: Mapping[PodShape, int]) -> dict[PodShape, int]:

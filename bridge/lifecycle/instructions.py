@@ -89,6 +89,8 @@ class PinPod:
     """The pod's gang; None for a gang of one."""
     slot: PodShape | None = None
     """The shape that the pod's slot was placed for; None if that is not known."""
+    late: bool = False
+    """Whether the slot was placed before the pod was there, so that others may have come since."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,13 +21,14 @@ from bridge.model.scheduling import PodShape
 @dataclass(slots=True)
 class Slot:
     """`done`: no pod will have it again; `released`: the owner wants no pod for it now.
-    `shape`: what it was placed for."""
+    `shape`: what it was placed for. `late`: its pod came when it had its node already."""
 
     node: NodeName | None = None
     shape: PodShape | None = None
     pod: PodUid | None = None
     done: bool = False
     released: bool = False
+    late: bool = False
 
     @property
     def is_vacant(self) -> bool:
@@ -254,7 +255,7 @@ class Slots:
 
     def _take(self, number: int, pod: Pod, job_id: SlurmJobId | None) -> None:
         slot = self._slot(number)
-        slot.pod, slot.released = pod.uid, False
+        slot.pod, slot.released, slot.late = pod.uid, False, slot.node is not None
         self._by_pod[pod.uid] = number
         if pod.pinned_node and job_id is not None and pod.job_id == job_id:
             slot.node = pod.pinned_node
@@ -291,7 +292,7 @@ class Slots:
         for index, (node, shape) in enumerate(zip(assignment.nodes, shapes, strict=True)):
             slot = self._slot(index)
             if node:
-                slot.node, slot.shape = node, shape
+                slot.node, slot.shape, slot.late = node, shape, False
             elif slot.node in given:
                 slot.node = None
 
@@ -299,6 +300,11 @@ class Slots:
         """The shape that the slot of `pod` was placed for; None if not known (after a restart)."""
         index = self._by_pod.get(pod)
         return None if index is None else self._used[index].shape
+
+    def is_late(self, pod: PodUid) -> bool:
+        """Whether the slot of `pod` was placed before there was this pod."""
+        index = self._by_pod.get(pod)
+        return index is not None and self._used[index].late
 
     def keep(self, nodes: frozenset[NodeName]) -> None:
         """The job holds only these nodes: slots on other nodes have to be placed again."""

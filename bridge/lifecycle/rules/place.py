@@ -75,7 +75,8 @@ def _pin(gang: GangState, run: JobRun, newcomers: list[Pod], decision: Decision)
             continue
         run.placement.pinning.add(pod.uid)
         gang_id = None if gang.single else gang.id
-        decision.add(do.PinPod(pod, node, run.job_id, gang_id, slots.shape_of(pod.uid)))
+        shape, late = slots.shape_of(pod.uid), slots.is_late(pod.uid)
+        decision.add(do.PinPod(pod, node, run.job_id, gang_id, shape, late))
     if moving and run.gang is not None:
         _place(gang, run, run.gang, decision, moving)
 

@@ -5,14 +5,14 @@ looks small to them, and is spread over leaves. If Slurm is told the least numbe
 gang can do with, it looks for a leaf that has so many.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bridge.model import slurm_amounts
-from bridge.model.pod_identity import PodIdentity
 from bridge.model.scheduling import PodShape
-from bridge.placement.filters import domains, failures, pod_selectors
+from bridge.placement.filters import domains, failures
 from bridge.placement.filters.feasibility import feasible
 from bridge.placement.table.snapshot import Snapshot
 
@@ -27,11 +27,11 @@ class Density:
     memory_is_tight: bool = False
 
 
-def density(snapshot: Snapshot, shape: PodShape, identity: PodIdentity | None = None) -> Density:
+def density(snapshot: Snapshot, shape: PodShape, apart: Collection[str] = ()) -> Density:
     """How many pods of this shape the nodes of the snapshot could ever hold, each.
 
-    CPUs are counted whole, per pod, as Slurm gives them. `identity` says who the pods are: if their
-    anti-affinity is to themselves, a node in a domain takes one of them.
+    CPUs are counted whole, per pod, as Slurm gives them. `apart` are the topology keys by which the
+    pods keep away from each other (`pod_selectors.keys_apart`): a node that has one takes one pod.
     """
     rows = np.flatnonzero(feasible(snapshot, shape, now=False).mask)
     if not rows.size:
@@ -45,10 +45,7 @@ def density(snapshot: Snapshot, shape: PodShape, identity: PodIdentity | None = 
     is_tight = bool((with_rounded < counts).any())
     if shape.host_ports:
         counts = np.minimum(counts, 1)
-    for term in shape.pod_anti_affinity:
-        if identity is not None and pod_selectors.selects(
-            snapshot.namespaces, term.selector, identity
-        ):
-            in_domain = domains.of(snapshot.layout, term.topology_key)[rows] != domains.NOWHERE
-            counts = np.where(in_domain, np.minimum(counts, 1), counts)
+    for key in apart:
+        in_domain = domains.of(snapshot.layout, key)[rows] != domains.NOWHERE
+        counts = np.where(in_domain, np.minimum(counts, 1), counts)
     return Density(int(counts.max()), is_tight)

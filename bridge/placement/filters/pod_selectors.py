@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from bridge import label_selectors
 from bridge.model.pod_identity import NUMBERING, LabelSet, PodIdentity
-from bridge.model.scheduling import PodSelector, PodTerm, Requirement
+from bridge.model.scheduling import PodSelector, PodShape, PodTerm, Requirement
 from bridge.placement.table.interning import Bools
 from bridge.placement.table.namespaces import Namespaces
 from bridge.placement.table.placed_pods import Template
@@ -29,6 +29,14 @@ def selects(namespaces: Namespaces, selector: PodSelector, pod: PodIdentity) -> 
     return (among is None or pod.namespace in among) and label_selectors.matches(
         selector.labels, pod.all_labels()
     )
+
+
+def keys_apart(namespaces: Namespaces, shape: PodShape, pod: PodIdentity | None) -> tuple[str, ...]:
+    """The topology keys by which pods of this shape and identity keep away from each other."""
+    if pod is None:
+        return ()
+    terms = (one for one in shape.pod_anti_affinity if selects(namespaces, one.selector, pod))
+    return tuple(sorted({term.topology_key for term in terms}))
 
 
 def placed(snapshot: Snapshot, selectors: Sequence[PodSelector], *, ending: bool) -> Counts:

@@ -20,6 +20,7 @@ from bridge.model.scheduling import PodShape
 from bridge.placement.filters import failures
 from bridge.placement.filters.classes import MOST_NAMES, all_classes, classes
 from bridge.placement.filters.feasibility import feasible
+from bridge.placement.table.interning import Bools
 from bridge.placement.table.snapshot import Snapshot
 
 _UNBOUNDED = 2**31 - 1
@@ -91,17 +92,19 @@ def full(
     left_out: Collection[NodeName],
     *,
     resource_map: Mapping[str, str],
+    shut: Bools | None = None,
 ) -> Full:
     """Find the nodes of the `chosen` classes that are full now, though Slurm may think otherwise.
 
     The room of pods that are being ended counts as free: it is worth waiting for. `left_out` are
-    nodes that the job leaves out anyway, and that offer no room.
+    nodes that the job leaves out anyway, and that offer no room. `shut` (n,) bool are nodes that
+    the pods there keep the shape off.
     """
     every = all_classes(snapshot.layout)
     wanted = np.array([*(name in chosen for name in every.names), False])
     rows = np.flatnonzero(wanted[every.number])
     rows = rows[~np.isin(rows, snapshot.rows(tuple(left_out)))]
-    counts = room(snapshot, shape, rows, resource_map)
+    counts = room(snapshot, shape, rows, resource_map, shut)
     with_room = np.zeros(len(wanted), dtype=np.bool_)
     with_room[every.number[rows[counts > 0]]] = True
     lacking = rows[(counts == 0) & with_room[every.number[rows]]]
@@ -119,9 +122,11 @@ def room(
     shape: PodShape,
     rows: npt.NDArray[np.intp],
     resource_map: Mapping[str, str],
+    shut: Bools | None = None,
 ) -> npt.NDArray[np.int64]:
     """(rows,) int64: how many pods of the shape find room: of what Slurm counts, beside pods that
-    it does not know of; of anything else, beside all pods that nobody is ending."""
+    it does not know of; of anything else, beside all pods that nobody is ending. `shut` (n,) bool
+    are nodes with room for none."""
     requests = shape.requests
     counts = most(snapshot, shape, rows)
     lines = snapshot.resources.asks(requests).lines
@@ -133,6 +138,8 @@ def room(
     if shape.host_ports:
         taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
         counts = np.minimum(counts, 1 - taken)
+    if shut is not None:
+        counts = np.where(shut[rows], 0, counts)
     return np.maximum(counts, 0)
 
 

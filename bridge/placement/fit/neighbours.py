@@ -45,6 +45,33 @@ def has_terms(snapshot: Snapshot, kind: Kind) -> bool:
     )
 
 
+class GangPods(NamedTuple):
+    """Some pods of a gang, by their `kinds`. `others` are the kinds of its other pods; `is_single`:
+    the gang is one pod.
+    """
+
+    kinds: tuple[Kind, ...]
+    others: tuple[Kind, ...] = ()
+    is_single: bool = False
+
+
+def shut(snapshot: Snapshot, pods: GangPods) -> Bools:
+    """(n,) bool: the nodes that placed pods which nobody ends keep all of these kinds off, whatever
+    the gang's pods do among themselves.
+    """
+    kinds = pods.kinds
+    shape, identity = kinds[0]
+    if pods.is_single and identity is not None:
+        shut = np.zeros(snapshot.size, dtype=np.bool_)
+        for failing in pod_terms.failing(snapshot, shape, identity, ending=False):
+            shut |= False if failing is None else failing
+        return shut
+    every = (*kinds, *pods.others)
+    neighbours = Neighbours.of(snapshot, every, np.arange(snapshot.size), ending=False)
+    is_open: Bools = np.logical_or.reduce([neighbours.open_to(at) for at in range(len(kinds))])
+    return ~is_open
+
+
 @dataclass(frozen=True, slots=True)
 class Places:
     """`of` (nodes,) intp is the domain of each node, NOWHERE without the label; `count` of them."""

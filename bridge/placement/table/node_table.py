@@ -91,7 +91,7 @@ class NodeTable:
         self._layout: Layout | None = None
         self._snapshot: Snapshot | None = None
         self.uses = 0
-        """How often a pod has taken room or given it back."""
+        """How often a pod has taken room, given it back, or become another one to selectors."""
         self.freed: set[NodeName] = set()
         """Nodes that have more room than before, until somebody takes note of it."""
 
@@ -166,10 +166,10 @@ class NodeTable:
         if before is not None:
             same = replace(before, row=NO_ROW) == Holding(NO_ROW, shape, daemon, stays, ending)
             if same and before.row == self._row_of.get(node):
-                if self._placed.change(
-                    before.place, identity, shape.pod_anti_affinity, ending=ending
-                ):
+                terms = shape.pod_anti_affinity
+                if self._placed.change(before.place, identity, terms, ending=ending):
                     self._snapshot = None
+                    self.uses += 1
                 return
             self.vacate(pod)
         row = self._row_of.get(node)
@@ -196,11 +196,13 @@ class NodeTable:
         """The namespace has these labels."""
         if self._namespaces.set(name, labels):
             self._snapshot = None
+            self.uses += 1
 
     def remove_namespace(self, name: str) -> None:
         """The namespace is gone."""
         if self._namespaces.remove(name):
             self._snapshot = None
+            self.uses += 1
 
     def snapshot(self) -> Snapshot:
         """Everything as it is now; the same object until something changes."""

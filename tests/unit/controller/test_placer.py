@@ -15,9 +15,10 @@ from bridge.model.gang import Shortfall
 from bridge.model.ids import NodeName, SlurmJobId
 from bridge.model.job import JobFacts
 from bridge.model.pod import Pod
+from bridge.names import HOSTNAME_LABEL
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
-from tests.builders import SCHEDULER, PodBuilder, a_gang, a_node, a_pod, facts
+from tests.builders import SCHEDULER, PodBuilder, a_gang, a_node, a_pod, beside, facts
 from tests.unit.controller.doubles import Kept, a_machine
 from tests.unit.slurm.clocks import ManualClock
 
@@ -152,6 +153,25 @@ def test_a_pod_that_asks_for_less_than_its_slot_is_pinned() -> None:
     it = Placing()
     smaller = a_pod("web").asking(cpu=1).build()
     assert it.placer.pin(do.PinPod(smaller, NODE, SEVEN, slot=it.pod.shape)) is None
+
+
+def test_a_pod_that_came_late_is_not_pinned_beside_one_that_keeps_it_away() -> None:
+    """Its slot was placed before the other pod came. Pods that were placed just now are not asked:
+    the placement has looked at them together."""
+    away = (beside(HOSTNAME_LABEL, "db"),)
+    it = Placing(a_pod("web").labelled(app="web").keeping_away(*away))
+    node = it.cluster.nodes[NODE]
+    it.cluster.upsert_node(
+        replace(node, labels={**node.labels, HOSTNAME_LABEL: "n"}, resource_version="2")
+    )
+    late = do.PinPod(it.pod, NODE, SEVEN, slot=it.pod.shape, late=True)
+    assert it.placer.pin(late) is None
+    it.cluster.unpin(it.pod)
+    it.cluster.upsert_other(a_pod("theirs").labelled(app="db").bound("n").build())
+    misfit = it.placer.pin(late)
+    assert misfit is not None
+    assert misfit.why == "node n: its anti-affinity keeps it away from a pod of app=db on the node"
+    assert it.placer.pin(replace(late, late=False)) is None
 
 
 def test_after_a_start_pods_hold_the_places_that_their_job_gives_them() -> None:

@@ -29,13 +29,13 @@ def builder(
     slurm_state: SlurmState | None = None, *, lacking: tuple[int, int] | None = None
 ) -> JobBuilder:
     anywhere = SimpleNamespace(
-        of=lambda shape, avoided: jobspec.Where(classes=("class-a",)),
+        of=lambda shape, avoided, identity: jobspec.Where(classes=("class-a",)),
         can_run=lambda shape: True,
         takes_all_of=lambda shape, other: False,
         can_hold=lambda components, alone: lacking is None,
         lacking=lambda components, alone: lacking,
     )
-    all_free = SimpleNamespace(leave_out=lambda shape, where, size, asked: where)
+    all_free = SimpleNamespace(leave_out=lambda component, pods, where, asked: where)
     rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
     return JobBuilder(
         cluster_uid="c",

@@ -4,18 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.jobs.full_nodes import FullNodes, Key, NoRoom
+from bridge import names
+from bridge.jobs.full_nodes import FullNodes, Key, NoRoom, Question
 from bridge.jobs.jobspec import Where
+from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
+from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters.classes import class_of
+from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
-from tests.builders import SCHEDULER, TOLERATION, a_node
+from tests.builders import SCHEDULER, TOLERATION, a_node, app, beside
 
-TPU = "example.com/tpu"
+TPU, HOST = "example.com/tpu", names.HOSTNAME_LABEL
 ASKS = PodShape(requests=Resources(cpu_milli=1000, extended=((TPU, 4),)), tolerations=(TOLERATION,))
 PLAIN = PodShape(requests=Resources(cpu_milli=1000), tolerations=(TOLERATION,))
 
@@ -26,7 +30,7 @@ class Cluster:
     def __init__(self) -> None:
         self.state = KubeState(scheduler_name=SCHEDULER)
         for name in ("n1", "n2"):
-            base = a_node(name)
+            base = a_node(name, labels={HOST: name})
             more = replace(base.allocatable, extended=((TPU, 4),))
             self.state.upsert_node(replace(base, allocatable=more))
         self.full_nodes = FullNodes(
@@ -38,13 +42,22 @@ class Cluster:
         self.where = Where(classes=(node_class,))
 
     def leave_out(
-        self, shape: PodShape = ASKS, *, size: int = 1, where: Where | None = None
+        self,
+        shape: PodShape = ASKS,
+        *,
+        size: int = 1,
+        where: Where | None = None,
+        who: PodIdentity | None = None,
     ) -> Where:
-        where = where or self.where
-        return self.full_nodes.leave_out(shape, where, size=size, asked=self.asked.append)
+        pods = GangPods((Kind(shape, who),), is_single=size == 1)
+        return self.full_nodes.leave_out(
+            Tasks(size, shape), pods, where or self.where, asked=self.asked.append
+        )
 
-    def run(self, pod: str, node: str, shape: PodShape = ASKS) -> None:
-        self.state.table.occupy(PodUid(pod), NodeName(node), shape)
+    def run(
+        self, pod: str, node: str, shape: PodShape = ASKS, who: PodIdentity | None = None
+    ) -> None:
+        self.state.table.occupy(PodUid(pod), NodeName(node), shape, identity=who)
 
 
 def test_a_full_node_is_left_out_until_it_has_room() -> None:
@@ -108,9 +121,59 @@ def test_gangs_of_one_shape_cost_one_look_while_nothing_changes() -> None:
     """A change of nodes lets thousands of them ask in a row; pods that come are seen at once."""
     it = Cluster()
     snapshot = it.state.table.snapshot()
-    first = it.full_nodes._look_up(snapshot, ASKS, it.where)
-    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where) is first
+    question = Question(ASKS, it.where)
+    first = it.full_nodes.look_up(snapshot, question)
+    assert it.full_nodes.look_up(it.state.table.snapshot(), question) is first
     it.run("p", "n1")
-    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where) != first
+    assert it.full_nodes.look_up(it.state.table.snapshot(), question) != first
     it.state.remove_node(NodeName("n2"))
-    assert it.full_nodes._look_up(it.state.table.snapshot(), ASKS, it.where).room == 0
+    assert it.full_nodes.look_up(it.state.table.snapshot(), question).room == 0
+
+
+APART = replace(PLAIN, pod_anti_affinity=(beside(HOST),))
+BESIDE = replace(PLAIN, pod_affinity=(beside(HOST),))
+
+
+def test_a_node_whose_pods_keep_the_pod_away_is_left_out() -> None:
+    """By its own anti-affinity or by theirs; pods that no term is about follow nothing."""
+    for mine, theirs in ((APART, PLAIN), (PLAIN, APART)):
+        it = Cluster()
+        it.run("p", "n1", theirs, app())
+        assert it.leave_out(mine, who=app()).excluded == (SlurmNodeName("n1"),)
+        (key,) = it.asked
+        assert not it.full_nodes.has_changed(key)
+        it.run("p", "n1", theirs, app("other"))
+        assert it.full_nodes.has_changed(key) == (mine is APART)
+        it.asked.clear()
+        assert it.leave_out(PLAIN, who=app("another")).excluded == ()
+        assert it.asked == []
+
+
+def test_a_pod_that_is_being_deleted_keeps_nobody_away() -> None:
+    """Its room is worth waiting for."""
+    it = Cluster()
+    it.state.table.occupy(PodUid("p"), NodeName("n1"), PLAIN, identity=app(), ending=True)
+    assert it.leave_out(APART, who=app()).excluded == ()
+
+
+def test_a_gang_may_meet_its_own_terms() -> None:
+    """Its pods are not placed yet: what they want of each other is no node's fault. What it wants
+    of others is."""
+    it = Cluster()
+    for shape in (APART, BESIDE):
+        assert it.leave_out(shape, size=2, who=app()).excluded == ()
+    with pytest.raises(NoRoom, match="2 nodes: no pod of app=train on the node"):
+        it.leave_out(BESIDE, size=2, who=app("other"))
+    it.run("p", "n2", PLAIN, app())
+    for who in (app(), app("other")):
+        assert it.leave_out(BESIDE, size=2, who=who).excluded == (SlurmNodeName("n1"),)
+
+
+def test_a_role_may_be_beside_another_one_of_its_gang() -> None:
+    """The launcher wants to be where the workers go, which are not placed yet."""
+    it = Cluster()
+    launcher, workers = Kind(BESIDE, app("launcher")), Kind(PLAIN, app())
+    pods = GangPods((launcher,), (workers,))
+    asked = it.asked.append
+    assert it.full_nodes.leave_out(Tasks(1, BESIDE), pods, it.where, asked=asked) == it.where
+    assert it.asked

@@ -89,6 +89,20 @@ def test_a_slot_tells_what_it_was_placed_for() -> None:
     assert (pin.pod.uid, pin.slot) == (late.uid, late.shape)
 
 
+def test_a_slot_tells_whether_it_was_placed_before_its_pod_came() -> None:
+    """Others may have come onto the node since: such a pod needs a second look."""
+    world = _queued()
+    world.start(SlurmJobId(1))
+    (pin,) = world.todo
+    assert isinstance(pin, do.PinPod)
+    assert not pin.late
+    _performed(world)
+    world.create()
+    (pin,) = world.todo
+    assert isinstance(pin, do.PinPod)
+    assert pin.late
+
+
 def test_what_pods_ask_for_by_now_is_what_is_placed() -> None:
     """Slurm was told of less; what it gave is used where it is enough."""
     world = _grown(_queued(), started=False)

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
+from bridge.placement.filters import pod_selectors
 from bridge.placement.filters.density import density
 from bridge.placement.table import NodeTable
 from tests.builders import SCHEDULER, TOLERATION, PodBuilder, a_node, a_pod, app, beside
@@ -49,8 +50,7 @@ def test_pods_that_keep_away_from_themselves_are_alone_in_a_domain() -> None:
     table.upsert(a_node("n", labels={"host": "n"}))
     snapshot = table.snapshot()
     alone = PodShape(pod_anti_affinity=(beside("host"),))
-    assert density(snapshot, alone, app()).most == 1
-    assert density(snapshot, alone, app("other")).most == 64
-    assert density(snapshot, alone).most == 64
-    nowhere = PodShape(pod_anti_affinity=(beside("rack"),))
-    assert density(snapshot, nowhere, app()).most == 64
+    for who, keys, most in ((app(), ("host",), 1), (app("other"), (), 64), (None, (), 64)):
+        assert pod_selectors.keys_apart(snapshot.namespaces, alone, who) == keys
+        assert density(snapshot, alone, keys).most == most
+    assert density(snapshot, alone, ("rack",)).most == 64

@@ -12,7 +12,7 @@ from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.placement.fit.neighbours import GangPods
+from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.slurm_state import SlurmState
 
 _MOST_ROLES = 3
@@ -58,6 +58,7 @@ class JobBuilder:
         """
         plan = self.plan(gang)
         self._check_nodes(gang, plan)
+        self._check_terms(gang)
         components = [
             jobspec.build(
                 replace(gang, size=one.count, shape=one.shape, roles=(), volume_terms=()),
@@ -123,6 +124,18 @@ class JobBuilder:
                 f"and only {there} can ever take them. Add nodes; or let all of its pods "
                 "run on the same nodes (selectors, tolerations), with small pods that fit beside "
                 "the large ones; it is retried automatically when nodes change"
+            )
+
+    def _check_terms(self, gang: Gang) -> None:
+        """A gang that can't be together anywhere would be granted nodes for nothing, again and
+        again."""
+        if gang.roles or gang.size == 1 or not gang.shape.pod_terms:
+            return
+        why = self._node_constraints.why_never(Kind(gang.shape, gang.identity), gang.size)
+        if why:
+            raise BadInput(
+                f"no nodes can ever take all of its pods: {why}. Add nodes, ask for fewer pods, "
+                "or change these terms; it is retried automatically when nodes change"
             )
 
     def shortage(self, spec: JobSpec, *, now: bool) -> str:

@@ -17,12 +17,17 @@ from bridge.jobs.answers import MOST_KEPT, Answers
 from bridge.jobs.jobspec import Where
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
+from bridge.model.ids import NodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import Predicate, feasible, uncounted
-from bridge.placement.fit import neighbours
+from bridge.placement.filters.classes import MOST_NAMES, classes
+from bridge.placement.fit import chosen, neighbours
+from bridge.placement.fit.chosen import Chosen
 from bridge.placement.table import Snapshot
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
+
+_LATER = "It is queued in Slurm automatically as soon as that changes"
 
 Key = Hashable
 """The key of an answer: which shape, on which nodes."""
@@ -34,11 +39,22 @@ class NoRoom(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which nodes are full for these pods. `pods` is None if no term about other pods counts."""
+    """Which nodes are full for these pods. `pods` is None if no term about other pods counts. Nodes
+    are chosen for `together` pods, if that is not 0."""
 
     shape: PodShape
     where: Where
     pods: neighbours.GangPods | None = None
+    together: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Full nodes, and nodes that are chosen (None: Slurm chooses) or why none can be."""
+
+    full: uncounted.Full
+    chosen: Chosen | None = None
+    why: str = ""
 
 
 class FullNodes:
@@ -50,10 +66,10 @@ class FullNodes:
         self._cluster = cluster
         self._slurm_state = slurm_state
         self._map = resource_map
-        self._known: dict[Key, tuple[Question, uncounted.Full]] = {}
+        self._known: dict[Key, tuple[Question, Answer]] = {}
         """The answers that jobs were built by, to be compared. Beyond `MOST_KEPT` the oldest is
         dropped, and its jobs learn of changes from their grants."""
-        self._found: Answers[Question, uncounted.Full] = Answers()
+        self._found: Answers[Question, Answer] = Answers()
         """Answers that hold while no pod and no node changes."""
 
     def leave_out(
@@ -74,16 +90,22 @@ class FullNodes:
         shape, size = component.shape, component.count
         question = Question(shape, where)
         if any(neighbours.has_terms(snapshot, kind) for kind in pods.kinds):
-            question = Question(shape, where, pods)
-        found = self.look_up(snapshot, question)
+            is_chosen = pods.is_alike and chosen.need_choice(snapshot, pods.kinds[0])
+            question = Question(shape, where, pods, size if is_chosen else 0)
+        answer = self.look_up(snapshot, question)
+        found = answer.full
         if found.limits or self._may_change(question):
             self._known.pop(question, None)
-            self._known[question] = question, found
+            self._known[question] = question, answer
             while len(self._known) > MOST_KEPT:
                 del self._known[next(iter(self._known))]
             asked(question)
         if found.room < size <= found.most:
             raise NoRoom(_sentence(snapshot, question, found, size))
+        if answer.why:
+            raise NoRoom(f"its pods find no room now: {answer.why}. {_LATER}")
+        if answer.chosen is not None:
+            where = self._only(where, answer.chosen)
         if not found.limits:
             return where
         nodes = self._cluster.nodes
@@ -94,19 +116,46 @@ class FullNodes:
             excluded=tuple(sorted({*where.excluded, *excluded})),
         )
 
+    def _only(self, where: Where, nodes: Chosen) -> Where:
+        """`where`, on just these nodes; as it is if they are more than a job names."""
+        known = self._cluster.nodes
+        required = tuple(sorted(known[name].slurm_name for name in nodes.names if name in known))
+        if len(required) > MOST_NAMES:
+            return where
+        return replace(where, required=required, chosen_tasks_per_node=nodes.tasks_per_node)
+
     def has_changed(self, key: Key) -> bool:
         """Whether the answer of this key is another one now; True if it is not remembered."""
         known = self._known.get(key)
         if known is None:
             return True
-        question, found = known
-        return self.look_up(self._cluster.table.snapshot(), question) != found
+        question, answer = known
+        return self.look_up(self._cluster.table.snapshot(), question) != answer
 
-    def look_up(self, snapshot: Snapshot, question: Question) -> uncounted.Full:
+    def look_up(self, snapshot: Snapshot, question: Question) -> Answer:
         """The answer, found once while no pod and no node changes."""
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
         follows_from = (*nodes, self._cluster.table.uses, self._slurm_state.nodes.gres_names)
-        return self._found.of(follows_from, question, lambda: self._find(snapshot, question))
+        return self._found.of(follows_from, question, lambda: self._answer(snapshot, question))
+
+    def _answer(self, snapshot: Snapshot, question: Question) -> Answer:
+        full = self._find(snapshot, question)
+        if question.pods is None or not question.together:
+            return Answer(full)
+        nodes = self._candidates(snapshot, question.where)
+        kind, size = question.pods.kinds[0], question.together
+        found = chosen.choose(snapshot, kind, size, nodes, self._counted())
+        return Answer(full, why=found) if isinstance(found, str) else Answer(full, found)
+
+    def _candidates(self, snapshot: Snapshot, where: Where) -> list[NodeName]:
+        """The nodes on which the job may run."""
+        names = self._cluster.by_slurm_name
+        if where.required:
+            return [names[one] for one in where.required if one in names]
+        left_out = {names[one] for one in where.excluded if one in names}
+        members = classes(snapshot)
+        every = (node for name in where.classes for node in members.get(name, ()))
+        return [node for node in every if node not in left_out]
 
     def _find(self, snapshot: Snapshot, question: Question) -> uncounted.Full:
         names, shape, where = self._cluster.by_slurm_name, question.shape, question.where
@@ -143,4 +192,4 @@ def _sentence(snapshot: Snapshot, question: Question, found: uncounted.Full, siz
     codes[found.rows] = judged.first_failure[found.rows]
     why = replace(judged, first_failure=codes).summary()
     pods = "its pod finds no room" if size == 1 else f"{found.room} of its {size} pods find room"
-    return f"{pods} now: {why}. It is queued in Slurm automatically as soon as that changes"
+    return f"{pods} now: {why}. {_LATER}"

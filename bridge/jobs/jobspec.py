@@ -65,6 +65,9 @@ class Where:
     required: tuple[SlurmNodeName, ...] = ()
     tasks_per_node: int = 0
     """The most tasks that any of these nodes can ever hold; 0: not known."""
+    chosen_tasks_per_node: int | None = None
+    """If it is set, the required nodes are just those that the job is to have, with at most so many
+    tasks each."""
     round_memory_down: bool = False
     """Whether some node would take fewer pods if each pod's memory were rounded up per CPU."""
 
@@ -90,6 +93,8 @@ def build(
     exclusive = rules.alone(gang)
     cpus = max(slurm_amounts.whole_cpus(gang.shape.requests), parameters.cpu_per_task or 0)
     fewest = _fewest_nodes(gang, where, alone=exclusive)
+    chosen = len(where.required) if where.chosen_tasks_per_node else 0
+    most_nodes = chosen or parameters.max_nodes
     constraint = constraints.build(
         where.classes, parameters.constraints, facts=nodes, nodes=gang.size
     )
@@ -123,9 +128,9 @@ def build(
         gres_per_task=devices.per_task,
         tres_per_node=devices.per_node,
         exclusive=exclusive,
-        one_task_per_node=exclusive,
+        tasks_per_node=1 if exclusive else where.chosen_tasks_per_node,
         min_nodes=fewest,
-        max_nodes=max(parameters.max_nodes, fewest or 1) if parameters.max_nodes else None,
+        max_nodes=max(most_nodes, fewest or 1) if most_nodes else None,
         constraints=constraint.text,
         excluded_nodes=where.excluded,
         required_nodes=where.required,
@@ -166,7 +171,8 @@ def _fewest_nodes(gang: Gang, where: Where, *, alone: bool) -> int | None:
     per_node = 1 if alone else where.tasks_per_node
     wished = min(gang.parameters.min_nodes or 0, gang.size)
     needed = -(-gang.size // per_node) if per_node and gang.size > 1 else 0
-    return max(needed, wished) or None
+    chosen = len(where.required) if where.chosen_tasks_per_node else 0
+    return max(needed, wished, chosen) or None
 
 
 def _time_limit(gang: Gang, most_min: int | None, partition: str) -> int | None:

@@ -18,6 +18,8 @@ from bridge.model.scheduling import PodShape
 from bridge.placement.filters import feasible, pod_selectors, uncounted
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
 from bridge.placement.filters.density import Density, density
+from bridge.placement.fit import chosen
+from bridge.placement.fit.neighbours import Kind
 from bridge.placement.table import Snapshot
 from bridge.placement.table.interning import Bools
 from bridge.state.kube_state import KubeState
@@ -39,6 +41,7 @@ class NodeConstraints:
         self._known: Answers[
             tuple[PodShape, tuple[NodeName, ...], tuple[str, ...]], jobspec.Where | BadInput
         ] = Answers()
+        self._never: Answers[tuple[Kind, int], str] = Answers()
         self._densities: Answers[tuple[PodShape, tuple[str, ...]], Density] = Answers()
 
     def of(
@@ -76,6 +79,18 @@ class NodeConstraints:
         """
         free = int(feasible(self._cluster.table.snapshot(), shape, now=True).mask.sum())
         return free * max(1, self.of(shape, ()).tasks_per_node) >= size
+
+    def why_never(self, kind: Kind, size: int) -> str:
+        """Why no nodes can ever take `size` pods of the kind together, by what the pods say about
+        each other; "" if some can."""
+        snapshot = self._cluster.table.snapshot()
+        follows_from = (snapshot.layout.memo, snapshot.capacity.memo, snapshot.namespaces)
+
+        def find() -> str:
+            able = feasible(snapshot, kind.shape, now=False).names()
+            return chosen.why_never(snapshot, kind, size, able)
+
+        return self._never.of(follows_from, (kind, size), find)
 
     def can_run(self, shape: PodShape) -> bool:
         """As `tasks.Nodes`."""
@@ -143,9 +158,9 @@ class NodeConstraints:
             )
         if shape.volume_terms and excluded and set(found.names()) <= set(excluded):
             excluded = ()
-        chosen, named = feasible_classes(snapshot, shape)
-        wanted, left_out, required = set(chosen), set(excluded), tuple(named)
-        if len(named) > 1 or (named and chosen):
+        whole, named = feasible_classes(snapshot, shape)
+        wanted, left_out, required = set(whole), set(excluded), tuple(named)
+        if len(named) > 1 or (named and whole):
             members = classes(snapshot)
             for name in {key for node in named if (key := class_of(snapshot, node))}:
                 wanted.add(name)

@@ -27,7 +27,7 @@ from bridge.state.slurm_facts import Capacities
 
 DECIDES: Final = (
     "tasks", "cpus_per_task", "partition", "memory_mib_per_node", "memory_mib_per_cpu",
-    "gres_per_task", "tres_per_node", "one_task_per_node", "min_nodes", "max_nodes", "constraints",
+    "gres_per_task", "tres_per_node", "tasks_per_node", "min_nodes", "max_nodes", "constraints",
     "excluded_nodes", "required_nodes", "role",
 )  # fmt: skip
 """The fields of a job that a sentence depends on."""

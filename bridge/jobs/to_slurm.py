@@ -52,7 +52,7 @@ def description(spec: JobSpec) -> JobDescription:
         memory_per_cpu_mib=spec.memory_mib_per_cpu,
         tres_per_task=spec.gres_per_task or None,
         tres_per_node=spec.tres_per_node or None,
-        tasks_per_node=1 if spec.one_task_per_node else None,
+        tasks_per_node=spec.tasks_per_node,
         min_nodes=spec.min_nodes,
         max_nodes=spec.max_nodes,
         constraints=spec.constraints or None,

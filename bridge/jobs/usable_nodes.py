@@ -93,7 +93,7 @@ class UsableNodes:
     def asked_nodes(self) -> int:
         """The least number of nodes that the component asks for."""
         spec = self.spec
-        return max(spec.min_nodes or 1, spec.tasks if spec.one_task_per_node else 1)
+        return max(spec.min_nodes or 1, -(-spec.tasks // _most(spec)))
 
     def able(self, *asked: Need) -> list[Usable]:
         """The nodes that take at least one task, by these needs alone or by all."""
@@ -133,4 +133,4 @@ class UsableNodes:
 
 def _most(spec: JobSpec) -> int:
     """The most tasks on one node, whatever the node has."""
-    return 1 if spec.one_task_per_node else spec.tasks
+    return min(spec.tasks_per_node or spec.tasks, spec.tasks)

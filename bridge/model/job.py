@@ -76,7 +76,8 @@ class JobSpec:
     """TRES string: "gres/gpu:2" or "gres/gpu:h100:2,gres/efa:4"."""
     tres_per_node: str = ""
     exclusive: bool = False
-    one_task_per_node: bool = False
+    tasks_per_node: int | None = None
+    """The most tasks on a node; None: as many as it takes."""
     min_nodes: int | None = None
     max_nodes: int | None = None
     constraints: str = ""
@@ -140,7 +141,7 @@ class JobSpec:
 
 QUEUE_FIELDS: Final = ("partition", "account", "qos")
 """In which queue a job waits, and at whose cost; "" leaves it to Slurm."""
-_ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "one_task_per_node")
+_ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "tasks_per_node")
 _NOT_CLEARED: Final = (
     "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
 )  # fmt: skip

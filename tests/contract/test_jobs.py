@@ -217,7 +217,7 @@ SPEC = JobSpec(
     group="1000",
 )
 ALONE = replace(SPEC, tasks=1, memory_mib_per_cpu=None, memory_mib_per_node=500)
-WHOLE = replace(ALONE, exclusive=True, one_task_per_node=True)
+WHOLE = replace(ALONE, exclusive=True, tasks_per_node=1)
 H100 = (Gres("gpu", "h100", 4),)
 
 

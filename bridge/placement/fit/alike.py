@@ -57,6 +57,11 @@ def place(
     )
 
 
+def most(fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity) -> int:
+    """The most pods of the kind that may find a place together, as far as each term alone tells."""
+    return _Several.of(fabric, capacity, identity, []).most()
+
+
 def deal(
     fabric: Fabric,
     capacity: NodeCapacity,

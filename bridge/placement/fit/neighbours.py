@@ -54,6 +54,11 @@ class GangPods(NamedTuple):
     others: tuple[Kind, ...] = ()
     is_single: bool = False
 
+    @property
+    def is_alike(self) -> bool:
+        """Whether the gang is several pods of one kind."""
+        return len(self.kinds) == 1 and not self.others and not self.is_single
+
 
 def shut(snapshot: Snapshot, pods: GangPods) -> Bools:
     """(n,) bool: the nodes that placed pods which nobody ends keep all of these kinds off, whatever

@@ -69,13 +69,13 @@ def fits(count: int, needed: int) -> str:
 def of_grant(capacity: NodeCapacity) -> str:
     """Say what is wrong with the grant itself, if no node is at fault."""
     slots = int(capacity.granted.sum())
-    terms = _terms(capacity.shape) if capacity.identity is not None else ""
-    if terms:
-        return f"the grant holds {slots} of them, but not with their {terms}"
+    said = terms(capacity.shape) if capacity.identity is not None else ""
+    if said:
+        return f"the grant holds {slots} of them, but not with their {said}"
     return f"the grant holds {slots} of them ({capacity.scarcest()})"
 
 
-def _terms(shape: PodShape) -> str:
+def terms(shape: PodShape) -> str:
     """The shape's terms about other pods, by their topology keys."""
     keys = [term.topology_key for term in (*shape.pod_affinity, *shape.pod_anti_affinity)]
     spread = [one.topology_key for one in shape.spread]

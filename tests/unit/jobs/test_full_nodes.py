@@ -7,6 +7,7 @@ import pytest
 from bridge import names
 from bridge.jobs.full_nodes import FullNodes, Key, NoRoom, Question
 from bridge.jobs.jobspec import Where
+from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, PodUid, SlurmNodeName
@@ -17,7 +18,7 @@ from bridge.placement.filters.classes import class_of
 from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
-from tests.builders import SCHEDULER, TOLERATION, a_node, app, beside
+from tests.builders import SCHEDULER, TOLERATION, a_node, app, beside, spread_by
 
 TPU, HOST = "example.com/tpu", names.HOSTNAME_LABEL
 ASKS = PodShape(requests=Resources(cpu_milli=1000, extended=((TPU, 4),)), tolerations=(TOLERATION,))
@@ -127,7 +128,7 @@ def test_gangs_of_one_shape_cost_one_look_while_nothing_changes() -> None:
     it.run("p", "n1")
     assert it.full_nodes.look_up(it.state.table.snapshot(), question) != first
     it.state.remove_node(NodeName("n2"))
-    assert it.full_nodes.look_up(it.state.table.snapshot(), question).room == 0
+    assert it.full_nodes.look_up(it.state.table.snapshot(), question).full.room == 0
 
 
 APART = replace(PLAIN, pod_anti_affinity=(beside(HOST),))
@@ -177,3 +178,91 @@ def test_a_role_may_be_beside_another_one_of_its_gang() -> None:
     asked = it.asked.append
     assert it.full_nodes.leave_out(Tasks(1, BESIDE), pods, it.where, asked=asked) == it.where
     assert it.asked
+
+
+class Zones(Cluster):
+    """Two nodes of 64 CPUs in each of two zones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("n1", "n2"):
+            self.state.remove_node(NodeName(name))
+        for zone in ("a", "b"):
+            for number in (1, 2):
+                name = f"{zone}{number}"
+                self.state.upsert_node(a_node(name, labels={HOST: name, "zone": zone}))
+        snapshot = self.state.table.snapshot()
+        found = {class_of(snapshot, NodeName(name)) for name in ("a1", "b1")}
+        self.where = Where(classes=tuple(sorted(name for name in found if name)))
+
+
+def _asking(cpus: int, **terms: object) -> PodShape:
+    return replace(PLAIN, requests=Resources(cpu_milli=cpus * 1000), **terms)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "nodes", "each"),
+    [
+        (_asking(1, spread=(spread_by("zone"),)), 2, ("a1", "b1"), 1),
+        (_asking(1, spread=(spread_by("zone"),)), 4, ("a1", "a2", "b1", "b2"), 1),
+        (_asking(1, spread=(spread_by("zone"),)), 6, ("a1", "b1"), 3),
+        (_asking(1, spread=(spread_by(HOST),)), 4, ("a1", "a2", "b1", "b2"), 1),
+        (_asking(1, spread=(spread_by(HOST),)), 8, ("a1", "a2", "b1", "b2"), 2),
+        (_asking(1, pod_anti_affinity=(beside("zone"),)), 2, ("a1", "b1"), 1),
+        (_asking(1, pod_affinity=(beside("zone"),)), 4, ("a1",), 4),
+        (_asking(40, pod_affinity=(beside("zone"),)), 2, ("a1", "a2"), 1),
+    ],
+)
+def test_nodes_are_chosen_for_pods_whose_terms_a_job_cannot_say(
+    shape: PodShape, size: int, nodes: tuple[str, ...], each: int
+) -> None:
+    """Slurm would pack them where it likes, and each grant would go back."""
+    found = Zones().leave_out(shape, size=size, who=app())
+    assert (found.required, found.chosen_tasks_per_node) == (nodes, each)
+
+
+def test_nodes_that_are_free_are_chosen_before_those_that_slurm_will_free() -> None:
+    """A job that waits for its nodes keeps its place in the queue, but one need not wait."""
+    it, shape = Zones(), _asking(40, pod_affinity=(beside("zone"),))
+    it.run("p", "a1", _asking(40), app("other"))
+    assert it.leave_out(shape, size=2, who=app()).required == ("b1", "b2")
+    (key,) = it.asked
+    it.run("q", "b1", _asking(40), app("other"))
+    assert it.full_nodes.has_changed(key)
+    assert it.leave_out(shape, size=2, who=app()).required == ("a1", "a2")
+
+
+def test_pods_that_can_not_be_together_beside_those_that_are_there_wait() -> None:
+    """Nobody knows when these end, so no place in the queue is worth anything."""
+    it, shape = Zones(), _asking(1, pod_anti_affinity=(beside("zone"),))
+    it.run("p", "a1", PLAIN, app())
+    with pytest.raises(NoRoom, match=r"at most 1 of 2 can be together, by their pod .* by zone"):
+        it.leave_out(shape, size=2, who=app())
+    it.state.table.vacate(PodUid("p"))
+    assert it.leave_out(shape, size=2, who=app()).required == ("a1", "b1")
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "why"),
+    [
+        (_asking(1, pod_anti_affinity=(beside("zone"),)), 3, "at most 2 of 3"),
+        (_asking(1, pod_anti_affinity=(beside(HOST),)), 5, "at most 4 of 5"),
+        (_asking(40, pod_affinity=(beside("zone"),)), 3, "at most 2 of 3"),
+        (_asking(1, spread=(spread_by("rack"),)), 2, "at most 0 of 2"),
+        (_asking(1, pod_anti_affinity=(beside("zone"),)), 2, ""),
+        (_asking(40, pod_affinity=(beside("zone"),)), 2, ""),
+        (_asking(1, pod_affinity=(beside("zone", "other"),)), 2, ""),
+        (_asking(40), 5, ""),
+    ],
+)
+def test_a_gang_that_can_never_be_together_is_known_at_once(
+    shape: PodShape, size: int, why: str
+) -> None:
+    """By its own terms, whatever other pods there are. Pods that it wants to be beside may come."""
+    it = Zones()
+    it.run("p", "a1", PLAIN, app())
+    found = NodeConstraints(
+        cluster=it.state, slurm_state=SlurmState(), resource_map=ResourceMap({})
+    ).why_never(Kind(shape, app()), size)
+    assert found.startswith(why)
+    assert bool(found) == bool(why)

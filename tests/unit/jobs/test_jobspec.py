@@ -87,7 +87,7 @@ def test_exclusive_gives_each_pod_a_node() -> None:
     pod = a_pod("p").of(job, 0).asking(memory_gi=1).annotated(exclusive="true").build()
     spec = built(gang_for([pod], job))
     assert spec.exclusive
-    assert spec.one_task_per_node
+    assert spec.tasks_per_node == 1
     assert spec.memory_mib_per_node == 1024
 
 

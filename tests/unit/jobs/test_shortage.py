@@ -107,7 +107,7 @@ MIXED = [*FOUR[:2], a_node("small", cpus=16), a_node("half", gres=(Gres("gpu", "
             "it needs 3 nodes with 8 gpu each, and partition p has 2",
         ),
         (
-            a_spec(tasks=3, one_task_per_node=True, exclusive=True),
+            a_spec(tasks=3, tasks_per_node=1, exclusive=True),
             [*FOUR[:2], a_node("cpu", features=(OTHER_CLASS,))],
             "it needs 3 nodes, and partition p has 2 that its pods may run on",
         ),
@@ -148,7 +148,7 @@ MIXED = [*FOUR[:2], a_node("small", cpus=16), a_node("half", gres=(Gres("gpu", "
             "it must run on node nobody, which is not among those of partition p that it may use",
         ),
         (
-            a_spec(tasks=2, one_task_per_node=True, constraints=f"{CLASS}&[a|b]"),
+            a_spec(tasks=2, tasks_per_node=1, constraints=f"{CLASS}&[a|b]"),
             [
                 a_node("a", features=(CLASS, "a")),
                 a_node("b", features=(CLASS, "b")),
@@ -243,7 +243,7 @@ def some_specs(draw: st.DrawFn) -> JobSpec:
         memory_mib_per_cpu=draw(st.none() | st.integers(1, 3)),
         gres_per_task=",".join(per_task),
         tres_per_node=draw(st.sampled_from(("", "", "gres/efa:2", "gres/gpu:h100:1"))),
-        one_task_per_node=draw(st.booleans()),
+        tasks_per_node=draw(st.sampled_from((None, 1, 2))),
         min_nodes=draw(st.none() | st.integers(1, tasks)),
         max_nodes=draw(st.none() | st.integers(1, 6)),
         constraints=draw(st.sampled_from(CONSTRAINTS)),
@@ -265,7 +265,7 @@ def takes(node: SlurmNode, spec: JobSpec, tasks: int) -> bool:
     return (
         tasks * spec.cpus_per_task <= node.cpus
         and memory <= node.memory_mib
-        and (tasks <= 1 or not spec.one_task_per_node)
+        and tasks <= (spec.tasks_per_node or tasks)
         and all(
             g.count * tasks <= has(g.name, g.type) for g in slurm_gres.parse(spec.gres_per_task)
         )

@@ -50,7 +50,7 @@ def some_specs(draw: st.DrawFn) -> JobSpec:
         memory_mib_per_node=size if whole else None,
         memory_mib_per_cpu=None if whole else size,
         gres_per_task=draw(st.sampled_from(("", "gres/gpu:1", "gres/gpu:h100:4"))),
-        one_task_per_node=alone,
+        tasks_per_node=1 if alone else None,
         exclusive=alone,
         min_nodes=tasks if alone else draw(st.none() | st.integers(1, tasks)),
         excluded_nodes=draw(st.sampled_from(((), ("n0",)))),

@@ -18,7 +18,7 @@ SPEC = JobSpec(
     partition="slurm-bridge",
     memory_mib_per_cpu=100,
 )
-WHOLE = replace(SPEC, exclusive=True, one_task_per_node=True, min_nodes=4)
+WHOLE = replace(SPEC, exclusive=True, tasks_per_node=1, min_nodes=4)
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ WHOLE = replace(SPEC, exclusive=True, one_task_per_node=True, min_nodes=4)
         (SPEC, {"group": "1000"}),
         (SPEC, {"mcs_label": "k"}),
         (SPEC, {"exclusive": True}),
-        (WHOLE, {"exclusive": False, "one_task_per_node": False}),
+        (WHOLE, {"exclusive": False, "tasks_per_node": None}),
         (replace(SPEC, account="a"), {"account": ""}),
         (replace(SPEC, qos="q"), {"qos": ""}),
         (replace(SPEC, reservation="r"), {"reservation": ""}),

@@ -139,7 +139,7 @@ def _check_memory(spec: JobSpec, requests: Resources, parameters: JobParameters)
         return
     least = least or 1024
     if spec.memory_mib_per_node is not None:
-        assert spec.tasks == 1 or spec.one_task_per_node
+        assert spec.tasks == 1 or spec.tasks_per_node == 1
         assert spec.memory_mib_per_node == least
     else:
         assert spec.memory_mib_per_cpu is not None

@@ -1,0 +1,130 @@
+"""Nodes for a gang whose pods have terms about each other, chosen before Slurm is asked.
+
+A job can't say "two nodes of each zone" or "all nodes of one zone": Slurm would pack the gang
+where it likes, and each grant would go back. It can name nodes. So nodes are chosen on which the
+gang can be together, by what is free now, and Slurm is asked for just these. If no nodes that the
+cluster has could ever do, that is known at once.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from bridge import names
+from bridge.model.gang import Assignment
+from bridge.model.ids import NodeName
+from bridge.placement.filters import Predicate, failures, pod_selectors, uncounted
+from bridge.placement.fit import alike, room
+from bridge.placement.fit.neighbours import Counts, Kind
+from bridge.placement.fit.room import NodeCapacity
+from bridge.placement.table import Snapshot
+from bridge.placement.table.placed_pods import PlacedPodStore
+from bridge.placement.topology import Fabric
+
+Rows = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Nodes on which a gang can be together, with the most pods that one of them takes then."""
+
+    names: tuple[NodeName, ...]
+    tasks_per_node: int
+
+
+def need_choice(snapshot: Snapshot, kind: Kind) -> bool:
+    """Whether pods of this kind have terms about each other that a job can't say. It can say that
+    each has a node of its own.
+    """
+    return kind.identity is not None and (
+        _are_apart(snapshot, kind) or _want_each_other(snapshot, kind)
+    )
+
+
+def choose(
+    snapshot: Snapshot,
+    kind: Kind,
+    size: int,
+    nodes: Collection[NodeName],
+    resource_map: Mapping[str, str],
+) -> Chosen | str:
+    """The nodes, among these, on which `size` pods of the kind can be together, now if possible;
+    else as soon as Slurm's own jobs leave them room. A text says why there are none.
+
+    Pods that have to be apart get a node each, if there are so many: of several nodes Slurm decides
+    how many tasks each gets.
+    """
+    rows = snapshot.rows(tuple(nodes))
+    free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
+    if kind.shape.host_ports:
+        free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
+    later = uncounted.room(snapshot, kind.shape, rows, resource_map)
+    apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
+    found: Chosen | str = ""
+    for counts in (*apart, later):
+        found = _place(snapshot, kind, size, rows, np.maximum(counts, 0))
+        if isinstance(found, Chosen):
+            break
+    return found
+
+
+def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeName]) -> str:
+    """Why `size` pods of the kind can't ever be together on these nodes, were all other pods gone;
+    "" if they can, and where nodes are too few for pods without any terms.
+    """
+    if kind.shape.pod_affinity and not _want_each_other(snapshot, kind):
+        kind = kind._replace(shape=replace(kind.shape, pod_affinity=()))
+    if kind.identity is None or not kind.shape.pod_terms:
+        return ""
+    empty = replace(snapshot, placed=PlacedPodStore().publish())
+    rows = empty.rows(tuple(nodes))
+    counts = uncounted.most(empty, kind.shape, rows)
+    if int(counts.sum()) < size:
+        return ""
+    found = _place(empty, kind, size, rows, counts)
+    return found if isinstance(found, str) else ""
+
+
+def _are_apart(snapshot: Snapshot, kind: Kind) -> bool:
+    """Whether the pods spread themselves, or keep themselves out of a domain larger than a node."""
+    shape, identity = kind
+    keys = pod_selectors.keys_apart(snapshot.namespaces, shape, identity)
+    return any(key != names.HOSTNAME_LABEL for key in keys) or any(
+        pod_selectors.selects(snapshot.namespaces, one.selector, identity)
+        for one in shape.spread
+        if identity is not None
+    )
+
+
+def _want_each_other(snapshot: Snapshot, kind: Kind) -> bool:
+    shape, identity = kind
+    return bool(shape.pod_affinity) and all(
+        identity is not None and pod_selectors.selects(snapshot.namespaces, one.selector, identity)
+        for one in shape.pod_affinity
+    )
+
+
+def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts) -> Chosen | str:
+    fabric = Fabric(snapshot)
+    nodes = [NodeName(name) for name in snapshot.names[rows]]
+    order = fabric.order(nodes)
+    capacity = NodeCapacity(
+        shape=kind.shape,
+        nodes=[nodes[at] for at in order],
+        rows=rows[order],
+        codes=np.full(len(rows), Predicate.FITS, dtype=np.int8),
+        granted=counts[order],
+        ever=counts[order],
+        now=counts[order],
+        scarcest=lambda: "",
+    )
+    assert kind.identity is not None
+    found = alike.place(fabric, capacity, kind.identity, [], taken={}, holding=None, size=size)
+    if isinstance(found, Assignment):
+        on_node = Counter(found.nodes)
+        return Chosen(tuple(on_node), max(on_node.values()))
+    count = min(alike.most(fabric, capacity, kind.identity), size - 1)
+    return f"at most {count} of {size} can be together, by their {room.terms(kind.shape)}"

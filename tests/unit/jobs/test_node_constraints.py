@@ -11,8 +11,10 @@ from bridge.jobs import answers
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
+from bridge.model.ids import NodeName
 from bridge.model.resources import Resources
-from bridge.model.scheduling import PodShape
+from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement
+from bridge.placement.filters.classes import classes
 from bridge.placement.table import NodeTable
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
@@ -84,3 +86,21 @@ def test_components_that_share_no_node_are_counted_against_the_nodes(
 def test_each_pod_alone_needs_a_node() -> None:
     """With `exclusive` a task has a node of its own."""
     assert of_cluster(gpu=2).lacking([Tasks(3, SMALL)], alone=True) == (3, 2)
+
+
+def test_a_pod_whose_volume_sits_on_avoided_nodes_only_may_run_there() -> None:
+    """No other node will ever do. Without the volume it waits until the nodes are no longer left
+    out, and with another node in reach it goes there."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+    for name in ("n1", "n2", "n3"):
+        cluster.upsert_node(a_node(name, labels={"disk": "yes" if name != "n3" else "no"}))
+    slurm = SlurmState()
+    slurm.features = frozenset(classes(cluster.table.snapshot()))
+    asked = NodeConstraints(cluster=cluster, slurm_state=slurm, resource_map=ResourceMap({}))
+    reach = NodeSelectorTerm((Requirement("disk", "In", ("yes",)),))
+    mounts = replace(SMALL, volume_terms=((reach,),))
+    assert asked.of(mounts, (NodeName("n1"), NodeName("n2"))).excluded == ()
+    assert asked.of(mounts, (NodeName("n1"),)).excluded == ("n1",)
+    assert asked.of(SMALL, (NodeName("n1"), NodeName("n2"), NodeName("n3"))).excluded == (
+        "n1", "n2", "n3",
+    )  # fmt: skip

@@ -57,9 +57,18 @@ def place(
     )
 
 
-def most(fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity) -> int:
-    """The most pods of the kind that may find a place together, as far as each term alone tells."""
-    return _Several.of(fabric, capacity, identity, []).most()
+def first_way(
+    fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity, size: int
+) -> Counts | int:
+    """(nodes,) how many of `size` pods of the kind each node takes, in one way in which they can be
+    together now. Else a number of pods that certainly can't be exceeded; it may be `size` or more
+    where not every way was tried.
+    """
+    several = _Several.of(fabric, capacity, identity, [])
+    for way in several.ways(several.now, several.capacity.now, size):
+        counts: Counts = np.clip(size - (np.cumsum(way) - way), 0, way)
+        return counts
+    return together.bound(several.now, several.capacity.now, first=several.first)
 
 
 def deal(
@@ -151,7 +160,7 @@ class _Several:
     def ways(self, neighbours: Neighbours, counts: Counts, needed: int) -> Iterator[Counts]:
         """As `together.ways`, of all nodes."""
         return together.ways(
-            neighbours, self._padded(counts), needed, first=self._first, already=self.already
+            neighbours, self._padded(counts), needed, first=self.first, already=self.already
         )
 
     def may_change(self) -> bool:
@@ -162,7 +171,7 @@ class _Several:
 
     def most(self) -> int:
         """How many pods find a place now, as far as each term alone tells."""
-        return together.most(self.now, self._padded(self.capacity.now), first=self._first)
+        return together.most(self.now, self._padded(self.capacity.now), first=self.first)
 
     def of_grant(self, needed: int) -> str:
         """Say what is wrong with the grant itself, if no node is at fault."""
@@ -197,7 +206,8 @@ class _Several:
         return f" ({words})"
 
     @property
-    def _first(self) -> Indices:
+    def first(self) -> Indices:
+        """(nodes,) the nodes in the order in which they are preferred."""
         return np.arange(len(self.nodes))
 
     def _padded(self, counts: Counts) -> Counts:

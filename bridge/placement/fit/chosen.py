@@ -6,7 +6,6 @@ gang can be together, by what is free now, and Slurm is asked for just these. If
 cluster has could ever do, that is known at once.
 """
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 from bridge import names
-from bridge.model.gang import Assignment
 from bridge.model.ids import NodeName
 from bridge.placement.filters import Predicate, failures, pod_selectors, uncounted
 from bridge.placement.fit import alike, room
@@ -52,7 +50,8 @@ def choose(
     resource_map: Mapping[str, str],
 ) -> Chosen | str:
     """The nodes, among these, on which `size` pods of the kind can be together, now if possible;
-    else as soon as Slurm's own jobs leave them room. A text says why there are none.
+    else as soon as Slurm's own jobs leave them room. A text says why there are certainly none; it
+    is empty if that is not known.
 
     Pods that have to be apart get a node each, if there are so many: of several nodes Slurm decides
     how many tasks each gets.
@@ -63,17 +62,17 @@ def choose(
         free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
     later = uncounted.room(snapshot, kind.shape, rows, resource_map)
     apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
-    found: Chosen | str = ""
+    found: Chosen | int = 0
     for counts in (*apart, later):
         found = _place(snapshot, kind, size, rows, np.maximum(counts, 0))
         if isinstance(found, Chosen):
             break
-    return found
+    return found if isinstance(found, Chosen) else _why(kind, found, size)
 
 
 def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeName]) -> str:
-    """Why `size` pods of the kind can't ever be together on these nodes, were all other pods gone;
-    "" if they can, and where nodes are too few for pods without any terms.
+    """Why `size` pods of the kind certainly can't ever be together on these nodes, were all other
+    pods gone; "" else, and where nodes are too few for pods without any terms.
     """
     if kind.shape.pod_affinity and not _want_each_other(snapshot, kind):
         kind = kind._replace(shape=replace(kind.shape, pod_affinity=()))
@@ -85,7 +84,7 @@ def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeN
     if int(counts.sum()) < size:
         return ""
     found = _place(empty, kind, size, rows, counts)
-    return found if isinstance(found, str) else ""
+    return "" if isinstance(found, Chosen) else _why(kind, found, size)
 
 
 def _are_apart(snapshot: Snapshot, kind: Kind) -> bool:
@@ -107,7 +106,8 @@ def _want_each_other(snapshot: Snapshot, kind: Kind) -> bool:
     )
 
 
-def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts) -> Chosen | str:
+def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts) -> Chosen | int:
+    """Nodes, or a number of pods that certainly can't be exceeded."""
     fabric = Fabric(snapshot)
     nodes = [NodeName(name) for name in snapshot.names[rows]]
     order = fabric.order(nodes)
@@ -122,9 +122,14 @@ def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts
         scarcest=lambda: "",
     )
     assert kind.identity is not None
-    found = alike.place(fabric, capacity, kind.identity, [], taken={}, holding=None, size=size)
-    if isinstance(found, Assignment):
-        on_node = Counter(found.nodes)
-        return Chosen(tuple(on_node), max(on_node.values()))
-    count = min(alike.most(fabric, capacity, kind.identity), size - 1)
-    return f"at most {count} of {size} can be together, by their {room.terms(kind.shape)}"
+    way = alike.first_way(fabric, capacity, kind.identity, size)
+    if isinstance(way, int):
+        return way
+    at = np.flatnonzero(way).tolist()
+    return Chosen(tuple(capacity.nodes[one] for one in at), int(way.max()))
+
+
+def _why(kind: Kind, most: int, size: int) -> str:
+    if most >= size:
+        return ""
+    return f"at most {most} of {size} can be together, by their {room.terms(kind.shape)}"

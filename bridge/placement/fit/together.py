@@ -57,7 +57,7 @@ def ways(
         return
     opened = np.where(neighbours.open_to(0), slots, 0)
     found = False
-    for mask in islice(groups(neighbours.company[0]), MOST_GROUPS):
+    for mask in islice(groups(neighbours.company[0], opened), MOST_GROUPS):
         spread = _spread(neighbours, np.where(mask, opened, 0), needed, first)
         if spread is not None and int(spread.sum()) >= needed:
             found = True
@@ -69,7 +69,7 @@ def ways(
 def most(neighbours: Neighbours, slots: Counts, *, first: Indices) -> int:
     """The most pods of the only kind that may find a place, as far as each term alone tells."""
     opened, best = np.where(neighbours.open_to(0), slots, 0), 0
-    for mask in islice(groups(neighbours.company[0]), MOST_GROUPS):
+    for mask in islice(groups(neighbours.company[0], opened), MOST_GROUPS):
         left = np.where(mask, opened, 0)
         for conflict in neighbours.conflicts:
             left = one_per_domain(conflict.places, left, first)
@@ -78,24 +78,46 @@ def most(neighbours: Neighbours, slots: Counts, *, first: Indices) -> int:
     return best
 
 
-def groups(company: Company | None) -> Iterator[Bools]:
+def bound(neighbours: Neighbours, slots: Counts, *, first: Indices) -> int:
+    """A number of pods of the only kind that can't be exceeded: what the term that allows least
+    allows, in the best domain. All that the slots hold, if there are too many domains to look at.
+    """
+    opened, best = np.where(neighbours.open_to(0), slots, 0), 0
+    for at, mask in enumerate(groups(neighbours.company[0], opened)):
+        left = np.where(mask, opened, 0)
+        if at == MOST_GROUPS:
+            return int(opened.sum()) if neighbours.conflicts or spread_by(neighbours, 0) else best
+        apart = [one_per_domain(one.places, left, first).sum() for one in neighbours.conflicts]
+        spread = [spreading.most(balance, left) for balance in spread_by(neighbours, 0)]
+        best = max(best, int(min([left.sum(), *apart, *spread])))
+    return best
+
+
+def groups(company: Company | None, slots: Counts) -> Iterator[Bools]:
     """(nodes,) masks of the nodes that may take the pods of a kind together: one for each domain,
-    if the kind's affinity is to itself and no placed pod decides it; else all nodes.
+    if the kind's affinity is to itself and no placed pod decides it; else all nodes. Domains with
+    the most of the slots (nodes,) come first.
     """
     if company is None or company.any_placed or not company.itself:
         size = 0 if company is None else len(company.has_keys)
         yield np.ones(size or 1, dtype=np.bool_)
         return
-    yield from domains_together(company.places, company.has_keys)
+    yield from domains_together(company.places, company.has_keys, slots)
 
 
-def domains_together(places: Sequence[Places], usable: Bools) -> Iterator[Bools]:
-    """(nodes,) masks of the usable nodes that share a domain of each of the keys."""
+def domains_together(
+    places: Sequence[Places], usable: Bools, slots: Counts | None = None
+) -> Iterator[Bools]:
+    """(nodes,) masks of the usable nodes that share a domain of each of the keys; if `slots`
+    (nodes,) are given, those with the most of them first.
+    """
     numbers = np.stack([one.of for one in places])
     distinct, inverse = np.unique(numbers[:, usable], axis=1, return_inverse=True)
     of_usable = inverse.reshape(-1)
     where = np.flatnonzero(usable)
-    for number in range(distinct.shape[1]):
+    weights = np.zeros(len(where)) if slots is None else slots[where]
+    room = np.bincount(of_usable, weights, minlength=distinct.shape[1])
+    for number in np.argsort(-room, kind="stable").tolist():
         mask = np.zeros(len(usable), dtype=np.bool_)
         mask[where[of_usable == number]] = True
         yield mask

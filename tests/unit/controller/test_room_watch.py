@@ -27,6 +27,10 @@ class Watching:
             later=self.clock.later,
         )
 
+    def cost(self, key: Key) -> int:
+        """As FullNodes: of "costly" all that is done at once."""
+        return room_watch._AT_ONCE if key == "costly" else 1
+
     def has_changed(self, key: Key) -> bool:
         """As FullNodes."""
         self.asked.append(key)
@@ -44,6 +48,18 @@ async def test_only_gangs_whose_answer_differs_are_told() -> None:
     assert it.asked == []
     await it.clock.advance(room_watch._AFTER_S)
     assert (it.asked, it.told) == (["x", "y"], [B])
+
+
+async def test_a_costly_question_is_asked_alone() -> None:
+    """The loop has other work to do in between."""
+    it = Watching()
+    for gang, key in ((A, "costly"), (B, "x")):
+        it.watch.follow(gang, key)
+    it.watch.pods_changed()
+    await it.clock.advance(room_watch._AFTER_S)
+    assert it.asked == ["costly"]
+    await it.clock.advance(room_watch._PAUSE_S)
+    assert it.asked == ["costly", "x"]
 
 
 async def test_what_changes_meanwhile_is_asked_once_more() -> None:

@@ -16,6 +16,8 @@ from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodSelector, PodShape, PodTerm, Requirement, SpreadConstraint
 from bridge.placement.fit.assign import assign
+from bridge.placement.fit.chosen import Chosen, choose, why_never
+from bridge.placement.fit.neighbours import Kind
 from bridge.placement.table import NodeTable
 from tests.builders import a_gang, a_node, app, beside, spread_by, to_app
 from tests.unit.placement import clusters, oracle, pod_terms
@@ -235,6 +237,26 @@ def test_only_pods_that_are_being_deleted_are_waited_for(case: Case) -> None:
     if isinstance(result, Shortfall):
         gone = oracle.without(case.cluster, pods=case.cluster.ending)
         assert result.for_now == isinstance(case.assign(gone), Assignment)
+
+
+@given(USUAL, st.integers(2, 4))
+def test_nodes_are_chosen_on_which_a_gang_can_be(case: Case, size: int) -> None:
+    """A grant of as many pods on each of them as are said takes the gang. That there are none, now
+    or ever, is said only where trying everything finds none."""
+    shape, who = case.slots[0]
+    everywhere = dict.fromkeys(case.cluster.nodes, size)
+    case = replace(case, slots=((shape, who),) * size, cpus=everywhere)
+    snapshot, nodes = clusters.table_of(case.cluster).snapshot(), list(case.cluster.nodes)
+    found = choose(snapshot, Kind(shape, who), size, nodes, {})
+    if isinstance(found, Chosen):
+        granted = dict.fromkeys(found.names, found.tasks_per_node)
+        assert isinstance(replace(case, cpus=granted).assign(), Assignment)
+    elif found:
+        gone = oracle.without(case.cluster, pods=case.cluster.ending)
+        assert next(every_way(replace(case, cluster=gone)), None) is None
+    if why_never(snapshot, Kind(shape, who), size, nodes):
+        empty = oracle.without(case.cluster, pods=list(case.cluster.pods))
+        assert next(every_way(replace(case, cluster=empty)), None) is None
 
 
 @given(USUAL, st.data())

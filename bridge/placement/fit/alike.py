@@ -58,17 +58,20 @@ def place(
 
 
 def first_way(
-    fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity, size: int
+    fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity, size: int, *, ending: bool
 ) -> Counts | int:
     """(nodes,) how many of `size` pods of the kind each node takes, in one way in which they can be
-    together now. Else a number of pods that certainly can't be exceeded; it may be `size` or more
-    where not every way was tried.
+    together. Else a number of pods that certainly can't be exceeded; it may be `size` or more where
+    not every way was tried. If `ending` is False, pods that are being deleted are not in the way.
     """
     several = _Several.of(fabric, capacity, identity, [])
-    for way in several.ways(several.now, several.capacity.now, size):
+    neighbours, slots = several.ever, several.capacity.ever
+    if ending:
+        neighbours, slots = several.now, several.capacity.now
+    for way in several.ways(neighbours, slots, size):
         counts: Counts = np.clip(size - (np.cumsum(way) - way), 0, way)
         return counts
-    return together.bound(several.now, several.capacity.now, first=several.first)
+    return together.bound(neighbours, slots, first=several.first)
 
 
 def deal(

@@ -50,8 +50,8 @@ def choose(
     resource_map: Mapping[str, str],
 ) -> Chosen | str:
     """The nodes, among these, on which `size` pods of the kind can be together, now if possible;
-    else as soon as Slurm's own jobs leave them room. A text says why there are certainly none; it
-    is empty if that is not known.
+    else as soon as Slurm's own jobs leave them room and pods that are being deleted are gone. A
+    text says why there are certainly none; it is empty if that is not known.
 
     Pods that have to be apart get a node each, if there are so many: of several nodes Slurm decides
     how many tasks each gets.
@@ -64,7 +64,9 @@ def choose(
     apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
     found: Chosen | int = 0
     for counts in (*apart, later):
-        found = _place(snapshot, kind, size, rows, np.maximum(counts, 0))
+        found = _place(
+            snapshot, kind, size, rows, np.maximum(counts, 0), ending=counts is not later
+        )
         if isinstance(found, Chosen):
             break
     return found if isinstance(found, Chosen) else _why(kind, found, size)
@@ -83,7 +85,7 @@ def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeN
     counts = uncounted.most(empty, kind.shape, rows)
     if int(counts.sum()) < size:
         return ""
-    found = _place(empty, kind, size, rows, counts)
+    found = _place(empty, kind, size, rows, counts, ending=False)
     return "" if isinstance(found, Chosen) else _why(kind, found, size)
 
 
@@ -106,7 +108,9 @@ def _want_each_other(snapshot: Snapshot, kind: Kind) -> bool:
     )
 
 
-def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts) -> Chosen | int:
+def _place(
+    snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts, *, ending: bool
+) -> Chosen | int:
     """Nodes, or a number of pods that certainly can't be exceeded."""
     fabric = Fabric(snapshot)
     nodes = [NodeName(name) for name in snapshot.names[rows]]
@@ -122,7 +126,7 @@ def _place(snapshot: Snapshot, kind: Kind, size: int, rows: Rows, counts: Counts
         scarcest=lambda: "",
     )
     assert kind.identity is not None
-    way = alike.first_way(fabric, capacity, kind.identity, size)
+    way = alike.first_way(fabric, capacity, kind.identity, size, ending=ending)
     if isinstance(way, int):
         return way
     at = np.flatnonzero(way).tolist()

@@ -250,7 +250,8 @@ def test_nodes_are_chosen_on_which_a_gang_can_be(case: Case, size: int) -> None:
     found = choose(snapshot, Kind(shape, who), size, nodes, {})
     if isinstance(found, Chosen):
         granted = dict.fromkeys(found.names, found.tasks_per_node)
-        assert isinstance(replace(case, cpus=granted).assign(), Assignment)
+        answer = replace(case, cpus=granted).assign()
+        assert isinstance(answer, Assignment) or answer.for_now
     elif found:
         gone = oracle.without(case.cluster, pods=case.cluster.ending)
         assert next(every_way(replace(case, cluster=gone)), None) is None

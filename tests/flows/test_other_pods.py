@@ -53,9 +53,9 @@ def a_web_gang(count: int, cpu: str = "1", **spec: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def grants(arena: Arena) -> Callable[[str], int]:
-    """How many Slurm jobs of the pod or gang have got nodes in this story: all but one for nothing.
+    """How many Slurm jobs of the pod or gang have got nodes in this story.
 
-    A job that needs all of the story's nodes may come before Slurm has all of them, and get none."""
+    A job that needs all of the nodes may come before Slurm has all of them, and get none."""
     before = {job["job_id"] for job in arena.slurm.jobs()}
 
     def count(name: str) -> int:

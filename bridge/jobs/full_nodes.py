@@ -140,7 +140,9 @@ class FullNodes:
     def look_up(self, snapshot: Snapshot, question: Question) -> Answer:
         """The answer, found once while no pod and no node changes."""
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
-        follows_from = (*nodes, self._cluster.table.uses, self._slurm_state.nodes.gres_names)
+        state = self._slurm_state
+        of_slurm = (state.nodes.gres_names, state.capacities.out_of_service)
+        follows_from = (*nodes, self._cluster.table.uses, *of_slurm)
         return self._found.of(follows_from, question, lambda: self._answer(snapshot, question))
 
     def _answer(self, snapshot: Snapshot, question: Question) -> Answer:
@@ -149,7 +151,12 @@ class FullNodes:
             return Answer(full)
         nodes = self._candidates(snapshot, question.where)
         kind, size = question.pods.kinds[0], question.together
-        found = chosen.choose(snapshot, kind, size, nodes, self._counted())
+        slurm_names = self._cluster.by_slurm_name
+        out = self._slurm_state.capacities.out_of_service
+        drained = [slurm_names[one] for one in out if one in slurm_names]
+        found = chosen.choose(
+            snapshot, kind, size, nodes, resource_map=self._counted(), drained=drained
+        )
         return Answer(full, found) if isinstance(found, Chosen) else Answer(full, why=found)
 
     def _candidates(self, snapshot: Snapshot, where: Where) -> list[NodeName]:

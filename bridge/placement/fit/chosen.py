@@ -47,20 +47,24 @@ def choose(
     kind: Kind,
     size: int,
     nodes: Collection[NodeName],
+    *,
     resource_map: Mapping[str, str],
+    drained: Collection[NodeName] = (),
 ) -> Chosen | str:
     """The nodes, among these, on which `size` pods of the kind can be together, now if possible;
     else as soon as Slurm's own jobs leave them room and pods that are being deleted are gone. A
     text says why there are certainly none; it is empty if that is not known.
 
-    Pods that have to be apart get a node each, if there are so many: of several nodes Slurm decides
-    how many tasks each gets.
+    `drained` are nodes that give nothing now, for what only Slurm knows. Pods that have to be apart
+    get a node each, if there are so many: of several nodes Slurm decides how many tasks each gets.
     """
     rows = snapshot.rows(tuple(nodes))
+    codes = failures.first_failures(snapshot, kind.shape, rows, now=True)
     free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
     if kind.shape.host_ports:
         free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
-    later = uncounted.room(snapshot, kind.shape, rows, resource_map)
+    free = np.where(np.isin(rows, snapshot.rows(tuple(drained))), 0, free) * room.USABLE_NOW[codes]
+    later = uncounted.room(snapshot, kind.shape, rows, resource_map) * room.USABLE_EVER[codes]
     apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
     found: Chosen | int = 0
     for counts in (*apart, later):

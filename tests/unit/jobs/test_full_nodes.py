@@ -17,6 +17,7 @@ from bridge.model.scheduling import PodShape
 from bridge.placement.filters.classes import class_of
 from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_facts import Capacities
 from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, TOLERATION, a_node, app, beside, spread_by
 
@@ -230,6 +231,26 @@ def test_nodes_that_are_free_are_chosen_before_those_that_slurm_will_free() -> N
     it.run("q", "b1", _asking(40), app("other"))
     assert it.full_nodes.has_changed(key)
     assert it.leave_out(shape, size=2, who=app()).required == ("a1", "a2")
+
+
+def test_nodes_that_give_nothing_now_are_chosen_last() -> None:
+    """Cordoned ones are not waited for at all; of those that only Slurm knows to be drained its
+    admin may think again."""
+    shape = _asking(1, spread=(spread_by("zone"),))
+    for drained, chosen in (({"a1"}, ("a2", "b1")), ({"a1", "a2"}, ("a1", "b1"))):
+        it = Zones()
+        slurm = SlurmState()
+        slurm.capacities = Capacities(out_of_service=frozenset(map(SlurmNodeName, drained)))
+        it.full_nodes = FullNodes(cluster=it.state, slurm_state=slurm, resource_map=ResourceMap({}))
+        assert it.leave_out(shape, size=2, who=app()).required == chosen
+    it = Zones()
+    for name in ("a1", "a2"):
+        node = it.state.nodes[NodeName(name)]
+        it.state.upsert_node(replace(node, unschedulable=True, resource_version="2"))
+        if name == "a1":
+            assert it.leave_out(shape, size=2, who=app()).required == ("a2", "b1")
+    with pytest.raises(NoRoom, match="at most"):
+        it.leave_out(shape, size=2, who=app())
 
 
 def test_pods_that_can_not_be_together_beside_those_that_are_there_wait() -> None:

@@ -71,6 +71,7 @@ def _is_named(story: Story, name: str) -> bool:
 
 RESEARCH: dict[str, Any] = {"account": "research"}
 _LEAVES = Nodes(count=4, per_leaf=2)
+_ZONES = Nodes(count=4, zones=("us-west-2a", "us-west-2b"))
 
 STORIES = (
     Story(
@@ -106,6 +107,11 @@ STORIES = (
         ever=6,
     ),
     Story("replicaset", "crowd", (held(1, 4, 16, 2, **RESEARCH),) * 3),
+    Story("deployment-apart", "quorum", (held(1, 2, 8),) * 3, may_submit_again=True),
+    Story("deployment-spread", "front", (held(1, 2, 8),) * 4, may_submit_again=True),
+    Story("job-gang-spread", "mirrored", (held(4, 8, 32, 1),), nodes=_ZONES),
+    Story("job-gang-together", "near", (held(4, 8, 32, 4),), nodes=_ZONES),
+    Story("job-host-port", "proxies", (held(1, 2, 8),) * 3, may_submit_again=True),
     Story("statefulset", "store", (held(1, 2, 8),) * 3),
     Story("statefulset-gang", "quorum", (held(3, 2, 8),)),
     Story("daemonset", "agent", (), pods=4),

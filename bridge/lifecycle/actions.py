@@ -25,15 +25,33 @@ def end_gang(
     gang: GangState, pods: Iterable[Pod], reason: str, message: str, decision: Decision
 ) -> None:
     """Ends the pods of a gang that ends as a whole: first those whose Job says what that means."""
-    ending = [pod for pod in pods if not pod.deleting]
-    first = [pod for pod in ending if pod.uid in gang.demand.judged]
-    rest = [pod for pod in ending if pod.uid not in gang.demand.judged]
+    spared = gang.demand.spared
+    first, rest = _in_turn(
+        gang, [pod for pod in pods if not pod.deleting and pod.uid not in spared]
+    )
     if first and rest:
-        gang.demand.spared.spare(
-            rest, first=first, reason=reason, message=message, now_s=decision.now_s
-        )
+        spared.spare(rest, first=first, reason=reason, message=message, now_s=decision.now_s)
+        decision.wake_at(decision.now_s + spared.longest_s(first))
+        for pod in rest:
+            gang.demand.pods.tell(pod.uid, decision.now_s)
         rest = []
     end_pods(gang, first + rest, reason, message, decision)
+
+
+def longest_end_s(gang: GangState, pods: Sequence[Pod]) -> float:
+    """How long these pods may take to end, if the gang ends as a whole."""
+    first, rest = _in_turn(gang, pods)
+    if not (first and rest):
+        return max((pod.grace_s for pod in pods), default=0)
+    return gang.demand.spared.longest_s(first) + max(pod.grace_s for pod in rest)
+
+
+def _in_turn(gang: GangState, pods: Iterable[Pod]) -> tuple[list[Pod], list[Pod]]:
+    """Those whose Job judges disruptions, and the others."""
+    turns: tuple[list[Pod], list[Pod]] = ([], [])
+    for pod in pods:
+        turns[pod.uid not in gang.demand.judged].append(pod)
+    return turns
 
 
 def give_back(

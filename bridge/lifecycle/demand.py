@@ -28,7 +28,9 @@ class Demand:
         """Pods that can't end, as their node is gone or does not answer."""
         self.judged: frozenset[PodUid] = frozenset()
         """Pods whose Job says itself what a disruption means, in a gang that has others too."""
-        self.spared = SparedPods(moment_s=tuning.retries.judged_s)
+        self.spared = SparedPods(
+            moment_s=tuning.retries.judged_s, unscheduled_s=tuning.patience.unscheduled_s
+        )
         self.singletons = 0
         """The number of the owner's pods that queue on their own."""
         self.claims = PendingClaims(

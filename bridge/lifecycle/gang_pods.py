@@ -59,7 +59,7 @@ class GangPods:
         return any(not pod.ended and (pod.node_name or not pod.deleting) for pod in self)
 
     def tell(self, uid: PodUid, now_s: float) -> None:
-        """Notes that the pod was told to end."""
+        """Notes that the pod was told to end, or will be: it needs no place any more."""
         self._told_s[uid] = now_s
 
     def just_told(self, pod: Pod, now_s: float) -> bool:

@@ -54,6 +54,9 @@ class Patience:
     made, a pod there is ending)."""
     claims_s: float = 10.0
     """How long a claim may be away (created again, changed) while a job waits or holds nodes."""
+    unscheduled_s: float = 25.0
+    """How long a deleted pod without a node may stay: Kubernetes' garbage collector looks for such
+    pods every 20 s."""
     members_s: float = 600.0
     """How long members may be missing while the gang holds its nodes; after that the gang waits as
     long before it queues again."""

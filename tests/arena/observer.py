@@ -4,7 +4,8 @@ Ten times a second it reads Slurm's jobs, Kubernetes' pods, and the jobs once mo
 
 - a bound, unfinished pod is on a node that its job holds (at one of the two reads), unless the
   job has ended less than `reaction_s` ago and the pod is being ended for it, or an admin has taken
-  the node off the job (`taken_off`) less than `shrink_reaction_s` ago;
+  the node off the job (`taken_off`) less than `shrink_reaction_s` ago; pods that end after
+  others of their gang (`spares`) have more time;
 - on no node do such pods use more GPUs than Slurm's running jobs hold there;
 - where neither side is on the move (the jobs were the same at both reads and every task of each
   has its bound pod), the GPUs are equal, node by node (but for exclusive jobs, which hold all);
@@ -23,6 +24,8 @@ from bridge import names
 from bridge.model.job import JobIdentity
 from bridge.slurm import identity
 from tests.arena.api import Kubernetes, Object, Slurm, gpus_by_node, state
+
+_JOB_NAME = "batch.kubernetes.io/job-name"
 
 
 @dataclass
@@ -70,6 +73,7 @@ class Observer:
         self._selector = f"spec.schedulerName={scheduler_name}"
         self._reaction_s = reaction_s
         self._shrink_reaction_s = shrink_reaction_s
+        self._spared_s: dict[str | None, float] = {}
         self._taken_off: set[tuple[int, str]] = set()
         self._every_s = every_s
         self._stop = threading.Event()
@@ -84,6 +88,10 @@ class Observer:
     def taken_off(self, job_id: int, node: str) -> None:
         """An admin is about to take this node off the job."""
         self._taken_off.add((job_id, node))
+
+    def spares(self, kubernetes_job: str, spared_s: float) -> None:
+        """The pods of this Job end after those of others, so much later at the most."""
+        self._spared_s[kubernetes_job] = spared_s
 
     def stop(self) -> Report:
         """End; the report. Fails if anything was wrong at any sample."""
@@ -200,7 +208,8 @@ class Observer:
         """Its job is over, or off its node: the pod must be on its way out, soon."""
         since = self._unrunning_since.setdefault(pod["metadata"]["uid"], time.monotonic())
         late_s = time.monotonic() - since
-        if late_s > reaction_s and "deletionTimestamp" not in pod["metadata"]:
+        spared_s = self._spared_s.get(pod["metadata"].get("labels", {}).get(_JOB_NAME), 0.0)
+        if late_s > reaction_s + spared_s and "deletionTimestamp" not in pod["metadata"]:
             self._fault(f"pod {_name(pod)} runs on {node} {late_s:.1f} s after job {job_id} ended")
 
     def _fault(self, text: str) -> None:

@@ -152,6 +152,7 @@ STORIES = (
         then=changes.fail_one_and_see_all_replaced(4),
         may_submit_again=True,
     ),
+    Story("jobset-failure-rules", "spot", (held(3, 8, 32, 1),), controllers=("jobset",)),
     Story("lws", "llm", (held(3, 8, 32, 4, **RESEARCH),) * 2, controllers=("leaderworkerset",)),
     Story(
         "lws-leader-ready", "patient", (held(3, 8, 32, 4),) * 2, controllers=("leaderworkerset",)

@@ -23,7 +23,7 @@ def give_up_on_missing_members(gang: GangState, decision: Decision) -> bool:
     decision.wake_at(run.placement.missing.due_s)
     if not why:
         return False
-    actions.end_pods(gang, pods.under(run.job_id), "MembersMissing", why, decision)
+    actions.end_gang(gang, pods.under(run.job_id), "MembersMissing", why, decision)
     actions.give_back(gang, run, pods.live(), "MembersMissing", why, decision)
     gang.back_off(decision, gang.tuning.patience.members_s)
     return False

@@ -31,7 +31,8 @@ def give_up_stuck_pins(gang: GangState, decision: Decision) -> bool:
     if _others_run(gang, run, useless):
         run.placement.stuck.leave(useless, decision.now_s)
         for place in useless:
-            _end(gang, [place.pod], place.why, decision)
+            others = _fail_bare(gang, [place.pod], place.why, decision)
+            actions.end_pods(gang, others, "PlaceLost", place.why, decision)
     else:
         _begin_anew(gang, run, useless[0].why, decision)
     return False
@@ -48,18 +49,19 @@ def _others_run(gang: GangState, run: JobRun, useless: list[UselessPlace]) -> bo
 
 def _begin_anew(gang: GangState, run: JobRun, why: str, decision: Decision) -> None:
     """The gang can't go on without these places: it ends as a whole."""
-    _end(gang, gang.demand.pods.under(run.job_id), why, decision)
+    pods = gang.demand.pods.under(run.job_id)
+    actions.end_gang(gang, _fail_bare(gang, pods, why, decision), "PlaceLost", why, decision)
     if not gang.single:
         actions.give_up(gang, run, why, decision)
         gang.back_off(decision)
 
 
-def _end(gang: GangState, pods: list[Pod], why: str, decision: Decision) -> None:
-    """The pods' owners make others; a pod that nobody would recreate fails, if it never began."""
+def _fail_bare(gang: GangState, pods: list[Pod], why: str, decision: Decision) -> list[Pod]:
+    """A pod that nobody would recreate fails, if it never began. The others are to be deleted:
+    their owners make others."""
     ending = [pod for pod in pods if not (pod.ended or pod.deleting)]
     bare = [pod for pod in ending if pod.owner is None and not pod.node_name]
     for pod in bare:
         gang.demand.pods.tell(pod.uid, decision.now_s)
         decision.add(do.FailPod(pod, "PlaceLost", why))
-    others = [pod for pod in ending if pod not in bare]
-    actions.end_pods(gang, others, "PlaceLost", why, decision)
+    return [pod for pod in ending if pod not in bare]

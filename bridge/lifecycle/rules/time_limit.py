@@ -12,8 +12,7 @@ def end_before_time_limit(gang: GangState, decision: Decision) -> bool:
     if run is None or run.facts is None or run.allocation is None or not run.deadline.is_set:
         return False
     pods = gang.demand.pods.under(run.job_id)
-    longest_grace_s = max((pod.grace_s for pod in pods), default=0)
-    due = run.deadline.check(longest_grace_s, decision.now_s)
+    due = run.deadline.check(actions.longest_end_s(gang, pods), decision.now_s)
     decision.wake_at(run.deadline.due_s)
     if due == "warn" and pods:
         note = messages.ends_soon(run.facts)
@@ -21,5 +20,5 @@ def end_before_time_limit(gang: GangState, decision: Decision) -> bool:
     if due == "end":
         ending = [pod for pod in pods if not gang.demand.pods.just_told(pod, decision.now_s)]
         reason, message = messages.time_limit(run.facts)
-        actions.end_pods(gang, ending, reason, message, decision)
+        actions.end_gang(gang, ending, reason, message, decision)
     return False

@@ -42,7 +42,7 @@ class Deadline:
         self._end_s = now_s + left_s
 
     def check(self, grace_s: float, now_s: float) -> Due:
-        """What is to be done now, for pods of at most this grace period; a warning comes once."""
+        """What is to be done now, for pods that need so long to end; a warning comes once."""
         self.due_s = None
         if self._end_s is None:
             return ""

@@ -16,8 +16,9 @@ from bridge.model.pod import Pod
 class SparedPods:
     """Which pods are spared, and until when. Times are monotonic seconds."""
 
-    def __init__(self, *, moment_s: float) -> None:
+    def __init__(self, *, moment_s: float, unscheduled_s: float) -> None:
         self._moment_s = moment_s
+        self._unscheduled_s = unscheduled_s
         self._spared: frozenset[PodUid] = frozenset()
         self._first: frozenset[PodUid] = frozenset()
         self._until_s = 0.0
@@ -37,11 +38,19 @@ class SparedPods:
         now_s: float,
     ) -> None:
         """The `pods` end when those of `first` have ended, or had their grace."""
-        self._spared = frozenset(pod.uid for pod in pods)
-        self._first = frozenset(pod.uid for pod in first)
-        grace_s = max(pod.grace_s for pod in first)
-        self._until_s = now_s + grace_s + 2 * self._moment_s
+        self._spared |= {pod.uid for pod in pods}
+        self._first |= {pod.uid for pod in first}
+        self._until_s = now_s + self.longest_s(first)
         self.reason, self.message = reason, message
+
+    def longest_s(self, first: Iterable[Pod]) -> float:
+        """How long others are spared at the most, if these pods end first.
+
+        No kubelet ends a pod that has no node: its Job can judge it when the garbage collector has
+        marked it as failed.
+        """
+        ends_s = (pod.grace_s if pod.node_name else self._unscheduled_s for pod in first)
+        return max(ends_s) + 2 * self._moment_s
 
     def check(self, rows: Mapping[PodUid, Pod], now_s: float) -> float | None:
         """When they end; None where nobody is spared."""

@@ -1,21 +1,22 @@
 """JobSet (kubernetes-sigs/jobset): a Job for each replica of each replicated job.
 
 Played: names, labels and annotations; subdomain; `dependsOn`, startup order, coordinator,
-suspension; restart of everything when a Job has failed; exclusive placement, whose webhook lets
-followers in only when their leader has a node, and sends them to its domain. Not played: success
-policies, other actions of failure policies, the node selector way of exclusive placement.
+suspension; failure policies (`jobset_failures`); exclusive placement, whose webhook lets followers
+in only when their leader has a node, and sends them to its domain. Not played: success policies,
+the node selector way of exclusive placement.
 """
 
 import hashlib
 from collections.abc import Iterator
 
 from tests.arena.api import Object
+from tests.arena.controllers import jobset_failures
 from tests.arena.controllers import world as seen
 from tests.arena.controllers.world import JOB, POD, SERVICE, Kind, World, labels
 
 JOBSET = Kind("jobset.x-k8s.io/v1alpha2", "JobSet", "jobsets")
 NAME = "jobset.sigs.k8s.io/jobset-name"
-REPLICATED = "jobset.sigs.k8s.io/replicatedjob-name"
+REPLICATED = jobset_failures.REPLICATED
 RESTART = "jobset.sigs.k8s.io/restart-attempt"
 JOB_KEY = "jobset.sigs.k8s.io/job-key"
 EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"
@@ -29,21 +30,24 @@ def reconcile(world: World) -> None:
 
 
 def _step(world: World, jobset: Object) -> None:
-    """1. A failed Job begins a new attempt, if there is one left.
+    """1. When the JobSet is over, the Jobs go that still run.
     2. Jobs of the attempts before go, with their pods.
-    3. What may start by now and is not there is created.
-    4. Jobs sleep and wake with the JobSet; its status says how far they are, and when all are.
+    3. A failed Job begins a new attempt, or ends the JobSet.
+    4. What may start by now and is not there is created.
+    5. Jobs sleep and wake with the JobSet; its status says how far they are, and when all are.
     """
     jobs = world.children(JOB, jobset)
     attempt = (jobset.get("status") or {}).get("restarts", 0)
     present = [job for job in jobs if labels(job).get(RESTART) == str(attempt)]
-    allowed = (jobset["spec"].get("failurePolicy") or {}).get("maxRestarts", 0)
-    if any(seen.is_true(job, "Failed") for job in present) and attempt < allowed:
-        world.change(JOBSET, jobset, subresource="status", status={"restarts": attempt + 1})
+    failed = [job for job in present if seen.is_true(job, "Failed")]
+    if (jobset.get("status") or {}).get("terminalState"):
+        _end(world, [job for job in present if job not in failed and not _succeeded(job)])
         return
-    for job in jobs:
-        if job not in present and not seen.is_ending(job):
-            world.delete(JOB, job, propagation="Foreground")
+    _end(world, [job for job in jobs if job not in present])
+    if failed:
+        change = jobset_failures.status(jobset, failed)
+        world.change(JOBSET, jobset, subresource="status", status=change)
+        return
     subdomain = (jobset["spec"].get("network") or {}).get("subdomain") or jobset["metadata"]["name"]
     world.create(
         SERVICE,
@@ -66,6 +70,13 @@ def _step(world: World, jobset: Object) -> None:
         over = {"type": "Completed", "status": "True", "reason": "AllJobsCompleted"}
         status |= {"terminalState": "Completed", "conditions": [over]}
     world.change(JOBSET, jobset, subresource="status", status=status)
+
+
+def _end(world: World, jobs: list[Object]) -> None:
+    """The Jobs are deleted; each is gone when its pods are."""
+    for job in jobs:
+        if not seen.is_ending(job):
+            world.delete(JOB, job, propagation="Foreground")
 
 
 def _due(jobset: Object, jobs: list[Object], subdomain: str) -> Iterator[Object]:
@@ -96,11 +107,15 @@ def _holds(jobset: Object, condition: Object, jobs: list[Object]) -> bool:
 
 def _status(name: str, jobs: list[Object]) -> Object:
     mine = [job for job in jobs if labels(job)[REPLICATED] == name]
-    succeeded = sum(1 for job in mine if seen.is_true(job, "Complete"))
+    succeeded = sum(1 for job in mine if _succeeded(job))
     failed = sum(1 for job in mine if seen.is_true(job, "Failed"))
-    running = [job for job in mine if not seen.is_true(job, "Complete")]
+    running = [job for job in mine if not _succeeded(job)]
     ready = sum(1 for job in running if not seen.is_true(job, "Failed") and _is_ready(job))
     return {"name": name, "ready": ready, "succeeded": succeeded, "failed": failed}
+
+
+def _succeeded(job: Object) -> bool:
+    return seen.is_true(job, "Complete")
 
 
 def _is_ready(job: Object) -> bool:

@@ -124,8 +124,8 @@ class ServerSettings(Section):
 
 
 class NodeSettings(Section):
-    """How Kubernetes nodes become Slurm nodes. Nodes that Slurm knows already keep their address,
-    their topology and the types of their GPUs until they are registered again."""
+    """How Kubernetes nodes become Slurm nodes. Nodes that Slurm knows already keep their address
+    and the types of their GPUs until they are registered again; their topology follows at once."""
 
     address: str = ""
     """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""

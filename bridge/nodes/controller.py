@@ -7,6 +7,7 @@ need to know (features, partitions with a memory default).
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass
 
 import structlog
 
@@ -37,6 +38,8 @@ _AGAIN_S = 0.05
 """To the pass that looks at what the last one did."""
 _AWAY_S = 30.0
 """The longest pause while Slurm does not answer, unless the interval itself is longer."""
+_REFUSED_FIRST_S, _REFUSED_MOST_S = 1.0, 300.0
+"""The first and the longest pause after something that was refused."""
 _BURST_S = 0.1
 """Nodes come in bursts: one pass for many."""
 
@@ -77,6 +80,9 @@ class NodeController:
         self._taint = Taint.managed(scheduler_name)
         self._dirty = asyncio.Event()
         self._refused: dict[NodeName, str] = {}
+        self._failed: dict[_Key, _Failed] = {}
+        self._told_topology: dict[SlurmNodeName, str] = {}
+        """The places of nodes that Slurm was told of and does not show yet."""
         self._told_gres: dict[SlurmNodeName, tuple[Gres, ...]] = {}
         """The devices with which nodes were registered: what Slurm then shows is all that it
         takes."""
@@ -120,7 +126,17 @@ class NodeController:
             classes_in_use=self._classes_in_use(),
             gres_names=self._slurm_state.nodes.gres_names,
             told_gres=self._told_gres,
+            told_topology=self._told_topology,
         )
+        self._told_topology = {
+            name: told
+            for name, told in self._told_topology.items()
+            if name in slurm_nodes and slurm_nodes[name].topology != told
+        }
+        self._failed = {
+            key: self._failed[key] for action in actions if (key := _key(action)) in self._failed
+        }
+        actions = [action for action in actions if self._is_due(action)]
         gate = asyncio.Semaphore(_AT_ONCE)
 
         async def one(action: planning.Action) -> bool:
@@ -211,6 +227,10 @@ class NodeController:
                     log.info("node.undrained", slurm_node=name)
                 case planning.SetFeatures(name, features):
                     await self._client.update_node(name, features=features)
+                case planning.SetTopology(name, topology):
+                    await self._client.update_node(name, topology=topology)
+                    self._told_topology[name] = topology
+                    log.info("node.moved", slurm_node=name, topology=topology)
                 case planning.AddTaint(node):
                     await kube_nodes.add_taint(self._kube, node, self._taint)
                 case planning.RemoveTaint(node):
@@ -218,16 +238,47 @@ class NodeController:
                 case planning.Refuse(node, message):
                     self._refuse(node, message)
         except BridgeError as error:
-            log.warning("node.action_failed", action=type(action).__name__, error=str(error))
-            if isinstance(action, planning.Register):
-                self._refuse(action.node, f"Slurm refused node {action.node}: {error}")
-            return isinstance(error, Unreachable)
+            if isinstance(error, Unreachable):
+                log.warning("node.action_failed", action=type(action).__name__, error=str(error))
+                return True
+            self._note_failure(action, error)
+            return False
+        self._failed.pop(_key(action), None)
         if isinstance(action, planning.Register) and action.closed:
             drain = planning.Drain(SlurmNodeName(action.definition.name), action.closed)
             await self._perform(drain)  # in the same breath: a waiting job would take it
         return True
 
-    def _refuse(self, name: NodeName, message: str) -> None:
+    def _is_due(self, action: planning.Action) -> bool:
+        """Whether it may be tried now: it did not fail, or is another one by now, or waited long
+        enough."""
+        failed = self._failed.get(_key(action))
+        if failed is None or failed.action != action:
+            return True
+        return self._clock.monotonic() >= failed.backoff.due_s
+
+    def _note_failure(self, action: planning.Action, error: BridgeError) -> None:
+        """Tells of it once, in the log and on the node, and lets the next try wait longer each time
+        until something else is to be done."""
+        key, message = _key(action), str(error)
+        failed = self._failed.get(key)
+        is_new = failed is None or failed.action != action
+        if failed is None or failed.action != action:
+            backoff = Backoff(first_s=_REFUSED_FIRST_S, most_s=_REFUSED_MOST_S)
+            failed = self._failed[key] = _Failed(action, backoff)
+        failed.backoff.failed(self._clock.monotonic())
+        if is_new or failed.message != message:
+            failed.message = message
+            what, name = key
+            log.warning("node.action_failed", action=what, node=name, error=message)
+            if isinstance(action, planning.InSlurm):
+                node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
+                reason = "NotRegisteredInSlurm"
+                if not isinstance(action, planning.Register):
+                    reason = "NotChangedInSlurm"
+                self._refuse(node, f"Slurm refused node {node}: {message}", reason)
+
+    def _refuse(self, name: NodeName, message: str, reason: str = "NotRegisteredInSlurm") -> None:
         node = self._cluster.nodes.get(name)
         if node is None or self._refused.get(name) == message:
             return
@@ -238,10 +289,34 @@ class NodeController:
                 kind="Node", api_version="v1", namespace="", name=name, uid=node.uid
             ),
             type="Warning",
-            reason="NotRegisteredInSlurm",
+            reason=reason,
             note=message,
             action="Register",
         )
+
+
+_Key = tuple[str, str]
+"""What is done, and to which node, by the name that the action has for it."""
+
+
+@dataclass(slots=True)
+class _Failed:
+    """What was refused, with which words, and when it is tried again."""
+
+    action: planning.Action
+    backoff: Backoff
+    message: str = ""
+
+
+def _key(action: planning.Action) -> _Key:
+    match action:
+        case planning.Register(node) | planning.Refuse(node):
+            name: str = node
+        case planning.AddTaint(node) | planning.RemoveTaint(node):
+            name = node
+        case _:
+            name = action.slurm_node
+    return type(action).__name__, name
 
 
 def _kinds(nodes: Iterable[slurm.SlurmNode]) -> tuple[NodeKind, ...]:

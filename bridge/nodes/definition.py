@@ -73,7 +73,7 @@ def capacity(node: Node, *, others: Resources, rules: Rules) -> Capacity:
     return Capacity(
         cpus=max(0, (free.cpu_milli - rules.cpu_headroom_milli) // 1000),
         memory_mib=max(0, free.memory_bytes // _MIB - rules.memory_headroom_mib),
-        gres=gres_of(node, rules),
+        gres=gres_of(node, free, rules),
     )
 
 
@@ -120,10 +120,11 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
     return wanted
 
 
-def gres_of(node: Node, rules: Rules) -> tuple[Gres, ...]:
-    """Its devices under Slurm's names; GPUs of no type of their own get that of their label."""
+def gres_of(node: Node, free: Resources, rules: Rules) -> tuple[Gres, ...]:
+    """The node's devices that are `free` for Slurm to give, under Slurm's names; GPUs of no type of
+    their own get that of the node's label."""
     found: Counter[tuple[str, str]] = Counter()
-    for resource, count in node.allocatable.extended:
+    for resource, count in free.extended:
         name, kind = devices.split(rules.resource_map.get(resource, ""))
         if name == "gpu" and not kind:
             kind = devices.gpu_type(node.labels.get(rules.gpu_type_label, ""))

@@ -6,7 +6,8 @@ nothing else is ever drained or deleted. Three rules keep such a node:
 - While there is a reason that nothing new may start there (`closed`), it is drained with that
   reason, which starts with `DRAIN_REASON`; when there is none any more, it is undrained.
 - What Slurm can't be told of a registered node (that it has other CPUs, memory or devices, that it
-  answers again) is told by making it anew, once it is idle.
+  answers again) is told by making it anew, once it is idle. Features and topology are changed at
+  once, also while jobs run there.
 - What an admin has drained or set down in Slurm, with any other reason, is left so: neither rule
   touches it before the admin has brought it back.
 """
@@ -81,6 +82,14 @@ class SetFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class SetTopology:
+    """The node's place in Slurm's topology, from now on: `name:root:…:leaf`."""
+
+    slurm_node: SlurmNodeName
+    topology: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddTaint:
     """Keep pods away that do not wait in Slurm."""
 
@@ -102,7 +111,7 @@ class Refuse:
     message: str
 
 
-InSlurm = Register | Delete | Drain | Undrain | SetFeatures
+InSlurm = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
 """What changes Slurm's nodes."""
 Action = InSlurm | AddTaint | RemoveTaint | Refuse
 Amounts = definition.Capacity | NodeDefinition
@@ -120,13 +129,15 @@ def plan(
     classes_in_use: Collection[str] = (),
     gres_names: Collection[str] | None = None,
     told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
+    told_topology: Mapping[SlurmNodeName, str] = MappingProxyType({}),
 ) -> list[Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
     `others`: what pods of other schedulers ask for, by node. `classes_in_use`: classes that
     waiting jobs still name; a node keeps such an old class until they don't. `gres_names`: Slurm's
     GresTypes, None where it doesn't tell. `told_gres`: the devices with which nodes were registered
-    last, as far as that is known.
+    last, as far as that is known. `told_topology`: the places that Slurm was told of last and does
+    not show yet.
     """
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
@@ -149,7 +160,8 @@ def plan(
             else:
                 is_told = told_gres.get(known.name) == wanted.gres
                 counted = () if is_told else gres_names
-                actions += _keep(node, known, wanted, counted, classes_in_use)
+                told = told_topology.get(known.name, "")
+                actions += _keep(node, known, wanted, counted, classes_in_use, told)
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
@@ -193,6 +205,7 @@ def _keep(
     wanted: NodeDefinition,
     counted: Collection[str],
     classes_in_use: Collection[str],
+    told_topology: str,
 ) -> list[Action]:
     outdated = _outdated(known, wanted, counted)
     if outdated is not None:
@@ -200,6 +213,7 @@ def _keep(
     return [
         *_drain(known, closed(node, known, wanted)),
         *_set_features(known, wanted, classes_in_use),
+        *_set_topology(known, wanted, told_topology),
     ]
 
 
@@ -276,6 +290,13 @@ def _set_features(
     if features == tuple(sorted(known.features)):
         return []
     return [SetFeatures(known.name, features)]
+
+
+def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[Action]:
+    """A node that has lost its labels stays where it is: they may be away for a moment."""
+    if not wanted.topology or wanted.topology in (known.topology, told):
+        return []
+    return [SetTopology(known.name, wanted.topology)]
 
 
 def _is_retired(node: Node | None) -> bool:

@@ -31,9 +31,27 @@ def test_a_labelled_node_is_registered_with_all_it_has(arena: Arena, begin: Begi
     assert "slurm-bridge" in node["partitions"]
     features = node["features"]
     assert [one for one in features if one.startswith(names.CLASS_FEATURE_PREFIX)]
+    assert node["topology"] == _path(arena, name), "else it would be told again and again"
+
+
+def test_a_node_follows_a_change_of_its_switch(arena: Arena, begin: Begin) -> None:
+    """Also while a pod runs there, and to a switch that Slurm did not have; the next pod uses it."""
+    (name,) = begin(Nodes(count=1))
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
+    arena.wait_bound("runs")
+    labels = {f"{names.AWS_NETWORK_LAYER_PREFIX}3": "nn-elsewhere"}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}", {"metadata": {"labels": labels}})
+    wanted = _path(arena, name)
+    assert wanted.endswith(":nn-elsewhere")
+    wait_for("Slurm has it there", lambda: arena.slurm.nodes()[name]["topology"] == wanted)
+    arena.create(manifests.pod("next", NAMESPACE, gpus=1))
+    assert node_of(arena.wait_bound("next")) == name
+
+
+def _path(arena: Arena, name: str) -> str:
     labels = arena.kubernetes.get(f"/api/v1/nodes/{name}")["metadata"]["labels"]
     path = [labels[f"{names.AWS_NETWORK_LAYER_PREFIX}{level}"] for level in (1, 2, 3)]
-    assert node["topology"].endswith(":".join(path))
+    return ":".join(["fabric:root", *path])
 
 
 def test_a_node_that_loses_its_label_leaves_slurm_and_is_anybodys_again(

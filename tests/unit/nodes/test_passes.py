@@ -37,6 +37,8 @@ class Slurm:
         self.partitions: tuple[slurm.Partition, ...] = ()
         self.gres_types: list[str] | slurm.ServerTooOld = []
         self.asked: list[str] = []
+        self.moves = True
+        """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
 
     async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
@@ -67,10 +69,18 @@ class Slurm:
         del self.nodes[name]
 
     async def update_node(
-        self, name: str, *, state: str = "", reason: str = "", features: tuple[str, ...] = ()
+        self,
+        name: str,
+        *,
+        state: str = "",
+        reason: str = "",
+        features: tuple[str, ...] = (),
+        topology: str = "",
     ) -> None:
-        self._ask("update", name, f" {state or '&'.join(features)}")
+        self._ask("update", name, f" {state or topology or '&'.join(features)}")
         node = self.nodes[name]
+        if topology and self.moves:
+            node = replace(node, topology=topology)
         if state:
             drained = {"DRAIN"} if state == "DRAIN" else set()
             node = replace(node, states=node.states - {"DRAIN"} | drained, reason=reason)
@@ -352,14 +362,66 @@ async def test_a_node_that_cant_be_registered_is_told_once_on_the_node(tmp_path:
             await it.asked()
         assert len(it.told) == 1
         it.slurm.errors["bad"] = slurm.InvalidRequest("registering a node: no such partition")
+        await it.clock.advance(1)
         await it.asked()
         assert [note.rpartition(" ")[2] for _, note in it.told] == ["topology", "partition"]
         del it.slurm.errors["bad"]
+        await it.clock.advance(2)
         await it.asked()
         it.slurm.nodes.clear()
         it.slurm.errors["bad"] = slurm.InvalidRequest("registering a node: no such partition")
         await it.asked()
         assert len(it.told) == 3
+
+
+async def test_what_slurm_refuses_is_tried_less_and_less_until_it_is_something_else(
+    tmp_path: Path,
+) -> None:
+    """Passes come with every heartbeat of some node."""
+    async with passing(tmp_path, "n") as it:
+        it.slurm.errors["n"] = slurm.InvalidRequest("changing a node: no such topology")
+
+        def placed(topology: str) -> None:
+            node = replace(it.cluster.nodes[NodeName("n")], resource_version=topology)
+            annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
+            it.cluster.upsert_node(replace(node, annotations=annotations))
+
+        placed("x:root:a")
+        tries = 0
+        for _ in range(60):
+            tries += len(await it.asked())
+            await it.clock.advance(1)
+        assert tries == 6
+        assert it.told == [
+            ("NotChangedInSlurm", "Slurm refused node n: changing a node: no such topology")
+        ]
+        placed("y:root:a")
+        assert await it.asked() == ["update n y:root:a"]
+        del it.slurm.errors["n"]
+        placed("z:root:a")
+        assert await it.asked() == ["update n z:root:a"]
+        assert await it.asked() == []
+
+
+async def test_a_node_follows_its_topology(tmp_path: Path) -> None:
+    """Also where Slurm shows it in other words, or late: it is told once."""
+    async with passing(tmp_path, "n") as it:
+        for moves in (True, False):
+            it.slurm.moves = moves
+            topology = f"fabric:root:leaf-{moves}"
+            node = it.cluster.nodes[NodeName("n")]
+            annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
+            it.cluster.upsert_node(
+                replace(node, annotations=annotations, resource_version=topology)
+            )
+            assert await it.asked() == [f"update n {topology}"]
+            for _ in range(3):
+                assert await it.asked() == []
+        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology=topology)
+        assert await it.asked() == []
+        it.slurm.moves = True
+        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology="fabric:root:elsewhere")
+        assert await it.asked() == [f"update n {topology}"]
 
 
 async def test_one_node_that_fails_keeps_no_other(tmp_path: Path) -> None:

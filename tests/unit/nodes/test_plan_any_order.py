@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from bridge import names
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
+from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition, plan
 from bridge.slurm import SlurmNode
@@ -26,6 +27,8 @@ class Slurm:
 
     def __init__(self) -> None:
         self.known: SlurmNode | None = None
+        self.foreign = Resources()
+        """What pods of another scheduler hold."""
         self.admins_reason: str | None = None
         """Of the admin's drain; None while there is none."""
 
@@ -63,6 +66,7 @@ class Slurm:
                 self.known = SlurmNode(
                     NAME, frozenset({"IDLE", "EXTERNAL"}), cpus=wanted.cpus,
                     memory_mib=wanted.memory_mib, gres=wanted.gres, features=wanted.features,
+                    topology=wanted.topology,
                 )  # fmt: skip
                 if closed:
                     self.flag("DRAIN", on=True, reason=closed)
@@ -75,6 +79,9 @@ class Slurm:
                 self.flag("DRAIN", on=True, reason=reason)
             case plan.Undrain():
                 self.flag("DRAIN", on=False, reason="")
+            case plan.SetTopology(_, topology):
+                assert self.known is not None
+                self.known = replace(self.known, topology=topology)
             case plan.RemoveTaint() | plan.AddTaint():
                 pass
             case _:
@@ -88,8 +95,8 @@ def settle(slurm: Slurm, node: Node) -> None:
         if not actions:
             return
         if slurm.admins_reason is not None:
-            assert [type(one) for one in actions] == [plan.Delete]
-            assert node.deleting or not node.external
+            assert [type(one) for one in actions] in ([plan.Delete], [plan.SetTopology])
+            assert isinstance(actions[0], plan.SetTopology) or node.deleting or not node.external
         for action in actions:
             slurm.perform(action)
     raise AssertionError(f"does not come to rest: {planned(slurm, node)}")
@@ -100,7 +107,7 @@ def planned(slurm: Slurm, node: Node) -> list[plan.Action]:
         nodes={node.name: node},
         slurm_nodes={} if slurm.known is None else {NAME: slurm.known},
         classes={node.name: "class-x"},
-        others={},
+        others={node.name: slurm.foreign},
         rules=RULES,
         scheduler_name=SCHEDULER,
         gres_names={"gpu"},
@@ -108,7 +115,7 @@ def planned(slurm: Slurm, node: Node) -> list[plan.Action]:
     return [one for one in actions if not isinstance(one, plan.AddTaint | plan.RemoveTaint)]
 
 
-def expected_reason(known: SlurmNode, node: Node) -> str:
+def expected_reason(slurm: Slurm, known: SlurmNode, node: Node) -> str:
     """Of the drain that is ours; "" where there should be none."""
     if node.deleting or not node.external:
         return plan.RETIRED
@@ -116,7 +123,9 @@ def expected_reason(known: SlurmNode, node: Node) -> str:
         return plan.CORDONED
     if not node.ready:
         return f"{plan.NOT_READY}: {node.unready}"
-    has = sum(item.count for item in definition.gres_of(node, RULES))
+    has = sum(
+        item.count for item in definition.gres_of(node, node.allocatable - slurm.foreign, RULES)
+    )
     return plan.LESS if sum(item.count for item in known.gres) > has else ""
 
 
@@ -128,7 +137,7 @@ def check(slurm: Slurm, node: Node) -> None:
     elif slurm.admins_reason is not None:
         assert (known.drained, known.reason) == (True, slurm.admins_reason)
     else:
-        reason = expected_reason(known, node)
+        reason = expected_reason(slurm, known, node)
         assert (known.drained, known.reason) == (bool(reason), reason)
 
 
@@ -137,6 +146,8 @@ steps = st.lists(
         st.tuples(st.just("ready"), st.sampled_from(("", "NodeStatusUnknown", "KubeletNotReady"))),
         st.tuples(st.just("cordoned"), st.booleans()),
         st.tuples(st.just("devices"), st.sampled_from((0, 4, 8))),
+        st.tuples(st.just("foreign"), st.sampled_from((0, 4, 8))),
+        st.tuples(st.just("leaf"), st.sampled_from(("a", "b"))),
         st.tuples(st.just("labelled"), st.booleans()),
         st.tuples(st.just("busy"), st.booleans()),
         st.tuples(st.just("lost"), st.booleans()),
@@ -156,6 +167,11 @@ def changed(slurm: Slurm, node: Node, what: str, value: Any) -> Node:
             return replace(node, unschedulable=value)
         case "devices":
             return replace(node, allocatable=a_node(gpu=value).allocatable)
+        case "foreign":
+            slurm.foreign = Resources(extended=(("nvidia.com/gpu", value),) if value else ())
+        case "leaf":
+            place = {names.TOPOLOGY_ANNOTATION: f"fabric:root:{value}"}
+            return replace(node, annotations={**node.annotations, **place})
         case "labelled":
             labels = {**START.labels}
             if not value:
@@ -195,5 +211,6 @@ def test_slurm_ends_up_with_the_node_as_if_it_had_just_been_registered(
     slurm.end_job()
     settle(slurm, node)
     fresh = Slurm()
+    fresh.foreign = slurm.foreign
     settle(fresh, node)
     assert slurm.known == fresh.known

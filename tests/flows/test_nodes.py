@@ -35,7 +35,7 @@ def test_a_labelled_node_is_registered_with_all_it_has(arena: Arena, begin: Begi
 
 
 def test_a_node_follows_a_change_of_its_switch(arena: Arena, begin: Begin) -> None:
-    """Also while a pod runs there, and to a switch that Slurm did not have; the next pod uses it."""
+    """Also while a pod runs there, and to a switch that is new to Slurm; the next pod uses it."""
     (name,) = begin(Nodes(count=1))
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     arena.wait_bound("runs")

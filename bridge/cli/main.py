@@ -21,7 +21,7 @@ import typer
 import bridge
 from bridge import config, errors
 from bridge.cli import config as config_commands
-from bridge.cli import demo, run, version
+from bridge.cli import demo, nodes, run, version
 from bridge.cli import invocation as invocations
 from bridge.cli import slurm as slurm_commands
 
@@ -110,6 +110,8 @@ def application() -> typer.Typer:
     root.callback()(_root)
     root.command("run")(run.run)
     root.command("demo")(demo.demo)
+    root.command("nodes")(nodes.nodes)
+    root.command("topology")(nodes.topology)
     root.add_typer(config_commands.commands())
     root.add_typer(slurm_commands.commands())
     return root

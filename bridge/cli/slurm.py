@@ -57,7 +57,7 @@ def jobs(
             return [await client.get_job(SlurmJobId(job_id)) for job_id in job_ids]
         return [job async for job in client.each_job(shown)]
 
-    found = _with_client(context, read)
+    found = with_client(context, read)
     listing.show([listing.job_row(job) for job in found], noun="job", as_json=as_json)
 
 
@@ -69,7 +69,7 @@ def nodes(context: typer.Context, as_json: Json = False) -> None:
     """List nodes."""
     from bridge.cli import listing
 
-    found = _with_client(context, lambda client: client.list_nodes())
+    found = with_client(context, lambda client: client.list_nodes())
     rows = [listing.node_row(node) for node in sorted(found, key=lambda node: node.name)]
     listing.show(rows, noun="node", as_json=as_json)
 
@@ -119,7 +119,7 @@ def submit(
         script=script.read() if script else "",
         flags=() if script else (EXTERNAL_JOB,),
     )
-    made = _with_client(context, lambda client: client.submission(job, recover=False))
+    made = with_client(context, lambda client: client.submission(job, recover=False))
     if as_json:
         print(json.dumps({"job_id": made.id, "warnings": made.warnings}))
         return
@@ -160,10 +160,10 @@ def cancel(
         for problem in failed.values():
             raise problem
 
-    _with_client(context, end)
+    with_client(context, end)
 
 
-def _with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[T]]") -> T:
+def with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[T]]") -> T:
     """What `do` gives, with a client as the settings say. Raises ConfigError."""
     from bridge import slurm
 

@@ -1,6 +1,6 @@
 """Kubernetes nodes as Slurm nodes: registered, named by class, tainted, removed.
 
 `plan` is pure (both sides' nodes → actions), `controller` performs the actions and learns what
-Slurm's nodes are like; `capacities`, pure, counts what they have. Never imports
-`admission`, `lifecycle` or `extender`.
+Slurm's nodes are like; `capacities`, pure, counts what they have; `survey`, pure, puts both sides
+next to each other for people. Never imports `admission`, `lifecycle` or `extender`.
 """

@@ -5,7 +5,6 @@ need to know (features, partitions with a memory default).
 """
 
 import asyncio
-from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
@@ -19,7 +18,6 @@ from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
-from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
 from bridge.nodes import capacities, definition
 from bridge.nodes import plan as planning
@@ -120,7 +118,7 @@ class NodeController:
             nodes=self._cluster.nodes,
             slurm_nodes=slurm_nodes,
             classes=class_of,
-            others=self._others(),
+            others=self._cluster.held_by_others(),
             rules=self._rules,
             scheduler_name=self._scheduler_name,
             classes_in_use=self._classes_in_use(),
@@ -197,13 +195,6 @@ class NodeController:
         }
         if news:
             self._changed()
-
-    def _others(self) -> dict[NodeName, Resources]:
-        """What pods of other schedulers ask for, by node: not Slurm's to give."""
-        found: dict[NodeName, Resources] = defaultdict(Resources)
-        for node, shape in self._cluster.others():
-            found[node] = found[node] + shape.requests
-        return found
 
     async def _perform(self, action: planning.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""

@@ -10,6 +10,16 @@ nothing else is ever drained or deleted. Three rules keep such a node:
   once, also while jobs run there.
 - What an admin has drained or set down in Slurm, with any other reason, is left so: neither rule
   touches it before the admin has brought it back.
+
+| field | who says it | on change |
+|---|---|---|
+| address | setting, else InternalIP | told when the node is made anew |
+| CPUs, memory | allocatable less others' pods and headroom | less: drain, anew; more: when anew |
+| devices | allocatable less others' pods | less: drain, anew; more: anew |
+| class, partitions | labels, taints, annotation | at once; a class in use is kept |
+| topology | annotation, else setting and labels | at once; lost labels change nothing |
+| weight | nobody | never told |
+| drain | cordon, readiness, what is less, retirement | at once, in both directions |
 """
 
 from collections import Counter
@@ -220,7 +230,7 @@ def _keep(
 def _drain(known: SlurmNode, reason: str | None) -> list[Action]:
     """The one rule for all drains of ours. Slurm takes another reason for a node that is drained
     already, so nothing starts there in between."""
-    if _is_admins(known):
+    if is_admins(known):
         return []
     if reason is None:
         return [Undrain(known.name)] if known.drained else []
@@ -228,7 +238,7 @@ def _drain(known: SlurmNode, reason: str | None) -> list[Action]:
     return [] if is_so else [Drain(known.name, reason)]
 
 
-def _is_admins(known: SlurmNode) -> bool:
+def is_admins(known: SlurmNode) -> bool:
     """Whether somebody else has taken it out of use in Slurm: theirs to bring back, not ours.
 
     Slurm itself sets a node down that does not respond, which nobody else would mend.
@@ -243,7 +253,7 @@ def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> Delet
 
     More CPUs or memory are no reason: pods of other schedulers come and go.
     """
-    if not known.idle or _is_admins(known):
+    if not known.idle or is_admins(known):
         return None
     if known.not_responding:
         return Delete(known.name, "it is NOT_RESPONDING and idle: registered again", healing=True)

@@ -1,0 +1,169 @@
+"""Kubernetes' nodes and Slurm's side by side, and what is different: pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from bridge.errors import BadInput
+from bridge.model.ids import SlurmNodeName
+from bridge.model.node import Node
+from bridge.model.resources import Resources
+from bridge.nodes import definition, plan
+from bridge.placement.filters.classes import classes
+from bridge.slurm import SlurmNode, gres
+from bridge.state.kube_state import KubeState
+
+_CONDITIONS = ("DRAIN", "DOWN", "NOT_RESPONDING", "RESERVED", "MAINTENANCE")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One node. Texts are for people; "" where a side does not have the node."""
+
+    node: str
+    kubernetes: str
+    """Its state there."""
+    slurm: str
+    """Its state there, with the reason if it is drained or down."""
+    cpus: str
+    """What Kubernetes has to give, and what Slurm thinks if that differs: "90, Slurm 96"."""
+    memory_mib: str
+    devices: str
+    topology: str
+    to_do: str
+    """What the bridge does about it, or waits for; "" if both sides agree."""
+
+
+def survey(
+    *,
+    cluster: KubeState,
+    slurm_nodes: Mapping[SlurmNodeName, SlurmNode],
+    rules: definition.Rules,
+    scheduler_name: str,
+    gres_names: frozenset[str] | None,
+) -> list[Row]:
+    """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
+    others = cluster.held_by_others()
+    members = classes(cluster.table.snapshot())
+    actions = plan.plan(
+        nodes=cluster.nodes,
+        slurm_nodes=slurm_nodes,
+        classes={name: key for key, names in members.items() for name in names},
+        others=others,
+        rules=rules,
+        scheduler_name=scheduler_name,
+        gres_names=gres_names,
+    )
+    by_slurm_name = {node.slurm_name: node for node in cluster.nodes.values()}
+    todo: dict[str, list[str]] = {}
+    for action in actions:
+        if isinstance(action, plan.SetFeatures) and _has_all(slurm_nodes, action):
+            continue  # classes that waiting jobs still name: the bridge knows which
+        name, text = _said(action)
+        owner = by_slurm_name.get(SlurmNodeName(name))
+        todo.setdefault(owner.name if owner is not None else name, []).append(text)
+    rows = []
+    for name, node in cluster.nodes.items():
+        known = slurm_nodes.get(node.slurm_name)
+        if known is not None or node.external:
+            said = "; ".join(todo.get(name, ()))
+            rows.append(_row(node, known, others.get(name, Resources()), rules, said))
+    for slurm_name, known in slurm_nodes.items():
+        if slurm_name not in by_slurm_name:
+            rows.append(_of_slurm_alone(known, "; ".join(todo.get(slurm_name, ()))))
+    return sorted(rows, key=lambda row: row.node)
+
+
+def _has_all(slurm_nodes: Mapping[SlurmNodeName, SlurmNode], action: plan.SetFeatures) -> bool:
+    return set(action.features) <= set(slurm_nodes[action.slurm_node].features)
+
+
+def _row(
+    node: Node, known: SlurmNode | None, others: Resources, rules: definition.Rules, said: str
+) -> Row:
+    has = definition.capacity(node, others=others, rules=rules)
+    topology = definition.topology_of(node, rules.topology)
+    differing = [] if known is None or said else list(_differing(node, known, others, rules))
+    return Row(
+        node=node.name,
+        kubernetes=_kubernetes(node),
+        slurm="not registered" if known is None else _slurm(known),
+        cpus=_both(str(has.cpus), None if known is None else str(known.cpus)),
+        memory_mib=_both(str(has.memory_mib), None if known is None else str(known.memory_mib)),
+        devices=_both(gres.format(has.gres), None if known is None else gres.format(known.gres)),
+        topology=_both(topology, None if known is None else known.topology),
+        to_do=said or "; ".join(differing),
+    )
+
+
+def _of_slurm_alone(known: SlurmNode, said: str) -> Row:
+    return Row(
+        node=known.name,
+        kubernetes="",
+        slurm=_slurm(known),
+        cpus=str(known.cpus),
+        memory_mib=str(known.memory_mib),
+        devices=gres.format(known.gres),
+        topology=known.topology,
+        to_do=said,
+    )
+
+
+def _differing(
+    node: Node, known: SlurmNode, others: Resources, rules: definition.Rules
+) -> Iterator[str]:
+    """What differs and nothing is to be done for at the moment."""
+    if plan.is_admins(known):
+        yield "an admin has taken it out of use in Slurm; the bridge leaves it so"
+    try:
+        definition.define(node, node_class="class", others=others, rules=rules)
+    except BadInput as error:
+        yield str(error)
+
+
+def _said(action: plan.Action) -> tuple[str, str]:
+    """The node, by the name that the action has for it, and what is done, as a sentence's end."""
+    match action:
+        case plan.Register(node, _, closed):
+            return node, "is registered" + (f", drained: {_own(closed)}" if closed else "")
+        case plan.Delete(name, why):
+            return name, f"leaves Slurm: {why}"
+        case plan.Drain(name, reason):
+            return name, f"is drained: {_own(reason)}"
+        case plan.Undrain(name):
+            return name, "is undrained"
+        case plan.SetFeatures(name):
+            return name, "gets other features"
+        case plan.SetTopology(name, topology):
+            return name, f"moves to {topology}"
+        case plan.AddTaint(node):
+            return node, "gets the taint of managed nodes"
+        case plan.RemoveTaint(node):
+            return node, "loses the taint of managed nodes"
+        case plan.Refuse(node, message):
+            return node, message
+
+
+def _own(reason: str) -> str:
+    return reason.removeprefix(plan.DRAIN_REASON)
+
+
+def _kubernetes(node: Node) -> str:
+    unready = f"NotReady ({node.unready})" if node.unready else "NotReady"
+    words = ["Ready" if node.ready else unready]
+    words += ["cordoned"] if node.unschedulable else []
+    words += ["being deleted"] if node.deleting else []
+    words += [] if node.external else ["without the label"]
+    return ", ".join(words)
+
+
+def _slurm(known: SlurmNode) -> str:
+    flags = [one for one in _CONDITIONS if one in known.states]
+    base = next((one for one in ("IDLE", "MIXED", "ALLOCATED", "DOWN") if one in known.states), "")
+    state = "+".join(dict.fromkeys(filter(None, (base, *flags))))
+    return f"{state} ({known.reason})" if known.reason and (known.drained or known.down) else state
+
+
+def _both(kubernetes: str, slurm: str | None) -> str:
+    if slurm is None or slurm == kubernetes:
+        return kubernetes
+    return f"{kubernetes or 'none'}, Slurm {slurm or 'none'}"

@@ -1,0 +1,107 @@
+"""What an admin reads of both sides' nodes."""
+
+from dataclasses import replace
+
+import pytest
+
+from bridge import names
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Gres
+from bridge.model.node import Node
+from bridge.model.scheduling import Taint
+from bridge.nodes import definition
+from bridge.nodes.survey import Row, survey
+from bridge.placement.filters.classes import class_of
+from bridge.slurm import SlurmNode
+from bridge.state.kube_state import KubeState
+from tests.builders import SCHEDULER, a_node, a_pod
+
+RULES = definition.Rules(
+    cluster="0123456789abcdef", topology="fabric:root", resource_map={"nvidia.com/gpu": "gpu"}
+)
+LEAF = {f"{names.AWS_NETWORK_LAYER_PREFIX}1": "leaf-a"}
+NODE = replace(a_node("n", labels=LEAF), taints=(Taint.managed(SCHEDULER),))
+
+
+def surveyed(
+    node: Node | None = NODE,
+    *,
+    foreign_gpus: int = 0,
+    registered: bool = True,
+    also: tuple[str, ...] = (),
+    **changes: object,
+) -> list[Row]:
+    """The rows, where Slurm has the node as it was registered, but for the changes."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+    cluster.upsert_node(NODE)
+    node_class = class_of(cluster.table.snapshot(), NodeName("n"))
+    assert node_class is not None
+    known = SlurmNode(
+        SlurmNodeName("n"), frozenset({"IDLE", "EXTERNAL"}), cpus=64, memory_mib=512 << 10,
+        gres=(Gres("gpu", "", 8),), topology="fabric:root:leaf-a",
+        features=(node_class, definition.cluster_feature(RULES.cluster), "slurm-bridge", *also),
+    )  # fmt: skip
+    if node is None:
+        cluster.remove_node(NodeName("n"))
+    else:
+        cluster.upsert_node(replace(node, resource_version="2"))
+    if foreign_gpus:
+        cluster.upsert_other(a_pod("theirs").asking(gpu=foreign_gpus).bound("n").build())
+    known = replace(known, **changes)  # type: ignore[arg-type]
+    return survey(
+        cluster=cluster,
+        slurm_nodes={known.name: known} if registered else {},
+        rules=RULES,
+        scheduler_name=SCHEDULER,
+        gres_names=frozenset({"gpu"}),
+    )
+
+
+def test_sides_that_agree_are_told_once() -> None:
+    """Each amount is one number, and nothing is to do."""
+    (row,) = surveyed()
+    assert row == Row("n", "Ready", "IDLE", "64", str(512 << 10), "gpu:8", "fabric:root:leaf-a", "")
+
+
+@pytest.mark.parametrize(
+    ("node", "changes", "column", "shows", "to_do"),
+    [
+        (NODE, {"registered": False}, "slurm", "not registered", "is registered"),
+        (NODE, {"cpus": 96}, "cpus", "64, Slurm 96",
+         "leaves Slurm: it has less to give than Slurm knows: registered again"),
+        (NODE, {"cpus": 96, "allocated_cpus": 1}, "slurm", "IDLE",
+         "is drained: it has less to give than Slurm knows: registered again once it is idle"),
+        (NODE, {"gres": ()}, "devices", "gpu:8, Slurm none",
+         "leaves Slurm: it has more devices than Slurm knows: registered again"),
+        (NODE, {"foreign_gpus": 2}, "devices", "gpu:6, Slurm gpu:8",
+         "leaves Slurm: it has less to give than Slurm knows: registered again"),
+        (NODE, {"topology": ""}, "topology", "fabric:root:leaf-a, Slurm none",
+         "moves to fabric:root:leaf-a"),
+        (replace(NODE, unschedulable=True), {}, "kubernetes", "Ready, cordoned",
+         "is drained: cordoned in Kubernetes"),
+        (NODE, {"states": frozenset({"IDLE", "EXTERNAL", "DRAIN"}), "reason": "broken fan"},
+         "slurm", "IDLE+DRAIN (broken fan)",
+         "an admin has taken it out of use in Slurm; the bridge leaves it so"),
+        (replace(NODE, taints=()), {}, "kubernetes", "Ready", "gets the taint of managed nodes"),
+        (None, {}, "kubernetes", "", "leaves Slurm: its Kubernetes node is deleted or lost its "
+         "label"),
+    ],
+)  # fmt: skip
+def test_what_differs_is_shown_beside_what_is_done_about_it(
+    node: Node | None, changes: dict[str, object], column: str, shows: str, to_do: str
+) -> None:
+    """In the words of the drain's reason and of the log."""
+    (row,) = surveyed(node, **changes)  # type: ignore[arg-type]
+    assert (getattr(row, column), row.to_do) == (shows, to_do)
+
+
+def test_a_class_that_jobs_may_still_name_is_no_difference() -> None:
+    """The bridge takes it off when no job does."""
+    (row,) = surveyed(also=("class-old",))
+    assert row.to_do == ""
+
+
+def test_a_node_that_slurm_alone_has_is_shown_without_advice() -> None:
+    """It is not the bridge's."""
+    (row,) = surveyed(None, features=())
+    assert (row.kubernetes, row.slurm, row.to_do) == ("", "IDLE", "")

@@ -118,7 +118,7 @@ class NodeController:
             nodes=self._cluster.nodes,
             slurm_nodes=slurm_nodes,
             classes=class_of,
-            others=self._cluster.held_by_others(),
+            others=planning.held_by_others(self._cluster.others()),
             rules=self._rules,
             scheduler_name=self._scheduler_name,
             classes_in_use=self._classes_in_use(),

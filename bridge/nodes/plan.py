@@ -22,7 +22,7 @@ nothing else is ever drained or deleted. Three rules keep such a node:
 | drain | cordon, readiness, what is less, retirement | at once, in both directions |
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -34,7 +34,7 @@ from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
-from bridge.model.scheduling import Taint
+from bridge.model.scheduling import PodShape, Taint
 from bridge.nodes import definition
 from bridge.slurm import NodeDefinition, SlurmNode
 
@@ -178,6 +178,14 @@ def plan(
         if _ours(known, rules) and _is_retired(owner):
             actions += _retire(known, owner)
     return actions
+
+
+def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:
+    """What these pods of other schedulers ask for, by node: not Slurm's to give."""
+    found: dict[NodeName, Resources] = defaultdict(Resources)
+    for node, shape in pods:
+        found[node] = found[node] + shape.requests
+    return found
 
 
 def closed(

@@ -42,7 +42,7 @@ def survey(
     gres_names: frozenset[str] | None,
 ) -> list[Row]:
     """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
-    others = cluster.held_by_others()
+    others = plan.held_by_others(cluster.others())
     members = classes(cluster.table.snapshot())
     actions = plan.plan(
         nodes=cluster.nodes,

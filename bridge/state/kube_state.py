@@ -3,7 +3,6 @@
 Every write returns the gangs it touched, so that whoever drives the gangs looks at those only.
 """
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
@@ -21,7 +20,6 @@ from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
-from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
@@ -249,12 +247,9 @@ class KubeState:
         for pod in listed.values():
             self.upsert_other(pod)
 
-    def held_by_others(self) -> dict[NodeName, Resources]:
-        """What bound pods of other schedulers ask for, by node: not Slurm's to give."""
-        found: dict[NodeName, Resources] = defaultdict(Resources)
-        for node, shape in self._others.values():
-            found[node] = found[node] + shape.requests
-        return found
+    def others(self) -> Iterable[tuple[NodeName, PodShape]]:
+        """(node, shape) of each bound pod of another scheduler."""
+        return self._others.values()
 
     # -- owners --------------------------------------------------------------------------------
 

@@ -51,6 +51,11 @@ class ClusterChanges:
             self._uses = self._cluster.table.uses
             self._uses_changed()
 
+    def drains_changed(self) -> None:
+        """Has the questions asked again that jobs with chosen nodes depend on: Slurm gives other
+        nodes by now."""
+        self._uses_changed()
+
     def job_changed(self, gang_id: GangId) -> None:
         """Gives the gang a turn because its job should ask for other nodes now."""
         self._add(gang_id, ev.NodesChanged())

@@ -59,6 +59,7 @@ class NodeController:
         outage: OutageLog,
         metrics: Metrics,
         changed: Callable[[], None],
+        drains_changed: Callable[[], None],
         classes_in_use: Callable[[], frozenset[str]],
         clock: Clock,
     ) -> None:
@@ -73,6 +74,7 @@ class NodeController:
         self._outage = outage
         self._metrics = metrics
         self._changed = changed
+        self._drains_changed = drains_changed
         self._classes_in_use = classes_in_use
         self._clock = clock
         self._taint = Taint.managed(scheduler_name)
@@ -162,7 +164,7 @@ class NodeController:
         """What waiting gangs depend on; they are told of changes.
 
         A node that joins is news also where its class is known: it may be larger. One that is
-        drained or comes back is none: Slurm itself waits for that.
+        drained or comes back is news only for jobs that name their nodes: else Slurm itself waits.
         """
         partitions = tuple(partitions)
         features = frozenset(
@@ -195,6 +197,8 @@ class NodeController:
         }
         if news:
             self._changed()
+        elif sizes.out_of_service != known.out_of_service:
+            self._drains_changed()
 
     async def _perform(self, action: planning.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""

@@ -105,6 +105,7 @@ class Passing:
             client=cast("Any", self.slurm),
             recorder=cast("Any", self), rules=rules, scheduler_name=SCHEDULER, interval_s=5.0,
             outage=outage, metrics=self.metrics, changed=self._changed,
+            drains_changed=lambda: self.told.append(("drains", "")),
             classes_in_use=lambda: self.in_use, clock=self.clock,
         )  # fmt: skip
 
@@ -422,6 +423,21 @@ async def test_a_node_follows_its_topology(tmp_path: Path) -> None:
         it.slurm.moves = True
         it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology="fabric:root:elsewhere")
         assert await it.asked() == [f"update n {topology}"]
+
+
+async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> None:
+    """For all others Slurm waits itself."""
+    async with passing(tmp_path, "n") as it:
+        it.told.clear()
+        it.learned_news()
+        for states in ({"IDLE", "EXTERNAL", "DRAIN"}, {"IDLE", "EXTERNAL"}):
+            node = it.slurm.nodes["n"]
+            it.slurm.nodes["n"] = replace(node, states=frozenset(states), reason="broken fan")
+            for _ in range(2):
+                await it.asked()
+            assert it.told == [("drains", "")]
+            it.told.clear()
+        assert not it.learned_news()
 
 
 async def test_one_node_that_fails_keeps_no_other(tmp_path: Path) -> None:

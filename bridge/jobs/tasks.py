@@ -153,7 +153,12 @@ def roles_of(gang: Gang, component: Tasks) -> tuple[str, ...]:
 def pods_of(gang: Gang, component: Tasks) -> GangPods:
     """The pods that become the tasks of this component of the gang's plan."""
     if not gang.roles:
-        return GangPods((Kind(component.shape, gang.identity),), is_single=gang.size == 1)
+        others = (shape for shape in gang.kinds if shape != component.shape)
+        return GangPods(
+            (Kind(component.shape, gang.identity),),
+            tuple(Kind(shape, gang.identity) for shape in others) if gang.volume_terms else (),
+            is_single=gang.size == 1,
+        )
     mine = dict.fromkeys(Kind(one.shape, one.identity) for one in _roles_of(gang, component))
     every = dict.fromkeys(Kind(one.shape, one.identity) for one in gang.roles)
     return GangPods(tuple(mine), tuple(one for one in every if one not in mine), gang.size == 1)

@@ -53,7 +53,7 @@ class ClusterChanges:
 
     def drains_changed(self) -> None:
         """Has the questions asked again that jobs with chosen nodes depend on: Slurm gives other
-        nodes by now."""
+        nodes by now, as some were drained or jobs hold others."""
         self._uses_changed()
 
     def job_changed(self, gang_id: GangId) -> None:

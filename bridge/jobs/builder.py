@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from bridge.errors import BadInput
 from bridge.jobs import dependencies, jobspec, jobtexts, tasks
 from bridge.jobs.full_nodes import FullNodes, Key
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.shortage import Shortages
+from bridge.jobs.slurm_room import Asked
 from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.placement.fit.neighbours import GangPods, Kind
+from bridge.placement.fit.neighbours import Kind
 from bridge.state.slurm_state import SlurmState
 
 _MOST_ROLES = 3
@@ -59,20 +61,26 @@ class JobBuilder:
         plan = self.plan(gang)
         self._check_nodes(gang, plan)
         self._check_terms(gang)
-        components = [
-            jobspec.build(
+        components = []
+        for at, one in enumerate(plan.components):
+            build = partial(
+                jobspec.build,
                 replace(gang, size=one.count, shape=one.shape, roles=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
                 partitions=self._slurm_state.partitions,
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
-                where=self._where(
-                    one, tasks.pods_of(gang, one), avoided, asked, is_exact=plan.tasks_are_pods
-                ),
             )
-            for at, one in enumerate(plan.components)
-        ]
+            where = self._where(gang, one, avoided, is_exact=plan.tasks_are_pods)
+            where = self._full_nodes.leave_out(
+                one,
+                tasks.pods_of(gang, one),
+                where,
+                asked=asked,
+                of_slurm=partial(self._asked, gang, partial(build, where=where)),
+            )
+            components.append(build(where=where))
         if len(components) > 1:
             components = [
                 replace(
@@ -91,18 +99,23 @@ class JobBuilder:
 
     def _where(
         self,
+        gang: Gang,
         component: tasks.Tasks,
-        pods: GangPods,
         avoided: tuple[NodeName, ...],
-        asked: Callable[[Key], None],
         *,
         is_exact: bool,
     ) -> jobspec.Where:
+        pods = tasks.pods_of(gang, component)
         identity = pods.kinds[0].identity if len(pods.kinds) == 1 else None
         where = self._node_constraints.of(component.shape, avoided, identity)
         if not is_exact:  # what is rounded off a task could be a whole small pod's
             where = replace(where, round_memory_down=False)
-        return self._full_nodes.leave_out(component, pods, where, asked=asked)
+        return where
+
+    def _asked(self, gang: Gang, build: Callable[[], JobSpec]) -> Asked:
+        """What a component asks of Slurm's nodes, of which none are chosen yet."""
+        max_nodes = self._slurm_state.partitions.max_nodes
+        return Asked.by(build(), gang.parameters.min_nodes or 0, max_nodes)
 
     def _identity(self, gang: Gang, generation: int, *, component: int) -> JobIdentity:
         """Only the first component is the gang's job. The others are known as ours by a gang that

@@ -15,6 +15,7 @@ import numpy as np
 from bridge.errors import BadInput
 from bridge.jobs.answers import MOST_KEPT, Answers
 from bridge.jobs.jobspec import Where
+from bridge.jobs.slurm_room import Asked
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
@@ -40,12 +41,13 @@ class NoRoom(BadInput):
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which nodes are full for these pods. `pods` is None if no term about other pods counts. Nodes
-    are chosen for `together` pods, if that is not 0."""
+    are chosen for `together` pods, if that is not 0, by what their job has `asked` of Slurm."""
 
     shape: PodShape
     where: Where
     pods: neighbours.GangPods | None = None
     together: int = 0
+    asked: Asked = Asked()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +81,12 @@ class FullNodes:
         where: Where,
         *,
         asked: Callable[[Key], None],
+        of_slurm: Callable[[], Asked] = Asked,
     ) -> Where:
         """`where` without the nodes that are full now for the component's `pods`.
 
-        `asked` is told of the question where its answer may change with the pods on the nodes.
+        `asked` is told of the question where its answer may change with the pods on the nodes,
+        `of_slurm` tells what the job asks for beyond what the pods do.
         Raises NoRoom if less than all of the component's pods find room, and the nodes could take
         so many.
         """
@@ -90,8 +94,10 @@ class FullNodes:
         shape, size = component.shape, component.count
         question = Question(shape, where)
         if any(neighbours.has_terms(snapshot, kind) for kind in pods.kinds):
-            is_chosen = pods.is_alike and chosen.need_choice(snapshot, pods.kinds[0])
-            question = Question(shape, where, pods, size if is_chosen else 0)
+            question = Question(shape, where, pods)
+            if pods.is_alike and chosen.need_choice(snapshot, pods.kinds[0]):
+                of_job = of_slurm()
+                question = replace(question, together=size if of_job.is_all else 0, asked=of_job)
         answer = self.look_up(snapshot, question)
         found = answer.full
         if found.limits or self._may_change(question):
@@ -141,7 +147,7 @@ class FullNodes:
         """The answer, found once while no pod and no node changes."""
         nodes = (snapshot.layout.memo, snapshot.capacity.memo)
         state = self._slurm_state
-        of_slurm = (state.nodes.gres_names, state.capacities.out_of_service)
+        of_slurm = (state.nodes.gres_names, state.capacities)
         follows_from = (*nodes, self._cluster.table.uses, *of_slurm)
         return self._found.of(follows_from, question, lambda: self._answer(snapshot, question))
 
@@ -151,11 +157,16 @@ class FullNodes:
             return Answer(full)
         nodes = self._candidates(snapshot, question.where)
         kind, size = question.pods.kinds[0], question.together
-        slurm_names = self._cluster.by_slurm_name
-        out = self._slurm_state.capacities.out_of_service
-        drained = [slurm_names[one] for one in out if one in slurm_names]
+        names = [self._cluster.nodes[name].slurm_name for name in nodes]
+        now, ever = question.asked.room(names, self._slurm_state.capacities)
         found = chosen.choose(
-            snapshot, kind, size, nodes, resource_map=self._counted(), drained=drained
+            snapshot,
+            kind,
+            size,
+            nodes,
+            resource_map=self._counted(),
+            in_slurm=(now, ever),
+            most_nodes=question.asked.most_nodes,
         )
         return Answer(full, found) if isinstance(found, Chosen) else Answer(full, why=found)
 

@@ -29,6 +29,7 @@ def of(nodes: Collection[slurm.SlurmNode]) -> Capacities:
         out_of_service=frozenset(
             node.name for node in nodes if node.drained or node.down or node.not_responding
         ),
+        busy_cpus={node.name: node.allocated_cpus for node in nodes if node.allocated_cpus},
     )
 
 

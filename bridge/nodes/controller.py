@@ -164,7 +164,8 @@ class NodeController:
         """What waiting gangs depend on; they are told of changes.
 
         A node that joins is news also where its class is known: it may be larger. One that is
-        drained or comes back is news only for jobs that name their nodes: else Slurm itself waits.
+        drained or comes back, or gives other jobs more or less, is news only for jobs that name
+        their nodes: else Slurm itself waits.
         """
         partitions = tuple(partitions)
         features = frozenset(
@@ -197,7 +198,7 @@ class NodeController:
         }
         if news:
             self._changed()
-        elif sizes.out_of_service != known.out_of_service:
+        elif sizes != known:
             self._drains_changed()
 
     async def _perform(self, action: planning.Action) -> bool:

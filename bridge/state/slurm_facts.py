@@ -73,6 +73,8 @@ class Capacities:
     """The position in `groups` of each node's group."""
     out_of_service: frozenset[SlurmNodeName] = frozenset()
     """Nodes that are drained, down or do not answer."""
+    busy_cpus: Mapping[SlurmNodeName, int] = field(default_factory=dict)
+    """The CPUs that jobs hold of each node, if any."""
 
 
 NOTHING_TOLD: Final = NodeFacts()

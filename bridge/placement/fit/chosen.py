@@ -49,31 +49,39 @@ def choose(
     nodes: Collection[NodeName],
     *,
     resource_map: Mapping[str, str],
-    drained: Collection[NodeName] = (),
+    in_slurm: tuple[Counts, Counts],
+    most_nodes: int = 0,
 ) -> Chosen | str:
     """The nodes, among these, on which `size` pods of the kind can be together, now if possible;
     else as soon as Slurm's own jobs leave them room and pods that are being deleted are gone. A
     text says why there are certainly none; it is empty if that is not known.
 
-    `drained` are nodes that give nothing now, for what only Slurm knows. Pods that have to be apart
-    get a node each, if there are so many: of several nodes Slurm decides how many tasks each gets.
+    `in_slurm` (nodes,) each says how many pods Slurm gives each node room for now, and how many
+    ever. Pods that have to be apart get a node each, if there are so many: of several nodes Slurm
+    decides how many tasks each gets. There are more than `most_nodes` nodes only if that is too few
+    for the gang; 0 is no limit.
     """
     rows = snapshot.rows(tuple(nodes))
     codes = failures.first_failures(snapshot, kind.shape, rows, now=True)
     free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
     if kind.shape.host_ports:
         free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
-    free = np.where(np.isin(rows, snapshot.rows(tuple(drained))), 0, free) * room.USABLE_NOW[codes]
+    now, ever = in_slurm
+    free = np.minimum(free * room.USABLE_NOW[codes], now)
     later = uncounted.room(snapshot, kind.shape, rows, resource_map) * room.USABLE_EVER[codes]
+    later = np.minimum(later, ever)
     apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
+    larger: Chosen | None = None
     found: Chosen | int = 0
     for counts in (*apart, later):
         found = _place(
             snapshot, kind, size, rows, np.maximum(counts, 0), ending=counts is not later
         )
         if isinstance(found, Chosen):
-            break
-    return found if isinstance(found, Chosen) else _why(kind, found, size)
+            if not 0 < most_nodes < len(found.names):
+                return found
+            larger = larger or found
+    return larger or (found if isinstance(found, Chosen) else _why(kind, found, size))
 
 
 def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeName]) -> str:

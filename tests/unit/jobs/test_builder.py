@@ -35,7 +35,7 @@ def builder(
         can_hold=lambda components, alone: lacking is None,
         lacking=lambda components, alone: lacking,
     )
-    all_free = SimpleNamespace(leave_out=lambda component, pods, where, asked: where)
+    all_free = SimpleNamespace(leave_out=lambda component, pods, where, asked, of_slurm: where)
     rules = jobspec.Rules("p", 1024, resource_map=ResourceMap({"nvidia.com/gpu": "gpu"}))
     return JobBuilder(
         cluster_uid="c",

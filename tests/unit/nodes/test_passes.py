@@ -437,6 +437,19 @@ async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> 
                 await it.asked()
             assert it.told == [("drains", "")]
             it.told.clear()
+
+
+async def test_jobs_that_name_their_nodes_are_told_when_jobs_hold_others(tmp_path: Path) -> None:
+    """Nodes that are held are chosen last, and nobody else says when they are free."""
+    async with passing(tmp_path, "n") as it:
+        it.learned_news()
+        it.told.clear()
+        for cpus in (8, 0):
+            it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], allocated_cpus=cpus)
+            for _ in range(2):
+                await it.asked()
+            assert it.told == [("drains", "")]
+            it.told.clear()
         assert not it.learned_news()
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -247,7 +248,8 @@ def test_nodes_are_chosen_on_which_a_gang_can_be(case: Case, size: int) -> None:
     everywhere = dict.fromkeys(case.cluster.nodes, size)
     case = replace(case, slots=((shape, who),) * size, cpus=everywhere)
     snapshot, nodes = clusters.table_of(case.cluster).snapshot(), list(case.cluster.nodes)
-    found = choose(snapshot, Kind(shape, who), size, nodes, resource_map={})
+    room = np.full(len(nodes), size)
+    found = choose(snapshot, Kind(shape, who), size, nodes, resource_map={}, in_slurm=(room, room))
     if isinstance(found, Chosen):
         granted = dict.fromkeys(found.names, found.tasks_per_node)
         answer = replace(case, cpus=granted).assign()

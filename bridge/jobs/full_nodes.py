@@ -49,6 +49,12 @@ class Question:
     together: int = 0
     asked: Asked = Asked()
 
+    @property
+    def most_pods(self) -> int:
+        """The most pods that anybody asks room for: more of it makes no difference. 0: not known,
+        as gangs of any size ask."""
+        return 1 if self.pods is not None and self.pods.is_single else self.together
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -153,6 +159,8 @@ class FullNodes:
 
     def _answer(self, snapshot: Snapshot, question: Question) -> Answer:
         full = self._find(snapshot, question)
+        if question.most_pods:
+            full = replace(full, room=min(full.room, question.most_pods))
         if question.pods is None or not question.together:
             return Answer(full)
         nodes = self._candidates(snapshot, question.where)
@@ -166,7 +174,7 @@ class FullNodes:
             nodes,
             resource_map=self._counted(),
             in_slurm=(now, ever),
-            most_nodes=question.asked.most_nodes,
+            most_nodes=min(question.asked.most_nodes or MOST_NAMES, MOST_NAMES),
         )
         return Answer(full, found) if isinstance(found, Chosen) else Answer(full, why=found)
 

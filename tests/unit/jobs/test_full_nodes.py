@@ -134,6 +134,7 @@ def test_gangs_of_one_shape_cost_one_look_while_nothing_changes() -> None:
 
 APART = replace(PLAIN, pod_anti_affinity=(beside(HOST),))
 BESIDE = replace(PLAIN, pod_affinity=(beside(HOST),))
+SPREAD = replace(PLAIN, spread=(spread_by("zone"),))
 
 
 def test_a_node_whose_pods_keep_the_pod_away_is_left_out() -> None:
@@ -287,3 +288,24 @@ def test_a_gang_that_can_never_be_together_is_known_at_once(
     ).why_never(Kind(shape, app()), size)
     assert found.startswith(why)
     assert bool(found) == bool(why)
+
+
+@pytest.mark.parametrize(("shape", "size"), [(SPREAD, 2), (SPREAD, 1), (APART, 1)])
+def test_room_beyond_what_a_gang_needs_is_no_change(shape: PodShape, size: int) -> None:
+    """Pods come and go all the time: each would have every waiting job built again."""
+    it = Zones()
+    it.leave_out(shape, size=size, who=app())
+    (key,) = it.asked
+    it.state.table.occupy(PodUid("p"), NodeName("a1"), PLAIN, stays=True, identity=app("other"))
+    assert not it.full_nodes.has_changed(key)
+
+
+def test_as_many_nodes_are_chosen_as_a_job_names() -> None:
+    """A node for each pod is better, but not if Slurm would choose them all."""
+    it = Zones()
+    for number in range(3, 50):
+        for zone in ("a", "b"):
+            name = f"{zone}{number}"
+            it.state.upsert_node(a_node(name, labels={HOST: name, "zone": zone}))
+    found = it.leave_out(SPREAD, size=80, who=app())
+    assert (found.required, found.chosen_tasks_per_node) == (("a1", "b1"), 40)

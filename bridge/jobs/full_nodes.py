@@ -137,12 +137,28 @@ class FullNodes:
         return replace(where, required=required, chosen_tasks_per_node=nodes.tasks_per_node)
 
     def has_changed(self, key: Key) -> bool:
-        """Whether the answer of this key is another one now; True if it is not remembered."""
+        """Whether the answer of this key is another one now; True if it is not remembered. Chosen
+        nodes that are free are kept: the job might lose its place in the queue by other ones."""
         known = self._known.get(key)
         if known is None:
             return True
         question, answer = known
-        return self.look_up(self._cluster.table.snapshot(), question) != answer
+        snapshot = self._cluster.table.snapshot()
+        found = self.look_up(snapshot, question)
+        if found == answer:
+            return False
+        return found.full != answer.full or not self._are_free(snapshot, question, answer.chosen)
+
+    def _are_free(self, snapshot: Snapshot, question: Question, nodes: Chosen | None) -> bool:
+        if nodes is None or question.pods is None:
+            return False
+        known = self._cluster.nodes
+        if any(name not in known for name in nodes.names):
+            return False
+        names = [known[name].slurm_name for name in nodes.names]
+        now, _ = question.asked.room(names, self._slurm_state.capacities)
+        kind, size = question.pods.kinds[0], question.together
+        return chosen.are_free(snapshot, kind, size, nodes, in_slurm=now)
 
     def cost(self, key: Key) -> int:
         """What `has_changed` costs, compared to most questions: nodes are chosen by looking at all

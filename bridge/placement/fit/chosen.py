@@ -14,12 +14,13 @@ import numpy.typing as npt
 
 from bridge import names
 from bridge.model.ids import NodeName
-from bridge.placement.filters import Predicate, failures, pod_selectors, uncounted
+from bridge.placement.filters import Codes, Predicate, failures, pod_selectors, uncounted
 from bridge.placement.fit import alike, room
 from bridge.placement.fit.neighbours import Counts, Kind
 from bridge.placement.fit.room import NodeCapacity
 from bridge.placement.table import Snapshot
 from bridge.placement.table.placed_pods import PlacedPodStore
+from bridge.placement.table.snapshot import NO_ROW
 from bridge.placement.topology import Fabric
 
 Rows = npt.NDArray[np.intp]
@@ -62,12 +63,9 @@ def choose(
     for the gang; 0 is no limit.
     """
     rows = snapshot.rows(tuple(nodes))
-    codes = failures.first_failures(snapshot, kind.shape, rows, now=True)
-    free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
-    if kind.shape.host_ports:
-        free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
     now, ever = in_slurm
-    free = np.minimum(free * room.USABLE_NOW[codes], now)
+    codes = failures.first_failures(snapshot, kind.shape, rows, now=True)
+    free = _free(snapshot, kind, rows, codes, now)
     later = uncounted.room(snapshot, kind.shape, rows, resource_map) * room.USABLE_EVER[codes]
     later = np.minimum(later, ever)
     apart = (np.minimum(free, 1), free) if _are_apart(snapshot, kind) else (free,)
@@ -82,6 +80,20 @@ def choose(
                 return found
             larger = larger or found
     return larger or (found if isinstance(found, Chosen) else _why(kind, found, size))
+
+
+def are_free(snapshot: Snapshot, kind: Kind, size: int, nodes: Chosen, *, in_slurm: Counts) -> bool:
+    """Whether `size` pods of the kind can be together, now, on all of the nodes that were chosen
+    for them. `in_slurm` (nodes,) is how many pods Slurm gives each of them room for now."""
+    rows = snapshot.rows(nodes.names)
+    if (rows == NO_ROW).any():
+        return False
+    codes = failures.first_failures(snapshot, kind.shape, rows, now=True)
+    free = _free(snapshot, kind, rows, codes, np.minimum(in_slurm, nodes.tasks_per_node))
+    found = _place(snapshot, kind, size, rows, np.maximum(free, 0), ending=True)
+    return isinstance(found, Chosen) and (
+        set(found.names) == set(nodes.names) and found.tasks_per_node == nodes.tasks_per_node
+    )
 
 
 def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeName]) -> str:
@@ -99,6 +111,15 @@ def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeN
         return ""
     found = _place(empty, kind, size, rows, counts, ending=False)
     return "" if isinstance(found, Chosen) else _why(kind, found, size)
+
+
+def _free(snapshot: Snapshot, kind: Kind, rows: Rows, codes: Codes, in_slurm: Counts) -> Counts:
+    """(rows,) how many pods of the kind each node takes now."""
+    free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
+    if kind.shape.host_ports:
+        free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
+    counts: Counts = np.minimum(free * room.USABLE_NOW[codes], in_slurm)
+    return counts
 
 
 def _are_apart(snapshot: Snapshot, kind: Kind) -> bool:

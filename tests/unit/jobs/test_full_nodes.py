@@ -309,3 +309,16 @@ def test_as_many_nodes_are_chosen_as_a_job_names() -> None:
             it.state.upsert_node(a_node(name, labels={HOST: name, "zone": zone}))
     found = it.leave_out(SPREAD, size=80, who=app())
     assert (found.required, found.chosen_tasks_per_node) == (("a1", "b1"), 40)
+
+
+def test_a_waiting_job_keeps_chosen_nodes_that_are_free() -> None:
+    """Others may be better, but for another number of tasks on a node it is submitted again, and
+    loses its place in the queue."""
+    it = Zones()
+    it.run("p", "a2", _asking(64), app("other"))
+    assert it.leave_out(SPREAD, size=4, who=app()).required == ("a1", "b1")
+    (key,) = it.asked
+    it.state.table.vacate(PodUid("p"))
+    assert not it.full_nodes.has_changed(key)
+    it.run("q", "b1", _asking(64), app("other"))
+    assert it.full_nodes.has_changed(key)

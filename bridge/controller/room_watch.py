@@ -66,17 +66,24 @@ class RoomWatch:
         self._go_on()
 
     def _go_on(self) -> None:
+        try:
+            self._ask_some()
+        finally:  # a question that fails must not be the last one that is asked
+            self._timer = self._next()
+
+    def _ask_some(self) -> None:
         cost = 0
         while self._to_ask and cost < _AT_ONCE:
             key = self._to_ask.popleft()
             cost += self._full_nodes.cost(key)
             self._ask(key)
+
+    def _next(self) -> Handle | None:
         if self._to_ask:
-            self._timer = self._later(_PAUSE_S, self._go_on)
-        elif self._changed_again and self._gangs:
-            self._timer = self._later(_AFTER_S, self._begin)
-        else:
-            self._timer = None
+            return self._later(_PAUSE_S, self._go_on)
+        if self._changed_again and self._gangs:
+            return self._later(_AFTER_S, self._begin)
+        return None
 
     def _ask(self, key: Key) -> None:
         for gang_id in tuple(self._gangs.of(key)):

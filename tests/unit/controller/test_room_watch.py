@@ -1,7 +1,12 @@
 """Waiting jobs follow the room that only Kubernetes counts."""
 
+from collections.abc import Callable
+
+import pytest
+
 from bridge.controller import room_watch
 from bridge.controller.room_watch import RoomWatch
+from bridge.controller.timers import Handle
 from bridge.jobs.full_nodes import Key
 from bridge.model.ids import GangId
 from tests.unit.controller.doubles import a_double
@@ -33,6 +38,8 @@ class Watching:
 
     def has_changed(self, key: Key) -> bool:
         """As FullNodes."""
+        if key == "broken":
+            raise ZeroDivisionError
         self.asked.append(key)
         return key in self.changed
 
@@ -103,3 +110,26 @@ async def test_gangs_that_started_or_left_are_not_followed_any_more() -> None:
     it.watch.pods_changed()
     await it.clock.advance(LONG_S)
     assert it.asked == ["x"]
+
+
+def test_a_question_that_fails_keeps_no_other_from_being_asked() -> None:
+    """Other gangs depend on theirs, now and after the next change."""
+    it, to_come = Watching(), list[Callable[[], None]]()
+
+    def later(_: float, callback: Callable[[], None]) -> Handle:
+        to_come.append(callback)
+        handle: Handle = a_double(it)
+        return handle
+
+    it.watch = RoomWatch(
+        full_nodes=a_double(it), waits=lambda gang_id: True, tell=it.told.append, later=later
+    )
+    for gang, key in ((A, "broken"), (B, "x")):
+        it.watch.follow(gang, key)
+    it.changed = {"x"}
+    for count in (1, 2):
+        it.watch.pods_changed()
+        with pytest.raises(ZeroDivisionError):
+            to_come.pop()()
+        to_come.pop()()
+        assert (it.told, to_come) == ([B] * count, [])

@@ -51,7 +51,7 @@ class Shortages:
         components = (spec, *spec.also)
         key = (now, *(getattr(one, name) for one in components for name in DECIDES))
         return self._known.of(
-            (capacities, dict(max_nodes)),
+            (*capacities.without_jobs, dict(max_nodes)),
             key,
             lambda: of(spec, capacities, max_nodes=max_nodes, now=now),
         )

@@ -6,7 +6,7 @@ need to know (features, partitions with a memory default).
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -188,7 +188,10 @@ class NodeController:
         before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
         news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
         state.features, state.partitions, state.nodes = features, facts, kinds
-        if sizes != known:  # what is known of the old object stays true
+        if sizes.without_jobs == known.without_jobs:
+            # As the same objects: what is known of them stays true, and is found so at a glance.
+            sizes = replace(known, busy_cpus=sizes.busy_cpus)
+        if sizes != known:
             state.capacities = sizes
         tier_of = {part.name: part.tier for part in partitions}
         state.node_weights = {node.name: node.weight for node in nodes}

@@ -76,6 +76,11 @@ class Capacities:
     busy_cpus: Mapping[SlurmNodeName, int] = field(default_factory=dict)
     """The CPUs that jobs hold of each node, if any."""
 
+    @property
+    def without_jobs(self) -> tuple[object, ...]:
+        """What does not depend on the jobs that run."""
+        return self.groups, self.group_of, self.out_of_service
+
 
 NOTHING_TOLD: Final = NodeFacts()
 """The value until Slurm's nodes were read."""

@@ -18,6 +18,7 @@ _AFTER_S = 0.5
 _AT_ONCE = 16
 """The cost of checks between two pauses; a cost of one is about 0.3 ms at 5,000 nodes."""
 _PAUSE_S = 0.05
+"""After checks that cost as much; after costlier ones it is longer in proportion."""
 
 
 class RoomWatch:
@@ -66,21 +67,18 @@ class RoomWatch:
         self._go_on()
 
     def _go_on(self) -> None:
-        try:
-            self._ask_some()
-        finally:  # a question that fails must not be the last one that is asked
-            self._timer = self._next()
-
-    def _ask_some(self) -> None:
         cost = 0
-        while self._to_ask and cost < _AT_ONCE:
-            key = self._to_ask.popleft()
-            cost += self._full_nodes.cost(key)
-            self._ask(key)
+        try:
+            while self._to_ask and cost < _AT_ONCE:
+                key = self._to_ask.popleft()
+                cost += self._full_nodes.cost(key)
+                self._ask(key)
+        finally:  # a question that fails must not be the last one that is asked
+            self._timer = self._next(max(1.0, cost / _AT_ONCE))
 
-    def _next(self) -> Handle | None:
+    def _next(self, effort: float) -> Handle | None:
         if self._to_ask:
-            return self._later(_PAUSE_S, self._go_on)
+            return self._later(_PAUSE_S * effort, self._go_on)
         if self._changed_again and self._gangs:
             return self._later(_AFTER_S, self._begin)
         return None

@@ -163,7 +163,7 @@ class FullNodes:
     def cost(self, key: Key) -> int:
         """What `has_changed` costs, compared to most questions: nodes are chosen by looking at all
         domains."""
-        return 32 if isinstance(key, Question) and key.together else 1
+        return 64 if isinstance(key, Question) and key.together else 1
 
     def look_up(self, snapshot: Snapshot, question: Question) -> Answer:
         """The answer, found once while no pod and no node changes."""

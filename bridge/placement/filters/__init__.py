@@ -18,7 +18,7 @@ folder changes no snapshot, and knows neither gangs nor Slurm's grants.
     storage      where a claim that is bound with its pod can be bound
 """
 
-from bridge.placement.filters.failures import first_failures, fitting, ports_taken
+from bridge.placement.filters.failures import first_failures, fitting, free, ports_taken
 from bridge.placement.filters.feasibility import Feasibility, check_node, feasible
 from bridge.placement.filters.predicates import Codes, Predicate
 
@@ -28,6 +28,7 @@ __all__ = [
     "check_node",
     "first_failures",
     "fitting",
+    "free",
     "ports_taken",
     "Predicate",
     "Codes",

@@ -72,6 +72,16 @@ def fitting(
     return counts
 
 
+def free(snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+    """(rows,) int64: how many pods of the shape fit now, beside all pods that are there; below zero
+    as in `fitting`. Whether a node can take the shape at all is not asked.
+    """
+    counts = fitting(snapshot, shape.requests, rows, snapshot.used)
+    if shape.host_ports:
+        counts = np.minimum(counts, 1 - ports_taken(snapshot, shape, rows))
+    return counts
+
+
 def ports_taken(
     snapshot: Snapshot, shape: PodShape, rows: Rows, taken_ports: PortRows | None = None
 ) -> Bools:

@@ -210,6 +210,15 @@ def failing(
     )
 
 
+def shut(snapshot: Snapshot, shape: PodShape, identity: PodIdentity, *, ending: bool) -> Bools:
+    """(n,) bool: the nodes that fail any of these. `ending`: see `pod_selectors.placed`."""
+    found = np.zeros(snapshot.size, dtype=np.bool_)
+    for one in failing(snapshot, shape, identity, ending=ending):
+        if one is not None:
+            found |= one
+    return found
+
+
 def _failing(
     snapshot: Snapshot, shape: PodShape, identity: PodIdentity, *, ending: bool
 ) -> tuple[Bools | None, Bools | None, Bools | None]:

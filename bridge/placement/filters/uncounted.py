@@ -133,14 +133,25 @@ def room(
     has_others = (snapshot.staying[lines] != snapshot.daemon_used[lines]).any(axis=0)[rows]
     beside_others = failures.fitting(snapshot, requests, rows[has_others], snapshot.staying)
     counts[has_others] = np.minimum(counts[has_others], beside_others)
-    beside = failures.fitting(snapshot, of(requests, resource_map), rows, snapshot.lasting)
-    counts = np.minimum(counts, beside)
-    if shape.host_ports:
-        taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
-        counts = np.minimum(counts, 1 - taken)
+    counts = np.minimum(counts, beside(snapshot, shape, rows, resource_map))
     if shut is not None:
         counts = np.where(shut[rows], 0, counts)
     return np.maximum(counts, 0)
+
+
+def beside(
+    snapshot: Snapshot,
+    shape: PodShape,
+    rows: npt.NDArray[np.intp],
+    resource_map: Mapping[str, str],
+) -> npt.NDArray[np.int64]:
+    """(rows,) int64: how many pods of the shape find what Slurm does not count, beside all pods
+    that nobody is ending; below zero as in `failures.fitting`."""
+    counts = failures.fitting(snapshot, of(shape.requests, resource_map), rows, snapshot.lasting)
+    if shape.host_ports:
+        taken = failures.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
+        counts = np.minimum(counts, 1 - taken)
+    return counts
 
 
 def most(snapshot: Snapshot, shape: PodShape, rows: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:

@@ -101,11 +101,7 @@ def _for_one(fabric: Fabric, capacity: NodeCapacity, identity: PodIdentity) -> N
     """The capacity, less the nodes that the pods there shut to one pod."""
     snapshot, rows = fabric.snapshot, capacity.rows
     codes = filters.first_failures(snapshot, capacity.shape, rows, now=True, identity=identity)
-    later = pod_terms.failing(snapshot, capacity.shape, identity, ending=False)
-    shut = np.zeros(len(rows), dtype=np.bool_)
-    for failing in later:
-        if failing is not None:
-            shut |= failing[rows]
+    shut = pod_terms.shut(snapshot, capacity.shape, identity, ending=False)[rows]
     return replace(
         capacity,
         identity=identity,

@@ -118,15 +118,9 @@ def _capacity(
     scarcest = partial(grants.scarcest, list(by_node.values()), shape, resource_map)
     if one_per_node:
         granted = np.minimum(granted, 1)
-    free = filters.fitting(snapshot, shape.requests, rows, snapshot.used)
+    free = filters.free(snapshot, shape, rows)
     whole = filters.fitting(snapshot, shape.requests, rows, snapshot.staying)
-    beside = filters.fitting(
-        snapshot, uncounted.of(shape.requests, resource_map), rows, snapshot.lasting
-    )
-    if shape.host_ports:
-        free = np.minimum(free, 1 - filters.ports_taken(snapshot, shape, rows))
-        lasting = filters.ports_taken(snapshot, shape, rows, snapshot.lasting_ports)
-        beside = np.minimum(beside, 1 - lasting)
+    beside = uncounted.beside(snapshot, shape, rows, resource_map)
     if taken:
         mine = _count_by_node(nodes, list(taken.values()))
         granted = granted - mine

@@ -115,9 +115,7 @@ def why_never(snapshot: Snapshot, kind: Kind, size: int, nodes: Collection[NodeN
 
 def _free(snapshot: Snapshot, kind: Kind, rows: Rows, codes: Codes, in_slurm: Counts) -> Counts:
     """(rows,) how many pods of the kind each node takes now."""
-    free = failures.fitting(snapshot, kind.shape.requests, rows, snapshot.used)
-    if kind.shape.host_ports:
-        free = np.minimum(free, 1 - failures.ports_taken(snapshot, kind.shape, rows))
+    free = failures.free(snapshot, kind.shape, rows)
     counts: Counts = np.minimum(free * room.USABLE_NOW[codes], in_slurm)
     return counts
 

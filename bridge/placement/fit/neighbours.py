@@ -67,10 +67,7 @@ def shut(snapshot: Snapshot, pods: GangPods) -> Bools:
     kinds = pods.kinds
     shape, identity = kinds[0]
     if pods.is_single and identity is not None:
-        shut = np.zeros(snapshot.size, dtype=np.bool_)
-        for failing in pod_terms.failing(snapshot, shape, identity, ending=False):
-            shut |= False if failing is None else failing
-        return shut
+        return pod_terms.shut(snapshot, shape, identity, ending=False)
     every = (*kinds, *pods.others)
     neighbours = Neighbours.of(snapshot, every, np.arange(snapshot.size), ending=False)
     is_open: Bools = np.logical_or.reduce([neighbours.open_to(at) for at in range(len(kinds))])

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
+from bridge.placement.table import Snapshot
+
 Key = TypeVar("Key", bound=Hashable)
 Answer = TypeVar("Answer")
 
@@ -11,12 +13,17 @@ MOST_KEPT: Final = 1024
 each time, and an answer may name all nodes."""
 
 
-class Answers(Generic[Key, Answer]):
-    """Thousands of gangs ask the same in a row; each answer is found once.
+def of_nodes(snapshot: Snapshot) -> tuple[object, object]:
+    """What an answer follows from that depends on the nodes and on no pod that goes again.
 
-    Of a snapshot, the memories of layout and capacity stand for what the snapshot says: they live
-    as long, and pin none of its arrays.
+    The memories of layout and capacity stand for what these say: they live as long, and pin none of
+    the arrays.
     """
+    return snapshot.layout.memo, snapshot.capacity.memo
+
+
+class Answers(Generic[Key, Answer]):
+    """Thousands of gangs ask the same in a row; each answer is found once."""
 
     def __init__(self) -> None:
         self._follows_from: tuple[object, ...] = ()

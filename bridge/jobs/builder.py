@@ -14,7 +14,7 @@ from bridge.model import texts
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
-from bridge.placement.fit.neighbours import Kind
+from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.slurm_state import SlurmState
 
 _MOST_ROLES = 3
@@ -72,10 +72,11 @@ class JobBuilder:
                 nodes=self._slurm_state.nodes,
                 resolve=self._resolve,
             )
-            where = self._where(gang, one, avoided, is_exact=plan.tasks_are_pods)
+            pods = tasks.pods_of(gang, one)
+            where = self._where(one, pods, avoided, is_exact=plan.tasks_are_pods)
             where = self._full_nodes.leave_out(
                 one,
-                tasks.pods_of(gang, one),
+                pods,
                 where,
                 asked=asked,
                 of_slurm=partial(self._asked, gang, partial(build, where=where)),
@@ -99,13 +100,12 @@ class JobBuilder:
 
     def _where(
         self,
-        gang: Gang,
         component: tasks.Tasks,
+        pods: GangPods,
         avoided: tuple[NodeName, ...],
         *,
         is_exact: bool,
     ) -> jobspec.Where:
-        pods = tasks.pods_of(gang, component)
         identity = pods.kinds[0].identity if len(pods.kinds) == 1 else None
         where = self._node_constraints.of(component.shape, avoided, identity)
         if not is_exact:  # what is rounded off a task could be a whole small pod's

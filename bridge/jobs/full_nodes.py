@@ -3,22 +3,23 @@
 Slurm counts CPUs, memory and GRES, and knows only of pods that have a job. It would give a job a
 node on which a pod holds the last of anything else, and the grant would be of no use. So a job says
 which nodes are full when it is submitted, and again when that changes while it waits. A node is
-full too if the pods there keep the job's pods off it: by required
-affinity, anti-affinity, or topology spread.
+full too if the pods there keep the job's pods off it: by required affinity, anti-affinity, or
+topology spread.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bridge.errors import BadInput
+from bridge.jobs import answers
 from bridge.jobs.answers import MOST_KEPT, Answers
 from bridge.jobs.jobspec import Where
 from bridge.jobs.slurm_room import Asked
 from bridge.jobs.tasks import Tasks
 from bridge.model.devices import ResourceMap
-from bridge.model.ids import NodeName
+from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.scheduling import PodShape
 from bridge.placement.filters import Predicate, feasible, uncounted
 from bridge.placement.filters.classes import MOST_NAMES, classes
@@ -167,8 +168,7 @@ class FullNodes:
 
     def look_up(self, snapshot: Snapshot, question: Question) -> Answer:
         """The answer, found once while no pod and no node changes."""
-        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
-        state = self._slurm_state
+        state, nodes = self._slurm_state, answers.of_nodes(snapshot)
         of_slurm = (state.nodes.gres_names, state.capacities)
         follows_from = (*nodes, self._cluster.table.uses, *of_slurm)
         return self._found.of(follows_from, question, lambda: self._answer(snapshot, question))
@@ -196,32 +196,35 @@ class FullNodes:
 
     def _candidates(self, snapshot: Snapshot, where: Where) -> list[NodeName]:
         """The nodes on which the job may run."""
-        names = self._cluster.by_slurm_name
         if where.required:
-            return [names[one] for one in where.required if one in names]
-        left_out = {names[one] for one in where.excluded if one in names}
+            return self._named(where.required)
+        left_out = frozenset(self._named(where.excluded))
         members = classes(snapshot)
         every = (node for name in where.classes for node in members.get(name, ()))
         return [node for node in every if node not in left_out]
 
     def _find(self, snapshot: Snapshot, question: Question) -> uncounted.Full:
-        names, shape, where = self._cluster.by_slurm_name, question.shape, question.where
+        shape, where = question.shape, question.where
         shut = None if question.pods is None else neighbours.shut(snapshot, question.pods)
         if where.required:
-            rows = snapshot.rows([names[one] for one in where.required if one in names])
+            rows = snapshot.rows(self._named(where.required))
             rows = rows[rows >= 0]
             counts = uncounted.room(snapshot, shape, rows, self._counted(), shut)
             most = int(uncounted.most(snapshot, shape, rows).sum())
             return uncounted.Full(frozenset(), (), int(counts.sum()), most, rows[counts == 0])
-        left_out = tuple(names[one] for one in where.excluded if one in names)
         return uncounted.full(
             snapshot,
             shape,
             frozenset(where.classes),
-            left_out,
+            self._named(where.excluded),
             resource_map=self._counted(),
             shut=shut,
         )
+
+    def _named(self, slurm_names: Iterable[SlurmNodeName]) -> list[NodeName]:
+        """Kubernetes' names of these nodes, of those that it has."""
+        names = self._cluster.by_slurm_name
+        return [names[one] for one in slurm_names if one in names]
 
     def _counted(self) -> ResourceMap:
         return self._map.within(self._slurm_state.nodes.gres_names)

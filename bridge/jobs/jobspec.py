@@ -71,6 +71,11 @@ class Where:
     round_memory_down: bool = False
     """Whether some node would take fewer pods if each pod's memory were rounded up per CPU."""
 
+    @property
+    def chosen_nodes(self) -> int:
+        """How many nodes were chosen; 0: Slurm chooses."""
+        return len(self.required) if self.chosen_tasks_per_node else 0
+
 
 def build(
     gang: Gang,
@@ -93,8 +98,7 @@ def build(
     exclusive = rules.alone(gang)
     cpus = max(slurm_amounts.whole_cpus(gang.shape.requests), parameters.cpu_per_task or 0)
     fewest = _fewest_nodes(gang, where, alone=exclusive)
-    chosen = len(where.required) if where.chosen_tasks_per_node else 0
-    most_nodes = chosen or parameters.max_nodes
+    most_nodes = where.chosen_nodes or parameters.max_nodes
     constraint = constraints.build(
         where.classes, parameters.constraints, facts=nodes, nodes=gang.size
     )
@@ -171,8 +175,7 @@ def _fewest_nodes(gang: Gang, where: Where, *, alone: bool) -> int | None:
     per_node = 1 if alone else where.tasks_per_node
     wished = min(gang.parameters.min_nodes or 0, gang.size)
     needed = -(-gang.size // per_node) if per_node and gang.size > 1 else 0
-    chosen = len(where.required) if where.chosen_tasks_per_node else 0
-    return max(needed, wished, chosen) or None
+    return max(needed, wished, where.chosen_nodes) or None
 
 
 def _time_limit(gang: Gang, most_min: int | None, partition: str) -> int | None:

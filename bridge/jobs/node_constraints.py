@@ -8,7 +8,7 @@ import numpy as np
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.jobs import jobspec, tasks
+from bridge.jobs import answers, jobspec, tasks
 from bridge.jobs.answers import Answers
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
@@ -65,8 +65,7 @@ class NodeConstraints:
                 return error
 
         apart = pod_selectors.keys_apart(snapshot.namespaces, shape, identity)
-        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
-        follows_from = (*nodes, slurm.features, slurm.nodes.gres_names)
+        follows_from = (*answers.of_nodes(snapshot), slurm.features, slurm.nodes.gres_names)
         found = self._known.of(follows_from, (shape, excluded, apart), find)
         if isinstance(found, BadInput):
             raise BadInput(*found.args, field=found.field)
@@ -84,7 +83,7 @@ class NodeConstraints:
         """Why no nodes can ever take `size` pods of the kind together, by what the pods say about
         each other; "" if some can."""
         snapshot = self._cluster.table.snapshot()
-        follows_from = (snapshot.layout.memo, snapshot.capacity.memo, snapshot.namespaces)
+        follows_from = (*answers.of_nodes(snapshot), snapshot.namespaces)
 
         def find() -> str:
             able = feasible(snapshot, kind.shape, now=False).names()
@@ -132,8 +131,9 @@ class NodeConstraints:
         return None
 
     def _density(self, snapshot: Snapshot, shape: PodShape, apart: tuple[str, ...] = ()) -> Density:
-        nodes = (snapshot.layout.memo, snapshot.capacity.memo)
-        return self._densities.of(nodes, (shape, apart), lambda: density(snapshot, shape, apart))
+        return self._densities.of(
+            answers.of_nodes(snapshot), (shape, apart), lambda: density(snapshot, shape, apart)
+        )
 
     def _able(self, shape: PodShape) -> Bools:
         return feasible(self._cluster.table.snapshot(), shape, now=False).mask

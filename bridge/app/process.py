@@ -208,7 +208,7 @@ class App:
             outage=outage,
             metrics=self.metrics,
             changed=self.controller.changes.nodes_changed,
-            drains_changed=self.controller.changes.drains_changed,
+            slurm_room_changed=self.controller.changes.slurm_room_changed,
             classes_in_use=self.controller.gangs.classes_in_use,
             clock=self._clock,
         )

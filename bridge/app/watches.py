@@ -148,7 +148,7 @@ class Watches:
             Reflector(
                 self._kube, path=kube_pods.PATH, parse=kube_pods.parse, name="other-pods",
                 key=lambda pod: pod.uid, sink=self._on_other_pod,
-                params={"fieldSelector": f"spec.schedulerName!={ours},spec.nodeName!="}, **told,
+                params=kube_pods.bound_by_others(ours), **told,
             ),
         ]  # fmt: skip
 

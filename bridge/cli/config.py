@@ -2,7 +2,7 @@
 
 import typer
 
-from bridge.cli.invocation import Invocation
+from bridge.cli import invocation as invocations
 from bridge.config import reference
 
 
@@ -17,12 +17,12 @@ def commands() -> typer.Typer:
 
 def show(context: typer.Context) -> None:
     """Print the settings in force and where each comes from."""
-    print(reference.show(_invocation(context).load()), end="")
+    print(reference.show(invocations.of(context).load()), end="")
 
 
 def validate(context: typer.Context) -> None:
     """Check file, environment and flags; exit code 2 tells of a mistake."""
-    invocation = _invocation(context)
+    invocation = invocations.of(context)
     loaded = invocation.load()
     where = invocation.settings_file or "no file"
     count = len(loaded.sources)
@@ -32,9 +32,3 @@ def validate(context: typer.Context) -> None:
 def reference_() -> None:
     """Print the reference of all settings (docs/configuration.md)."""
     print(reference.reference(), end="")
-
-
-def _invocation(context: typer.Context) -> Invocation:
-    invocation = context.obj
-    assert isinstance(invocation, Invocation)
-    return invocation

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import typer
+
 from bridge import config
 from bridge.errors import ConfigError
 
@@ -40,6 +42,13 @@ class Invocation:
     def load(self) -> config.Loaded:
         """The settings that hold for this run. Raises ConfigError."""
         return config.load(self.settings_file, environ=self.environ, overrides=self.overrides)
+
+
+def of(context: typer.Context) -> Invocation:
+    """The invocation that this command belongs to."""
+    invocation = context.obj
+    assert isinstance(invocation, Invocation)
+    return invocation
 
 
 def assignments(texts: Sequence[str]) -> dict[str, object]:

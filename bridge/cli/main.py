@@ -149,8 +149,7 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    invocation = context.obj
-    assert isinstance(invocation, invocations.Invocation)
+    invocation = invocations.of(context)
     invocation.config_file = config_file
     flags = {
         "kubernetes.kubeconfig": kubeconfig,

@@ -2,12 +2,11 @@
 
 import typer
 
-from bridge.cli.invocation import Invocation
+from bridge.cli import invocation as invocations
 
 
 def run(context: typer.Context) -> None:
     """Run webhook, controller and extender in one process, until SIGTERM."""
-    invocation = context.obj
-    assert isinstance(invocation, Invocation)
+    invocation = invocations.of(context)
     settings = invocation.load().settings
     raise typer.Exit(invocation.start(settings))

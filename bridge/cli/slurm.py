@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from bridge.cli.invocation import Invocation
+from bridge.cli import invocation as invocations
 from bridge.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
@@ -167,8 +167,7 @@ def with_client(context: typer.Context, do: "Callable[[SlurmClient], Awaitable[T
     """What `do` gives, with a client as the settings say. Raises ConfigError."""
     from bridge import slurm
 
-    invocation = context.obj
-    assert isinstance(invocation, Invocation)
+    invocation = invocations.of(context)
     settings = invocation.load().settings
     endpoints = settings.slurm_endpoints
     if not endpoints:

@@ -51,7 +51,7 @@ class ClusterChanges:
             self._uses = self._cluster.table.uses
             self._uses_changed()
 
-    def drains_changed(self) -> None:
+    def slurm_room_changed(self) -> None:
         """Has the questions asked again that jobs with chosen nodes depend on: Slurm gives other
         nodes by now, as some were drained or jobs hold others."""
         self._uses_changed()

@@ -21,7 +21,7 @@ from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
 from bridge.nodes import capacities, definition
 from bridge.nodes import plan as planning
-from bridge.placement.filters.classes import classes
+from bridge.placement.filters.classes import class_by_node
 from bridge.retry import Backoff
 from bridge.slurm.trigger import sleep_until_triggered
 from bridge.state.kube_state import KubeState
@@ -38,6 +38,7 @@ _AWAY_S = 30.0
 """The longest pause while Slurm does not answer, unless the interval itself is longer."""
 _REFUSED_FIRST_S, _REFUSED_MOST_S = 1.0, 300.0
 """The first and the longest pause after something that was refused."""
+_NOT_REGISTERED = "NotRegisteredInSlurm"
 _BURST_S = 0.1
 """Nodes come in bursts: one pass for many."""
 
@@ -59,7 +60,7 @@ class NodeController:
         outage: OutageLog,
         metrics: Metrics,
         changed: Callable[[], None],
-        drains_changed: Callable[[], None],
+        slurm_room_changed: Callable[[], None],
         classes_in_use: Callable[[], frozenset[str]],
         clock: Clock,
     ) -> None:
@@ -74,7 +75,7 @@ class NodeController:
         self._outage = outage
         self._metrics = metrics
         self._changed = changed
-        self._drains_changed = drains_changed
+        self._slurm_room_changed = slurm_room_changed
         self._classes_in_use = classes_in_use
         self._clock = clock
         self._taint = Taint.managed(scheduler_name)
@@ -112,14 +113,14 @@ class NodeController:
         """
         slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
         self._learn(
-            slurm_nodes.values(), await self._client.list_partitions(), await self._gres_names()
+            slurm_nodes.values(),
+            await self._client.list_partitions(),
+            await gres_names(self._client),
         )
-        snapshot = self._cluster.table.snapshot()
-        class_of = {name: key for key, members in classes(snapshot).items() for name in members}
         actions = planning.plan(
             nodes=self._cluster.nodes,
             slurm_nodes=slurm_nodes,
-            classes=class_of,
+            classes=class_by_node(self._cluster.table.snapshot()),
             others=planning.held_by_others(self._cluster.others()),
             rules=self._rules,
             scheduler_name=self._scheduler_name,
@@ -146,14 +147,6 @@ class NodeController:
         async with asyncio.TaskGroup() as group:
             done = [(action, group.create_task(one(action))) for action in actions]
         return any(task.result() for action, task in done if isinstance(action, planning.InSlurm))
-
-    async def _gres_names(self) -> frozenset[str] | None:
-        """Slurm's GresTypes; None where it doesn't tell."""
-        try:
-            configuration = await self._client.configuration()
-        except slurm.ServerTooOld:
-            return None
-        return frozenset(configuration.get("GresTypes") or ())
 
     def _learn(
         self,
@@ -202,7 +195,7 @@ class NodeController:
         if news:
             self._changed()
         elif sizes != known:
-            self._drains_changed()
+            self._slurm_room_changed()
 
     async def _perform(self, action: planning.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""
@@ -235,7 +228,8 @@ class NodeController:
                 case planning.RemoveTaint(node):
                     await kube_nodes.remove_taint(self._kube, node, self._taint)
                 case planning.Refuse(node, message):
-                    self._refuse(node, message)
+                    if self._tell(node, message, _NOT_REGISTERED):
+                        log.warning("node.refused", node=node, error=message)
         except BridgeError as error:
             if isinstance(error, Unreachable):
                 log.warning("node.action_failed", action=type(action).__name__, error=str(error))
@@ -272,17 +266,16 @@ class NodeController:
             log.warning("node.action_failed", action=what, node=name, error=message)
             if isinstance(action, planning.InSlurm):
                 node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
-                reason = "NotRegisteredInSlurm"
-                if not isinstance(action, planning.Register):
-                    reason = "NotChangedInSlurm"
-                self._refuse(node, f"Slurm refused node {node}: {message}", reason)
+                is_new_node = isinstance(action, planning.Register)
+                reason = _NOT_REGISTERED if is_new_node else "NotChangedInSlurm"
+                self._tell(node, f"Slurm refused node {node}: {message}", reason)
 
-    def _refuse(self, name: NodeName, message: str, reason: str = "NotRegisteredInSlurm") -> None:
+    def _tell(self, name: NodeName, message: str, reason: str) -> bool:
+        """Tells the node's admin by an event; False if that was the last thing to be told there."""
         node = self._cluster.nodes.get(name)
         if node is None or self._refused.get(name) == message:
-            return
+            return False
         self._refused[name] = message
-        log.warning("node.refused", node=name, error=message)
         self._recorder.emit(
             regarding=kube_events.ObjectRef(
                 kind="Node", api_version="v1", namespace="", name=name, uid=node.uid
@@ -292,6 +285,16 @@ class NodeController:
             note=message,
             action="Register",
         )
+        return True
+
+
+async def gres_names(client: slurm.SlurmClient) -> frozenset[str] | None:
+    """Slurm's GresTypes; None where it doesn't tell."""
+    try:
+        configuration = await client.configuration()
+    except slurm.ServerTooOld:
+        return None
+    return frozenset(configuration.get("GresTypes") or ())
 
 
 _Key = tuple[str, str]

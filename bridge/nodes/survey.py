@@ -1,17 +1,17 @@
 """Kubernetes' nodes and Slurm's side by side, and what is different: pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from bridge.errors import BadInput
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.nodes import definition, plan
-from bridge.placement.filters.classes import classes
+from bridge.placement.filters.classes import class_by_node
 from bridge.slurm import SlurmNode, gres
 from bridge.state.kube_state import KubeState
 
+_OF_ADMIN = "an admin has taken it out of use in Slurm; the bridge leaves it so"
 _CONDITIONS = ("DRAIN", "DOWN", "NOT_RESPONDING", "RESERVED", "MAINTENANCE")
 
 
@@ -43,11 +43,10 @@ def survey(
 ) -> list[Row]:
     """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
     others = plan.held_by_others(cluster.others())
-    members = classes(cluster.table.snapshot())
     actions = plan.plan(
         nodes=cluster.nodes,
         slurm_nodes=slurm_nodes,
-        classes={name: key for key, names in members.items() for name in names},
+        classes=class_by_node(cluster.table.snapshot()),
         others=others,
         rules=rules,
         scheduler_name=scheduler_name,
@@ -82,7 +81,8 @@ def _row(
 ) -> Row:
     has = definition.capacity(node, others=others, rules=rules)
     topology = definition.topology_of(node, rules.topology)
-    differing = [] if known is None or said else list(_differing(node, known, others, rules))
+    if known is not None and plan.is_admins(known):
+        said = said or _OF_ADMIN
     return Row(
         node=node.name,
         kubernetes=_kubernetes(node),
@@ -91,7 +91,7 @@ def _row(
         memory_mib=_both(str(has.memory_mib), None if known is None else str(known.memory_mib)),
         devices=_both(gres.format(has.gres), None if known is None else gres.format(known.gres)),
         topology=_both(topology, None if known is None else known.topology),
-        to_do=said or "; ".join(differing),
+        to_do=said,
     )
 
 
@@ -106,18 +106,6 @@ def _of_slurm_alone(known: SlurmNode, said: str) -> Row:
         topology=known.topology,
         to_do=said,
     )
-
-
-def _differing(
-    node: Node, known: SlurmNode, others: Resources, rules: definition.Rules
-) -> Iterator[str]:
-    """What differs and nothing is to be done for at the moment."""
-    if plan.is_admins(known):
-        yield "an admin has taken it out of use in Slurm; the bridge leaves it so"
-    try:
-        definition.define(node, node_class="class", others=others, rules=rules)
-    except BadInput as error:
-        yield str(error)
 
 
 def _said(action: plan.Action) -> tuple[str, str]:

@@ -66,6 +66,11 @@ def _row(pod: wire.PodWire, also: frozenset[str] = frozenset()) -> Pod:
     )
 
 
+def bound_by_others(scheduler_name: str) -> dict[str, str]:
+    """The parameters of a list or watch of the bound pods that other schedulers have placed."""
+    return {"fieldSelector": f"spec.schedulerName!={scheduler_name},spec.nodeName!="}
+
+
 def parser(labels: frozenset[str] = frozenset()) -> decode.Parser[wire.PodWire, Pod]:
     """As `parse`; rows keep `labels` too, where pods have them."""
     return decode.Parser(wire.PodWire, partial(_row, also=labels), kind="pod")

@@ -50,6 +50,11 @@ def classes(snapshot: Snapshot) -> Mapping[str, tuple[NodeName, ...]]:
     return snapshot.layout.memo.remember("members", lambda: _members(snapshot.layout))
 
 
+def class_by_node(snapshot: Snapshot) -> dict[NodeName, str]:
+    """The class of each node."""
+    return {node: name for name, members in classes(snapshot).items() for node in members}
+
+
 def class_of(snapshot: Snapshot, node: NodeName) -> str | None:
     """The node's class; None if Kubernetes does not have the node."""
     row = snapshot.row(node)

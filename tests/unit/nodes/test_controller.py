@@ -87,7 +87,7 @@ def controller(
         outage=OutageLog("slurm", logger=structlog.get_logger(), clock=clock, metrics=metrics),
         metrics=metrics,
         changed=lambda: None,
-        drains_changed=lambda: None,
+        slurm_room_changed=lambda: None,
         classes_in_use=frozenset,
         clock=clock,
     )

@@ -105,7 +105,7 @@ class Passing:
             client=cast("Any", self.slurm),
             recorder=cast("Any", self), rules=rules, scheduler_name=SCHEDULER, interval_s=5.0,
             outage=outage, metrics=self.metrics, changed=self._changed,
-            drains_changed=lambda: self.told.append(("drains", "")),
+            slurm_room_changed=lambda: self.told.append(("drains", "")),
             classes_in_use=lambda: self.in_use, clock=self.clock,
         )  # fmt: skip
 

@@ -32,6 +32,7 @@ from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
 from bridge.kube.api.events import EventRecorder
 from bridge.nodes.controller import NodeController
+from bridge.nodes.performer import NodePerformer
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
 from bridge.server.connections import Limits
@@ -196,17 +197,24 @@ class App:
         )
 
     def _build_nodes(self, outage: telemetry.OutageLog) -> NodeController:
+        performer = NodePerformer(
+            cluster=self.cluster,
+            client=self._connections.client,
+            kube=self._connections.kube,
+            recorder=self._recorder,
+            scheduler_name=self.settings.scheduler_name,
+            metrics=self.metrics,
+            clock=self._clock,
+        )
         return NodeController(
             cluster=self.cluster,
             slurm_state=self._slurm_state,
             client=self._connections.client,
-            kube=self._connections.kube,
-            recorder=self._recorder,
+            performer=performer,
             rules=rules.registration(self.settings, self._connections.cluster_uid),
             scheduler_name=self.settings.scheduler_name,
             interval_s=self.settings.nodes.interval_s,
             outage=outage,
-            metrics=self.metrics,
             changed=self.controller.changes.nodes_changed,
             slurm_room_changed=self.controller.changes.slurm_room_changed,
             classes_in_use=self.controller.gangs.classes_in_use,

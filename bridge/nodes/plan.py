@@ -3,8 +3,8 @@
 A Slurm node is ours when it is external and carries the feature of this Kubernetes cluster;
 nothing else is ever drained or deleted. Three rules keep such a node:
 
-- While there is a reason that nothing new may start there (`closed`), it is drained with that
-  reason, which starts with `DRAIN_REASON`; when there is none any more, it is undrained.
+- While there is a reason that nothing new may start there (`drains.closed`), it is drained with
+  that reason, which starts with `drains.PREFIX`; when there is none any more, it is undrained.
 - What Slurm can't be told of a registered node (that it has other CPUs, memory or devices, that it
   answers again) is told by making it anew, once it is idle. Features and topology are changed at
   once, also while jobs run there.
@@ -22,110 +22,20 @@ nothing else is ever drained or deleted. Three rules keep such a node:
 | drain | cordon, readiness, what is less, retirement | at once, in both directions |
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from bridge import names
 from bridge.errors import BadInput
-from bridge.model import devices
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import definition
+from bridge.nodes import actions, definition, drains
+from bridge.nodes.amounts import Amounts, is_less, is_more
 from bridge.slurm import NodeDefinition, SlurmNode
-
-DRAIN_REASON = "slurm-bridge: "
-"""The reason of each drain of ours starts so; drains by others are never changed or undone."""
-CORDONED = f"{DRAIN_REASON}cordoned in Kubernetes"
-NOT_READY = f"{DRAIN_REASON}not ready in Kubernetes"
-"""Kubernetes' word for why follows, where it has one."""
-LESS = f"{DRAIN_REASON}it has less to give than Slurm knows: registered again once it is idle"
-_GONE = "its Kubernetes node is deleted or lost its label"
-RETIRED = DRAIN_REASON + _GONE
-
-
-@dataclass(frozen=True, slots=True)
-class Register:
-    """Make the node in Slurm."""
-
-    node: NodeName
-    definition: NodeDefinition
-    closed: str = ""
-    """The reason with which it is drained at once; "" where jobs may start there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Take the node out of Slurm; it runs nothing."""
-
-    slurm_node: SlurmNodeName
-    why: str
-    healing: bool = False
-    """The node is deleted only to be registered again, because Slurm had lost it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Drain:
-    """Let nothing new start there; or, of a node that is drained, only change the reason."""
-
-    slurm_node: SlurmNodeName
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Undrain:
-    """Jobs may start there again."""
-
-    slurm_node: SlurmNodeName
-
-
-@dataclass(frozen=True, slots=True)
-class SetFeatures:
-    """All of the node's features, from now on."""
-
-    slurm_node: SlurmNodeName
-    features: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SetTopology:
-    """The node's place in Slurm's topology, from now on: `name:root:…:leaf`."""
-
-    slurm_node: SlurmNodeName
-    topology: str
-
-
-@dataclass(frozen=True, slots=True)
-class AddTaint:
-    """Keep pods away that do not wait in Slurm."""
-
-    node: NodeName
-
-
-@dataclass(frozen=True, slots=True)
-class RemoveTaint:
-    """The node is not Slurm's any more."""
-
-    node: NodeName
-
-
-@dataclass(frozen=True, slots=True)
-class Refuse:
-    """The node can't be registered; its admin is told on the node."""
-
-    node: NodeName
-    message: str
-
-
-InSlurm = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
-"""What changes Slurm's nodes."""
-Action = InSlurm | AddTaint | RemoveTaint | Refuse
-Amounts = definition.Capacity | NodeDefinition
-"""What a node has to give."""
 
 
 def plan(
@@ -140,7 +50,7 @@ def plan(
     gres_names: Collection[str] | None = None,
     told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
     told_topology: Mapping[SlurmNodeName, str] = MappingProxyType({}),
-) -> list[Action]:
+) -> list[actions.Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
     `others`: what pods of other schedulers ask for, by node. `classes_in_use`: classes that
@@ -151,33 +61,33 @@ def plan(
     """
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
-    actions: list[Action] = []
+    found: list[actions.Action] = []
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
-        actions += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
+        found += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
         wanted = _define(node, classes.get(name, ""), used, rules)
-        if isinstance(wanted, Refuse):
-            actions.append(wanted)
+        if isinstance(wanted, actions.Refuse):
+            found.append(wanted)
         elif known is None:
-            actions.append(Register(name, wanted, closed(node) or ""))
+            found.append(actions.Register(name, wanted, drains.closed(node) or ""))
         if known is not None and _ours(known, rules):
-            if isinstance(wanted, Refuse):
+            if isinstance(wanted, actions.Refuse):
                 has = definition.capacity(node, others=used, rules=rules)
-                actions += _drain(known, closed(node, known, has))
+                found += drains.keep_drain(known, drains.closed(node, known, has))
             else:
                 is_told = told_gres.get(known.name) == wanted.gres
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
-                actions += _keep(node, known, wanted, counted, classes_in_use, told)
+                found += _keep(node, known, wanted, counted, classes_in_use, told)
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
-        if _ours(known, rules) and _is_retired(owner):
-            actions += _retire(known, owner)
-    return actions
+        if _ours(known, rules) and drains.is_retired(owner):
+            found += _retire(known, owner)
+    return found
 
 
 def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:
@@ -188,33 +98,13 @@ def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, 
     return found
 
 
-def closed(
-    node: Node | None,
-    known: SlurmNode | None = None,
-    has: Amounts | None = None,
-) -> str | None:
-    """Why nothing new may start on a node now, as the reason of its drain; None where it may.
-
-    `known`: how Slurm has it, None while it is not registered. `has`: what it has to give.
-    """
-    if node is None or _is_retired(node):
-        return RETIRED
-    if node.unschedulable:
-        return CORDONED
-    if not node.ready:
-        return f"{NOT_READY}: {node.unready}" if node.unready else NOT_READY
-    if known is not None and has is not None and _is_less(known, has):
-        return LESS
-    return None
-
-
 def _define(
     node: Node, node_class: str, others: Resources, rules: definition.Rules
-) -> NodeDefinition | Refuse:
+) -> NodeDefinition | actions.Refuse:
     try:
         return definition.define(node, node_class=node_class, others=others, rules=rules)
     except BadInput as error:
-        return Refuse(node.name, str(error))
+        return actions.Refuse(node.name, str(error))
 
 
 def _keep(
@@ -224,81 +114,39 @@ def _keep(
     counted: Collection[str],
     classes_in_use: Collection[str],
     told_topology: str,
-) -> list[Action]:
+) -> list[actions.Action]:
     outdated = _outdated(known, wanted, counted)
     if outdated is not None:
         return [outdated]
     return [
-        *_drain(known, closed(node, known, wanted)),
+        *drains.keep_drain(known, drains.closed(node, known, wanted)),
         *_set_features(known, wanted, classes_in_use),
         *_set_topology(known, wanted, told_topology),
     ]
 
 
-def _drain(known: SlurmNode, reason: str | None) -> list[Action]:
-    """The one rule for all drains of ours. Slurm takes another reason for a node that is drained
-    already, so nothing starts there in between."""
-    if is_admins(known):
-        return []
-    if reason is None:
-        return [Undrain(known.name)] if known.drained else []
-    is_so = known.drained and known.reason == reason
-    return [] if is_so else [Drain(known.name, reason)]
-
-
-def is_admins(known: SlurmNode) -> bool:
-    """Whether somebody else has taken it out of use in Slurm: theirs to bring back, not ours.
-
-    Slurm itself sets a node down that does not respond, which nobody else would mend.
-    """
-    is_out = known.drained or (known.down and not known.not_responding)
-    return is_out and not known.reason.startswith(DRAIN_REASON)
-
-
-def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> Delete | None:
+def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> actions.Delete | None:
     """Takes an idle node out that is to be made anew. Of devices, those whose names are `counted`
     may have become more: Slurm drops all others without a word.
 
     More CPUs or memory are no reason: pods of other schedulers come and go.
     """
-    if not known.idle or is_admins(known):
+    if not known.idle or drains.is_admins(known):
         return None
     if known.not_responding:
-        return Delete(known.name, "it is NOT_RESPONDING and idle: registered again", healing=True)
-    if _is_less(known, has):
-        return Delete(known.name, "it has less to give than Slurm knows: registered again")
-    if _is_more(tuple(item for item in has.gres if item.name in counted), known.gres):
-        return Delete(known.name, "it has more devices than Slurm knows: registered again")
+        return actions.Delete(
+            known.name, "it is NOT_RESPONDING and idle: registered again", healing=True
+        )
+    if is_less(known, has):
+        return actions.Delete(known.name, "it has less to give than Slurm knows: registered again")
+    if is_more(tuple(item for item in has.gres if item.name in counted), known.gres):
+        return actions.Delete(known.name, "it has more devices than Slurm knows: registered again")
     return None
-
-
-def _is_less(known: SlurmNode, has: Amounts) -> bool:
-    """Whether Slurm would give more than there is."""
-    return (
-        known.cpus > has.cpus or known.memory_mib > has.memory_mib or _is_more(known.gres, has.gres)
-    )
-
-
-def _is_more(gres: tuple[Gres, ...], than: tuple[Gres, ...]) -> bool:
-    """Whether there is more of some device."""
-    if gres == than:  # of thousands of nodes nearly all
-        return False
-    counts = _devices(than)
-    return any(count > counts[device] for device, count in _devices(gres).items())
-
-
-def _devices(gres: Iterable[Gres]) -> Counter[tuple[str, str]]:
-    """Counts by name, of slices also by type. The type of whole GPUs is left out: it comes from a
-    label, and nodes whose label is away for a moment must not all be drained."""
-    counts: Counter[tuple[str, str]] = Counter()
-    for item in gres:
-        counts[item.name, item.type if devices.is_slice(item.type) else ""] += item.count
-    return counts
 
 
 def _set_features(
     known: SlurmNode, wanted: NodeDefinition, classes_in_use: Collection[str]
-) -> list[Action]:
+) -> list[actions.Action]:
     kept = {
         feature
         for feature in known.features
@@ -307,34 +155,29 @@ def _set_features(
     features = tuple(sorted({*wanted.features, *kept}))
     if features == tuple(sorted(known.features)):
         return []
-    return [SetFeatures(known.name, features)]
+    return [actions.SetFeatures(known.name, features)]
 
 
-def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[Action]:
+def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[actions.Action]:
     """A node that has lost its labels stays where it is: they may be away for a moment."""
     if not wanted.topology or wanted.topology in (known.topology, told):
         return []
-    return [SetTopology(known.name, wanted.topology)]
+    return [actions.SetTopology(known.name, wanted.topology)]
 
 
-def _is_retired(node: Node | None) -> bool:
-    """Whether Slurm is to have it no more."""
-    return node is None or node.deleting or not node.external
-
-
-def _retire(known: SlurmNode, node: Node | None) -> list[Action]:
+def _retire(known: SlurmNode, node: Node | None) -> list[actions.Action]:
     if known.idle or known.down:
-        return [Delete(known.name, _GONE)]
-    return _drain(known, closed(node))
+        return [actions.Delete(known.name, drains.GONE)]
+    return drains.keep_drain(known, drains.closed(node))
 
 
-def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[Action]:
+def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[actions.Action]:
     taint = Taint.managed(scheduler_name)
     has = taint in node.taints
     if wanted and not has and not node.deleting:
-        return [AddTaint(node.name)]
+        return [actions.AddTaint(node.name)]
     if has and not wanted and not node.external:
-        return [RemoveTaint(node.name)]
+        return [actions.RemoveTaint(node.name)]
     return []
 
 

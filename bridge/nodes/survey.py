@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
-from bridge.nodes import definition, plan
+from bridge.nodes import actions, definition, drains, plan
 from bridge.placement.filters.classes import class_by_node
 from bridge.slurm import SlurmNode, gres
 from bridge.state.kube_state import KubeState
@@ -43,7 +43,7 @@ def survey(
 ) -> list[Row]:
     """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
     others = plan.held_by_others(cluster.others())
-    actions = plan.plan(
+    planned = plan.plan(
         nodes=cluster.nodes,
         slurm_nodes=slurm_nodes,
         classes=class_by_node(cluster.table.snapshot()),
@@ -54,8 +54,8 @@ def survey(
     )
     by_slurm_name = {node.slurm_name: node for node in cluster.nodes.values()}
     todo: dict[str, list[str]] = {}
-    for action in actions:
-        if isinstance(action, plan.SetFeatures) and _has_all(slurm_nodes, action):
+    for action in planned:
+        if isinstance(action, actions.SetFeatures) and _has_all(slurm_nodes, action):
             continue  # classes that waiting jobs still name: the bridge knows which
         name, text = _said(action)
         owner = by_slurm_name.get(SlurmNodeName(name))
@@ -72,7 +72,7 @@ def survey(
     return sorted(rows, key=lambda row: row.node)
 
 
-def _has_all(slurm_nodes: Mapping[SlurmNodeName, SlurmNode], action: plan.SetFeatures) -> bool:
+def _has_all(slurm_nodes: Mapping[SlurmNodeName, SlurmNode], action: actions.SetFeatures) -> bool:
     return set(action.features) <= set(slurm_nodes[action.slurm_node].features)
 
 
@@ -81,7 +81,7 @@ def _row(
 ) -> Row:
     has = definition.capacity(node, others=others, rules=rules)
     topology = definition.topology_of(node, rules.topology)
-    if known is not None and plan.is_admins(known):
+    if known is not None and drains.is_admins(known):
         said = said or _OF_ADMIN
     return Row(
         node=node.name,
@@ -108,31 +108,31 @@ def _of_slurm_alone(known: SlurmNode, said: str) -> Row:
     )
 
 
-def _said(action: plan.Action) -> tuple[str, str]:
+def _said(action: actions.Action) -> tuple[str, str]:
     """The node, by the name that the action has for it, and what is done, as a sentence's end."""
     match action:
-        case plan.Register(node, _, closed):
+        case actions.Register(node, _, closed):
             return node, "is registered" + (f", drained: {_own(closed)}" if closed else "")
-        case plan.Delete(name, why):
+        case actions.Delete(name, why):
             return name, f"leaves Slurm: {why}"
-        case plan.Drain(name, reason):
+        case actions.Drain(name, reason):
             return name, f"is drained: {_own(reason)}"
-        case plan.Undrain(name):
+        case actions.Undrain(name):
             return name, "is undrained"
-        case plan.SetFeatures(name):
+        case actions.SetFeatures(name):
             return name, "gets other features"
-        case plan.SetTopology(name, topology):
+        case actions.SetTopology(name, topology):
             return name, f"moves to {topology}"
-        case plan.AddTaint(node):
+        case actions.AddTaint(node):
             return node, "gets the taint of managed nodes"
-        case plan.RemoveTaint(node):
+        case actions.RemoveTaint(node):
             return node, "loses the taint of managed nodes"
-        case plan.Refuse(node, message):
+        case actions.Refuse(node, message):
             return node, message
 
 
 def _own(reason: str) -> str:
-    return reason.removeprefix(plan.DRAIN_REASON)
+    return reason.removeprefix(drains.PREFIX)
 
 
 def _kubernetes(node: Node) -> str:

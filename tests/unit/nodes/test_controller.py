@@ -12,6 +12,7 @@ import structlog
 from bridge.clock import Clock, SystemClock
 from bridge.nodes import definition
 from bridge.nodes.controller import NodeController
+from bridge.nodes.performer import NodePerformer
 from bridge.slurm import (
     InvalidRequest,
     NodeDefinition,
@@ -79,13 +80,19 @@ def controller(
         cluster=cluster,
         slurm_state=SlurmState(),
         client=cast("Any", slurm),
-        kube=cast("Any", None),
-        recorder=cast("Any", recorder),
+        performer=NodePerformer(
+            cluster=cluster,
+            client=cast("Any", slurm),
+            kube=cast("Any", None),
+            recorder=cast("Any", recorder),
+            scheduler_name=SCHEDULER,
+            metrics=metrics,
+            clock=clock,
+        ),
         rules=definition.Rules(cluster="0123456789abcdef"),
         scheduler_name=SCHEDULER,
         interval_s=interval_s,
         outage=OutageLog("slurm", logger=structlog.get_logger(), clock=clock, metrics=metrics),
-        metrics=metrics,
         changed=lambda: None,
         slurm_room_changed=lambda: None,
         classes_in_use=frozenset,

@@ -14,8 +14,9 @@ from bridge.kube.api.client import KubeClient
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
-from bridge.nodes import definition, plan
+from bridge.nodes import definition, drains
 from bridge.nodes.controller import NodeController
+from bridge.nodes.performer import NodePerformer
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_facts import NodeKind
 from bridge.state.slurm_state import SlurmState
@@ -100,11 +101,16 @@ class Passing:
         outage = OutageLog(
             "slurm", logger=structlog.get_logger(), clock=self.clock, metrics=self.metrics
         )
+        performer = NodePerformer(
+            cluster=self.cluster, client=cast("Any", self.slurm), kube=kube,
+            recorder=cast("Any", self), scheduler_name=SCHEDULER, metrics=self.metrics,
+            clock=self.clock,
+        )  # fmt: skip
         self.nodes = NodeController(
-            cluster=self.cluster, slurm_state=self.slurm_state, kube=kube,
+            cluster=self.cluster, slurm_state=self.slurm_state, performer=performer,
             client=cast("Any", self.slurm),
-            recorder=cast("Any", self), rules=rules, scheduler_name=SCHEDULER, interval_s=5.0,
-            outage=outage, metrics=self.metrics, changed=self._changed,
+            rules=rules, scheduler_name=SCHEDULER, interval_s=5.0,
+            outage=outage, changed=self._changed,
             slurm_room_changed=lambda: self.told.append(("drains", "")),
             classes_in_use=lambda: self.in_use, clock=self.clock,
         )  # fmt: skip
@@ -181,7 +187,7 @@ async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path)
         node = it.cluster.nodes[NodeName("n")]
         it.cluster.upsert_node(replace(node, unschedulable=True))
         assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == plan.CORDONED
+        assert it.slurm.nodes["n"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
         assert await it.asked() == ["update n UNDRAIN"]
@@ -201,7 +207,7 @@ async def test_a_silent_node_is_drained_until_it_answers(tmp_path: Path) -> None
         assert it.slurm.nodes["n"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
         it.cluster.upsert_node(replace(silent, unschedulable=True))
         assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == plan.CORDONED
+        assert it.slurm.nodes["n"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
         assert await it.asked() == ["update n UNDRAIN"]
@@ -217,7 +223,7 @@ async def test_a_silent_node_that_slurm_has_lost_is_made_anew_once(tmp_path: Pat
         )
         assert await it.asked() == ["delete n"]
         assert await it.asked() == ["create n", "update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == plan.NOT_READY
+        assert it.slurm.nodes["n"].reason == drains.NOT_READY
         assert await it.asked() == []
 
 

@@ -11,7 +11,7 @@ from bridge.model.ids import SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.scheduling import Taint
-from bridge.nodes import definition, plan
+from bridge.nodes import actions, definition, drains, plan
 from bridge.slurm import SlurmNode
 from tests.builders import SCHEDULER, a_node
 
@@ -45,7 +45,7 @@ def planned(
     in_use: tuple[str, ...] = (),
     gres_names: frozenset[str] | None = frozenset({"gpu"}),
     told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
-) -> list[plan.Action]:
+) -> list[actions.Action]:
     return plan.plan(
         nodes={node.name: node for node in nodes},
         slurm_nodes={node.name: node for node in slurm_nodes},
@@ -63,8 +63,8 @@ def test_a_labelled_node_is_registered_then_tainted_then_left_alone() -> None:
     """The taint follows the registration, never the other way round."""
     node = a_node()
     (first,) = planned([node], [])
-    assert isinstance(first, plan.Register)
-    assert planned([node], [in_slurm()]) == [plan.AddTaint(node.name)]
+    assert isinstance(first, actions.Register)
+    assert planned([node], [in_slurm()]) == [actions.AddTaint(node.name)]
     assert planned([replace(node, taints=(TAINT,))], [in_slurm()]) == []
 
 
@@ -73,7 +73,7 @@ def test_a_node_without_the_label_is_not_registered_but_tainted_if_slurm_has_it(
     node = replace(a_node(), labels={})
     assert planned([node], []) == []
     native = in_slurm(states=frozenset({"IDLE"}), features=())
-    assert planned([node], [native]) == [plan.AddTaint(node.name)]
+    assert planned([node], [native]) == [actions.AddTaint(node.name)]
 
 
 def test_a_node_that_slurm_lost_is_made_anew_only_when_idle() -> None:
@@ -81,7 +81,7 @@ def test_a_node_that_slurm_lost_is_made_anew_only_when_idle() -> None:
     node = replace(a_node(), taints=(TAINT,))
     for flags in (("NOT_RESPONDING",), ("NOT_RESPONDING", "DOWN")):
         (healed,) = planned([node], [in_slurm("node-1", *flags, reason="Not responding")])
-        assert isinstance(healed, plan.Delete)
+        assert isinstance(healed, actions.Delete)
     busy = in_slurm("node-1", "NOT_RESPONDING", allocated_cpus=4)
     assert planned([node], [busy]) == []
 
@@ -99,21 +99,21 @@ def test_slices_cut_anew_are_a_loss_but_a_label_that_is_away_is_none() -> None:
         == []
     )
     (action,) = planned([taken], [in_slurm(gres=before)])
-    assert isinstance(action, plan.Delete)
+    assert isinstance(action, actions.Delete)
 
 
 def test_a_node_that_lost_capacity_is_drained_and_made_anew_when_idle() -> None:
     """Slurm can't be told that a registered node has less."""
     node = replace(a_node(gpu=7), taints=(TAINT,))
     (drain,) = planned([node], [in_slurm(allocated_cpus=4)])
-    assert isinstance(drain, plan.Drain)
+    assert isinstance(drain, actions.Drain)
     assert drain.reason.startswith("slurm-bridge: ")
     drained = in_slurm("node-1", "DRAIN", allocated_cpus=4, reason=drain.reason)
     assert planned([node], [drained]) == []
     (delete,) = planned([node], [replace(drained, allocated_cpus=0)])
-    assert isinstance(delete, plan.Delete)
+    assert isinstance(delete, actions.Delete)
     whole = replace(a_node(), taints=(TAINT,))
-    assert planned([whole], [drained]) == [plan.Undrain(SlurmNodeName("node-1"))]
+    assert planned([whole], [drained]) == [actions.Undrain(SlurmNodeName("node-1"))]
 
 
 def test_a_node_that_has_nothing_left_to_give_is_drained_but_not_taken_out() -> None:
@@ -121,8 +121,8 @@ def test_a_node_that_has_nothing_left_to_give_is_drained_but_not_taken_out() -> 
     node = replace(a_node(memory_gi=0), taints=(TAINT,))
     for known in (in_slurm(), in_slurm(allocated_cpus=4)):
         refuse, drain = planned([node], [known])
-        assert isinstance(refuse, plan.Refuse)
-        assert drain == plan.Drain(known.name, plan.LESS)
+        assert isinstance(refuse, actions.Refuse)
+        assert drain == actions.Drain(known.name, drains.LESS)
 
 
 def test_a_node_that_got_devices_is_made_anew_when_idle() -> None:
@@ -131,7 +131,7 @@ def test_a_node_that_got_devices_is_made_anew_when_idle() -> None:
     node = replace(a_node(), taints=(TAINT,))
     bare = in_slurm(gres=())
     (delete,) = planned([node], [bare])
-    assert isinstance(delete, plan.Delete)
+    assert isinstance(delete, actions.Delete)
     assert planned([node], [replace(bare, allocated_cpus=4)]) == []
     assert planned([node], [in_slurm(cpus=32, memory_mib=1024)]) == []
 
@@ -156,16 +156,16 @@ def test_a_node_is_drained_while_nothing_may_start_there_and_no_longer() -> None
     silent = replace(node, ready=False, unready="NodeStatusUnknown")
     not_ready = "slurm-bridge: not ready in Kubernetes"
     reasons = {
-        plan.CORDONED: replace(silent, unschedulable=True),
+        drains.CORDONED: replace(silent, unschedulable=True),
         f"{not_ready}: NodeStatusUnknown": silent,
         not_ready: replace(silent, unready=""),
     }
     for reason, closed in reasons.items():
-        for before in (in_slurm(), in_slurm("node-1", "DRAIN", reason=plan.LESS)):
-            assert planned([closed], [before]) == [plan.Drain(name, reason)]
+        for before in (in_slurm(), in_slurm("node-1", "DRAIN", reason=drains.LESS)):
+            assert planned([closed], [before]) == [actions.Drain(name, reason)]
         ours = in_slurm("node-1", "DRAIN", reason=reason)
         assert planned([closed], [ours]) == []
-        assert planned([node], [ours]) == [plan.Undrain(name)]
+        assert planned([node], [ours]) == [actions.Undrain(name)]
         for flag, theirs in (("DRAIN", "broken fan"), ("DRAIN", ""), ("DOWN", "broken fan")):
             known = in_slurm("node-1", flag, reason=theirs)
             less = replace(closed, allocatable=a_node(gpu=7).allocatable)
@@ -176,10 +176,10 @@ def test_a_node_is_drained_while_nothing_may_start_there_and_no_longer() -> None
 def test_a_node_is_registered_as_it_is() -> None:
     """One on which nothing may start yet is drained in the same step."""
     (register,) = planned([replace(a_node(), ready=False)], [])
-    assert isinstance(register, plan.Register)
-    assert register.closed == plan.NOT_READY
+    assert isinstance(register, actions.Register)
+    assert register.closed == drains.NOT_READY
     (register,) = planned([a_node()], [])
-    assert isinstance(register, plan.Register)
+    assert isinstance(register, actions.Register)
     assert not register.closed
 
 
@@ -187,8 +187,8 @@ def test_a_node_that_is_being_deleted_leaves_slurm() -> None:
     """Its pods run on until their end, nothing new starts there, and it is not registered again."""
     node = replace(a_node(), taints=(TAINT,), deleting=True)
     busy = in_slurm(allocated_cpus=4)
-    assert planned([node], [busy]) == [plan.Drain(busy.name, plan.RETIRED)]
-    assert [type(step) for step in planned([node], [in_slurm()])] == [plan.Delete]
+    assert planned([node], [busy]) == [actions.Drain(busy.name, drains.RETIRED)]
+    assert [type(step) for step in planned([node], [in_slurm()])] == [actions.Delete]
     assert planned([node], []) == []
 
 
@@ -196,10 +196,12 @@ def test_a_cordoned_node_is_drained_until_it_is_uncordoned() -> None:
     """With our reason. What an admin has drained is left alone, whatever is cordoned."""
     node = replace(a_node(), taints=(TAINT,))
     cordoned = replace(node, unschedulable=True)
-    assert planned([cordoned], [in_slurm()]) == [plan.Drain(SlurmNodeName("node-1"), plan.CORDONED)]
-    ours = in_slurm("node-1", "DRAIN", reason=plan.CORDONED)
+    assert planned([cordoned], [in_slurm()]) == [
+        actions.Drain(SlurmNodeName("node-1"), drains.CORDONED)
+    ]
+    ours = in_slurm("node-1", "DRAIN", reason=drains.CORDONED)
     assert planned([cordoned], [ours]) == []
-    assert planned([node], [ours]) == [plan.Undrain(SlurmNodeName("node-1"))]
+    assert planned([node], [ours]) == [actions.Undrain(SlurmNodeName("node-1"))]
     for reason in ("broken fan", ""):
         theirs = in_slurm("node-1", "DRAIN", reason=reason)
         assert planned([node], [theirs]) == planned([cordoned], [theirs]) == []
@@ -207,11 +209,11 @@ def test_a_cordoned_node_is_drained_until_it_is_uncordoned() -> None:
 
 def test_a_node_that_is_gone_leaves_slurm_and_loses_its_taint() -> None:
     """Deleted, or its label taken off; while busy it is only drained."""
-    assert [type(step) for step in planned([], [in_slurm()])] == [plan.Delete]
-    assert [type(step) for step in planned([], [in_slurm(allocated_cpus=1)])] == [plan.Drain]
+    assert [type(step) for step in planned([], [in_slurm()])] == [actions.Delete]
+    assert [type(step) for step in planned([], [in_slurm(allocated_cpus=1)])] == [actions.Drain]
     unlabelled = replace(a_node(), labels={}, taints=(TAINT,))
-    assert [type(step) for step in planned([unlabelled], [in_slurm()])] == [plan.Delete]
-    assert planned([unlabelled], []) == [plan.RemoveTaint(unlabelled.name)]
+    assert [type(step) for step in planned([unlabelled], [in_slurm()])] == [actions.Delete]
+    assert planned([unlabelled], []) == [actions.RemoveTaint(unlabelled.name)]
 
 
 def test_nodes_of_others_are_never_touched() -> None:
@@ -226,14 +228,14 @@ def test_a_new_class_is_added_and_an_old_one_kept_while_jobs_name_it() -> None:
     node = replace(a_node(), taints=(TAINT,))
     old = in_slurm(features=("class-old", "k8s-01234567", "slurm-bridge"))
     (step,) = planned([node], [old], in_use=("class-old",))
-    assert isinstance(step, plan.SetFeatures)
+    assert isinstance(step, actions.SetFeatures)
     assert set(step.features) == {"class-x", "class-old", "k8s-01234567", "slurm-bridge"}
     (step,) = planned([node], [old])
-    assert isinstance(step, plan.SetFeatures)
+    assert isinstance(step, actions.SetFeatures)
     assert "class-old" not in step.features
 
 
 def test_a_node_that_cannot_be_registered_is_told_and_the_others_are_served() -> None:
     """One admin's mistake is nobody else's trouble."""
     steps = planned([a_node("bad", memory_gi=0), a_node("good")], [])
-    assert [type(step) for step in steps] == [plan.Refuse, plan.Register]
+    assert [type(step) for step in steps] == [actions.Refuse, actions.Register]

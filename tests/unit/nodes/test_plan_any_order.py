@@ -11,7 +11,7 @@ from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
-from bridge.nodes import definition, plan
+from bridge.nodes import actions, definition, drains, plan
 from bridge.slurm import SlurmNode
 from tests.builders import SCHEDULER, a_node
 from tests.unit.nodes.test_plan import RULES
@@ -58,10 +58,10 @@ class Slurm:
         if self.known is not None:
             self.known = replace(self.known, allocated_cpus=0)
 
-    def perform(self, action: plan.Action) -> None:
+    def perform(self, action: actions.Action) -> None:
         """As slurmctld 26.05 does it; an undrained node has no reason any more."""
         match action:
-            case plan.Register(_, wanted, closed):
+            case actions.Register(_, wanted, closed):
                 assert self.known is None
                 self.known = SlurmNode(
                     NAME, frozenset({"IDLE", "EXTERNAL"}), cpus=wanted.cpus,
@@ -70,19 +70,19 @@ class Slurm:
                 )  # fmt: skip
                 if closed:
                     self.flag("DRAIN", on=True, reason=closed)
-            case plan.Delete():
+            case actions.Delete():
                 assert self.known is not None
                 assert self.known.idle, "a node in use can't be deleted"
                 self.known = None
                 self.admins_reason = None
-            case plan.Drain(_, reason):
+            case actions.Drain(_, reason):
                 self.flag("DRAIN", on=True, reason=reason)
-            case plan.Undrain():
+            case actions.Undrain():
                 self.flag("DRAIN", on=False, reason="")
-            case plan.SetTopology(_, topology):
+            case actions.SetTopology(_, topology):
                 assert self.known is not None
                 self.known = replace(self.known, topology=topology)
-            case plan.RemoveTaint() | plan.AddTaint():
+            case actions.RemoveTaint() | actions.AddTaint():
                 pass
             case _:
                 raise AssertionError(f"{action} is called for by nothing")
@@ -91,19 +91,19 @@ class Slurm:
 def settle(slurm: Slurm, node: Node) -> None:
     """Passes, until one finds nothing to do; an admin's drain outlasts them all."""
     for _ in range(_MOST_PASSES):
-        actions = planned(slurm, node)
-        if not actions:
+        found = planned(slurm, node)
+        if not found:
             return
         if slurm.admins_reason is not None:
-            assert [type(one) for one in actions] in ([plan.Delete], [plan.SetTopology])
-            assert isinstance(actions[0], plan.SetTopology) or node.deleting or not node.external
-        for action in actions:
+            assert [type(one) for one in found] in ([actions.Delete], [actions.SetTopology])
+            assert isinstance(found[0], actions.SetTopology) or node.deleting or not node.external
+        for action in found:
             slurm.perform(action)
     raise AssertionError(f"does not come to rest: {planned(slurm, node)}")
 
 
-def planned(slurm: Slurm, node: Node) -> list[plan.Action]:
-    actions = plan.plan(
+def planned(slurm: Slurm, node: Node) -> list[actions.Action]:
+    found = plan.plan(
         nodes={node.name: node},
         slurm_nodes={} if slurm.known is None else {NAME: slurm.known},
         classes={node.name: "class-x"},
@@ -112,21 +112,21 @@ def planned(slurm: Slurm, node: Node) -> list[plan.Action]:
         scheduler_name=SCHEDULER,
         gres_names={"gpu"},
     )
-    return [one for one in actions if not isinstance(one, plan.AddTaint | plan.RemoveTaint)]
+    return [one for one in found if not isinstance(one, actions.AddTaint | actions.RemoveTaint)]
 
 
 def expected_reason(slurm: Slurm, known: SlurmNode, node: Node) -> str:
     """Of the drain that is ours; "" where there should be none."""
     if node.deleting or not node.external:
-        return plan.RETIRED
+        return drains.RETIRED
     if node.unschedulable:
-        return plan.CORDONED
+        return drains.CORDONED
     if not node.ready:
-        return f"{plan.NOT_READY}: {node.unready}"
+        return f"{drains.NOT_READY}: {node.unready}"
     has = sum(
         item.count for item in definition.gres_of(node, node.allocatable - slurm.foreign, RULES)
     )
-    return plan.LESS if sum(item.count for item in known.gres) > has else ""
+    return drains.LESS if sum(item.count for item in known.gres) > has else ""
 
 
 def check(slurm: Slurm, node: Node) -> None:

@@ -1,0 +1,77 @@
+"""What Slurm's nodes and partitions are like, kept for those who build jobs."""
+
+from collections.abc import Collection, Iterable
+from dataclasses import replace
+from enum import Enum
+
+from bridge import slurm
+from bridge.nodes import capacities
+from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
+from bridge.state.slurm_state import SlurmState
+
+
+class News(Enum):
+    """What is new for waiting gangs."""
+
+    NONE = "none"
+    ROOM = "room"
+    """News only for jobs that name their nodes: for all others Slurm itself waits. A node is
+    drained or comes back, or other jobs have more or less of it."""
+    KINDS = "kinds"
+    """Nodes, features or partitions are other ones than before. A node that joins is news also
+    where its class is known: it may be larger."""
+
+
+def learn(
+    state: SlurmState,
+    *,
+    nodes: Collection[slurm.SlurmNode],
+    partitions: Collection[slurm.Partition],
+    gres_names: frozenset[str] | None,
+) -> News:
+    """Keeps in `state` what these nodes and partitions are like."""
+    features = frozenset(
+        feature for node in nodes for feature in (*node.features, *node.active_features)
+    )
+    facts = PartitionFacts(
+        with_memory_default=frozenset(
+            part.name
+            for part in partitions
+            if part.def_mem_per_cpu_mib or part.def_mem_per_node_mib
+        ),
+        known=frozenset(part.name for part in partitions),
+        max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
+        max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
+        topologies={part.name: part.topology for part in partitions if part.topology},
+    )
+    kinds, sizes = NodeFacts(_kinds(nodes), gres_names), capacities.of(nodes)
+    known = state.capacities
+    before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
+    news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
+    state.features, state.partitions, state.nodes = features, facts, kinds
+    if sizes.without_jobs == known.without_jobs:
+        # As the same objects: what is known of them stays true, and is found so at a glance.
+        sizes = replace(known, busy_cpus=sizes.busy_cpus)
+    if sizes != known:
+        state.capacities = sizes
+    tier_of = {part.name: part.tier for part in partitions}
+    state.node_weights = {node.name: node.weight for node in nodes}
+    state.tiers = {
+        node.name: max((tier_of.get(part, 1) for part in node.partitions), default=1)
+        for node in nodes
+    }
+    if news:
+        return News.KINDS
+    return News.ROOM if sizes != known else News.NONE
+
+
+def _kinds(nodes: Iterable[slurm.SlurmNode]) -> tuple[NodeKind, ...]:
+    """Nodes that jobs can't tell apart, in an order that stays the same."""
+    found = {
+        NodeKind(
+            frozenset((*node.features, *node.active_features)),
+            frozenset((item.name, item.type) for item in node.gres if item.count),
+        )
+        for node in nodes
+    }
+    return tuple(sorted(found, key=lambda kind: (sorted(kind.features), sorted(kind.devices))))

@@ -1,0 +1,172 @@
+"""Performs what is planned for the nodes, and tells of what was refused."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import structlog
+
+from bridge import slurm
+from bridge.clock import Clock
+from bridge.errors import BridgeError, Unreachable
+from bridge.kube.api import events as kube_events
+from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import nodes as kube_nodes
+from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.job import Gres
+from bridge.model.scheduling import Taint
+from bridge.nodes import actions
+from bridge.retry import Backoff
+from bridge.state.kube_state import KubeState
+from bridge.telemetry import Metrics
+
+log = structlog.get_logger(__name__)
+
+_REFUSED_FIRST_S, _REFUSED_MOST_S = 1.0, 300.0
+"""The first and the longest pause after something that was refused."""
+_NOT_REGISTERED = "NotRegisteredInSlurm"
+
+
+class NodePerformer:
+    """Performs actions; remembers what Slurm was told and does not show yet, and what failed."""
+
+    def __init__(
+        self,
+        *,
+        cluster: KubeState,
+        client: slurm.SlurmClient,
+        kube: KubeClient,
+        recorder: kube_events.EventRecorder,
+        scheduler_name: str,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._cluster = cluster
+        self._client = client
+        self._kube = kube
+        self._recorder = recorder
+        self._taint = Taint.managed(scheduler_name)
+        self._metrics = metrics
+        self._clock = clock
+        self._refused: dict[NodeName, str] = {}
+        self._failed: dict[actions.Key, _Failed] = {}
+        self.told_topology: dict[SlurmNodeName, str] = {}
+        """The places of nodes that Slurm was told of and does not show yet."""
+        self.told_gres: dict[SlurmNodeName, tuple[Gres, ...]] = {}
+        """The devices with which nodes were registered: what Slurm then shows is all that it
+        takes."""
+
+    def forget_done(
+        self,
+        planned: Iterable[actions.Action],
+        slurm_nodes: Mapping[SlurmNodeName, slurm.SlurmNode],
+    ) -> None:
+        """Drops what Slurm shows by now, and the failures of what is not planned any more."""
+        self.told_topology = {
+            name: told
+            for name, told in self.told_topology.items()
+            if name in slurm_nodes and slurm_nodes[name].topology != told
+        }
+        self._failed = {
+            key: self._failed[key]
+            for action in planned
+            if (key := actions.key_of(action)) in self._failed
+        }
+
+    async def perform(self, action: actions.Action) -> bool:
+        """Whether it was done, or is to be tried again soon."""
+        try:
+            match action:
+                case actions.Register(node, wanted):
+                    await self._client.create_node(wanted)
+                    log.info("node.registered", node=node, slurm_node=wanted.name)
+                    self._refused.pop(node, None)
+                    self.told_gres[SlurmNodeName(wanted.name)] = wanted.gres
+                case actions.Delete(name, why, healing):
+                    await self._client.delete_node(name)
+                    self.told_gres.pop(name, None)
+                    self._metrics.nodes_healed.inc(int(healing))
+                    log.info("node.deleted", slurm_node=name, why=why)
+                case actions.Drain(name, reason):
+                    await self._client.update_node(name, state="DRAIN", reason=reason)
+                    log.info("node.drained", slurm_node=name, why=reason)
+                case actions.Undrain(name):
+                    await self._client.update_node(name, state="UNDRAIN")
+                    log.info("node.undrained", slurm_node=name)
+                case actions.SetFeatures(name, features):
+                    await self._client.update_node(name, features=features)
+                case actions.SetTopology(name, topology):
+                    await self._client.update_node(name, topology=topology)
+                    self.told_topology[name] = topology
+                    log.info("node.moved", slurm_node=name, topology=topology)
+                case actions.AddTaint(node):
+                    await kube_nodes.add_taint(self._kube, node, self._taint)
+                case actions.RemoveTaint(node):
+                    await kube_nodes.remove_taint(self._kube, node, self._taint)
+                case actions.Refuse(node, message):
+                    if self._tell(node, message, _NOT_REGISTERED):
+                        log.warning("node.refused", node=node, error=message)
+        except BridgeError as error:
+            if isinstance(error, Unreachable):
+                log.warning("node.action_failed", action=type(action).__name__, error=str(error))
+                return True
+            self._note_failure(action, error)
+            return False
+        self._failed.pop(actions.key_of(action), None)
+        if isinstance(action, actions.Register) and action.closed:
+            drain = actions.Drain(SlurmNodeName(action.definition.name), action.closed)
+            await self.perform(drain)  # in the same breath: a waiting job would take it
+        return True
+
+    def is_due(self, action: actions.Action) -> bool:
+        """Whether it may be tried now: it did not fail, or is another one by now, or waited long
+        enough."""
+        failed = self._failed.get(actions.key_of(action))
+        if failed is None or failed.action != action:
+            return True
+        return self._clock.monotonic() >= failed.backoff.due_s
+
+    def _note_failure(self, action: actions.Action, error: BridgeError) -> None:
+        """Tells of it once, in the log and on the node, and lets the next try wait longer each time
+        until something else is to be done."""
+        key, message = actions.key_of(action), str(error)
+        failed = self._failed.get(key)
+        is_new = failed is None or failed.action != action
+        if failed is None or failed.action != action:
+            backoff = Backoff(first_s=_REFUSED_FIRST_S, most_s=_REFUSED_MOST_S)
+            failed = self._failed[key] = _Failed(action, backoff)
+        failed.backoff.failed(self._clock.monotonic())
+        if is_new or failed.message != message:
+            failed.message = message
+            what, name = key
+            log.warning("node.action_failed", action=what, node=name, error=message)
+            if isinstance(action, actions.InSlurm):
+                node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
+                is_new_node = isinstance(action, actions.Register)
+                reason = _NOT_REGISTERED if is_new_node else "NotChangedInSlurm"
+                self._tell(node, f"Slurm refused node {node}: {message}", reason)
+
+    def _tell(self, name: NodeName, message: str, reason: str) -> bool:
+        """Tells the node's admin by an event; False if that was the last thing to be told there."""
+        node = self._cluster.nodes.get(name)
+        if node is None or self._refused.get(name) == message:
+            return False
+        self._refused[name] = message
+        self._recorder.emit(
+            regarding=kube_events.ObjectRef(
+                kind="Node", api_version="v1", namespace="", name=name, uid=node.uid
+            ),
+            type="Warning",
+            reason=reason,
+            note=message,
+            action="Register",
+        )
+        return True
+
+
+@dataclass(slots=True)
+class _Failed:
+    """What was refused, with which words, and when it is tried again."""
+
+    action: actions.Action
+    backoff: Backoff
+    message: str = ""

@@ -15,6 +15,8 @@ import blockbuster
 import hypothesis
 import pytest
 import structlog
+from xdist.remote import Producer  # type: ignore[import-untyped]  # it has no types
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 from tests.arena.fixtures import arena, begin, stage
 
@@ -76,6 +78,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="embedded",
         help="the stack that tests/flows runs on (real: needs root, see `make e2e`)",
     )
+
+
+class Lanes(LoadScopeScheduling):  # type: ignore[misc]
+    """Shares the stories among processes of which each has a real stack (tests/arena/real.py).
+
+    What starts further stacks, on ports of its own, stays in one process.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        if "/contract/" in file:
+            return "contract"
+        return file if "/e2e/" in file else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """On the real stack; else what `--dist` says."""
+    return Lanes(config, log) if config.getoption("--stack") == "real" else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -16,8 +16,10 @@ from tests.arena.gate import Gate
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack import nodes as kwok
 
-NAME = os.environ.get("E2E_STACK", "e2e")
-PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000"))
+LANE = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
+"""Of the processes that share a run's stories; each has a stack of its own."""
+NAME = f"{os.environ.get('E2E_STACK', 'e2e')}-{LANE}"
+PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000")) + 100 * int(LANE)
 
 
 class RealArena(Arena):

@@ -12,6 +12,6 @@ brings what Kubernetes tells to where it is kept, `readiness` says what is too l
 ends the process on time, `process` is the whole.
 """
 
-from bridge.app.process import App, run
+from bridge.app.process import App, Role, run
 
-__all__ = ["App", "run"]
+__all__ = ["App", "Role", "run"]

@@ -127,7 +127,10 @@ def test_a_pod_that_comes_and_goes_within_the_headroom_changes_nothing(
     arena.wait_pod(
         "debug", "ends", lambda pod: phase(pod) == "Succeeded", namespace=PLAIN_NAMESPACE
     )
-    huge = manifests.pod("huge", PLAIN_NAMESPACE, cpu="90", nodeName=node)
+    ends_late = {manifests.DIE_SECONDS: "3"}
+    huge = manifests.pod(
+        "huge", PLAIN_NAMESPACE, cpu="90", nodeName=node, grace_s=10, annotations=ends_late
+    )
     arena.create(huge)
     arena.wait_gone("huge", namespace=PLAIN_NAMESPACE, seconds=40)
     passes(arena)

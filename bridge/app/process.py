@@ -282,6 +282,11 @@ class App:
             routes=[
                 Route(names.MUTATE_PATH, reviewer.mutate, max_body_bytes=MOST_BYTES),
                 Route(names.VALIDATE_PATH, reviewer.validate, max_body_bytes=MOST_BYTES),
+                Route(
+                    names.MANAGED_NODES_PATH,
+                    reviewer.validate_use_of_nodes,
+                    max_body_bytes=MOST_BYTES,
+                ),
                 Route(names.FILTER_PATH, extender.filter, client_certificate=True),
                 Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=True),
                 Route(names.BIND_PATH, extender.bind, client_certificate=True),

@@ -152,7 +152,11 @@ class Ground:
 def _register_webhooks(kubernetes: Kubernetes, *, port: int, ca: Path) -> None:
     """As an installation does it: the bridge's own patches are not sent to the bridge."""
     target = webhook_config.Target(url=f"https://127.0.0.1:{port}", ca=ca.read_bytes())
-    calls = webhook_config.Calls(managed_namespaces=(NAMESPACE,), bridge_users=(USERS["admin"][0],))
+    calls = webhook_config.Calls(
+        managed_namespaces=(NAMESPACE,),
+        exempt=(PLAIN_NAMESPACE,),
+        bridge_users=(USERS["admin"][0],),
+    )
     for manifest in (
         webhook_config.mutating(calls, target),
         webhook_config.validating(calls, target),

@@ -76,6 +76,7 @@ AWS_NETWORK_LAYER_PREFIX: Final = "topology.k8s.aws/network-node-layer-"
 # Paths of our HTTPS server
 MUTATE_PATH: Final = "/mutate--v1-pod"
 VALIDATE_PATH: Final = "/validate--v1-pod"
+MANAGED_NODES_PATH: Final = "/validate--managed-nodes"
 EXTENDER_PREFIX: Final = "/scheduler"
 FILTER_PATH: Final = EXTENDER_PREFIX + "/filter"
 PRIORITIZE_PATH: Final = EXTENDER_PREFIX + "/prioritize"

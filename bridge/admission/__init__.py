@@ -13,6 +13,7 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     associations    reads them, in the background
     namespaces      keeps the namespaces, tells admins what can't be read
     protected       pod before, pod after → refusals, on update             (pure)
+    managed_nodes   pods and DaemonSets that may not use managed nodes      (pure)
     review          body in, body out: the edge; never raises
     reading         body → what it says, and what follows from it alone     (pure)
     turns           where and when it is read: each namespace in its turn
@@ -20,7 +21,10 @@ its body, in the settings, in the pod's namespace, and in what was last read of 
     reader          what runs there
     frames          what goes there and back
     webhook_config  the objects that tell the API server when to call us    (pure)
-    shipped         deploy/webhook.yaml, made from them
+    policy          `managed_nodes` as a policy of the API server's own     (pure)
+    expressions     the rules in CEL, for both                              (pure)
+    selectors       the namespaces, for both                                (pure)
+    shipped         deploy/webhook.yaml and deploy/managed-nodes.yaml, made from them
 
 May import `bridge.gangs` (the users' annotations, identity), `bridge.slurm` and `bridge.kube`
 (the background tasks alone), and what is below them.

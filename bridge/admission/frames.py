@@ -18,6 +18,7 @@ from bridge.admission.reading import (
     Candidate,
     Change,
     Creation,
+    ForbiddenUse,
     Mutation,
     NotAReview,
     Question,
@@ -36,7 +37,7 @@ _KINDS = {
     (kind.__module__, kind.__qualname__): kind
     for kind in (
         NotAReview, Untouched, UnreadablePod, Mutation, Creation, Change,
-        Candidate, Operation, Refusal,
+        ForbiddenUse, Candidate, Operation, Refusal,
     )
 }  # fmt: skip
 

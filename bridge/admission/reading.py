@@ -16,7 +16,7 @@ import pydantic
 import pydantic_core
 
 from bridge import names
-from bridge.admission import mutate, protected, scope, validate, wire
+from bridge.admission import managed_nodes, mutate, protected, scope, validate, wire
 from bridge.model import bounds
 from bridge.model.refusal import Refusal
 
@@ -29,6 +29,7 @@ class Question(enum.Enum):
 
     MUTATE = "mutate"
     VALIDATE = "validate"
+    USE_OF_NODES = "use of nodes"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,15 @@ class Change:
     """The keys of it that this update sets or changes; none if the bridge itself does."""
 
 
-Reading = NotAReview | Untouched | UnreadablePod | Mutation | Creation | Change
+@dataclass(frozen=True, slots=True)
+class ForbiddenUse:
+    """A pod or DaemonSet that may not use managed nodes."""
+
+    uid: str
+    refusal: Refusal
+
+
+Reading = NotAReview | Untouched | UnreadablePod | Mutation | Creation | Change | ForbiddenUse
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +139,8 @@ class ReviewReader:
             return NotAReview(_first_fault(error, "body"))
         request = review.request
         try:
+            if question is Question.USE_OF_NODES:
+                return self._use_of_nodes(request)
             if request.operation == "CREATE" and not request.sub_resource:
                 return self._new(question, request, wire.Pod.model_validate(request.object))
             if request.operation == "UPDATE" and question is Question.VALIDATE:
@@ -165,6 +176,23 @@ class ReviewReader:
             owned=any(one.controller for one in pod.metadata.owner_references),
         )
 
+    def _use_of_nodes(self, request: wire.Request) -> Untouched | ForbiddenUse:
+        """The namespace is not looked at: the API server knows which ones are exempt."""
+        name = self.pods.scheduler_name
+        refusal = None
+        if request.sub_resource or request.operation not in ("CREATE", "UPDATE"):
+            return Untouched(request.uid)
+        read = _template if request.kind.kind == "DaemonSet" else wire.Pod.model_validate
+        new, old = read(request.object), request.old_object
+        if old is None or not managed_nodes.tolerates(read(old).spec, name):
+            if read is _template:
+                refusal = managed_nodes.refusal_of_daemon_set(new, name)
+            else:
+                refusal = managed_nodes.refusal_of_pod(
+                    new, made_by=request.user_info, scheduler_name=name
+                )
+        return Untouched(request.uid) if refusal is None else ForbiddenUse(request.uid, refusal)
+
     def _changed(self, request: wire.Request, *, old: wire.Pod, new: wire.Pod) -> Reading:
         if not validate.owned_by_us(old, self.pods):
             return Untouched(request.uid)
@@ -180,6 +208,10 @@ class ReviewReader:
             identity=identity,
             fresh=frozenset(() if by_bridge else identity.keys() & protected.changed(old, new)),
         )
+
+
+def _template(daemon_set: object) -> wire.Pod:
+    return wire.DaemonSet.model_validate(daemon_set).spec.template
 
 
 def _namespace(request: wire.Request, pod: wire.Pod) -> str:

@@ -17,6 +17,7 @@ from bridge.admission.reading import (
     Candidate,
     Change,
     Creation,
+    ForbiddenUse,
     Mutation,
     NotAReview,
     NotRead,
@@ -42,7 +43,7 @@ _NOBODY_ASKED = IdentityValidator()
 
 
 class Reviewer:
-    """Answers both webhooks. `bridge_users` are a `ReviewReader`'s. Without `turns` every body is
+    """Answers all webhooks. `bridge_users` are a `ReviewReader`'s. Without `turns` every body is
     read at once in the event loop."""
 
     def __init__(
@@ -68,6 +69,10 @@ class Reviewer:
         """Answers the validating webhook."""
         return self._decide(await self._read(Question.VALIDATE, body))
 
+    async def validate_use_of_nodes(self, body: bytes) -> Reply:
+        """Answers the webhooks that ask about pods and DaemonSets that tolerate our taint."""
+        return self._decide(await self._read(Question.USE_OF_NODES, body))
+
     async def _read(self, question: Question, body: bytes) -> Reading | NotRead:
         if self._turns is None:
             return self._reader.read(question, body)
@@ -79,6 +84,8 @@ class Reviewer:
                 return self._decide_new(reading)
             case Change():
                 return self._decide_change(reading)
+            case ForbiddenUse(uid, refusal):
+                return _verdict(uid, (refusal,), (), _FORBIDDEN)
             case Untouched(uid):
                 return _answer(uid)
             case UnreadablePod(uid, message):

@@ -24,6 +24,8 @@ DAEMON_CONTROLLERS = (
 controller (`--use-service-account-credentials`, as every distribution has it) and without."""
 NODES_GROUP = "system:nodes"
 """Group of the kubelets' users."""
+NODE_USER = "system:node:"
+"""A kubelet's user name is this and the name of its node (as the node authorizer requires)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ class Scope:
         """
         if self.requests_our_scheduler(pod):
             return True
-        if not managed or _belongs_to_its_node(pod, made_by):
+        if not managed or belongs_to_its_node(pod, made_by):
             return False
         return pod.spec.scheduler_name in ("", DEFAULT_SCHEDULER)
 
@@ -83,8 +85,13 @@ def of_daemon_set(pod: wire.Pod) -> bool:
     )
 
 
-def _belongs_to_its_node(pod: wire.Pod, made_by: wire.UserInfo) -> bool:
+def belongs_to_its_node(pod: wire.Pod, made_by: wire.UserInfo) -> bool:
+    """Whether it is the DaemonSet controller that makes a DaemonSet's pod, or a kubelet that makes
+    the mirror of a static pod of its own."""
     if made_by.username in DAEMON_CONTROLLERS:
         return of_daemon_set(pod)
     is_mirror = names.MIRROR_POD_ANNOTATION in pod.metadata.annotations
-    return is_mirror and NODES_GROUP in made_by.groups
+    is_its_kubelet = (
+        NODES_GROUP in made_by.groups and made_by.username == NODE_USER + pod.spec.node_name
+    )
+    return is_mirror and is_its_kubelet and bool(pod.spec.node_name)

@@ -7,29 +7,29 @@ told exactly which requests are ours:
   DaemonSet controller makes, static pods' mirrors and pods given to some third scheduler;
 * creations anywhere that name our scheduler;
 * updates of our pods that touch what `protected` guards. The finalizers that the Job controller
-  takes off finished pods, and the bridge's own pinning, never wait for a webhook.
+  takes off finished pods, and the bridge's own pinning, never wait for a webhook;
+* pods and DaemonSets that may not use managed nodes (`managed_nodes`), and only those: the whole
+  rule stands in the conditions, so we are called only to say why. Where `policy` is installed, the
+  API server has refused them before it calls any webhook.
 
 kube-system and our own namespace are never asked about: the bridge must be able to start.
 """
 
 import base64
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from bridge import names
-from bridge.admission import scope
+from bridge.admission import expressions, scope, selectors
+from bridge.admission.selectors import Calls as Calls
 
 WEBHOOK = "pods.slinky.slurm.net"
 WEBHOOK_BY_NAME = "named.pods.slinky.slurm.net"
 WEBHOOK_CHANGES = "changed.pods.slinky.slurm.net"
-NAMESPACE_NAME_LABEL = "kubernetes.io/metadata.name"
-"""The API server puts it on every namespace."""
-
-_SYSTEM = "kube-system"
+WEBHOOK_NODES = "nodes.pods.slinky.slurm.net"
+WEBHOOK_DAEMON_SETS = "nodes.daemonsets.slinky.slurm.net"
 
 Manifest = dict[str, Any]
-Expression = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +64,6 @@ class Target:
         return place
 
 
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """Which requests are ours, from the settings: see the head of this module.
-
-    `selector` is `managedNamespaceSelector` as it stands in the settings; with it the names are
-    ignored. `excluded` are namespaces that are never asked about beside kube-system: our own.
-    """
-
-    scheduler_name: str = names.SCHEDULER_NAME
-    managed_namespaces: Sequence[str] = ()
-    selector: Mapping[str, Any] | None = None
-    excluded: Sequence[str] = ()
-    bridge_users: Sequence[str] = ()
-
-
 def mutating(
     calls: Calls, target: Target, *, name: str = "slurm-bridge", timeout_s: int = 10
 ) -> Manifest:
@@ -96,8 +81,12 @@ def validating(
 ) -> Manifest:
     """The ValidatingWebhookConfiguration."""
     webhooks = [
-        _webhook(webhook, target.client_config(names.VALIDATE_PATH), timeout_s)
-        for webhook in (*_creations(calls), _changes(calls))
+        _webhook(webhook, target.client_config(path), timeout_s)
+        for path, some in (
+            (names.VALIDATE_PATH, (*_creations(calls), _changes(calls))),
+            (names.MANAGED_NODES_PATH, _uses_of_nodes(calls)),
+        )
+        for webhook in some
     ]
     return _configuration("ValidatingWebhookConfiguration", name, target, webhooks)
 
@@ -105,28 +94,30 @@ def validating(
 @dataclass(frozen=True, slots=True)
 class _Webhook:
     name: str
-    operation: Literal["CREATE", "UPDATE"]
+    operations: tuple[Literal["CREATE", "UPDATE"], ...]
     resources: tuple[str, ...]
     namespaces: Manifest
     conditions: tuple[tuple[str, str], ...]
     """(name, CEL): all must hold."""
+    group: str = ""
 
 
 def _creations(calls: Calls) -> list[_Webhook]:
+    excluded = selectors.not_excluded(calls)
     by_name = _Webhook(
         name=WEBHOOK_BY_NAME,
-        operation="CREATE",
+        operations=("CREATE",),
         resources=("pods",),
-        namespaces={"matchExpressions": [*_elsewhere(calls), *_excluded(calls)]},
+        namespaces={"matchExpressions": [*selectors.elsewhere(calls), *excluded]},
         conditions=(_names_us(calls),),
     )
-    if calls.selector is None and not calls.managed_namespaces:
+    if not selectors.has_managed(calls):
         return [by_name]
     managed = _Webhook(
         name=WEBHOOK,
-        operation="CREATE",
+        operations=("CREATE",),
         resources=("pods",),
-        namespaces=_managed(calls),
+        namespaces=selectors.managed(calls, without=excluded),
         conditions=(_not_of_its_node(calls), _not_given_away(calls)),
     )
     return [managed, by_name]
@@ -135,9 +126,9 @@ def _creations(calls: Calls) -> list[_Webhook]:
 def _changes(calls: Calls) -> _Webhook:
     return _Webhook(
         name=WEBHOOK_CHANGES,
-        operation="UPDATE",
+        operations=("UPDATE",),
         resources=("pods", "pods/resize"),
-        namespaces={"matchExpressions": _excluded(calls)},
+        namespaces={"matchExpressions": selectors.not_excluded(calls)},
         conditions=(
             _names_us(calls),
             *_not_by_bridge(calls),
@@ -146,72 +137,60 @@ def _changes(calls: Calls) -> _Webhook:
     )
 
 
-def _managed(calls: Calls) -> Manifest:
-    if calls.selector is None:
-        wanted = _named("In", calls.managed_namespaces)
-        return {"matchExpressions": [wanted, *_excluded(calls)]}
-    expressions = [*(calls.selector.get("matchExpressions") or ()), *_excluded(calls)]
-    return {**calls.selector, "matchExpressions": expressions}
-
-
-def _elsewhere(calls: Calls) -> list[Expression]:
-    """Outside the managed namespaces, where that can be said: a selector has no opposite, there
-    a pod that names us is asked about twice, which changes nothing."""
-    if calls.selector is not None or not calls.managed_namespaces:
-        return []
-    return [_named("NotIn", calls.managed_namespaces)]
-
-
-def _excluded(calls: Calls) -> list[Expression]:
-    return [_named("NotIn", (_SYSTEM, *calls.excluded))]
-
-
-def _named(operator: str, namespaces: Sequence[str]) -> Expression:
-    return {
-        "key": NAMESPACE_NAME_LABEL,
-        "operator": operator,
-        "values": sorted(set(namespaces)),
-    }
+def _uses_of_nodes(calls: Calls) -> list[_Webhook]:
+    name, not_exempt = calls.scheduler_name, selectors.not_exempt(calls)
+    pods = _Webhook(
+        name=WEBHOOK_NODES,
+        operations=("CREATE", "UPDATE"),
+        resources=("pods",),
+        namespaces={"matchExpressions": not_exempt},
+        conditions=(
+            *expressions.newly_tolerates("spec", name),
+            ("not-of-its-node", f"!({expressions.belongs_to_its_node()})"),
+            (
+                "does-not-wait-in-slurm",
+                f"!({expressions.names_us(name)} &&\n  ({expressions.has_no_node()}))",
+            ),
+        ),
+    )
+    if not selectors.has_managed(calls):
+        return [pods]
+    daemon_sets = _Webhook(
+        name=WEBHOOK_DAEMON_SETS,
+        operations=("CREATE", "UPDATE"),
+        group="apps",
+        resources=("daemonsets",),
+        namespaces=selectors.managed(calls, without=not_exempt),
+        conditions=expressions.newly_tolerates("spec.template.spec", name),
+    )
+    return [pods, daemon_sets]
 
 
 def _not_of_its_node(calls: Calls) -> tuple[str, str]:
-    """`scope.Scope.takes`, in CEL: what belongs to its node is told by who creates it."""
-    controllers = ", ".join(map(_literal, scope.DAEMON_CONTROLLERS))
+    """`scope.Scope.should_manage`, in CEL."""
     return (
         "not-of-its-node",
-        f"{_names_us(calls)[1]} ||\n"
-        f"!((request.userInfo.username in [{controllers}] &&\n"
-        "   has(object.metadata.ownerReferences) &&\n"
-        "   object.metadata.ownerReferences.exists(owner,\n"
-        "    owner.kind == 'DaemonSet' && has(owner.controller) && owner.controller)) ||\n"
-        "  (has(request.userInfo.groups) &&\n"
-        f"   {_literal(scope.NODES_GROUP)} in request.userInfo.groups &&\n"
-        "   has(object.metadata.annotations) &&\n"
-        f"   '{names.MIRROR_POD_ANNOTATION}' in object.metadata.annotations))",
+        f"{_names_us(calls)[1]} ||\n!({expressions.belongs_to_its_node()})",
     )
 
 
 def _names_us(calls: Calls) -> tuple[str, str]:
-    return (
-        "names-slurm-bridge",
-        "has(object.spec.schedulerName) &&\n"
-        f"object.spec.schedulerName == {_literal(calls.scheduler_name)}",
-    )
+    return "names-slurm-bridge", expressions.names_us(calls.scheduler_name)
 
 
 def _not_given_away(calls: Calls) -> tuple[str, str]:
-    ours = ", ".join(map(_literal, ("", scope.DEFAULT_SCHEDULER, calls.scheduler_name)))
+    ours = expressions.literals(("", scope.DEFAULT_SCHEDULER, calls.scheduler_name))
     return (
         "not-given-to-another-scheduler",
-        f"!has(object.spec.schedulerName) ||\nobject.spec.schedulerName in [{ours}]",
+        f"!has(object.spec.schedulerName) ||\nobject.spec.schedulerName in {ours}",
     )
 
 
 def _not_by_bridge(calls: Calls) -> tuple[tuple[str, str], ...]:
     if not calls.bridge_users:
         return ()
-    users = ", ".join(map(_literal, calls.bridge_users))
-    return (("not-by-slurm-bridge", f"!(request.userInfo.username in [{users}])"),)
+    users = expressions.literals(tuple(calls.bridge_users))
+    return (("not-by-slurm-bridge", f"!(request.userInfo.username in {users})"),)
 
 
 def _touches() -> tuple[str, str]:
@@ -232,19 +211,15 @@ def _touches() -> tuple[str, str]:
     )
 
 
-def _literal(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
 def _webhook(webhook: _Webhook, client_config: Manifest, timeout_s: int) -> Manifest:
     return {
         "name": webhook.name,
         "clientConfig": client_config,
         "rules": [
             {
-                "apiGroups": [""],
+                "apiGroups": [webhook.group],
                 "apiVersions": ["v1"],
-                "operations": [webhook.operation],
+                "operations": list(webhook.operations),
                 "resources": list(webhook.resources),
                 "scope": "Namespaced",
             }

@@ -192,9 +192,23 @@ def resource_names(resources: ResourceLists | None) -> frozenset[str]:
     return frozenset(resources.get("requests") or ()) | frozenset(resources.get("limits") or ())
 
 
+class DaemonSetSpec(Partial):
+    template: Pod
+
+
+class DaemonSet(Partial):
+    """A DaemonSet in an admission request: of what it is, only its pods matter."""
+
+    spec: DaemonSetSpec
+
+
 class UserInfo(Partial):
     username: Text = ""
     groups: Annotated[tuple[str, ...], BeforeValidator(_or_no_list)] = ()
+
+
+class Kind(Partial):
+    kind: Text = ""
 
 
 class Request(Partial):
@@ -202,6 +216,7 @@ class Request(Partial):
     sentence, a request that can't be read is not even answered."""
 
     uid: str = Field(min_length=1, max_length=bounds.LONGEST_UID)
+    kind: Kind = Kind()
     operation: str
     sub_resource: Text = ""
     namespace: Text = ""

@@ -82,6 +82,11 @@ class Reviewing:
         return [
             Route(names.MUTATE_PATH, self._reviewer.mutate, max_body_bytes=MOST_BYTES),
             Route(names.VALIDATE_PATH, self._reviewer.validate, max_body_bytes=MOST_BYTES),
+            Route(
+                names.MANAGED_NODES_PATH,
+                self._reviewer.validate_use_of_nodes,
+                max_body_bytes=MOST_BYTES,
+            ),
         ]
 
     @property

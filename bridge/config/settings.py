@@ -172,12 +172,16 @@ class NodeSettings(Section):
     """Name of Slurm's topology and its root switch, `name:root`. The bridge makes the nodes'
     switches below this root from their network-node-layer labels. With "" only nodes with the
     annotation `topology.slinky.slurm.net/spec` get a path; the annotation wins over the labels."""
-    cpu_headroom_milli: int = Field(default=0, ge=0)
-    """CPU kept from Slurm on each node, in thousandths, in addition to the requests of the pods
-    there that Slurm does not place."""
-    memory_headroom_mib: int = Field(default=0, ge=0)
-    """Memory kept from Slurm on each node, in MiB, in addition to the requests of the pods there
-    that Slurm does not place."""
+    cpu_headroom_milli: int = Field(default=500, ge=0)
+    """CPU, in thousandths, that is kept free on each node when it is registered in Slurm, in
+    addition to the requests of the pods there that Slurm does not place. It is a buffer for these
+    pods: while they ask for no more than that in addition (a DaemonSet's new version, a debugging
+    pod that comes and goes), the node stays as it is; otherwise it is drained, and registered again
+    with less. What is left is rounded down to whole CPUs, and the fraction adds to the buffer: 500
+    costs a node of any size one CPU or none."""
+    memory_headroom_mib: int = Field(default=1024, ge=0)
+    """Memory, in MiB, that is kept free on each node as `cpuHeadroomMilli` is. 1024 is a thousandth
+    of a node with 1 TiB; use less on small nodes."""
     interval_s: float = Field(default=30.0, ge=0.1)
     """Time between two reads of Slurm's nodes, in seconds; a change in Kubernetes leads to a read
     at once. While Slurm does not answer, the time grows, up to 30 s."""

@@ -8,7 +8,7 @@ from bridge import names
 from bridge.model import bounds
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod_identity import PodIdentity
-from bridge.model.scheduling import PodShape
+from bridge.model.scheduling import PodShape, Taint
 
 _KUBELET_REFUSALS = frozenset(
     {"UnexpectedAdmissionError", "TopologyAffinityError", "NodeAffinity", "NodePorts",
@@ -140,6 +140,17 @@ class Pod:
     def belongs_to_node(self) -> bool:
         """Whether it comes back when it goes: a DaemonSet's pod, or the node's own."""
         return self.owner is not None and self.owner.kind in ("DaemonSet", "Node")
+
+    @property
+    def daemon_set(self) -> str:
+        """The DaemonSet of its namespace that it names as its controller; "" for none."""
+        if self.owner is None or self.owner.kind != "DaemonSet":
+            return ""
+        return f"{self.namespace}/{self.owner.uid}"
+
+    def tolerates(self, taint: Taint) -> bool:
+        """Whether it may be on a node with that taint."""
+        return any(one.tolerates(taint) for one in self.shape.tolerations)
 
     @property
     def gated_by_us(self) -> bool:

@@ -3,12 +3,13 @@
 - `Sockets=1 CoresPerSocket=N ThreadsPerCore=1`, N the whole CPUs that pods may use: with real
   threads Slurm rounds every job up to a core, and silently registers more CPUs than told.
 - NodeAddr is always given: without it each allocation waits for DNS.
-- What pods of others use (DaemonSets above all) is not Slurm's to give.
+- What pods of others use (DaemonSets above all) is not Slurm's to give, nor is the headroom, which
+  they may use later.
 """
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from bridge import names
@@ -52,6 +53,11 @@ class Rules:
     gpu_type_label: str = ""
     resource_map: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def without_headroom(self) -> "Rules":
+        """The rules for a node that is registered already."""
+        return replace(self, cpu_headroom_milli=0, memory_headroom_mib=0)
+
 
 def cluster_feature(cluster: str) -> str:
     """The Slurm feature that marks nodes registered by this Kubernetes cluster."""
@@ -87,8 +93,8 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
     if not has.cpus or not has.memory_mib:
         raise BadInput(
             f"node {node.name} can't be registered in Slurm: it has {has.cpus} whole CPUs and "
-            f"{has.memory_mib} MiB of memory left for pods; look at status.allocatable and at "
-            "what other pods use there",
+            f"{has.memory_mib} MiB of memory left for pods; look at status.allocatable, at what "
+            "other pods use there, and at nodes.cpuHeadroomMilli and nodes.memoryHeadroomMib",
             field="status.allocatable",
         )
     address = rules.address or node.internal_ip

@@ -15,6 +15,7 @@ nothing else is ever drained or deleted. Three rules keep such a node:
 |---|---|---|
 | address | setting, else InternalIP | told when the node is made anew |
 | CPUs, memory | allocatable less others' pods and headroom | less: drain, anew; more: when anew |
+|  | ("less" when others have used up the headroom too) |  |
 | devices | allocatable less others' pods | less: drain, anew; more: anew |
 | class, partitions | labels, taints, annotation | at once; a class in use is kept |
 | topology | annotation, else setting and labels | at once; lost labels change nothing |
@@ -62,20 +63,21 @@ def plan(
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
     found: list[actions.Action] = []
+    keep = rules.without_headroom  # the buffer of a registered node is for others to use
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
         found += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
-        wanted = _define(node, classes.get(name, ""), used, rules)
+        wanted = _define(node, classes.get(name, ""), used, rules if known is None else keep)
         if isinstance(wanted, actions.Refuse):
             found.append(wanted)
         elif known is None:
             found.append(actions.Register(name, wanted, drains.closed(node) or ""))
         if known is not None and _ours(known, rules):
             if isinstance(wanted, actions.Refuse):
-                has = definition.capacity(node, others=used, rules=rules)
+                has = definition.capacity(node, others=used, rules=keep)
                 found += drains.keep_drain(known, drains.closed(node, known, has))
             else:
                 is_told = told_gres.get(known.name) == wanted.gres
@@ -90,11 +92,24 @@ def plan(
     return found
 
 
-def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:
-    """What these pods of other schedulers ask for, by node: not Slurm's to give."""
+def held_by_others(pods: Iterable[tuple[NodeName, PodShape, str]]) -> dict[NodeName, Resources]:
+    """What these pods of other schedulers ask for, by node: not Slurm's to give.
+
+    A pod is (node, shape, DaemonSet or ""). Of a DaemonSet's pods on a node only the largest
+    counts, amount by amount: a roll-out with a surge has two of them for a moment.
+    """
     found: dict[NodeName, Resources] = defaultdict(Resources)
-    for node, shape in pods:
-        found[node] = found[node] + shape.requests
+    daemons: dict[tuple[NodeName, str], Resources] = {}
+    for node, shape, daemon_set in pods:
+        key = node, daemon_set
+        if not daemon_set:
+            found[node] = found[node] + shape.requests
+        elif key in daemons:
+            daemons[key] = daemons[key].at_least(shape.requests)
+        else:
+            daemons[key] = shape.requests
+    for (node, _), requests in daemons.items():
+        found[node] = found[node] + requests
     return found
 
 

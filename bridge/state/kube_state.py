@@ -20,7 +20,7 @@ from bridge.model.namespace import Namespace
 from bridge.model.node import Node
 from bridge.model.owner import Owner, OwnerKey, Settled
 from bridge.model.pod import Pod
-from bridge.model.scheduling import PodShape
+from bridge.model.scheduling import PodShape, Taint
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
 from bridge.state.namespace_rows import NamespaceRows
@@ -63,7 +63,8 @@ class KubeState:
         self._index = GangIndex(
             self.pods, self._owners, scheduler_name=scheduler_name, most_pods=most_gang_pods
         )
-        self._others: dict[PodUid, tuple[NodeName, PodShape]] = {}
+        self._managed = Taint.managed(scheduler_name)
+        self._others: dict[PodUid, tuple[NodeName, PodShape, str] | None] = {}
 
     # -- pods ----------------------------------------------------------------------------------
 
@@ -221,22 +222,19 @@ class KubeState:
     def upsert_other(self, pod: Pod) -> None:
         """Takes in a bound pod of another scheduler."""
         if pod.node_name and not pod.ended:
-            self._others[pod.uid] = (pod.node_name, pod.shape)
+            told = (pod.node_name, pod.shape, pod.daemon_set)
+            self._others[pod.uid] = told if pod.tolerates(self._managed) else None
             self.table.occupy(
-                pod.uid,
-                pod.node_name,
-                pod.shape,
-                daemon=pod.belongs_to_node,
-                stays=not pod.deleting,
-                ending=pod.deleting,
-                identity=pod.identity,
-            )
+                pod.uid, pod.node_name, pod.shape, identity=pod.identity,
+                daemon=pod.belongs_to_node, stays=not pod.deleting, ending=pod.deleting,
+            )  # fmt: skip
         else:
             self.remove_other(pod.uid)
 
     def remove_other(self, uid: PodUid) -> None:
         """Drops a pod of another scheduler: it holds nothing any more."""
-        if self._others.pop(uid, None) is not None:
+        if uid in self._others:
+            del self._others[uid]
             self.table.vacate(uid)
 
     def replace_others(self, rows: Iterable[Pod]) -> None:
@@ -247,9 +245,10 @@ class KubeState:
         for pod in listed.values():
             self.upsert_other(pod)
 
-    def others(self) -> Iterable[tuple[NodeName, PodShape]]:
-        """(node, shape) of each bound pod of another scheduler."""
-        return self._others.values()
+    def others(self) -> Iterable[tuple[NodeName, PodShape, str]]:
+        """(node, shape, DaemonSet or "") of each bound pod of another scheduler; not of those that
+        don't tolerate the taint of managed nodes, which Kubernetes ends there."""
+        return filter(None, self._others.values())
 
     # -- owners --------------------------------------------------------------------------------
 

@@ -223,11 +223,17 @@ def path_of(manifest: Mapping[str, Any]) -> str:
 
 def _collection(manifest: Mapping[str, Any]) -> str:
     version, kind = manifest["apiVersion"], manifest["kind"].lower()
-    plural = kind + ("es" if kind.endswith("s") else "s")
+    plural = _plural(kind)
     prefix = f"/api/{version}" if "/" not in version else f"/apis/{version}"
-    if kind in _CLUSTER_WIDE or "webhookconfiguration" in kind:
+    if kind in _CLUSTER_WIDE or version.startswith("admissionregistration."):
         return f"{prefix}/{plural}"
     return f"{prefix}/namespaces/{manifest['metadata']['namespace']}/{plural}"
+
+
+def _plural(kind: str) -> str:
+    if kind.endswith("y"):
+        return kind[:-1] + "ies"
+    return kind + ("es" if kind.endswith("s") else "s")
 
 
 def _tls(cluster: Object, user: Object) -> ssl.SSLContext | bool:

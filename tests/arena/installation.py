@@ -5,9 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from bridge import names
-from bridge.admission import webhook_config
+from bridge.admission import policy, webhook_config
+from tests.arena import api
 from tests.arena.api import Kubernetes
-from tests.arena.arena import NAMESPACE
+from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE
+
+EXEMPT = (PLAIN_NAMESPACE,)
+"""Namespaces whose pods use managed nodes as a cluster's own agents do: other people's pods in most
+stories."""
 
 
 def settings(
@@ -33,7 +38,12 @@ def settings(
             "certificateDir": str(tls),
             "clientCaFile": str(tls / "ca.crt"),
         },
-        "nodes": {"topology": "fabric:root", "intervalS": 2},
+        "nodes": {
+            "topology": "fabric:root",
+            "intervalS": 2,
+            "cpuHeadroomMilli": 0,  # stories give out whole nodes
+            "memoryHeadroomMib": 0,
+        },
         "logFormat": "console",
     }
     return _merged(standard, wishes)
@@ -61,6 +71,7 @@ def register_webhooks(
     calls = webhook_config.Calls(
         managed_namespaces=(NAMESPACE,),
         scheduler_name=scheduler_name or names.SCHEDULER_NAME,
+        exempt=EXEMPT,
         bridge_users=bridge_users,
     )
     for manifest in (
@@ -70,6 +81,24 @@ def register_webhooks(
         plural = manifest["kind"].lower() + "s"
         kubernetes.delete(f"/apis/admissionregistration.k8s.io/v1/{plural}/slurm-bridge")
         kubernetes.create(manifest)
+
+
+def install_policies(kubernetes: Kubernetes) -> None:
+    """As deploy/managed-nodes.yaml; it is in force a second or two later."""
+    remove_policies(kubernetes)
+    for manifest in _policies():
+        kubernetes.create(manifest)
+
+
+def remove_policies(kubernetes: Kubernetes) -> None:
+    """As in a cluster that is older than these policies."""
+    for manifest in reversed(_policies()):
+        kubernetes.delete(api.path_of(manifest))
+
+
+def _policies() -> list[api.Object]:
+    calls = webhook_config.Calls(managed_namespaces=(NAMESPACE,), exempt=EXEMPT)
+    return policy.documents(calls)
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ class RealArena(Arena):
         self.kubernetes = Kubernetes(self.stack.kubeconfig)
         self.slurm = Slurm(self.stack.slurm_url, self.stack.slurm_token_file)
         self._first_node = 1
+        installation.install_policies(self.kubernetes)
 
     def close(self) -> None:
         """Take it down, unless it was up before."""

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ import yaml
 
 from bridge import names
 from tests.arena import manifests
-from tests.arena.api import Object, wait_for
+from tests.arena.api import wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Nodes
 from tests.arena.fixtures import Begin
 from tests.arena.real import RealArena
@@ -83,51 +82,8 @@ def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Beg
     assert rights - asked <= SELDOM.keys(), "rights that nothing needs"
 
 
-def _refused(arena: RealArena, pod: Object) -> bool:
-    arena.delete_pod(pod["metadata"]["name"], PLAIN_NAMESPACE)
-    return arena.kubernetes.try_create(pod).status_code == 422
-
-
 SELDOM: dict[Right, str] = {
     ("events.k8s.io", "events", "patch"): "counts an event that is said again a minute later",
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""
-
-
-def test_the_policy_of_the_docs_keeps_other_pods_off_slurms_nodes(arena: RealArena) -> None:
-    """docs/security.md, as it stands there."""
-    text = (ROOT / "docs" / "security.md").read_text()
-    (policy,) = (
-        yaml.safe_load(one.replace("\n  ", "\n"))
-        for one in text.split("```yaml")[1:2]
-        for one in [one.split("```")[0]]
-    )
-    name = policy["metadata"]["name"]
-    binding = {
-        "apiVersion": "admissionregistration.k8s.io/v1",
-        "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": name},
-        "spec": {"policyName": name, "validationActions": ["Deny"]},
-    }
-    for one in (policy, binding):
-        arena.stack.run_kubectl("create", "-f", "-", stdin=json.dumps(one))
-    kube = arena.kubernetes
-    if kube.find(f"/api/v1/namespaces/{PLAIN_NAMESPACE}") is None:
-        kube.create(manifests.namespace(PLAIN_NAMESPACE))
-    ours = {"key": names.MANAGED_NODE_TAINT, "operator": "Exists"}
-    try:
-        for tolerations in ([ours], [{"operator": "Exists"}]):
-            pod = manifests.pod("squatter", PLAIN_NAMESPACE, tolerations=tolerations)
-            wait_for("the policy is in force", partial(_refused, arena, pod), seconds=40)
-        kube.create(manifests.pod("harmless", PLAIN_NAMESPACE))
-    finally:
-        for kind in (binding, policy):
-            plural = (
-                "validatingadmissionpolicies"
-                if kind is policy
-                else ("validatingadmissionpolicybindings")
-            )
-            kube.delete(f"/apis/admissionregistration.k8s.io/v1/{plural}/{name}")
-        for pod_name in ("harmless", "squatter"):
-            kube.delete(f"/api/v1/namespaces/{PLAIN_NAMESPACE}/pods/{pod_name}")

@@ -114,7 +114,6 @@ STORIES = (
     Story("job-host-port", "proxies", (held(1, 2, 8),) * 3, may_submit_again=True),
     Story("statefulset", "store", (held(1, 2, 8),) * 3),
     Story("statefulset-gang", "quorum", (held(3, 2, 8),)),
-    Story("daemonset", "agent", (), pods=4),
     Story("jobset", "pair", (held(5, 8, 32, 1, **RESEARCH),), controllers=("jobset",)),
     Story(
         "jobset-depends-on",

@@ -90,9 +90,17 @@ def test_a_daemonset_or_a_mirror_by_its_own_words_is_a_pod_like_any_other() -> N
 
 def test_mirror_pods_are_untouched() -> None:
     """A static pod's mirror, made by its kubelet, runs already; it is not queued."""
-    pod = a_manifest().annotated({"kubernetes.io/config.mirror": "hash"}).build()
-    assert operations(pod, made_by=KUBELET) == []
+    mirror = a_manifest().annotated({"kubernetes.io/config.mirror": "hash"})
+    assert operations(mirror.on_node("n1").build(), made_by=KUBELET) == []
     assert operations(a_manifest().build(), made_by=KUBELET)
+
+
+def test_a_kubelet_makes_mirrors_of_its_own_node_only() -> None:
+    """A pod of some other node is none of its static pods."""
+    pods = scope.Scope()
+    for node, managed in (("n1", False), ("n2", True), ("", True)):
+        mirror = a_manifest().annotated({"kubernetes.io/config.mirror": "x"}).on_node(node)
+        assert pods.should_manage(mirror.parsed(), managed=True, made_by=KUBELET) is managed
 
 
 def test_pod_with_a_node_is_untouched() -> None:

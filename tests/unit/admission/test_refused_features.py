@@ -1,10 +1,11 @@
 """docs/workloads.md's table of what is refused: all of it is, and nothing else."""
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -62,6 +63,8 @@ class Case:
     identity_validator: IdentityValidator = IdentityValidator()
     old: ManifestBuilder | None = None
     sub_resource: str = ""
+    uses_nodes: Literal["Pod", "DaemonSet", ""] = ""
+    """The kind that the webhook about the use of nodes is asked about."""
 
     async def told(self) -> dict[str, Any]:
         """The webhook's answer."""
@@ -77,7 +80,14 @@ class Case:
             operation="CREATE" if self.old is None else "UPDATE",
             sub_resource=self.sub_resource,
         )
-        return response(await reviewer.validate(body))
+        if not self.uses_nodes:
+            return response(await reviewer.validate(body))
+        if self.uses_nodes == "DaemonSet":
+            request = json.loads(body)
+            request["request"]["kind"] = {"group": "apps", "version": "v1", "kind": "DaemonSet"}
+            request["request"]["object"] = {"spec": {"template": self.pod.build()}}
+            body = json.dumps(request).encode()
+        return response(await reviewer.validate_use_of_nodes(body))
 
 
 def wishes(**suffixes: str) -> ManifestBuilder:
@@ -99,6 +109,12 @@ CASES: dict[str, Callable[[], Case]] = {
     "a granted node of another pod": lambda: Case(a_manifest().annotated({NODE: "n1"})),
     "a gang of another pod": lambda: Case(a_manifest().annotated({GANG: "team/uid"})),
     "a DaemonSet that names our scheduler": lambda: Case(ours().owned_by("DaemonSet")),
+    "a DaemonSet that tolerates the taint of Slurm's nodes": lambda: Case(
+        a_manifest().tolerating({"operator": "Exists"}), uses_nodes="DaemonSet"
+    ),
+    "a pod of another scheduler that tolerates this taint": lambda: Case(
+        a_manifest().tolerating({"operator": "Exists"}), uses_nodes="Pod"
+    ),
     "DRA claims": lambda: Case(a_manifest().spec_field("resourceClaims", [{"name": "gpu"}])),
     "a DeviceClass that Slurm's allocations can't name": lambda: Case(
         a_manifest().with_limits({DRA + "tpu.example.org": "1"})

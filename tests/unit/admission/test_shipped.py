@@ -1,26 +1,34 @@
 """The manifest that is shipped."""
 
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
+import pytest
 import yaml
 
 from bridge.admission import shipped
 
-FILE = Path(__file__).parents[3] / "deploy" / "webhook.yaml"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 
 
-def test_the_file_is_what_the_code_says() -> None:
-    """deploy/webhook.yaml is the configuration that the tests know."""
-    assert FILE.read_text(encoding="utf-8") == shipped.text(), (
-        "write it anew: python -m bridge.admission.shipped > deploy/webhook.yaml"
+@pytest.mark.parametrize(
+    ("name", "text"), [("webhook", shipped.webhook), ("managed-nodes", shipped.managed_nodes)]
+)
+def test_the_files_are_what_the_code_says(name: str, text: Callable[[], str]) -> None:
+    """What is shipped is the configuration that the tests know."""
+    assert (DEPLOY / f"{name}.yaml").read_text(encoding="utf-8") == text(), (
+        f"write it anew: python -m bridge.admission.shipped {name} >deploy/{name}.yaml"
     )
 
 
 def test_filled_in() -> None:
     """The placeholders are all that is missing, and they reach every place that needs them."""
-    filled = Template(shipped.text()).substitute(
-        NAMESPACE="slurm-bridge", MANAGED_NAMESPACE="research", BRIDGE_USER="the-bridge"
+    filled = Template(shipped.webhook()).substitute(
+        NAMESPACE="slurm-bridge",
+        MANAGED_NAMESPACE="research",
+        BRIDGE_USER="the-bridge",
+        EXEMPT_NAMESPACE="monitoring",
     )
     documents = list(yaml.safe_load_all(filled))
     assert [document["kind"] for document in documents] == [
@@ -44,4 +52,22 @@ def test_filled_in() -> None:
             assert f"{asked['name']}.{asked['namespace']}.svc" in certificate["spec"]["dnsNames"]
             assert asked["port"] == service["spec"]["ports"][0]["port"]
     assert "'the-bridge'" in filled
+    assert "$" not in filled.split("---", 1)[1]
+
+
+def test_the_policies_filled_in() -> None:
+    """Each policy has its binding, and needs no further word."""
+    filled = Template(shipped.managed_nodes()).substitute(
+        NAMESPACE="slurm-bridge", MANAGED_NAMESPACE="research", EXEMPT_NAMESPACE="monitoring"
+    )
+    documents = list(yaml.safe_load_all(filled))
+    assert [document["kind"] for document in documents] == [
+        "ValidatingAdmissionPolicy",
+        "ValidatingAdmissionPolicyBinding",
+    ] * 2
+    for one, binding in zip(documents[::2], documents[1::2], strict=True):
+        assert binding["spec"] == {
+            "policyName": one["metadata"]["name"],
+            "validationActions": ["Deny"],
+        }
     assert "$" not in filled.split("---", 1)[1]

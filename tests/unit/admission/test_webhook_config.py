@@ -74,7 +74,13 @@ def test_what_is_never_asked_about() -> None:
         for operation in rule["operations"]
         for resource in rule["resources"]
     }
-    assert asked == {("CREATE", "pods"), ("UPDATE", "pods"), ("UPDATE", "pods/resize")}
+    assert asked == {
+        ("CREATE", "pods"),
+        ("UPDATE", "pods"),
+        ("UPDATE", "pods/resize"),
+        ("CREATE", "daemonsets"),
+        ("UPDATE", "daemonsets"),
+    }
 
 
 def test_paths_and_reinvocation() -> None:
@@ -83,12 +89,14 @@ def test_paths_and_reinvocation() -> None:
     mutating = by_name(webhook_config.mutating(calls, TARGET))
     validating = by_name(webhook_config.validating(calls, TARGET))
     assert set(mutating) == {"pods.slinky.slurm.net", "named.pods.slinky.slurm.net"}
-    assert set(validating) == {*mutating, "changed.pods.slinky.slurm.net"}
+    nodes = {"nodes.pods.slinky.slurm.net", "nodes.daemonsets.slinky.slurm.net"}
+    assert set(validating) == {*mutating, "changed.pods.slinky.slurm.net", *nodes}
     for webhook in mutating.values():
         assert webhook["clientConfig"]["service"]["path"] == "/mutate--v1-pod"
         assert webhook["reinvocationPolicy"] == "IfNeeded"
-    for webhook in validating.values():
-        assert webhook["clientConfig"]["service"]["path"] == "/validate--v1-pod"
+    for name, webhook in validating.items():
+        path = "/validate--managed-nodes" if name in nodes else "/validate--v1-pod"
+        assert webhook["clientConfig"]["service"]["path"] == path
         assert "reinvocationPolicy" not in webhook
 
 
@@ -159,3 +167,27 @@ def test_a_url_and_cert_manager() -> None:
     }
     (webhook,) = configuration["webhooks"]
     assert webhook["clientConfig"] == {"url": "https://10.0.0.1:9443/mutate--v1-pod"}
+
+
+def test_who_uses_managed_nodes_is_asked_outside_the_exempt_namespaces() -> None:
+    """Pods everywhere else, DaemonSets in managed namespaces; exempt namespaces are asked about
+    all other things as before."""
+    calls = Calls(managed_namespaces=("team",), excluded=OURS, exempt=("monitoring",))
+    webhooks = by_name(webhook_config.validating(calls, TARGET))
+    without = {
+        "key": NAME,
+        "operator": "NotIn",
+        "values": ["kube-system", "monitoring", "slurm-bridge"],
+    }
+    team = {"key": NAME, "operator": "In", "values": ["team"]}
+    pods, daemon_sets = (
+        webhooks[f"nodes.{kind}.slinky.slurm.net"] for kind in ("pods", "daemonsets")
+    )
+    assert pods["namespaceSelector"] == {"matchExpressions": [without]}
+    assert daemon_sets["namespaceSelector"] == {"matchExpressions": [team, without]}
+    assert daemon_sets["rules"][0]["apiGroups"] == ["apps"]
+    for name, webhook in webhooks.items():
+        if not name.startswith("nodes."):
+            assert "monitoring" not in str(webhook["namespaceSelector"])
+    none = by_name(webhook_config.validating(Calls(), TARGET))
+    assert "nodes.daemonsets.slinky.slurm.net" not in none

@@ -7,13 +7,14 @@ from typing import Any
 
 from bridge import names
 from bridge.model.devices import ResourceMap
-from bridge.model.ids import SlurmNodeName
+from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.node import Node
-from bridge.model.scheduling import Taint
+from bridge.model.resources import Resources
+from bridge.model.scheduling import PodShape, Taint
 from bridge.nodes import actions, definition, drains, plan
-from bridge.slurm import SlurmNode
-from tests.builders import SCHEDULER, a_node
+from bridge.slurm import NodeDefinition, SlurmNode
+from tests.builders import GI, SCHEDULER, a_node
 
 RULES = definition.Rules(
     cluster="0123456789abcdef",
@@ -239,3 +240,77 @@ def test_a_node_that_cannot_be_registered_is_told_and_the_others_are_served() ->
     """One admin's mistake is nobody else's trouble."""
     steps = planned([a_node("bad", memory_gi=0), a_node("good")], [])
     assert [type(step) for step in steps] == [actions.Refuse, actions.Register]
+
+
+def test_the_headroom_is_a_buffer() -> None:
+    """A node is registered without it; a registered node has less only when others have used it up
+    too, and is then registered anew with a whole one."""
+    rules = replace(RULES, cpu_headroom_milli=500, memory_headroom_mib=1024)
+    node = replace(a_node(), taints=(TAINT,))
+
+    def step(known: SlurmNode | None, cpu_milli: int, memory_bytes: int) -> list[actions.Action]:
+        return plan.plan(
+            nodes={node.name: node},
+            slurm_nodes={known.name: known} if known else {},
+            classes={node.name: "class-x"},
+            others={node.name: Resources(cpu_milli, memory_bytes)},
+            rules=rules,
+            scheduler_name=SCHEDULER,
+            gres_names=frozenset({"gpu"}),
+        )
+
+    first = registered(step(None, 300, GI))
+    assert (first.cpus, first.memory_mib) == (63, 510 * 1024)
+    known = in_slurm(cpus=first.cpus, memory_mib=first.memory_mib)
+    assert step(known, 1000, 2 * GI) == [], "the buffer is used up"
+    for held in ((1001, GI), (300, 2 * GI + 1)):
+        assert [type(one) for one in step(known, *held)] == [actions.Delete]
+        (drain,) = step(replace(known, allocated_cpus=4), *held)
+        assert drain == actions.Drain(known.name, drains.LESS)
+        anew = registered(step(None, *held))
+        known_anew = in_slurm(cpus=anew.cpus, memory_mib=anew.memory_mib)
+        assert step(known_anew, *held) == [], "once"
+    drained = replace(known, states=known.states | {"DRAIN"}, reason=drains.LESS)
+    assert step(drained, 1000, GI) == [actions.Undrain(drained.name)]
+
+
+def test_a_registered_node_is_kept_in_step_while_others_use_its_buffer() -> None:
+    """Though it could not be registered so: it would have no whole CPU to give."""
+    node = replace(a_node(cpu=2), taints=(TAINT,))
+    (step,) = plan.plan(
+        nodes={node.name: node},
+        slurm_nodes={SlurmNodeName("node-1"): in_slurm(cpus=1)},
+        classes={node.name: "class-y"},
+        others={node.name: Resources(cpu_milli=900)},
+        rules=replace(RULES, cpu_headroom_milli=500),
+        scheduler_name=SCHEDULER,
+        gres_names=frozenset({"gpu"}),
+    )
+    assert isinstance(step, actions.SetFeatures)
+
+
+def registered(steps: list[actions.Action]) -> NodeDefinition:
+    (step,) = steps
+    assert isinstance(step, actions.Register)
+    return step.definition
+
+
+def test_of_a_daemon_sets_pods_on_a_node_the_largest_counts() -> None:
+    """Amount by amount, each DaemonSet and each node for itself; other pods are added up."""
+    small = PodShape(requests=Resources(cpu_milli=100, memory_bytes=2 * GI))
+    large = PodShape(requests=Resources(cpu_milli=200, memory_bytes=GI))
+    one, two = NodeName("node-1"), NodeName("node-2")
+    held = plan.held_by_others(
+        [
+            (one, small, "kube-system/a"),
+            (one, large, "kube-system/a"),
+            (one, small, "kube-system/b"),
+            (two, small, "kube-system/a"),
+            (two, small, ""),
+            (two, large, ""),
+        ]
+    )
+    assert held == {
+        one: Resources(cpu_milli=300, memory_bytes=4 * GI),
+        two: Resources(cpu_milli=400, memory_bytes=5 * GI),
+    }

@@ -7,8 +7,8 @@ import pytest
 from bridge import names
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.namespace import Namespace
-from bridge.model.pod import Pod
-from bridge.model.scheduling import PodSelector, Requirement
+from bridge.model.pod import OwnerReference, Pod
+from bridge.model.scheduling import PodSelector, PodShape, Requirement, Toleration
 from bridge.placement.filters import pod_selectors
 from bridge.placement.filters.feasibility import check_node
 from bridge.state.kube_state import KubeState
@@ -235,3 +235,19 @@ def test_a_gang_is_what_its_pods_have_in_common() -> None:
     assert gang is not None
     assert gang.identity == app("a")
     assert gang.identities == (app("a"),) * 2
+
+
+def test_only_pods_that_may_stay_on_a_managed_node_take_from_slurm() -> None:
+    """Kubernetes ends the others there. What a DaemonSet controls is told by namespace and uid."""
+    cluster = a_cluster()
+    shape = replace(a_pod().build().shape, tolerations=(Toleration(operator="Exists"),))
+    agent = OwnerReference("apps/v1", "DaemonSet", "agent", "u1")
+    stays = a_pod("agent").bound("n1").build()
+    cluster.upsert_other(replace(stays, shape=shape, owner=agent))
+    static = OwnerReference("v1", "Node", "n1", "u2")
+    cluster.upsert_other(replace(a_pod("static").bound("n1").build(), shape=shape, owner=static))
+    evicted = replace(a_pod("evicted").bound("n1").build(), shape=PodShape(), owner=agent)
+    cluster.upsert_other(evicted)
+    assert sorted(cluster.others(), key=str) == [("n1", shape, ""), ("n1", shape, "team/u1")]
+    cluster.remove_other(stays.uid)
+    assert list(cluster.others()) == [("n1", shape, "")]

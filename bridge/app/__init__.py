@@ -10,9 +10,9 @@ recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, 
 answered, then everything ends; pods and jobs stay as they are.
 
 `controlling`, `extending` and `reviewing` build the three parts, `serving_rpc` what they tell each
-other, `leading` says who leads. `connections` reaches both sides, `rules` cuts the settings to what each part needs, `watches`
-brings what Kubernetes tells to where it is kept, `readiness` says what is too long ago, `ending`
-ends the process on time, `process` is the whole.
+other; `leading` says who leads. `connections` reaches both sides, `rules` cuts the settings to what
+each part needs, `watches` brings what Kubernetes tells to where it is kept, `readiness` says what
+is too long ago, `ending` ends the process on time, `process` is the whole.
 """
 
 from bridge.app.process import App, Role, run

@@ -40,12 +40,17 @@ check: $(READY) ## check lint, format, types and layers; never rewrites, lists a
 		echo "$(VENV)/bin/$$command"; \
 		$(VENV)/bin/$$command || failed="$$failed [$$command]"; \
 	done; \
+	sh tools/proto.sh $(abspath $(PY)) --check || failed="$$failed [make proto]"; \
 	if [ -n "$$failed" ]; then echo "make check found faults:$$failed" >&2; exit 1; fi
 
 .PHONY: fix
 fix: $(READY) ## let ruff repair and format
 	$(PY) -m ruff check --fix
 	$(PY) -m ruff format
+
+.PHONY: proto
+proto: $(READY) ## write the code that is generated from proto/
+	@sh tools/proto.sh $(abspath $(PY))
 
 .PHONY: docs
 docs: $(READY) ## write the pages that are generated from the code

@@ -38,6 +38,11 @@ class Connections:
     """Who the API server takes us for."""
     files: CertificateFiles
 
+    def write_only_while(self, may_write: Callable[[], bool]) -> None:
+        """Of a process that leads only for a time: nothing is changed on either side beyond it."""
+        self.kube.may_write = may_write
+        self.client.write_only_while(may_write)
+
 
 async def connect(settings: config.Settings, *, clock: Clock) -> Connections:
     """Reach both sides as far as needed. Raises ConfigError and Unreachable."""

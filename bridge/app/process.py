@@ -1,72 +1,67 @@
-"""One process with all parts: built, started, stopped."""
+"""One process: its parts by what it is to do, started, stopped."""
 
 import asyncio
 import contextlib
-import gc
+import enum
 import signal
-import socket
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
 from typing import TypeVar
 
 import structlog
 import uvloop
 
-from bridge import config, names, slurm, telemetry
-from bridge.admission.associations import Associations
-from bridge.admission.identity_validator import IdentityValidator
-from bridge.admission.namespaces import NamespaceKeeper
-from bridge.admission.reader_process import ReaderProcess
-from bridge.admission.review import MOST_BYTES, Reviewer
-from bridge.admission.scope import Scope
-from bridge.admission.turns import ReviewTurns
-from bridge.app import ending, rules
-from bridge.app.binder import KubeBinder
+from bridge import config, telemetry
+from bridge.app import ending, leading, rules
 from bridge.app.connections import Connections, connect
-from bridge.app.lasting import lasting
-from bridge.app.readiness import Age
-from bridge.app.watches import Watches
+from bridge.app.controlling import Controlling
+from bridge.app.extending import Extending
+from bridge.app.parts import Begin, Tools
+from bridge.app.reviewing import Reviewing
+from bridge.app.serving_rpc import RpcSide, follower
 from bridge.clock import Clock, SystemClock
-from bridge.controller import GangController, GangRules, Outages, Surroundings
+from bridge.controller import GangController
 from bridge.extender.scoring import NodeScores
-from bridge.extender.service import Extender
-from bridge.kube.api.events import EventRecorder
-from bridge.nodes.controller import NodeController
-from bridge.nodes.performer import NodePerformer
+from bridge.kube.api.lease import Lease, LostLease
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
 from bridge.server.connections import Limits
-from bridge.server.https import HttpsServer, Route
+from bridge.server.https import HttpsServer
 from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import ProbesServer
-from bridge.server.tls import CertificateFiles, Tls
-from bridge.state.kube_state import KubeState
-from bridge.state.slurm_state import SlurmState
+from bridge.server.tls import Tls
 
 log = structlog.get_logger(__name__)
 
-_GANGS_S = 30.0
-"""The loop that drives the gangs goes round every second."""
-_SLURM_AWAY_S = 15.0
-"""A Slurm that is away for a moment, as for a restart, is no reason to be not ready."""
 _DRAIN_S = 8.0
 _STOP_S = 5.0
 """What is in flight, then everything else, has this long to end: 20 s in all at the most."""
 _END_S = 25.0
 """After this time the process ends, whatever it still does; Kubernetes gives a pod 30 s."""
 _LEAVE_S = 1.0
+LOST_LEASE = 1
+"""Exit code of a controller that does not lead any more; started again, it waits for the Lease."""
 T = TypeVar("T")
 
 
-def run(settings: config.Settings) -> int:
-    """`slurm-bridge run`: all of ours in one process, until SIGTERM or SIGINT. The exit code."""
+class Role(enum.Enum):
+    """What a process does: one of the three, or all of them."""
+
+    ALL = "run"
+    CONTROLLER = "controller"
+    EXTENDER = "extender"
+    WEBHOOK = "webhook"
+
+
+def run(settings: config.Settings, role: Role = Role.ALL) -> int:
+    """Run the process until SIGTERM or SIGINT. The exit code."""
     telemetry.configure(level=settings.log_level, log_format=settings.log_format)
     descriptors.raise_limit()
-    return uvloop.run(_main(settings))
+    return uvloop.run(_main(settings, role))
 
 
-async def _main(settings: config.Settings) -> int:
+async def _main(settings: config.Settings, role: Role) -> int:
     clock = SystemClock()
     stop = asyncio.Event()
 
@@ -78,19 +73,23 @@ async def _main(settings: config.Settings) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, begin_to_stop)
-    app = await _unless(stop, App.build(settings, clock=clock))
+    code = 0
+    app = await _unless(stop, App.build(settings, clock=clock, role=role))
     if app is None:
         log.info("bridge.stopped")
     else:
         try:
             await app.run(stop)
+        except LostLease as error:
+            log.warning("bridge.leads_no_more", error=str(error))
+            code = LOST_LEASE
         except Exception:
             log.exception("bridge.crashed")
             raise
         finally:
             await app.close()
-    ending.leave_within(_LEAVE_S, 0)
-    return 0
+    ending.leave_within(_LEAVE_S, code)
+    return code
 
 
 async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | None:
@@ -105,193 +104,119 @@ async def _unless(stop: asyncio.Event, work: Coroutine[None, None, T]) -> T | No
 
 
 class App:
-    """All parts of one process."""
+    """The parts of one process."""
 
     def __init__(
-        self, settings: config.Settings, connections: Connections, *, clock: Clock
+        self,
+        settings: config.Settings,
+        connections: Connections,
+        *,
+        clock: Clock,
+        role: Role = Role.ALL,
+        lease: Lease | None = None,
+        lease_namespace: str = "",
     ) -> None:
+        """`lease`: of a controller that only acts while it holds it; None acts at once."""
         self.settings = settings
+        self.role = role
         self._connections = connections
         self._clock = clock
+        self._lease = lease
         self._stopping = False
-        self.metrics = telemetry.Metrics()
-        self.cluster = KubeState(
-            scheduler_name=settings.scheduler_name,
-            class_ignore_keys=settings.nodes.class_ignore_keys,
-            block_sizes=settings.placement.block_sizes,
-            most_gang_pods=settings.gangs.max_pods,
-            want=lambda api_version, kind: self._watches.want(api_version, kind),
-        )
-        self._slurm_state = SlurmState()
-        self._recorder = EventRecorder(connections.kube, clock=clock, instance=socket.gethostname())
-        self.watcher = self._build_watcher()
-        outage = {
-            side: telemetry.OutageLog(side, logger=log, clock=clock, metrics=self.metrics)
-            for side in ("slurm", "kubernetes")
-        }
-        self.controller = self._build_controller(outage)
-        self.nodes = self._build_nodes(outage["slurm"])
-        self.associations = Associations(
-            connections.client,
-            namespaces=self.cluster.namespaces,
-            interval_s=settings.identity.associations_interval_s,
-            clock=clock,
-        )
-        self._watches = Watches(
-            settings,
-            kube=connections.kube,
-            cluster=self.cluster,
-            changes=self.controller.changes,
-            nodes=self.nodes,
-            namespaces=NamespaceKeeper(
-                self.cluster.namespaces, recorder=self._recorder, changed=self._identities_changed
-            ),
-            recorder=self._recorder,
-            outage=outage["kubernetes"],
-            clock=clock,
-        )
-        self._show_ages()
+        self._tools = Tools.of(clock)
+        self.metrics = self._tools.metrics
+        self.controlling = self._controlling()
+        self.reviewing = self._reviewing()
+        self.extending = self._extending(lease_namespace)
+        self.rpc = self._rpc()
         self._server_metrics = ServerMetrics(self.metrics)
         self._shared = Shared(Budget(settings.server.memory_mib << 20))
-        self.reader_process = ReaderProcess()
-        self.https = self._build_https(connections.files)
-        self.probes = self._build_probes()
+        self.https = self._https() if self.reviewing or self.extending else None
+        self.probes = self._probes()
 
     @classmethod
-    async def build(cls, settings: config.Settings, *, clock: Clock) -> "App":
+    async def build(
+        cls, settings: config.Settings, *, clock: Clock, role: Role = Role.ALL
+    ) -> "App":
         """Reach both sides as far as needed. Raises ConfigError and Unreachable."""
-        return cls(settings, await connect(settings, clock=clock), clock=clock)
+        connections = await connect(settings, clock=clock)
+        lease: Lease | None = None
+        namespace = ""
+        if role in (Role.CONTROLLER, Role.EXTENDER):
+            namespace = await leading.namespace(settings)
+        if role is Role.CONTROLLER:
+            lease = leading.lease(settings, connections.kube, namespace=namespace, clock=clock)
+            connections.write_only_while(partial(getattr, lease, "leading"))
+        return cls(
+            settings, connections, clock=clock, role=role, lease=lease, lease_namespace=namespace
+        )
+
+    @property
+    def controller(self) -> GangController:
+        """That of this process. Raises LookupError if it has none."""
+        if self.controlling is None:
+            raise LookupError(f"slurm-bridge {self.role.value} has no controller")
+        return self.controlling.controller
+
+    @property
+    def https_port(self) -> int:
+        """The port of webhook and extender; 0 before it listens, or if the process has neither."""
+        return self.https.port if self.https is not None else 0
 
     # -- the parts -----------------------------------------------------------------------------
 
-    def _build_watcher(self) -> slurm.JobWatcher:
-        said = self.settings.slurm
-        return slurm.JobWatcher(
-            self._connections.client,
-            clock=self._clock,
-            poll_quick_s=said.poll_quick_s,
-            poll_interval_s=said.poll_interval_s,
-            detail_gets_per_s=said.detail_gets_per_s,
+    def _controlling(self) -> Controlling | None:
+        if self.role not in (Role.ALL, Role.CONTROLLER):
+            return None
+        return Controlling(
+            self.settings,
+            self._connections,
+            self._tools,
+            identities_changed=self._identities_changed,
         )
 
-    def _build_controller(self, outage: Mapping[str, telemetry.OutageLog]) -> GangController:
-        return GangController(
-            Surroundings(
-                cluster=self.cluster,
-                slurm_state=self._slurm_state,
-                client=self._connections.client,
-                watcher=self.watcher,
-                kube=self._connections.kube,
-                recorder=self._recorder,
-                cluster_uid=self._connections.cluster_uid,
-                scheduler_name=self.settings.scheduler_name,
-                outages=Outages(slurm=outage["slurm"], kubernetes=outage["kubernetes"]),
-                metrics=self.metrics,
-                clock=self._clock,
-            ),
-            GangRules(
-                translation=rules.translation(self.settings),
-                limits=rules.shared_tasks(self.settings),
-                tuning=rules.tuning(self.settings),
-            ),
+    def _identities_changed(self) -> None:
+        if self.reviewing is not None:
+            self.reviewing.associations.trigger()
+
+    def _reviewing(self) -> Reviewing | None:
+        if self.role not in (Role.ALL, Role.WEBHOOK):
+            return None
+        return Reviewing(
+            self.settings,
+            self._connections,
+            self._tools,
+            namespaces=self.controlling.cluster.namespaces if self.controlling else None,
         )
 
-    def _build_nodes(self, outage: telemetry.OutageLog) -> NodeController:
-        performer = NodePerformer(
-            cluster=self.cluster,
-            client=self._connections.client,
-            kube=self._connections.kube,
-            recorder=self._recorder,
-            scheduler_name=self.settings.scheduler_name,
-            metrics=self.metrics,
-            clock=self._clock,
-        )
-        return NodeController(
-            cluster=self.cluster,
-            slurm_state=self._slurm_state,
-            client=self._connections.client,
-            performer=performer,
-            rules=rules.registration(self.settings, self._connections.cluster_uid),
-            scheduler_name=self.settings.scheduler_name,
-            interval_s=self.settings.nodes.interval_s,
-            outage=outage,
-            changed=self.controller.changes.nodes_changed,
-            slurm_room_changed=self.controller.changes.slurm_room_changed,
-            classes_in_use=self.controller.gangs.classes_in_use,
-            clock=self._clock,
+    def _extending(self, lease_namespace: str) -> Extending | None:
+        if self.role not in (Role.ALL, Role.EXTENDER):
+            return None
+        here = self.controlling
+        if here is None:
+            placements = follower(
+                self.settings, self._connections, self._tools, lease_namespace=lease_namespace
+            )
+            return Extending(self._connections, self._tools, placements=placements, scores=None)
+        weights = rules.score_weights(self.settings)
+        return Extending(
+            self._connections,
+            self._tools,
+            placements=here.controller.placements,
+            scores=NodeScores(here.cluster, here.slurm_state, weights),
         )
 
-    def _build_probes(self) -> ProbesServer:
-        return ProbesServer(
-            address=addresses.parse(self.settings.server.metrics_listen),
-            checks={
-                "stopping": lambda: "stopping" if self._stopping else "",
-                "kubernetes": self._watches.missing,
-                **{name: age.check for name, age in self._ages().items()},
-                "recovery": lambda: (
-                    "" if self.controller.recovered else "gangs and jobs are being matched"
-                ),
-            },
-            registry=self.metrics.registry,
-            metrics=self._server_metrics,
-            shared=self._shared,
-            clock=self._clock,
-        )
+    def _rpc(self) -> RpcSide | None:
+        if self.controlling is None or self._lease is None:
+            return None
+        return RpcSide(self.settings, self._connections, self._tools, self.controlling, self._lease)
 
-    def _ages(self) -> Mapping[str, Age]:
-        """What must not be long ago, by the name of its check."""
-        watcher, clock = self.watcher, self._clock
-        request_s = 2 * self.settings.slurm.request_timeout_s  # as slurm.http bounds one
-        return {
-            "slurm": Age(
-                what="the list of Slurm's jobs",
-                of=lambda: clock.monotonic() - watcher.seen_s,
-                most_s=max(_SLURM_AWAY_S, watcher.longest_pause_s + request_s),
-                why=lambda: watcher.problem,
-                look_at="slurmrestd, the token file and the log (outage.began)",
-            ),
-            "gangs": Age(
-                what="the last round of the gangs",
-                of=lambda: self.controller.alive_s,
-                most_s=_GANGS_S,
-                look_at="the log",
-            ),
-        }
-
-    def _build_https(self, files: CertificateFiles) -> HttpsServer:
-        reviewer = Reviewer(
-            pods=Scope.from_settings(self.settings),
-            namespaces=self.cluster.namespaces,
-            identity_validator=IdentityValidator(
-                rules=rules.identities(self.settings),
-                partition=self.settings.partition,
-                associations=self.associations,
-            ),
-            bridge_users=frozenset({self._connections.user}),
-            turns=ReviewTurns(self.reader_process, clock=self._clock),
-        )
-        extender = Extender(
-            placements=self.controller.placements,
-            binder=KubeBinder(self._connections.kube),
-            clock=self._clock,
-            scores=NodeScores(self.cluster, self._slurm_state, rules.score_weights(self.settings)),
-            metrics=self.metrics,
-        )
+    def _https(self) -> HttpsServer:
+        parts = [one for one in (self.reviewing, self.extending) if one is not None]
         return HttpsServer(
             address=addresses.parse(self.settings.server.listen),
-            routes=[
-                Route(names.MUTATE_PATH, reviewer.mutate, max_body_bytes=MOST_BYTES),
-                Route(names.VALIDATE_PATH, reviewer.validate, max_body_bytes=MOST_BYTES),
-                Route(
-                    names.MANAGED_NODES_PATH,
-                    reviewer.validate_use_of_nodes,
-                    max_body_bytes=MOST_BYTES,
-                ),
-                Route(names.FILTER_PATH, extender.filter, client_certificate=True),
-                Route(names.PRIORITIZE_PATH, extender.prioritize, client_certificate=True),
-                Route(names.BIND_PATH, extender.bind, client_certificate=True),
-            ],
-            tls=Tls(files),
+            routes=[route for part in parts for route in part.routes],
+            tls=Tls(self._connections.files),
             metrics=self._server_metrics,
             shared=self._shared,
             limits=Limits(connections=self._most_connections()),
@@ -305,26 +230,38 @@ class App:
             log.warning("server.few_descriptors", max_connections=wanted, possible=room)
         return room
 
-    def _show_ages(self) -> None:
-        metrics, watcher = self.metrics, self.watcher
-        metrics.age(metrics.poll_age, of=lambda: self._clock.monotonic() - watcher.seen_s)
-        metrics.age(metrics.details_age, of=lambda: watcher.details_age_s)
-        metrics.age(metrics.token_age, of=partial(self._connections.token.age_s, self._clock))
-        for one in self._watches.reflectors:
-            metrics.age(metrics.watch_age, one.name, of=partial(getattr, one, "last_contact_s"))
-
-    def _identities_changed(self, namespaces: frozenset[str]) -> None:
-        """Jobs that wait are told, those that were refused for it are tried again."""
-        self.associations.trigger()
-        if any(pod.namespace in namespaces for pod in self.cluster.pods.values()):
-            self.controller.changes.nodes_changed()
+    def _probes(self) -> ProbesServer:
+        checks: dict[str, Callable[[], str]] = {
+            "stopping": lambda: "stopping" if self._stopping else ""
+        }
+        for part in (self.controlling, self.reviewing, self.extending):
+            if part is not None:
+                checks.update(part.checks)
+        return ProbesServer(
+            address=addresses.parse(self.settings.server.metrics_listen),
+            checks=checks,
+            registry=self.metrics.registry,
+            metrics=self._server_metrics,
+            shared=self._shared,
+            clock=self._clock,
+        )
 
     # -- life ------------------------------------------------------------------------------------
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Serve and drive until `stop` is set."""
-        async with self.probes, self.https:
-            log.info("bridge.started", https_port=self.https.port, probes_port=self.probes.port)
+        """Serve and drive until `stop` is set. Raises LostLease when a controller leads no more."""
+        async with contextlib.AsyncExitStack() as serving:
+            await serving.enter_async_context(self.probes)
+            if self.https is not None:
+                await serving.enter_async_context(self.https)
+            if self.rpc is not None:
+                await serving.enter_async_context(self.rpc)
+            log.info(
+                "bridge.started",
+                role=self.role.value,
+                https_port=self.https_port,
+                probes_port=self.probes.port,
+            )
             work = asyncio.create_task(self._work(), name="work")
             stopped = asyncio.create_task(stop.wait(), name="stop")
             try:
@@ -333,38 +270,51 @@ class App:
                 log.info("bridge.stopping")
                 if work.done():
                     await work  # raises what ended it
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_DRAIN_S):
-                        await self.controller.drain()
+                await self._drain()
             finally:
                 await _cancelled([work, stopped])
         log.info("bridge.stopped")
 
-    async def _work(self) -> None:
-        """Each part is begun under the name that it has in the log and in the metrics."""
-        async with asyncio.TaskGroup() as group:
-            self._begin(group, "feeds", self._watches.run)
-            self._begin(group, "events", self._recorder.run)
-            self._begin(group, "certificate", self.https.watch_certificate)
-            self._begin(group, "watcher", self.watcher.run)
-            self._begin(group, "runner", self.controller.run)
-            await self._watches.wait_for_sync()
-            gc.collect()
-            gc.freeze()  # what was listed lives long: no collection needs to walk it again
-            self._begin(group, "nodes", self.nodes.run)
-            self._begin(group, "associations", self.associations.run)
-            await self.watcher.wait_for_sync()
-            self._begin(group, "recovery", self.controller.recovery.run)
+    async def _drain(self) -> None:
+        """What is in flight is answered; then the next controller need not wait."""
+        if self.controlling is not None:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_DRAIN_S):
+                    await self.controlling.drain()
+        if self._lease is not None:
+            await self._lease.release()
 
-    def _begin(
-        self, group: asyncio.TaskGroup, name: str, run: Callable[[], Awaitable[None]]
-    ) -> None:
-        part = lasting(name, run, clock=self._clock, metrics=self.metrics)
-        group.create_task(part, name=name)
+    async def _work(self) -> None:
+        try:
+            async with asyncio.TaskGroup() as group:
+                await self._begin(Begin(group, self._tools), group)
+        except* LostLease as lost:
+            raise lost.exceptions[0] from None
+
+    async def _begin(self, begin: Begin, group: asyncio.TaskGroup) -> None:
+        for part in (self.controlling, self.reviewing, self.extending, self.rpc):
+            if part is not None:
+                part.watch(begin)
+        if self.https is not None:
+            begin("certificate", self.https.watch_certificate)
+        if self.reviewing is not None:
+            group.create_task(self._review(self.reviewing, begin), name="reviewing")
+        if self.controlling is not None:
+            if self._lease is not None:
+                await self.controlling.wait_for_kubernetes()
+                await self._lease.acquire()
+                group.create_task(self._lease.hold(), name="lease")
+            await self.controlling.drive(begin)
+
+    async def _review(self, reviewing: Reviewing, begin: Begin) -> None:
+        if self.controlling is not None:
+            await self.controlling.wait_for_kubernetes()
+        await reviewing.drive(begin)
 
     async def close(self) -> None:
         """Let go of the connections, and of the process that reads."""
-        await self.reader_process.close()
+        if self.reviewing is not None:
+            await self.reviewing.close()
         await self._connections.client.close()
         await self._connections.kube.close()
 

@@ -122,12 +122,12 @@ async def standing(
         app = await App.build(settings, clock=clock)
         async with _at_work(app, clock):
             tls = folder / "tls"
-            await cluster.furnish(await _webhooks(app.https.port, tls / "ca.crt"))
+            await cluster.furnish(await _webhooks(app.https_port, tls / "ca.crt"))
             if extender_url:
                 await cluster.connect_extender(extender_url)
             else:
                 await cluster.connect_extender(
-                    f"https://127.0.0.1:{app.https.port}{names.EXTENDER_PREFIX}",
+                    f"https://127.0.0.1:{app.https_port}{names.EXTENDER_PREFIX}",
                     ca=tls / "ca.crt",
                     client=(tls / "client.crt", tls / "client.key"),
                 )
@@ -169,7 +169,7 @@ async def _at_work(app: App, clock: Clock) -> AsyncIterator[None]:
         async with asyncio.TaskGroup() as group:
             group.create_task(app.run(stop), name="bridge")
             until_s = clock.monotonic() + _STANDS_WITHIN_S
-            while not (app.https.port and app.controller.recovered):
+            while not (app.https_port and app.controller.recovered):
                 if clock.monotonic() > until_s:
                     raise NotStanding(f"the bridge was not ready within {_STANDS_WITHIN_S:.0f} s")
                 await clock.sleep(0.02)

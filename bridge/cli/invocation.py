@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 import typer
 
@@ -16,6 +17,7 @@ _GLOBAL_OPTIONS = frozenset(
     {"--config", "--kubeconfig", "--context", "--log-level", "--log-format", "--set"}
 )
 _GLOBAL_SWITCHES = frozenset({"--debug"})
+Start: TypeAlias = Callable[[config.Settings, str], int]
 
 
 @dataclass(slots=True)
@@ -24,8 +26,9 @@ class Invocation:
 
     environ: Mapping[str, str]
     default_config: Path
-    start: Callable[[config.Settings], int]
-    """Runs the bridge until it is told to stop; returns the exit code."""
+    start: Start
+    """Runs the bridge, or one part of it by the command's name, until it is told to stop; returns
+    the exit code."""
     config_file: Path | None = None
     overrides: dict[str, object] = field(default_factory=dict)
     """Settings said by flags, by key."""

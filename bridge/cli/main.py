@@ -12,7 +12,7 @@
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Final, NoReturn, Protocol, runtime_checkable
 
@@ -36,7 +36,7 @@ def main(
     *,
     environ: Mapping[str, str] | None = None,
     default_config: Path = invocations.DEFAULT_CONFIG,
-    start: Callable[[config.Settings], int] | None = None,
+    start: invocations.Start | None = None,
 ) -> NoReturn:
     """Run `slurm-bridge`; leaves by SystemExit with the exit code.
 
@@ -109,6 +109,9 @@ def application() -> typer.Typer:
     )
     root.callback()(_root)
     root.command("run")(run.run)
+    root.command("controller")(run.controller)
+    root.command("extender")(run.extender)
+    root.command("webhook")(run.webhook)
     root.command("demo")(demo.demo)
     root.command("nodes")(nodes.nodes)
     root.command("topology")(nodes.topology)
@@ -172,7 +175,7 @@ def _say_version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-def _start(settings: config.Settings) -> int:
+def _start(settings: config.Settings, role: str) -> int:
     from bridge import app  # here too
 
-    return app.run(settings)
+    return app.run(settings, app.Role(role))

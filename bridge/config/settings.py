@@ -7,9 +7,9 @@ unit, and what its empty value means.
 
 import re
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bridge import label_selectors, names
 from bridge.config.section import Section
@@ -121,6 +121,45 @@ class ServerSettings(Section):
     """Maximum memory for requests in flight, of all servers, in MiB as received. Handling them may
     take as much again, and the process that reads large reviews up to 200 MiB more. If requests
     need more, the newest large request of the address that sends the most is refused (503)."""
+
+
+class LeaderSettings(Section):
+    """Which of several controllers acts: the holder of a Lease. `slurm-bridge run` needs none."""
+
+    lease_name: str = Field(default="slurm-bridge-controller", min_length=1)
+    """Name of the Lease."""
+    lease_namespace: str = ""
+    """Namespace of the Lease; "" takes the namespace of the pod that the process runs in."""
+    lease_duration_s: int = Field(default=3, ge=1)
+    """If the Lease was not renewed for so long, in seconds, another controller takes over."""
+    renew_deadline_s: float = Field(default=2.0, gt=0)
+    """If a controller could not renew the Lease for so long, in seconds, it stops acting; less than
+    `leaseDurationS`."""
+    retry_interval_s: float = Field(default=0.4, gt=0)
+    """Time between two looks at the Lease, and between two renewals, in seconds; well below
+    `renewDeadlineS`."""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.retry_interval_s < self.renew_deadline_s < self.lease_duration_s:
+            raise ValueError(
+                "retryIntervalS must be less than renewDeadlineS, and that less than leaseDurationS"
+            )
+        return self
+
+
+class RpcSettings(Section):
+    """How the bridge's own processes reach each other (gRPC with mutual TLS). Their certificates
+    are those of `server.certificateDir`: client.crt and client.key, or tls.crt and tls.key if it
+    has no client.crt; both sides must be signed by its ca.crt."""
+
+    listen: Address = "[::]:9444"
+    """host:port that the controller listens on."""
+    advertise: str = ""
+    """Host (a name or an IP address) at which the other processes reach this controller; "" takes
+    $POD_IP, then the host's name."""
+    server_name: str = Field(default="slurm-bridge.slurm-bridge.svc", min_length=1)
+    """Name for which the controller's certificate must be."""
 
 
 class NodeSettings(Section):
@@ -269,6 +308,8 @@ class Settings(Section):
     slurm: SlurmSettings = SlurmSettings()
     kubernetes: KubernetesSettings = KubernetesSettings()
     server: ServerSettings = ServerSettings()
+    leader: LeaderSettings = LeaderSettings()
+    rpc: RpcSettings = RpcSettings()
     nodes: NodeSettings = NodeSettings()
     placement: PlacementSettings = PlacementSettings()
     gangs: GangSettings = GangSettings()

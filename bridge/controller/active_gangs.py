@@ -1,6 +1,7 @@
 """The gangs that are driven now: the machine of each gang, and what would wake it."""
 
 import re
+from collections.abc import Callable
 from functools import partial
 
 from bridge import names
@@ -27,6 +28,7 @@ class ActiveGangs:
         self._faults = faults
         self._claims = claims
         self._timers = timers
+        self._listeners: list[Callable[[GangId], None]] = []
         for state in State:
             metrics.gangs.labels(state.value).set_function(partial(self._count, state))
 
@@ -45,6 +47,15 @@ class ActiveGangs:
         run = machine.known.run if machine is not None else None
         return machine is not None and (run is None or run.waits)
 
+    def listen(self, changed: Callable[[GangId], None]) -> None:
+        """`changed` is called with each gang that was decided about, dropped or set aside."""
+        self._listeners.append(changed)
+
+    def tell(self, gang_id: GangId) -> None:
+        """Something of the gang may have changed."""
+        for changed in self._listeners:
+            changed(gang_id)
+
     def note_room(self, machine: GangMachine) -> None:
         """Notes after a decision whether the machine waits for room."""
         if machine.waits_for_room:
@@ -55,6 +66,7 @@ class ActiveGangs:
     def drop(self, gang_id: GangId) -> None:
         """Drops the gang's machine and its timer."""
         self.machines.pop(gang_id, None)
+        self.tell(gang_id)
         self.waiting_for_room.discard(gang_id)
         self._claims.forget(gang_id)
         self._timers.cancel(gang_id)

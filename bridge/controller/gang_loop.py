@@ -74,6 +74,7 @@ class GangLoop:
         """Sets the gang aside because of `error`. Never raises."""
         try:
             self._set_aside(gang_id, error)
+            self._gangs.tell(gang_id)
         except Exception:
             log.exception("gang.not_set_aside", gang=gang_id)
 
@@ -93,3 +94,4 @@ class GangLoop:
             )
         for instruction in instructions:
             self._perform(machine, instruction)
+        self._gangs.tell(machine.id)

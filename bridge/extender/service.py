@@ -1,13 +1,19 @@
 """The edge: the body of kube-scheduler's call in, the body of our answer out."""
 
 import json
+from typing import Final
 
 from bridge import telemetry
 from bridge.clock import Clock
 from bridge.errors import BadInput
 from bridge.extender import bind, filter, prioritize, wire  # noqa: A004 - the verbs' own names
 from bridge.extender.contracts import Binder, Placements, Scores
+from bridge.model.ids import PodUid
+from bridge.model.pod_placement import PodPlacement
 
+KNOWN_WITHIN_S: Final = 0.3
+"""No longer: kube-scheduler asks for one pod at a time."""
+_LOOK_S = 0.02
 Reply = tuple[int, bytes]
 """HTTP status and JSON body."""
 
@@ -37,7 +43,15 @@ class Extender:
             call = wire.filter_call(body)
         except BadInput as error:
             return _bad_request(error)
-        return 200, filter.answer(call, self._placements.of(call.uid))
+        return 200, filter.answer(call, await self._known(call.uid))
+
+    async def _known(self, uid: PodUid) -> PodPlacement | None:
+        """The pod's placement. kube-scheduler may have seen a pod sooner than we have, and would
+        send it into its back-off: so one that is not known yet is waited for a moment."""
+        until_s = self._clock.monotonic() + KNOWN_WITHIN_S
+        while (found := self._placements.of(uid)) is None and self._clock.monotonic() < until_s:
+            await self._clock.sleep(_LOOK_S)
+        return found
 
     async def prioritize(self, body: bytes) -> Reply:
         """Answers `prioritize`, with the scores handed in."""

@@ -3,7 +3,7 @@
 The calls themselves are in the package `calls`, one module per noun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from bridge.clock import Clock, SystemClock
@@ -62,6 +62,11 @@ class SlurmClient(
         )
         self._submissions = Submissions()
         self._immediate = ImmediateStarts()
+
+    def write_only_while(self, may_write: Callable[[], bool]) -> None:
+        """What would change something is not sent while `may_write` says no: it raises
+        Unavailable instead."""
+        self._session.may_write = may_write
 
     async def __aenter__(self) -> Self:
         return self

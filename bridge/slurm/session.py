@@ -45,6 +45,8 @@ class Session:
         self._clock = clock
         self._wires: dict[str, Wire] = {}
         self._preferred = self._http.endpoints[0]
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each request that changes something."""
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -147,6 +149,11 @@ class Session:
         """With the token; a refused one is read again, and when it is another, tried once more."""
         for last in (False, True):
             token = await self._token.get(clock=self._clock)
+            if request.method != "GET" and not self.may_write():
+                raise Unavailable(
+                    f"{operation.tried}: not sent, since this process does not lead",
+                    nothing_done=True,
+                )
             answer = await self._http.send(
                 endpoint, request, headers=self._headers(token), tried=operation.tried
             )

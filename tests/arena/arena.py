@@ -59,6 +59,8 @@ class Arena(ABC):
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
+        self.is_split = False
+        """Whether bridges that are made are several processes."""
         self._wishes: Mapping[str, Any] | None = None
         """What the last story's bridge was set to; None when there is none to go on with."""
 
@@ -74,7 +76,8 @@ class Arena(ABC):
 
     @abstractmethod
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
-        """A bridge for this stack, with its settings, not started."""
+        """A bridge for this stack, with its settings, not started; as several processes where
+        `is_split`."""
 
     @abstractmethod
     def register_webhooks(self, scheduler_name: str) -> None:

@@ -15,7 +15,7 @@ import yaml
 
 
 class Bridge:
-    """`slurm-bridge run` with a settings file."""
+    """`slurm-bridge run` with a settings file, or another command that runs a part of it."""
 
     def __init__(
         self,
@@ -24,20 +24,24 @@ class Bridge:
         settings: Mapping[str, Any],
         probes_port: int,
         prefix: tuple[str, ...] = (),
+        command: str = "run",
+        name: str = "bridge",
     ) -> None:
         self.folder = folder
         self.probes_port = probes_port
         self.settings = dict(settings)
-        self.log_file = folder / "bridge.log"
+        self.log_file = folder / f"{name}.log"
+        self._config_file = folder / ("config.yaml" if command == "run" else f"{name}.yaml")
+        self._command = command
         self._prefix = prefix
         self._log_start = 0
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait: bool = True, seconds: float = 90.0) -> None:
         """Start it and wait until it is ready. Fails with its log."""
-        config = self.folder / "config.yaml"
-        config.write_text(yaml.safe_dump(self.settings))
-        command = [*self._prefix, sys.executable, "-m", "bridge", "run", "--config", str(config)]
+        config = self._write_config()
+        command = [*self._prefix, sys.executable, "-m", "bridge", self._command]
+        command += ["--config", str(config)]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
                 command,
@@ -48,6 +52,10 @@ class Bridge:
             )
         if wait:
             self.wait_ready(seconds)
+
+    def _write_config(self) -> Path:
+        self._config_file.write_text(yaml.safe_dump(self.settings))
+        return self._config_file
 
     def wait_ready(self, seconds: float = 90.0) -> None:
         """Until /readyz says so."""

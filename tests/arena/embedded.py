@@ -31,6 +31,7 @@ from tests.arena.api import Kubernetes, Object, Slurm, documents, wait_for
 from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
+from tests.arena.processes import Processes
 from tests.e2e.stack import pki
 
 T = TypeVar("T")
@@ -67,7 +68,7 @@ class EmbeddedArena(Arena):
         folder = tempfile.TemporaryDirectory(prefix="embedded-arena-")
         self._authority = pki.Authority(Path(self._exits.enter_context(folder)))
         self._authority.create()
-        self._port, self._probes_port = _free_ports(2)
+        self._port, self._probes_port, self._webhook_port = _free_ports(3)
         self._thread = self._exits.enter_context(_Thread())
         parts = self._thread.parts
         self.kubernetes = Kubernetes(parts.kubernetes.kubeconfig)
@@ -119,19 +120,23 @@ class EmbeddedArena(Arena):
     def make_bridge(self, folder: Path, **settings: Any) -> Bridge:
         ca, certificate, key = self.loopback_tls()
         parts = self._thread.parts
-        return Bridge(
-            folder,
+        made = installation.settings(
+            settings,
+            kubeconfig=self._kubeconfig(folder),
+            slurm_url=parts.slurm.url,
+            token_file=parts.slurm.token_file,
+            port=self._port,
             probes_port=self._probes_port,
-            settings=installation.settings(
-                settings,
-                kubeconfig=self._kubeconfig(folder),
-                slurm_url=parts.slurm.url,
-                token_file=parts.slurm.token_file,
-                port=self._port,
-                probes_port=self._probes_port,
-                tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
-            ),
+            tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
+        if self.is_split:
+            return Processes(
+                folder,
+                settings=made,
+                extender_port=self._port,
+                webhook_port=self._webhook_port,
+            )
+        return Bridge(folder, probes_port=self._probes_port, settings=made)
 
     def _kubeconfig(self, folder: Path) -> Path:
         """The admin's, with the bridge's token in it."""
@@ -144,7 +149,7 @@ class EmbeddedArena(Arena):
     def register_webhooks(self, scheduler_name: str) -> None:
         installation.register_webhooks(
             self.kubernetes,
-            port=self._port,
+            port=self._webhook_port if self.is_split else self._port,
             ca=self._authority.certificate,
             scheduler_name=scheduler_name,
             bridge_users=(BRIDGE_USER,),

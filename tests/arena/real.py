@@ -13,6 +13,7 @@ from tests.arena.api import Kubernetes, Slurm
 from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
+from tests.arena.processes import LEASE, Processes
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack import nodes as kwok
 
@@ -83,7 +84,22 @@ class RealArena(Arena):
         for path in (folder, *folder.rglob("*")):
             os.chown(path, sandbox.UID, sandbox.UID)
         needs = (Path(sys.prefix), Path(sys.base_prefix), Path(__file__).parents[2], folder)
-        return Bridge(folder, probes_port=probes_port, settings=made, prefix=sandbox.command(needs))
+        prefix = sandbox.command(needs)
+        if self.is_split:
+            return Processes(
+                folder,
+                settings=made,
+                extender_port=self.stack.extender_port,
+                webhook_port=self._webhook_port,
+                prefix=prefix,
+            )
+        return Bridge(folder, probes_port=probes_port, settings=made, prefix=prefix)
+
+    @property
+    def _webhook_port(self) -> int:
+        """What the API server calls."""
+        port = self.stack.layout.port(layout.Port.WEBHOOK_BALANCER)
+        return port if self.is_split else self.stack.extender_port
 
     def _kubeconfig(self, folder: Path) -> Path:
         """Of a user who has the rights of deploy/rbac.yaml and no others."""
@@ -106,7 +122,7 @@ class RealArena(Arena):
     def register_webhooks(self, scheduler_name: str) -> None:
         installation.register_webhooks(
             self.kubernetes,
-            port=self.stack.extender_port,
+            port=self._webhook_port,
             ca=self.stack.bridge_tls[0],
             scheduler_name=scheduler_name,
             bridge_users=(BRIDGE_USER,),
@@ -159,7 +175,9 @@ def _rights() -> str:
     shipped = yaml.safe_load_all((Path(__file__).parents[2] / "deploy" / "rbac.yaml").read_text())
     objects = [one for one in shipped if one["kind"] != "ServiceAccount"]
     for one in objects:
-        if one["kind"] == "ClusterRoleBinding":
+        if "namespace" in one["metadata"]:
+            one["metadata"]["namespace"] = LEASE["leaseNamespace"]
+        if one["kind"] in ("ClusterRoleBinding", "RoleBinding"):
             group = "rbac.authorization.k8s.io"
             one["subjects"] = [{"apiGroup": group, "kind": "User", "name": BRIDGE_USER}]
     return yaml.safe_dump_all(objects)

@@ -114,7 +114,7 @@ async def _start_scheduler(kubernetes: EmbeddedKubernetes, app: App, folder: Pat
     tls = folder / "tls"
     client = await asyncio.to_thread(_client_context, tls)
     extender = ExtenderConfig(
-        url_prefix=f"https://127.0.0.1:{app.https.port}{names.EXTENDER_PREFIX}",
+        url_prefix=f"https://127.0.0.1:{app.https_port}{names.EXTENDER_PREFIX}",
         filter_verb="filter",
         prioritize_verb="prioritize",
         bind_verb="bind",

@@ -251,13 +251,15 @@ async def test_a_bridge_at_work_reads_large_reviews_elsewhere(tmp_path: Path) ->
         tls = await asyncio.to_thread(
             partial(ssl.create_default_context, cafile=str(tmp_path / "tls" / "ca.crt"))
         )
-        connected = await calls.connect(stack.app.https.port, tls)
+        connected = await calls.connect(stack.app.https_port, tls)
+        assert stack.app.reviewing is not None
+        reader_process = stack.app.reviewing.reader_process
         for size in (0, 100_000):
-            assert stack.app.reader_process.pid is None
+            assert reader_process.pid is None
             body = review(a_manifest().ours().build()).ljust(size)
             _, status, answer = await calls.call(connected, names.VALIDATE_PATH, body)
             assert (status, response((status, answer))["allowed"]) == (200, True)
-        pid = stack.app.reader_process.pid
+        pid = reader_process.pid
         assert pid is not None
         _, status, _ = await calls.call(connected, names.MUTATE_PATH, b" " * (MOST_BYTES + 1))
         assert status == 413

@@ -6,7 +6,7 @@ leadership.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Literal
 
@@ -51,6 +51,8 @@ class KubeClient:
         self._bucket = TokenBucket(per_s=qps, burst=burst, clock=clock)
         self._in_flight = asyncio.Semaphore(_IN_FLIGHT)
         self._cluster_uid = ""
+        self.may_write: Callable[[], bool] = lambda: True
+        """Asked before each request that changes something, but for urgent ones (the Lease)."""
 
     @classmethod
     async def connect(
@@ -168,6 +170,8 @@ class KubeClient:
                     return await self._transport.exchange(request, timeout_s=self._timeout_s)
                 await self._bucket.take()
                 async with self._in_flight:
+                    if request.method != "GET" and not self.may_write():
+                        raise errors.LeadsNoMore(f"{request}: this process does not lead")
                     return await self._transport.exchange(request, timeout_s=self._timeout_s)
             except errors.Throttled as error:
                 if attempt == _TRIES or error.retry_after_s > _LONGEST_WAIT_S:

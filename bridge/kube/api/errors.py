@@ -10,6 +10,7 @@ KubeError                  anything that came of a request
  ├── Unauthorized          401, after the credentials were read anew
  ├── Forbidden             403: RBAC, or an admission that says no
  └── Unavailable           5xx, no connection, no answer in time      (an `Unreachable`)
+      ├── LeadsNoMore      not sent: this process does not lead (any more)
       └── Throttled        429; `retry_after_s` is the server's wish
 """
 
@@ -75,6 +76,10 @@ class Forbidden(KubeError):
 
 class Unavailable(KubeError, Unreachable):
     """No usable answer; the same request may succeed later (and may have been done)."""
+
+
+class LeadsNoMore(Unavailable):
+    """A change that was not sent, because this process does not lead (any more)."""
 
 
 class Throttled(Unavailable):

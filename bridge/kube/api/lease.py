@@ -60,6 +60,11 @@ class Lease:
         self._renewed_at = float("-inf")
 
     @property
+    def identity(self) -> str:
+        """Who we are to others."""
+        return self._identity
+
+    @property
     def holder(self) -> str:
         """Who led when we last looked; "" when nobody did."""
         return str(self._record.get("holderIdentity") or "")

@@ -37,6 +37,8 @@ class Port(enum.IntEnum):
     """Ours to bind: nothing of the stack listens here, the bridge's HTTPS server may."""
     WEBHOOK = 12
     """As EXTENDER, for tests that serve the webhook on its own."""
+    WEBHOOK_BALANCER = 14
+    """Before several webhooks of a story."""
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD stays free: a slurmd there would
     answer for all external nodes."""

@@ -13,6 +13,7 @@ import structlog
 from bridge import config, slurm
 from bridge.app import App
 from bridge.app.connections import Connections
+from bridge.app.controlling import Controlling
 from bridge.clock import SystemClock
 from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import volumes
@@ -98,6 +99,12 @@ async def built(folder: Path, kube: KubeClient, rest: Slurm) -> App:
     return App(SETTINGS, connections, clock=SystemClock())
 
 
+def controlling(it: Running) -> Controlling:
+    """Its controller."""
+    assert it.app.controlling is not None
+    return it.app.controlling
+
+
 @asynccontextmanager
 async def running(folder: Path, *, held: str = "") -> AsyncIterator[Running]:
     """`held`: a path whose list is not answered."""
@@ -144,7 +151,7 @@ async def test_a_process_that_is_told_to_stop_is_not_ready_and_ends(tmp_path: Pa
 async def test_a_part_that_fails_ends_neither_the_process_nor_the_others(tmp_path: Path) -> None:
     """It is counted, and started again."""
     async with running(tmp_path) as it:
-        it.app.nodes.run = fail  # type: ignore[method-assign]
+        controlling(it).nodes.run = fail  # type: ignore[method-assign]
         await it.until("")
         failures = it.app.metrics.part_failures.labels("nodes")
         async with asyncio.timeout(5):

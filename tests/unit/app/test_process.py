@@ -32,6 +32,7 @@ async def test_who_may_call_the_extender(tmp_path: Path, path: str, as_scheduler
         app = await App.build(settings, clock=SystemClock())
         try:
             context = await asyncio.to_thread(trusting, tls, as_scheduler=as_scheduler)
+            assert app.https is not None
             async with app.https, httpx2.AsyncClient(verify=context) as client:
                 answer = await client.post(f"https://127.0.0.1:{app.https.port}{path}", json={})
         finally:

@@ -18,7 +18,7 @@ import structlog
 
 from bridge import config
 from bridge.app import process
-from bridge.app.process import App
+from bridge.app.process import App, Role
 from bridge.clock import SystemClock
 from bridge.config import tree
 from bridge.errors import ConfigError
@@ -89,10 +89,13 @@ async def test_every_setting_is_read(tmp_path: Path) -> None:
         slurmRestApi="http://slurm:6820",
         slurm={"tokenFile": str(tmp_path / "token")},
         priorityClasses={"high": {"qos": "high"}},
+        leader={"leaseNamespace": "slurm-bridge"},
         workloads={"kinds": {"MyJob.example.com": {"roles": "spec.roles"}}},
     ) as settings:
-        app = await App.build(cast("config.Settings", Watched(settings, read)), clock=SystemClock())
-        await app.close()
+        for role in Role:
+            watched = cast("config.Settings", Watched(settings, read))
+            app = await App.build(watched, clock=SystemClock(), role=role)
+            await app.close()
     elsewhere = LOGS | set(leaves(config.RoleKind, KIND))  # see the tests below
     assert set(leaves(config.Settings)) - read - elsewhere == set()
 

@@ -38,7 +38,7 @@ class Terminal:
         assert isinstance(left.value.code, int)
         return left.value.code, out, err
 
-    def _start(self, settings: config.Settings) -> int:
+    def _start(self, settings: config.Settings, role: str) -> int:
         self.started.append(settings)
         if isinstance(self.outcome, Exception):
             raise self.outcome
@@ -180,7 +180,7 @@ def test_interrupt_is_no_fault(terminal: Terminal) -> None:
     assert terminal.capture.readouterr().err == ""
 
 
-def _interrupted(_settings: config.Settings) -> int:
+def _interrupted(_settings: config.Settings, _role: str) -> int:
     raise KeyboardInterrupt
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 
 from bridge import telemetry
-from bridge.extender.service import Extender
+from bridge.extender.service import KNOWN_WITHIN_S, Extender
 from bridge.model.ids import NodeName, PodUid
 from bridge.model.pod_placement import PodPlacement
 from tests.unit.extender.calls import (
@@ -16,13 +16,14 @@ from tests.unit.extender.calls import (
     bind_body,
     filter_body,
 )
+from tests.unit.slurm.clocks import ImpatientClock
 
 
 def extender(*placements: PodPlacement, binder: RecordingBinder | None = None) -> Extender:
     return Extender(
         placements=KnownPlacements(*placements),
         binder=binder or RecordingBinder(),
-        clock=ManualClock(),
+        clock=ImpatientClock(),
     )
 
 
@@ -30,6 +31,34 @@ async def test_filter() -> None:
     """The placement of the pod's uid decides."""
     status, body = await extender(a_placement("n2")).filter(filter_body(["n1", "n2"]))
     assert (status, json.loads(body)["NodeNames"]) == (200, ["n2"])
+
+
+class Late(KnownPlacements):
+    """Knows its pods from the third look on."""
+
+    looks = 0
+
+    def of(self, uid: PodUid) -> PodPlacement | None:
+        self.looks += 1
+        return super().of(uid) if self.looks > 2 else None
+
+
+async def test_a_pod_that_is_known_a_moment_later_passes_at_once() -> None:
+    """Not after kube-scheduler's back-off, which is seconds long."""
+    placements = Late(a_placement("n2"))
+    late = Extender(placements=placements, binder=RecordingBinder(), clock=ImpatientClock())
+    status, body = await late.filter(filter_body(["n1", "n2"]))
+    assert (status, json.loads(body)["NodeNames"]) == (200, ["n2"])
+
+
+async def test_a_pod_that_nobody_knows_is_waited_for_a_moment_only() -> None:
+    """Other pods wait behind it in kube-scheduler."""
+    clock = ImpatientClock()
+    begin_s = clock.monotonic()
+    late = Extender(placements=KnownPlacements(), binder=RecordingBinder(), clock=clock)
+    status, body = await late.filter(filter_body(["n1"]))
+    assert (status, set(json.loads(body))) == (200, {"Error"})
+    assert clock.monotonic() - begin_s < KNOWN_WITHIN_S + 0.1
 
 
 async def test_a_new_pod_under_an_old_name() -> None:

@@ -1,0 +1,102 @@
+"""What processes tell each other: the controller's server, and a replica's way to it."""
+
+from types import TracebackType
+from typing import Any, Self
+
+import grpc.aio
+
+from bridge import config
+from bridge.app import leading
+from bridge.app.connections import Connections
+from bridge.app.controlling import Controlling
+from bridge.app.parts import Begin, Tools
+from bridge.kube.api.lease import Lease
+from bridge.rpc import channels
+from bridge.rpc.follower import PlacementFollower
+from bridge.rpc.leader import PlacementsService
+from bridge.rpc.placement_feed import PlacementFeed
+from bridge.rpc.placement_ledger import PlacementLedger
+from bridge.rpc.slurmbridge.v1 import placements_pb2_grpc as pb_grpc
+from bridge.server import addresses
+
+_RELOAD_S = 10.0
+
+
+class RpcSide:
+    """The controller's gRPC server."""
+
+    def __init__(
+        self,
+        settings: config.Settings,
+        connections: Connections,
+        tools: Tools,
+        controlling: Controlling,
+        lease: Lease,
+    ) -> None:
+        watcher, clock = controlling.watcher, tools.clock
+        self._clock = clock
+        self._feed = PlacementFeed(
+            cluster=controlling.cluster,
+            placements=controlling.controller.placements,
+            watcher=watcher,
+            ledger=PlacementLedger(lease.identity),
+            clock=clock,
+        )
+        controlling.controller.gangs.listen(self._feed.mark)
+        folder = connections.files.certificate.parent
+        address = addresses.parse(settings.rpc.listen)
+        self.server = channels.RpcServer(
+            host=str(address).rpartition(":")[0],
+            port=address.port,
+            certificate=channels.Certificate(folder, is_caller=False),
+        )
+        service = PlacementsService(
+            feed=self._feed,
+            leads=lambda: lease.leading and controlling.controller.recovered,
+            slurm_age_s=lambda: clock.monotonic() - watcher.seen_s,
+        )
+        add: Any = pb_grpc.add_PlacementsServiceServicer_to_server
+        add(service, self.server.server)
+
+    async def __aenter__(self) -> Self:
+        await self.server.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.server.stop()
+
+    def watch(self, begin: Begin) -> None:
+        """Take in what changes of placements, and of the certificate's files."""
+        begin("placements", self._feed.run)
+        begin("rpc certificate", self._reload)
+
+    async def _reload(self) -> None:
+        while True:
+            await self._clock.sleep(_RELOAD_S)
+            await self.server.reload()
+
+
+def follower(
+    settings: config.Settings, connections: Connections, tools: Tools, *, lease_namespace: str
+) -> PlacementFollower:
+    """A replica's view of the controller that holds the Lease."""
+    folder = connections.files.certificate.parent
+    certificate = channels.Certificate(folder, is_caller=True)
+
+    lease_name, server_name = settings.leader.lease_name, settings.rpc.server_name
+
+    async def dial() -> grpc.aio.Channel:
+        found = await leading.address(connections.kube, namespace=lease_namespace, name=lease_name)
+        return await channels.dial(found, certificate=certificate, server_name=server_name)
+
+    return PlacementFollower(
+        dial=dial,
+        client=connections.client,
+        cluster_uid=connections.cluster_uid,
+        clock=tools.clock,
+    )

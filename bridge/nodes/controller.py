@@ -217,8 +217,8 @@ class NodeController:
                 case planning.Undrain(name):
                     await self._client.update_node(name, state="UNDRAIN")
                     log.info("node.undrained", slurm_node=name)
-                case planning.SetFeatures(name, features):
-                    await self._client.update_node(name, features=features)
+                case planning.SetFeatures(name, features, active):
+                    await self._client.update_node(name, features=features, active_features=active)
                 case planning.SetTopology(name, topology):
                     await self._client.update_node(name, topology=topology)
                     self._told_topology[name] = topology

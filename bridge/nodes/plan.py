@@ -1,7 +1,9 @@
 """What must be done so that Slurm knows the Kubernetes nodes as they are: pure.
 
 A Slurm node is ours when it is external and carries the feature of this Kubernetes cluster;
-nothing else is ever drained or deleted. Three rules keep such a node:
+nothing else is ever deleted or registered. A node on which slurmd runs is hybrid when a Kubernetes
+node has its name: it gets our features beside its own and is drained while it is cordoned or not
+ready, and nothing else of it is changed (`hybrid`). Three rules keep a node that is ours:
 
 - While there is a reason that nothing new may start there (`closed`), it is drained with that
   reason, which starts with `DRAIN_REASON`; when there is none any more, it is undrained.
@@ -35,8 +37,9 @@ from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import definition
+from bridge.nodes import definition, hybrid
 from bridge.slurm import NodeDefinition, SlurmNode
+from bridge.state.slurm_names import SlurmNames
 
 DRAIN_REASON = "slurm-bridge: "
 """The reason of each drain of ours starts so; drains by others are never changed or undone."""
@@ -89,6 +92,8 @@ class SetFeatures:
 
     slurm_node: SlurmNodeName
     features: tuple[str, ...]
+    active: tuple[str, ...] | None = None
+    """Those of them that are active; None: all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,9 +157,18 @@ def plan(
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
     actions: list[Action] = []
+    by_slurm_name = SlurmNames(nodes.values())
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
-        actions += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
+        first = by_slurm_name[node.slurm_name]
+        is_slurms = known is not None and first == name
+        actions += _taint(node, wanted=is_slurms, scheduler_name=scheduler_name)
+        if first != name:
+            actions += _refuse(node, hybrid.second(node, first)) if known or node.external else []
+            continue
+        if known is not None and not known.external:
+            actions += _keep_hybrid(node, known, classes.get(name, ""), rules, classes_in_use)
+            continue
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
@@ -172,11 +186,12 @@ def plan(
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
                 actions += _keep(node, known, wanted, counted, classes_in_use, told)
-    by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
-        owner = by_slurm_name.get(slurm_name)
+        owner = nodes[by_slurm_name[slurm_name]] if slurm_name in by_slurm_name else None
         if _ours(known, rules) and _is_retired(owner):
             actions += _retire(known, owner)
+        elif owner is None and not known.external:
+            actions += _keep_hybrid(None, known, "", rules, ())
     return actions
 
 
@@ -199,10 +214,8 @@ def closed(
     """
     if node is None or _is_retired(node):
         return RETIRED
-    if node.unschedulable:
-        return CORDONED
-    if not node.ready:
-        return f"{NOT_READY}: {node.unready}" if node.unready else NOT_READY
+    if reason := shut_in_kubernetes(node):
+        return reason
     if known is not None and has is not None and _is_less(known, has):
         return LESS
     return None
@@ -315,6 +328,50 @@ def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[A
     if not wanted.topology or wanted.topology in (known.topology, told):
         return []
     return [SetTopology(known.name, wanted.topology)]
+
+
+def _keep_hybrid(
+    node: Node | None,
+    known: SlurmNode,
+    node_class: str,
+    rules: definition.Rules,
+    classes_in_use: Collection[str],
+) -> list[Action]:
+    """A node that Slurm has set down is left to Slurm: with another reason than its own it would
+    not bring the node back by itself (ReturnToService=1)."""
+    mark = definition.cluster_feature(rules.cluster)
+    gone = node is None or node.deleting
+    if gone and not hybrid.is_marked(known, mark):
+        return []
+    if other := hybrid.owner(known, mark):
+        return [] if node is None or gone else _refuse(node, hybrid.claimed(node, other))
+    wanted = hybrid.features(
+        known,
+        node_class="" if gone else node_class,
+        mark=mark,
+        classes_in_use=classes_in_use,
+    )
+    closed_by = None if node is None or gone else shut_in_kubernetes(node)
+    actions = [] if known.down and not gone else _drain(known, closed_by)
+    if gone and actions:
+        return actions  # our mark goes last: by it the drain is known as this cluster's
+    active = hybrid.active_features(known, wanted, mark)
+    if set(wanted) != set(known.features) or set(active) != set(known.active_features):
+        actions.append(SetFeatures(known.name, wanted, None if active == wanted else active))
+    return actions
+
+
+def _refuse(node: Node, message: str) -> list[Action]:
+    return [Refuse(node.name, message)]
+
+
+def shut_in_kubernetes(node: Node) -> str | None:
+    """Why Kubernetes starts nothing new on the node, as the reason of a drain; None if it does."""
+    if node.unschedulable:
+        return CORDONED
+    if not node.ready:
+        return f"{NOT_READY}: {node.unready}" if node.unready else NOT_READY
+    return None
 
 
 def _is_retired(node: Node | None) -> bool:

@@ -75,6 +75,7 @@ class Slurm:
         state: str = "",
         reason: str = "",
         features: tuple[str, ...] = (),
+        active_features: tuple[str, ...] | None = None,
         topology: str = "",
     ) -> None:
         self._ask("update", name, f" {state or topology or '&'.join(features)}")

@@ -139,6 +139,14 @@ class NodeSettings(Section):
     memory_headroom_mib: int = Field(default=0, ge=0)
     """Memory kept from Slurm on each node, in MiB, in addition to the requests of the pods there
     that Slurm does not place."""
+    hybrid_sharing: bool = False
+    """Whether native jobs and pods may be on one hybrid node (with slurmd and kubelet) at the same
+    time. false keeps such a node to one side at a time: jobs of pods that may be granted a hybrid
+    node are `exclusive`, also on other nodes; if `mcsLabel` is set and Slurm has
+    MCSPlugin=mcs/label, only native jobs are kept off their nodes, but then Slurm preempts neither
+    side for the other. true shares a node by Slurm's count of its CPUs, memory and GRES. Do not
+    share nodes with GPUs: Slurm and the kubelet each choose the devices, and may choose the same
+    one."""
     interval_s: float = Field(default=30.0, ge=0.1)
     """Time between two reads of Slurm's nodes, in seconds; a change in Kubernetes leads to a read
     at once. While Slurm does not answer, the time grows, up to 30 s."""
@@ -257,8 +265,8 @@ class Settings(Section):
     """A Kubernetes label selector for managed namespaces (`matchLabels`, `matchExpressions`); if it
     is set, `managedNamespaces` is ignored. `{}` selects every namespace."""
     mcs_label: str = ""
-    """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
-    none."""
+    """MCS label of the placeholder jobs: it keeps native jobs off the nodes of pods, and lets gangs
+    share these nodes (see `nodes.hybridSharing`). "" sends none."""
     partition: str = "slurm-bridge"
     """Partition of a job if neither pods, namespace nor PriorityClass name one; "" means Slurm's
     default partition."""

@@ -5,8 +5,9 @@ need to know (features, partitions with a memory default).
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import structlog
 
@@ -39,6 +40,8 @@ _AWAY_S = 30.0
 _REFUSED_FIRST_S, _REFUSED_MOST_S = 1.0, 300.0
 """The first and the longest pause after something that was refused."""
 _NOT_REGISTERED = "NotRegisteredInSlurm"
+_MCS_LABELS = "mcs/label"
+"""The MCSPlugin under which jobs may have any label."""
 _BURST_S = 0.1
 """Nodes come in bursts: one pass for many."""
 
@@ -115,7 +118,7 @@ class NodeController:
         self._learn(
             slurm_nodes.values(),
             await self._client.list_partitions(),
-            await gres_names(self._client),
+            await configuration(self._client),
         )
         actions = planning.plan(
             nodes=self._cluster.nodes,
@@ -152,7 +155,7 @@ class NodeController:
         self,
         nodes: Collection[slurm.SlurmNode],
         partitions: Iterable[slurm.Partition],
-        gres_names: frozenset[str] | None,
+        conf: Mapping[str, Any] | None,
     ) -> None:
         """What waiting gangs depend on; they are told of changes.
 
@@ -175,7 +178,8 @@ class NodeController:
             max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
             topologies={part.name: part.topology for part in partitions if part.topology},
         )
-        kinds, sizes = NodeFacts(_kinds(nodes), gres_names), capacities.of(nodes)
+        kinds = NodeFacts(_kinds(nodes), _gres_types(conf), _keeps_labels_apart(conf or {}))
+        sizes = capacities.of(nodes)
         state = self._slurm_state
         known = state.capacities
         before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
@@ -290,11 +294,24 @@ class NodeController:
 
 async def gres_names(client: slurm.SlurmClient) -> frozenset[str] | None:
     """Slurm's GresTypes; None where it doesn't tell."""
+    return _gres_types(await configuration(client))
+
+
+async def configuration(client: slurm.SlurmClient) -> Mapping[str, Any] | None:
+    """Slurm's slurm.conf; None where it doesn't tell."""
     try:
-        configuration = await client.configuration()
+        return await client.configuration()
     except slurm.ServerTooOld:
         return None
-    return frozenset(configuration.get("GresTypes") or ())
+
+
+def _keeps_labels_apart(conf: Mapping[str, Any]) -> bool:
+    is_on = "noselect" not in (conf.get("MCSParameters") or ())
+    return is_on and conf.get("MCSPlugin") == _MCS_LABELS
+
+
+def _gres_types(conf: Mapping[str, Any] | None) -> frozenset[str] | None:
+    return None if conf is None else frozenset(conf.get("GresTypes") or ())
 
 
 _Key = tuple[str, str]

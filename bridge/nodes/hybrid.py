@@ -10,14 +10,13 @@ import re
 from collections.abc import Collection
 
 from bridge import names
+from bridge.model import node_class as classes
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
 from bridge.slurm import SlurmNode
 
 _MARK = re.compile(r"k8s-[0-9a-f]{8}")
 """The mark of any Kubernetes cluster, see `definition.cluster_feature`."""
-_CLASS = re.compile(re.escape(names.CLASS_FEATURE_PREFIX) + "[0-9a-f]{12}")
-"""Any node class, see `filters.classes.class_name`; an admin's feature may begin like one."""
 
 
 def features(
@@ -28,8 +27,8 @@ def features(
     others = [one for one in known.features if not _is_ours(one, mark)]
     if not node_class:
         return tuple(others)
-    kept = {one for one in known.features if one in classes_in_use and _is_class(one)}
-    return (*others, *sorted({node_class, *kept}), mark)
+    kept = {one for one in known.features if one in classes_in_use and classes.is_class(one)}
+    return (*others, *sorted({classes.hybrid(node_class), *kept}), mark)
 
 
 def active_features(known: SlurmNode, wanted: tuple[str, ...], mark: str) -> tuple[str, ...]:
@@ -67,8 +66,4 @@ def claimed(node: Node, mark: str) -> str:
 
 
 def _is_ours(feature: str, mark: str) -> bool:
-    return feature == mark or _is_class(feature)
-
-
-def _is_class(feature: str) -> bool:
-    return _CLASS.fullmatch(feature) is not None
+    return feature == mark or classes.is_class(feature)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from bridge import names
+from bridge.model import node_class
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.node import Node
 from bridge.nodes import plan
@@ -14,7 +15,9 @@ from bridge.state.slurm_names import SlurmNames
 from tests.builders import SCHEDULER, a_node
 from tests.unit.nodes.test_plan import RULES, TAINT
 
-CLASS, OLD = "class-0123456789ab", "class-ba9876543210"
+PLAIN, OLD = "class-0123456789ab", "class-ba9876543210"
+CLASS = node_class.hybrid(PLAIN)
+"""Its feature: an external node of the same class has another one."""
 MARK, OTHERS_MARK = "k8s-01234567", "k8s-fedcba98"
 NAME = SlurmNodeName("node-1")
 
@@ -37,7 +40,7 @@ def planned(
     return plan.plan(
         nodes={node.name: node for node in nodes},
         slurm_nodes={known.name: known},
-        classes={node.name: CLASS for node in nodes},
+        classes={node.name: PLAIN for node in nodes},
         others={},
         rules=RULES,
         scheduler_name=SCHEDULER,

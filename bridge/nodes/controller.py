@@ -204,6 +204,10 @@ class NodeController:
     async def _perform(self, action: planning.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""
         try:
+            if isinstance(action, planning.Drain | planning.Undrain) and await self._is_taken(
+                action
+            ):
+                return True
             match action:
                 case planning.Register(node, wanted):
                     await self._client.create_node(wanted)
@@ -245,6 +249,10 @@ class NodeController:
             drain = planning.Drain(SlurmNodeName(action.definition.name), action.closed)
             await self._perform(drain)  # in the same breath: a waiting job would take it
         return True
+
+    async def _is_taken(self, action: planning.Drain | planning.Undrain) -> bool:
+        """Whether an admin has taken the node out of use since the pass read Slurm's nodes."""
+        return planning.is_admins(await self._client.get_node(action.slurm_node))
 
     def _is_due(self, action: planning.Action) -> bool:
         """Whether it may be tried now: it did not fail, or is another one by now, or waited long

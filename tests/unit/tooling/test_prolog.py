@@ -36,7 +36,8 @@ class Host:
     def run(self, *settings: str) -> tuple[int, str]:
         """The Prolog's exit code, and what it said."""
         standard = (f"kubectl={self.folder}/kubectl", f"kubeconfig={self.folder}/config",
-                    f"log={self.folder}/log", "settle_s=0", "wait_s=1")  # fmt: skip
+                    f"log={self.folder}/log", "settle_s=0", "wait_s=1",
+                    "unasked_wait_s=1")  # fmt: skip
         conf = self.folder / "conf"
         conf.write_text("\n".join((*standard, *settings)) + "\n")
         known = {"SLURMD_NODENAME": "slurm-n1", "SLURM_JOB_ID": "7"}
@@ -84,7 +85,9 @@ def test_pods_that_stay_fail_the_job_in_the_end(host: Host) -> None:
     host.says(pods="team/web ", stay="")
     code, said = host.run()
     assert code == 1
-    assert "team/web ; gave up after 1 s: Slurm drains the node" in said
+    *_, last = said.splitlines()
+    assert "waiting for the end of pods on node n1: team/web (after 1 s)" in last
+    assert last.endswith("gave up: Slurm drains the node and requeues the job")
 
 
 def test_without_an_answer_the_job_fails_unless_the_admin_says_otherwise(host: Host) -> None:

@@ -17,7 +17,6 @@ from dataclasses import replace
 from bridge.jobs.jobspec import Rules, Where
 from bridge.model import node_class
 from bridge.model.job import JobSpec
-from bridge.state.slurm_facts import NodeGroup
 from bridge.state.slurm_state import SlurmState
 
 
@@ -47,7 +46,7 @@ def _must_be(spec: JobSpec, where: Where, state: SlurmState, rules: Rules) -> bo
     groups, group_of = state.capacities.groups, state.capacities.group_of
     if where.required:
         positions = {group_of[name] for name in where.required if name in group_of}
-        return any(_is_hybrid(groups[at]) for at in positions)
+        return any(groups[at].has_slurmd for at in positions)
     wanted = {node_class.hybrid(name) for name in where.classes}
     partitions = set(filter(None, spec.partition.split(",")))
     return any(
@@ -55,7 +54,3 @@ def _must_be(spec: JobSpec, where: Where, state: SlurmState, rules: Rules) -> bo
         and not (partitions and partitions.isdisjoint(group.partitions))
         for group in groups
     )
-
-
-def _is_hybrid(group: NodeGroup) -> bool:
-    return any(map(node_class.is_hybrid, group.features))

@@ -22,8 +22,3 @@ def hybrid(node_class: str) -> str:
 def is_class(feature: str) -> bool:
     """Whether the feature says a node's class, of whatever node."""
     return _FORM.fullmatch(feature) is not None
-
-
-def is_hybrid(feature: str) -> bool:
-    """Whether the feature says the class of a hybrid node."""
-    return is_class(feature) and feature.endswith(_HYBRID)

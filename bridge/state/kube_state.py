@@ -23,8 +23,8 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state import slurm_names
 from bridge.state.namespace_rows import NamespaceRows
-from bridge.state.slurm_names import SlurmNames
 
 
 class KubeState:
@@ -52,7 +52,7 @@ class KubeState:
         """Pods by (namespace, name): a new pod may come under a name while the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: MutableMapping[str, Namespace] = NamespaceRows(self.table)
-        self.by_slurm_name = SlurmNames()
+        self.by_slurm_name = slurm_names.SlurmNames()
         self.volumes = Volumes()
         """Storage objects; whoever changes them passes the returned claims to `volumes_changed`."""
         self._unlooked: set[PodUid] = set()
@@ -327,8 +327,7 @@ class KubeState:
         ):
             self.table.freed.add(node.name)
         self.nodes[node.name] = node
-        self.by_slurm_name.add(node)
-        self.table.upsert(node)
+        self._show_nodes(self.by_slurm_name.add(node))
         return True
 
     def nodes_of(self, allocation: Allocation) -> frozenset[NodeName] | None:
@@ -339,8 +338,11 @@ class KubeState:
     def remove_node(self, name: NodeName) -> None:
         """Drops a node that is gone from the API server."""
         if self.nodes.pop(name, None) is not None:
-            self.by_slurm_name.remove(name)
             self.table.remove(name)
+            self._show_nodes(self.by_slurm_name.remove(name))
+
+    def _show_nodes(self, touched: Iterable[NodeName]) -> None:
+        slurm_names.show((self.nodes[name] for name in touched), self.by_slurm_name, self.table)
 
     def replace_nodes(self, rows: Iterable[Node]) -> None:
         """Takes in a complete list of nodes."""

@@ -74,6 +74,8 @@ class NodeGroup:
     gres: tuple[Gres, ...] = ()
     """The devices of each node; each name and type once."""
     count: int = 1
+    has_slurmd: bool = False
+    """Whether native jobs run there: the nodes are not external."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,14 @@ def test_a_mixed_partition_has_one_queue_and_each_node_one_side(arena: Arena, mi
     assert "EXTERNAL" not in known["state"]
     with native_job(arena, nodes.hybrid[0]) as first:
         wait_running(arena, first)
-        gang = manifests.job("train", NAMESPACE, count=3, gang=True, cpu="6")
-        arena.create(gang)
-        arena.create(on_hybrid(small_pod("beside")))
+        beside = small_pod("beside")
+        beside["spec"]["nodeSelector"] = {names.HOSTNAME_LABEL: nodes.hybrid[1]}
+        arena.create(beside)
         bound = arena.wait_bound("beside")
-        assert node_of(bound) == nodes.hybrid[1], "the other one is the native job's"
+        assert node_of(bound) == nodes.hybrid[1]
+        with native_job(arena, nodes.hybrid[1]) as second:
+            wait_for("it waits", lambda: arena.slurm.job(second)["state_reason"] == "Resources")
+        arena.create(manifests.job("train", NAMESPACE, count=3, gang=True, cpu="6"))
         assert len(arena.wait_pods(3, "wait", condition, of_job="train")) == 3
     arena.delete_pod("beside")
     pods = arena.wait_pods(3, "are bound", node_of, of_job="train", seconds=40)

@@ -34,7 +34,7 @@ def slurm(*, labels: bool = False) -> SlurmState:
             groups=(
                 NodeGroup(frozenset({A}), frozenset({"mixed", "apart"}), count=2),
                 NodeGroup(frozenset({B}), frozenset({"mixed"})),
-                NodeGroup(frozenset({of_hybrid, "a100"}), frozenset({"mixed"})),
+                NodeGroup(frozenset({of_hybrid, "a100"}), frozenset({"mixed"}), has_slurmd=True),
             ),
             group_of={SlurmNodeName("external"): 0, SlurmNodeName("hybrid"): 2},
         ),

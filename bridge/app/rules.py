@@ -16,6 +16,7 @@ def translation(settings: config.Settings) -> jobspec.Rules:
         default_memory_mib=-(-quantity.whole(settings.defaults.memory) // (1 << 20)),
         exclusive=settings.defaults.exclusive,
         mcs_label=settings.mcs_label,
+        shares_hybrid_nodes=settings.nodes.hybrid_sharing,
         resource_map=ResourceMap(settings.resource_map),
         gpu_type_label=settings.nodes.gpu_type_label,
         priority_classes={

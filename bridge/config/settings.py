@@ -182,6 +182,14 @@ class NodeSettings(Section):
     memory_headroom_mib: int = Field(default=1024, ge=0)
     """Memory, in MiB, that is kept free on each node as `cpuHeadroomMilli` is. 1024 is a thousandth
     of a node with 1 TiB; use less on small nodes."""
+    hybrid_sharing: bool = False
+    """Whether native jobs and pods may be on one hybrid node (with slurmd and kubelet) at the same
+    time. false keeps such a node to one side at a time: jobs of pods that may be granted a hybrid
+    node are `exclusive`, also on other nodes; if `mcsLabel` is set and Slurm has
+    MCSPlugin=mcs/label, only native jobs are kept off their nodes, but then Slurm preempts neither
+    side for the other. true shares a node by Slurm's count of its CPUs, memory and GRES. Do not
+    share nodes with GPUs: Slurm and the kubelet each choose the devices, and may choose the same
+    one."""
     interval_s: float = Field(default=30.0, ge=0.1)
     """Time between two reads of Slurm's nodes, in seconds; a change in Kubernetes leads to a read
     at once. While Slurm does not answer, the time grows, up to 30 s."""
@@ -300,8 +308,8 @@ class Settings(Section):
     """A Kubernetes label selector for managed namespaces (`matchLabels`, `matchExpressions`); if it
     is set, `managedNamespaces` is ignored. `{}` selects every namespace."""
     mcs_label: str = ""
-    """MCS label of the placeholder jobs, for nodes that Slurm shares with native jobs; "" sends
-    none."""
+    """MCS label of the placeholder jobs: it keeps native jobs off the nodes of pods, and lets gangs
+    share these nodes (see `nodes.hybridSharing`). "" sends none."""
     partition: str = "slurm-bridge"
     """Partition of a job if neither pods, namespace nor PriorityClass name one; "" means Slurm's
     default partition."""

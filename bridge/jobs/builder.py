@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from bridge.errors import BadInput
-from bridge.jobs import dependencies, jobspec, jobtexts, tasks
+from bridge.jobs import dependencies, jobspec, jobtexts, tasks, whole_nodes
 from bridge.jobs.full_nodes import FullNodes, Key
 from bridge.jobs.node_constraints import NodeConstraints
 from bridge.jobs.shortage import Shortages
@@ -64,7 +65,7 @@ class JobBuilder:
         components = []
         for at, one in enumerate(plan.components):
             build = partial(
-                jobspec.build,
+                self._component,
                 replace(gang, size=one.count, shape=one.shape, roles=(), volume_terms=()),
                 identity=self._identity(gang, generation, component=at),
                 rules=self._rules,
@@ -97,6 +98,10 @@ class JobBuilder:
             comment = texts.printable(f"{first.comment}: {plan}", jobtexts.COMMENT_BYTES)
             first = replace(first, comment=comment)
         return replace(first, also=tuple(others))
+
+    def _component(self, gang: Gang, *, where: jobspec.Where, **facts: Any) -> JobSpec:
+        spec = jobspec.build(gang, where=where, **facts)
+        return whole_nodes.of(spec, where, self._slurm_state, self._rules)
 
     def _where(
         self,

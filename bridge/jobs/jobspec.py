@@ -43,6 +43,8 @@ class Rules:
     default_memory_mib: int
     exclusive: bool = False
     mcs_label: str = ""
+    shares_hybrid_nodes: bool = False
+    """Whether pods and native jobs may be on one hybrid node at the same time."""
     resource_map: ResourceMap = field(default_factory=lambda: ResourceMap({}))
     gpu_type_label: str = ""
     priority_classes: Mapping[str, Precedence] = field(default_factory=dict)
@@ -100,7 +102,10 @@ def build(
     fewest = _fewest_nodes(gang, where, alone=exclusive)
     most_nodes = where.chosen_nodes or parameters.max_nodes
     constraint = constraints.build(
-        where.classes, parameters.constraints, facts=nodes, nodes=gang.size
+        nodes.features_of(where.classes),
+        parameters.constraints,
+        facts=nodes,
+        nodes=gang.size,
     )
     devices = gres.build(
         gang.shape,

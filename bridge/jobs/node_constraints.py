@@ -10,6 +10,7 @@ from bridge import names
 from bridge.errors import BadInput
 from bridge.jobs import answers, jobspec, tasks
 from bridge.jobs.answers import Answers
+from bridge.model import node_class
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName
 from bridge.model.pod_identity import PodIdentity
@@ -169,7 +170,8 @@ class NodeConstraints:
         counted = self._map.within(self._slurm_state.nodes.gres_names)
         able, unfit = uncounted.able(snapshot, shape, wanted, resource_map=counted)
         wanted, left_out = set(able), left_out | set(unfit)
-        known = sorted(wanted & self._slurm_state.features)
+        features = self._slurm_state.features
+        known = sorted(one for one in wanted if features & {one, node_class.hybrid(one)})
         if not known and not required:
             raise BadInput(
                 "none of the nodes that can take this pod is registered in Slurm yet. Nodes with "

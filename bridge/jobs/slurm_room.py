@@ -33,6 +33,7 @@ class Asked:
     partition: str = ""
     constraints: Expression = Expression()
     exclusive: bool = False
+    whole_nodes: bool = False
     tasks_per_node: int = 0
     most_nodes: int = 0
     is_all: bool = True
@@ -54,6 +55,7 @@ class Asked:
             partition=spec.partition,
             constraints=constraints,
             exclusive=spec.exclusive,
+            whole_nodes=spec.whole_nodes,
             tasks_per_node=(spec.tasks - 1) // (fewest - 1) if fewest > 1 else 0,
             most_nodes=min((one for one in limits if one), default=0),
             is_all=not spec.reservation and len(constraints.same) < 2,
@@ -85,4 +87,8 @@ class Asked:
         if not busy or name not in capacities.group_of:
             return most
         free = capacities.groups[capacities.group_of[name]].cpus - busy
-        return 0 if self.exclusive else min(most, max(0, free) // self.cpus_per_task)
+        return (
+            0
+            if self.exclusive or self.whole_nodes
+            else min(most, max(0, free) // self.cpus_per_task)
+        )

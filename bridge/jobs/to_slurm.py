@@ -42,6 +42,7 @@ _COMPUTED_PRIORITY: Final = 0xFFFFFFFF
 
 def description(spec: JobSpec) -> JobDescription:
     """The placeholder job for `spec`: it holds resources and runs nothing."""
+    is_alone = spec.exclusive or spec.whole_nodes
     return JobDescription(
         name=spec.name,
         working_directory=spec.working_directory,
@@ -58,8 +59,8 @@ def description(spec: JobSpec) -> JobDescription:
         constraints=spec.constraints or None,
         excluded_nodes=spec.excluded_nodes,
         required_nodes=spec.required_nodes,
-        exclusive=spec.exclusive,
-        shared=("mcs",) if spec.mcs_label and not spec.exclusive else None,
+        exclusive=is_alone,
+        shared=("mcs",) if spec.mcs_label and not is_alone else None,
         admin_comment=identity.format(spec.identity),
         comment=spec.comment or None,
         account=spec.account or None,

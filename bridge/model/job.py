@@ -76,6 +76,8 @@ class JobSpec:
     """TRES string: "gres/gpu:2" or "gres/gpu:h100:2,gres/efa:4"."""
     tres_per_node: str = ""
     exclusive: bool = False
+    whole_nodes: bool = False
+    """Whether its nodes are the gang's alone, for any number of its tasks on each."""
     tasks_per_node: int | None = None
     """The most tasks on a node; None: as many as it takes."""
     min_nodes: int | None = None
@@ -141,7 +143,8 @@ class JobSpec:
 
 QUEUE_FIELDS: Final = ("partition", "account", "qos")
 """In which queue a job waits, and at whose cost; "" leaves it to Slurm."""
-_ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "tasks_per_node")
+_ONLY_ANEW: Final = ("user", "group", "mcs_label", "exclusive", "whole_nodes",
+                     "tasks_per_node")  # fmt: skip
 _NOT_CLEARED: Final = (
     "partition", "account", "qos", "reservation", "time_limit_min", "max_nodes"
 )  # fmt: skip

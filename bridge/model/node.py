@@ -28,6 +28,8 @@ class Node:
     max_pods: int = 110
     internal_ip: str = ""
     deleting: bool = False
+    created_s: float = 0.0
+    """metadata.creationTimestamp, seconds since the epoch."""
 
     @property
     def slurm_name(self) -> SlurmNodeName:

@@ -47,6 +47,8 @@ class SetFeatures:
 
     slurm_node: SlurmNodeName
     features: tuple[str, ...]
+    active: tuple[str, ...] | None = None
+    """Those of them that are active; None: all."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ need to know (features, partitions with a memory default).
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
 
 from bridge import slurm
 from bridge.clock import Clock
@@ -117,7 +118,7 @@ class NodeController:
             self._slurm_state,
             nodes=nodes,
             partitions=await self._client.list_partitions(),
-            gres_names=await gres_names(self._client),
+            configuration=await configuration(self._client),
         )
         if news is learning.News.KINDS:
             self._changed()
@@ -127,8 +128,12 @@ class NodeController:
 
 async def gres_names(client: slurm.SlurmClient) -> frozenset[str] | None:
     """Slurm's GresTypes; None where it doesn't tell."""
+    return learning.gres_types(await configuration(client))
+
+
+async def configuration(client: slurm.SlurmClient) -> Mapping[str, Any] | None:
+    """Slurm's slurm.conf; None where it doesn't tell."""
     try:
-        configuration = await client.configuration()
+        return await client.configuration()
     except slurm.ServerTooOld:
         return None
-    return frozenset(configuration.get("GresTypes") or ())

@@ -29,12 +29,19 @@ def closed(
     """
     if node is None or is_retired(node):
         return RETIRED
+    if reason := shut_in_kubernetes(node):
+        return reason
+    if known is not None and has is not None and is_less(known, has):
+        return LESS
+    return None
+
+
+def shut_in_kubernetes(node: Node) -> str | None:
+    """Why Kubernetes starts nothing new on the node, as the reason of a drain; None if it does."""
     if node.unschedulable:
         return CORDONED
     if not node.ready:
         return f"{NOT_READY}: {node.unready}" if node.unready else NOT_READY
-    if known is not None and has is not None and is_less(known, has):
-        return LESS
     return None
 
 

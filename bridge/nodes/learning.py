@@ -1,13 +1,17 @@
 """What Slurm's nodes and partitions are like, kept for those who build jobs."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from enum import Enum
+from typing import Any
 
 from bridge import slurm
 from bridge.nodes import capacities
 from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
 from bridge.state.slurm_state import SlurmState
+
+_MCS_LABELS = "mcs/label"
+"""The MCSPlugin under which jobs may have any label."""
 
 
 class News(Enum):
@@ -27,7 +31,7 @@ def learn(
     *,
     nodes: Collection[slurm.SlurmNode],
     partitions: Collection[slurm.Partition],
-    gres_names: frozenset[str] | None,
+    configuration: Mapping[str, Any] | None,
 ) -> News:
     """Keeps in `state` what these nodes and partitions are like."""
     features = frozenset(
@@ -44,7 +48,10 @@ def learn(
         max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
         topologies={part.name: part.topology for part in partitions if part.topology},
     )
-    kinds, sizes = NodeFacts(_kinds(nodes), gres_names), capacities.of(nodes)
+    kinds = NodeFacts(
+        _kinds(nodes), gres_types(configuration), _keeps_labels_apart(configuration or {})
+    )
+    sizes = capacities.of(nodes)
     known = state.capacities
     before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
     news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
@@ -75,3 +82,13 @@ def _kinds(nodes: Iterable[slurm.SlurmNode]) -> tuple[NodeKind, ...]:
         for node in nodes
     }
     return tuple(sorted(found, key=lambda kind: (sorted(kind.features), sorted(kind.devices))))
+
+
+def gres_types(conf: Mapping[str, Any] | None) -> frozenset[str] | None:
+    """GresTypes of slurm.conf; None where that is not known."""
+    return None if conf is None else frozenset(conf.get("GresTypes") or ())
+
+
+def _keeps_labels_apart(conf: Mapping[str, Any]) -> bool:
+    is_on = "noselect" not in (conf.get("MCSParameters") or ())
+    return is_on and conf.get("MCSPlugin") == _MCS_LABELS

@@ -14,7 +14,7 @@ from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
-from bridge.nodes import actions
+from bridge.nodes import actions, drains
 from bridge.retry import Backoff
 from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics
@@ -75,6 +75,8 @@ class NodePerformer:
     async def perform(self, action: actions.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""
         try:
+            if isinstance(action, actions.Drain | actions.Undrain) and await self._is_taken(action):
+                return True
             match action:
                 case actions.Register(node, wanted):
                     await self._client.create_node(wanted)
@@ -92,8 +94,8 @@ class NodePerformer:
                 case actions.Undrain(name):
                     await self._client.update_node(name, state="UNDRAIN")
                     log.info("node.undrained", slurm_node=name)
-                case actions.SetFeatures(name, features):
-                    await self._client.update_node(name, features=features)
+                case actions.SetFeatures(name, features, active):
+                    await self._client.update_node(name, features=features, active_features=active)
                 case actions.SetTopology(name, topology):
                     await self._client.update_node(name, topology=topology)
                     self.told_topology[name] = topology
@@ -116,6 +118,10 @@ class NodePerformer:
             drain = actions.Drain(SlurmNodeName(action.definition.name), action.closed)
             await self.perform(drain)  # in the same breath: a waiting job would take it
         return True
+
+    async def _is_taken(self, action: actions.Drain | actions.Undrain) -> bool:
+        """Whether an admin has taken the node out of use since the pass read Slurm's nodes."""
+        return drains.is_admins(await self._client.get_node(action.slurm_node))
 
     def is_due(self, action: actions.Action) -> bool:
         """Whether it may be tried now: it did not fail, or is another one by now, or waited long

@@ -1,7 +1,9 @@
 """What must be done so that Slurm knows the Kubernetes nodes as they are: pure.
 
 A Slurm node is ours when it is external and carries the feature of this Kubernetes cluster;
-nothing else is ever drained or deleted. Three rules keep such a node:
+nothing else is ever deleted or registered. A node on which slurmd runs is hybrid when a Kubernetes
+node has its name: it gets our features beside its own and is drained while it is cordoned or not
+ready, and nothing else of it is changed (`hybrid`). Three rules keep a node that is ours:
 
 - While there is a reason that nothing new may start there (`drains.closed`), it is drained with
   that reason, which starts with `drains.PREFIX`; when there is none any more, it is undrained.
@@ -34,9 +36,10 @@ from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import actions, definition, drains
+from bridge.nodes import actions, definition, drains, hybrid
 from bridge.nodes.amounts import Amounts, is_less, is_more
 from bridge.slurm import NodeDefinition, SlurmNode
+from bridge.state.slurm_names import SlurmNames
 
 
 def plan(
@@ -64,9 +67,19 @@ def plan(
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
     found: list[actions.Action] = []
     keep = rules.without_headroom  # the buffer of a registered node is for others to use
+    by_slurm_name = SlurmNames(nodes.values())
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
-        found += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
+        first = by_slurm_name[node.slurm_name]
+        is_slurms = known is not None and first == name
+        found += _taint(node, wanted=is_slurms, scheduler_name=scheduler_name)
+        if first != name:
+            if known or node.external:
+                found.append(actions.Refuse(name, hybrid.second(node, first)))
+            continue
+        if known is not None and not known.external:
+            found += hybrid.keep(node, known, classes.get(name, ""), rules, classes_in_use)
+            continue
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
@@ -84,11 +97,12 @@ def plan(
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
                 found += _keep(node, known, wanted, counted, classes_in_use, told)
-    by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
-        owner = by_slurm_name.get(slurm_name)
+        owner = nodes[by_slurm_name[slurm_name]] if slurm_name in by_slurm_name else None
         if _ours(known, rules) and drains.is_retired(owner):
             found += _retire(known, owner)
+        elif owner is None and not known.external:
+            found += hybrid.keep(None, known, "", rules, ())
     return found
 
 

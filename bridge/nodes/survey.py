@@ -52,18 +52,23 @@ def survey(
         scheduler_name=scheduler_name,
         gres_names=gres_names,
     )
-    by_slurm_name = {node.slurm_name: node for node in cluster.nodes.values()}
+    by_slurm_name = cluster.by_slurm_name
     todo: dict[str, list[str]] = {}
     for action in planned:
         if isinstance(action, actions.SetFeatures) and _has_all(slurm_nodes, action):
             continue  # classes that waiting jobs still name: the bridge knows which
         name, text = _said(action)
-        owner = by_slurm_name.get(SlurmNodeName(name))
-        todo.setdefault(owner.name if owner is not None else name, []).append(text)
+        if not isinstance(
+            action, actions.Register | actions.AddTaint | actions.RemoveTaint | actions.Refuse
+        ):
+            name = by_slurm_name.get(SlurmNodeName(name), name)
+        todo.setdefault(name, []).append(text)
     rows = []
     for name, node in cluster.nodes.items():
         known = slurm_nodes.get(node.slurm_name)
-        if known is not None or node.external:
+        if by_slurm_name[node.slurm_name] != name:
+            known = None
+        if known is not None or node.external or name in todo:
             said = "; ".join(todo.get(name, ()))
             rows.append(_row(node, known, others.get(name, Resources()), rules, said))
     for slurm_name, known in slurm_nodes.items():
@@ -85,7 +90,7 @@ def _row(
         said = said or _OF_ADMIN
     return Row(
         node=node.name,
-        kubernetes=_kubernetes(node),
+        kubernetes=_kubernetes(node, is_hybrid=known is not None and not known.external),
         slurm="not registered" if known is None else _slurm(known),
         cpus=_both(str(has.cpus), None if known is None else str(known.cpus)),
         memory_mib=_both(str(has.memory_mib), None if known is None else str(known.memory_mib)),
@@ -135,12 +140,15 @@ def _own(reason: str) -> str:
     return reason.removeprefix(drains.PREFIX)
 
 
-def _kubernetes(node: Node) -> str:
+def _kubernetes(node: Node, *, is_hybrid: bool) -> str:
     unready = f"NotReady ({node.unready})" if node.unready else "NotReady"
     words = ["Ready" if node.ready else unready]
     words += ["cordoned"] if node.unschedulable else []
     words += ["being deleted"] if node.deleting else []
-    words += [] if node.external else ["without the label"]
+    if is_hybrid:
+        words.append("hybrid")
+    elif not node.external:
+        words.append("without the label")
     return ", ".join(words)
 
 

@@ -14,7 +14,7 @@ from bridge.gangs.mounts import Mounts
 from bridge.gangs.owners import Owners, Want
 from bridge.gangs.volumes import Volumes
 from bridge.model.gang import Gang
-from bridge.model.ids import GangId, NodeName, PodUid, SlurmNodeName
+from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.job import Allocation
 from bridge.model.namespace import Namespace
 from bridge.model.node import Node
@@ -23,6 +23,7 @@ from bridge.model.pod import Pod
 from bridge.model.scheduling import PodShape, Taint
 from bridge.model.volume import ClaimKey
 from bridge.placement.table import NodeTable
+from bridge.state import slurm_names
 from bridge.state.namespace_rows import NamespaceRows
 
 
@@ -51,7 +52,7 @@ class KubeState:
         """Pods by (namespace, name): a new pod may come under a name while the old one goes."""
         self.nodes: dict[NodeName, Node] = {}
         self.namespaces: MutableMapping[str, Namespace] = NamespaceRows(self.table)
-        self.by_slurm_name: dict[SlurmNodeName, NodeName] = {}
+        self.by_slurm_name = slurm_names.SlurmNames()
         self.volumes = Volumes()
         """Storage objects; whoever changes them passes the returned claims to `volumes_changed`."""
         self._unlooked: set[PodUid] = set()
@@ -320,15 +321,12 @@ class KubeState:
         known = self.nodes.get(node.name)
         if known is not None and replace(known, resource_version=node.resource_version) == node:
             return False
-        if known is not None and known.slurm_name != node.slurm_name:
-            self.by_slurm_name.pop(known.slurm_name, None)
         if node.takes_pods and not (
             known is not None and known.takes_pods and known.allocatable == node.allocatable
         ):
             self.table.freed.add(node.name)
         self.nodes[node.name] = node
-        self.by_slurm_name[node.slurm_name] = node.name
-        self.table.upsert(node)
+        self._show_nodes(self.by_slurm_name.add(node))
         return True
 
     def nodes_of(self, allocation: Allocation) -> frozenset[NodeName] | None:
@@ -338,10 +336,12 @@ class KubeState:
 
     def remove_node(self, name: NodeName) -> None:
         """Drops a node that is gone from the API server."""
-        node = self.nodes.pop(name, None)
-        if node is not None:
-            self.by_slurm_name.pop(node.slurm_name, None)
+        if self.nodes.pop(name, None) is not None:
             self.table.remove(name)
+            self._show_nodes(self.by_slurm_name.remove(name))
+
+    def _show_nodes(self, touched: Iterable[NodeName]) -> None:
+        slurm_names.show((self.nodes[name] for name in touched), self.by_slurm_name, self.table)
 
     def replace_nodes(self, rows: Iterable[Node]) -> None:
         """Takes in a complete list of nodes."""

@@ -1,9 +1,10 @@
 """What `jobs` needs to know of Slurm: its partitions, and the kinds of its nodes."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from bridge.model import node_class
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import Gres
 
@@ -44,6 +45,18 @@ class NodeFacts:
     kinds: tuple[NodeKind, ...] = ()
     gres_names: frozenset[str] | None = None
     """GresTypes; None if Slurm doesn't give them (REST before v0.0.45)."""
+    keeps_labels_apart: bool = False
+    """Whether jobs of different MCS labels can be kept off each other's nodes (MCSPlugin)."""
+
+    def features_of(self, classes: Sequence[str]) -> tuple[str, ...]:
+        """The features by which a job asks for these node classes, on whatever nodes Slurm has."""
+        known = {feature for kind in self.kinds for feature in kind.features}
+        found = []
+        for name in classes:
+            of_hybrid = node_class.hybrid(name)
+            found += [name] if name in known or of_hybrid not in known else []
+            found += [of_hybrid] if of_hybrid in known else []
+        return tuple(found)
 
     def of(self, classes: Collection[str]) -> tuple[NodeKind, ...]:
         """The kinds in any of these node classes."""
@@ -61,6 +74,8 @@ class NodeGroup:
     gres: tuple[Gres, ...] = ()
     """The devices of each node; each name and type once."""
     count: int = 1
+    has_slurmd: bool = False
+    """Whether native jobs run there: the nodes are not external."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,9 +127,18 @@ class Slurm:
         return job
 
     def nodes(self) -> dict[str, Object]:
-        """Every external node, by name; one that runs a slurmd is none of the stories'."""
+        """Every external node, by name; for one that runs a slurmd see `node`."""
         nodes = self._answer(self.http.get("/nodes/"))["nodes"]
         return {node["name"]: node for node in nodes if "EXTERNAL" in node["state"]}
+
+    def node(self, name: str) -> Object:
+        """One node, whatever its kind."""
+        node: Object = self._answer(self.http.get(f"/node/{name}"))["nodes"][0]
+        return node
+
+    def update_node(self, name: str, **fields: Any) -> None:
+        """scontrol update nodename=, as an admin."""
+        self._answer(self.http.post(f"/node/{name}", json=fields))
 
     def cancel(self, job_id: int) -> None:
         """scancel."""

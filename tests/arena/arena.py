@@ -3,7 +3,7 @@
 import contextlib
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tests.arena.api import Kubernetes, Object, Slurm, state, wait_for
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.arena.observer import Observer, Report
+from tests.e2e.stack.slurmds import Slurmd
 
 BRIDGE_USER = "slurm-bridge"
 """Who the bridge is for the API server: not the stories' admin."""
@@ -38,6 +39,8 @@ class Nodes:
     prefix: str = "gpu"
     zones: tuple[str, ...] = ("us-west-2a",)
     """As many nodes in each."""
+    external: bool = True
+    """Whether the bridge is to register them."""
 
 
 _TOLD_OF_A_JOB = (
@@ -110,6 +113,11 @@ class Arena(ABC):
     @abstractmethod
     def open_gate(self, folder: Path) -> Gate:
         """A way to the API server for the bridge that can be made to fail; `with` opens it."""
+
+    @abstractmethod
+    def with_slurmds(self, nodes: Sequence[Slurmd]) -> contextlib.AbstractContextManager[None]:
+        """Nodes of Slurm's own kind, which run native jobs, while the context lasts. Nothing may
+        run there at its end."""
 
     @abstractmethod
     def kill_kubelet(self, node: str) -> None:
@@ -238,13 +246,20 @@ class Arena(ABC):
         return [*self.kubernetes.pods(NAMESPACE), *self.kubernetes.pods(PLAIN_NAMESPACE)]
 
     def wait_registered(self, wanted: list[str]) -> None:
-        """Until Slurm knows the nodes and Kubernetes keeps other pods off them."""
+        """Until Slurm knows the external nodes and Kubernetes keeps other pods off them."""
+        wait_for(
+            f"{len(wanted)} nodes are registered",
+            lambda: set(wanted) <= self.slurm.nodes().keys(),
+            seconds=40,
+        )
+        self.wait_tainted(wanted)
 
-        def ready() -> bool:
-            if not set(wanted) <= self.slurm.nodes().keys():
-                return False
+    def wait_tainted(self, wanted: list[str]) -> None:
+        """Until Kubernetes keeps other pods off the nodes."""
+
+        def tainted() -> bool:
             nodes = self.kubernetes.get("/api/v1/nodes")["items"]
-            tainted = {
+            found = {
                 node["metadata"]["name"]
                 for node in nodes
                 if any(
@@ -252,9 +267,9 @@ class Arena(ABC):
                     for taint in node["spec"].get("taints") or ()
                 )
             }
-            return set(wanted) <= tainted
+            return set(wanted) <= found
 
-        wait_for(f"{len(wanted)} nodes are registered and tainted", ready, seconds=40)
+        wait_for(f"{len(wanted)} nodes are tainted", tainted, seconds=40)
 
     @contextlib.contextmanager
     def tenant(

@@ -7,12 +7,13 @@ on the real stack. Slurm's partitions and topology are those of tests/e2e/stack/
 
 import asyncio
 import contextlib
+import functools
 import queue
 import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,6 +34,7 @@ from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.arena.processes import Processes
 from tests.e2e.stack import pki
+from tests.e2e.stack.slurmds import Slurmd
 
 T = TypeVar("T")
 
@@ -95,6 +97,7 @@ class EmbeddedArena(Arena):
                 efa=0,
                 layers=(nodes.per_leaf, 4),
                 zone=zone,
+                external=nodes.external,
                 seed=nodes.seed,
                 first=self._first_node + len(made),
             )
@@ -194,6 +197,18 @@ class EmbeddedArena(Arena):
     def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
         for document in documents(manifest, namespace):
             self.kubernetes.create(document)
+
+    @contextlib.contextmanager
+    def with_slurmds(self, nodes: Sequence[Slurmd]) -> Iterator[None]:
+        slurm = self._thread.parts.slurm
+        for node in nodes:
+            conf = f"CPUs={node.cpus} RealMemory={node.memory_mib} Topology=fabric:root:with-slurmd"
+            conf += f" Feature={','.join(node.features)}"
+            self._thread.call(functools.partial(slurm.start_slurmd, node.name, conf))
+        yield
+        for node in nodes:
+            remove = functools.partial(slurm.cluster.remove_node, node.name, slurm.now())
+            self._thread.call(remove)
 
     def kill_kubelet(self, node: str) -> None:
         self._thread.call(lambda: self._thread.parts.kubernetes.kill_kubelet(node))

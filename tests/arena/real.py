@@ -1,8 +1,10 @@
 """The real stack: Kubernetes and kwok, slurmctld and slurmrestd (tests.e2e.stack)."""
 
+import contextlib
 import os
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.arena.gate import Gate
 from tests.arena.processes import LEASE, Processes
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack import nodes as kwok
+from tests.e2e.stack.slurmds import Slurmd
 
 LANE = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
 """Of the processes that share a run's stories; each has a stack of its own."""
@@ -61,6 +64,7 @@ class RealArena(Arena):
             nodes_per_leaf=nodes.per_leaf,
             seed=nodes.seed,
             zones=nodes.zones,
+            external=nodes.external,
             first=self._first_node,
         )
         self._first_node += nodes.count
@@ -152,6 +156,14 @@ class RealArena(Arena):
 
     def create_file(self, manifest: Path, namespace: str = NAMESPACE) -> None:
         self.stack.run_kubectl("create", "--namespace", namespace, "-f", str(manifest))
+
+    @contextlib.contextmanager
+    def with_slurmds(self, nodes: Sequence[Slurmd]) -> Iterator[None]:
+        self.stack.start_slurmds(nodes)
+        try:
+            yield
+        finally:
+            self.stack.remove_slurmds(nodes)
 
     def kill_kubelet(self, node: str) -> None:
         kwok.kill_kubelet(self.stack.kubernetes.api, node)

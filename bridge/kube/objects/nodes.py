@@ -44,6 +44,7 @@ def _row(node: wire.NodeWire) -> Node:
         max_pods=quantity.whole(allocatable.get("pods", 110)),
         internal_ip=_address(status, "InternalIP"),
         deleting=bool(meta.get("deletionTimestamp")),
+        created_s=metadata.created_s(meta),
     )
 
 

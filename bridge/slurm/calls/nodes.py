@@ -52,6 +52,7 @@ class NodeCalls(Calls):
         name: SlurmNodeName,
         *,
         features: Sequence[str] | None = None,
+        active_features: Sequence[str] | None = None,
         state: str | None = None,
         reason: str | None = None,
         comment: str | None = None,
@@ -60,6 +61,7 @@ class NodeCalls(Calls):
     ) -> None:
         """Change a live node; None is left alone. CPUs, memory and GRES can't be changed.
 
+        `active_features`: those of the features that are active, all if it is None.
         `state`: DRAIN and DOWN want a reason; UNDRAIN ends a drain, RESUME a DOWN.
         """
         operation = Operation(f"updating node {name}", about="node")
@@ -70,6 +72,7 @@ class NodeCalls(Calls):
                 f"/node/{in_path(name, 'node')}",
                 wire.node_changes(
                     features=features,
+                    active_features=active_features,
                     state=state,
                     reason=reason,
                     comment=comment,

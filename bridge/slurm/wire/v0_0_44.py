@@ -122,20 +122,22 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
         self,
         *,
         features: Sequence[str] | None,
+        active_features: Sequence[str] | None = None,
         state: str | None,
         reason: str | None,
         comment: str | None,
         weight: int | None,
         topology: str | None,
     ) -> dict[str, Any]:
-        """Body of `POST /node/{name}`; active features follow the available ones.
+        """Body of `POST /node/{name}`; without other word active features are the available ones.
 
         Raises BadInput for a text that can't be a feature.
         """
-        check_features(features or ())
+        active = features if active_features is None else active_features
+        check_features((*(features or ()), *(active_features or ())))
         said: dict[str, Any] = {
             "features": None if features is None else list(features) or [""],
-            "features_act": None if features is None else list(features) or [""],
+            "features_act": None if active is None else list(active) or [""],
             "state": None if state is None else [state],
             "reason": reason,
             "comment": comment,

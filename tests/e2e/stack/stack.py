@@ -25,6 +25,7 @@ from tests.e2e.stack import (
     programs,
     progress,
     slurm,
+    slurmds,
 )
 
 
@@ -193,6 +194,20 @@ class Stack:
         It stays until the stack ends: other tests may use it by then.
         """
         self._runner.start(self.slurm_cluster.slurmd())
+
+    def start_slurmds(self, nodes: abc.Sequence[slurmds.Slurmd]) -> None:
+        """Start the slurmds of these nodes and wait until Slurm has them."""
+        every = [
+            slurmds.component(self.slurm_cluster, self.layout, node, position=position)
+            for position, node in enumerate(nodes)
+        ]
+        self._runner.start(*every)
+
+    def remove_slurmds(self, nodes: abc.Sequence[slurmds.Slurmd]) -> None:
+        """End the slurmds of these nodes and take the nodes out of Slurm."""
+        self._runner.stop(*(node.component for node in nodes))
+        for node in nodes:
+            self.slurm("scontrol", "delete", f"nodename={node.name}")
 
     def stop(self, component: str, *, kill: bool = True) -> None:
         """End a component, by SIGKILL unless told otherwise."""

@@ -10,7 +10,7 @@ from bridge.slurm import SlurmNode
 from bridge.state.slurm_facts import Capacities, NodeGroup
 
 NODE = SlurmNode(
-    SlurmNodeName("a"), frozenset({"IDLE"}), cpus=96, memory_mib=4096,
+    SlurmNodeName("a"), frozenset({"IDLE", "EXTERNAL"}), cpus=96, memory_mib=4096,
     gres=(Gres("gpu", "h100", 8), Gres("efa", "", 0)), features=("x", "y"), active_features=("y",),
     partitions=("p", "q"),
 )  # fmt: skip
@@ -28,13 +28,16 @@ def test_nodes_that_are_alike_are_one_group() -> None:
         named("b", features=("y", "x"), partitions=("q", "p"), active_features=()),
         named("c", gres=(Gres("gpu", "h100", 4), Gres("gpu", "h100", 4)), allocated_cpus=96),
         named("d", cpus=8),
+        *(named(name, states=frozenset({"IDLE"})) for name in "ef"),
     ]
     found = capacities.of(nodes)
     assert {group.count: group for group in found.groups} == {
         3: replace(GROUP, count=3),
         1: replace(GROUP, cpus=8, count=1),
+        2: replace(GROUP, count=2, has_slurmd=True),
     }
-    assert [found.groups[found.group_of[node.name]].cpus for node in nodes] == [96, 96, 96, 8]
+    sizes = [found.groups[found.group_of[node.name]].cpus for node in nodes]
+    assert sizes == [96, 96, 96, 8, 96, 96]
 
 
 def test_the_groups_are_the_same_in_whatever_order_nodes_are_listed() -> None:

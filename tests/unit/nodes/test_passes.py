@@ -1,6 +1,6 @@
 """What a pass over the nodes does to Slurm and to Kubernetes, and what it learns."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -41,6 +41,8 @@ class Slurm:
         self.moves = True
         """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
+        self.meanwhile: Callable[[slurm.SlurmNode], slurm.SlurmNode] | None = None
+        """What somebody else does to a node after a pass has read all nodes."""
 
     async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
         return tuple(self.nodes.values())
@@ -69,6 +71,11 @@ class Slurm:
         self._ask("delete", name)
         del self.nodes[name]
 
+    async def get_node(self, name: str) -> slurm.SlurmNode:
+        if self.meanwhile is not None:
+            self.nodes[name] = self.meanwhile(self.nodes[name])
+        return self.nodes[name]
+
     async def update_node(
         self,
         name: str,
@@ -76,6 +83,7 @@ class Slurm:
         state: str = "",
         reason: str = "",
         features: tuple[str, ...] = (),
+        active_features: tuple[str, ...] | None = None,
         topology: str = "",
     ) -> None:
         self._ask("update", name, f" {state or topology or '&'.join(features)}")
@@ -195,6 +203,22 @@ async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path)
             it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
         )
         assert await it.asked() == []
+
+
+async def test_an_admin_who_drains_a_node_at_the_same_moment_is_not_overridden(
+    tmp_path: Path,
+) -> None:
+    """The pass has read the nodes before: neither its drain nor its undrain is sent."""
+    async with passing(tmp_path, "n") as it:
+        it.cluster.upsert_node(replace(a_node("n"), unschedulable=True, taints=(TAINT,)))
+        it.slurm.meanwhile = lambda node: replace(
+            node, states=node.states | {"DRAIN"}, reason="fan"
+        )
+        assert await it.asked() == []
+        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], reason=drains.CORDONED)
+        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,)))
+        assert await it.asked() == []
+        assert it.slurm.nodes["n"].reason == "fan"
 
 
 async def test_a_silent_node_is_drained_until_it_answers(tmp_path: Path) -> None:

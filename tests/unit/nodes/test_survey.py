@@ -105,3 +105,28 @@ def test_a_node_that_slurm_alone_has_is_shown_without_advice() -> None:
     """It is not the bridge's."""
     (row,) = surveyed(None, features=())
     assert (row.kubernetes, row.slurm, row.to_do) == ("", "IDLE", "")
+
+
+def test_a_hybrid_node_is_told_as_one_and_a_second_of_the_name_is_told_why() -> None:
+    """What Slurm knows is the first one's."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+    labels, taint = {names.SLURM_NODE_NAME_LABEL: "shared"}, Taint.managed(SCHEDULER)
+    for number, name in enumerate("ab"):
+        taints = () if number else (taint,)
+        node = replace(a_node(name), labels=labels, created_s=float(number), taints=taints)
+        cluster.upsert_node(node)
+    known = SlurmNode(SlurmNodeName("shared"), frozenset({"IDLE"}), features=("a100",))
+    first, second = survey(
+        cluster=cluster,
+        slurm_nodes={known.name: known},
+        rules=RULES,
+        scheduler_name=SCHEDULER,
+        gres_names=None,
+    )
+    told = [(row.node, row.kubernetes, row.slurm) for row in (first, second)]
+    assert told == [
+        ("a", "Ready, hybrid", "IDLE"),
+        ("b", "Ready, without the label", "not registered"),
+    ]
+    assert first.to_do == "gets other features"
+    assert "Slurm's node shared is node a already" in second.to_do

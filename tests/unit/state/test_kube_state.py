@@ -10,6 +10,7 @@ from bridge.model.namespace import Namespace
 from bridge.model.pod import OwnerReference, Pod
 from bridge.model.scheduling import PodSelector, PodShape, Requirement, Toleration
 from bridge.placement.filters import pod_selectors
+from bridge.placement.filters.classes import class_by_node
 from bridge.placement.filters.feasibility import check_node
 from bridge.state.kube_state import KubeState
 from tests.builders import (
@@ -251,3 +252,29 @@ def test_only_pods_that_may_stay_on_a_managed_node_take_from_slurm() -> None:
     assert sorted(cluster.others(), key=str) == [("n1", shape, ""), ("n1", shape, "team/u1")]
     cluster.remove_other(stays.uid)
     assert list(cluster.others()) == [("n1", shape, "")]
+
+
+def test_a_node_without_its_own_name_in_slurm_takes_no_pods() -> None:
+    """A job asks for the older node by that name. When this one goes, the name is the other's."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+    labels = {names.SLURM_NODE_NAME_LABEL: "shared"}
+    older = replace(a_node("older", labels=labels), created_s=1.0)
+    newer = replace(a_node("newer", labels=labels), created_s=2.0)
+
+    def known() -> list[str]:
+        return sorted(class_by_node(cluster.table.snapshot()))
+
+    cluster.upsert_node(newer)
+    assert known() == ["newer"]
+    cluster.upsert_node(older)
+    assert (known(), dict(cluster.by_slurm_name)) == (["older"], {"shared": "older"})
+    cluster.upsert_node(replace(newer, unschedulable=True))
+    cluster.upsert_node(newer)
+    assert known() == ["older"]
+    cluster.remove_node(NodeName("older"))
+    assert (known(), dict(cluster.by_slurm_name)) == (["newer"], {"shared": "newer"})
+    cluster.upsert_node(older)
+    cluster.upsert_node(replace(older, labels={}))
+    assert known() == ["newer", "older"]
+    cluster.replace_nodes([])
+    assert not known()

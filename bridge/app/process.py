@@ -193,6 +193,7 @@ class App:
                 translation=rules.translation(self.settings),
                 limits=rules.shared_tasks(self.settings),
                 tuning=rules.tuning(self.settings),
+                kept_pods=self.settings.gangs.do_not_disrupt,
             ),
         )
 

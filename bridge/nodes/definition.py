@@ -9,7 +9,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from bridge import names
 from bridge.errors import BadInput
@@ -51,6 +51,8 @@ class Rules:
     memory_headroom_mib: int = 0
     gpu_type_label: str = ""
     resource_map: Mapping[str, str] = field(default_factory=dict)
+    drained_in_slurm: Literal["taint", "cordon", "none"] = "taint"
+    """How a node shows that an admin has drained it in Slurm, beside a condition."""
 
 
 def cluster_feature(cluster: str) -> str:

@@ -19,7 +19,10 @@ nothing else is ever drained or deleted. Three rules keep such a node:
 | class, partitions | labels, taints, annotation | at once; a class in use is kept |
 | topology | annotation, else setting and labels | at once; lost labels change nothing |
 | weight | nobody | never told |
-| drain | cordon, readiness, what is less, retirement | at once, in both directions |
+| drain | cordon, end, readiness, conditions and taints, what is less, retirement | at once |
+| reservation | the time until which the node is available | at once |
+
+The other way round, `marks` shows on the Kubernetes node what an admin has drained in Slurm.
 """
 
 from collections import defaultdict
@@ -33,9 +36,9 @@ from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import actions, definition, drains
+from bridge.nodes import actions, definition, drains, marks, reservations
 from bridge.nodes.amounts import Amounts, is_less, is_more
-from bridge.slurm import NodeDefinition, SlurmNode
+from bridge.slurm import NodeDefinition, Reservation, SlurmNode
 
 
 def plan(
@@ -50,6 +53,8 @@ def plan(
     gres_names: Collection[str] | None = None,
     told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
     told_topology: Mapping[SlurmNodeName, str] = MappingProxyType({}),
+    reserved: Collection[Reservation] | None = None,
+    now_s: float = 0.0,
 ) -> list[actions.Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
@@ -57,37 +62,57 @@ def plan(
     waiting jobs still name; a node keeps such an old class until they don't. `gres_names`: Slurm's
     GresTypes, None where it doesn't tell. `told_gres`: the devices with which nodes were registered
     last, as far as that is known. `told_topology`: the places that Slurm was told of last and does
-    not show yet.
+    not show yet. `reserved`: Slurm's reservations, None where it doesn't show them. `now_s`: the
+    time, in seconds since the epoch.
     """
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
+    kept = None if reserved is None else reservations.kept(reserved, rules.cluster)
     found: list[actions.Action] = []
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
         found += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
+        found += marks.mark(node, _shown(known, rules), rules.drained_in_slurm)
+        if node.unreadable_end:
+            found.append(_unreadable(node))
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
+        end = reservations.end_of(node, kept, cluster=rules.cluster, now_s=now_s)
         wanted = _define(node, classes.get(name, ""), used, rules)
         if isinstance(wanted, actions.Refuse):
             found.append(wanted)
         elif known is None:
-            found.append(actions.Register(name, wanted, drains.closed(node) or ""))
+            found.append(actions.Register(name, wanted, drains.closed(node, end=end) or ""))
         if known is not None and _ours(known, rules):
             if isinstance(wanted, actions.Refuse):
                 has = definition.capacity(node, others=used, rules=rules)
-                found += drains.keep_drain(known, drains.closed(node, known, has))
+                found += drains.keep_drain(known, drains.closed(node, known, has, end=end))
             else:
                 is_told = told_gres.get(known.name) == wanted.gres
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
-                found += _keep(node, known, wanted, counted, classes_in_use, told)
+                found += _keep(node, known, wanted, counted, classes_in_use, told, end)
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
         if _ours(known, rules) and drains.is_retired(owner):
             found += _retire(known, owner)
-    return found
+    if kept is None:
+        return found
+    leaving = {one.slurm_node for one in found if isinstance(one, actions.Delete)}
+    staying = {
+        name: known
+        for name, known in slurm_nodes.items()
+        if _ours(known, rules) and name not in leaving
+    }
+    held = reservations.begun(kept, cluster=rules.cluster, now_s=now_s)
+    return [
+        *(one for one in found if not (isinstance(one, actions.Delete) and one.slurm_node in held)),
+        *reservations.plan(
+            nodes=nodes, ours=staying, kept=kept, cluster=rules.cluster, now_s=now_s
+        ),
+    ]
 
 
 def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:
@@ -114,12 +139,13 @@ def _keep(
     counted: Collection[str],
     classes_in_use: Collection[str],
     told_topology: str,
+    end: drains.End,
 ) -> list[actions.Action]:
     outdated = _outdated(known, wanted, counted)
     if outdated is not None:
         return [outdated]
     return [
-        *drains.keep_drain(known, drains.closed(node, known, wanted)),
+        *drains.keep_drain(known, drains.closed(node, known, wanted, end=end)),
         *_set_features(known, wanted, classes_in_use),
         *_set_topology(known, wanted, told_topology),
     ]
@@ -179,6 +205,19 @@ def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[actions.Act
     if has and not wanted and not node.external:
         return [actions.RemoveTaint(node.name)]
     return []
+
+
+def _shown(known: SlurmNode | None, rules: definition.Rules) -> SlurmNode | None:
+    """The node as this Kubernetes cluster shows it: one of ours, or one that Slurm runs itself."""
+    return known if known is not None and (not known.external or _ours(known, rules)) else None
+
+
+def _unreadable(node: Node) -> actions.Complain:
+    return actions.Complain(
+        node.name,
+        f"the end of node {node.name} can't be read from {node.unreadable_end}: write a time like "
+        "2026-11-30T12:00:00Z, 20261130T120000Z or seconds since 1970",
+    )
 
 
 def _ours(known: SlurmNode, rules: definition.Rules) -> bool:

@@ -37,6 +37,10 @@ class SlurmNode:
     topology: str = ""
     """`name:root:…:leaf`; "" without one."""
     reason: str = ""
+    reason_user: str = ""
+    """Who set the reason."""
+    reason_s: int | None = None
+    """When, in seconds since the epoch."""
     comment: str = ""
     extra: str = ""
     partitions: tuple[str, ...] = ()

@@ -41,12 +41,32 @@ class Slurm:
         self.moves = True
         """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
+        self.reservations: dict[str, slurm.Reservation] = {}
 
     async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
         return tuple(self.nodes.values())
 
     async def list_partitions(self) -> tuple[slurm.Partition, ...]:
         return self.partitions
+
+    async def list_reservations(self) -> tuple[slurm.Reservation, ...]:
+        return tuple(self.reservations.values())
+
+    async def create_reservation(self, name: str, fields: slurm.ReservationFields) -> None:
+        self._ask("reserve", name)
+        self.reservations[name] = slurm.Reservation(
+            name, fields.start_s, fields.end_s, ",".join(fields.nodes or ()),
+            users=fields.users or (), flags=frozenset(fields.flags or ()),
+        )  # fmt: skip
+
+    async def update_reservation(self, name: str, fields: slurm.ReservationFields) -> None:
+        self._ask("update", name, f" {','.join(fields.nodes or ())}")
+        changed = replace(self.reservations[name], nodes=",".join(fields.nodes or ()))
+        self.reservations[name] = changed
+
+    async def delete_reservation(self, name: str) -> None:
+        self._ask("unreserve", name)
+        del self.reservations[name]
 
     async def configuration(self) -> dict[str, object]:
         if isinstance(self.gres_types, slurm.ServerTooOld):

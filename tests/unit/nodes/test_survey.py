@@ -81,7 +81,8 @@ def test_sides_that_agree_are_told_once() -> None:
          "is drained: cordoned in Kubernetes"),
         (NODE, {"states": frozenset({"IDLE", "EXTERNAL", "DRAIN"}), "reason": "broken fan"},
          "slurm", "IDLE+DRAIN (broken fan)",
-         "an admin has taken it out of use in Slurm; the bridge leaves it so"),
+         "an admin has taken it out of use in Slurm; the bridge leaves it so; gets the taint of "
+         "nodes drained in Slurm; gets the condition Drained=True"),
         (replace(NODE, taints=()), {}, "kubernetes", "Ready", "gets the taint of managed nodes"),
         (None, {}, "kubernetes", "", "leaves Slurm: its Kubernetes node is deleted or lost its "
          "label"),

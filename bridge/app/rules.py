@@ -61,7 +61,7 @@ def node_signs(settings: config.Settings) -> node_health.Signs:
     nodes = settings.nodes
     pairs = (text.rpartition("=") for text in nodes.unhealthy_conditions)
     return node_health.Signs(
-        conditions=tuple((kind, status) for kind, _, status in pairs),
+        conditions={(kind, status): at for at, (kind, _, status) in enumerate(pairs)},
         taints=nodes.draining_taints,
         end_keys=nodes.end_time_keys,
     )

@@ -243,11 +243,10 @@ class GangSettings(Section):
     """If a gang holds its nodes and its members are not all there after this time, in seconds (a
     quota, or an admission webhook that refuses them), the gang gives its nodes back."""
     do_not_disrupt: Literal["gangs", "all", "none"] = "gangs"
-    """Which pods get the annotations `karpenter.sh/do-not-disrupt: "true"` and
-    `cluster-autoscaler.kubernetes.io/safe-to-evict: "false"` when they get their node, so that
-    autoscalers do not remove the node while they run: those of gangs of several pods, all, or none.
-    A gang loses the work of all its pods with one; for a single pod its author knows best. What the
-    author wrote stays."""
+    """Which pods get, together with their node, the annotations that keep autoscalers from removing
+    the node while they run (`karpenter.sh/do-not-disrupt`, and `safe-to-evict` of the Cluster
+    Autoscaler): those of gangs of several pods, all, or none. A gang loses the work of all its pods
+    with one; for a single pod its author knows best. What the author wrote stays."""
 
 
 class PriorityClassSettings(Section):

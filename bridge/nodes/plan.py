@@ -68,11 +68,14 @@ def plan(
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
     kept = None if reserved is None else reservations.kept(reserved, rules.cluster)
+    ours = {name for name, known in slurm_nodes.items() if _ours(known, rules)}
     found: list[actions.Action] = []
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
         found += _taint(node, wanted=known is not None, scheduler_name=scheduler_name)
-        found += marks.mark(node, _shown(known, rules), rules.drained_in_slurm)
+        is_ours = known is not None and known.name in ours
+        is_shown = is_ours or (known is not None and not known.external)  # else another cluster's
+        found += marks.mark(node, known if is_shown else None, rules.drained_in_slurm)
         if node.unreadable_end:
             found.append(_unreadable(node))
         if not node.external or node.deleting:
@@ -84,7 +87,7 @@ def plan(
             found.append(wanted)
         elif known is None:
             found.append(actions.Register(name, wanted, drains.closed(node, end=end) or ""))
-        if known is not None and _ours(known, rules):
+        if known is not None and is_ours:
             if isinstance(wanted, actions.Refuse):
                 has = definition.capacity(node, others=used, rules=rules)
                 found += drains.keep_drain(known, drains.closed(node, known, has, end=end))
@@ -96,23 +99,18 @@ def plan(
     by_slurm_name = {node.slurm_name: node for node in nodes.values()}
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = by_slurm_name.get(slurm_name)
-        if _ours(known, rules) and drains.is_retired(owner):
+        if slurm_name in ours and drains.is_retired(owner):
             found += _retire(known, owner)
     if kept is None:
         return found
     leaving = {one.slurm_node for one in found if isinstance(one, actions.Delete)}
     staying = {
-        name: known
-        for name, known in slurm_nodes.items()
-        if _ours(known, rules) and name not in leaving
+        name: known for name, known in slurm_nodes.items() if name in ours and name not in leaving
     }
-    held = reservations.begun(kept, cluster=rules.cluster, now_s=now_s)
-    return [
-        *(one for one in found if not (isinstance(one, actions.Delete) and one.slurm_node in held)),
-        *reservations.plan(
-            nodes=nodes, ours=staying, kept=kept, cluster=rules.cluster, now_s=now_s
-        ),
-    ]
+    found += reservations.plan(
+        nodes=nodes, ours=staying, kept=kept, cluster=rules.cluster, now_s=now_s
+    )
+    return found
 
 
 def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:
@@ -157,7 +155,7 @@ def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> actio
 
     More CPUs or memory are no reason: pods of other schedulers come and go.
     """
-    if not known.idle or drains.is_admins(known):
+    if not known.idle or known.reservation or drains.is_admins(known):
         return None
     if known.not_responding:
         return actions.Delete(
@@ -192,7 +190,7 @@ def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[a
 
 
 def _retire(known: SlurmNode, node: Node | None) -> list[actions.Action]:
-    if known.idle or known.down:
+    if known.deletable:
         return [actions.Delete(known.name, drains.GONE)]
     return drains.keep_drain(known, drains.closed(node))
 
@@ -205,11 +203,6 @@ def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[actions.Act
     if has and not wanted and not node.external:
         return [actions.RemoveTaint(node.name)]
     return []
-
-
-def _shown(known: SlurmNode | None, rules: definition.Rules) -> SlurmNode | None:
-    """The node as this Kubernetes cluster shows it: one of ours, or one that Slurm runs itself."""
-    return known if known is not None and (not known.external or _ours(known, rules)) else None
 
 
 def _unreadable(node: Node) -> actions.Complain:

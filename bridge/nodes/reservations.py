@@ -62,12 +62,6 @@ def kept(reservations: Iterable[Reservation], cluster: str) -> Kept:
     return {one.name: _names(one) for one in reservations if one.name.startswith(begin)}
 
 
-def begun(kept: Kept, *, cluster: str, now_s: float) -> set[SlurmNodeName]:
-    """The nodes of those that have begun: Slurm deletes them only when they have left it."""
-    now = name_of(int(now_s), cluster)
-    return {node for name, nodes in kept.items() if name <= now for node in nodes}
-
-
 def end_of(node: Node, kept: Kept | None, *, cluster: str, now_s: float) -> drains.End:
     """What is known of the node's end; `kept` None: Slurm does not show its reservations."""
     start_s = start_of(node)

@@ -30,7 +30,7 @@ def test_a_drain_in_slurm_shows_on_the_node_and_keeps_its_meaning(
         assert _drained(arena, node) is None, "it never was"
     first = node_of(pods[0])
     arena.slurm.drain(first, "broken fan")
-    told = wait_for("it says so", lambda: _says(arena, first, "True"))
+    told = _wait_says(arena, first, "True")
     assert told["reason"] == "DrainedInSlurm"
     assert told["message"].startswith("broken fan, by ")
     wait_for("it is tainted", lambda: _taints(arena, first))
@@ -44,7 +44,7 @@ def test_a_drain_in_slurm_shows_on_the_node_and_keeps_its_meaning(
     assert "deletionTimestamp" not in replaced[0]["metadata"]
     assert not arena.kubernetes.get(f"/api/v1/nodes/{first}")["spec"].get("unschedulable")
     arena.slurm.bring_back(first)
-    wait_for("it says so", lambda: _says(arena, first, "False"))
+    _wait_says(arena, first, "False")
     wait_for("the taint is gone", lambda: not _taints(arena, first))
 
 
@@ -58,11 +58,11 @@ def test_a_drain_in_slurm_shows_as_a_cordon_that_is_undone_with_it(
     wait_for("Slurm knows", lambda: "cordoned" in arena.slurm.nodes()[theirs]["reason"])
     for node in (theirs, ours):
         arena.slurm.drain(node, "broken fan")
-        wait_for("it says so", lambda node=node: _says(arena, node, "True"))
+        _wait_says(arena, node, "True")
     wait_for("it is cordoned", lambda: _is_cordoned(arena, ours))
     for node in (theirs, ours):
         arena.slurm.bring_back(node)
-        wait_for("it says so", lambda node=node: _says(arena, node, "False"))
+        _wait_says(arena, node, "False")
     wait_for("ours is uncordoned", lambda: not _is_cordoned(arena, ours))
     assert _is_cordoned(arena, theirs)
     arena.create(manifests.pod("web", NAMESPACE, gpus=1))
@@ -164,9 +164,15 @@ def _drained(arena: Arena, node: str) -> Object | None:
     return next((one for one in conditions if one["type"] == names.DRAINED_CONDITION), None)
 
 
-def _says(arena: Arena, node: str, status: str) -> Object | None:
-    told = _drained(arena, node)
-    return told if told is not None and told["status"] == status else None
+def _wait_says(arena: Arena, node: str, status: str) -> Object:
+    """Until the node's condition has that status; the condition."""
+
+    def found() -> Object | None:
+        told = _drained(arena, node)
+        return told if told is not None and told["status"] == status else None
+
+    told: Object = wait_for(f"node {node} says Drained={status}", found)
+    return told
 
 
 def _taints(arena: Arena, node: str) -> list[Object]:

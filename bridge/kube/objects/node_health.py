@@ -6,7 +6,7 @@ about to take the node away. Which of them count is a setting; of all others not
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from bridge import names
@@ -24,8 +24,8 @@ _SECONDS = re.compile(r"[1-9][0-9]{8,10}")
 class Signs:
     """The settings: what counts, in the order in which it is told."""
 
-    conditions: tuple[tuple[str, str], ...] = ()
-    """(type, status) pairs."""
+    conditions: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """(type, status) → its place in that order."""
     taints: tuple[str, ...] = ()
     """Keys; a `*` at the end stands for the rest."""
     end_keys: tuple[str, ...] = (names.AVAILABLE_UNTIL,)
@@ -37,16 +37,17 @@ def causes(node: wire.NodeWire, signs: Signs) -> tuple[Cause, ...]:
     status: wire.NodeStatus = node.get("status") or {}
     spec: wire.NodeSpec = node.get("spec") or {}
     found = [
-        (signs.conditions.index(pair), _of_condition(one))
+        (at, _of_condition(one))
         for one in status.get("conditions") or ()
-        if (pair := (one.get("type", ""), one.get("status", ""))) in signs.conditions
+        if (at := signs.conditions.get((one.get("type", ""), one.get("status", "")))) is not None
     ]
     first = len(signs.conditions)
     for taint in spec.get("taints") or ():
         key = taint.get("key", "")
-        at = next((at for at, wanted in enumerate(signs.taints) if _matches(key, wanted)), None)
-        if at is not None:
-            found.append((first + at, Cause(f"taint {_word(key)}", taint=key)))
+        for at, wanted in enumerate(signs.taints):
+            if _matches(key, wanted):
+                found.append((first + at, Cause(f"taint {_word(key)}", taint=key)))
+                break
     if not found:
         return ()
     return tuple(cause for _, cause in sorted(found, key=lambda one: (one[0], one[1].text)))

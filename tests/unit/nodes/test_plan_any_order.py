@@ -67,10 +67,12 @@ class Slurm:
         if self.known is not None:
             self.known = replace(self.known, allocated_cpus=0)
 
-    def holds(self, name: str) -> bool:
-        """Whether a reservation that has begun has the node."""
-        begun = reservations.name_of(int(self.now_s), RULES.cluster)
-        return any(name in nodes for at, nodes in self.reservations.items() if at <= begun)
+    def turn(self) -> None:
+        """A reservation that has begun shows on its node."""
+        if self.known is not None:
+            begun = reservations.name_of(int(self.now_s), RULES.cluster)
+            held = [at for at, nodes in self.reservations.items() if at <= begun and NAME in nodes]
+            self.known = replace(self.known, reservation=held[0] if held else "")
 
     def reserve(self, action: actions.Reserve) -> None:
         """As slurmctld 26.05 does it: in a reservation are only nodes that it has."""
@@ -86,12 +88,11 @@ class Slurm:
                 self.reservations[name] = set(nodes) & known
             case actions.DeleteReservation(name):
                 del self.reservations[name]
+        self.turn()
 
     def perform(self, action: actions.Action) -> None:
         """As slurmctld 26.05 does it; an undrained node has no reason any more."""
         match action:
-            case actions.Delete(name) if self.holds(name):
-                pass  # refused: the node is busy
             case actions.Register(_, wanted, closed):
                 assert self.known is None
                 self.known = SlurmNode(
@@ -105,7 +106,7 @@ class Slurm:
                     nodes.discard(NAME)  # a node made anew is another one
             case actions.Delete():
                 assert self.known is not None
-                assert self.known.idle, "a node in use can't be deleted"
+                assert self.known.deletable, "a node in use can't be deleted"
                 self.known = None
                 self.admins_reason = None
             case actions.Drain(_, reason):
@@ -285,6 +286,7 @@ def changed(slurm: Slurm, node: Node, what: str, value: Any) -> Node:
             return replace(node, end_s=value)
         case "later":
             slurm.now_s += value
+            slurm.turn()
         case "devices":
             return replace(node, allocatable=a_node(gpu=value).allocatable)
         case "foreign":

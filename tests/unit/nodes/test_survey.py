@@ -7,7 +7,7 @@ import pytest
 from bridge import names
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
-from bridge.model.node import Node
+from bridge.model.node import Cause, Node
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition
 from bridge.nodes.survey import Row, survey
@@ -106,3 +106,19 @@ def test_a_node_that_slurm_alone_has_is_shown_without_advice() -> None:
     """It is not the bridge's."""
     (row,) = surveyed(None, features=())
     assert (row.kubernetes, row.slurm, row.to_do) == ("", "IDLE", "")
+
+
+def test_what_closes_a_node_and_until_when_it_is_there_is_shown() -> None:
+    """Beside its state in Kubernetes; the bridge's own cordon is told from a person's."""
+    sick = replace(NODE, causes=(Cause("KernelDeadlock=True (DockerHung)"),), end_s=1796040000)
+    (row,) = surveyed(sick)
+    assert row.kubernetes == ("Ready, KernelDeadlock=True (DockerHung), until 2026-11-30T12:00:00Z")
+    assert row.to_do == "is drained: unhealthy in Kubernetes: KernelDeadlock=True (DockerHung)"
+    note = {names.CORDONED_ANNOTATION: names.CORDON_IS_OURS}
+    ours = replace(
+        NODE, unschedulable=True, annotations={**NODE.annotations, **note},
+        taints=(*NODE.taints, Taint.drained()),
+    )  # fmt: skip
+    (row,) = surveyed(ours)
+    assert row.kubernetes == "Ready, cordoned by the bridge, drained in Slurm"
+    assert row.to_do == "loses the taint of nodes drained in Slurm; is uncordoned"

@@ -3,9 +3,9 @@
 Each such time is a reservation in Slurm, from then on, for nobody (users: root): a job starts on
 its nodes only if its time limit ends before. Flags: MAINT, so that reservations of an admin may lie
 over the same nodes; IGNORE_JOBS, so that jobs which run already do not matter. Slurm 26.05 deletes
-a node in spite of a reservation that has not begun, and keeps the name in the list; it refuses to
-delete one in a reservation that has begun. A node that is registered again is in no reservation
-before Slurm is told once more.
+a node in spite of a reservation that has not begun, and keeps its name in the list; it refuses to
+delete one in a reservation that has begun. A node that is registered again is in the reservation or
+not, depending on its place in Slurm's table; the list says which.
 
 Times are rounded down to five minutes, so that thousands of nodes do not make thousands of
 reservations. The name says whose and from when it is, so leftovers are found by their name. When

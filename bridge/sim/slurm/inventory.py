@@ -24,7 +24,6 @@ class Inventory(Running):
             if leaf >= 0 and self.tree:
                 self.tree.switches[leaf].nodes += 1
             added.append(self.table.add(conf, leaf, now))
-            self.reservations.drop_node(conf.name)
         self._stir(now)
         return added
 

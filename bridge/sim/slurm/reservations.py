@@ -117,12 +117,6 @@ class Book:
         self._kept[reservation.name] = reservation
         self._forget()
 
-    def drop_node(self, node: str) -> None:
-        """A node that is registered again is another one: no reservation has it."""
-        for one in self:
-            one.nodes = tuple(name for name in one.nodes if name != node)
-        self._forget()
-
     def remove(self, name: str, jobs: Iterable[Job]) -> None:
         """Raises Refused: 2053 unknown, 2055 while a job that waits or runs names it."""
         if name not in self._kept:

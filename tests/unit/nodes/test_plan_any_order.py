@@ -103,7 +103,7 @@ class Slurm:
                 if closed:
                     self.flag("DRAIN", on=True, reason=closed)
                 for nodes in self.reservations.values():
-                    nodes.discard(NAME)  # a node made anew is another one
+                    nodes.discard(NAME)  # it may have got another place in Slurm's table
             case actions.Delete():
                 assert self.known is not None
                 assert self.known.deletable, "a node in use can't be deleted"

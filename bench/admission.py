@@ -211,12 +211,12 @@ def body(pod: Json, namespace: str = OWN) -> bytes:
 
 def mutated(pod: Json) -> Json:
     """The pod after our patch."""
-    ours = mutate.managed_node_toleration(names.SCHEDULER_NAME)
+    ours = mutate.node_tolerations(names.SCHEDULER_NAME)
     spec = {
         **pod["spec"],
         "schedulerName": names.SCHEDULER_NAME,
         "schedulingGates": [{"name": names.ALLOCATION_GATE}],
-        "tolerations": [*pod["spec"]["tolerations"], ours],
+        "tolerations": [*pod["spec"]["tolerations"], *ours],
     }
     return {**pod, "spec": spec}
 

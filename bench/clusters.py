@@ -30,7 +30,7 @@ SHAPE = PodShape(
     requests=Resources(cpu_milli=8000, memory_bytes=64 << 30, extended=((GPU, 2), (EFA, 8))),
     node_selector=(("nvidia.com/gpu.product", "NVIDIA-H100-80GB-HBM3"),),
     tolerations=(
-        Toleration.managed(SCHEDULER),
+        *Toleration.ours(SCHEDULER),
         Toleration("nvidia.com/gpu", "Exists"),
     ),
 )

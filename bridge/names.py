@@ -37,6 +37,18 @@ SLURM_NODE_NAME_LABEL: Final = "slinky.slurm.net/slurm-nodename"
 TOPOLOGY_ANNOTATION: Final = "topology.slinky.slurm.net/spec"
 MANAGED_NODE_TAINT: Final = "slinky.slurm.net/managed-node"
 """Key; the value is the scheduler's name, the effect NoExecute."""
+DRAINED_TAINT: Final = "slinky.slurm.net/drained"
+"""Key; without a value, the effect NoSchedule: an admin has taken the node out of use in Slurm."""
+DRAINED_CONDITION: Final = "slinky.slurm.net/Drained"
+"""Condition of a node: whether an admin has taken it out of use in Slurm, and why."""
+CORDONED_ANNOTATION: Final = "scheduler.slinky.slurm.net/cordoned"
+"""Annotation of a node that the bridge has cordoned because of a drain in Slurm."""
+CORDON_IS_OURS: Final = "true"
+"""Its value while the cordon is the bridge's, which will undo it."""
+CORDON_UNDONE: Final = "undone"
+"""Its value when somebody has uncordoned the node: the bridge cordons it no more for this drain."""
+AVAILABLE_UNTIL: Final = "scheduler.slinky.slurm.net/available-until"
+"""Annotation or label of a node: when it ceases to exist."""
 
 # Namespaces: who the pods run as in Slurm
 NAMESPACE_USER: Final = JOB_PREFIX + "user"
@@ -71,6 +83,11 @@ COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 MIRROR_POD_ANNOTATION: Final = "kubernetes.io/config.mirror"
 DISRUPTION_TARGET: Final = "DisruptionTarget"
+DO_NOT_DISRUPT: Final = (
+    ("karpenter.sh/do-not-disrupt", "true"),
+    ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
+)
+"""Annotations of a pod, with the value that keeps an autoscaler from removing its node."""
 AWS_NETWORK_LAYER_PREFIX: Final = "topology.k8s.aws/network-node-layer-"
 
 # Paths of our HTTPS server

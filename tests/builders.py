@@ -42,7 +42,7 @@ class PodBuilder:
             scheduler_name=SCHEDULER,
             node_name=NodeName(""),
             phase="Pending",
-            shape=PodShape(tolerations=(TOLERATION,)),
+            shape=PodShape(tolerations=Toleration.ours(SCHEDULER)),
             gates=(names.ALLOCATION_GATE,),
         )
 

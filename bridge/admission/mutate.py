@@ -39,13 +39,14 @@ def operations(
     return (
         *_scheduler(pod, pods.scheduler_name),
         *_gate(pod),
-        *_toleration(pod, pods.scheduler_name),
+        *_tolerations(pod, pods.scheduler_name),
     )
 
 
-def managed_node_toleration(scheduler_name: str) -> dict[str, str]:
-    """Lets a pod onto the nodes that are taken over for Slurm."""
-    return asdict(Toleration.managed(scheduler_name))
+def node_tolerations(scheduler_name: str) -> list[dict[str, str]]:
+    """They let a pod onto the nodes that are taken over for Slurm, also while they are drained
+    there: whether anything starts on such a node is Slurm's decision."""
+    return [_written(one) for one in Toleration.ours(scheduler_name)]
 
 
 def _scheduler(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
@@ -62,22 +63,30 @@ def _gate(pod: wire.Pod) -> tuple[Operation, ...]:
     return (_append("/spec/schedulingGates", gate, exists=gates is not None),)
 
 
-def _toleration(pod: wire.Pod, scheduler_name: str) -> tuple[Operation, ...]:
+def _tolerations(pod: wire.Pod, scheduler_name: str) -> list[Operation]:
     tolerations = pod.spec.tolerations
-    if any(_is_ours(toleration, scheduler_name) for toleration in tolerations or ()):
-        return ()
-    ours = managed_node_toleration(scheduler_name)
-    return (_append("/spec/tolerations", ours, exists=tolerations is not None),)
+    lacking = [
+        _written(ours)
+        for ours in Toleration.ours(scheduler_name)
+        if not any(_is(toleration, ours) for toleration in tolerations or ())
+    ]
+    where = "/spec/tolerations"
+    if lacking and tolerations is None:
+        return [Operation("add", where, lacking)]
+    return [Operation("add", f"{where}/-", one) for one in lacking]
 
 
-def _is_ours(toleration: wire.Toleration, scheduler_name: str) -> bool:
+def _written(toleration: Toleration) -> dict[str, str]:
+    return {key: text for key, text in asdict(toleration).items() if text}
+
+
+def _is(toleration: wire.Toleration, ours: Toleration) -> bool:
     """An empty operator means Equal, an empty effect every effect; with a limit in seconds the
     pod would be evicted after them."""
-    ours = Toleration.managed(scheduler_name)
     return (
         toleration.get("key") == ours.key
         and (toleration.get("operator") or "Equal") == ours.operator
-        and toleration.get("value") == ours.value
+        and (toleration.get("value") or "") == ours.value
         and (toleration.get("effect") or ours.effect) == ours.effect
         and toleration.get("tolerationSeconds") is None
     )

@@ -103,6 +103,7 @@ class Controlling:
                 translation=rules.translation(self._settings),
                 limits=rules.shared_tasks(self._settings),
                 tuning=rules.tuning(self._settings),
+                kept_pods=self._settings.gangs.do_not_disrupt,
             ),
         )
 

@@ -2,6 +2,7 @@
 
 from bridge import config
 from bridge.jobs import identity, jobspec, tasks
+from bridge.kube.objects import node_health
 from bridge.lifecycle.tuning import Notices, Patience, Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
@@ -52,6 +53,18 @@ def registration(settings: config.Settings, cluster_uid: str) -> definition.Rule
         memory_headroom_mib=settings.nodes.memory_headroom_mib,
         gpu_type_label=settings.nodes.gpu_type_label,
         resource_map=ResourceMap(settings.resource_map),
+        drained_in_slurm=settings.nodes.drained_in_slurm,
+    )
+
+
+def node_signs(settings: config.Settings) -> node_health.Signs:
+    """What a Kubernetes node may say about itself that bears on new work."""
+    nodes = settings.nodes
+    pairs = (text.rpartition("=") for text in nodes.unhealthy_conditions)
+    return node_health.Signs(
+        conditions={(kind, status): at for at, (kind, _, status) in enumerate(pairs)},
+        taints=nodes.draining_taints,
+        end_keys=nodes.end_time_keys,
     )
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from bridge import config, telemetry
 from bridge.admission.namespaces import NamespaceKeeper
-from bridge.app import readiness
+from bridge.app import readiness, rules
 from bridge.clock import Clock
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.errors import BadInput
@@ -110,7 +110,8 @@ class Watches:
         volumes = self._cluster.volumes
         return [
             Reflector(
-                self._kube, path="/api/v1/nodes", parse=kube_nodes.parse, name="nodes",
+                self._kube, path="/api/v1/nodes", name="nodes",
+                parse=kube_nodes.parser(rules.node_signs(self._settings)),
                 key=lambda node: node.name, sink=self._on_node, **told,
             ),
             Reflector(

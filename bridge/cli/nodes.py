@@ -67,15 +67,17 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
     from bridge.kube.api.client import KubeClient
     from bridge.kube.objects import nodes as kube_nodes
     from bridge.kube.objects import pods as kube_pods
-    from bridge.nodes.controller import gres_names
+    from bridge.nodes.controller import gres_names, reservations
     from bridge.nodes.survey import survey
     from bridge.state.kube_state import KubeState
 
     ours = settings.scheduler_name
     cluster = KubeState(scheduler_name=ours, class_ignore_keys=settings.nodes.class_ignore_keys)
-    kube = await KubeClient.connect(settings.kubernetes, clock=SystemClock())
+    clock = SystemClock()
+    kube = await KubeClient.connect(settings.kubernetes, clock=clock)
     try:
-        cluster.replace_nodes(_read(kube_nodes.parse.page(await kube.read(kube_nodes.PATH))))
+        parse = kube_nodes.parser(rules.node_signs(settings))
+        cluster.replace_nodes(_read(parse.page(await kube.read(kube_nodes.PATH))))
         others = await kube.read(kube_pods.PATH, kube_pods.bound_by_others(ours))
         cluster.replace_others(_read(kube_pods.parse.page(others)))
         definition = rules.registration(settings, await kube.cluster_uid())
@@ -88,4 +90,6 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
         rules=definition,
         scheduler_name=ours,
         gres_names=await gres_names(client),
+        reserved=await reservations(client),
+        now_s=clock.time(),
     )

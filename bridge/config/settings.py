@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from bridge import label_selectors, names
+from bridge.config import nodes as node_defaults
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
 from bridge.errors import BadInput
@@ -48,6 +49,22 @@ def _endpoint(text: str) -> str:
 Url = Annotated[str, AfterValidator(_endpoint)]
 UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
 Address = Annotated[str, AfterValidator(_address)]
+
+
+def _condition(text: str) -> str:
+    if not re.fullmatch(r"[^=\s]{1,316}=(True|False|Unknown)", text):
+        raise ValueError(f"{text!r} is no condition; write it like KernelDeadlock=True")
+    return text
+
+
+def _taint_key(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][^*\s]*\*?", text):
+        raise ValueError(f"{text!r} is no key of taints; a * may stand at the end only")
+    return text
+
+
+NodeCondition = Annotated[str, AfterValidator(_condition)]
+TaintKey = Annotated[str, AfterValidator(_taint_key)]
 
 
 class SlurmSettings(Section):
@@ -206,6 +223,23 @@ class NodeSettings(Section):
         "topology.ebs.csi.aws.com/zone-id",
     )
     """Labels that are different on each node and are therefore ignored in node classes."""
+    drained_in_slurm: Literal["taint", "cordon", "none"] = "taint"
+    """How a Kubernetes node shows that an admin has drained it in Slurm, or set it down, in
+    addition to the condition `slinky.slurm.net/Drained`: by the taint `slinky.slurm.net/drained`
+    (NoSchedule), which pods that Slurm places tolerate; by a cordon, with which not even pods that
+    replace others of a running gang start there; or not at all."""
+    unhealthy_conditions: tuple[NodeCondition, ...] = node_defaults.UNHEALTHY
+    """Conditions, `Type=Status`, of nodes on which nothing new may start: the node is drained in
+    Slurm, with the condition as the reason, as long as it has one of them. Of several the first in
+    this order is told."""
+    draining_taints: tuple[TaintKey, ...] = node_defaults.DRAINING
+    """Keys of taints with the same meaning, told after conditions; a `*` at the end stands for the
+    rest of the key."""
+    end_time_keys: tuple[str, ...] = (names.AVAILABLE_UNTIL,)
+    """Labels or annotations of a node that say until when it exists: RFC 3339
+    (`2026-11-30T12:00:00Z`), `20261130T120000Z`, or seconds since 1970. From that time on, rounded
+    down to five minutes, Slurm has a reservation of the node, so that no job starts there that
+    would run longer; of several times the earliest counts."""
 
 
 class PlacementSettings(Section):
@@ -259,6 +293,11 @@ class GangSettings(Section):
     members_timeout_s: float = Field(default=600.0, gt=0)
     """If a gang holds its nodes and its members are not all there after this time, in seconds (a
     quota, or an admission webhook that refuses them), the gang gives its nodes back."""
+    do_not_disrupt: Literal["gangs", "all", "none"] = "gangs"
+    """Which pods get, together with their node, the annotations that keep autoscalers from removing
+    the node while they run (`karpenter.sh/do-not-disrupt`, and `safe-to-evict` of the Cluster
+    Autoscaler): those of gangs of several pods, all, or none. A gang loses the work of all its pods
+    with one; for a single pod its author knows best. What the author wrote stays."""
 
 
 class PriorityClassSettings(Section):

@@ -80,13 +80,13 @@ class GangJobs:
         return self._builder.shortage(spec, now=True)
 
     def avoid(self, gang_id: GangId, instruction: do.AvoidNode) -> None:
-        """Leaves the node out of the jobs of the gang's owner for a while; a node that is cordoned
-        now, at most as long as it is cordoned."""
+        """Leaves the node out of the jobs of the gang's owner for a while; one that takes no pods
+        now, at most until it does."""
         node = self._cluster.nodes.get(instruction.node)
-        is_cordoned = node is not None and node.unschedulable
+        is_closed = node is not None and not node.takes_pods
         until_s = self._avoidance.add(
             self._owner_of(gang_id), instruction.node, self._clock.monotonic(),
-            why=instruction.why, until_usable=instruction.until_usable or is_cordoned,
+            why=instruction.why, until_usable=instruction.until_usable or is_closed,
         )  # fmt: skip
         log.warning(
             "node.avoided", gang=gang_id, node=instruction.node, why=instruction.why,

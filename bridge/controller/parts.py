@@ -22,7 +22,7 @@ from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.job_updater import JobUpdater
 from bridge.controller.placer import Placer
 from bridge.controller.pod_events import PodEvents
-from bridge.controller.pod_writer import PodWriter
+from bridge.controller.pod_writer import KeptPods, PodWriter
 from bridge.controller.pool import Pool
 from bridge.controller.room_watch import RoomWatch
 from bridge.controller.start_gate import StartGate
@@ -78,6 +78,8 @@ class GangRules:
     translation: jobspec.Rules
     limits: tasks.Limits
     tuning: Tuning
+    kept_pods: KeptPods = "none"
+    """The pods whose nodes autoscalers are asked not to remove."""
 
 
 class GangParts:
@@ -110,6 +112,7 @@ class PodParts:
             pool=self.pool,
             events=self.events,
             scheduler_name=around.scheduler_name,
+            kept=rules.kept_pods,
             handle=of_gangs.loop.handle,
             failed=of_gangs.loop.failed,
             mark_dirty=of_gangs.changes.mark_dirty,

@@ -5,6 +5,7 @@ An outage of the API server is told once for all pods; a refusal is told for the
 
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Literal
 
 import structlog
 
@@ -19,7 +20,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.ids import GangId
 from bridge.model.pod import Pod
-from bridge.model.scheduling import Taint
+from bridge.model.scheduling import Taint, Toleration
 from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics, OutageLog
 
@@ -30,6 +31,8 @@ _ATTEMPTS = 4
 _REQUESTS = "requests"
 """The name of these requests in the outage log; watches have another name."""
 
+KeptPods = Literal["gangs", "all", "none"]
+"""The pods whose nodes autoscalers are asked not to remove."""
 Written = do.PinPod | do.EndPods | do.FailPod | do.SetCondition
 
 
@@ -48,6 +51,7 @@ class PodWriter:
         pool: Pool,
         events: PodEvents,
         scheduler_name: str,
+        kept: KeptPods,
         handle: Callable[[GangId, ev.Event], None],
         failed: Callable[[GangId, Exception], None],
         mark_dirty: Callable[[Iterable[GangId]], None],
@@ -59,8 +63,11 @@ class PodWriter:
         self._kube = kube
         self._pool = pool
         self._events = events
-        self._managed = Taint.managed(scheduler_name)
-        self._scheduler_name = scheduler_name
+        self._tolerations = (
+            (Taint.managed(scheduler_name), Toleration.managed(scheduler_name)),
+            (Taint.drained(), Toleration.drained()),
+        )
+        self._kept = kept
         self._handle = handle
         self._failed = failed
         self._mark_dirty = mark_dirty
@@ -116,14 +123,20 @@ class PodWriter:
         self._handle(gang_id, ev.PinEnded(pod.uid, row, error))
 
     async def _patch(self, pod: Pod, instruction: do.PinPod) -> Pod:
-        if not any(one.tolerates(self._managed) for one in pod.shape.tolerations):
-            pod = await kube_pods.add_toleration(self._kube, pod, self._scheduler_name)
+        lacking = [
+            toleration
+            for taint, toleration in self._tolerations
+            if not any(one.tolerates(taint) for one in pod.shape.tolerations)
+        ]
+        if lacking:
+            pod = await kube_pods.add_tolerations(self._kube, pod, lacking)
         return await kube_pods.pin(
             self._kube,
             pod,
             node=instruction.node,
             job_id=instruction.job_id,
             gang=instruction.gang or "",
+            keep=self._kept == "all" or (self._kept == "gangs" and bool(instruction.gang)),
         )
 
     async def _read(self, pod: Pod) -> Pod | None:

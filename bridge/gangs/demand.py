@@ -51,7 +51,7 @@ def gang_of(
     shapes: Mapping[int, PodShape],
     identities: Mapping[int, PodIdentity] = MappingProxyType({}),
     *,
-    toleration: Toleration | None = None,
+    tolerations: tuple[Toleration, ...] = (),
     reach: Reach = lambda claims: (),
     said: Sequence[Mapping[str, str]] = (),
     lines: Callable[[], Sequence[Lineage]] = tuple,
@@ -62,7 +62,7 @@ def gang_of(
     membership.
 
     `shapes` are what the pods of each role ask for (of roles without pods: their template's, with
-    `toleration`, which our webhook adds to each pod, and with what its claims ask of nodes, which
+    `tolerations`, which our webhook adds to each pod, and with what its claims ask of nodes, which
     `reach` says), `identities` who they are (else: as their template labels them). `said` are the
     annotations of the pods that wait, `lines` gives their lineages. What is `done` needs no slot
     any more, as long as something is left to do.
@@ -79,7 +79,7 @@ def gang_of(
             Role(
                 kind.name,
                 kind.count,
-                shapes.get(at) or _of_template(kind.template, line, toleration, reach),
+                shapes.get(at) or _of_template(kind.template, line, tolerations, reach),
                 identities.get(at) or _identity(kind.template, line),
             )
             for at, kind in enumerate(kinds)
@@ -247,15 +247,13 @@ def _only_pods_tell(kinds: Sequence[RoleDemand], gang_owner: Owner | None) -> bo
 
 
 def _of_template(
-    template: PodTemplate | None, line: Lineage, toleration: Toleration | None, reach: Reach
+    template: PodTemplate | None, line: Lineage, ours: tuple[Toleration, ...], reach: Reach
 ) -> PodShape:
     """As its pods will be: the API server and our webhook add tolerations to each pod."""
     if template is None:
         return line.pod.unpinned_shape
     added = [one for one in line.pod.shape.tolerations if one.key.startswith(_OF_NODE_STATES)]
-    if toleration is not None:
-        added.append(toleration)
-    tolerations = scheduling.in_order((*template.shape.tolerations, *added))
+    tolerations = scheduling.in_order((*template.shape.tolerations, *added, *ours))
     shape = replace(template.shape, tolerations=tolerations)
     if not template.volume_claims:
         return shape

@@ -60,7 +60,7 @@ class GangIndex:
         self._most_pods = most_pods
         self._pods = pods
         self._owners = owners
-        self._toleration = Toleration.managed(scheduler_name)
+        self._tolerations = Toleration.ours(scheduler_name)
         self._gang_of: dict[PodUid, GangId] = {}
         self._missing: dict[PodUid, str] = {}
         """What each pod waits for: a pod whose gang is not known before, and a pod that names a
@@ -321,7 +321,7 @@ class GangIndex:
             member,
             members.shapes,
             members.identities,
-            toleration=self._toleration,
+            tolerations=self._tolerations,
             reach=reach,
             said=[pod.annotations for pod in waiting],
             lines=lambda: [self._line_of(pod, members) for pod in waiting],

@@ -34,7 +34,7 @@ def queued(facts: JobFacts, shortage: str = "") -> Condition:
         message += f" ({facts.description})"
     if shortage and facts.cannot_start:
         message += f": {shortage}. {_NOT_HERE}"
-    elif explained := reasons.explained(facts.reason):
+    elif explained := reasons.explained(facts.reason, facts.description):
         message += f": {explained}"
     if facts.expected_start_s:
         message += f"; expected to start at {_time(facts.expected_start_s)}"

@@ -53,9 +53,18 @@ _OTHERS: Mapping[str, str] = {
 }
 
 
-def explained(reason: str) -> str:
+_RESERVED = (
+    "the nodes that it could have are reserved from some time on (for maintenance, or because they "
+    "cease to exist then), and its time limit reaches beyond that; it starts when the reservation "
+    "is over, on other nodes, or with a shorter time limit"
+)
+
+
+def explained(reason: str, description: str = "") -> str:
     """The explanation, a clause without its full stop; "" if none is needed or the reason is
-    unknown."""
+    unknown. `description`: Slurm's longer words for the reason."""
+    if reason == "ReqNodeNotAvail":
+        return _RESERVED if "eserved" in description else ""
     return _OTHERS.get(reason) or _limit(reason)
 
 

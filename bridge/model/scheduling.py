@@ -27,6 +27,12 @@ class Taint:
         """That of a node which Slurm decides about: pods that do not wait in Slurm keep away."""
         return cls(names.MANAGED_NODE_TAINT, scheduler_name, "NoExecute")
 
+    @classmethod
+    def drained(cls) -> "Taint":
+        """That of a node which an admin has taken out of use in Slurm: pods that do not wait in
+        Slurm keep away, and those that Slurm has placed there go on."""
+        return cls(names.DRAINED_TAINT, "", "NoSchedule")
+
 
 @dataclass(frozen=True, slots=True)
 class Toleration:
@@ -41,6 +47,16 @@ class Toleration:
     def managed(cls, scheduler_name: str) -> "Toleration":
         """Lets a pod onto the nodes that Slurm decides about."""
         return cls(names.MANAGED_NODE_TAINT, "Equal", scheduler_name, "NoExecute")
+
+    @classmethod
+    def drained(cls) -> "Toleration":
+        """Lets a pod that Slurm has placed onto a node that is drained there."""
+        return cls(names.DRAINED_TAINT, "Exists", "", "NoSchedule")
+
+    @classmethod
+    def ours(cls, scheduler_name: str) -> tuple["Toleration", ...]:
+        """Those that every pod of ours has."""
+        return (cls.managed(scheduler_name), cls.drained())
 
     def tolerates(self, taint: Taint) -> bool:
         """Kubernetes' rule (v1 `ToleratesTaint`; Gt and Lt are behind a feature gate there)."""

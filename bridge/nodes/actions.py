@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bridge.model.ids import NodeName, SlurmNodeName
+from bridge.model.pod import Condition
 from bridge.slurm import NodeDefinition
 
 
@@ -74,6 +75,81 @@ class RemoveTaint:
 
 
 @dataclass(frozen=True, slots=True)
+class AddDrainedTaint:
+    """Show that an admin has drained the node in Slurm."""
+
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveDrainedTaint:
+    """The admin's drain is over, or is shown in another way."""
+
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class Cordon:
+    """Show that an admin has drained the node in Slurm, by a cordon of ours."""
+
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class Uncordon:
+    """Take back our own cordon."""
+
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class YieldCordon:
+    """Somebody has undone our cordon: note that, so that their next one is not taken for ours."""
+
+    node: NodeName
+
+
+@dataclass(frozen=True, slots=True)
+class SetCondition:
+    """Write our condition of the node."""
+
+    node: NodeName
+    condition: Condition
+
+
+@dataclass(frozen=True, slots=True)
+class CreateReservation:
+    """Let no job start on these nodes that would run beyond a time."""
+
+    name: str
+    start_s: int
+    nodes: tuple[SlurmNodeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeReservation:
+    """All nodes of a reservation of ours, from now on."""
+
+    name: str
+    nodes: tuple[SlurmNodeName, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteReservation:
+    """No node needs this reservation of ours any more."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Complain:
+    """Something on the node can't be read; its admin is told on the node."""
+
+    node: NodeName
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """The node can't be registered; its admin is told on the node."""
 
@@ -81,21 +157,37 @@ class Refuse:
     message: str
 
 
-InSlurm = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
+Reserve = CreateReservation | ChangeReservation | DeleteReservation
+"""What changes our reservations."""
+OnNodes = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
 """What changes Slurm's nodes."""
-Action = InSlurm | AddTaint | RemoveTaint | Refuse
+InSlurm = OnNodes | Reserve
+"""What changes anything in Slurm."""
+Mark = AddDrainedTaint | RemoveDrainedTaint | Cordon | Uncordon | YieldCordon | SetCondition
+"""What shows a drain in Slurm on the Kubernetes node."""
+InKubernetes = AddTaint | RemoveTaint | Mark
+"""What changes Kubernetes' nodes."""
+OfNode = OnNodes | InKubernetes | Complain | Refuse
+"""What is about one node."""
+Action = OfNode | Reserve
 
 Key = tuple[str, str]
-"""What is done, and to which node, by the name that the action has for it."""
+"""What is done, and to which node or reservation, by the name that the action has for it."""
 
 
 def key_of(action: Action) -> Key:
     """The same for an action that is planned again, also with other contents."""
     match action:
-        case Register(node) | Refuse(node):
+        case Register(node) | Refuse(node) | Complain(node):
             name: str = node
-        case AddTaint(node) | RemoveTaint(node):
+        case AddTaint(node) | RemoveTaint(node) | AddDrainedTaint(node):
             name = node
+        case RemoveDrainedTaint(node) | Cordon(node) | Uncordon(node):
+            name = node
+        case YieldCordon(node) | SetCondition(node):
+            name = node
+        case CreateReservation(name) | ChangeReservation(name) | DeleteReservation(name):
+            pass
         case _:
             name = action.slurm_node
     return type(action).__name__, name

@@ -100,6 +100,8 @@ class NodeController:
             gres_names=self._slurm_state.nodes.gres_names,
             told_gres=performer.told_gres,
             told_topology=performer.told_topology,
+            reserved=await reservations(self._client),
+            now_s=self._clock.time(),
         )
         performer.forget_done(planned, slurm_nodes)
         due = [action for action in planned if performer.is_due(action)]
@@ -124,6 +126,14 @@ class NodeController:
             self._changed()
         elif news is learning.News.ROOM:
             self._slurm_room_changed()
+
+
+async def reservations(client: slurm.SlurmClient) -> tuple[slurm.Reservation, ...] | None:
+    """Slurm's reservations; None where it doesn't show them to the bridge (PrivateData)."""
+    try:
+        return await client.list_reservations()
+    except slurm.NotAuthorised:
+        return None
 
 
 async def gres_names(client: slurm.SlurmClient) -> frozenset[str] | None:

@@ -10,7 +10,7 @@
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, Literal
 
 from bridge import names
 from bridge.errors import BadInput
@@ -52,6 +52,8 @@ class Rules:
     memory_headroom_mib: int = 0
     gpu_type_label: str = ""
     resource_map: Mapping[str, str] = field(default_factory=dict)
+    drained_in_slurm: Literal["taint", "cordon", "none"] = "taint"
+    """How a node shows that an admin has drained it in Slurm, beside a condition."""
 
     @property
     def without_headroom(self) -> "Rules":

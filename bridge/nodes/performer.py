@@ -14,7 +14,8 @@ from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
-from bridge.nodes import actions, drains
+from bridge.nodes import actions, drains, reservations
+from bridge.nodes.marker import NodeMarker
 from bridge.retry import Backoff
 from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics
@@ -24,6 +25,7 @@ log = structlog.get_logger(__name__)
 _REFUSED_FIRST_S, _REFUSED_MOST_S = 1.0, 300.0
 """The first and the longest pause after something that was refused."""
 _NOT_REGISTERED = "NotRegisteredInSlurm"
+_UNREADABLE = "UnreadableEnd"
 
 
 class NodePerformer:
@@ -47,8 +49,9 @@ class NodePerformer:
         self._taint = Taint.managed(scheduler_name)
         self._metrics = metrics
         self._clock = clock
-        self._refused: dict[NodeName, str] = {}
+        self._told: dict[tuple[NodeName, str], str] = {}
         self._failed: dict[actions.Key, _Failed] = {}
+        self._marker = NodeMarker(kube, clock=clock)
         self.told_topology: dict[SlurmNodeName, str] = {}
         """The places of nodes that Slurm was told of and does not show yet."""
         self.told_gres: dict[SlurmNodeName, tuple[Gres, ...]] = {}
@@ -71,17 +74,22 @@ class NodePerformer:
             for action in planned
             if (key := actions.key_of(action)) in self._failed
         }
+        self._marker.forget(frozenset(self._cluster.nodes))
 
     async def perform(self, action: actions.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""
         try:
             if isinstance(action, actions.Drain | actions.Undrain) and await self._is_taken(action):
                 return True
+            if isinstance(action, actions.Mark):
+                await self._marker.write(action)
+            elif isinstance(action, actions.Reserve):
+                await self._reserve(action)
             match action:
                 case actions.Register(node, wanted):
                     await self._client.create_node(wanted)
                     log.info("node.registered", node=node, slurm_node=wanted.name)
-                    self._refused.pop(node, None)
+                    self._told.pop((node, _NOT_REGISTERED), None)
                     self.told_gres[SlurmNodeName(wanted.name)] = wanted.gres
                 case actions.Delete(name, why, healing):
                     await self._client.delete_node(name)
@@ -107,6 +115,9 @@ class NodePerformer:
                 case actions.Refuse(node, message):
                     if self._tell(node, message, _NOT_REGISTERED):
                         log.warning("node.refused", node=node, error=message)
+                case actions.Complain(node, message):
+                    if self._tell(node, message, _UNREADABLE):
+                        log.warning("node.unreadable", node=node, error=message)
         except BridgeError as error:
             if isinstance(error, Unreachable):
                 log.warning("node.action_failed", action=type(action).__name__, error=str(error))
@@ -123,9 +134,28 @@ class NodePerformer:
         """Whether an admin has taken the node out of use since the pass read Slurm's nodes."""
         return drains.is_admins(await self._client.get_node(action.slurm_node))
 
+    async def _reserve(self, action: actions.Reserve) -> None:
+        match action:
+            case actions.CreateReservation(name, start_s, nodes):
+                fields = slurm.ReservationFields(
+                    start_s=start_s,
+                    end_s=start_s + reservations.LENGTH_S,
+                    nodes=nodes,
+                    users=reservations.USERS,
+                    flags=reservations.FLAGS,
+                )
+                await self._client.create_reservation(name, fields)
+            case actions.ChangeReservation(name, nodes):
+                await self._client.update_reservation(name, slurm.ReservationFields(nodes=nodes))
+            case actions.DeleteReservation(name):
+                await self._client.delete_reservation(name)
+        log.info("reservation.changed", reservation=action.name, what=type(action).__name__)
+
     def is_due(self, action: actions.Action) -> bool:
         """Whether it may be tried now: it did not fail, or is another one by now, or waited long
         enough."""
+        if isinstance(action, actions.Mark) and not self._marker.is_due(action):
+            return False
         failed = self._failed.get(actions.key_of(action))
         if failed is None or failed.action != action:
             return True
@@ -145,18 +175,18 @@ class NodePerformer:
             failed.message = message
             what, name = key
             log.warning("node.action_failed", action=what, node=name, error=message)
-            if isinstance(action, actions.InSlurm):
+            if isinstance(action, actions.OnNodes):
                 node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
                 is_new_node = isinstance(action, actions.Register)
                 reason = _NOT_REGISTERED if is_new_node else "NotChangedInSlurm"
                 self._tell(node, f"Slurm refused node {node}: {message}", reason)
 
     def _tell(self, name: NodeName, message: str, reason: str) -> bool:
-        """Tells the node's admin by an event; False if that was the last thing to be told there."""
+        """Tells the node's admin by an event; False if that was told there last for this reason."""
         node = self._cluster.nodes.get(name)
-        if node is None or self._refused.get(name) == message:
+        if node is None or self._told.get((name, reason)) == message:
             return False
-        self._refused[name] = message
+        self._told[name, reason] = message
         self._recorder.emit(
             regarding=kube_events.ObjectRef(
                 kind="Node", api_version="v1", namespace="", name=name, uid=node.uid

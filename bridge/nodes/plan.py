@@ -22,7 +22,10 @@ ready, and nothing else of it is changed (`hybrid`). Three rules keep a node tha
 | class, partitions | labels, taints, annotation | at once; a class in use is kept |
 | topology | annotation, else setting and labels | at once; lost labels change nothing |
 | weight | nobody | never told |
-| drain | cordon, readiness, what is less, retirement | at once, in both directions |
+| drain | cordon, end, readiness, conditions and taints, what is less, retirement | at once |
+| reservation | the time until which the node is available | at once |
+
+The other way round, `marks` shows on the Kubernetes node what an admin has drained in Slurm.
 """
 
 from collections import defaultdict
@@ -36,9 +39,9 @@ from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import actions, definition, drains, hybrid
+from bridge.nodes import actions, definition, drains, hybrid, marks, reservations
 from bridge.nodes.amounts import Amounts, is_less, is_more
-from bridge.slurm import NodeDefinition, SlurmNode
+from bridge.slurm import NodeDefinition, Reservation, SlurmNode
 from bridge.state.slurm_names import SlurmNames
 
 
@@ -54,6 +57,8 @@ def plan(
     gres_names: Collection[str] | None = None,
     told_gres: Mapping[SlurmNodeName, tuple[Gres, ...]] = MappingProxyType({}),
     told_topology: Mapping[SlurmNodeName, str] = MappingProxyType({}),
+    reserved: Collection[Reservation] | None = None,
+    now_s: float = 0.0,
 ) -> list[actions.Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
@@ -61,10 +66,13 @@ def plan(
     waiting jobs still name; a node keeps such an old class until they don't. `gres_names`: Slurm's
     GresTypes, None where it doesn't tell. `told_gres`: the devices with which nodes were registered
     last, as far as that is known. `told_topology`: the places that Slurm was told of last and does
-    not show yet.
+    not show yet. `reserved`: Slurm's reservations, None where it doesn't show them. `now_s`: the
+    time, in seconds since the epoch.
     """
     if gres_names is None:
         gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
+    kept = None if reserved is None else reservations.kept(reserved, rules.cluster)
+    ours = {name for name, known in slurm_nodes.items() if _ours(known, rules)}
     found: list[actions.Action] = []
     keep = rules.without_headroom  # the buffer of a registered node is for others to use
     by_slurm_name = SlurmNames(nodes.values())
@@ -77,32 +85,47 @@ def plan(
             if known or node.external:
                 found.append(actions.Refuse(name, hybrid.second(node, first)))
             continue
+        is_ours = known is not None and known.name in ours
+        is_shown = is_ours or (known is not None and not known.external)  # else another cluster's
+        found += marks.mark(node, known if is_shown else None, rules.drained_in_slurm)
+        if node.unreadable_end:
+            found.append(_unreadable(node))
         if known is not None and not known.external:
             found += hybrid.keep(node, known, classes.get(name, ""), rules, classes_in_use)
             continue
         if not node.external or node.deleting:
             continue
         used = others.get(name, Resources())
+        end = reservations.end_of(node, kept, cluster=rules.cluster, now_s=now_s)
         wanted = _define(node, classes.get(name, ""), used, rules if known is None else keep)
         if isinstance(wanted, actions.Refuse):
             found.append(wanted)
         elif known is None:
-            found.append(actions.Register(name, wanted, drains.closed(node) or ""))
-        if known is not None and _ours(known, rules):
+            found.append(actions.Register(name, wanted, drains.closed(node, end=end) or ""))
+        if known is not None and is_ours:
             if isinstance(wanted, actions.Refuse):
                 has = definition.capacity(node, others=used, rules=keep)
-                found += drains.keep_drain(known, drains.closed(node, known, has))
+                found += drains.keep_drain(known, drains.closed(node, known, has, end=end))
             else:
                 is_told = told_gres.get(known.name) == wanted.gres
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
-                found += _keep(node, known, wanted, counted, classes_in_use, told)
+                found += _keep(node, known, wanted, counted, classes_in_use, told, end)
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = nodes[by_slurm_name[slurm_name]] if slurm_name in by_slurm_name else None
-        if _ours(known, rules) and drains.is_retired(owner):
+        if slurm_name in ours and drains.is_retired(owner):
             found += _retire(known, owner)
         elif owner is None and not known.external:
             found += hybrid.keep(None, known, "", rules, ())
+    if kept is None:
+        return found
+    leaving = {one.slurm_node for one in found if isinstance(one, actions.Delete)}
+    staying = {
+        name: known for name, known in slurm_nodes.items() if name in ours and name not in leaving
+    }
+    found += reservations.plan(
+        nodes=nodes, ours=staying, kept=kept, cluster=rules.cluster, now_s=now_s
+    )
     return found
 
 
@@ -143,12 +166,13 @@ def _keep(
     counted: Collection[str],
     classes_in_use: Collection[str],
     told_topology: str,
+    end: drains.End,
 ) -> list[actions.Action]:
     outdated = _outdated(known, wanted, counted)
     if outdated is not None:
         return [outdated]
     return [
-        *drains.keep_drain(known, drains.closed(node, known, wanted)),
+        *drains.keep_drain(known, drains.closed(node, known, wanted, end=end)),
         *_set_features(known, wanted, classes_in_use),
         *_set_topology(known, wanted, told_topology),
     ]
@@ -160,7 +184,7 @@ def _outdated(known: SlurmNode, has: Amounts, counted: Collection[str]) -> actio
 
     More CPUs or memory are no reason: pods of other schedulers come and go.
     """
-    if not known.idle or drains.is_admins(known):
+    if not known.idle or known.reservation or drains.is_admins(known):
         return None
     if known.not_responding:
         return actions.Delete(
@@ -195,7 +219,7 @@ def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[a
 
 
 def _retire(known: SlurmNode, node: Node | None) -> list[actions.Action]:
-    if known.idle or known.down:
+    if known.deletable:
         return [actions.Delete(known.name, drains.GONE)]
     return drains.keep_drain(known, drains.closed(node))
 
@@ -208,6 +232,14 @@ def _taint(node: Node, *, wanted: bool, scheduler_name: str) -> list[actions.Act
     if has and not wanted and not node.external:
         return [actions.RemoveTaint(node.name)]
     return []
+
+
+def _unreadable(node: Node) -> actions.Complain:
+    return actions.Complain(
+        node.name,
+        f"the end of node {node.name} can't be read from {node.unreadable_end}: write a time like "
+        "2026-11-30T12:00:00Z, 20261130T120000Z or seconds since 1970",
+    )
 
 
 def _ours(known: SlurmNode, rules: definition.Rules) -> bool:

@@ -1,14 +1,16 @@
 """Kubernetes' nodes and Slurm's side by side, and what is different: pure."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
+from bridge.model.scheduling import Taint
 from bridge.nodes import actions, definition, drains, plan
 from bridge.placement.filters.classes import class_by_node
-from bridge.slurm import SlurmNode, gres
+from bridge.slurm import Reservation, SlurmNode, gres
 from bridge.state.kube_state import KubeState
 
 _OF_ADMIN = "an admin has taken it out of use in Slurm; the bridge leaves it so"
@@ -40,6 +42,8 @@ def survey(
     rules: definition.Rules,
     scheduler_name: str,
     gres_names: frozenset[str] | None,
+    reserved: Collection[Reservation] | None = None,
+    now_s: float = 0.0,
 ) -> list[Row]:
     """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
     others = plan.held_by_others(cluster.others())
@@ -51,12 +55,16 @@ def survey(
         rules=rules,
         scheduler_name=scheduler_name,
         gres_names=gres_names,
+        reserved=reserved,
+        now_s=now_s,
     )
     by_slurm_name = cluster.by_slurm_name
     todo: dict[str, list[str]] = {}
     for action in planned:
         if isinstance(action, actions.SetFeatures) and _has_all(slurm_nodes, action):
             continue  # classes that waiting jobs still name: the bridge knows which
+        if isinstance(action, actions.Reserve):
+            continue  # of many nodes at once; the node's own time stands beside it
         name, text = _said(action)
         if not isinstance(
             action, actions.Register | actions.AddTaint | actions.RemoveTaint | actions.Refuse
@@ -87,7 +95,7 @@ def _row(
     has = definition.capacity(node, others=others, rules=rules)
     topology = definition.topology_of(node, rules.topology)
     if known is not None and drains.is_admins(known):
-        said = said or _OF_ADMIN
+        said = "; ".join(filter(None, (_OF_ADMIN, said)))
     return Row(
         node=node.name,
         kubernetes=_kubernetes(node, is_hybrid=known is not None and not known.external),
@@ -113,7 +121,7 @@ def _of_slurm_alone(known: SlurmNode, said: str) -> Row:
     )
 
 
-def _said(action: actions.Action) -> tuple[str, str]:
+def _said(action: actions.OfNode) -> tuple[str, str]:
     """The node, by the name that the action has for it, and what is done, as a sentence's end."""
     match action:
         case actions.Register(node, _, closed):
@@ -132,7 +140,19 @@ def _said(action: actions.Action) -> tuple[str, str]:
             return node, "gets the taint of managed nodes"
         case actions.RemoveTaint(node):
             return node, "loses the taint of managed nodes"
-        case actions.Refuse(node, message):
+        case actions.AddDrainedTaint(node):
+            return node, "gets the taint of nodes drained in Slurm"
+        case actions.RemoveDrainedTaint(node):
+            return node, "loses the taint of nodes drained in Slurm"
+        case actions.Cordon(node):
+            return node, "is cordoned: drained in Slurm"
+        case actions.Uncordon(node):
+            return node, "is uncordoned"
+        case actions.YieldCordon(node):
+            return node, "stays uncordoned: somebody has undone the bridge's cordon"
+        case actions.SetCondition(node, condition):
+            return node, f"gets the condition Drained={condition.status}"
+        case actions.Refuse(node, message) | actions.Complain(node, message):
             return node, message
 
 
@@ -143,7 +163,11 @@ def _own(reason: str) -> str:
 def _kubernetes(node: Node, *, is_hybrid: bool) -> str:
     unready = f"NotReady ({node.unready})" if node.unready else "NotReady"
     words = ["Ready" if node.ready else unready]
-    words += ["cordoned"] if node.unschedulable else []
+    if node.unschedulable:
+        words.append("cordoned by the bridge" if node.cordoned_for_slurm else "cordoned")
+    words += [cause.text for cause in node.causes]
+    words += ["drained in Slurm"] if Taint.drained() in node.taints else []
+    words += [f"until {_time(node.end_s)}"] if node.end_s is not None else []
     words += ["being deleted"] if node.deleting else []
     if is_hybrid:
         words.append("hybrid")
@@ -157,6 +181,10 @@ def _slurm(known: SlurmNode) -> str:
     base = next((one for one in ("IDLE", "MIXED", "ALLOCATED", "DOWN") if one in known.states), "")
     state = "+".join(dict.fromkeys(filter(None, (base, *flags))))
     return f"{state} ({known.reason})" if known.reason and (known.drained or known.down) else state
+
+
+def _time(epoch_s: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _both(kubernetes: str, slurm: str | None) -> str:

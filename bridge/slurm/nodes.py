@@ -37,10 +37,15 @@ class SlurmNode:
     topology: str = ""
     """`name:root:…:leaf`; "" without one."""
     reason: str = ""
+    reason_user: str = ""
+    """Who set the reason."""
+    reason_s: int | None = None
+    """When, in seconds since the epoch."""
     comment: str = ""
     extra: str = ""
     partitions: tuple[str, ...] = ()
     reservation: str = ""
+    """One that has it now."""
     weight: int = 1
     allocated_cpus: int = 0
     allocated_memory_mib: int = 0
@@ -68,8 +73,14 @@ class SlurmNode:
 
     @property
     def idle(self) -> bool:
-        """No job is on it: it can be deleted."""
+        """No job is on it."""
         return not self.states & _BUSY and not self.allocated_cpus
+
+    @property
+    def deletable(self) -> bool:
+        """Whether Slurm deletes it: neither a job nor a reservation that has begun is in the way
+        (26.05)."""
+        return (self.idle or self.down) and not self.reservation
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,12 @@ class Kubernetes:
         kind = {"Content-Type": "application/merge-patch+json"}
         return self._answer(self.http.patch(path, json=body, headers=kind))
 
+    def set_node_condition(self, node: str, **condition: str) -> None:
+        """As a node agent does it: a strategic patch of one condition."""
+        kind = {"Content-Type": "application/strategic-merge-patch+json"}
+        body = {"status": {"conditions": [condition]}}
+        self._answer(self.http.patch(f"/api/v1/nodes/{node}/status", json=body, headers=kind))
+
     def delete(self, path: str, *, propagation: str = "Background") -> None:
         """Gone already is fine."""
         answer = self.http.request("DELETE", path, json={"propagationPolicy": propagation})
@@ -155,6 +161,29 @@ class Slurm:
     def drain(self, node: str, reason: str) -> None:
         """scontrol update, as an admin."""
         self._answer(self.http.post(f"/node/{node}", json={"state": ["DRAIN"], "reason": reason}))
+
+    def bring_back(self, node: str) -> None:
+        """scontrol update state=resume, as an admin."""
+        self._answer(self.http.post(f"/node/{node}", json={"state": ["RESUME"]}))
+
+    def reservations(self) -> dict[str, Object]:
+        """All, by name."""
+        found = self._answer(self.http.get("/reservations/"))["reservations"]
+        return {one["name"]: one for one in found}
+
+    def reserve(self, name: str, nodes: list[str], *, in_s: int) -> None:
+        """scontrol create reservation, for maintenance, as an admin: an hour."""
+        start = {"set": True, "infinite": False, "number": int(time.time()) + in_s}
+        body = {
+            "name": name, "node_list": nodes, "users": ["root"], "start_time": start,
+            "duration": {"set": True, "infinite": False, "number": 60},
+            "flags": ["MAINT", "IGNORE_JOBS"],
+        }  # fmt: skip
+        self._answer(self.http.post("/reservation", json=body))
+
+    def unreserve(self, name: str) -> None:
+        """scontrol delete reservation."""
+        self._answer(self.http.delete(f"/reservation/{name}"))
 
     def submit(self, **fields: Any) -> int:
         """A job of somebody else's."""

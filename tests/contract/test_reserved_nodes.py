@@ -155,3 +155,19 @@ async def test_a_reservations_end_ends_its_jobs(ground: Ground) -> None:
         await running(client, beside)
         with pytest.raises(NotFound):
             await client.get_reservation(name)
+
+
+async def test_a_node_in_a_reservation_that_has_begun_is_not_deleted(ground: Ground) -> None:
+    """Before it begins, it is, and its name stays in the list."""
+    client = ground.client
+    async with ground.nodes(2) as nodes:
+        first, _ = nodes
+        definition = ground.definition(first, first.split("-")[1], leaf=0)
+        async with reserved(client, nodes, flags=("MAINT",), start_s=in_s(3600)) as name:
+            await client.delete_node(first)
+            assert (await client.get_reservation(name)).node_count == 2
+            await client.create_node(definition)
+        async with reserved(client, nodes, flags=("MAINT",)):
+            await until(lambda: _is(ground, first, "RESERVED"), "it has begun")
+            with pytest.raises(InUse):
+                await client.delete_node(first)

@@ -26,7 +26,7 @@ from bridge.kube.api.reflector import Change, Deleted, Pace, Reflector, Replaced
 from bridge.kube.objects import jobs, namespaces, nodes, pods
 from bridge.model.ids import NodeName, PodUid, SlurmJobId
 from bridge.model.pod import Condition, Pod
-from bridge.model.scheduling import Taint
+from bridge.model.scheduling import Taint, Toleration
 from tests.e2e.stack import Stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1500)]
@@ -266,7 +266,7 @@ async def test_namesake(client: KubeClient, team: str) -> None:
     condition = Condition(names.ALLOCATED_CONDITION, "False")
     writes: list[Callable[[], Coroutine[Any, Any, Pod]]] = [
         lambda: pods.pin(client, other, node=NODE, job_id=SlurmJobId(1)),
-        lambda: pods.add_toleration(client, other, "s"),
+        lambda: pods.add_tolerations(client, other, Toleration.ours("s")),
         lambda: pods.set_condition(client, other, condition),
         lambda: pods.fail(client, other, reason="R", message="m"),
     ]
@@ -340,7 +340,7 @@ async def test_toleration(client: KubeClient, team: str, own_ones: bool) -> None
     mine = [{"key": "x", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 9}]
     pod = await created(client, team, tolerations=mine if own_ones else [])
     before = (await client.get(pods.path(team, "a")))["spec"].get("tolerations", [])
-    changed = await pods.add_toleration(client, pod, "slurm-bridge-scheduler")
+    changed = await pods.add_tolerations(client, pod, Toleration.ours("slurm-bridge-scheduler"))
     after = (await client.get(pods.path(team, "a")))["spec"]["tolerations"]
     assert after[: len(before)] == before
     assert after[len(before) :] == [
@@ -349,10 +349,11 @@ async def test_toleration(client: KubeClient, team: str, own_ones: bool) -> None
             "operator": "Equal",
             "value": "slurm-bridge-scheduler",
             "effect": "NoExecute",
-        }
+        },
+        {"key": names.DRAINED_TAINT, "operator": "Exists", "effect": "NoSchedule"},
     ]
     with pytest.raises(errors.Conflict):
-        await pods.add_toleration(client, pod, "slurm-bridge-scheduler")
+        await pods.add_tolerations(client, pod, Toleration.ours("slurm-bridge-scheduler"))
     assert (await pods.pin(client, changed, node=NODE, job_id=SlurmJobId(1))).job_id == 1
 
 

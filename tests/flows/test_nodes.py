@@ -157,12 +157,14 @@ def test_nodes_that_do_not_answer_swallow_no_pods(arena: Arena, begin: Begin) ->
     assert {node_of(pod) for pod in pods} == {*silent, healthy}
 
 
-@pytest.mark.parametrize(("how", "told"), [("silent", "not ready"), ("cordoned", "cordoned")])
+@pytest.mark.parametrize(
+    ("how", "told"), [("silent", "not ready"), ("cordoned", "cordoned"), ("sick", "unhealthy")]
+)
 def test_a_grant_on_a_node_that_is_closed_meanwhile_is_not_waited_for(
     arena: Arena, begin: Begin, how: str, told: str
 ) -> None:
-    """Slurm grants it while the bridge is away, and then the node goes silent, or is cordoned: the
-    grant is given back with that reason, and the pod runs elsewhere at once."""
+    """Slurm grants it while the bridge is away, and then the node goes silent, is cordoned, or gets
+    a bad condition: the grant goes back with that reason, and the pod runs elsewhere at once."""
     nodes = begin(Nodes(count=2))
     blockers = {node: _fill(arena, node) for node in nodes}
     arena.create(manifests.pod("web", NAMESPACE, gpus=1))
@@ -200,6 +202,11 @@ def _closed(arena: Arena, node: str, how: str) -> Iterator[None]:
     if how == "silent":
         with arena.silent(node):
             yield
+        return
+    if how == "sick":
+        arena.kubernetes.set_node_condition(node, type="KernelDeadlock", status="True")
+        yield
+        arena.kubernetes.set_node_condition(node, type="KernelDeadlock", status="False")
         return
     arena.cordon(node, True)
     yield

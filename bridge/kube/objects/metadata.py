@@ -54,19 +54,24 @@ _LABELS = _NUMBERS | {
 """The one that we write, and those of controllers that say which pods belong together, and in what
 order."""
 
-_ANNOTATIONS = names.PARAMETERS | {
-    names.NODE_ANNOTATION,
-    names.GANG_ID_ANNOTATION,
-    names.EXTERNAL_NODE_PARTITIONS_ANNOTATION,
-    names.TOPOLOGY_ANNOTATION,
-    names.MIRROR_POD_ANNOTATION,
-    "alpha.jobset.sigs.k8s.io/exclusive-topology",
-    "alpha.jobset.sigs.k8s.io/node-selector",
-    "leaderworkerset.sigs.k8s.io/exclusive-topology",
-    "leaderworkerset.sigs.k8s.io/leader-name",
-    "leaderworkerset.sigs.k8s.io/size",
-    "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology",
-}
+_ANNOTATIONS = (
+    names.PARAMETERS
+    | dict(names.DO_NOT_DISRUPT).keys()
+    | {
+        names.NODE_ANNOTATION,
+        names.GANG_ID_ANNOTATION,
+        names.EXTERNAL_NODE_PARTITIONS_ANNOTATION,
+        names.TOPOLOGY_ANNOTATION,
+        names.CORDONED_ANNOTATION,
+        names.MIRROR_POD_ANNOTATION,
+        "alpha.jobset.sigs.k8s.io/exclusive-topology",
+        "alpha.jobset.sigs.k8s.io/node-selector",
+        "leaderworkerset.sigs.k8s.io/exclusive-topology",
+        "leaderworkerset.sigs.k8s.io/leader-name",
+        "leaderworkerset.sigs.k8s.io/size",
+        "leaderworkerset.sigs.k8s.io/subgroup-exclusive-topology",
+    }
+)
 
 _CACHED = 2048
 """Characters of the texts of one object, up to which equal ones are one object."""

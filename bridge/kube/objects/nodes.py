@@ -1,15 +1,18 @@
-"""v1 Node → row, and its taints, the only thing of a node that is written."""
+"""v1 Node → row, and what is written to a node: taints, a cordon, our condition."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from bridge.kube.api import decode, errors
+from bridge import names
+from bridge.kube.api import decode, errors, times
 from bridge.kube.api.client import KubeClient
-from bridge.kube.objects import metadata, requests, wire
+from bridge.kube.objects import metadata, node_health, requests, wire
 from bridge.model import quantity, texts
 from bridge.model.ids import NodeName
 from bridge.model.node import Node
+from bridge.model.pod import Condition
 from bridge.model.scheduling import Taint
 
 PATH = "/api/v1/nodes"
@@ -20,16 +23,21 @@ _LONGEST_ANNOTATION = 1 << 18
 """Characters: as many as Kubernetes takes. Nodes are an admin's, who may list many partitions."""
 _LONGEST_REASON = 64
 
+_NO_SIGNS = node_health.Signs()
+
 RawTaints = list[Mapping[str, Any]]
+Changes = Mapping[str, Any]
+"""A merge patch; empty for nothing to do."""
 
 
-def _row(node: wire.NodeWire) -> Node:
+def _row(node: wire.NodeWire, signs: node_health.Signs = _NO_SIGNS) -> Node:
     meta: wire.Meta = node.get("metadata") or {}
     spec: wire.NodeSpec = node.get("spec") or {}
     status: wire.NodeStatus = node.get("status") or {}
     allocatable = status.get("allocatable") or status.get("capacity") or {}
     ready = _ready(status)
     is_ready = ready.get("status") == "True"
+    end_s, unreadable_end = node_health.end(meta, signs)
     return Node(
         name=NodeName(meta.get("name", "")),
         uid=meta.get("uid", ""),
@@ -45,10 +53,19 @@ def _row(node: wire.NodeWire) -> Node:
         internal_ip=_address(status, "InternalIP"),
         deleting=bool(meta.get("deletionTimestamp")),
         created_s=metadata.created_s(meta),
+        causes=node_health.causes(node, signs),
+        drained=node_health.drained(status),
+        end_s=end_s,
+        unreadable_end=unreadable_end,
     )
 
 
-parse = decode.Parser(wire.NodeWire, _row, kind="node")
+def parser(signs: node_health.Signs) -> decode.Parser[wire.NodeWire, Node]:
+    """As `parse`; these signs close a node, or say when it ends."""
+    return decode.Parser(wire.NodeWire, partial(_row, signs=signs), kind="node")
+
+
+parse = parser(_NO_SIGNS)
 """The row of a node. Raises BadInput with the offending field.
 
 Without status.allocatable its capacity counts, as in the API server's defaults.
@@ -74,23 +91,91 @@ async def remove_taint(client: KubeClient, name: NodeName, taint: Taint) -> Node
     )
 
 
+async def cordon(client: KubeClient, name: NodeName) -> Node:
+    """Cordon the node and note that it was us; a node that somebody has cordoned stays theirs."""
+
+    def change(raw: Mapping[str, Any]) -> Changes:
+        if (raw.get("spec") or {}).get("unschedulable"):
+            return {}
+        noted = {names.CORDONED_ANNOTATION: names.CORDON_IS_OURS}
+        return {"metadata": {"annotations": noted}, "spec": {"unschedulable": True}}
+
+    return await _change(client, name, change)
+
+
+async def uncordon(client: KubeClient, name: NodeName) -> Node:
+    """Take back the cordon if it is ours, and our note; without our note nothing is changed."""
+
+    def change(raw: Mapping[str, Any]) -> Changes:
+        note = _note(raw)
+        if note is None:
+            return {}
+        gone: Changes = {"metadata": {"annotations": {names.CORDONED_ANNOTATION: None}}}
+        is_ours = note == names.CORDON_IS_OURS
+        return {**gone, "spec": {"unschedulable": None}} if is_ours else gone
+
+    return await _change(client, name, change)
+
+
+async def yield_cordon(client: KubeClient, name: NodeName) -> Node:
+    """Note that somebody has undone our cordon, unless it stands."""
+
+    def change(raw: Mapping[str, Any]) -> Changes:
+        if _note(raw) is None or (raw.get("spec") or {}).get("unschedulable"):
+            return {}
+        return {"metadata": {"annotations": {names.CORDONED_ANNOTATION: names.CORDON_UNDONE}}}
+
+    return await _change(client, name, change)
+
+
+def _note(raw: Mapping[str, Any]) -> str | None:
+    annotations: Mapping[str, str] = raw["metadata"].get("annotations") or {}
+    return annotations.get(names.CORDONED_ANNOTATION)
+
+
+async def set_condition(client: KubeClient, name: NodeName, condition: Condition) -> Node:
+    """Write one condition into the node's status; the others are not touched."""
+    now = times.seconds(client.clock.time())
+    written = {
+        "type": condition.type,
+        "status": condition.status,
+        "reason": condition.reason,
+        "message": condition.message,
+        "lastHeartbeatTime": now,
+        "lastTransitionTime": now,
+    }
+    where = f"{PATH}/{quote(name, safe='')}/status"
+    body = {"status": {"conditions": [written]}}
+    return parse(await client.patch(where, body, kind="strategic"))
+
+
 async def _change_taints(
     client: KubeClient, name: NodeName, change: Callable[[RawTaints], RawTaints]
 ) -> Node:
-    """Read, change, write back; anew when somebody else wrote in between.
+    """From the live object: a taint carries more (timeAdded) than a row keeps, and taints of others
+    must stay as they are."""
 
-    From the live object: a taint carries more (timeAdded) than a row keeps, and taints of others
-    must stay as they are.
-    """
+    def changes(raw: Mapping[str, Any]) -> Changes:
+        before: RawTaints = list((raw.get("spec") or {}).get("taints") or ())
+        after = change(before)
+        return {} if after == before else {"spec": {"taints": after}}
+
+    return await _change(client, name, changes)
+
+
+async def _change(
+    client: KubeClient, name: NodeName, changes: Callable[[Mapping[str, Any]], Changes]
+) -> Node:
+    """Read, change, write back; anew when somebody else wrote in between. Without changes nothing
+    is written."""
     where = f"{PATH}/{quote(name, safe='')}"
     for attempt in range(1, _ATTEMPTS + 1):
         raw = await client.get(where)
-        before: RawTaints = list((raw.get("spec") or {}).get("taints") or ())
-        after = change(before)
-        if after == before:
+        wanted = changes(raw)
+        if not wanted:
             return parse(raw)
-        version = raw["metadata"]["resourceVersion"]
-        body = {"metadata": {"resourceVersion": version}, "spec": {"taints": after}}
+        version = {"resourceVersion": raw["metadata"]["resourceVersion"]}
+        body = {**wanted, "metadata": {**wanted.get("metadata", {}), **version}}
         try:
             return parse(await client.patch(where, body))
         except errors.Conflict:

@@ -6,7 +6,7 @@ way the API server says it.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from functools import lru_cache, partial
 from typing import Any, Literal
@@ -100,6 +100,7 @@ async def pin(
     job_id: SlurmJobId,
     gang: str = "",
     ungate: bool = True,
+    keep: bool = False,
 ) -> Pod:
     """Write where the pod runs and let it go, in one PATCH; the new row comes back.
 
@@ -108,11 +109,18 @@ async def pin(
     our gate (or with `ungate=False`) gets labels and annotations only: the affinity of an ungated
     pod can't change.
 
+    With `keep` autoscalers are asked not to remove the node while the pod runs, unless its author
+    has said something about that.
+
     The row carries the required terms completely, and the patch its resourceVersion, so nothing
     has to be read before: a pod that changed since raises Conflict and nothing was written.
     Raises NotFound when the pod is gone, and the other KubeErrors.
     """
     annotations = {names.NODE_ANNOTATION: str(node)}
+    if keep:
+        annotations |= {
+            key: text for key, text in names.DO_NOT_DISRUPT if key not in pod.annotations
+        }
     if gang:
         annotations[names.GANG_ID_ANNOTATION] = gang
     meta = {
@@ -130,15 +138,20 @@ async def pin(
     return await _patch(client, pod, body)
 
 
-async def add_toleration(client: KubeClient, pod: Pod, scheduler_name: str) -> Pod:
+async def add_tolerations(client: KubeClient, pod: Pod, tolerations: Iterable[Toleration]) -> Pod:
     """Let the pod onto managed nodes; for pods that the webhook did not see."""
-    toleration = asdict(Toleration.managed(scheduler_name))
+    added = [{key: text for key, text in asdict(one).items() if text} for one in tolerations]
     # A row knows tolerations without their seconds: append, never write the list anew.
-    where, value = ("/-", toleration) if pod.shape.tolerations else ("", [toleration])
+    where = "/spec/tolerations"
+    appended: list[Mapping[str, Any]] = [
+        {"op": "add", "path": f"{where}/-", "value": one} for one in added
+    ]
+    if not pod.shape.tolerations:
+        appended = [{"op": "add", "path": where, "value": added}]
     operations: list[Mapping[str, Any]] = [
         {"op": "replace", "path": "/metadata/uid", "value": pod.uid},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": pod.resource_version},
-        {"op": "add", "path": "/spec/tolerations" + where, "value": value},
+        *appended,
     ]
     return await _patch(client, pod, operations, kind="json")
 

@@ -19,7 +19,7 @@ EVERY_ROW = slice(None)
 # The codes as plain numbers: to look up an enum's member costs more than to compare it.
 (
     _, _ABSENT, _DELETING, _SELECTOR, _TAINT, _CAPACITY,
-    _CORDONED, _NOT_READY, _STATE_TAINT, _FREE, _PORTS,
+    _CORDONED, _NOT_READY, _UNHEALTHY, _STATE_TAINT, _FREE, _PORTS,
     _AFFINITY, _ANTI_AFFINITY, _SPREAD,
 ) = map(int, Predicate)  # fmt: skip
 
@@ -101,7 +101,7 @@ def ports_taken(
 
 
 def _by_kind(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
-    """ABSENT, DELETING, SELECTOR, TAINT; the layout's memo keeps the answer for all rows."""
+    """ABSENT, DELETING, SELECTOR, TAINT; the memo keeps the answer for all rows."""
     memo = snapshot.layout.memo
     question = ("kind", *selectors.question(shape), shape.tolerations)
     if isinstance(rows, slice):
@@ -148,7 +148,7 @@ def _too_small(snapshot: Snapshot, requests: Resources, rows: Rows) -> Bools:
 
 
 def _by_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
-    """CORDONED, NOT_READY, STATE_TAINT; the layout's memo keeps the answer for all rows."""
+    """CORDONED, NOT_READY, UNHEALTHY, STATE_TAINT; for all rows the memo keeps the answer."""
     if isinstance(rows, slice):
         question = ("state", shape.tolerations)
         return snapshot.layout.memo.remember(
@@ -164,6 +164,7 @@ def _judge_state(snapshot: Snapshot, shape: PodShape, rows: Rows) -> Codes:
     if not tolerations.tolerates(shape.tolerations, tolerations.UNSCHEDULABLE):
         _mark(codes, layout.cordoned[rows], _CORDONED)
     _mark(codes, ~layout.ready[rows], _NOT_READY)
+    _mark(codes, layout.unhealthy[rows], _UNHEALTHY)
     _mark(codes, ~tolerations.tolerated(layout, shape, rows, now=True), _STATE_TAINT)
     return codes
 

@@ -32,17 +32,20 @@ class Predicate(IntEnum):
     CORDONED = 6
     NOT_READY = 7
     """It does not answer. Pods that tolerate it are kept away too: nobody would run them there."""
-    STATE_TAINT = 8
+    UNHEALTHY = 8
+    """One of its conditions or taints says that nothing new may start there. Pods that tolerate
+    everything are kept away too."""
+    STATE_TAINT = 9
     """A taint that comes and goes with the node's state."""
-    FREE = 9
+    FREE = 10
     """A resource is used up now."""
-    PORTS = 10
+    PORTS = 11
     """A host port is taken now."""
-    AFFINITY = 11
+    AFFINITY = 12
     """No pod that required pod affinity wants is in the node's domain."""
-    ANTI_AFFINITY = 12
+    ANTI_AFFINITY = 13
     """Required anti-affinity keeps the pod away: its own, or that of a pod in the node's domain."""
-    SPREAD = 13
+    SPREAD = 14
     """Topology spread (DoNotSchedule): there would be too many pods in the node's domain."""
 
 

@@ -181,6 +181,7 @@ _WORDS = {
     Predicate.DELETING: "being deleted",
     Predicate.CORDONED: "cordoned",
     Predicate.NOT_READY: "not ready",
+    Predicate.UNHEALTHY: "unhealthy, or about to go",
     Predicate.PORTS: "a host port is taken",
     Predicate.AFFINITY: "its pod affinity is not met",
     Predicate.ANTI_AFFINITY: "anti-affinity keeps it away",

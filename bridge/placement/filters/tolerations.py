@@ -2,8 +2,9 @@
 
 Three kinds of taints count differently. Kubernetes and autoscalers set some while a node is in a
 state (`node.kubernetes.io/*` …): these matter now, but do not say what the node is. Our own
-managed-node taint counts as tolerated, since admission or the controller adds the toleration to
-every pod that we schedule. PreferNoSchedule never excludes a node.
+taints (of managed nodes, and of nodes drained in Slurm) count as tolerated, since admission or the
+controller adds the tolerations to every pod that we schedule. PreferNoSchedule never excludes a
+node.
 """
 
 from collections.abc import Iterable
@@ -89,4 +90,6 @@ def _is_state(taint: Taint) -> bool:
 
 
 def _is_ours(taint: Taint, scheduler_name: str) -> bool:
+    if taint.key == names.DRAINED_TAINT:
+        return taint.effect == "NoSchedule"
     return taint.key == names.MANAGED_NODE_TAINT and taint.value == scheduler_name

@@ -33,7 +33,7 @@ from bridge.placement.table.unknown_nodes import UnknownNodes, WaitingPod
 
 T = TypeVar("T", bound=Hashable)
 
-_FLAGS = ("alive", "ready", "cordoned", "deleting")
+_FLAGS = ("alive", "ready", "cordoned", "unhealthy", "deleting")
 _USES = ("used", "staying")
 _FIRST_CAPACITY = 64
 _NONE = -1
@@ -99,13 +99,14 @@ class NodeTable:
         """Add the node, or change what is new of it."""
         row = self._row(node.name)
         changed = self._labels.set(row, node.labels)
-        changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.taints))
+        changed |= self._set_number(row, "taints", self._taints, taints.taint_set(node.kind_taints))
         changed |= self._set_number(row, "path", self._paths, paths.paths_of(node))
         changed |= self._set_flags(
             row,
             alive=True,
             ready=node.ready,
             cordoned=node.unschedulable,
+            unhealthy=bool(node.causes),
             deleting=node.deleting,
         )
         if changed:
@@ -244,6 +245,7 @@ class NodeTable:
                 alive=nodes["alive"],
                 ready=nodes["ready"],
                 cordoned=nodes["cordoned"],
+                unhealthy=nodes["unhealthy"],
                 deleting=nodes["deleting"],
                 labels=self._labels.publish(self._rows),
                 taint_set=nodes["taints"],

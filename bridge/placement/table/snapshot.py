@@ -57,6 +57,8 @@ class Layout:
     """Kubernetes has the node."""
     ready: npt.NDArray[np.bool_]
     cordoned: npt.NDArray[np.bool_]
+    unhealthy: npt.NDArray[np.bool_]
+    """One of its conditions or taints closes it."""
     deleting: npt.NDArray[np.bool_]
     labels: Labels
     taint_set: npt.NDArray[np.int32]

@@ -28,10 +28,10 @@ class Inventory(Running):
         return added
 
     def remove_node(self, name: str, now: float) -> None:
-        """Raises Refused: 2018 unknown, 2016 while jobs are on it."""
+        """Raises Refused: 2018 unknown, 2016 while jobs are on it or a reservation has it."""
         self.advance(now)
         node = self.node(name)
-        if node.jobs:
+        if node.jobs or self.reservations.on(name):
             raise Refused(NODES_BUSY)
         if self.tree and node.leaf >= 0:
             self.tree.switches[node.leaf].nodes -= 1

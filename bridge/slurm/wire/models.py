@@ -95,6 +95,8 @@ class Node(Model):
     active_features: Many[str] = []
     topology: str = ""
     reason: str = ""
+    reason_set_by_user: str = ""
+    reason_changed_at: Number = None
     comment: str = ""
     extra: str = ""
     partitions: Many[str] = []

@@ -304,6 +304,8 @@ def _node(
         active_features=tuple(found.active_features),
         topology=found.topology,
         reason=found.reason,
+        reason_user=found.reason_set_by_user,
+        reason_s=found.reason_changed_at or None,
         comment=found.comment,
         extra=found.extra,
         partitions=tuple(found.partitions),

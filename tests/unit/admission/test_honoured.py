@@ -46,9 +46,10 @@ async def test_nothing_of_the_authors_is_lost(pod: dict[str, Any]) -> None:
     assert after == {key: value for key, value in pod.items() if key != "spec"}
     assert spec.pop("schedulerName") == "slurm-bridge-scheduler"
     assert spec.pop("schedulingGates") == [*before.get("schedulingGates", ()), GATE]
-    *theirs, ours = spec.pop("tolerations")
+    *theirs, managed, drained = spec.pop("tolerations")
     assert theirs == list(before.get("tolerations", ()))
-    assert ours["key"] == "slinky.slurm.net/managed-node"
+    assert managed["key"] == "slinky.slurm.net/managed-node"
+    assert drained["key"] == "slinky.slurm.net/drained"
     added = ("schedulerName", "schedulingGates", "tolerations")
     assert spec == {key: value for key, value in before.items() if key not in added}
 

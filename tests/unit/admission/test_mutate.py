@@ -16,6 +16,7 @@ TOLERATION = {
     "value": "slurm-bridge-scheduler",
     "effect": "NoExecute",
 }
+DRAINED = {"key": "slinky.slurm.net/drained", "operator": "Exists", "effect": "NoSchedule"}
 PODS = scope.Scope(managed_namespaces=frozenset({"team"}))
 
 
@@ -42,7 +43,7 @@ def test_default_pod_in_managed_namespace(scheduler: str | None) -> None:
     spec = after(pod)["spec"]
     assert spec["schedulerName"] == "slurm-bridge-scheduler"
     assert spec["schedulingGates"] == [{"name": GATE}]
-    assert spec["tolerations"] == [TOLERATION]
+    assert spec["tolerations"] == [TOLERATION, DRAINED]
 
 
 def test_no_scheduler_name_at_all() -> None:
@@ -56,7 +57,7 @@ def test_our_scheduler_in_any_namespace() -> None:
     """A pod that names our scheduler is gated wherever it is."""
     spec = after(a_manifest().ours().build(), managed=False)["spec"]
     assert spec["schedulingGates"] == [{"name": GATE}]
-    assert spec["tolerations"] == [TOLERATION]
+    assert spec["tolerations"] == [TOLERATION, DRAINED]
 
 
 def test_default_pod_elsewhere_is_untouched() -> None:
@@ -113,7 +114,7 @@ def test_other_gates_and_tolerations_stay() -> None:
     other = {"key": "nvidia.com/gpu", "operator": "Exists"}
     spec = after(a_manifest().gated("quota.example.com/wait").tolerating(other).build())["spec"]
     assert spec["schedulingGates"] == [{"name": "quota.example.com/wait"}, {"name": GATE}]
-    assert spec["tolerations"] == [other, TOLERATION]
+    assert spec["tolerations"] == [other, TOLERATION, DRAINED]
 
 
 @pytest.mark.parametrize(
@@ -128,22 +129,22 @@ def test_other_gates_and_tolerations_stay() -> None:
 def test_lookalike_tolerations_do_not_count(toleration: Manifest) -> None:
     """Only a toleration that keeps the pod on our nodes for good makes ours superfluous."""
     spec = after(a_manifest().tolerating(toleration).build())["spec"]
-    assert spec["tolerations"] == [toleration, TOLERATION]
+    assert spec["tolerations"] == [toleration, TOLERATION, DRAINED]
 
 
 @pytest.mark.parametrize("short", [{"operator": ""}, {"effect": ""}])
 def test_tolerations_with_defaults_count(short: Manifest) -> None:
     """An empty operator means Equal and an empty effect every effect."""
-    assert after(a_manifest().tolerating({**TOLERATION, **short}).build())["spec"][
-        "tolerations"
-    ] == [{**TOLERATION, **short}]
+    theirs = {**TOLERATION, **short}
+    spec = after(a_manifest().tolerating(theirs).build())["spec"]
+    assert spec["tolerations"] == [theirs, DRAINED]
 
 
 def test_null_lists_are_replaced() -> None:
     """A list that is null in the manifest can't be appended to."""
     pod = a_manifest().spec_field("tolerations", None).spec_field("schedulingGates", None).build()
     spec = after(pod)["spec"]
-    assert spec["tolerations"] == [TOLERATION]
+    assert spec["tolerations"] == [TOLERATION, DRAINED]
     assert spec["schedulingGates"] == [{"name": GATE}]
 
 
@@ -153,7 +154,7 @@ def test_configured_scheduler_name() -> None:
     found = mutate.operations(a_manifest().parsed(), pods=pods, managed=True, made_by=TENANT)
     values = {operation.path: operation.value for operation in found}
     assert values["/spec/schedulerName"] == "slurm-b"
-    assert values["/spec/tolerations"] == [{**TOLERATION, "value": "slurm-b"}]
+    assert values["/spec/tolerations"] == [{**TOLERATION, "value": "slurm-b"}, DRAINED]
 
 
 texts = st.text(max_size=12)

@@ -84,6 +84,24 @@ def test_topology_names_its_root() -> None:
         config.NodeSettings(topology="topo")
 
 
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"unhealthyConditions": ["KernelDeadlock"]},
+        {"unhealthyConditions": ["KernelDeadlock=true"]},
+        {"drainingTaints": ["*"]},
+        {"drainingTaints": ["a*b"]},
+        {"drainedInSlurm": "evict"},
+    ],
+)
+def test_signs_of_nodes_are_well_formed(wrong: dict[str, object]) -> None:
+    """Type=Status, and keys; a lone * would close every node."""
+    with pytest.raises(ValidationError):
+        config.NodeSettings.model_validate(wrong)
+    good = {"unhealthyConditions": ["A=Unknown"], "drainingTaints": ["a.io/*", "b"]}
+    assert config.NodeSettings.model_validate(good).draining_taints == ("a.io/*", "b")
+
+
 @pytest.mark.parametrize("sizes", [[], [0], [18, 18], [18, 9], [18, 54], [18, 36, 40], [18, 30]])
 def test_block_sizes_are_what_slurm_takes(sizes: list[int]) -> None:
     """Each is the base block times a larger power of two; anything else is refused by name."""

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from bridge import names
 from bridge.controller.pod_events import PodEvents
-from bridge.controller.pod_writer import PodWriter
+from bridge.controller.pod_writer import KeptPods, PodWriter
 from bridge.controller.pool import Pool
 from bridge.kube.api.client import KubeClient
 from bridge.kube.objects import pods as kube_pods
@@ -28,7 +29,8 @@ GONE, CONFLICT = refuse(404, "NotFound"), refuse(409, "Conflict")
 G, NODE = GangId("g"), NodeName("n")
 TOLERATIONS = [
     {"key": names.MANAGED_NODE_TAINT, "operator": "Equal", "value": SCHEDULER,
-     "effect": "NoExecute"}
+     "effect": "NoExecute"},
+    {"key": names.DRAINED_TAINT, "operator": "Exists", "effect": "NoSchedule"},
 ]  # fmt: skip
 
 
@@ -45,7 +47,7 @@ def raw(version: int = 1, uid: str = "uid-web", **spec: Any) -> dict[str, Any]:
 
 
 class Writing:
-    def __init__(self, server: ApiServer, kube: KubeClient) -> None:
+    def __init__(self, server: ApiServer, kube: KubeClient, kept: KeptPods) -> None:
         self.server, self.clock = server, ManualClock()
         self.heard, self.recorder, self.pool = Heard(), Recorder(), Pool(1)
         self.outage = Kept(self.clock).outage(self.clock)
@@ -56,7 +58,7 @@ class Writing:
         self.cluster.upsert_pod(self.pod)
         self.writer = PodWriter(
             cluster=self.cluster, kube=kube, pool=self.pool,
-            events=PodEvents(a_double(self.recorder)), scheduler_name=SCHEDULER,
+            events=PodEvents(a_double(self.recorder)), scheduler_name=SCHEDULER, kept=kept,
             handle=self.heard.handle, failed=self.heard.failed, mark_dirty=self.heard.mark_dirty,
             outage=self.outage, metrics=self.metrics, clock=self.clock,
         )  # fmt: skip
@@ -82,12 +84,14 @@ class Writing:
 
 
 @asynccontextmanager
-async def writing(folder: Path, *answers: Answer) -> AsyncIterator[Writing]:
+async def writing(
+    folder: Path, *answers: Answer, kept: KeptPods = "none"
+) -> AsyncIterator[Writing]:
     """`answers` are those to patches of the pod."""
     async with ApiServer() as server, connected(server, folder) as kube:
         if answers:
             server.on("PATCH", PATH, *answers)
-        it = Writing(server, kube)
+        it = Writing(server, kube, kept)
         async with at_work(it.pool.run):
             yield it
 
@@ -109,6 +113,30 @@ async def test_a_pin_is_one_patch_and_its_answer_is_the_pods_newest_row(tmp_path
         assert patch["metadata"]["labels"] == {names.JOB_ID_LABEL: "7"}
         assert patch["metadata"]["resourceVersion"] == "1"
         assert patch["spec"]["schedulingGates"] == []
+
+
+@pytest.mark.parametrize(
+    ("gang", "kept", "said", "written"),
+    [
+        ("team/job", "gangs", {}, dict(names.DO_NOT_DISRUPT)),
+        ("", "gangs", {}, {}),
+        ("", "all", {}, dict(names.DO_NOT_DISRUPT)),
+        ("team/job", "none", {}, {}),
+        ("team/job", "gangs", {names.DO_NOT_DISRUPT[0][0]: "1h"}, dict(names.DO_NOT_DISRUPT[1:])),
+    ],
+)
+async def test_the_pin_asks_autoscalers_to_leave_the_nodes_of_gangs(
+    gang: str, kept: KeptPods, said: dict[str, str], written: dict[str, str], tmp_path: Path
+) -> None:
+    """Or of all pods, or of none, by the setting; in the same patch, and never against what the
+    author has written."""
+    async with writing(tmp_path, ok(raw(2, schedulingGates=[])), kept=kept) as it:
+        pod = replace(it.pod, annotations=said)
+        await it.writer.pin(G, do.PinPod(pod, NODE, SlurmJobId(7), gang=GangId(gang) or None))
+        (patch,) = it.patches()
+        annotations = patch["metadata"]["annotations"]
+        keys = dict(names.DO_NOT_DISRUPT)
+        assert {key: text for key, text in annotations.items() if key in keys} == written
 
 
 async def test_a_pod_that_changed_meanwhile_is_read_anew_and_pinned(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from bridge.model.owner import (
 )
 from bridge.model.pod import Pod
 from bridge.model.pod_identity import PodIdentity
-from bridge.model.scheduling import PodSelector, PodShape, PodTerm, Requirement
+from bridge.model.scheduling import PodSelector, PodShape, PodTerm, Requirement, in_order
 from tests.builders import PodBuilder, a_job, a_pod, gang_for, held_by, line_of
 
 _EXCLUSIVE = "alpha.jobset.sigs.k8s.io/exclusive-topology"
@@ -251,9 +251,9 @@ def test_a_part_without_pods_counts_as_its_template_says() -> None:
         line_of(pod, a_job("js-worker-0"), jobs),
         where(pod, a_job("js-worker-0"), jobs),
         {1: pod.shape},
-        toleration=pod.shape.tolerations[0],
+        tolerations=pod.shape.tolerations,
     )
-    assert gang.roles[0].shape == PodShape(tolerations=pod.shape.tolerations)
+    assert gang.roles[0].shape == PodShape(tolerations=in_order(pod.shape.tolerations))
     assert gang.shapes == (gang.roles[0].shape, *(pod.shape,) * 8)
 
 

@@ -44,6 +44,17 @@ def test_a_limit_in_plain_words(reason: str, words: str) -> None:
     assert not told.endswith(".")
 
 
+def test_reserved_nodes_in_plain_words() -> None:
+    """Only where Slurm says that reservations are in the way."""
+    reason = "ReqNodeNotAvail"
+    for description in (
+        f"{reason}, May be reserved for other job",
+        f"{reason}, Reserved for maintenance",
+    ):
+        assert "with a shorter time limit" in reasons.explained(reason, description)
+    assert reasons.explained(reason, f"{reason}, UnavailableNodes:n1") == ""
+
+
 @pytest.mark.parametrize(
     "reason", ["", "Priority", "Resources", "NoSuchReason", "AssocGrpNonsense"]
 )

@@ -17,6 +17,7 @@ from bridge.slurm import (
     InvalidRequest,
     NodeDefinition,
     Partition,
+    Reservation,
     SlurmError,
     SlurmNode,
     Unavailable,
@@ -44,6 +45,9 @@ class Slurm:
         return ()
 
     async def list_partitions(self) -> tuple[Partition, ...]:
+        return ()
+
+    async def list_reservations(self) -> tuple[Reservation, ...]:
         return ()
 
     async def configuration(self) -> dict[str, object]:

@@ -1,6 +1,6 @@
 """What a pass over the nodes does to Slurm and to Kubernetes, and what it learns."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +11,10 @@ import structlog
 
 from bridge import names, slurm
 from bridge.kube.api.client import KubeClient
+from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
+from bridge.model.node import Node
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition, drains
 from bridge.nodes.controller import NodeController
@@ -43,12 +45,32 @@ class Slurm:
         self.errors: dict[str, slurm.SlurmError] = {}
         self.meanwhile: Callable[[slurm.SlurmNode], slurm.SlurmNode] | None = None
         """What somebody else does to a node after a pass has read all nodes."""
+        self.reservations: dict[str, slurm.Reservation] = {}
 
     async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
         return tuple(self.nodes.values())
 
     async def list_partitions(self) -> tuple[slurm.Partition, ...]:
         return self.partitions
+
+    async def list_reservations(self) -> tuple[slurm.Reservation, ...]:
+        return tuple(self.reservations.values())
+
+    async def create_reservation(self, name: str, fields: slurm.ReservationFields) -> None:
+        self._ask("reserve", name)
+        self.reservations[name] = slurm.Reservation(
+            name, fields.start_s, fields.end_s, ",".join(fields.nodes or ()),
+            users=fields.users or (), flags=frozenset(fields.flags or ()),
+        )  # fmt: skip
+
+    async def update_reservation(self, name: str, fields: slurm.ReservationFields) -> None:
+        self._ask("update", name, f" {','.join(fields.nodes or ())}")
+        changed = replace(self.reservations[name], nodes=",".join(fields.nodes or ()))
+        self.reservations[name] = changed
+
+    async def delete_reservation(self, name: str) -> None:
+        self._ask("unreserve", name)
+        del self.reservations[name]
 
     async def configuration(self) -> dict[str, object]:
         if isinstance(self.gres_types, slurm.ServerTooOld):
@@ -508,3 +530,104 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
             await it.nodes.reconcile()
         assert it.slurm_state.features == known
         assert not it.learned_news()
+
+
+async def test_nothing_starts_on_a_node_with_an_end_before_its_reservation(tmp_path: Path) -> None:
+    """It is registered drained, reserved, and then undrained; jobs that wait would take it."""
+    async with passing(tmp_path) as it:
+        end_s = it.clock.time() // 300 * 300 + 3600
+        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,), end_s=end_s))
+        assert await it.asked() == ["create n", "update n DRAIN"]
+        assert it.slurm.nodes["n"].reason == drains.UNRESERVED
+        (asked,) = await it.asked()
+        assert asked.startswith("reserve slurm-bridge-01234567-")
+        (made,) = it.slurm.reservations.values()
+        assert (made.start_s, made.nodes, made.users) == (end_s, "n", ("root",))
+        assert made.flags == {"MAINT", "IGNORE_JOBS"}
+        assert await it.asked() == ["update n UNDRAIN"]
+        assert await it.asked() == []
+        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n")], deleting=True))
+        assert set(await it.asked()) == {"delete n", f"unreserve {made.name}"}
+
+
+async def test_an_end_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
+    """On the node, with what can be written."""
+    async with passing(tmp_path, "n") as it:
+        node = replace(it.cluster.nodes[NodeName("n")], unreadable_end="example.com/end")
+        it.cluster.upsert_node(node)
+        for _ in range(2):
+            assert await it.asked() == []
+        ((reason, note),) = it.told
+        assert reason == "UnreadableEnd"
+        assert "example.com/end" in note
+
+
+async def test_what_somebody_undoes_again_and_again_is_written_less_and_less(
+    tmp_path: Path,
+) -> None:
+    """Nobody is fought with; a drain that is new is shown at once."""
+    async with ApiServer() as server, connected(server, tmp_path) as kube:
+        it = Passing(kube)
+        raw = {"metadata": {"name": "n", "uid": "u", "resourceVersion": "4"}}
+        server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
+        server.on("PATCH", f"{PATH}/status", ok(raw))
+        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,)))
+        await it.asked()
+        node = it.slurm.nodes["n"]
+        out = replace(node, states=node.states | {"DRAIN"}, reason="broken fan")
+        it.slurm.nodes["n"] = out
+        written = [0]
+        for _ in range(40):
+            await it.asked()
+            written.append(len(server.seen("PATCH", f"{PATH}/status")))
+            await it.clock.advance(1)
+        assert written[1:4] == [1, 2, 2], "at once, after a second, then after two"
+        assert written[-1] == 6
+        assert server.seen("PATCH", PATH)[0].body["spec"]["taints"] == [
+            {"key": names.DRAINED_TAINT, "value": "", "effect": "NoSchedule"}
+        ]
+        it.slurm.nodes["n"] = replace(out, reason="another")
+        await it.asked()
+        assert len(server.seen("PATCH", f"{PATH}/status")) == 7
+
+
+@pytest.mark.parametrize(
+    ("write", "note", "cordoned", "becomes"),
+    [
+        (kube_nodes.cordon, None, False, ("true", True)),
+        (kube_nodes.cordon, None, True, ()),
+        (kube_nodes.uncordon, None, True, ()),
+        (kube_nodes.uncordon, "true", True, (None, None)),
+        (kube_nodes.uncordon, "true", False, (None, None)),
+        (kube_nodes.uncordon, "undone", True, (None,)),
+        (kube_nodes.yield_cordon, None, False, ()),
+        (kube_nodes.yield_cordon, "true", True, ()),
+        (kube_nodes.yield_cordon, "true", False, ("undone",)),
+    ],
+)
+async def test_a_cordon_is_ours_only_while_we_have_set_it(
+    write: Callable[[KubeClient, NodeName], Awaitable[Node]],
+    note: str | None,
+    cordoned: bool,
+    becomes: tuple[object, ...],
+    tmp_path: Path,
+) -> None:
+    """Who has cordoned or uncordoned the node meanwhile is not overwritten."""
+    annotations = {} if note is None else {names.CORDONED_ANNOTATION: note}
+    raw = {
+        "metadata": {"name": "n", "uid": "u", "resourceVersion": "4", "annotations": annotations},
+        "spec": {"unschedulable": cordoned},
+    }
+    async with ApiServer() as server, connected(server, tmp_path) as kube:
+        server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
+        await write(kube, NodeName("n"))
+        patches = [one.body for one in server.seen("PATCH", PATH)]
+    written = [
+        (
+            patch["metadata"]["annotations"][names.CORDONED_ANNOTATION],
+            *(patch.get("spec") or {}).values(),
+        )
+        for patch in patches
+    ]
+    assert written == ([becomes] if becomes else [])
+    assert all(patch["metadata"]["resourceVersion"] == "4" for patch in patches)

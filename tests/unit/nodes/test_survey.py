@@ -7,7 +7,7 @@ import pytest
 from bridge import names
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
-from bridge.model.node import Node
+from bridge.model.node import Cause, Node
 from bridge.model.scheduling import Taint
 from bridge.nodes import definition
 from bridge.nodes.survey import Row, survey
@@ -81,7 +81,8 @@ def test_sides_that_agree_are_told_once() -> None:
          "is drained: cordoned in Kubernetes"),
         (NODE, {"states": frozenset({"IDLE", "EXTERNAL", "DRAIN"}), "reason": "broken fan"},
          "slurm", "IDLE+DRAIN (broken fan)",
-         "an admin has taken it out of use in Slurm; the bridge leaves it so"),
+         "an admin has taken it out of use in Slurm; the bridge leaves it so; gets the taint of "
+         "nodes drained in Slurm; gets the condition Drained=True"),
         (replace(NODE, taints=()), {}, "kubernetes", "Ready", "gets the taint of managed nodes"),
         (None, {}, "kubernetes", "", "leaves Slurm: its Kubernetes node is deleted or lost its "
          "label"),
@@ -130,3 +131,19 @@ def test_a_hybrid_node_is_told_as_one_and_a_second_of_the_name_is_told_why() -> 
     ]
     assert first.to_do == "gets other features"
     assert "Slurm's node shared is node a already" in second.to_do
+
+
+def test_what_closes_a_node_and_until_when_it_is_there_is_shown() -> None:
+    """Beside its state in Kubernetes; the bridge's own cordon is told from a person's."""
+    sick = replace(NODE, causes=(Cause("KernelDeadlock=True (DockerHung)"),), end_s=1796040000)
+    (row,) = surveyed(sick)
+    assert row.kubernetes == ("Ready, KernelDeadlock=True (DockerHung), until 2026-11-30T12:00:00Z")
+    assert row.to_do == "is drained: unhealthy in Kubernetes: KernelDeadlock=True (DockerHung)"
+    note = {names.CORDONED_ANNOTATION: names.CORDON_IS_OURS}
+    ours = replace(
+        NODE, unschedulable=True, annotations={**NODE.annotations, **note},
+        taints=(*NODE.taints, Taint.drained()),
+    )  # fmt: skip
+    (row,) = surveyed(ours)
+    assert row.kubernetes == "Ready, cordoned by the bridge, drained in Slurm"
+    assert row.to_do == "loses the taint of nodes drained in Slurm; is uncordoned"

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bridge import names as names_of
 from bridge.model.ids import NodeName, PodUid
-from bridge.model.node import Node
+from bridge.model.node import Cause, Node
 from bridge.model.pod_identity import PodIdentity
 from bridge.model.resources import Resources
 from bridge.model.scheduling import (
@@ -27,6 +27,7 @@ MOST_VALUES = 2
 """Labels of more values than this are wide in test tables, so that small clusters have some."""
 
 IGNORED = "instance-id"
+SICK = Cause("KernelDeadlock=True")
 KEYS = ("zone", "kind", "rank", IGNORED, "kubernetes.io/hostname")
 VALUES = ("a", "b", "c", "1", "2", "10", "-3", "+4", "0x1", "")
 GPU, EFA = "nvidia.com/gpu", "vpc.amazonaws.com/efa"
@@ -117,7 +118,7 @@ def _node(
     labels: dict[str, str],
     hostname: bool,
     layers: list[str],
-    states: tuple[int, int, int],
+    states: tuple[int, int, int, int],
     **fields: object,
 ) -> Node:
     labels = labels | ({"kubernetes.io/hostname": name} if hostname else {})
@@ -130,6 +131,7 @@ def _node(
         unschedulable=states[0] == 0,
         ready=states[1] > 0,
         deleting=states[2] == 0,
+        causes=(SICK,) if states[3] == 0 else (),
         **fields,  # type: ignore[arg-type]
     )
 
@@ -140,7 +142,7 @@ nodes = st.builds(
     st.dictionaries(st.sampled_from(KEYS[:4]), st.sampled_from(VALUES), max_size=4),
     st.booleans(),
     st.lists(st.sampled_from(("s1", "s2")), max_size=3),
-    st.tuples(st.integers(0, 9), st.integers(0, 9), st.integers(0, 19)),
+    st.tuples(*(st.integers(0, most) for most in (9, 9, 19, 9))),
     taints=st.lists(taints, max_size=2).map(tuple),
     allocatable=resources(8),
     max_pods=st.integers(0, 4),

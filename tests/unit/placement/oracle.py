@@ -75,6 +75,8 @@ class Cluster:
             return "CORDONED"
         if not node.ready:
             return "NOT_READY"
+        if node.causes:
+            return "UNHEALTHY"
         if not tolerated(node.taints, shape):
             return "STATE_TAINT"
         here = self.on(node.name)
@@ -153,6 +155,7 @@ def tolerated(taints: Iterable[Taint], shape: PodShape) -> bool:
     return all(
         taint.effect == "PreferNoSchedule"
         or (taint.key == "slinky.slurm.net/managed-node" and taint.value == OURS)
+        or (taint.key == "slinky.slurm.net/drained" and taint.effect == "NoSchedule")
         or any(toleration.tolerates(taint) for toleration in shape.tolerations)
         for taint in taints
     )

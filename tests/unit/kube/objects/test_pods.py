@@ -572,23 +572,27 @@ async def test_a_namesake(tmp_path: Path) -> None:
 async def test_toleration(some: bool, tmp_path: Path) -> None:
     """The toleration is appended to those there are, which are not written anew."""
     pod = gated(tolerations=[{"key": "x", "tolerationSeconds": 9}] if some else [])
-    added = {
+    managed = {
         "key": "slinky.slurm.net/managed-node",
         "operator": "Equal",
         "value": "my-scheduler",
         "effect": "NoExecute",
     }
+    drained = {"key": "slinky.slurm.net/drained", "operator": "Exists", "effect": "NoSchedule"}
+    where = "/spec/tolerations"
     async with ApiServer() as server, connected(server, tmp_path) as client:
         server.on("PATCH", PATH, ok(raw()))
-        await pods.add_toleration(client, pod, "my-scheduler")
+        await pods.add_tolerations(client, pod, Toleration.ours("my-scheduler"))
         request = server.requests[0]
     assert request.headers["Content-Type"] == "application/json-patch+json"
     assert request.body == [
         {"op": "replace", "path": "/metadata/uid", "value": "u-1"},
         {"op": "replace", "path": "/metadata/resourceVersion", "value": "7"},
-        {"op": "add", "path": "/spec/tolerations/-", "value": added}
-        if some
-        else {"op": "add", "path": "/spec/tolerations", "value": [added]},
+        *(
+            [{"op": "add", "path": f"{where}/-", "value": one} for one in (managed, drained)]
+            if some
+            else [{"op": "add", "path": where, "value": [managed, drained]}]
+        ),
     ]
 
 

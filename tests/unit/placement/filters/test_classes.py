@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import BadInput
 from bridge.model.ids import NodeName
-from bridge.model.node import Node
+from bridge.model.node import Cause, Node
 from bridge.model.scheduling import NodeSelectorTerm, PodShape, Requirement, Taint
 from bridge.placement.filters.classes import class_of, classes, feasible_classes
 from bridge.placement.table import NodeTable
@@ -19,6 +19,7 @@ from tests.builders import a_node
 from tests.unit.placement import clusters
 from tests.unit.placement.oracle import OURS, Cluster, selected, tolerated
 
+GOING = Cause("taint spot/itn", taint="spot/itn")
 STATE = ("node.kubernetes.io/", "karpenter.sh/")
 
 
@@ -148,12 +149,14 @@ def test_what_a_selector_or_toleration_can_tell_apart_makes_a_class(
         {"taints": (Taint("karpenter.sh/disrupted", "", "NoSchedule"),)},
         {"taints": (Taint("x", "y", "PreferNoSchedule"),)},
         {"taints": (Taint("slinky.slurm.net/managed-node", OURS, "NoExecute"),)},
+        {"taints": (Taint.drained(),)},
+        {"taints": (Taint("spot/itn", "1", "NoSchedule"),), "causes": (GOING,)},
         {"deleting": True},
         {"max_pods": 3},
     ],
 )
 def test_states_and_amounts_make_no_class(change: dict[str, object]) -> None:
-    """A node that is cordoned, unready, ours or smaller stays in its class."""
+    """A node that is cordoned, unready, ours, about to go or smaller stays in its class."""
     same, other = a_node("a"), replace(a_node("b"), **change)  # type: ignore[arg-type]
     assert len(classes(table(same, other).snapshot())) == 1
 

@@ -86,14 +86,18 @@ def test_a_tier_takes_no_reserved_nodes() -> None:
 
 
 def test_a_node_that_is_gone_reserves_nothing() -> None:
-    """Its reservation stays, and so do jobs of others away from the rest of it."""
+    """It may go before the reservation begins, which stays, and so do jobs of others away from the
+    rest of it."""
     cluster = a_cluster(leaves=(3,))
-    a_reservation(cluster, "n0", "n1")
+    a_reservation(cluster, "n0", "n1", after_s=60)
     cluster.remove_node("n0", NOW)
-    assert submit(cluster).nodes == ("n2",)
-    kept = cluster.reservations.get("r0")
+    kept = cluster.reservations.get("r60")
     assert kept is not None
-    assert kept.nodes == ("n0", "n1")
+    assert list(kept.nodes) == ["n0", "n1"]
+    assert submit(cluster).nodes == ("n2",)
+    cluster.advance(NOW + 60)
+    with pytest.raises(Refused, match="busy"):
+        cluster.remove_node("n1", NOW + 60)
 
 
 def test_maintenance_lies_over_a_reservation() -> None:

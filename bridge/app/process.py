@@ -173,6 +173,16 @@ class App:
             detail_gets_per_s=said.detail_gets_per_s,
         )
 
+    def _build_preemption_watch(self) -> slurm.PreemptionWatch:
+        state = self._slurm_state
+        return slurm.PreemptionWatch(
+            self._connections.client,
+            self.watcher,
+            grace_s=lambda job: state.partitions.grace_s.get(job.partition, 0),
+            asks_per_s=self.settings.slurm.detail_gets_per_s,
+            clock=self._clock,
+        )
+
     def _build_controller(self, outage: Mapping[str, telemetry.OutageLog]) -> GangController:
         return GangController(
             Surroundings(
@@ -334,6 +344,7 @@ class App:
             self._begin(group, "events", self._recorder.run)
             self._begin(group, "certificate", self.https.watch_certificate)
             self._begin(group, "watcher", self.watcher.run)
+            self._begin(group, "preemption", self._build_preemption_watch().run)
             self._begin(group, "runner", self.controller.run)
             await self._watches.wait_for_sync()
             gc.collect()

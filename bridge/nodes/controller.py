@@ -19,7 +19,7 @@ from bridge.kube.objects import nodes as kube_nodes
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.model.job import Gres
 from bridge.model.scheduling import Taint
-from bridge.nodes import capacities, definition
+from bridge.nodes import capacities, definition, sinks
 from bridge.nodes import plan as planning
 from bridge.placement.filters.classes import class_by_node
 from bridge.retry import Backoff
@@ -173,6 +173,7 @@ class NodeController:
             known=frozenset(part.name for part in partitions),
             max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
             max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
+            grace_s={part.name: part.grace_s for part in partitions if part.grace_s},
             topologies={part.name: part.topology for part in partitions if part.topology},
         )
         kinds, sizes = NodeFacts(_kinds(nodes), gres_names), capacities.of(nodes)
@@ -180,7 +181,12 @@ class NodeController:
         known = state.capacities
         before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
         news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
+        answered = sinks.answered(nodes)
+        if bool(answered) != bool(state.answered):
+            news = True
+            log.info("node.sink_found" if answered else "node.sink_gone", nodes=len(answered))
         state.features, state.partitions, state.nodes = features, facts, kinds
+        state.answered = answered
         if sizes.without_jobs == known.without_jobs:
             # As the same objects: what is known of them stays true, and is found so at a glance.
             sizes = replace(known, busy_cpus=sizes.busy_cpus)

@@ -17,6 +17,7 @@ import structlog
 from bridge.clock import Clock, SystemClock
 from bridge.errors import BridgeError
 from bridge.model.ids import SlurmJobId
+from bridge.slurm.accounting.qos import Qos
 from bridge.slurm.jobs import Job
 from bridge.slurm.updates import Watched
 
@@ -26,12 +27,16 @@ _TICK_S = 0.25
 _SHARE = 0.1
 """Of a job's grace: the most that passes before its preemption is noticed."""
 _LEAST_S = 0.5
+_QOS_S = 60.0
+"""Between two readings of the QOS."""
 
 
 class PreemptionSource(Protocol):
     """Who is asked: a SlurmClient."""
 
     async def makes_room(self, job_id: SlurmJobId) -> bool: ...
+
+    async def list_qos(self) -> tuple[Qos, ...]: ...
 
 
 class TrackedJobs(Protocol):
@@ -61,8 +66,8 @@ class PreemptionWatch:
         asks_per_s: float = 20.0,
         clock: Clock | None = None,
     ) -> None:
-        """`grace_s` says how much GraceTime Slurm gives a job that makes room; 0 for none.
-        `asks_per_s` bounds the requests."""
+        """`grace_s` says how much GraceTime the partition gives a job that makes room; 0 for none.
+        That of its QOS is read here. `asks_per_s` bounds the requests."""
         self._client = client
         self._watcher = watcher
         self._grace_s = grace_s
@@ -72,6 +77,8 @@ class PreemptionWatch:
         self._allowance = 0.0
         self._states: Mapping[SlurmJobId, frozenset[str]] = {}
         self._some_wait = False
+        self._qos_grace_s: Mapping[str, int] = {}
+        self._qos_read_s = float("-inf")
 
     async def run(self) -> None:
         """Watch until cancelled; no error of Slurm's ends it."""
@@ -80,7 +87,21 @@ class PreemptionWatch:
             most = max(1.0, self._asks_per_s * _TICK_S)
             self._allowance = min(most, self._allowance + self._asks_per_s * _TICK_S)
             if self._watcher.healthy and self._somebody_waits():
+                await self._read_qos()
                 await self._ask(self._due())
+
+    async def _read_qos(self) -> None:
+        """Under preempt/qos the GraceTime is that of the QOS. Without slurmdbd there is none."""
+        now_s = self._clock.monotonic()
+        if now_s - self._qos_read_s < _QOS_S:
+            return
+        self._qos_read_s = now_s
+        try:
+            qos = await self._client.list_qos()
+        except BridgeError as error:
+            log.debug("preemption.no_qos", error=str(error))
+            return
+        self._qos_grace_s = {one.name: one.limits.grace_s for one in qos if one.limits.grace_s}
 
     async def _ask(self, job_ids: list[SlurmJobId]) -> None:
         for job_id in job_ids:
@@ -121,6 +142,6 @@ class PreemptionWatch:
         for job_id, watched in self._watcher.jobs.items():
             job = watched.job
             if job.state == "RUNNING" and job.preempt_s is None and job.preemptable(now_epoch_s):
-                grace_s = self._grace_s(job)
+                grace_s = max(self._grace_s(job), self._qos_grace_s.get(job.qos, 0))
                 if grace_s > 0:
                     yield job_id, grace_s

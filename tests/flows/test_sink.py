@@ -1,5 +1,6 @@
 """Nodes that jobs give back while they run: what a sink makes possible, and what is without one."""
 
+import time
 from collections.abc import Iterable
 
 import pytest
@@ -32,6 +33,12 @@ def all_respond(arena: Arena) -> bool:
     return not any("NOT_RESPONDING" in node["state"] for node in arena.slurm.nodes().values())
 
 
+def wait_lost(arena: Arena, since_s: float) -> None:
+    """Nothing is lost, so long after Slurm has told nodes something."""
+    arena.hold_for(max(0.0, since_s + _LOST_S - time.monotonic()), lambda: all_respond(arena))
+    assert all_respond(arena)
+
+
 def why_disrupted(pod: Object) -> tuple[str, str]:
     """Reason and message of its `DisruptionTarget` condition."""
     found = condition(pod, names.DISRUPTION_TARGET) or {}
@@ -52,12 +59,17 @@ def test_with_a_sink_nodes_of_pods_that_are_done_go_to_who_waits(
     for pod in pods[2:]:
         ends(arena, pod, exit_code=0)
     next_one = arena.wait_bound("next")
+    began_s = time.monotonic()
     assert node_of(next_one) in {node_of(pod) for pod in pods[2:]}
     wait_holds(arena, job_id, [node_of(pod) for pod in pods[:2]])
-    (note,) = wait_for("it is told", lambda: notes(arena, "NodesGivenBack", owner="shorter"))
     gone = ", ".join(sorted(node_of(pod) for pod in pods[2:]))
-    assert note.startswith(f"Slurm job {job_id} gave back {gone}, ")
-    arena.hold_for(_LOST_S, lambda: all_respond(arena))
+    told = f"Slurm job {job_id} gave back {gone}, "
+
+    def is_told() -> bool:
+        return any(one.startswith(told) for one in notes(arena, "NodesGivenBack", owner="shorter"))
+
+    wait_for("it is told", is_told)
+    wait_lost(arena, began_s)
     assert [uid(pod) for pod in by_rank(arena, 2, job="shorter")] == [uid(pod) for pod in pods[:2]]
 
 
@@ -105,6 +117,7 @@ def test_the_grace_of_a_preemption_is_the_pods(arena: Arena, begin: Begin, sink:
         pods = by_rank(arena, 2, job="low")
         job_id, name = slurm_id(pods[0]), pods[0]["metadata"]["name"]
         arena.create(manifests.pod("high", NAMESPACE, gpus=8, annotations=high))
+        began_s = time.monotonic()
         wait_for("Slurm preempts", lambda: arena.slurm.job(job_id)["preempt_time"]["number"])
         ending = arena.wait_pod(name, "is told", lambda pod: why_disrupted(pod)[0], seconds=4)
         assert why_disrupted(ending)[0] == "PreemptedInSlurm"
@@ -115,10 +128,10 @@ def test_the_grace_of_a_preemption_is_the_pods(arena: Arena, begin: Begin, sink:
         taken = node_of(arena.wait_bound("high", seconds=12))
         assert taken in {node_of(pod) for pod in pods}
         assert state(arena.slurm.job(job_id)) == "CANCELLED", "before its grace was over"
-    if sink:
-        arena.hold_for(_LOST_S, lambda: all_respond(arena))
     arena.delete_pod("high")
     again = by_rank(arena, 2, job="low", seconds=60)
+    if sink:
+        wait_lost(arena, began_s)
     assert {slurm_id(pod) for pod in again} != {job_id}
 
 
@@ -130,6 +143,7 @@ def test_a_gang_that_an_admin_suspends_ends_and_queues_again(arena: Arena, begin
     pods = by_rank(arena, 2, job="held")
     job_id, name = slurm_id(pods[0]), pods[0]["metadata"]["name"]
     arena.suspend(job_id)
+    began_s = time.monotonic()
     ending = arena.wait_pod(name, "is told", lambda pod: why_disrupted(pod)[0])
     assert why_disrupted(ending)[0] == "SuspendedInSlurm"
     wait_for("its job ends", lambda: state(arena.slurm.job(job_id)) == "CANCELLED")
@@ -138,4 +152,4 @@ def test_a_gang_that_an_admin_suspends_ends_and_queues_again(arena: Arena, begin
         2, "run again", lambda pod: is_running(pod) and uid(pod) not in new, of_job="held"
     )
     assert {slurm_id(pod) for pod in again} != {job_id}
-    arena.hold_for(_LOST_S, lambda: all_respond(arena))
+    wait_lost(arena, began_s)

@@ -7,6 +7,7 @@ from typing import Any
 
 from bridge.model.ids import SlurmJobId
 from bridge.slurm import Job, PreemptionWatch, Unavailable
+from bridge.slurm.accounting import Qos, QosLimits
 from bridge.slurm.updates import PollTick, Watched
 
 from .clocks import ManualClock
@@ -38,6 +39,11 @@ class Cluster:
     def wait(self) -> None:
         """Somebody else's job waits in the queue."""
         self.states = {**self.states, _STRANGER: frozenset({"PENDING"})}
+
+    async def list_qos(self) -> tuple[Qos, ...]:
+        if self.away:
+            raise Unavailable("no answer")
+        return (Qos(1, "low", QosLimits(grace_s=30)), Qos(2, "normal", QosLimits(grace_s=0)))
 
     async def makes_room(self, job_id: SlurmJobId) -> bool:
         self.asked.append((job_id, self.clock.now_s))
@@ -115,6 +121,17 @@ async def test_jobs_that_cannot_be_preempted_with_grace_are_not_asked() -> None:
         cluster.wait()
         await cluster.clock.advance(60)
         assert not cluster.asked
+
+
+async def test_the_grace_may_be_that_of_a_qos() -> None:
+    """Under preempt/qos; it is read now and then, as long as somebody waits."""
+    async with _watching() as cluster:
+        cluster.put(1, grace_s=0, qos="low")
+        cluster.put(2, grace_s=0, qos="normal")
+        cluster.wait()
+        await cluster.clock.advance(30)
+        assert {job for job, _ in cluster.asked} == {1}
+        assert 8 <= len(cluster.asked) <= 10
 
 
 async def test_requests_are_bounded_and_everybody_has_a_turn() -> None:

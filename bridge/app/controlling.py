@@ -83,6 +83,15 @@ class Controlling:
             detail_gets_per_s=said.detail_gets_per_s,
         )
 
+    def _preemption_watch(self) -> slurm.PreemptionWatch:
+        return slurm.PreemptionWatch(
+            self._connections.client,
+            self.watcher,
+            grace_s=lambda job: self.slurm_state.partitions.grace_s.get(job.partition, 0),
+            asks_per_s=self._settings.slurm.detail_gets_per_s,
+            clock=self._tools.clock,
+        )
+
     def _build_controller(self) -> GangController:
         tools = self._tools
         return GangController(
@@ -198,6 +207,7 @@ class Controlling:
         gc.freeze()  # what was listed lives long: no collection needs to walk it again
         begin("nodes", self.nodes.run)
         await self.watcher.wait_for_sync()
+        begin("preemption", self._preemption_watch().run)
         begin("recovery", self.controller.recovery.run)
 
     async def drain(self) -> None:

@@ -21,7 +21,7 @@ import typer
 import bridge
 from bridge import config, errors
 from bridge.cli import config as config_commands
-from bridge.cli import demo, nodes, run, version
+from bridge.cli import demo, nodes, preflight, run, version
 from bridge.cli import invocation as invocations
 from bridge.cli import slurm as slurm_commands
 
@@ -115,6 +115,7 @@ def application() -> typer.Typer:
     root.command("demo")(demo.demo)
     root.command("nodes")(nodes.nodes)
     root.command("topology")(nodes.topology)
+    root.command("preflight")(preflight.preflight)
     root.add_typer(config_commands.commands())
     root.add_typer(slurm_commands.commands())
     return root

@@ -97,7 +97,8 @@ class SlurmSettings(Section):
     detail_gets_per_s: float = Field(default=20.0, gt=0)
     """Maximum number of reads per second of details that change without a change of state (a
     pending job's reason, its expected start). A job that holds nodes counts twice; when no job has
-    changed its state for 10 s, only a tenth of the reads are made."""
+    changed its state for 10 s, only a tenth of the reads are made. While some job waits, as many
+    small reads may ask running jobs of partitions with GraceTime whether they are preempted."""
 
 
 class KubernetesSettings(Section):
@@ -184,7 +185,8 @@ class NodeSettings(Section):
     and the types of their GPUs until they are registered again; their topology follows at once."""
 
     address: str = ""
-    """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
+    """NodeAddr of every external node, written as the sink's own NodeAddr is (docs/nodes.md, "The
+    sink"); "" takes each node's InternalIP."""
     topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
     """Name of Slurm's topology and its root switch, `name:root`. The bridge makes the nodes'
     switches below this root from their network-node-layer labels. With "" only nodes with the

@@ -7,6 +7,7 @@ from bridge.controller.turns import Turns
 from bridge.lifecycle import events as ev
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 
 Freed = Callable[[Collection[NodeName]], Collection[GangId]]
 
@@ -14,13 +15,17 @@ Freed = Callable[[Collection[NodeName]], Collection[GangId]]
 class ClusterChanges:
     """Gives gangs their turns in the queue of their namespace."""
 
-    def __init__(self, *, cluster: KubeState, gangs: ActiveGangs, turns: Turns) -> None:
+    def __init__(
+        self, *, cluster: KubeState, slurm_state: SlurmState, gangs: ActiveGangs, turns: Turns
+    ) -> None:
         self._cluster = cluster
+        self._slurm_state = slurm_state
         self._gangs = gangs
         self._turns = turns
         self._freed: Freed = lambda nodes: ()
         self._uses_changed: Callable[[], None] = lambda: None
         self._uses = 0
+        self._sink_answered = False
 
     def connect(self, *, freed: Freed, uses_changed: Callable[[], None]) -> None:
         """`freed` says which gangs no longer leave out some of these nodes. `uses_changed` is
@@ -64,6 +69,15 @@ class ClusterChanges:
         """Gives all gangs turns: nodes have changed, so waiting jobs may run on other nodes."""
         for gang_id in self._gangs.machines:
             self._add(gang_id, ev.NodesChanged())
+        if self.sink_answers != self._sink_answered:
+            self._sink_answered = self.sink_answers
+            for gang_id in self._gangs.machines:
+                self._add(gang_id, ev.SinkChanged(self._sink_answered))
+
+    @property
+    def sink_answers(self) -> bool:
+        """Whether a sink answers for external nodes now."""
+        return bool(self._slurm_state.answered)
 
     def split_off(self, pod: PodUid) -> None:
         """Makes the pod a gang of its own from now on."""

@@ -155,6 +155,7 @@ def _connect(
         gang_jobs=of_jobs.of_gangs,
         submitter=of_jobs.submitter,
         updater=of_jobs.updater,
+        shrinker=of_jobs.shrinker,
         canceller=of_jobs.canceller,
         placer=of_pods.placer,
         pods=of_pods.writer,

@@ -57,7 +57,12 @@ def _together(facts: list[JobFacts]) -> JobFacts:
     held = [one.allocation for one in facts if one.allocation is not None]
     if len(held) == len(facts):
         nodes = tuple(node for allocation in held for node in allocation.nodes)
-        return replace(first, allocation=Allocation(first.job_id, nodes))
+        makes_room_s = [one.makes_room_until_s for one in facts if one.makes_room_until_s]
+        return replace(
+            first,
+            allocation=Allocation(first.job_id, nodes),
+            makes_room_until_s=min(makes_room_s, default=None),
+        )
     waits = [one for one in facts if one.waits]
     waiting = next((one for one in waits if one.stranded), waits[0] if waits else first)
     return replace(

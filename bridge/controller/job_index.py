@@ -201,7 +201,8 @@ class JobIndex:
 
 def job_observed(facts: JobFacts, *, cluster: KubeState, clock: Clock) -> ev.JobObserved:
     """The job's facts, the time that it has left, and the names of its nodes in Kubernetes."""
-    left_s = None if facts.end_s is None else facts.end_s - clock.time()
+    end_s = facts.end_s if facts.makes_room_until_s is None else facts.makes_room_until_s
+    left_s = None if end_s is None else end_s - clock.time()
     nodes = None if facts.allocation is None else cluster.nodes_of(facts.allocation)
     return ev.JobObserved(facts, left_s, nodes)
 

@@ -18,6 +18,7 @@ from bridge.controller.job_canceller import JobCanceller
 from bridge.controller.job_claims import JobClaims
 from bridge.controller.job_index import JobIndex, job_observed
 from bridge.controller.job_proof import JobProof
+from bridge.controller.job_shrinker import JobShrinker
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.job_updater import JobUpdater
 from bridge.controller.placer import Placer
@@ -97,7 +98,12 @@ class GangParts:
             cluster_uid=around.cluster_uid, cluster=around.cluster, gangs=self.gangs
         )
         self.loop = GangLoop(self.gangs, metrics=around.metrics, clock=around.clock)
-        self.changes = ClusterChanges(cluster=around.cluster, gangs=self.gangs, turns=self.turns)
+        self.changes = ClusterChanges(
+            cluster=around.cluster,
+            slurm_state=around.slurm_state,
+            gangs=self.gangs,
+            turns=self.turns,
+        )
 
 
 class PodParts:
@@ -186,6 +192,15 @@ class JobParts:
         self.updater = JobUpdater(
             client=around.client,
             pool=self.pool,
+            handle=of_gangs.loop.handle,
+            failed=of_gangs.loop.failed,
+        )
+        self.shrinker = JobShrinker(
+            client=around.client,
+            pool=self.pool,
+            cluster=around.cluster,
+            slurm_state=around.slurm_state,
+            reread=around.watcher.reread,
             handle=of_gangs.loop.handle,
             failed=of_gangs.loop.failed,
         )

@@ -6,6 +6,7 @@ from functools import partial
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.controller.gang_jobs import GangJobs
 from bridge.controller.job_canceller import JobCanceller
+from bridge.controller.job_shrinker import JobShrinker
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.job_updater import JobUpdater
 from bridge.controller.placer import Placer
@@ -28,6 +29,7 @@ class Performer:
         gang_jobs: GangJobs,
         submitter: JobSubmitter,
         updater: JobUpdater,
+        shrinker: JobShrinker,
         canceller: JobCanceller,
         placer: Placer,
         pods: PodWriter,
@@ -40,6 +42,7 @@ class Performer:
         self._gang_jobs = gang_jobs
         self._submitter = submitter
         self._updater = updater
+        self._shrinker = shrinker
         self._canceller = canceller
         self._placer = placer
         self._pods = pods
@@ -60,6 +63,9 @@ class Performer:
             case do.UpdateJob():
                 tenant = self._changes.tenant_of(gang_id)
                 self._updater.update(gang_id, instruction, tenant=tenant)
+            case do.ShrinkJob():
+                tenant = self._changes.tenant_of(gang_id)
+                self._shrinker.shrink(gang_id, instruction, tenant=tenant)
             case do.CancelJob():
                 self._canceller.cancel(instruction, tenant=self._changes.tenant_of(gang_id))
             case do.AvoidNode():

@@ -149,14 +149,16 @@ class PodWriter:
         return newest if newest.uid == pod.uid else None
 
     async def end(self, pod: Pod, instruction: do.EndPods) -> None:
-        """Tell the pod (DisruptionTarget) and delete it with its grace."""
+        """Tell the pod (DisruptionTarget) and delete it with its grace, or the one that is left."""
         log.info("pod.ended_by_slurm", pod=pod.key, reason=instruction.reason)
         self._events.tell_of_end(pod, instruction.reason, instruction.message, action="Delete")
         try:
             await kube_pods.mark_disrupted(
                 self._kube, pod, reason=instruction.reason, message=instruction.message
             )
-            await kube_pods.delete(self._kube, pod)
+            most_s = instruction.most_s
+            is_less = most_s is not None and most_s < pod.grace_s
+            await kube_pods.delete(self._kube, pod, grace_s=most_s if is_less else None)
         except NotFound:
             return
         except BridgeError as error:

@@ -144,6 +144,8 @@ class Reconciler:
             self._advice.give(gang_id)
         machine = GangMachine(gang_id, single=single, tuning=self._tuning)
         self._gangs.machines[gang_id] = machine
+        if self._changes.sink_answers:
+            self._handle(gang_id, ev.SinkChanged(True))
         for job_id in self._jobs_of_failed(gang_id):
             for event in self._index.story_of(job_id):
                 self._handle(gang_id, event)

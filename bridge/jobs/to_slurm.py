@@ -132,6 +132,7 @@ def _memory(spec: JobSpec) -> dict[str, object]:
 def facts(job: Job) -> JobFacts:
     """The facts of a job that the gang's life depends on."""
     holds = job.running and bool(job.grants)
+    makes_room = holds and job.preempt_s is not None
     whose = identity.parse(job.admin_comment)
     return JobFacts(
         job_id=job.id,
@@ -147,7 +148,8 @@ def facts(job: Job) -> JobFacts:
         constraints=job.constraints,
         excluded=bool(job.excluded_nodes),
         expected_start_s=job.start_s if job.pending else None,
-        end_s=job.end_s if holds and job.time_limit_min is not None else None,
+        end_s=job.end_s if holds and not makes_room and job.time_limit_min is not None else None,
+        makes_room_until_s=job.end_s if makes_room else None,
         tasks=job.tasks,
         components=job.het_job_ids,
         allocation=Allocation(job.id, job.grants) if holds else None,

@@ -11,14 +11,21 @@ from bridge.model.pod import Pod
 
 
 def end_pods(
-    gang: GangState, pods: Iterable[Pod], reason: str, message: str, decision: Decision
+    gang: GangState,
+    pods: Iterable[Pod],
+    reason: str,
+    message: str,
+    decision: Decision,
+    *,
+    most_s: int | None = None,
 ) -> None:
-    """Tells the pods that they are ended, and deletes those that are not being deleted yet."""
+    """Tells the pods that they are ended, and deletes those that are not being deleted yet; each
+    has its own grace for that, but at most `most_s` seconds."""
     ending = tuple(pod for pod in pods if not pod.deleting)
     for pod in ending:
         gang.demand.pods.tell(pod.uid, decision.now_s)
     if ending:
-        decision.add(do.EndPods(ending, reason, message))
+        decision.add(do.EndPods(ending, reason, message, most_s))
 
 
 def end_gang(

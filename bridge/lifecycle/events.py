@@ -61,7 +61,7 @@ class JobObserved:
 
     facts: JobFacts
     left_s: float | None = None
-    """Seconds until its time limit; None if it has no limit."""
+    """Seconds until Slurm ends it, at its time limit or for another job; None without a limit."""
     nodes: frozenset[NodeName] | None = None
     """The nodes that it holds, by their names in Kubernetes; None while it holds none, or one that
     Kubernetes does not know."""
@@ -88,6 +88,28 @@ class UpdateFailed:
     """Slurm did not accept a change: the job may be unchanged."""
 
     job_id: SlurmJobId
+
+
+@dataclass(frozen=True, slots=True)
+class JobShrunk:
+    """Slurm took back the nodes that ShrinkJob named, but for the last one of each component."""
+
+    job_id: SlurmJobId
+
+
+@dataclass(frozen=True, slots=True)
+class ShrinkFailed:
+    """Slurm did not take the nodes back, or not all of them; `why` is a sentence's end."""
+
+    job_id: SlurmJobId
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkChanged:
+    """Whether a sink answers for external nodes from now on."""
+
+    answers: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +184,9 @@ Event = (
     | JobVanished
     | JobRebuilt
     | UpdateFailed
+    | JobShrunk
+    | ShrinkFailed
+    | SinkChanged
     | NotTold
     | NodesChanged
     | Placed

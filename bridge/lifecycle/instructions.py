@@ -47,6 +47,17 @@ class UpdateJob:
 
 
 @dataclass(frozen=True, slots=True)
+class ShrinkJob:
+    """Have Slurm take nodes back from a running job; answer with JobShrunk or ShrinkFailed."""
+
+    job_id: SlurmJobId
+    allocations: tuple[Allocation, ...]
+    """What each component of the job holds. A component keeps its last node."""
+    nodes: frozenset[NodeName]
+    """The nodes that the job shall hold no more."""
+
+
+@dataclass(frozen=True, slots=True)
 class CancelJob:
     """End the job in Slurm; `why` goes to the log."""
 
@@ -108,6 +119,8 @@ class EndPods:
     pods: tuple[Pod, ...]
     reason: str
     message: str
+    most_s: int | None = None
+    """The longest grace that a pod gets, in seconds; None: each pod gets its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +166,7 @@ Instruction = (
     SubmitJob
     | RebuildJob
     | UpdateJob
+    | ShrinkJob
     | CancelJob
     | AvoidNode
     | PlaceGang

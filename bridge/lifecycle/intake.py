@@ -22,6 +22,8 @@ def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
                 gang.submission.retry_soon(decision.now_s)
             else:
                 actions.rebuild(gang, gang.run, decision)
+        case ev.SinkChanged(answers):
+            gang.sink = answers
         case ev.NotTold(pod) if pod in gang.demand.pods:
             gang.throttle.failed(gang.demand.pods.rows[pod])
         case ev.PinEnded(pod, row) if row is not None and pod in gang.demand.pods:
@@ -42,6 +44,11 @@ def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -
         case ev.UpdateFailed(job_id) if job_id == run.job_id:
             run.spec = None
             run.review_at_s = decision.now_s + gang.tuning.retries.refused_s
+        case ev.JobShrunk(job_id) if job_id == run.job_id:
+            _shrunk(gang, run, decision)
+        case ev.ShrinkFailed(job_id, why) if job_id == run.job_id:
+            kept = run.placement.node_return.failed(why, decision.now_s)
+            run.placement.slots.take_back(kept)
         case ev.Placed(job_id, assignment) if job_id == run.job_id:
             placement = run.placement
             placed, placement.placing = placement.placing, None
@@ -129,13 +136,25 @@ def _observed(gang: GangState, run: JobRun, event: ev.JobObserved, decision: Dec
     if facts.identity is not None:
         generation = max(gang.submission.generation, facts.identity.generation)
         gang.submission.generation = generation
-    if facts.allocation is not None:
+    if facts.makes_room_until_s is not None and event.left_s is not None:
+        run.ending.makes_room_until_s = decision.now_s + event.left_s
+        run.deadline.seen(None, decision.now_s)
+    elif facts.allocation is not None:
+        run.ending.makes_room_until_s = None
         run.deadline.seen(event.left_s, decision.now_s)
     if _follow_demand(gang, run) or (run.was_found and before is None):
         gang.assign_slots()
         actions.rebuild(gang, run, decision)
     elif facts.cannot_start and not facts.stranded and facts.reason != known_reason:
         actions.rebuild(gang, run, decision)  # a stranded job is rebuilt by a rule
+
+
+def _shrunk(gang: GangState, run: JobRun, decision: Decision) -> None:
+    nodes = run.placement.node_return.done()
+    live = gang.demand.pods.under(run.job_id)
+    if nodes and live:
+        note = messages.returned_nodes(run.job_id, nodes)
+        decision.add(do.EmitEvent(live[0], "Normal", "NodesGivenBack", note))
 
 
 def _rebuilt(gang: GangState, run: JobRun, spec: JobSpec, decision: Decision) -> None:

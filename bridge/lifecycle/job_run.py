@@ -18,6 +18,8 @@ class JobEnding:
     """Since when no pod uses the job."""
     cancel_at_s: float | None = None
     """When the job's end is asked for again; None until it was asked for once."""
+    makes_room_until_s: float | None = None
+    """Slurm has told the job to make room for another one, and takes its nodes then."""
 
 
 class JobRun:
@@ -62,6 +64,11 @@ class JobRun:
     def allocation(self) -> Allocation | None:
         """The nodes that the job holds now, with the resources on each."""
         return None if self.facts is None else self.facts.allocation
+
+    @property
+    def makes_room(self) -> bool:
+        """Whether Slurm preempts the job, and its GraceTime runs: nothing new starts there."""
+        return self.ending.makes_room_until_s is not None
 
     @property
     def is_over(self) -> bool:

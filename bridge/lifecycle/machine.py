@@ -25,6 +25,7 @@ from bridge.lifecycle.rules import (
     idle_nodes,
     keep_in_step,
     lost_nodes,
+    make_room,
     missing_members,
     off_allocation,
     place,
@@ -42,20 +43,21 @@ Rule = Callable[[GangState, Decision], bool]
 
 RULES: Final[tuple[Rule, ...]] = (
     ended_job.leave_ended_job,  # 1. the job is over: its pods end
-    stuck_pins.give_up_stuck_pins,  # 2. a pinned pod can't get onto its node
-    off_allocation.end_pods_off_allocation,  # 3. the job does not hold a pod's node any more
-    lost_nodes.restart_after_lost_node,  # 4. a node is gone, and the gang is wanted whole
-    missing_members.give_up_on_missing_members,  # 5. members do not come
-    claims.wait_for_claims,  # 6. volumes are away
-    ended_job.end_spared_pods,  # 7. pods end that were to end after the others
-    ended_job.end_leftover_pods,  # 8. pods of earlier jobs end
-    time_limit.end_before_time_limit,  # 9. pods end in time for the limit
-    finish.finish,  # 10. nobody needs the job: it ends, and here the list too
-    submit.submit,  # 11. the gang has no job: it is submitted
-    keep_in_step.keep_in_step,  # 12. a waiting job asks for what its gang asks for
-    place.place_and_pin,  # 13. pods get the nodes that the job holds
-    idle_nodes.tell_of_idle_nodes,  # 14. nodes that no pod needs any more are told
-    tell.tell,  # 15. every pod says how it stands
+    make_room.make_room,  # 2. Slurm wants the nodes for another job: pods end
+    stuck_pins.give_up_stuck_pins,  # 3. a pinned pod can't get onto its node
+    off_allocation.end_pods_off_allocation,  # 4. the job does not hold a pod's node any more
+    lost_nodes.restart_after_lost_node,  # 5. a node is gone, and the gang is wanted whole
+    missing_members.give_up_on_missing_members,  # 6. members do not come
+    claims.wait_for_claims,  # 7. volumes are away
+    ended_job.end_spared_pods,  # 8. pods end that were to end after the others
+    ended_job.end_leftover_pods,  # 9. pods of earlier jobs end
+    time_limit.end_before_time_limit,  # 10. pods end in time for the limit
+    finish.finish,  # 11. nobody needs the job: it ends, and here the list too
+    submit.submit,  # 12. the gang has no job: it is submitted
+    keep_in_step.keep_in_step,  # 13. a waiting job asks for what its gang asks for
+    place.place_and_pin,  # 14. pods get the nodes that the job holds
+    idle_nodes.return_idle_nodes,  # 15. nodes that no pod needs any more go back, or are told
+    tell.tell,  # 16. every pod says how it stands
 )
 
 

@@ -78,10 +78,13 @@ def waits_for_room(job_id: SlurmJobId, reason: str) -> Condition:
     return waits("WaitingForRoom", f"Slurm job {job_id} holds its nodes, but {reason}.")
 
 
-def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) -> Condition:
-    """The pod has its place, and until when; `idle` are nodes that its gang no longer needs."""
+def allocated(
+    facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = (), refused: str = ""
+) -> Condition:
+    """The pod has its place, and until when; `idle` are nodes that its gang no longer needs, and
+    `refused` says why Slurm does not take them back."""
     until = "" if facts.end_s is None else f" until {_time(facts.end_s)}, its time limit"
-    held = f" {idle_nodes(facts.job_id, idle)}." if idle else ""
+    held = f" {idle_nodes(facts.job_id, idle, refused).rstrip('.')}." if idle else ""
     return Condition(
         names.ALLOCATED_CONDITION,
         "True",
@@ -90,12 +93,20 @@ def allocated(facts: JobFacts, node: NodeName, idle: tuple[NodeName, ...] = ()) 
     )
 
 
-def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
+def idle_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...], refused: str = "") -> str:
     """A running job holds these nodes for no pod."""
+    why = refused or "Slurm takes single nodes of such a job back only when the job ends"
     return (
         f"Slurm job {job_id} still holds {texts.some_of(nodes, _MOST_NODES)}, which no pod of "
-        "the gang needs any more: Slurm takes single nodes of such a job back only when the job "
-        "ends"
+        f"the gang needs any more: {why}"
+    )
+
+
+def returned_nodes(job_id: SlurmJobId, nodes: tuple[NodeName, ...]) -> str:
+    """A running job gave nodes back to Slurm."""
+    return (
+        f"Slurm job {job_id} gave back {texts.some_of(nodes, _MOST_NODES)}, which no pod of the "
+        "gang needs any more"
     )
 
 
@@ -151,6 +162,13 @@ def what_ended(facts: JobFacts) -> tuple[str, str]:
     }
     reason, words_for = words.get(facts.state, ("EndedInSlurm", f"ended as {facts.state}"))
     return reason, f"Slurm job {facts.job_id} {words_for}."
+
+
+def makes_room(facts: JobFacts) -> tuple[str, str]:
+    """(reason, sentence) as of `what_ended`, while the job still holds its nodes."""
+    until_s = facts.makes_room_until_s
+    until = "" if until_s is None else f", which gets its nodes at {_time(until_s)} at the latest"
+    return "PreemptedInSlurm", f"Slurm job {facts.job_id} makes room for another job{until}."
 
 
 def time_limit(facts: JobFacts) -> tuple[str, str]:

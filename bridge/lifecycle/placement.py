@@ -6,6 +6,7 @@ from bridge.lifecycle.slots import Slots
 from bridge.lifecycle.tuning import Tuning
 from bridge.lifecycle.waits.idle_nodes import IdleNodes
 from bridge.lifecycle.waits.missing_members import MissingMembers
+from bridge.lifecycle.waits.node_return import NodeReturn
 from bridge.lifecycle.waits.stuck_pins import StuckPins
 from bridge.model.gang import Gang, Rank, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
@@ -30,6 +31,12 @@ class Placement:
         """The gang is not placed again before this time."""
         self.missing = MissingMembers(patience_s=tuning.patience.members_s)
         self.idle = IdleNodes(tell_after_s=tuning.notices.idle_nodes_s)
+        self.node_return = NodeReturn(
+            settle_s=tuning.retries.settled_s,
+            most_s=tuning.notices.idle_nodes_s,
+            again_s=tuning.retries.end_again_s,
+            backoff=Backoff(first_s=tuning.retries.refused_s, most_s=tuning.retries.most_s * 10),
+        )
         self.stuck = StuckPins(
             patience_s=tuning.patience.stuck_pin_s,
             avoid_s=tuning.patience.avoid_s,

@@ -21,6 +21,7 @@ from bridge.model.scheduling import PodShape
 @dataclass(slots=True)
 class Slot:
     """`done`: no pod will have it again; `released`: the owner wants no pod for it now.
+    `returned`: its node is given back to Slurm, so no pod can have it again.
     `shape`: what it was placed for. `late`: its pod came when it had its node already."""
 
     node: NodeName | None = None
@@ -28,12 +29,23 @@ class Slot:
     pod: PodUid | None = None
     done: bool = False
     released: bool = False
+    returned: bool = False
     late: bool = False
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no pod comes for the slot again."""
+        return self.done or self.returned
+
+    @property
+    def is_unneeded(self) -> bool:
+        """Whether nobody has the slot, or not for now."""
+        return self.pod is None and (self.is_over or self.released)
 
     @property
     def is_vacant(self) -> bool:
         """Whether a pod may still come for the slot."""
-        return not (self.pod is not None or self.done or self.released)
+        return self.pod is None and not self.is_unneeded
 
 
 class Slots:
@@ -67,7 +79,7 @@ class Slots:
     def placed(self) -> bool:
         """Every slot that may still be used has its node."""
         ready = sum(
-            slot.node is not None or slot.done or slot.released for slot in self._used.values()
+            slot.node is not None or slot.is_over or slot.released for slot in self._used.values()
         )
         return ready == len(self)
 
@@ -76,7 +88,7 @@ class Slots:
         """(roles,) slots that somebody uses or may use."""
         count = list(self._sizes)
         for number, slot in self._used.items():
-            count[self._role(number)] -= slot.done
+            count[self._role(number)] -= slot.is_over
         return count
 
     def role_of(self, pod: PodUid) -> int | None:
@@ -87,7 +99,7 @@ class Slots:
     @property
     def all_done(self) -> bool:
         """Whether no pod will use any slot again."""
-        return sum(slot.done for slot in self._used.values()) == len(self)
+        return sum(slot.is_over for slot in self._used.values()) == len(self)
 
     @property
     def vacant(self) -> int:
@@ -108,16 +120,8 @@ class Slots:
         """Nodes of slots that nobody needs any more, which no other slot has; and those of `held`
         that no slot has, once all slots have theirs."""
         idle: set[NodeName | None] = set(held) if self.placed else set()
-        idle |= {
-            slot.node
-            for slot in self._used.values()
-            if slot.pod is None and (slot.done or slot.released)
-        }
-        idle -= {
-            slot.node
-            for slot in self._used.values()
-            if slot.pod is not None or not (slot.done or slot.released)
-        }
+        idle |= {slot.node for slot in self._used.values() if slot.is_unneeded}
+        idle -= {slot.node for slot in self._used.values() if not slot.is_unneeded}
         return tuple(sorted(node for node in idle if node is not None))
 
     def release(self, wanted: Gang) -> bool:
@@ -215,11 +219,11 @@ class Slots:
 
     def _is_free(self, number: int) -> bool:
         slot = self._used.get(number)
-        return slot is None or (slot.pod is None and not slot.done)
+        return slot is None or (slot.pod is None and not slot.is_over)
 
     def _is_done(self, number: int) -> bool:
         slot = self._used.get(number)
-        return slot is not None and slot.done
+        return slot is not None and slot.done and not slot.returned
 
     def _number(self, rank: Rank) -> int | None:
         """The slot that the rank names; None where it names none that there is."""
@@ -279,11 +283,20 @@ class Slots:
 
     def unneeded(self) -> list[int]:
         """Slots that nobody needs, or not for now."""
-        return [
-            number
-            for number, slot in sorted(self._used.items())
-            if slot.pod is None and (slot.done or slot.released)
-        ]
+        return [number for number, slot in sorted(self._used.items()) if slot.is_unneeded]
+
+    def give_back(self, nodes: Collection[NodeName]) -> None:
+        """Slurm is asked to take these idle nodes back: no pod comes there from now on."""
+        self._return(nodes, returned=True)
+
+    def take_back(self, nodes: Collection[NodeName]) -> None:
+        """The job keeps these nodes after all."""
+        self._return(nodes, returned=False)
+
+    def _return(self, nodes: Collection[NodeName], *, returned: bool) -> None:
+        for slot in self._used.values():
+            if slot.node in nodes and slot.is_unneeded:
+                slot.returned = returned
 
     def place(self, assignment: Assignment, shapes: Sequence[PodShape]) -> None:
         """Every slot that needs one gets its node, chosen for a pod of its shape; one that nobody
@@ -307,10 +320,11 @@ class Slots:
         return index is not None and self._used[index].late
 
     def keep(self, nodes: frozenset[NodeName]) -> None:
-        """The job holds only these nodes: slots on other nodes have to be placed again."""
+        """The job holds only these nodes: slots on other nodes have to be placed again, unless
+        nobody needs them."""
         for slot in self._used.values():
             if slot.node is not None and slot.node not in nodes:
-                slot.node = None
+                slot.node, slot.returned = None, slot.is_unneeded
 
     def unplace(self, pod: PodUid) -> None:
         """The slot of `pod` has to be placed again before a pod is pinned to it."""

@@ -7,6 +7,9 @@
 | submit under way, failures, retry time, generation | `Submission` | first look | with the gang |
 | the job: id, what Slurm was told and says, its times | `JobRun` | submitted, found | as a whole |
 | slots, places, pins under way, useless nodes | its `Placement` | with the run | with the run |
+| idle nodes: what Slurm was asked to take back | its `NodeReturn` | with the run | with the run |
+| until when a preempted job holds its nodes | its `JobEnding` | preempted | with the run |
+| whether a sink answers for nodes given back | `GangState.sink` | first look | with the gang |
 | what was written to each pod | `ConditionThrottle` | first write | with the pod |
 
 Which nodes an owner's jobs leave out outlives the gang: `Avoidance`.
@@ -49,6 +52,8 @@ class GangState:
         self.demand = Demand(tuning)
         self.submission = Submission(tuning)
         self.run: JobRun | None = None
+        self.sink = False
+        """Whether Slurm can take single nodes back from a running job: a sink answers for them."""
         self.throttle = ConditionThrottle(interval_s=tuning.notices.condition_interval_s)
 
     @property

@@ -37,6 +37,8 @@ class Retries:
     judged_s: float = 2.0
     """A Job that says what a disruption means has that long to judge its pods, before the pods of
     the gang's other Jobs end."""
+    settled_s: float = 5.0
+    """For so long the idle nodes of a gang stay the same before its job gives them back."""
     end_again_s: float = 30.0
     """The time before a pod or a job that was told to end is told again."""
 

@@ -208,6 +208,8 @@ class JobFacts:
     """Epoch seconds, when backfill has looked at the job."""
     end_s: float | None = None
     """Epoch seconds of its time limit, while it runs under one."""
+    makes_room_until_s: float | None = None
+    """Epoch seconds at which Slurm takes its nodes for another job (GraceTime runs); else None."""
     tasks: int | None = None
     """Of a het job, those of its first component."""
     components: tuple[SlurmJobId, ...] = ()
@@ -217,6 +219,16 @@ class JobFacts:
     allocation: Allocation | None = None
     garbled: Garbled | None = None
     """Instead of `identity`, where there is one that can't be understood."""
+
+    @property
+    def allocations(self) -> tuple[Allocation, ...]:
+        """What each component of a running het job holds; of any other job, what it holds."""
+        if self.allocation is None:
+            return ()
+        others = tuple(one.allocation for one in self.also if one.allocation is not None)
+        theirs = {grant.node for other in others for grant in other.nodes}
+        own = tuple(grant for grant in self.allocation.nodes if grant.node not in theirs)
+        return (Allocation(self.job_id, own), *others)
 
     @property
     def waits(self) -> bool:

@@ -5,10 +5,14 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any
 
+import structlog
+
 from bridge import slurm
-from bridge.nodes import capacities
+from bridge.nodes import capacities, sinks
 from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
 from bridge.state.slurm_state import SlurmState
+
+log = structlog.get_logger(__name__)
 
 _MCS_LABELS = "mcs/label"
 """The MCSPlugin under which jobs may have any label."""
@@ -46,6 +50,7 @@ def learn(
         known=frozenset(part.name for part in partitions),
         max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
         max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
+        grace_s={part.name: part.grace_s for part in partitions if part.grace_s},
         topologies={part.name: part.topology for part in partitions if part.topology},
     )
     kinds = NodeFacts(
@@ -55,7 +60,12 @@ def learn(
     known = state.capacities
     before = (state.features, state.partitions, state.nodes, known.groups, known.group_of)
     news = (features, facts, kinds, sizes.groups, sizes.group_of) != before
+    answered = sinks.answered(nodes)
+    if bool(answered) != bool(state.answered):
+        news = True
+        log.info("node.sink_found" if answered else "node.sink_gone", nodes=len(answered))
     state.features, state.partitions, state.nodes = features, facts, kinds
+    state.answered = answered
     if sizes.without_jobs == known.without_jobs:
         # As the same objects: what is known of them stays true, and is found so at a glance.
         sizes = replace(known, busy_cpus=sizes.busy_cpus)

@@ -62,6 +62,7 @@ from bridge.slurm.jobs import (
 from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
 from bridge.slurm.nodes import NodeDefinition, SlurmNode
 from bridge.slurm.partitions import Partition
+from bridge.slurm.preemption import PreemptionWatch
 from bridge.slurm.reservations import Reservation, ReservationFields
 from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
 
@@ -80,6 +81,7 @@ __all__ = [
     "NodeDefinition",
     "NodeLayout",
     "Partition",
+    "PreemptionWatch",
     "Reservation",
     "ReservationFields",
     "License",

@@ -27,6 +27,8 @@ class SlurmNode:
     name: SlurmNodeName
     states: frozenset[str]
     address: str = ""
+    port: int = 0
+    """Where slurmctld looks for its slurmd; 0 where Slurm doesn't tell."""
     hostname: str = ""
     cpus: int = 0
     memory_mib: int = 0

@@ -169,6 +169,11 @@ class JobWatcher:
         self._urgent.pop(job_id, None)
         self._later.pop(job_id, None)
 
+    def reread(self, job_id: SlurmJobId) -> None:
+        """Something of this job was changed that its state does not show: read it now."""
+        if job_id in self._tracked:
+            self._ask_for(job_id)
+
     def trigger(self) -> None:
         """Something was done in Slurm: look soon."""
         self._pace.hurry()

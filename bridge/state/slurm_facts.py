@@ -21,6 +21,9 @@ class PartitionFacts:
     """MaxTime in minutes, of the partitions that have one."""
     max_nodes: Mapping[str, int] = field(default_factory=dict)
     """MaxNodes of a job, of the partitions that have one."""
+    grace_s: Mapping[str, int] = field(default_factory=dict)
+    """GraceTime in seconds, of the partitions that have one: how long a job that is preempted keeps
+    its nodes."""
     topologies: Mapping[str, str] = field(default_factory=dict)
     """The topology's name, of the partitions that have a topology of their own."""
 

@@ -16,6 +16,9 @@ class SlurmState:
     capacities: Capacities = Capacities()
     features: frozenset[str] = frozenset()
     """Every feature that some node has: a job's constraints with other features are refused."""
+    answered: frozenset[SlurmNodeName] = frozenset()
+    """External nodes that a sink answers for: Slurm does not lose them when a job gives them back
+    while it runs."""
     node_weights: Mapping[SlurmNodeName, int] = field(default_factory=dict)
     """Slurm's Weight of each node: lower ones are taken first."""
     tiers: Mapping[SlurmNodeName, int] = field(default_factory=dict)

@@ -22,6 +22,8 @@ NAMESPACE = "team"
 """Managed: the webhook gates its pods."""
 TENANT = "mallory"
 """An ordinary user, with rights in his namespace only: see `Arena.tenant`."""
+SINK_ADDRESS = "127.0.0.1"
+"""NodeAddr of all nodes in a story that has a sink."""
 PLAIN_NAMESPACE = "elsewhere"
 """Not managed: its pods are ours only when they name our scheduler."""
 
@@ -107,6 +109,31 @@ class Arena(ABC):
         """One more partition of the stories' nodes; it stays."""
 
     @abstractmethod
+    def start_sink(self) -> None:
+        """A slurmd at SINK_ADDRESS, which answers for all external nodes with that address."""
+
+    @abstractmethod
+    def stop_sink(self) -> None:
+        """It is there no more, and Slurm knows it."""
+
+    @abstractmethod
+    def set_grace(self, partition: str, seconds: int) -> None:
+        """GraceTime: how long a preempted job of the partition keeps its nodes."""
+
+    @abstractmethod
+    def suspend(self, job_id: int) -> None:
+        """scontrol suspend, as an admin."""
+
+    @contextlib.contextmanager
+    def grace(self, partition: str, seconds: int) -> Iterator[None]:
+        """While the context lasts the partition has that GraceTime."""
+        self.set_grace(partition, seconds)
+        try:
+            yield
+        finally:
+            self.set_grace(partition, 0)
+
+    @abstractmethod
     def expired_token(self) -> str:
         """A token for slurmrestd whose time is over."""
 
@@ -166,8 +193,17 @@ class Arena(ABC):
 
     # -- what stories do ---------------------------------------------------------------------------
 
-    def begin(self, folder: Path, nodes: Nodes | None, /, **settings: Any) -> list[str]:
-        """A bridge that is ready, nodes registered in Slurm, both sides watched."""
+    def begin(
+        self, folder: Path, nodes: Nodes | None, /, *, sink: bool | None = None, **settings: Any
+    ) -> list[str]:
+        """A bridge that is ready, nodes registered in Slurm, both sides watched.
+
+        With `sink` given the nodes have the address of a sink; if it is True, the sink runs.
+        """
+        if sink:
+            self.start_sink()
+        if sink is not None:
+            settings["nodes"] = {"address": SINK_ADDRESS, **settings.get("nodes", {})}
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
             if self.kubernetes.find(f"/api/v1/namespaces/{namespace}") is None:
                 self.kubernetes.create(manifests.namespace(namespace))
@@ -191,6 +227,7 @@ class Arena(ABC):
                 self.start_slurm()
                 self.start_scheduler()
                 self.clear()
+                self.stop_sink()
         except BaseException:
             self._wishes = None
             self.bridge.end()

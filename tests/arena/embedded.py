@@ -14,7 +14,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
 from tests.arena import installation
 from tests.arena.api import Kubernetes, Object, Slurm, documents, wait_for
-from tests.arena.arena import BRIDGE_USER, NAMESPACE, Arena, Nodes
+from tests.arena.arena import BRIDGE_USER, NAMESPACE, SINK_ADDRESS, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.arena.processes import Processes
@@ -40,6 +40,8 @@ T = TypeVar("T")
 
 _BRIDGE_TOKEN = "of-the-bridge"
 _TOKENS = {"of-the-admin": ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
+
+_SINK = "sink-1"
 
 PARTITIONS = (
     Partition("slurm-bridge", default=True, feature="slurm-bridge"),
@@ -179,6 +181,26 @@ class EmbeddedArena(Arena):
         partitions = self._thread.parts.slurm.cluster.partitions
         added = Partition(name, feature="slurm-bridge")
         self._thread.call(lambda: partitions.setdefault(name, added))
+
+    def start_sink(self) -> None:
+        slurm = self._thread.parts.slurm
+        if slurm.cluster.table.get(_SINK) is None:
+            conf = f"NodeAddr={SINK_ADDRESS} CPUs=1 RealMemory=100 Topology=fabric:root:{_SINK}"
+            self._thread.call(lambda: slurm.start_slurmd(_SINK, conf))
+
+    def stop_sink(self) -> None:
+        slurm = self._thread.parts.slurm
+        if slurm.cluster.table.get(_SINK) is not None:
+            self._thread.call(lambda: slurm.stop_slurmd(_SINK))
+
+    def set_grace(self, partition: str, seconds: int) -> None:
+        partitions = self._thread.parts.slurm.cluster.partitions
+        changed = replace(partitions[partition], grace_time_s=seconds)
+        self._thread.call(lambda: partitions.update({partition: changed}))
+
+    def suspend(self, job_id: int) -> None:
+        slurm = self._thread.parts.slurm
+        self._thread.call(lambda: slurm.cluster.suspend(job_id, slurm.now()))
 
     def expired_token(self) -> str:
         return "once-valid"  # tokens have no times here: any but the present one is refused

@@ -143,6 +143,18 @@ class RealArena(Arena):
         if name not in self.stack.slurm("scontrol", "show", "partition", "-o"):
             self.stack.slurm("scontrol", "create", f"partition={name}", "nodes=slurm-bridge")
 
+    def start_sink(self) -> None:
+        self.stack.start_sink()
+
+    def stop_sink(self) -> None:
+        self.stack.stop_sink()
+
+    def set_grace(self, partition: str, seconds: int) -> None:
+        self.stack.slurm("scontrol", "update", f"partition={partition}", f"GraceTime={seconds}")
+
+    def suspend(self, job_id: int) -> None:
+        self.stack.slurm("scontrol", "suspend", str(job_id))
+
     def expired_token(self) -> str:
         made = self.stack.slurm("scontrol", "token", "username=slurm", "lifespan=1")
         time.sleep(2.5)  # its life, in whole seconds

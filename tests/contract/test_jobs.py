@@ -65,6 +65,7 @@ async def test_a_gang_gets_what_it_asked_for(ground: Ground) -> None:
         for grant in job.grants:
             assert (grant.cpus, grant.memory_mib) == (6, 600)
             assert grant.gres == (Gres("gpu", "h100", 4), Gres("efa", "", 2))
+        assert not await client.makes_room(job_id)
         await client.cancel_job(job_id)
         await client.cancel_job(job_id)
         over = await client.get_job(job_id)

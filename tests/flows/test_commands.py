@@ -12,7 +12,7 @@ from tests.arena.arena import Arena, Nodes
 from tests.arena.fixtures import Begin
 
 
-def run(arena: Arena, *words: str) -> str:
+def run(arena: Arena, *words: str, code: int = 0) -> str:
     """`slurm-bridge WORDS` with the bridge's own settings; what it prints."""
     config = arena.bridge.folder / "config.yaml"
     done = subprocess.run(
@@ -23,7 +23,7 @@ def run(arena: Arena, *words: str) -> str:
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == code, done.stderr
     return done.stdout
 
 
@@ -65,3 +65,26 @@ def test_the_switches_are_a_tree_and_a_file(arena: Arena, begin: Begin) -> None:
         assert leaf in said
         assert name in said
     assert "- switch: root\n      children: " in run(arena, "topology", "--yaml")
+
+
+def test_preflight_says_what_is_not_as_it_should_be(arena: Arena, begin: Begin) -> None:
+    """The stories' stack breaks nothing, but has no sink and no DefMem*; with a sink the first is
+    good. A partition that does not exist would break the bridge, which the exit code says."""
+    begin(Nodes(count=2), sink=False)
+
+    def levels(*words: str, code: int = 0) -> dict[str, str]:
+        found = json.loads(run(arena, "preflight", "--json", *words, code=code))
+        assert all(one["found"] for one in found)
+        return {one["check"]: one["level"] for one in found}
+
+    found = levels()
+    assert "breaks" not in found.values()
+    assert {found[name] for name in ("sink", "DefMem*")} == {"costs"}
+    good = ("Slurm's version", "token's user", "MaxNodeCount", "PreemptMode", "GresTypes",
+            "threads of external nodes", "partition of the settings")  # fmt: skip
+    assert {found[name] for name in (*good, "rights in Kubernetes")} == {"ok"}
+    arena.start_sink()
+    assert levels()["sink"] == "ok"
+    wrong = ("--set", "partition=gone")
+    assert levels(*wrong, code=1)["partition of the settings"] == "breaks"
+    assert "gone does not exist" in run(arena, "preflight", *wrong, code=1)

@@ -15,7 +15,9 @@ from bridge.model.pod import Pod
 def place_and_pin(gang: GangState, decision: Decision) -> bool:
     """Slots without nodes are placed; pods whose slots have nodes are pinned there."""
     run = gang.run
-    if run is None or run.gang is None or run.allocation is None or run.deadline.ending:
+    if run is None or run.gang is None or run.allocation is None:
+        return False
+    if run.deadline.ending or run.makes_room:
         return False
     newcomers = [pod for pod in gang.waiting() if pod.uid not in run.placement.pinning]
     if not newcomers or gang.demand.claims.why:

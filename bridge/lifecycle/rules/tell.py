@@ -55,4 +55,5 @@ def _condition(gang: GangState, pod: Pod, now: GangStatus) -> tuple[Condition | 
     node = run.placement.slots.node_of(pod.uid)
     if node is None or run.facts is None:
         return None, status.LONG_AGO
-    return messages.allocated(run.facts, node, run.placement.idle.told), status.LONG_AGO
+    idle, refused = run.placement.idle.told, run.placement.node_return.refused
+    return messages.allocated(run.facts, node, idle, refused), status.LONG_AGO

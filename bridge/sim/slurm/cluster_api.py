@@ -10,6 +10,7 @@ _CONF: dict[str, Json] = {
     "CredType": "auth/slurm",
     "EnforcePartLimits": ["NO"],
     "MaxMemPerCPU": number(0),
+    "MaxNodeCount": 20000,
     "PreemptMode": ["CANCEL"],
     "PreemptType": "preempt/partition_prio",
     "PriorityType": "priority/basic",
@@ -18,6 +19,8 @@ _CONF: dict[str, Json] = {
     "SelectType": "select/cons_tres",
     "SelectTypeParameters": ["CR_CORE_MEMORY"],
     "SlurmUser": "slurm",
+    "SlurmctldParameters": [],
+    "TreeWidth": 65533,
 }
 """What the emulator behaves like; of the other two hundred settings it says nothing."""
 

@@ -113,6 +113,10 @@ class EmbeddedSlurm:
         """
         self.cluster.add_nodes(f"NodeName={name} {conf} State=UNKNOWN", self.now())
 
+    def stop_slurmd(self, name: str) -> None:
+        """That node's slurmd ends and the node is deleted. Raises Refused."""
+        self.cluster.remove_node(name, self.now())
+
     async def rotate_token(self) -> None:
         """A new token is in the file, the old ones are void."""
         token = secrets.token_urlsafe(48)

@@ -54,7 +54,8 @@ def _validate_node(cluster: Cluster, node: Node) -> None:
         assert not seen >> count, f"{node.name} has {count} {kind.text()}"
     for job_id in node.jobs:
         job = cluster.jobs[job_id]
-        assert job.running, f"job {job_id} on {node.name} does not run"
+        holds = job.running or job.state == "SUSPENDED"
+        assert holds, f"job {job_id} on {node.name} does not run"
         assert job.request.external or not conf.external, f"nobody runs job {job_id} on {node.name}"
 
 

@@ -9,8 +9,8 @@ from bridge.sim.slurm.gres import Ask, Kind
 from bridge.sim.slurm.script import Exit, Script
 
 State = Literal[
-    "PENDING", "RUNNING", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED", "COMPLETED", "FAILED",
-    "REQUEUED",
+    "PENDING", "RUNNING", "SUSPENDED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "PREEMPTED",
+    "COMPLETED", "FAILED", "REQUEUED",
 ]  # fmt: skip
 """REQUEUED: a run that was ended so that the job runs again; only the accounting shows it."""
 
@@ -205,7 +205,7 @@ class Job:
     @property
     def over(self) -> bool:
         """Ended, one way or another."""
-        return not self.pending and not self.running
+        return self.state not in ("PENDING", "RUNNING", "SUSPENDED")
 
     @property
     def label(self) -> str:

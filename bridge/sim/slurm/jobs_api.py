@@ -50,6 +50,8 @@ class JobsApi:
             about = f"Unable to query JobId={call.argument}"
             return self._envelope.refused(refused.number, about, "_handle_job_get", content=content)
         shown = [show_job(job, self._cluster, self._name) for job in jobs]
+        if "DETAIL" not in call.query.get("flags", "DETAIL"):
+            shown = [{**job, "job_resources": None, "gres_detail": []} for job in shown]
         return self._envelope.answer(self._content(shown, call.now))
 
     def _content(self, jobs: list[dict[str, Json]], now: float) -> dict[str, Json]:

@@ -10,6 +10,8 @@ from bridge.errors import BadInput
 from bridge.sim.slurm import gres, hosts
 from bridge.sim.slurm.errors import INVALID_ARGUMENT, INVALID_NODE_STATE, UNSPECIFIED, Refused
 
+SLURMD_PORT = 6818
+"""SlurmdPort: where slurmctld looks for the slurmd of a node that names no port of its own."""
 _WORD = re.compile(r'(\w+)=("[^"]*"|\S*)')
 _KEYS = frozenset(
     {
@@ -48,6 +50,7 @@ class NodeConf:
 
     name: str
     address: str = ""
+    port: int = SLURMD_PORT
     cpus: int = 1
     sockets: int = 1
     cores: int = 1
@@ -81,6 +84,7 @@ def parse(line: str, *, gres_types: frozenset[str]) -> list[NodeConf]:
         cpus = int(words.get("cpus") or sockets * max(cores, 1) * threads)
         memory = int(words.get("realmemory") or 1)
         weight = int(words.get("weight") or 1)
+        port = int(words.get("port") or SLURMD_PORT)
         names = hosts.expand(words["nodename"])
     except (ValueError, BadInput):
         raise Refused(UNSPECIFIED) from None
@@ -94,6 +98,7 @@ def parse(line: str, *, gres_types: frozenset[str]) -> list[NodeConf]:
     pools = _with_devices(pools, words.get("gresconf", ""))
     shared = NodeConf(
         name="",
+        port=port,
         cpus=cpus,
         sockets=sockets,
         cores=cores or max(cpus // (sockets * threads), 1),
@@ -113,6 +118,7 @@ def _named(conf: NodeConf, name: str, address: str) -> NodeConf:
     return NodeConf(
         name=name,
         address=address or name,
+        port=conf.port,
         cpus=conf.cpus,
         sockets=conf.sockets,
         cores=conf.cores,

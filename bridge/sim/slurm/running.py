@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from bridge.sim.slurm import batch, het
+from bridge.sim.slurm.cores import Cores
 from bridge.sim.slurm.errors import (
     ALREADY_DONE,
     INVALID_NODE_NAME,
@@ -47,6 +48,23 @@ class Running(Queueing):
         job.end_s = now + grace
         self.lose(job.nodes, now)
         self._at(job.end_s, lambda due: self._end_if_running(job, "PREEMPTED", due))
+
+    def suspend(self, job_id: int, now: float) -> None:
+        """scontrol suspend: others may use a running job's CPUs; its memory and GRES stay its.
+        Raises Refused.
+        """
+        self.advance(now)
+        for job in het.addressed(self.jobs, self.job(job_id)):
+            if not job.running:
+                raise Refused(JOB_NOT_ALTERABLE)
+            self.table.give(job.id, job.shares, now)
+            job.shares = tuple(replace(share, cpus=0, cores=Cores()) for share in job.shares)
+            self.table.take(job.id, job.shares, whole=job.request.exclusive)
+            del self._running[job.id]
+            job.state = "SUSPENDED"
+            self.lose(job.nodes, now)
+            self._note(job, now)
+        self._stir(now)
 
     def shrink(self, job: Job, keep: list[str], now: float) -> None:
         """Let a running job keep only these nodes. Raises Refused (2018) for others."""
@@ -112,11 +130,23 @@ class Running(Queueing):
         self._wait(run, now)
 
     def lose(self, names: Iterable[str], now: float) -> None:
-        """slurmctld tells these nodes something that nobody answers: they are lost later."""
-        if self.behaviour.sink:
-            return
+        """slurmctld tells these nodes something: those for which nobody answers are lost later.
+
+        A sink answers: a slurmd at the address and the port that an external node has.
+        """
         found = [self.table.get(name) for name in names]
-        wanted = [node for node in found if node is not None and node.conf.external]
+        sinks = {
+            (node.address, node.conf.port)
+            for node in self.table
+            if not node.conf.external and node.responding
+        }
+        wanted = [
+            node
+            for node in found
+            if node is not None
+            and node.conf.external
+            and (node.address, node.conf.port) not in sinks
+        ]
 
         def happen(_: float) -> None:
             for node in wanted:
@@ -164,7 +194,7 @@ class Running(Queueing):
         """A running job holds nothing any more."""
         self.table.give(job.id, job.shares, now)
         self.licenses.give(job.request.licenses)
-        del self._running[job.id]
+        self._running.pop(job.id, None)  # a suspended one is not among them
 
     def _end(self, job: Job, state: State, now: float, *, reason: str = "") -> None:
         if job.pending:

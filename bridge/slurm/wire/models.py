@@ -86,6 +86,7 @@ class Node(Model):
     name: str = Field(min_length=1)
     state: Words
     address: str = ""
+    port: int = 0
     hostname: str = ""
     cpus: int = 0
     real_memory: int = 0

@@ -246,7 +246,7 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         submit_s=found.submit_time or None,
         start_s=found.start_time or None,
         # Of a job without a limit Slurm says that it ends in a year.
-        end_s=found.end_time if over(found.job_state) or found.time_limit is not None else None,
+        end_s=found.end_time if _ends(found) else None,
         time_limit_min=found.time_limit,
         preempt_s=found.preempt_time or None,
         preemptable_s=found.preemptable_time or None,
@@ -261,6 +261,11 @@ def _job(found: models.Job, raw: Mapping[str, Any]) -> Job:
         flags=found.flags,
         raw=raw,
     )
+
+
+def _ends(found: models.Job) -> bool:
+    """Whether the job's end is known: it was, or comes by a limit or for another job."""
+    return over(found.job_state) or found.time_limit is not None or bool(found.preempt_time)
 
 
 def _grants(found: models.Job) -> tuple[NodeGrant, ...]:
@@ -295,6 +300,7 @@ def _node(
         name=SlurmNodeName(found.name),
         states=found.state,
         address=found.address,
+        port=found.port,
         hostname=found.hostname,
         cpus=found.cpus,
         memory_mib=found.real_memory,

@@ -40,8 +40,8 @@ class Port(enum.IntEnum):
     WEBHOOK_BALANCER = 14
     """Before several webhooks of a story."""
     NATIVE = 13
-    """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD stays free: a slurmd there would
-    answer for all external nodes."""
+    """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD is the sink's (`Stack.start_sink`):
+    a slurmd there answers for all external nodes that have its address."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -24,6 +24,11 @@ NATIVE = "native"
 """The partition of the node that really runs jobs; it has no other."""
 NATIVE_NODE = "native-1"
 
+SINK_NODE = "sink-1"
+"""The node that answers for all external nodes while its slurmd runs; it has no partition."""
+SINK_ADDRESS = "127.0.0.1"
+"""NodeAddr that external nodes need for that: slurmctld speaks to it, on SlurmdPort."""
+
 COMMANDS = (
     *("squeue", "sinfo", "scontrol", "scancel", "sbatch", "srun", "salloc", "sdiag", "sprio"),
     *("sacct", "sacctmgr", "sreport", "sshare"),
@@ -123,6 +128,25 @@ class Slurm:
         argv = self.enter("/usr/sbin/slurmd", "-D", "-Z", "-N", NATIVE_NODE, "--conf", words)
         return components.Component("slurmd", tuple(argv), ready=self._native_is_idle, timeout_s=30)
 
+    def sink(self) -> components.Component:
+        """A stock slurmd on SlurmdPort of the external nodes' address; it registers itself."""
+        conf = {
+            "CPUs": "1 Sockets=1 CoresPerSocket=1 ThreadsPerCore=1",
+            "RealMemory": 100,
+            "NodeAddr": SINK_ADDRESS,
+            "Port": self._where.port(layout.Port.SLURMD),
+            "Topology": f"fabric:root:{SINK_NODE}",
+        }
+        words = " ".join(f"{key}={value}" for key, value in conf.items())
+        argv = self.enter("/usr/sbin/slurmd", "-D", "-Z", "-N", SINK_NODE, "--conf", words)
+        return components.Component("sink", tuple(argv), ready=self._sink_answers, timeout_s=30)
+
+    def forget_sink(self) -> None:
+        """Remove the sink's node, whose slurmd has ended: slurmctld would miss it only minutes
+        later. Does nothing where there is none."""
+        if f"NodeName={SINK_NODE} " in self.run("scontrol", "show", "nodes", "--all", "--oneliner"):
+            self.run("scontrol", "delete", f"nodename={SINK_NODE}")
+
     def parts(self) -> list[components.Component]:
         """All of Slurm, in order of start."""
         return [*self.accounting(), self.slurmctld(), self.slurmrestd()]
@@ -197,6 +221,11 @@ class Slurm:
         command = self.enter("sinfo", "--noheader", "--partition", NATIVE, "--format=%T")
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         return done.stdout.strip() in ("idle", "mixed", "allocated")
+
+    def _sink_answers(self) -> bool:
+        command = self.enter("scontrol", "show", "node", SINK_NODE)
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return "State=IDLE+" in done.stdout and "NOT_RESPONDING" not in done.stdout
 
     def _rest_answers(self) -> bool:
         try:

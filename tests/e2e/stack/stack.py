@@ -209,6 +209,15 @@ class Stack:
         for node in nodes:
             self.slurm("scontrol", "delete", f"nodename={node.name}")
 
+    def start_sink(self) -> None:
+        """Start the slurmd that answers for all external nodes, if it doesn't run."""
+        self._runner.start(self.slurm_cluster.sink())
+
+    def stop_sink(self) -> None:
+        """End that slurmd and remove its node, as an admin does who wants no sink any more."""
+        self._runner.stop(self.slurm_cluster.sink().name)
+        self.slurm_cluster.forget_sink()
+
     def stop(self, component: str, *, kill: bool = True) -> None:
         """End a component, by SIGKILL unless told otherwise."""
         self._runner.stop(component, kill=kill)

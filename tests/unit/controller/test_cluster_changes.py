@@ -4,8 +4,9 @@ import asyncio
 
 from bridge.controller.cluster_changes import ClusterChanges
 from bridge.controller.turns import Reasons, Turns
-from bridge.model.ids import GangId
+from bridge.model.ids import GangId, SlurmNodeName
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 from tests.unit.controller.doubles import Kept, a_machine, at_work
 from tests.unit.slurm.clocks import ManualClock
@@ -23,7 +24,11 @@ class Changing:
         for name in ("g", "h"):
             self.cluster.upsert_pod(a_pod(name).build())
         self.queue = Turns(clock=self.clock)
-        self.changes = ClusterChanges(cluster=self.cluster, gangs=self.kept.gangs, turns=self.queue)
+        self.slurm_state = SlurmState()
+        self.changes = ClusterChanges(
+            cluster=self.cluster, slurm_state=self.slurm_state, gangs=self.kept.gangs,
+            turns=self.queue,
+        )  # fmt: skip
         self.turns: list[tuple[GangId, list[str]]] = []
 
     def take(self, gang_id: GangId, reasons: Reasons) -> None:
@@ -58,6 +63,17 @@ async def test_changed_nodes_are_told_to_all() -> None:
     it = Changing()
     it.changes.nodes_changed()
     assert await it.go_round() == [(G, ["NodesChanged"]), (H, ["NodesChanged"])]
+
+
+async def test_a_sink_that_comes_or_goes_is_told_to_all_once() -> None:
+    """What running gangs need no more goes back to Slurm only while it answers."""
+    it = Changing()
+    it.slurm_state.answered = frozenset({SlurmNodeName("n1")})
+    it.changes.nodes_changed()
+    told = await it.go_round()
+    assert told == [(gang, ["NodesChanged", "SinkChanged"]) for gang in (G, H)]
+    it.changes.nodes_changed()
+    assert (await it.go_round())[2:] == [(gang, ["NodesChanged"]) for gang in (G, H)]
 
 
 async def test_a_pod_that_is_split_off_and_the_gang_that_it_left_have_their_turns() -> None:

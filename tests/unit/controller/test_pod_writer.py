@@ -283,6 +283,18 @@ async def test_a_pod_that_slurm_ends_is_told_why_and_deleted(tmp_path: Path) -> 
         assert it.recorder.told == [("PreemptedBySlurm", "preempted")]
 
 
+@pytest.mark.parametrize(("most_s", "sent"), [(None, None), (10, 10), (600, None)])
+async def test_a_pod_gets_no_more_grace_than_there_is_time(
+    tmp_path: Path, most_s: int | None, sent: int | None
+) -> None:
+    """Slurm takes the node then; a pod that needs less keeps its own grace of 30 s."""
+    async with writing(tmp_path) as it:
+        it.server.on("PATCH", STATUS, ok(raw(2))).on("DELETE", PATH, ok({}))
+        await it.write(do.EndPods((it.pod,), "PreemptedBySlurm", "preempted", most_s))
+        await it.server.until(1, "DELETE")
+        assert it.server.requests[1].body.get("gracePeriodSeconds") == sent
+
+
 async def test_a_pod_that_is_gone_before_its_end_is_told_is_not_deleted_again(
     tmp_path: Path, logged: list[dict[str, Any]]
 ) -> None:

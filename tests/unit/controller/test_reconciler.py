@@ -17,10 +17,11 @@ from bridge.controller.turns import Turns
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import messages
 from bridge.lifecycle.tuning import Tuning
-from bridge.model.ids import GangId, SlurmJobId
+from bridge.model.ids import GangId, SlurmJobId, SlurmNodeName
 from bridge.model.owner import BatchJob, Owner
 from bridge.model.pod import OwnerReference, Pod
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 from tests.builders import SCHEDULER, a_gang_job, a_pod, held_by
 from tests.unit.controller.doubles import (
     CLUSTER,
@@ -51,6 +52,7 @@ class Reconciling:
             self.cluster.upsert_owner(owner)
         self.cluster.replace_pods(pods)
         self.turns = Turns(clock=self.clock)
+        self.slurm_state = SlurmState()
         self.outage = self.kept.outage(self.clock)
         self.canceller = JobCanceller(
             client=a_double(Slurm()), pool=Pool(1), done=lambda: None, outage=self.outage,
@@ -76,7 +78,10 @@ class Reconciling:
         return Reconciler(
             cluster=self.cluster, gangs=self.kept.gangs, faults=self.kept.faults,
             index=self.index, canceller=self.canceller, gate=self.gate,
-            changes=ClusterChanges(cluster=self.cluster, gangs=self.kept.gangs, turns=self.turns),
+            changes=ClusterChanges(
+                cluster=self.cluster, slurm_state=self.slurm_state, gangs=self.kept.gangs,
+                turns=self.turns,
+            ),
             advice=Advice(cluster=self.cluster, events=PodEvents(a_double(self.recorder))),
             handle=self.heard.handle, failed=self.heard.failed, tuning=Tuning(),
         )  # fmt: skip
@@ -94,6 +99,14 @@ class Reconciling:
         """The bridge fails at the gang, which is set aside."""
         self.kept.faults.add(gang_id, RuntimeError("mistake"), self.clock.now_s)
         self.kept.gangs.drop(gang_id)
+
+
+def test_a_new_gang_hears_whether_there_is_a_sink() -> None:
+    """Before it hears of its pods."""
+    it = Reconciling(a_pod("web").build())
+    it.slurm_state.answered = frozenset({SlurmNodeName("n1")})
+    it.reconciler.reconcile(GangId("uid-web"))
+    assert it.heard.kinds("uid-web")[:2] == ["SinkChanged", "MembersSeen"]
 
 
 def test_a_new_pod_is_a_gang_with_a_machine_that_hears_of_it() -> None:

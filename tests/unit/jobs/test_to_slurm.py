@@ -7,7 +7,7 @@ import pytest
 
 from bridge.jobs import to_slurm
 from bridge.model.ids import SlurmJobId, SlurmNodeName
-from bridge.model.job import Garbled, JobIdentity, JobSpec
+from bridge.model.job import Garbled, JobIdentity, JobSpec, NodeGrant
 from bridge.slurm import Job, JobChanges, timelimit
 
 SPEC = JobSpec(
@@ -167,3 +167,18 @@ def test_whose_a_job_is_has_three_answers(
     """Ours, nobody's that we know, and ours once but not to be understood."""
     facts = to_slurm.facts(Job(SlurmJobId(1), "x", frozenset({"RUNNING"}), admin_comment=comment))
     assert (facts.identity, facts.garbled) == (mine, garbled)
+
+
+def test_the_end_of_a_grace_is_no_time_limit() -> None:
+    """Slurm moves the end of a job that makes room, whether it has a limit or not."""
+    grant = NodeGrant(SlurmNodeName("n1"), 1, 100)
+    for limit_min in (None, 60):
+        job = Job(
+            id=SlurmJobId(1), name="", states=frozenset({"RUNNING"}), end_s=130, preempt_s=100,
+            nodes=(SlurmNodeName("n1"),), grants=(grant,), time_limit_min=limit_min,
+        )  # fmt: skip
+        facts = to_slurm.facts(job)
+        assert (facts.end_s, facts.makes_room_until_s) == (None, 130)
+        before = to_slurm.facts(replace(job, preempt_s=None))
+        assert before.end_s == (130 if limit_min else None)
+        assert before.makes_room_until_s is None

@@ -155,6 +155,16 @@ class AnyOrder(RuleBasedStateMachine):
     def the_owner_is_scaled(self, size: int) -> None:
         self.world.scale(size)
 
+    @rule(answers=st.booleans())
+    def a_sink_comes_or_goes(self, answers: bool) -> None:
+        self.world.set_sink(answers=answers)
+
+    @rule(data=st.data(), left_s=st.sampled_from([1.0, 60.0]))
+    @precondition(lambda self: any(job.allocation for job in self.world.live_jobs))
+    def slurm_preempts_with_grace(self, data: st.DataObject, left_s: float) -> None:
+        holding = [job.job_id for job in self.world.live_jobs if job.allocation is not None]
+        self.world.preempt(data.draw(st.sampled_from(holding)), left_s=left_s)
+
     @rule()
     def the_bridge_restarts(self) -> None:
         self.world.restart()

@@ -17,7 +17,7 @@ from bridge.lifecycle.state import State
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.gang import Assignment, Gang, JobParameters, Rank, Role, Shortfall
 from bridge.model.ids import GangId, NodeName, PodUid, SlurmJobId
-from bridge.model.job import JobFacts, JobIdentity, JobSpec
+from bridge.model.job import Allocation, JobFacts, JobIdentity, JobSpec
 from bridge.model.owner import OwnerWill
 from bridge.model.pod import Pod
 from tests.builders import a_gang_job, a_pod, facts, gang_for, held_by
@@ -78,6 +78,8 @@ class World:
     """When the machine's timer rings."""
     inbox: deque[ev.Event] = field(default_factory=deque)
     """Events whose instructions are being performed, and those that came of them."""
+    sink: bool = False
+    """Whether a sink answers for the nodes."""
     touched: bool = False
     """Its pods are to be looked at, when nothing more comes of what has happened."""
 
@@ -220,6 +222,16 @@ class World:
             nodes = frozenset(NodeName(grant.node) for grant in seen.allocation.nodes)
         return ev.JobObserved(seen, left_s, nodes)
 
+    def preempt(self, job_id: SlurmJobId, *, left_s: float) -> None:
+        """Slurm tells the running job to make room for another one, in so many seconds."""
+        seen = replace(self.jobs[job_id], end_s=None, makes_room_until_s=1e9 + left_s)
+        self._job(seen, left_s)
+
+    def set_sink(self, *, answers: bool) -> None:
+        """A sink comes or goes."""
+        self.sink = answers
+        self.tell(ev.SinkChanged(answers))
+
     def shrink(self, job_id: SlurmJobId, *gone: str) -> None:
         """An admin takes nodes off the running job."""
         seen = self.jobs[job_id]
@@ -250,6 +262,8 @@ class World:
         self.wake_s = None
         self.machine = self._machine()
         self.forgotten = False
+        if self.sink:
+            self.tell(ev.SinkChanged(True))
         self.see()
         labels = [pod.job_id for pod in self.pods.values() if pod.job_id and not pod.ended]
         live = [job_id for job_id, job in self.jobs.items() if not job.ended]
@@ -363,6 +377,8 @@ class World:
             case do.CancelJob(job_id):
                 if job_id in self.jobs and not self.jobs[job_id].ended:
                     self.end(job_id, "CANCELLED")
+            case do.ShrinkJob(job_id, allocations, nodes):
+                self._take_back(job_id, allocations, nodes, fail=fail)
             case do.PinPod(pod, node, job_id):
                 self._pin(pod, node, job_id, fail=fail)
             case do.EndPods(pods):
@@ -377,6 +393,27 @@ class World:
                     self.jobs[job_id] = _told(self.jobs[job_id], spec)
             case _:
                 raise AssertionError(instruction)
+
+    def _take_back(
+        self,
+        job_id: SlurmJobId,
+        allocations: tuple[Allocation, ...],
+        nodes: frozenset[NodeName],
+        *,
+        fail: bool,
+    ) -> None:
+        job = self.jobs.get(job_id)
+        if fail or job is None or job.allocation is None:
+            self.tell(ev.ShrinkFailed(job_id, "Slurm says no"))
+            return
+        held = {str(grant.node) for grant in job.allocation.nodes}
+        told = {str(grant.node) for one in allocations for grant in one.nodes}
+        assert held - nodes, "shrunk to nothing"
+        assert nodes <= told, "nodes that the job never held"
+        used = {pod.node for pod in self.pods.values() if not pod.ended and pod.job_id == job_id}
+        assert not used & nodes, "a node is given back with a pod on it"
+        self.tell(ev.JobShrunk(job_id))
+        self.shrink(job_id, *nodes)
 
     def _submit(self, instruction: do.SubmitJob, *, fail: bool) -> None:
         if fail:

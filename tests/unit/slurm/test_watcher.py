@@ -585,3 +585,16 @@ async def test_the_large_records_of_running_jobs_count_twice(state: str, reads: 
         world.slurm.reads.clear()
         await world.pass_time(60)
         assert len(world.slurm.reads) == pytest.approx(reads, abs=3)
+
+
+async def test_a_job_whose_nodes_were_changed_is_read_when_that_is_said() -> None:
+    """Its state does not show it; a job that nobody tracks is not read."""
+    async with _world(lambda slurm: slurm.put(_ONE, "RUNNING")) as world:
+        world.watcher.track(_ONE)
+        await world.pass_time(1)
+        before = world.slurm.reads.count(_ONE)
+        world.watcher.reread(_ONE)
+        world.watcher.reread(_TWO)
+        await world.pass_time(0)
+        assert world.slurm.reads.count(_ONE) == before + 1
+        assert _TWO not in world.slurm.reads

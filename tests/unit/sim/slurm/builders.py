@@ -24,9 +24,12 @@ def a_cluster(
     gpus: int = 0,
     partitions: tuple[Partition, ...] = STANDARD,
     licenses: dict[str, int] | None = None,
+    sink: bool = False,
     **behaviour: Any,
 ) -> Cluster:
-    """`leaves` tells how many nodes hang on each; they are called n0, n1 … in order."""
+    """`leaves` tells how many nodes hang on each; they are called n0, n1 … in order. A `sink` is a
+    slurmd that answers for all of them.
+    """
     cluster = Cluster(
         partitions=partitions,
         tree=Tree("topo"),
@@ -37,7 +40,15 @@ def a_cluster(
     for leaf, size in enumerate(leaves):
         for _ in range(size):
             add_node(cluster, next(names), cpus=cpus, gpus=gpus, leaf=f"leaf{leaf}")
+    if sink:
+        add_sink(cluster)
     return cluster
+
+
+def add_sink(cluster: Cluster) -> None:
+    """A slurmd at the address of all external nodes, in no partition."""
+    line = "NodeName=sink-1 NodeAddr=127.0.0.1 CPUs=1 State=UNKNOWN Feature=none"
+    cluster.add_nodes(line, NOW)
 
 
 def add_node(cluster: Cluster, name: str, *, leaf: str = "leaf0", **options: Any) -> None:

@@ -132,6 +132,37 @@ def test_shrink_leaves_the_freed_nodes_usable_with_a_sink() -> None:
     assert submit(cluster, NOW + 61, cpus_per_task=4).nodes == ("n1",)
 
 
+def test_a_slurmd_elsewhere_is_no_sink() -> None:
+    """Only who listens at the address and the port of a node answers for it."""
+    cluster = a_cluster()
+    for place in ("NodeAddr=127.0.0.1 Port=7000", "NodeAddr=127.0.0.2"):
+        name = place[-4:].strip(".")
+        cluster.add_nodes(f"NodeName={name} {place} CPUs=1 State=UNKNOWN Feature=none", NOW)
+    job = submit(cluster, tasks=2, cpus_per_task=4)
+    cluster.shrink(job, ["n0"], NOW)
+    cluster.advance(NOW + 60)
+    assert not cluster.node("n1").usable
+
+
+@pytest.mark.parametrize("sink", [True, False])
+def test_a_suspended_job_keeps_all_but_its_cpus(sink: bool) -> None:
+    """Others start on its CPUs at once, while its memory and devices stay its; without a sink its
+    nodes are lost."""
+    cluster = a_cluster(leaves=(1,), gpus=2, sink=sink)
+    job = submit(cluster, cpus_per_task=4, tres_per_task="gres/gpu:1")
+    cluster.suspend(job.id, NOW + 1)
+    assert (job.state, job.nodes, job.over) == ("SUSPENDED", ("n0",), False)
+    other = submit(cluster, NOW + 2, cpus_per_task=3, tres_per_task="gres/gpu:1")
+    assert other.running
+    assert submit(cluster, NOW + 2, tres_per_task="gres/gpu:1").pending
+    cluster.cancel(job.id, NOW + 3)
+    cluster.advance(NOW + 3)
+    assert [job.nodes for job in cluster.running] == [("n0",), ("n0",)]
+    invariants.validate(cluster)
+    cluster.advance(NOW + 60)
+    assert cluster.node("n0").responding == sink
+
+
 @pytest.mark.parametrize("sink", [True, False])
 def test_preemption_with_grace_ends_the_job_later(sink: bool) -> None:
     """The victim keeps its node through the grace; without a sink that node is lost to all."""

@@ -37,6 +37,17 @@ SLURM_NODE_NAME_LABEL: Final = "slinky.slurm.net/slurm-nodename"
 TOPOLOGY_ANNOTATION: Final = "topology.slinky.slurm.net/spec"
 MANAGED_NODE_TAINT: Final = "slinky.slurm.net/managed-node"
 """Key; the value is the scheduler's name, the effect NoExecute."""
+PRESENT_NODE_LABEL: Final = "scheduler.slinky.slurm.net/present"
+"""On a node that is counted as present when new nodes are asked for: Karpenter must not think that
+a placeholder pod could run there."""
+
+# Placeholder pods, by which new nodes are asked of an autoscaler
+CAPACITY_SCHEDULER_NAME: Final = "slurm-bridge-capacity"
+"""No scheduler serves this name, so these pods never get a node."""
+CAPACITY_LABEL: Final = "scheduler.slinky.slurm.net/capacity"
+"""The gang that the pod stands for, as a hash; the gang's id is in an annotation."""
+CAPACITY_PART_LABEL: Final = "scheduler.slinky.slurm.net/capacity-part"
+"""Which part of its gang the pod stands for, and a hash of the spec that it was made from."""
 
 # Namespaces: who the pods run as in Slurm
 NAMESPACE_USER: Final = JOB_PREFIX + "user"

@@ -26,11 +26,14 @@ from bridge.app.connections import Connections, connect
 from bridge.app.lasting import lasting
 from bridge.app.readiness import Age
 from bridge.app.watches import Watches
+from bridge.capacity.controller import CapacityController
 from bridge.clock import Clock, SystemClock
 from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.extender.scoring import NodeScores
 from bridge.extender.service import Extender
 from bridge.kube.api.events import EventRecorder
+from bridge.lifecycle.events import NewNodes
+from bridge.model.ids import GangId
 from bridge.nodes.controller import NodeController
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
@@ -130,6 +133,7 @@ class App:
         }
         self.controller = self._build_controller(outage)
         self.nodes = self._build_nodes(outage["slurm"])
+        self._capacity = self._build_capacity()
         self.associations = Associations(
             connections.client,
             namespaces=self.cluster.namespaces,
@@ -210,6 +214,20 @@ class App:
             changed=self.controller.changes.nodes_changed,
             slurm_room_changed=self.controller.changes.slurm_room_changed,
             classes_in_use=self.controller.gangs.classes_in_use,
+            clock=self._clock,
+        )
+
+    def _build_capacity(self) -> CapacityController:
+        def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
+            self.controller.handle(gang_id, NewNodes(note, event, here))
+
+        return CapacityController(
+            rules.capacity(self.settings),
+            cluster=self.cluster,
+            slurm_state=self._slurm_state,
+            kube=self._connections.kube,
+            needs=self.controller.lacking_nodes,
+            tell=tell,
             clock=self._clock,
         )
 
@@ -342,6 +360,7 @@ class App:
             self._begin(group, "associations", self.associations.run)
             await self.watcher.wait_for_sync()
             self._begin(group, "recovery", self.controller.recovery.run)
+            self._begin(group, "capacity", self._capacity.run)
 
     def _begin(
         self, group: asyncio.TaskGroup, name: str, run: Callable[[], Awaitable[None]]

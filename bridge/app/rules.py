@@ -1,7 +1,9 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
+from bridge.capacity.controller import Rules
 from bridge.jobs import identity, jobspec, tasks
+from bridge.kube.objects.placeholders import Form
 from bridge.lifecycle.tuning import Notices, Patience, Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
@@ -51,6 +53,23 @@ def registration(settings: config.Settings, cluster_uid: str) -> definition.Rule
         memory_headroom_mib=settings.nodes.memory_headroom_mib,
         gpu_type_label=settings.nodes.gpu_type_label,
         resource_map=ResourceMap(settings.resource_map),
+    )
+
+
+def capacity(settings: config.Settings) -> Rules:
+    """How an autoscaler is asked for new nodes."""
+    wished = settings.capacity
+    return Rules(
+        asks=wished.mode != "none",
+        form=Form(
+            namespace=wished.namespace,
+            image=wished.image,
+            priority_class=wished.priority_class,
+            scheduler_name=settings.scheduler_name,
+            by_hostname=wished.autoscaler == "clusterAutoscaler",
+        ),
+        most_nodes=wished.max_nodes,
+        timeout_s=wished.timeout_s,
     )
 
 

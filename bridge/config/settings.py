@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
 from bridge import label_selectors, names
+from bridge.config.capacity import CapacitySettings
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
 from bridge.errors import BadInput
@@ -269,6 +270,7 @@ class Settings(Section):
     placement: PlacementSettings = PlacementSettings()
     gangs: GangSettings = GangSettings()
     workloads: WorkloadSettings = WorkloadSettings()
+    capacity: CapacitySettings = CapacitySettings()
     defaults: Defaults = Defaults()
     resource_map: dict[str, str] = Field(
         default={

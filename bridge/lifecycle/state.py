@@ -7,6 +7,7 @@
 | submit under way, failures, retry time, generation | `Submission` | first look | with the gang |
 | the job: id, what Slurm was told and says, its times | `JobRun` | submitted, found | as a whole |
 | slots, places, pins under way, useless nodes | its `Placement` | with the run | with the run |
+| the request for nodes that the gang lacks | `GangState.new_nodes` | asked | answered |
 | what was written to each pod | `ConditionThrottle` | first write | with the pod |
 
 Which nodes an owner's jobs leave out outlives the gang: `Avoidance`.
@@ -49,6 +50,8 @@ class GangState:
         self.demand = Demand(tuning)
         self.submission = Submission(tuning)
         self.run: JobRun | None = None
+        self.new_nodes = ""
+        """How the request for new nodes stands; "" if there is none."""
         self.throttle = ConditionThrottle(interval_s=tuning.notices.condition_interval_s)
 
     @property

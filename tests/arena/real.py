@@ -156,7 +156,7 @@ def _rights() -> str:
     shipped = yaml.safe_load_all((Path(__file__).parents[2] / "deploy" / "rbac.yaml").read_text())
     objects = [one for one in shipped if one["kind"] != "ServiceAccount"]
     for one in objects:
-        if one["kind"] == "ClusterRoleBinding":
+        if one["kind"] in ("ClusterRoleBinding", "RoleBinding"):
             group = "rbac.authorization.k8s.io"
             one["subjects"] = [{"apiGroup": group, "kind": "User", "name": BRIDGE_USER}]
     return yaml.safe_dump_all(objects)

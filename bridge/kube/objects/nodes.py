@@ -1,4 +1,4 @@
-"""v1 Node → row, and its taints, the only thing of a node that is written."""
+"""v1 Node → row, and what is written to a node: taints, and a label of ours."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -71,6 +71,12 @@ async def remove_taint(client: KubeClient, name: NodeName, taint: Taint) -> Node
     return await _change_taints(
         client, name, lambda taints: [one for one in taints if not _same(one, taint)]
     )
+
+
+async def set_label(client: KubeClient, name: NodeName, key: str, value: str) -> Node:
+    """Give the node a label of ours."""
+    body = {"metadata": {"labels": {key: value}}}
+    return parse(await client.patch(f"{PATH}/{quote(name, safe='')}", body))
 
 
 async def _change_taints(

@@ -40,6 +40,9 @@ class Port(enum.IntEnum):
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD stays free: a slurmd there would
     answer for all external nodes."""
+    KARPENTER = 14
+    """Its metrics."""
+    KARPENTER_PROBES = 15
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -41,6 +41,12 @@ PRESENT_NODE_LABEL: Final = "scheduler.slinky.slurm.net/present"
 """On a node that is counted as present when new nodes are asked for: Karpenter must not think that
 a placeholder pod could run there."""
 
+HELD_NODE_ANNOTATION: Final = "scheduler.slinky.slurm.net/held"
+"""On a node that an autoscaler must not remove while a gang that needs it waits for others: the
+autoscaler's annotation (one of the next two) that the bridge has set, and takes off again."""
+KARPENTER_DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
+CLUSTER_AUTOSCALER_NO_SCALE_DOWN: Final = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
+
 # Placeholder pods, by which new nodes are asked of an autoscaler
 CAPACITY_SCHEDULER_NAME: Final = "slurm-bridge-capacity"
 """No scheduler serves this name, so these pods never get a node."""

@@ -17,6 +17,7 @@ import structlog
 from bridge import names
 from bridge.capacity import plan as planning
 from bridge.capacity import requests, sentences
+from bridge.capacity.node_marks import NodeMarks
 from bridge.capacity.present import PresentNodes
 from bridge.capacity.requests import Requests
 from bridge.clock import Clock
@@ -24,7 +25,6 @@ from bridge.errors import BridgeError
 from bridge.kube.api import errors as kube_errors
 from bridge.kube.api.client import KubeClient
 from bridge.kube.api.reflector import Reflector
-from bridge.kube.objects import nodes as kube_nodes
 from bridge.kube.objects import placeholders
 from bridge.kube.objects import pods as kube_pods
 from bridge.model.capacity import GangNeed, Part
@@ -87,6 +87,9 @@ class CapacityController:
         self._tell = tell
         self._clock = clock
         self._requests = Requests()
+        self._marks = NodeMarks(
+            cluster=cluster, kube=kube, clock=clock, by_label=not rules.form.by_hostname
+        )
         self._pauses: dict[GangId, Backoff] = {}
         self._told: dict[GangId, sentences.Note] = {}
 
@@ -116,7 +119,7 @@ class CapacityController:
         """One pass."""
         pods = self._requests.by_gang()
         needs = self._needs(pods.keys())
-        if needs is None or not (needs or pods or self._told):
+        if needs is None or not (needs or pods or self._told or self._marks.any_held):
             return
         if not self._slurm_state.partitions.known:
             return  # which nodes Slurm has is not known yet either
@@ -140,8 +143,10 @@ class CapacityController:
         }
         problems: dict[GangId, str] = {}
         try:
+            counted, to_label = self._counted([known[gang] for gang in plan.wanted], present)
+            await self._all(self._marks.release(counted))
             if not await self._withdraw(pods, plan, specs):
-                await self._mark_nodes([known[gang] for gang in plan.wanted], present)
+                await self._all(self._marks.set(counted, to_label))
                 problems = await self._ask(plan, specs)
         except BridgeError as error:
             log.warning("capacity.pass_failed", error=str(error))
@@ -202,32 +207,18 @@ class CapacityController:
         await kube_pods.delete(self._kube, pod, grace_s=0)
         self._requests.drop(pod)
 
-    async def _mark_nodes(self, needs: Sequence[GangNeed], present: PresentNodes) -> None:
-        """Marks the nodes that are counted as present for all gangs that could run there."""
-        if self._rules.form.by_hostname:
-            return
-        counted: set[str] = set()
-        awaited: set[str] = set()
+    def _counted(
+        self, needs: Sequence[GangNeed], present: PresentNodes
+    ) -> tuple[set[NodeName], set[NodeName]]:
+        """(the nodes that count for some of the gangs, those of them that no other one awaits)."""
+        counted: set[NodeName] = set()
+        awaited: set[NodeName] = set()
         for need in needs:
             for part in need.parts:
                 able = present.able(part, need.partition)
-                counted.update(present.names[able.count].tolist())
-                awaited.update(present.names[able.awaited].tolist())
-        nodes = self._cluster.nodes
-        unmarked = [
-            name
-            for name in sorted(counted - awaited)
-            if name in nodes and names.PRESENT_NODE_LABEL not in nodes[NodeName(name)].labels
-        ]
-        await self._all([partial(self._mark, NodeName(name)) for name in unmarked])
-
-    async def _mark(self, name: NodeName) -> None:
-        try:
-            row = await kube_nodes.set_label(self._kube, name, names.PRESENT_NODE_LABEL, "true")
-        except kube_errors.NotFound:
-            return
-        if name in self._cluster.nodes:
-            self._cluster.upsert_node(row)
+                counted.update(map(NodeName, present.names[able.count].tolist()))
+                awaited.update(map(NodeName, present.names[able.awaited].tolist()))
+        return counted, counted - awaited
 
     async def _ask(
         self, plan: planning.Plan, specs: Mapping[GangId, Sequence[Mapping[str, Any]]]

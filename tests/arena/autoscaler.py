@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from bridge import names
 from bridge.model import quantity
 from tests.arena.api import Object
 from tests.arena.arena import Arena, Nodes, condition, node_of, phase
@@ -26,6 +27,9 @@ class Autoscaler(Protocol):
     def made(self) -> int:
         """How many nodes it has made so far."""
 
+    def limit(self, nodes: int) -> None:
+        """It may have so many nodes at a time from now on."""
+
 
 @dataclass
 class StandIn:
@@ -36,9 +40,11 @@ class StandIn:
     kind: Nodes
     most: int = 20
     empty_s: float = 3.0
-    names: set[str] = field(default_factory=set)
+    nodes: set[str] = field(default_factory=set)
     made: int = 0
     problem: BaseException | None = None
+    _held: set[str] = field(default_factory=set)
+    """Nodes that must not be removed."""
     _empty_since_s: dict[str, float] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -54,6 +60,10 @@ class StandIn:
             thread.join()
         if self.problem is not None:
             raise self.problem
+
+    def limit(self, nodes: int) -> None:
+        """As `Autoscaler`."""
+        self.most = nodes
 
     def _run(self, stop: threading.Event) -> None:
         try:
@@ -93,7 +103,8 @@ class StandIn:
                 fresh.append(room)
             if room is not None:
                 _take(room, asked)
-        self._add(min(len(fresh), self.most - len(self.names)))
+        self._held = {node["metadata"]["name"] for node in nodes if _is_held(node)}
+        self._add(min(len(fresh), self.most - len(self.nodes)))
         self._remove(used)
 
     def _empty_node(self) -> dict[str, int]:
@@ -108,7 +119,7 @@ class StandIn:
         if count > 0:
             self.made += count
             kind = self.kind
-            self.names |= set(
+            self.nodes |= set(
                 self.arena.add_nodes(
                     Nodes(count, kind.gpus, kind.cpus, kind.memory_gib, prefix="auto")
                 )
@@ -116,12 +127,17 @@ class StandIn:
 
     def _remove(self, used: set[str]) -> None:
         now_s = time.monotonic()
-        for name in sorted(self.names):
-            if name in used:
+        for name in sorted(self.nodes):
+            if name in used or name in self._held:
                 self._empty_since_s.pop(name, None)
             elif now_s - self._empty_since_s.setdefault(name, now_s) > self.empty_s:
-                self.names.discard(name)
+                self.nodes.discard(name)
                 self.arena.kubernetes.delete(f"/api/v1/nodes/{name}")
+
+
+def _is_held(node: Object) -> bool:
+    annotations = node["metadata"].get("annotations") or {}
+    return bool(annotations.get(names.KARPENTER_DO_NOT_DISRUPT) == "true")
 
 
 def _is_unschedulable(pod: Object) -> bool:

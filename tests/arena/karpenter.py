@@ -31,6 +31,11 @@ class Karpenter:
         """As `Autoscaler`."""
         return karpenter.nodes_made(self._arena.stack.layout)
 
+    def limit(self, nodes: int) -> None:
+        """As `Autoscaler`."""
+        limits = {"nvidia.com/gpu": str(nodes * self._kind.gpus)}
+        self._arena.kubernetes.patch(f"{_POOLS}/gpu", {"spec": {"limits": limits}})
+
     @contextlib.contextmanager
     def running(self) -> Iterator["Karpenter"]:
         """From now on nodes come and go; at the end its nodes are gone."""

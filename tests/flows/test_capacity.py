@@ -76,7 +76,25 @@ def test_a_gang_gets_the_nodes_that_are_missing_and_idle_ones_go(
     events = {event["reason"] for event in arena.kubernetes.events(NAMESPACE)}
     assert "NewNodesAsked" in events
     arena.delete_job("wide")
-    wait_for("the new nodes have left Slurm", lambda: len(arena.slurm.nodes()) == 1, seconds=60)
+    wait_for("the new nodes have left Slurm", lambda: len(arena.slurm.nodes()) == 1, seconds=120)
+
+
+def test_nodes_that_come_one_after_the_other_are_kept_for_their_gang(
+    arena: Arena, begin: Begin, namespace: None, autoscaler: Autoscaler
+) -> None:
+    """The first one stands empty for longer than the autoscaler keeps empty nodes. Still it is not
+    removed, and no node is made twice."""
+    autoscaler.limit(1)
+    begin(Nodes(count=1), capacity=ASKING, nodes={"address": ADDRESS})
+    arena.create(manifests.job("wide", NAMESPACE, count=3, gang=True, gpus=8))
+    wait_for("the first one is in Slurm", lambda: len(arena.slurm.nodes()) == 2)
+    wait_asked(arena, 1)
+    arena.hold_for(12.0, lambda: len(arena.slurm.nodes()) == 2)
+    autoscaler.limit(2)
+    arena.wait_pods(3, "run", node_of, of_job="wide", seconds=60)
+    assert autoscaler.made == 2
+    arena.delete_job("wide")
+    arena.wait_idle()
 
 
 def test_a_busy_pool_is_a_queue(arena: Arena, begin: Begin, namespace: None) -> None:

@@ -1,4 +1,4 @@
-"""v1 Node → row, and what is written to a node: taints, and a label of ours."""
+"""v1 Node → row, and what is written to a node: taints, labels, annotations."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -73,9 +73,14 @@ async def remove_taint(client: KubeClient, name: NodeName, taint: Taint) -> Node
     )
 
 
-async def set_label(client: KubeClient, name: NodeName, key: str, value: str) -> Node:
-    """Give the node a label of ours."""
-    body = {"metadata": {"labels": {key: value}}}
+async def mark(
+    client: KubeClient,
+    name: NodeName,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str | None],
+) -> Node:
+    """Give the node these labels and annotations; None takes one off."""
+    body = {"metadata": {"labels": labels, "annotations": annotations}}
     return parse(await client.patch(f"{PATH}/{quote(name, safe='')}", body))
 
 

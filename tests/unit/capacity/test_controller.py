@@ -19,6 +19,7 @@ from tests.unit.slurm.clocks import ManualClock
 
 FORM = Form("capacity", "pause", "", SCHEDULER, by_hostname=False)
 G = GangId("g")
+DO_NOT_DISRUPT = names.KARPENTER_DO_NOT_DISRUPT
 
 
 class Api:
@@ -51,11 +52,15 @@ class Api:
             name = path.rpartition("/")[2]
             node = self._pool.cluster.nodes[NodeName(name)]
             labels = {**node.labels, **body["metadata"]["labels"]}
+            annotations = {**node.annotations, **body["metadata"]["annotations"]}
+            written = {key: text for key, text in annotations.items() if text is not None}
             allocatable = {"cpu": "64", "memory": "512Gi", "nvidia.com/gpu": "8"}
             return {
-                "metadata": {"name": name, "uid": node.uid, "labels": labels},
+                "metadata": {
+                    "name": name, "uid": node.uid, "labels": labels, "annotations": written
+                },
                 "status": {"allocatable": allocatable},
-            }
+            }  # fmt: skip
         pod = self.pods[path.split("/")[-2]]
         pod["status"] = body["status"]
         return pod
@@ -193,14 +198,57 @@ async def test_a_refusal_is_told() -> None:
 
 
 async def test_for_cluster_autoscaler_the_pods_name_the_nodes_to_avoid() -> None:
-    """It copies labels of present nodes to those that it imagines. The nodes stay as they are."""
+    """It copies labels of present nodes to those that it imagines, so they get no label."""
     form = Form("capacity", "pause", "", SCHEDULER, by_hostname=True)
     it = Asking("a", form=form)
     it.needs = [a_need("g", a_part(2))]
-    assert [one.split()[0] for one in await it.look()] == ["create", "patch"]
+    asked = [one.split() for one in await it.look()]
+    assert [verb for verb, *_ in asked] == ["patch", "create", "patch"]
+    node = it.pool.cluster.nodes[NodeName("a")]
+    assert names.PRESENT_NODE_LABEL not in node.labels
+    assert node.annotations[names.CLUSTER_AUTOSCALER_NO_SCALE_DOWN] == "true"
     (pod,) = it.api.pods.values()
     wished = pod["spec"]["affinity"]["nodeAffinity"]
     (term,) = wished["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     assert term["matchExpressions"] == [
         {"key": names.HOSTNAME_LABEL, "operator": "NotIn", "values": ["a"]}
     ]
+
+
+def is_held(it: Asking, name: str) -> bool:
+    """Whether Karpenter must not remove the node."""
+    return it.pool.cluster.nodes[NodeName(name)].annotations.get(DO_NOT_DISRUPT) == "true"
+
+
+async def test_nodes_are_held_until_their_gang_runs() -> None:
+    """Those that were there and those that have come: all of them are empty until the last one
+    comes. A little later they may go again."""
+    it = Asking("a")
+    it.needs = [a_need("g", a_part(3))]
+    await it.look()
+    it.pool.add("b")
+    it.pool.register("b")
+    await it.look(passes=2)
+    assert is_held(it, "a")
+    assert is_held(it, "b")
+    it.needs = []
+    await it.look()
+    assert is_held(it, "a")
+    it.clock.now_s += 31
+    assert await it.look() == ["patch /api/v1/nodes/a", "patch /api/v1/nodes/b"]
+    assert not is_held(it, "a")
+    assert await it.look() == []
+
+
+async def test_what_an_admin_holds_stays_held() -> None:
+    """It was held before anything was asked for."""
+    it = Asking()
+    it.pool.add("a", annotations={DO_NOT_DISRUPT: "true"})
+    it.pool.register("a")
+    it.needs = [a_need("g", a_part(3))]
+    await it.look()
+    it.needs = []
+    await it.look()
+    it.clock.now_s += 31
+    await it.look()
+    assert is_held(it, "a")

@@ -42,6 +42,7 @@ def a_machine(
 def is_lacking(machine: GangMachine, *, was_asked: bool = False) -> bool:
     """Whether nodes are asked for, or still are."""
     kept = Kept(ManualClock(), machine)
+    kept.gangs.note(machine)
     return bool(LackingGangs(kept.gangs, need).look({G} if was_asked else ()))
 
 
@@ -107,3 +108,13 @@ def test_a_gang_that_could_not_start_lacks_nothing() -> None:
     assert not is_lacking(a_machine(pod=gated), was_asked=True)
     deleted = a_pod().deleting().build()
     assert not is_lacking(a_machine(pod=deleted), was_asked=True)
+
+
+def test_a_gang_that_is_forgotten_lacks_nothing() -> None:
+    """Its pods are gone."""
+    machine = refused(lacks_nodes=True)
+    kept = Kept(ManualClock(), machine)
+    kept.gangs.note(machine)
+    assert LackingGangs(kept.gangs, need).look(())
+    kept.gangs.drop(G)
+    assert not LackingGangs(kept.gangs, need).look({G})

@@ -49,6 +49,23 @@ CORDON_UNDONE: Final = "undone"
 """Its value when somebody has uncordoned the node: the bridge cordons it no more for this drain."""
 AVAILABLE_UNTIL: Final = "scheduler.slinky.slurm.net/available-until"
 """Annotation or label of a node: when it ceases to exist."""
+PRESENT_NODE_LABEL: Final = "scheduler.slinky.slurm.net/present"
+"""On a node that is counted as present when new nodes are asked for: Karpenter must not think that
+a placeholder pod could run there."""
+
+HELD_NODE_ANNOTATION: Final = "scheduler.slinky.slurm.net/held"
+"""On a node that an autoscaler must not remove while a gang that needs it waits for others: the
+autoscaler's annotation (one of the next two) that the bridge has set, and takes off again."""
+KARPENTER_DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
+CLUSTER_AUTOSCALER_NO_SCALE_DOWN: Final = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
+
+# Placeholder pods, by which new nodes are asked of an autoscaler
+CAPACITY_SCHEDULER_NAME: Final = "slurm-bridge-capacity"
+"""No scheduler serves this name, so these pods never get a node."""
+CAPACITY_LABEL: Final = "scheduler.slinky.slurm.net/capacity"
+"""The gang that the pod stands for, as a hash; the gang's id is in an annotation."""
+CAPACITY_PART_LABEL: Final = "scheduler.slinky.slurm.net/capacity-part"
+"""Which part of its gang the pod stands for, and a hash of the spec that it was made from."""
 
 # Namespaces: who the pods run as in Slurm
 NAMESPACE_USER: Final = JOB_PREFIX + "user"

@@ -12,8 +12,11 @@ from bridge.app.connections import Connections
 from bridge.app.parts import Begin, Checks, Tools
 from bridge.app.readiness import Age
 from bridge.app.watches import Watches
+from bridge.capacity.controller import CapacityController
 from bridge.controller import GangController, GangRules, Outages, Surroundings
 from bridge.kube.api.events import EventRecorder
+from bridge.lifecycle.events import NewNodes
+from bridge.model.ids import GangId
 from bridge.nodes.controller import NodeController
 from bridge.nodes.performer import NodePerformer
 from bridge.state.kube_state import KubeState
@@ -56,6 +59,7 @@ class Controlling:
         self.watcher = self._build_watcher()
         self.controller = self._build_controller()
         self.nodes = self._build_nodes()
+        self._capacity = self._build_capacity()
         self._watches = Watches(
             settings,
             kube=connections.kube,
@@ -141,6 +145,20 @@ class Controlling:
             clock=self._tools.clock,
         )
 
+    def _build_capacity(self) -> CapacityController:
+        def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
+            self.controller.handle(gang_id, NewNodes(note, event, here))
+
+        return CapacityController(
+            rules.capacity(self._settings),
+            cluster=self.cluster,
+            slurm_state=self.slurm_state,
+            kube=self._connections.kube,
+            needs=self.controller.lacking_nodes,
+            tell=tell,
+            clock=self._tools.clock,
+        )
+
     # -- readiness -------------------------------------------------------------------------------
 
     @property
@@ -209,6 +227,7 @@ class Controlling:
         await self.watcher.wait_for_sync()
         begin("preemption", self._preemption_watch().run)
         begin("recovery", self.controller.recovery.run)
+        begin("capacity", self._capacity.run)
 
     async def drain(self) -> None:
         """Start no more requests; return when those in flight are answered."""

@@ -1,8 +1,10 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
+from bridge.capacity.controller import Rules
 from bridge.jobs import identity, jobspec, tasks
 from bridge.kube.objects import node_health
+from bridge.kube.objects.placeholders import Form
 from bridge.lifecycle.tuning import Notices, Patience, Tuning
 from bridge.model import quantity
 from bridge.model.devices import ResourceMap
@@ -65,6 +67,23 @@ def node_signs(settings: config.Settings) -> node_health.Signs:
         conditions={(kind, status): at for at, (kind, _, status) in enumerate(pairs)},
         taints=nodes.draining_taints,
         end_keys=nodes.end_time_keys,
+    )
+
+
+def capacity(settings: config.Settings) -> Rules:
+    """How an autoscaler is asked for new nodes."""
+    wished = settings.capacity
+    return Rules(
+        asks=wished.mode != "none",
+        form=Form(
+            namespace=wished.namespace,
+            image=wished.image,
+            priority_class=wished.priority_class,
+            scheduler_name=settings.scheduler_name,
+            by_hostname=wished.autoscaler == "clusterAutoscaler",
+        ),
+        most_nodes=wished.max_nodes,
+        timeout_s=wished.timeout_s,
     )
 
 

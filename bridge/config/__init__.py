@@ -4,6 +4,7 @@ May import: `bridge.names`, `bridge.errors`. Reads the one file it is given and 
 environment is handed in.
 """
 
+from bridge.config.capacity import CapacitySettings
 from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
@@ -30,6 +31,7 @@ __all__ = [
     "NodeSettings",
     "PlacementSettings",
     "WorkloadSettings",
+    "CapacitySettings",
     "RoleKind",
     "Defaults",
     "IdentitySettings",

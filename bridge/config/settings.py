@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, field_validator, mo
 
 from bridge import label_selectors, names
 from bridge.config import nodes as node_defaults
+from bridge.config.capacity import CapacitySettings
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
 from bridge.errors import BadInput
@@ -363,6 +364,7 @@ class Settings(Section):
     placement: PlacementSettings = PlacementSettings()
     gangs: GangSettings = GangSettings()
     workloads: WorkloadSettings = WorkloadSettings()
+    capacity: CapacitySettings = CapacitySettings()
     defaults: Defaults = Defaults()
     resource_map: dict[str, str] = Field(
         default={

@@ -25,6 +25,9 @@ class ActiveGangs:
         self.machines: dict[GangId, GangMachine] = {}
         self.waiting_for_room: set[GangId] = set()
         """Gangs whose granted nodes can't be used yet."""
+        self.lacking_nodes: dict[GangId, None] = {}
+        """Gangs that no present nodes can take, by what Slurm or the bridge has found; those that
+        have lacked nodes longest come first."""
         self._faults = faults
         self._claims = claims
         self._timers = timers
@@ -56,18 +59,23 @@ class ActiveGangs:
         for changed in self._listeners:
             changed(gang_id)
 
-    def note_room(self, machine: GangMachine) -> None:
-        """Notes after a decision whether the machine waits for room."""
+    def note(self, machine: GangMachine) -> None:
+        """Notes after a decision whether the machine waits for room, and whether it lacks nodes."""
         if machine.waits_for_room:
             self.waiting_for_room.add(machine.id)
         else:
             self.waiting_for_room.discard(machine.id)
+        if machine.lacks_nodes:
+            self.lacking_nodes.setdefault(machine.id)
+        else:
+            self.lacking_nodes.pop(machine.id, None)
 
     def drop(self, gang_id: GangId) -> None:
         """Drops the gang's machine and its timer."""
         self.machines.pop(gang_id, None)
         self.tell(gang_id)
         self.waiting_for_room.discard(gang_id)
+        self.lacking_nodes.pop(gang_id, None)
         self._claims.forget(gang_id)
         self._timers.cancel(gang_id)
 

@@ -6,24 +6,29 @@ slurmrestd), and each request ends in at most one event for its gang, whatever h
 """
 
 import asyncio
+from collections.abc import Collection
 
 from bridge.controller.advice import Advice
 from bridge.controller.fault_handler import FaultHandler
 from bridge.controller.held_pods import HeldPods
 from bridge.controller.job_sweep import JobSweep
+from bridge.controller.lacking_gangs import LackingGangs
 from bridge.controller.parts import GangParts, GangRules, JobParts, PodParts, Surroundings
 from bridge.controller.performer import Performer
 from bridge.controller.placements import Placements
 from bridge.controller.reconciler import Reconciler
 from bridge.controller.recovery import Recovery
 from bridge.controller.start_notice import StartNotice
+from bridge.model.capacity import GangNeed
+from bridge.model.ids import GangId
 
 
 class GangController:
     """The controller: its parts, connected, and what other packages may ask of them.
 
     `changes` is told what changed in the cluster, `placements` is asked by the extender, `gangs`
-    are the machines, and `recovery` runs once everything has been listed.
+    are the machines, `handle` hands an event to one, and `recovery` runs once everything has been
+    listed.
     """
 
     def __init__(self, around: Surroundings, rules: GangRules) -> None:
@@ -33,6 +38,8 @@ class GangController:
         self.gangs = of_gangs.gangs
         self.changes = of_gangs.changes
         self.failed = of_gangs.loop.failed
+        self.handle = of_gangs.loop.handle
+        self._lacking = LackingGangs(of_gangs.gangs, of_jobs.of_gangs.need)
         self._turns = of_gangs.turns
         self._notice = StartNotice(
             cluster=around.cluster,
@@ -60,6 +67,10 @@ class GangController:
     def recovered(self) -> bool:
         """Whether the gangs may decide."""
         return self._gate.is_open
+
+    def lacking_nodes(self, asked: Collection[GangId]) -> list[GangNeed] | None:
+        """The needs of gangs that lack nodes, see `LackingGangs.look`; None until gangs decide."""
+        return self._lacking.look(asked) if self._gate.is_open else None
 
     @property
     def alive_s(self) -> float:

@@ -16,9 +16,11 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle.avoidance import Avoidance, Avoided
 from bridge.model import texts
+from bridge.model.capacity import GangNeed
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, NodeName
 from bridge.model.job import JobSpec
+from bridge.model.pod import Pod
 from bridge.state.kube_state import KubeState
 
 log = structlog.get_logger(__name__)
@@ -56,14 +58,24 @@ class GangJobs:
     def build(self, gang: Gang, generation: int) -> JobSpec:
         """The gang's job. Raises BadInput if it can't have one, or not yet."""
         avoided = tuple(self._avoided(gang.id))
-        parameters = identity.apply(
-            gang.parameters, self._cluster.namespaces.get(gang.namespace), self._rules
-        )
+        asking = self._as_in_slurm(gang)
         self._room_watch.forget(gang.id)
         return self._builder.build(
-            replace(gang, parameters=parameters), generation, avoided,
-            asked=partial(self._room_watch.follow, gang.id),
-        )  # fmt: skip
+            asking, generation, avoided, asked=partial(self._room_watch.follow, gang.id)
+        )
+
+    def need(self, gang: Gang, pods: Collection[Pod]) -> GangNeed | None:
+        """What the gang, of these waiting pods, needs of new nodes; None if nobody can be asked
+        for it, or if it can't have a job whatever nodes there are."""
+        try:
+            return self._builder.need(self._as_in_slurm(gang), pods)
+        except BadInput:
+            return None
+
+    def _as_in_slurm(self, gang: Gang) -> Gang:
+        """The gang with what its namespace decides. Raises BadInput for what is not allowed."""
+        namespace = self._cluster.namespaces.get(gang.namespace)
+        return replace(gang, parameters=identity.apply(gang.parameters, namespace, self._rules))
 
     def rebuild(self, gang_id: GangId, instruction: do.RebuildJob) -> None:
         """Answers with the waiting job as it should be now, or not at all."""

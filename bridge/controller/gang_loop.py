@@ -81,7 +81,7 @@ class GangLoop:
     def _advance(self, machine: GangMachine, event: ev.Event) -> None:
         known, before = machine.known, machine.state
         instructions = machine.handle(event, self._clock.monotonic())
-        self._gangs.note_room(machine)
+        self._gangs.note(machine)
         if machine.state is not before:
             self._metrics.gang_transitions.labels(machine.state.value).inc()
             log.info(

@@ -8,6 +8,7 @@ from bridge.clock import Clock
 from bridge.controller.pool import Pool
 from bridge.errors import BadInput, BridgeError
 from bridge.jobs import to_slurm
+from bridge.jobs.node_constraints import NoNodes
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.gang import Gang
@@ -74,9 +75,14 @@ class JobSubmitter:
             spec = self._build(instruction.gang, instruction.generation)
             job_id = await self._send(spec, instruction.gang)
         except BadInput as error:
-            event = ev.SubmitFailed(str(error), lasting=True)
+            lacks_nodes = isinstance(error, NoNodes)
+            event = ev.SubmitFailed(str(error), lasting=True, lacks_nodes=lacks_nodes)
         except (slurm.InvalidRequest, slurm.RejectedByPolicy) as error:
-            event = ev.SubmitFailed(self._refusal(gang_id, spec, error), lasting=True)
+            event = ev.SubmitFailed(
+                self._refusal(gang_id, spec, error),
+                lasting=True,
+                lacks_nodes=error.is_lack_of_nodes,
+            )
         except BridgeError as error:
             self._outage.failed(error)
             event = ev.SubmitFailed(f"Slurm did not take the job: {error}", lasting=False)

@@ -1,20 +1,22 @@
 """A gang → the job that it should have in Slurm, with the present nodes and partitions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from bridge.errors import BadInput
-from bridge.jobs import dependencies, jobspec, jobtexts, tasks, whole_nodes
+from bridge.jobs import dependencies, jobspec, jobtexts, new_nodes, tasks, whole_nodes
 from bridge.jobs.full_nodes import FullNodes, Key
-from bridge.jobs.node_constraints import NodeConstraints
+from bridge.jobs.node_constraints import NodeConstraints, NoNodes
 from bridge.jobs.shortage import Shortages
 from bridge.jobs.slurm_room import Asked
 from bridge.model import texts
+from bridge.model.capacity import GangNeed
 from bridge.model.gang import Gang
 from bridge.model.ids import NodeName
 from bridge.model.job import JobIdentity, JobSpec
+from bridge.model.pod import Pod
 from bridge.placement.fit.neighbours import GangPods, Kind
 from bridge.state.slurm_state import SlurmState
 
@@ -137,7 +139,7 @@ class JobBuilder:
         lacking = self._node_constraints.lacking(plan.components, alone=self._rules.alone(gang))
         if lacking is not None:
             needed, there = lacking
-            raise BadInput(
+            raise NoNodes(
                 f"its pods are {plan}, which share no node: they need {needed} nodes, "
                 f"and only {there} can ever take them. Add nodes; or let all of its pods "
                 "run on the same nodes (selectors, tolerations), with small pods that fit beside "
@@ -162,6 +164,17 @@ class JobBuilder:
         state = self._slurm_state
         limits = state.partitions.max_nodes
         return self._shortages.of(spec, state.capacities, max_nodes=limits, now=now)
+
+    def need(self, gang: Gang, pods: Iterable[Pod]) -> GangNeed | None:
+        """What the gang, of these waiting pods, needs of new nodes; None as in `new_nodes.of`."""
+        return new_nodes.of(
+            gang,
+            self.plan(gang),
+            pods,
+            rules=self._rules,
+            partitions=self._slurm_state.partitions,
+            resolve=self._resolve,
+        )
 
     def plan(self, gang: Gang) -> tasks.Plan:
         """How the gang's pods become tasks."""

@@ -30,6 +30,10 @@ _MOST_COMPONENTS = 8
 """The most components of a het job that are checked together."""
 
 
+class NoNodes(BadInput):
+    """No node can ever take the pods: the cluster lacks nodes."""
+
+
 class NodeConstraints:
     """Finds where shapes may run; each answer is kept until nodes or Slurm's features change."""
 
@@ -69,7 +73,7 @@ class NodeConstraints:
         follows_from = (*answers.of_nodes(snapshot), slurm.features, slurm.nodes.gres_names)
         found = self._known.of(follows_from, (shape, excluded, apart), find)
         if isinstance(found, BadInput):
-            raise BadInput(*found.args, field=found.field)
+            raise type(found)(*found.args, field=found.field)
         return found
 
     def has_room(self, shape: PodShape, size: int) -> bool:
@@ -153,7 +157,7 @@ class NodeConstraints:
         if not found.mask.any():
             # Slurm, with `defer`, would take the job and let it wait for ever.
             reason = found.summary() or "the cluster has no nodes"
-            raise BadInput(
+            raise NoNodes(
                 f"no node can ever take this pod: {reason}. Ask for what the nodes have, or add "
                 "nodes that can take it; the pod is retried automatically when nodes change"
             )

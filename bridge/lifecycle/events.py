@@ -45,6 +45,8 @@ class SubmitFailed:
 
     message: str
     lasting: bool
+    lacks_nodes: bool = False
+    """Whether it was refused because no nodes can take it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +163,17 @@ class Misfit:
 
 
 @dataclass(frozen=True, slots=True)
+class NewNodes:
+    """What became of the request for new nodes that the gang lacks: `note` says how it stands, ""
+    if there is no request. `event` is the reason of an event that says it; "" for none."""
+
+    note: str
+    event: str = ""
+    here: bool = False
+    """Whether the nodes that the gang lacked are there now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed: a timer that the machine asked for has rung."""
 
@@ -193,6 +206,7 @@ Event = (
     | NotPlaced
     | PinEnded
     | Misfit
+    | NewNodes
     | Tick
     | RoomChanged
     | VolumesChanged

@@ -24,12 +24,23 @@ def take(gang: GangState, event: ev.Event, decision: Decision) -> None:
                 actions.rebuild(gang, gang.run, decision)
         case ev.SinkChanged(answers):
             gang.sink = answers
+        case ev.NewNodes():
+            _new_nodes(gang, event, decision)
         case ev.NotTold(pod) if pod in gang.demand.pods:
             gang.throttle.failed(gang.demand.pods.rows[pod])
         case ev.PinEnded(pod, row) if row is not None and pod in gang.demand.pods:
             gang.demand.pods.rows[pod] = row
     if gang.run is not None:
         _of_run(gang, gang.run, event, decision)
+
+
+def _new_nodes(gang: GangState, event: ev.NewNodes, decision: Decision) -> None:
+    gang.new_nodes = event.note
+    if event.here:
+        gang.submission.succeeded()  # what was in the way is gone
+    for pod in gang.waiting()[:1] if event.event else ():
+        kind: do.EventType = "Normal" if event.event == "NewNodesAsked" else "Warning"
+        decision.add(do.EmitEvent(pod, kind, event.event, event.note + "."))
 
 
 def _of_run(gang: GangState, run: JobRun, event: ev.Event, decision: Decision) -> None:
@@ -116,7 +127,7 @@ def _submission(
     submitted, submission.under_way = submission.under_way, None
     match event:
         case ev.Submitted(job_id, spec):
-            submission.trouble = ""
+            submission.trouble, submission.lacks_nodes = "", False
             run = JobRun(job_id, submitted, spec, submitted_s=now_s, tuning=gang.tuning)
             gang.begin(run)
         case ev.Adopted(job_id, generation):
@@ -124,8 +135,10 @@ def _submission(
             run = JobRun(job_id, gang.demand.gang, None, submitted_s=now_s, tuning=gang.tuning)
             gang.begin(run)
             run.placement.stuck.see(gang.demand.pods)
-        case ev.SubmitFailed(message, lasting):
+        case ev.SubmitFailed(message, lasting, lacks_nodes):
             submission.refused(message, now_s)
+            if lasting:
+                submission.lacks_nodes = lacks_nodes
             gang.back_off(decision, gang.tuning.retries.refused_s if lasting else 0.0)
 
 

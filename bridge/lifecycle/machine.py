@@ -111,6 +111,14 @@ class GangMachine:
         run = self.known.run
         return run is not None and run.placement.shortfall is not None
 
+    @property
+    def lacks_nodes(self) -> bool:
+        """Whether its job was refused, or never starts, for lack of nodes."""
+        run = self.known.run
+        if run is None:
+            return self.known.submission.lacks_nodes
+        return run.facts is not None and run.facts.cannot_start
+
     def placement_of(self, uid: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""
         run, pod = self.known.run, self.known.demand.pods.rows.get(uid)

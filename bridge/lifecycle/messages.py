@@ -1,6 +1,7 @@
 """The messages that the author of a waiting pod reads: the `Allocated` condition and events."""
 
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,22 +19,43 @@ _NOT_HERE = "It never starts on the present nodes: ask for less, or ask a Slurm 
 _JOB_ID = re.compile(r"^Slurm job ([1-9][0-9]{0,9}) ")
 
 
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """`shortage` says why no nodes can ever take a gang's job, "" if that is not certain;
+    `new_nodes` how the request for new nodes stands, "" if there is none. Both have no full stop.
+    """
+
+    shortage: str = ""
+    new_nodes: str = ""
+
+
+NO_LACK: Final = Lack()
+
+
 def waits(reason: str, message: str) -> Condition:
     """The condition of a pod without a place, and why it has none."""
     return Condition(names.ALLOCATED_CONDITION, "False", _camel(reason), message)
 
 
-def queued(facts: JobFacts, shortage: str = "") -> Condition:
+def not_submitted(trouble: str, lack: Lack = NO_LACK) -> Condition:
+    """Slurm has no job of the gang."""
+    message = f"{trouble.rstrip('.')}. {lack.new_nodes}." if lack.new_nodes else trouble
+    return waits("NotSubmitted", message)
+
+
+def queued(facts: JobFacts, lack: Lack = NO_LACK) -> Condition:
     """The job is in Slurm's queue: Slurm's own reason, explained, and the expected start.
 
-    `shortage` says why no nodes can ever take the job, where Slurm says that it can't start.
+    A shortage is told where Slurm says that the job can't start.
     """
     reason = facts.reason if facts.reason not in ("", "None") else "Queued"
     message = f"Slurm job {facts.job_id} waits in partition {facts.partition}: {reason}"
     if facts.description:
         message += f" ({facts.description})"
-    if shortage and facts.cannot_start:
-        message += f": {shortage}. {_NOT_HERE}"
+    if lack.shortage and facts.cannot_start:
+        message += f": {lack.shortage}. {lack.new_nodes or _NOT_HERE}"
+    elif lack.new_nodes:
+        message += f". {lack.new_nodes}"
     elif explained := reasons.explained(facts.reason, facts.description):
         message += f": {explained}"
     if facts.expected_start_s:

@@ -10,6 +10,7 @@
 | idle nodes: what Slurm was asked to take back | its `NodeReturn` | with the run | with the run |
 | until when a preempted job holds its nodes | its `JobEnding` | preempted | with the run |
 | whether a sink answers for nodes given back | `GangState.sink` | first look | with the gang |
+| the request for nodes that the gang lacks | `GangState.new_nodes` | asked | answered |
 | what was written to each pod | `ConditionThrottle` | first write | with the pod |
 
 Which nodes an owner's jobs leave out outlives the gang: `Avoidance`.
@@ -54,6 +55,8 @@ class GangState:
         self.run: JobRun | None = None
         self.sink = False
         """Whether Slurm can take single nodes back from a running job: a sink answers for them."""
+        self.new_nodes = ""
+        """How the request for new nodes stands; "" if there is none."""
         self.throttle = ConditionThrottle(interval_s=tuning.notices.condition_interval_s)
 
     @property

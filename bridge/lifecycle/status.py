@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from bridge.lifecycle import messages
+from bridge.lifecycle.messages import NO_LACK, Lack
 from bridge.lifecycle.waits.pending_claims import PendingClaims
 from bridge.model.gang import Gang, Shortfall
 from bridge.model.ids import PodUid, SlurmJobId
@@ -39,8 +40,8 @@ class GangStatus:
     """Every slot has its node: a pod without a slot waits for a pod that is ending."""
     claims: PendingClaims
     """The sentence about the claim that keeps the pods from running."""
-    shortage: str = ""
-    """Why no nodes can ever take the gang's job."""
+    lack: Lack = NO_LACK
+    """Which nodes the gang lacks."""
 
     @property
     def waits(self) -> bool:
@@ -58,9 +59,9 @@ class GangStatus:
         if self.job_id is None and self.lacking and self.gang is not None:
             return messages.incomplete(self.gang, self.lacking)
         if self.job_id is None:
-            return messages.waits("NotSubmitted", self.trouble) if self.trouble else None
+            return messages.not_submitted(self.trouble, self.lack) if self.trouble else None
         if self.facts is not None and self.facts.waits:
-            return messages.queued(self.facts, self.shortage)
+            return messages.queued(self.facts, self.lack)
         if self.shortfall is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason)
         if self.full and not has_slot:  # one for which there will be no slot has left the gang
@@ -84,7 +85,7 @@ class GangStatus:
         if self.claims.why:
             return messages.pending_claims(self.claims.why)
         if self.facts is not None and self.facts.waits:
-            return messages.queued(self.facts, self.shortage).message
+            return messages.queued(self.facts, self.lack).message
         if self.shortfall is not None and self.job_id is not None:
             return messages.waits_for_room(self.job_id, self.shortfall.reason).message
         return ""

@@ -20,6 +20,8 @@ class Submission:
         self.trouble = ""
         """Why Slurm did not accept the last job."""
         self.trouble_since_s = 0.0
+        self.lacks_nodes = False
+        """Whether the last job was refused because no nodes can take it."""
         self.changes = Backoff(
             first_s=tuning.retries.first_s,
             most_s=tuning.retries.most_s,

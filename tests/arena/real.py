@@ -199,7 +199,7 @@ def _rights() -> str:
     shipped = yaml.safe_load_all((Path(__file__).parents[2] / "deploy" / "rbac.yaml").read_text())
     objects = [one for one in shipped if one["kind"] != "ServiceAccount"]
     for one in objects:
-        if "namespace" in one["metadata"]:
+        if one["metadata"].get("namespace") == "NAMESPACE":
             one["metadata"]["namespace"] = LEASE["leaseNamespace"]
         if one["kind"] in ("ClusterRoleBinding", "RoleBinding"):
             group = "rbac.authorization.k8s.io"

@@ -1,4 +1,4 @@
-"""v1 Node → row, and what is written to a node: taints, a cordon, our condition."""
+"""v1 Node → row, and what is written to a node: taints, labels, annotations, our condition."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -147,6 +147,17 @@ async def set_condition(client: KubeClient, name: NodeName, condition: Condition
     where = f"{PATH}/{quote(name, safe='')}/status"
     body = {"status": {"conditions": [written]}}
     return parse(await client.patch(where, body, kind="strategic"))
+
+
+async def mark(
+    client: KubeClient,
+    name: NodeName,
+    labels: Mapping[str, str],
+    annotations: Mapping[str, str | None],
+) -> Node:
+    """Give the node these labels and annotations; None takes one off."""
+    body = {"metadata": {"labels": labels, "annotations": annotations}}
+    return parse(await client.patch(f"{PATH}/{quote(name, safe='')}", body))
 
 
 async def _change_taints(

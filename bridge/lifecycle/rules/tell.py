@@ -42,7 +42,7 @@ def gang_status(gang: GangState) -> GangStatus:
         lacking=gang.demand.lacking() if run is None else 0,
         full=placement is not None and placement.slots.placed,
         claims=claims,
-        shortage="" if run is None else run.shortage,
+        lack=messages.Lack("" if run is None else run.shortage, gang.new_nodes),
     )
 
 

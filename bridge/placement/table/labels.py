@@ -27,7 +27,9 @@ LabelSet = tuple[tuple[str, str], ...]
 MOST_VALUES = 64
 """A key with more values than this does not describe a group of nodes."""
 
-PER_NODE_KEYS = frozenset({names.HOSTNAME_LABEL, names.SLURM_NODE_NAME_LABEL})
+PER_NODE_KEYS = frozenset(
+    {names.HOSTNAME_LABEL, names.SLURM_NODE_NAME_LABEL, names.PRESENT_NODE_LABEL}
+)
 """Keys that are wide by their meaning, also in a cluster of three nodes."""
 
 ABSENT = -1

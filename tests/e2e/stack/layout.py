@@ -42,6 +42,9 @@ class Port(enum.IntEnum):
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD is the sink's (`Stack.start_sink`):
     a slurmd there answers for all external nodes that have its address."""
+    KARPENTER = 15
+    """Its metrics."""
+    KARPENTER_PROBES = 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

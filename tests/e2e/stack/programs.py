@@ -1,4 +1,5 @@
-"""The Kubernetes programs: given by KUBEBUILDER_ASSETS, or built from `tests/e2e/controlplane`."""
+"""The Kubernetes programs: given by KUBEBUILDER_ASSETS, or built from `tests/e2e/controlplane`. And
+Karpenter, built from its Go module (`tests/e2e/karpenter`)."""
 
 import os
 import pathlib
@@ -15,7 +16,10 @@ PROGRAMS = (
     "kubectl",
     "kwok",
 )
+KARPENTER = "karpenter"
 _SOURCE = layout.REPOSITORY / "tests" / "e2e" / "controlplane"
+_KARPENTER_SOURCE = layout.REPOSITORY / "tests" / "e2e" / "karpenter"
+_KARPENTER_MODULE = "sigs.k8s.io/karpenter"
 _GO = (1, 26)
 
 
@@ -29,6 +33,39 @@ def link(where: layout.Layout, say: progress.Say) -> None:
         path = where.components / name
         path.unlink(missing_ok=True)
         path.symlink_to(given.get(name) or built or "")
+    path = where.components / KARPENTER
+    path.unlink(missing_ok=True)
+    path.symlink_to(_karpenter(where, say))
+
+
+def karpenter_source() -> pathlib.Path:
+    """Give the folder of Karpenter's own source, which has its kinds."""
+    command = ["go", "list", "-m", "-f", "{{.Dir}}", _KARPENTER_MODULE]
+    return pathlib.Path(host.run(command, directory=_KARPENTER_SOURCE).strip())
+
+
+def _karpenter(where: layout.Layout, say: progress.Say) -> pathlib.Path:
+    """Karpenter with the provider whose nodes are kwok's."""
+    go, source = _go(), _KARPENTER_SOURCE
+    parts = [(source / name).read_bytes() for name in ("go.mod", "go.sum")]
+    package = f"{_KARPENTER_MODULE}/kwok"
+    return cache.get(
+        f"karpenter-{cache.key(go, *parts)}",
+        lambda path: [
+            "go",
+            "build",
+            "-buildvcs=false",
+            "-ldflags",
+            "-s -w",
+            "-o",
+            str(path),
+            package,
+        ],
+        stack=where.root,
+        say=say,
+        doing="building Karpenter: 3 minutes on two cores, once …",
+        directory=source,
+    )
 
 
 def _built(where: layout.Layout, say: progress.Say) -> pathlib.Path:

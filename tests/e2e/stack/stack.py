@@ -17,6 +17,7 @@ from tests.e2e.stack import (
     components,
     errors,
     host,
+    karpenter,
     kubernetes,
     layout,
     mounts,
@@ -217,6 +218,12 @@ class Stack:
         """End that slurmd and remove its node, as an admin does who wants no sink any more."""
         self._runner.stop(self.slurm_cluster.sink().name)
         self.slurm_cluster.forget_sink()
+
+    def start_karpenter(self, instance_types: pathlib.Path) -> None:
+        """Start Karpenter, which makes nodes of these types; its kinds are there afterwards."""
+        for kinds in karpenter.KINDS:
+            self.run_kubectl("apply", "-f", str(programs.karpenter_source() / kinds))
+        self._runner.start(karpenter.component(self.layout, instance_types))
 
     def stop(self, component: str, *, kill: bool = True) -> None:
         """End a component, by SIGKILL unless told otherwise."""

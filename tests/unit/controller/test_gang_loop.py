@@ -25,6 +25,7 @@ class Machine:
     state: State = State.KNOWN
     known: Any = field(default_factory=lambda: Known())
     waits_for_room: bool = False
+    lacks_nodes: bool = False
     raises: Exception | None = None
     moves_to: State = State.KNOWN
 

@@ -12,6 +12,7 @@ from bridge import slurm
 from bridge.controller.job_submitter import JobSubmitter
 from bridge.controller.pool import Pool
 from bridge.errors import BadInput
+from bridge.jobs.node_constraints import NoNodes
 from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.model.gang import Gang
@@ -202,3 +203,20 @@ async def test_how_long_a_submit_takes_is_measured(
             one.value for row in measured for one in row.samples if one.name.endswith("_count")
         ]
         assert counts == [1.0]
+
+
+@pytest.mark.parametrize(("number", "lacks_nodes"), [(2014, True), (2045, False)])
+async def test_whether_nodes_are_lacking_is_told(number: int, lacks_nodes: bool) -> None:
+    """Only then may somebody buy some."""
+    async with submitting() as it:
+        it.refuse(number)
+        answer = await it.submit()
+        assert isinstance(answer, ev.SubmitFailed)
+        assert answer.lacks_nodes is lacks_nodes
+
+
+async def test_a_gang_that_no_node_can_ever_take_lacks_nodes() -> None:
+    """Slurm is not even asked."""
+    async with submitting() as it:
+        it.builds = NoNodes("no node can ever take this pod")
+        assert await it.submit() == ev.SubmitFailed(str(it.builds), lasting=True, lacks_nodes=True)

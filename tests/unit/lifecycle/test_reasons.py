@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from bridge.lifecycle import messages, reasons
+from bridge.lifecycle.messages import Lack
 from bridge.model.ids import SlurmJobId
 from bridge.model.job import JobFacts
 
@@ -81,11 +82,23 @@ def test_what_is_short_says_more_than_slurms_reason() -> None:
     """Where Slurm says that the job can't start; its explanation is left out then."""
     facts = JobFacts(SlurmJobId(7), "PENDING", None, reason="PartitionNodeLimit", partition="p")
     assert "than the partition allows" in messages.queued(facts).message
-    told = messages.queued(facts, "it needs 3 nodes, and partition p has 2")
+    told = messages.queued(facts, Lack("it needs 3 nodes, and partition p has 2"))
     assert told.message == (
         "Slurm job 7 waits in partition p: PartitionNodeLimit: it needs 3 nodes, and partition p "
         "has 2. It never starts on the present nodes: ask for less, or ask a Slurm admin "
         "for more."
     )
     busy = replace(facts, reason="Resources")
-    assert messages.queued(busy, "it needs 3 nodes") == messages.queued(busy)
+    assert messages.queued(busy, Lack("it needs 3 nodes")) == messages.queued(busy)
+
+
+def test_a_request_for_new_nodes_is_told_instead_of_advice() -> None:
+    """Whoever reads it has nothing to do but to wait."""
+    facts = JobFacts(SlurmJobId(7), "PENDING", None, reason="PartitionNodeLimit", partition="p")
+    asked = Lack("it needs 3 nodes, and partition p has 2", "It waits for new nodes")
+    assert messages.queued(facts, asked).message.endswith("p has 2. It waits for new nodes.")
+    busy = replace(facts, reason="Resources")
+    assert messages.queued(busy, asked).message.endswith(": Resources. It waits for new nodes.")
+    assert messages.not_submitted("Slurm refused the job: no.", asked).message == (
+        "Slurm refused the job: no. It waits for new nodes."
+    )

@@ -1,0 +1,53 @@
+"""What the pods of a gang are told of the new nodes that they wait for."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A sentence without its full stop, and the reason of the event that says it first."""
+
+    text: str = ""
+    reason: str = ""
+
+
+NOTHING: Final = Note()
+
+
+def asked(pods: int, at_s: float, until_s: float) -> Note:
+    """The nodes were asked for and have not come."""
+    whose = "one of its pods" if pods == 1 else f"{pods} of its pods"
+    return Note(
+        f"It waits for new nodes for {whose}: the autoscaler was asked at {_time(at_s)}; if they "
+        f"have not come by {_time(until_s)}, the request is withdrawn and made again later",
+        "NewNodesAsked",
+    )
+
+
+def too_many(nodes: int, most: int) -> Note:
+    """The gang needs more nodes than may be asked for."""
+    return Note(
+        f"It needs up to {nodes} new nodes: that is more than the partition gives a job, or than "
+        f"may be asked of the autoscaler now (capacity.maxNodes is {most}, for all gangs together)",
+        "TooManyNewNodes",
+    )
+
+
+def paused(again_s: float) -> Note:
+    """The nodes did not come."""
+    return Note(
+        "The autoscaler was asked for new nodes, which did not come in time; it is asked again in "
+        f"the minute of {datetime.fromtimestamp(again_s, UTC):%Y-%m-%dT%H:%MZ}",
+        "NewNodesNotCome",
+    )
+
+
+def failed(error: str) -> Note:
+    """The request could not be made."""
+    return Note(f"The autoscaler can't be asked for new nodes: {error}", "NewNodesNotAsked")
+
+
+def _time(epoch_s: float) -> str:
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,32 @@
+"""Settings of the requests for new nodes."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from bridge.config.section import Section
+
+
+class CapacitySettings(Section):
+    """Asking an autoscaler for nodes that gangs lack ([autoscaling.md](autoscaling.md))."""
+
+    mode: Literal["none", "placeholderPods"] = "none"
+    """How new nodes are asked for when the present ones could never take a gang: `none` never asks,
+    `placeholderPods` creates pods that can never run and that autoscalers see as unschedulable."""
+    autoscaler: Literal["karpenter", "clusterAutoscaler"] = "karpenter"
+    """Which autoscaler looks at the placeholder pods. For `karpenter` the bridge labels the present
+    nodes, for `clusterAutoscaler` the pods name the hostnames of these nodes."""
+    namespace: str = Field(default="slurm-bridge-capacity", min_length=1)
+    """Namespace of the placeholder pods. It must exist; the bridge may create pods only there. It
+    must not be a managed namespace."""
+    max_nodes: int = Field(default=100, ge=1, le=1000)
+    """Maximum number of new nodes asked for at a time, for all gangs. If no present node shows how
+    many pods a node takes, each pod counts as a node. A gang that needs more is not asked for."""
+    timeout_s: float = Field(default=900.0, ge=1)
+    """Maximum time, in seconds, that a request stays. If the nodes have not come, the request is
+    withdrawn and made again after a minute, then after two, up to an hour."""
+    priority_class: str = ""
+    """PriorityClass of the placeholder pods; "" means the cluster's default. Cluster Autoscaler
+    ignores pods whose priority is below -10."""
+    image: str = "registry.k8s.io/pause:3.10"
+    """Image of the placeholder pods. It is never pulled, but policies may ask where it is from."""

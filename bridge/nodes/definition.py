@@ -22,7 +22,7 @@ from bridge.slurm import NodeDefinition
 _MIB = 1 << 20
 _SAID_BY: Final = {
     "name": (
-        f"; look at label {names.SLURM_NODE_NAME_LABEL}",
+        f"; give it a name of its own there by label {names.SLURM_NODE_NAME_LABEL}",
         f"metadata.labels[{names.SLURM_NODE_NAME_LABEL}]",
     ),
     "features": (

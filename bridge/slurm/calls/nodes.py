@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from bridge.model.ids import SlurmNodeName
-from bridge.slurm import answers
+from bridge.slurm import answers, node_names
 from bridge.slurm.answers import Operation
 from bridge.slurm.calls.base import Calls, in_path
 from bridge.slurm.errno import Kind
@@ -13,7 +13,11 @@ from bridge.slurm.nodes import NodeDefinition, SlurmNode
 
 
 class NodeCalls(Calls):
-    """`/nodes/`, `/node/{name}`, `/new/node/`."""
+    """`/nodes/`, `/node/{name}`, `/new/node/`.
+
+    Calls about one node raise BadInput for a name that Slurm takes for another or for every node.
+    What they can't know: by the name of a NodeSet a DELETE or an update reaches all of its nodes.
+    """
 
     async def list_nodes(self, *, raw: bool = False) -> tuple[SlurmNode, ...]:
         """All nodes; with `raw`, each with all that Slurm sent (2 KB a node)."""
@@ -24,9 +28,7 @@ class NodeCalls(Calls):
     async def get_node(self, name: SlurmNodeName) -> SlurmNode:
         """One node, with `raw`. Raises NotFound."""
         operation = Operation(f"reading node {name}", about="node")
-        answer, wire = await self._session.ask(
-            operation, lambda _: Request("GET", f"/node/{in_path(name, 'node')}")
-        )
+        answer, wire = await self._session.ask(operation, lambda _: Request("GET", _path(name)))
         nodes = answers.read(answer, operation, lambda body: wire.nodes(body, raw=True))
         for node in nodes:
             if node.name == name:
@@ -43,9 +45,7 @@ class NodeCalls(Calls):
     async def delete_node(self, name: SlurmNodeName) -> None:
         """Remove a node. Raises InUse while it has jobs, NotFound."""
         operation = Operation(f"deleting node {name}", about="node")
-        await self._session.ask(
-            operation, lambda _: Request("DELETE", f"/node/{in_path(name, 'node')}")
-        )
+        await self._session.ask(operation, lambda _: Request("DELETE", _path(name)))
 
     async def update_node(
         self,
@@ -67,7 +67,7 @@ class NodeCalls(Calls):
             operation,
             lambda wire: Request(
                 "POST",
-                f"/node/{in_path(name, 'node')}",
+                _path(name),
                 wire.node_changes(
                     features=features,
                     state=state,
@@ -81,4 +81,5 @@ class NodeCalls(Calls):
 
 
 def _path(name: str) -> str:
+    node_names.check_meaning(name)
     return f"/node/{in_path(name, 'node')}"

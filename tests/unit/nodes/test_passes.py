@@ -26,7 +26,7 @@ from tests.unit.kube.apiserver import ApiServer, connected, ok
 from tests.unit.slurm.clocks import ManualClock
 
 RULES = definition.Rules(cluster="0123456789abcdef")
-PATH = "/api/v1/nodes/n"
+PATH = "/api/v1/nodes/n1"
 TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
 
 
@@ -154,13 +154,13 @@ async def test_the_taint_follows_the_registration(tmp_path: Path) -> None:
     """Before it, Slurm would not give the node to anybody. Others' taints stay."""
     async with ApiServer() as server, connected(server, tmp_path) as kube:
         raw = {
-            "metadata": {"name": "n", "uid": "u", "resourceVersion": "4"},
+            "metadata": {"name": "n1", "uid": "u", "resourceVersion": "4"},
             "spec": {"taints": [{"key": "others.io/taint", "effect": "NoSchedule"}]},
         }
         server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
         it = Passing(kube)
-        it.cluster.upsert_node(a_node("n"))
-        assert await it.asked() == ["create n"]
+        it.cluster.upsert_node(a_node("n1"))
+        assert await it.asked() == ["create n1"]
         assert not server.requests
         assert await it.asked() == []
         (patch,) = server.seen("PATCH")
@@ -174,8 +174,8 @@ async def test_an_api_server_that_refuses_the_taint_keeps_no_other_node_from_slu
 ) -> None:
     """It is tried again with each pass, at its time: the refusal calls for none of its own."""
     async with passing(tmp_path) as it:
-        it.cluster.upsert_node(a_node("n"))
-        assert await it.asked() == ["create n"]
+        it.cluster.upsert_node(a_node("n1"))
+        assert await it.asked() == ["create n1"]
         it.cluster.upsert_node(a_node("m"))
         assert await it.asked() == ["create m"], "n's taint is answered with 404"
         assert not await it.nodes.reconcile()
@@ -183,47 +183,47 @@ async def test_an_api_server_that_refuses_the_taint_keeps_no_other_node_from_slu
 
 async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path) -> None:
     """Not one that an admin of Slurm has drained meanwhile."""
-    async with passing(tmp_path, "n") as it:
-        node = it.cluster.nodes[NodeName("n")]
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
         it.cluster.upsert_node(replace(node, unschedulable=True))
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.CORDONED
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
-        assert await it.asked() == ["update n UNDRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
+        assert await it.asked() == ["update n1 UNDRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
         )
         assert await it.asked() == []
 
 
 async def test_a_silent_node_is_drained_until_it_answers(tmp_path: Path) -> None:
     """When it is another cause that keeps it closed, only the reason changes."""
-    async with passing(tmp_path, "n") as it:
-        node = it.cluster.nodes[NodeName("n")]
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
         silent = replace(node, ready=False, unready="NodeStatusUnknown")
         it.cluster.upsert_node(silent)
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
         it.cluster.upsert_node(replace(silent, unschedulable=True))
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.CORDONED
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
-        assert await it.asked() == ["update n UNDRAIN"]
+        assert await it.asked() == ["update n1 UNDRAIN"]
 
 
 async def test_a_silent_node_that_slurm_has_lost_is_made_anew_once(tmp_path: Path) -> None:
     """Registered and drained in one step, so that no job that waits gets it in between."""
-    async with passing(tmp_path, "n") as it:
-        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n")], ready=False))
-        assert await it.asked() == ["update n DRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=it.slurm.nodes["n"].states | {"NOT_RESPONDING"}
+    async with passing(tmp_path, "n1") as it:
+        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n1")], ready=False))
+        assert await it.asked() == ["update n1 DRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=it.slurm.nodes["n1"].states | {"NOT_RESPONDING"}
         )
-        assert await it.asked() == ["delete n"]
-        assert await it.asked() == ["create n", "update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.NOT_READY
+        assert await it.asked() == ["delete n1"]
+        assert await it.asked() == ["create n1", "update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.NOT_READY
         assert await it.asked() == []
 
 
@@ -233,46 +233,46 @@ async def test_a_slurm_that_shows_fewer_devices_than_it_was_told_is_not_told_aga
     """Else such a node would be taken out and registered for ever. Devices that come later are
     told."""
     rules = replace(RULES, resource_map={"nvidia.com/gpu": "gpu"})
-    async with passing(tmp_path, "n", rules=rules) as it:
+    async with passing(tmp_path, "n1", rules=rules) as it:
         it.slurm.gres_types = ["gpu"]
-        assert [item.count for item in it.slurm.nodes["n"].gres] == [8]
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], gres=())
+        assert [item.count for item in it.slurm.nodes["n1"].gres] == [8]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], gres=())
         assert await it.asked() == []
-        it.cluster.upsert_node(replace(a_node("n", gpu=9), taints=(TAINT,)))
-        assert await it.asked() == ["delete n"]
+        it.cluster.upsert_node(replace(a_node("n1", gpu=9), taints=(TAINT,)))
+        assert await it.asked() == ["delete n1"]
 
 
 async def test_a_node_that_is_gone_is_deleted_when_it_runs_nothing(tmp_path: Path) -> None:
     """While it is busy it only gets nothing new."""
-    async with passing(tmp_path, "n") as it:
-        it.cluster.remove_node(NodeName("n"))
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"ALLOCATED", "EXTERNAL"})
+    async with passing(tmp_path, "n1") as it:
+        it.cluster.remove_node(NodeName("n1"))
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"ALLOCATED", "EXTERNAL"})
         )
-        assert await it.asked() == ["update n DRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"})
+        assert await it.asked() == ["update n1 DRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"})
         )
-        assert await it.asked() == ["delete n"]
+        assert await it.asked() == ["delete n1"]
 
 
 async def test_a_node_that_slurm_has_lost_is_made_anew_and_counted(tmp_path: Path) -> None:
     """An external node that does not respond never comes back by itself."""
-    async with passing(tmp_path, "n") as it:
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "NOT_RESPONDING"})
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "NOT_RESPONDING"})
         )
-        assert await it.asked() == ["delete n"]
-        assert await it.asked() == ["create n"]
+        assert await it.asked() == ["delete n1"]
+        assert await it.asked() == ["create n1"]
         assert it.metrics.nodes_healed._value.get() == 1
 
 
 async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: Path) -> None:
     """Slurm would never start them on a node that has lost it."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         (old,) = it.slurm_state.features - {f"k8s-{RULES.cluster[:8]}", "slurm-bridge"}
         it.in_use = frozenset({old})
-        node = it.cluster.nodes[NodeName("n")]
+        node = it.cluster.nodes[NodeName("n1")]
         it.cluster.upsert_node(replace(node, labels={**node.labels, "pool": "new"}))
         (update,) = await it.asked()
         assert old in update
@@ -284,15 +284,15 @@ async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: 
 async def test_what_pods_of_other_schedulers_hold_is_not_slurms_to_give(tmp_path: Path) -> None:
     """A node is registered with what they leave."""
     async with passing(tmp_path) as it:
-        it.cluster.upsert_node(a_node("n", cpu=64))
-        it.cluster.upsert_other(a_pod("daemon").asking(cpu=4).bound("n").build())
+        it.cluster.upsert_node(a_node("n1", cpu=64))
+        it.cluster.upsert_other(a_pod("daemon").asking(cpu=4).bound("n1").build())
         await it.asked()
-        assert it.slurm.nodes["n"].cpus == 60
+        assert it.slurm.nodes["n1"].cpus == 60
 
 
 async def test_waiting_gangs_are_told_when_something_is_new_in_slurm(tmp_path: Path) -> None:
     """Not with each pass: all of them would have their jobs built anew."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         await it.asked()
         assert not it.learned_news()
         it.slurm.partitions = (slurm.Partition("p", def_mem_per_cpu_mib=100, max_time_min=60),)
@@ -385,11 +385,11 @@ async def test_what_slurm_refuses_is_tried_less_and_less_until_it_is_something_e
     tmp_path: Path,
 ) -> None:
     """Passes come with every heartbeat of some node."""
-    async with passing(tmp_path, "n") as it:
-        it.slurm.errors["n"] = slurm.InvalidRequest("changing a node: no such topology")
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.errors["n1"] = slurm.InvalidRequest("changing a node: no such topology")
 
         def placed(topology: str) -> None:
-            node = replace(it.cluster.nodes[NodeName("n")], resource_version=topology)
+            node = replace(it.cluster.nodes[NodeName("n1")], resource_version=topology)
             annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
             it.cluster.upsert_node(replace(node, annotations=annotations))
 
@@ -400,45 +400,45 @@ async def test_what_slurm_refuses_is_tried_less_and_less_until_it_is_something_e
             await it.clock.advance(1)
         assert tries == 6
         assert it.told == [
-            ("NotChangedInSlurm", "Slurm refused node n: changing a node: no such topology")
+            ("NotChangedInSlurm", "Slurm refused node n1: changing a node: no such topology")
         ]
         placed("y:root:a")
-        assert await it.asked() == ["update n y:root:a"]
-        del it.slurm.errors["n"]
+        assert await it.asked() == ["update n1 y:root:a"]
+        del it.slurm.errors["n1"]
         placed("z:root:a")
-        assert await it.asked() == ["update n z:root:a"]
+        assert await it.asked() == ["update n1 z:root:a"]
         assert await it.asked() == []
 
 
 async def test_a_node_follows_its_topology(tmp_path: Path) -> None:
     """Also where Slurm shows it in other words, or late: it is told once."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         for moves in (True, False):
             it.slurm.moves = moves
             topology = f"fabric:root:leaf-{moves}"
-            node = it.cluster.nodes[NodeName("n")]
+            node = it.cluster.nodes[NodeName("n1")]
             annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
             it.cluster.upsert_node(
                 replace(node, annotations=annotations, resource_version=topology)
             )
-            assert await it.asked() == [f"update n {topology}"]
+            assert await it.asked() == [f"update n1 {topology}"]
             for _ in range(3):
                 assert await it.asked() == []
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology=topology)
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], topology=topology)
         assert await it.asked() == []
         it.slurm.moves = True
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology="fabric:root:elsewhere")
-        assert await it.asked() == [f"update n {topology}"]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], topology="fabric:root:elsewhere")
+        assert await it.asked() == [f"update n1 {topology}"]
 
 
 async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> None:
     """For all others Slurm waits itself."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         it.told.clear()
         it.learned_news()
         for states in ({"IDLE", "EXTERNAL", "DRAIN"}, {"IDLE", "EXTERNAL"}):
-            node = it.slurm.nodes["n"]
-            it.slurm.nodes["n"] = replace(node, states=frozenset(states), reason="broken fan")
+            node = it.slurm.nodes["n1"]
+            it.slurm.nodes["n1"] = replace(node, states=frozenset(states), reason="broken fan")
             for _ in range(2):
                 await it.asked()
             assert it.told == [("drains", "")]
@@ -447,11 +447,11 @@ async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> 
 
 async def test_jobs_that_name_their_nodes_are_told_when_jobs_hold_others(tmp_path: Path) -> None:
     """Nodes that are held are chosen last, and nobody else says when they are free."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         it.learned_news()
         it.told.clear()
         for cpus in (8, 0):
-            it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], allocated_cpus=cpus)
+            it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], allocated_cpus=cpus)
             for _ in range(2):
                 await it.asked()
             assert it.told == [("drains", "")]
@@ -473,7 +473,7 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
     tmp_path: Path,
 ) -> None:
     """Waiting gangs go on with what was learned last."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         known = it.slurm_state.features
 
         async def away() -> tuple[slurm.Partition, ...]:

@@ -71,6 +71,7 @@ COMPLETION_INDEX: Final = "batch.kubernetes.io/job-completion-index"
 HOSTNAME_LABEL: Final = "kubernetes.io/hostname"
 MIRROR_POD_ANNOTATION: Final = "kubernetes.io/config.mirror"
 DISRUPTION_TARGET: Final = "DisruptionTarget"
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 AWS_NETWORK_LAYER_PREFIX: Final = "topology.k8s.aws/network-node-layer-"
 
 # Paths of our HTTPS server

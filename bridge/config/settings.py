@@ -131,8 +131,14 @@ class NodeSettings(Section):
     """NodeAddr of every external node (the sink's address); "" takes each node's InternalIP."""
     topology: str = Field(default="", pattern=r"^([^:\s]+:[^:\s]+)?$")
     """Name of Slurm's topology and its root switch, `name:root`. The bridge makes the nodes'
-    switches below this root from their network-node-layer labels. With "" only nodes with the
-    annotation `topology.slinky.slurm.net/spec` get a path; the annotation wins over the labels."""
+    switches below this root from their network-node-layer labels, else from `topologyLabels`, else
+    from their zone. With "" the root is the one below which Slurm's nodes are already; while none
+    is, or there are several, only nodes with the annotation `topology.slinky.slurm.net/spec` get a
+    place. The annotation always wins."""
+    topology_labels: tuple[str, ...] = ()
+    """Keys of node labels that name a node's switches, from the top to the leaf, for nodes without
+    network-node-layer labels; a node needs all of them. The name of a lower switch carries those
+    above it before its own (`building-1.rack-7`)."""
     cpu_headroom_milli: int = Field(default=0, ge=0)
     """CPU kept from Slurm on each node, in thousandths, in addition to the requests of the pods
     there that Slurm does not place."""

@@ -58,6 +58,14 @@ class SetTopology:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAddress:
+    """The node's NodeAddr, from now on."""
+
+    slurm_node: SlurmNodeName
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddTaint:
     """Keep pods away that do not wait in Slurm."""
 
@@ -79,9 +87,17 @@ class Refuse:
     message: str
 
 
-InSlurm = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
+@dataclass(frozen=True, slots=True)
+class TellUnplaced:
+    """The node has no place in Slurm's topology; its admin is told on the node."""
+
+    node: NodeName
+    message: str
+
+
+InSlurm = Register | Delete | Drain | Undrain | SetFeatures | SetTopology | SetAddress
 """What changes Slurm's nodes."""
-Action = InSlurm | AddTaint | RemoveTaint | Refuse
+Action = InSlurm | AddTaint | RemoveTaint | Refuse | TellUnplaced
 
 Key = tuple[str, str]
 """What is done, and to which node, by the name that the action has for it."""
@@ -90,7 +106,7 @@ Key = tuple[str, str]
 def key_of(action: Action) -> Key:
     """The same for an action that is planned again, also with other contents."""
     match action:
-        case Register(node) | Refuse(node):
+        case Register(node) | Refuse(node) | TellUnplaced(node):
             name: str = node
         case AddTaint(node) | RemoveTaint(node):
             name = node

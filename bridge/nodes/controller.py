@@ -6,11 +6,14 @@ need to know (features, partitions with a memory default).
 
 import asyncio
 from collections.abc import Callable, Collection
+from dataclasses import replace
+
+import structlog
 
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError
-from bridge.nodes import actions, definition, learning
+from bridge.nodes import actions, definition, learning, places
 from bridge.nodes import plan as planning
 from bridge.nodes.performer import NodePerformer
 from bridge.placement.filters.classes import class_by_node
@@ -19,6 +22,8 @@ from bridge.slurm.trigger import sleep_until_triggered
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import OutageLog
+
+log = structlog.get_logger(__name__)
 
 _AT_ONCE = 8
 _AGAIN_S = 0.05
@@ -61,6 +66,7 @@ class NodeController:
         self._classes_in_use = classes_in_use
         self._clock = clock
         self._dirty = asyncio.Event()
+        self._root: places.Root | None = None
 
     def mark_dirty(self) -> None:
         """Some node changed: look soon."""
@@ -88,17 +94,20 @@ class NodeController:
         slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
         await self._learn(slurm_nodes.values())
         performer = self._performer
+        root = self._find_root(slurm_nodes.values())
         planned = planning.plan(
             nodes=self._cluster.nodes,
             slurm_nodes=slurm_nodes,
             classes=class_by_node(self._cluster.table.snapshot()),
             others=planning.held_by_others(self._cluster.others()),
-            rules=self._rules,
+            rules=replace(self._rules, topology=root.path),
             scheduler_name=self._scheduler_name,
             classes_in_use=self._classes_in_use(),
             gres_names=self._slurm_state.nodes.gres_names,
             told_gres=performer.told_gres,
             told_topology=performer.told_topology,
+            told_address=performer.told_address,
+            root=root,
         )
         performer.forget_done(planned, slurm_nodes)
         due = [action for action in planned if performer.is_due(action)]
@@ -111,6 +120,24 @@ class NodeController:
         async with asyncio.TaskGroup() as group:
             done = [(action, group.create_task(one(action))) for action in due]
         return any(task.result() for action, task in done if isinstance(action, actions.InSlurm))
+
+    def _find_root(self, nodes: Collection[slurm.SlurmNode]) -> places.Root:
+        """Where nodes are joined; told when it is another one than before."""
+        root = places.root(
+            self._rules.topology,
+            nodes,
+            topologies=self._slurm_state.partitions.topologies,
+            partition=self._rules.partition,
+        )
+        if root != self._root:
+            self._root = root
+            if root.path:
+                log.info("topology.chosen", root=root.path, why=root.why)
+            else:
+                log.info(
+                    "topology.unknown", why=root.why, advice="set nodes.topology if it has one"
+                )
+        return root
 
     async def _learn(self, nodes: Collection[slurm.SlurmNode]) -> None:
         news = learning.learn(

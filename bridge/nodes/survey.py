@@ -1,12 +1,13 @@
 """Kubernetes' nodes and Slurm's side by side, and what is different: pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
-from bridge.nodes import actions, definition, drains, plan
+from bridge.nodes import actions, definition, drains, places, plan
 from bridge.placement.filters.classes import class_by_node
 from bridge.slurm import SlurmNode, gres
 from bridge.state.kube_state import KubeState
@@ -40,8 +41,15 @@ def survey(
     rules: definition.Rules,
     scheduler_name: str,
     gres_names: frozenset[str] | None,
+    topologies: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Row]:
-    """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
+    """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row.
+
+    `topologies`: of partitions that have one of their own."""
+    root = places.root(
+        rules.topology, slurm_nodes.values(), topologies=topologies, partition=rules.partition
+    )
+    rules = replace(rules, topology=root.path)
     others = plan.held_by_others(cluster.others())
     planned = plan.plan(
         nodes=cluster.nodes,
@@ -51,6 +59,7 @@ def survey(
         rules=rules,
         scheduler_name=scheduler_name,
         gres_names=gres_names,
+        root=root,
     )
     by_slurm_name = {node.slurm_name: node for node in cluster.nodes.values()}
     todo: dict[str, list[str]] = {}
@@ -80,7 +89,7 @@ def _row(
     node: Node, known: SlurmNode | None, others: Resources, rules: definition.Rules, said: str
 ) -> Row:
     has = definition.capacity(node, others=others, rules=rules)
-    topology = definition.topology_of(node, rules.topology)
+    topology = places.place_of(node, rules.topology, rules.topology_labels)
     if known is not None and drains.is_admins(known):
         said = said or _OF_ADMIN
     return Row(
@@ -123,11 +132,13 @@ def _said(action: actions.Action) -> tuple[str, str]:
             return name, "gets other features"
         case actions.SetTopology(name, topology):
             return name, f"moves to {topology}"
+        case actions.SetAddress(name, address):
+            return name, f"gets address {address}"
         case actions.AddTaint(node):
             return node, "gets the taint of managed nodes"
         case actions.RemoveTaint(node):
             return node, "loses the taint of managed nodes"
-        case actions.Refuse(node, message):
+        case actions.Refuse(node, message) | actions.TellUnplaced(node, message):
             return node, message
 
 

@@ -61,6 +61,8 @@ class NodeGroup:
     gres: tuple[Gres, ...] = ()
     """The devices of each node; each name and type once."""
     count: int = 1
+    has_place: bool = True
+    """Whether the nodes are in some topology, as far as Slurm shows it."""
 
 
 @dataclass(frozen=True, slots=True)

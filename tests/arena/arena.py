@@ -155,7 +155,7 @@ class Arena(ABC):
 
     # -- what stories do ---------------------------------------------------------------------------
 
-    def begin(self, folder: Path, nodes: Nodes | None, **settings: Any) -> list[str]:
+    def begin(self, folder: Path, nodes: Nodes | None, /, **settings: Any) -> list[str]:
         """A bridge that is ready, nodes registered in Slurm, both sides watched."""
         for namespace in (NAMESPACE, PLAIN_NAMESPACE):
             if self.kubernetes.find(f"/api/v1/namespaces/{namespace}") is None:

@@ -33,7 +33,7 @@ def begin(arena: Arena, tmp_path: Path) -> Iterator[Begin]:
     """Start the story's bridge and nodes; the observer's verdict comes at its end."""
     begun = False
 
-    def start(nodes: Nodes | None = None, **settings: Any) -> list[str]:
+    def start(nodes: Nodes | None = None, /, **settings: Any) -> list[str]:
         nonlocal begun
         begun = True
         return arena.begin(tmp_path, nodes or Nodes(), **settings)

@@ -57,6 +57,7 @@ class NodeCalls(Calls):
         comment: str | None = None,
         weight: int | None = None,
         topology: str | None = None,
+        address: str | None = None,
     ) -> None:
         """Change a live node; None is left alone. CPUs, memory and GRES can't be changed.
 
@@ -75,11 +76,13 @@ class NodeCalls(Calls):
                     comment=comment,
                     weight=weight,
                     topology=topology,
+                    address=address,
                 ),
             ),
         )
 
 
 def _path(name: str) -> str:
+    path = f"/node/{in_path(name, 'node')}"
     node_names.check_meaning(name)
-    return f"/node/{in_path(name, 'node')}"
+    return path

@@ -127,6 +127,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
         comment: str | None,
         weight: int | None,
         topology: str | None,
+        address: str | None,
     ) -> dict[str, Any]:
         """Body of `POST /node/{name}`; active features follow the available ones.
 
@@ -141,6 +142,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
             "comment": comment,
             "weight": _number(weight),
             "topology_str": topology,
+            "address": None if address is None else [address],
         }
         return {key: value for key, value in said.items() if value is not None}
 

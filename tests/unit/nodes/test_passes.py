@@ -41,6 +41,7 @@ class Slurm:
         self.moves = True
         """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
+        self.bad_places: set[str] = set()
 
     async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
         return tuple(self.nodes.values())
@@ -60,9 +61,12 @@ class Slurm:
 
     async def create_node(self, node: slurm.NodeDefinition) -> None:
         self._ask("create", node.name)
+        if node.topology in self.bad_places:
+            raise slurm.InvalidRequest("no such topology", number=2178)
         self.nodes[node.name] = slurm.SlurmNode(
             SlurmNodeName(node.name), frozenset({"IDLE", "EXTERNAL"}), cpus=node.cpus,
             memory_mib=node.memory_mib, gres=node.gres, features=node.features,
+            topology=node.topology, address=node.address,
         )  # fmt: skip
 
     async def delete_node(self, name: str) -> None:
@@ -77,9 +81,12 @@ class Slurm:
         reason: str = "",
         features: tuple[str, ...] = (),
         topology: str = "",
+        address: str = "",
     ) -> None:
-        self._ask("update", name, f" {state or topology or '&'.join(features)}")
+        self._ask("update", name, f" {state or topology or address or '&'.join(features)}")
         node = self.nodes[name]
+        if self.moves:
+            node = replace(node, address=address or node.address)
         if topology and self.moves:
             node = replace(node, topology=topology)
         if state:
@@ -484,3 +491,92 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
             await it.nodes.reconcile()
         assert it.slurm_state.features == known
         assert not it.learned_news()
+
+
+def _leaf(leaf: str) -> dict[str, str]:
+    return {f"{names.AWS_NETWORK_LAYER_PREFIX}1": leaf}
+
+
+async def test_a_refusal_that_comes_again_after_a_success_is_told_again(tmp_path: Path) -> None:
+    """In the same words: what was told before was mended meanwhile."""
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
+        for version, name in enumerate(("x:root:a", "y:root:a")):
+            it.slurm.errors["n1"] = slurm.InvalidRequest("no such topology")
+            annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: name}
+            it.cluster.upsert_node(
+                replace(node, annotations=annotations, resource_version=f"{version}")
+            )
+            await it.asked()
+            await it.asked()
+            assert len(it.told) == version + 1
+            del it.slurm.errors["n1"]
+            await it.clock.advance(5)
+            assert await it.asked() == [f"update n1 {name}"]
+            assert await it.asked() == []
+
+
+async def test_a_changed_address_is_told_at_once_and_once(tmp_path: Path) -> None:
+    """Slurm takes it while jobs run there. A Slurm that does not show it is not told again."""
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], allocated_cpus=4)
+        it.cluster.upsert_node(replace(node, internal_ip="10.0.0.2", resource_version="2"))
+        assert await it.asked() == ["update n1 10.0.0.2"]
+        assert await it.asked() == []
+        it.slurm.moves = False
+        it.cluster.upsert_node(replace(node, internal_ip="10.0.0.3", resource_version="3"))
+        assert await it.asked() == ["update n1 10.0.0.3"]
+        assert await it.asked() == []
+
+
+async def test_nodes_join_the_tree_as_soon_as_some_node_shows_it(tmp_path: Path) -> None:
+    """No setting names it. A node whose labels say nothing is told so, once."""
+    async with passing(tmp_path, "n1") as it:
+        bare = replace(a_node("bare"), taints=(TAINT,))
+        it.cluster.upsert_node(bare)
+        labelled = replace(a_node("n1", labels=_leaf("a")), taints=(TAINT,), resource_version="2")
+        it.cluster.upsert_node(labelled)
+        await it.asked()
+        assert await it.asked() == []
+        assert not it.told
+        it.slurm.nodes["native"] = slurm.SlurmNode(
+            SlurmNodeName("native"), frozenset({"IDLE"}), topology="fabric:root:s:b"
+        )
+        assert await it.asked() == ["update n1 fabric:root:a"]
+        for _ in range(2):
+            assert await it.asked() == []
+        ((reason, note),) = it.told
+        assert reason == "NoPlaceInSlurmsTopology"
+        assert "node bare has no place" in note
+        assert "below fabric:root" in note
+
+
+async def test_a_node_whose_place_is_refused_is_registered_without_one(tmp_path: Path) -> None:
+    """It is told, and the place is tried again later."""
+    rules = replace(RULES, topology="fabric:root")
+    async with passing(tmp_path, rules=rules) as it:
+        it.slurm.bad_places = {"fabric:root:a"}
+        it.cluster.upsert_node(replace(a_node("n1", labels=_leaf("a")), taints=(TAINT,)))
+        assert await it.asked() == ["create n1", "create n1"]
+        ((reason, note),) = it.told
+        assert reason == "NotChangedInSlurm"
+        assert "no such topology" in note
+        assert await it.asked() == [], "not at once"
+        await it.clock.advance(2)
+        assert await it.asked() == ["update n1 fabric:root:a"]
+
+
+async def test_a_node_with_only_its_zone_left_stays_where_its_labels_put_it(tmp_path: Path) -> None:
+    """Labels may be away for a moment; without a place, the zone is one."""
+    rules = replace(RULES, topology="fabric:root")
+    async with passing(tmp_path, rules=rules) as it:
+        zone = {names.ZONE_LABEL: "z"}
+        for name, labels in (("n1", _leaf("a") | zone), ("n2", zone)):
+            it.cluster.upsert_node(replace(a_node(name, labels=labels), taints=(TAINT,)))
+        await it.asked()
+        shown = {name: node.topology for name, node in it.slurm.nodes.items()}
+        assert shown == {"n1": "fabric:root:a", "n2": "fabric:root:z"}
+        zoned = replace(a_node("n1", labels=zone), taints=(TAINT,), resource_version="2")
+        it.cluster.upsert_node(zoned)
+        assert [one for one in await it.asked() if "fabric" in one] == []

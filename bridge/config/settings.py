@@ -145,9 +145,11 @@ class NodeSettings(Section):
     memory_headroom_mib: int = Field(default=0, ge=0)
     """Memory kept from Slurm on each node, in MiB, in addition to the requests of the pods there
     that Slurm does not place."""
-    interval_s: float = Field(default=30.0, ge=0.1)
-    """Time between two reads of Slurm's nodes, in seconds; a change in Kubernetes leads to a read
-    at once. While Slurm does not answer, the time grows, up to 30 s."""
+    interval_s: float = Field(default=1.0, ge=0.1)
+    """Time between two looks at Slurm's nodes, in seconds; a change in Kubernetes leads to a look
+    at once. Nodes are listed only if they have changed, and every 30 s. If looks take long, they
+    come less often, so that they take a tenth of the time; while Slurm does not answer, the time
+    grows, up to 30 s."""
     gpu_type_label: str = "nvidia.com/gpu.product"
     """Node label from whose value the GPU's type in Slurm is made, if `resourceMap` gives none: a
     known model's name (`NVIDIA-H100-80GB-HBM3` is `h100`), else the whole value."""

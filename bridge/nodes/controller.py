@@ -18,6 +18,7 @@ from bridge.nodes import plan as planning
 from bridge.nodes.performer import NodePerformer
 from bridge.placement.filters.classes import class_by_node
 from bridge.retry import Backoff
+from bridge.slurm.node_reader import NodeReader
 from bridge.slurm.trigger import sleep_until_triggered
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
@@ -28,6 +29,10 @@ log = structlog.get_logger(__name__)
 _AT_ONCE = 8
 _AGAIN_S = 0.05
 """To the pass that looks at what the last one did."""
+_SHARE = 0.1
+"""Of the time that passes may take which no change in Kubernetes asks for."""
+_WHOLE_S = 30.0
+"""Between two passes that are made in any case, at most."""
 _AWAY_S = 30.0
 """The longest pause while Slurm does not answer, unless the interval itself is longer."""
 _BURST_S = 0.1
@@ -66,6 +71,9 @@ class NodeController:
         self._classes_in_use = classes_in_use
         self._clock = clock
         self._dirty = asyncio.Event()
+        self._reader = NodeReader(client, clock=clock)
+        self._due_s = float("-inf")
+        """When a pass is made in any case."""
         self._root: places.Root | None = None
 
     def mark_dirty(self) -> None:
@@ -75,25 +83,36 @@ class NodeController:
     async def run(self) -> None:
         """Pass after pass until cancelled; a failing Slurm only delays the next one."""
         backoff = Backoff(first_s=self._interval_s, most_s=max(_AWAY_S, self._interval_s))
+        is_again = True
         while True:
+            is_dirty, started_s = self._dirty.is_set(), self._clock.monotonic()
             self._dirty.clear()
             try:
-                pause_s = _AGAIN_S if await self.reconcile() else self._interval_s
+                is_again = await self.reconcile(is_dirty=is_dirty or is_again)
+                took_s = self._clock.monotonic() - started_s
+                pause_s = _AGAIN_S if is_again else max(self._interval_s, took_s / _SHARE)
                 backoff.reset()
             except BridgeError as error:
-                pause_s = backoff.next_s()
+                pause_s, is_again = backoff.next_s(), True
                 self._outage.failed(error)
             await sleep_until_triggered(self._clock, pause_s, self._dirty)
             if self._dirty.is_set():
                 await self._clock.sleep(_BURST_S)
 
-    async def reconcile(self) -> bool:
+    async def reconcile(self, *, is_dirty: bool = True) -> bool:
         """One pass. True when something was done that a further pass must look at: what Slurm has
         refused is tried again no sooner than the next pass comes anyway.
+
+        Without `is_dirty` nothing was done or has changed in Kubernetes since the last pass: unless
+        Slurm's nodes have changed, or something refused waits to be tried again, nothing is to do.
         """
-        slurm_nodes = {node.name: node for node in await self._client.list_nodes()}
+        changed, performer = await self._reader.read(), self._performer
+        now_s = self._clock.monotonic()
+        if not (is_dirty or changed or performer.has_refused or now_s >= self._due_s):
+            return False
+        self._due_s = now_s + _WHOLE_S
+        slurm_nodes = self._reader.nodes
         await self._learn(slurm_nodes.values())
-        performer = self._performer
         root = self._find_root(slurm_nodes.values())
         planned = planning.plan(
             nodes=self._cluster.nodes,

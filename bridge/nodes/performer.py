@@ -147,6 +147,11 @@ class NodePerformer:
             place = actions.SetTopology(SlurmNodeName(wanted.name), wanted.topology)
             self._note_failure(place, error)
 
+    @property
+    def has_refused(self) -> bool:
+        """Whether something that was refused waits to be tried again."""
+        return bool(self._failed)
+
     def is_due(self, action: actions.Action) -> bool:
         """Whether it may be tried now: it did not fail, or is another one by now, or waited long
         enough."""

@@ -60,7 +60,7 @@ from bridge.slurm.jobs import (
     over,
 )
 from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
-from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.nodes import NodeDefinition, NodeListing, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.reservations import Reservation, ReservationFields
 from bridge.slurm.watcher import JobGone, JobSeen, JobWatcher, Outage, Recovered, Watched
@@ -78,6 +78,7 @@ __all__ = [
     "over",
     "SlurmNode",
     "NodeDefinition",
+    "NodeListing",
     "NodeLayout",
     "Partition",
     "Reservation",

@@ -71,6 +71,15 @@ class SlurmNode:
         return not self.states & _BUSY and not self.allocated_cpus
 
 
+@dataclass(frozen=True, slots=True)
+class NodeListing:
+    """All nodes as they were at a time."""
+
+    nodes: tuple[SlurmNode, ...]
+    at_s: int
+    """By Slurm's clock; 0 where Slurm does not say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDefinition:
     """An external node to be registered.

@@ -38,15 +38,26 @@ class Slurm:
         self.partitions: tuple[slurm.Partition, ...] = ()
         self.gres_types: list[str] | slurm.ServerTooOld = []
         self.asked: list[str] = []
+        self.at_s = 0
+        """When nodes changed last, if it tells."""
+        self.listed: list[int] = []
+        """What changes the listings asked for were after."""
+        self.others_read = 0
         self.moves = True
         """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
         self.bad_places: set[str] = set()
 
-    async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
-        return tuple(self.nodes.values())
+    async def list_nodes_since(self, at_s: int) -> slurm.NodeListing | None:
+        self.listed.append(at_s)
+        return (
+            None
+            if at_s and at_s == self.at_s
+            else slurm.NodeListing(tuple(self.nodes.values()), self.at_s)
+        )
 
     async def list_partitions(self) -> tuple[slurm.Partition, ...]:
+        self.others_read += 1
         return self.partitions
 
     async def configuration(self) -> dict[str, object]:
@@ -580,3 +591,48 @@ async def test_a_node_with_only_its_zone_left_stays_where_its_labels_put_it(tmp_
         zoned = replace(a_node("n1", labels=zone), taints=(TAINT,), resource_version="2")
         it.cluster.upsert_node(zoned)
         assert [one for one in await it.asked() if "fabric" in one] == []
+
+
+async def test_at_rest_slurm_is_asked_one_small_question(tmp_path: Path) -> None:
+    """Whether its nodes have changed: nothing else is read, and nothing is changed. When a node
+    has, or half a minute later, all of it is looked at."""
+    async with passing(tmp_path, "n1", "n2") as it:
+        it.slurm.at_s = 100
+        await it.asked()
+        await it.clock.advance(40)
+        assert not await it.nodes.reconcile(is_dirty=False)
+        it.slurm.listed.clear()
+        before, it.slurm.others_read = it.slurm.others_read, 0
+        assert before
+        for _ in range(5):
+            await it.clock.advance(1)
+            assert not await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.listed == [100] * 5
+        assert (it.slurm.asked, it.slurm.others_read) == ([], 0)
+        drained = replace(it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}),
+                          reason="slurm-bridge: cordoned in Kubernetes")  # fmt: skip
+        it.slurm.nodes["n1"], it.slurm.at_s = drained, 107
+        assert await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == ["update n1 UNDRAIN"]
+        it.slurm.others_read = 0
+        await it.clock.advance(31)
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.listed[-1] == 0
+        assert it.slurm.others_read == 1
+
+
+async def test_what_was_refused_is_tried_again_though_nothing_changes(tmp_path: Path) -> None:
+    """At its time."""
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.at_s = 100
+        node = it.cluster.nodes[NodeName("n1")]
+        it.slurm.errors["n1"] = slurm.InvalidRequest("busy with something")
+        it.cluster.upsert_node(replace(node, unschedulable=True, resource_version="2"))
+        await it.asked()
+        del it.slurm.errors["n1"]
+        it.slurm.asked.clear()
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == []
+        await it.clock.advance(2)
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == ["update n1 DRAIN"]

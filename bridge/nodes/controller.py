@@ -16,6 +16,7 @@ from bridge.errors import BridgeError
 from bridge.nodes import actions, definition, learning, places
 from bridge.nodes import plan as planning
 from bridge.nodes.performer import NodePerformer
+from bridge.nodes.settled import Settled
 from bridge.placement.filters.classes import class_by_node
 from bridge.retry import Backoff
 from bridge.slurm.node_reader import NodeReader
@@ -71,6 +72,7 @@ class NodeController:
         self._classes_in_use = classes_in_use
         self._clock = clock
         self._dirty = asyncio.Event()
+        self._settled = Settled()
         self._reader = NodeReader(client, clock=clock)
         self._due_s = float("-inf")
         """When a pass is made in any case."""
@@ -114,20 +116,40 @@ class NodeController:
         slurm_nodes = self._reader.nodes
         await self._learn(slurm_nodes.values())
         root = self._find_root(slurm_nodes.values())
+        rules = replace(self._rules, topology=root.path)
+        classes = class_by_node(self._cluster.table.snapshot())
+        others = planning.held_by_others(self._cluster.others())
+        classes_in_use = self._classes_in_use()
+        gres_names = self._slurm_state.nodes.gres_names
+        if gres_names is None:
+            gres_names = planning.gres_of(slurm_nodes.values())
+        nodes, known = self._settled.unsettled(
+            self._cluster.nodes,
+            slurm_nodes,
+            common=(rules, root, classes_in_use, gres_names),
+            of_node=lambda name, slurm_name: (
+                classes.get(name),
+                others.get(name),
+                performer.told_gres.get(slurm_name),
+                performer.told_topology.get(slurm_name),
+                performer.told_address.get(slurm_name),
+            ),
+        )
         planned = planning.plan(
-            nodes=self._cluster.nodes,
-            slurm_nodes=slurm_nodes,
-            classes=class_by_node(self._cluster.table.snapshot()),
-            others=planning.held_by_others(self._cluster.others()),
-            rules=replace(self._rules, topology=root.path),
+            nodes=nodes,
+            slurm_nodes=known,
+            classes=classes,
+            others=others,
+            rules=rules,
             scheduler_name=self._scheduler_name,
-            classes_in_use=self._classes_in_use(),
-            gres_names=self._slurm_state.nodes.gres_names,
+            classes_in_use=classes_in_use,
+            gres_names=gres_names,
             told_gres=performer.told_gres,
             told_topology=performer.told_topology,
             told_address=performer.told_address,
             root=root,
         )
+        self._settled.note(planned, self._cluster.nodes)
         performer.forget_done(planned, slurm_nodes)
         due = [action for action in planned if performer.is_due(action)]
         gate = asyncio.Semaphore(_AT_ONCE)

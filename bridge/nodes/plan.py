@@ -65,7 +65,7 @@ def plan(
     Slurm was told of last and does not show yet. `root`: what is known of Slurm's topology.
     """
     if gres_names is None:
-        gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
+        gres_names = gres_of(slurm_nodes.values())
     found: list[actions.Action] = []
     for name, node in sorted(nodes.items()):
         known = slurm_nodes.get(node.slurm_name)
@@ -95,6 +95,11 @@ def plan(
         if _ours(known, rules) and drains.is_retired(owner):
             found += _retire(known, owner)
     return found
+
+
+def gres_of(nodes: Iterable[SlurmNode]) -> frozenset[str]:
+    """The names of the GRES that nodes have: Slurm's GresTypes as far as these tell."""
+    return frozenset(item.name for node in nodes for item in node.gres)
 
 
 def held_by_others(pods: Iterable[tuple[NodeName, PodShape]]) -> dict[NodeName, Resources]:

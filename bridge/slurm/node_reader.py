@@ -39,8 +39,11 @@ class NodeReader:
         listing = await self._client.list_nodes_since(0 if is_whole else self._at_s)
         if listing is None:
             return False
-        nodes = {node.name: node for node in listing.nodes}
-        changed = nodes != self.nodes
+        nodes, before, changed = {}, self.nodes, len(listing.nodes) != len(self.nodes)
+        for node in listing.nodes:  # an unchanged one stays the same object: that is seen at once
+            old = before.get(node.name)
+            changed = changed or old != node
+            nodes[node.name] = old if old is not None and old == node else node
         self._at_s, self._whole_s = listing.at_s, now_s
         self.nodes = MappingProxyType(nodes)
         return changed

@@ -87,6 +87,46 @@ def test_a_node_whose_place_slurm_refuses_is_used_without_one(arena: Arena, begi
     )
 
 
+def test_a_node_follows_its_devices(arena: Arena, begin: Begin) -> None:
+    """They come late: it is registered again with them. While a pod runs there they go and come
+    back, and a pod of somebody else comes and goes: nothing new starts meanwhile, and ours runs on
+    in the same job."""
+    (name,) = begin(Nodes(count=1), nodes={"intervalS": 1})
+    _give_gpus(arena, name, 0)
+    wait_for("Slurm has none", lambda: not _has_gpus(arena, name), seconds=40)
+    _give_gpus(arena, name, 8)
+    wait_for("Slurm has them", lambda: _has_gpus(arena, name), seconds=40)
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=0))
+    job = arena.job_of(arena.wait_bound("runs"))
+    _give_gpus(arena, name, 0)
+    assert _drained(arena, name) == f"slurm-bridge: {_LESS}"
+    _give_gpus(arena, name, 8)
+    wait_for("it is undrained", lambda: not _is_drained(arena.slurm.nodes()[name]))
+    arena.create(_takes_devices("other", name, 2))
+    assert _drained(arena, name) == f"slurm-bridge: {_LESS}"
+    arena.delete_pod("other", PLAIN_NAMESPACE)
+    wait_for("it is undrained", lambda: not _is_drained(arena.slurm.nodes()[name]))
+    runs = arena.kubernetes.pod(NAMESPACE, "runs")
+    assert runs is not None
+    assert "deletionTimestamp" not in runs["metadata"]
+    assert arena.slurm.job(job["job_id"])["job_state"] == ["RUNNING"]
+
+
+_LESS = "it has less to give than Slurm knows: registered again once it is idle"
+
+
+def _give_gpus(arena: Arena, name: str, count: int) -> None:
+    amounts = {"nvidia.com/gpu": str(count)}
+    status = {"status": {"capacity": amounts, "allocatable": amounts}}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}/status", status)
+
+
+def _has_gpus(arena: Arena, name: str) -> bool:
+    """Whether Slurm has the node's eight; a node that is being registered again is no answer."""
+    node = wait_for("it is in Slurm", lambda: arena.slurm.nodes().get(name))
+    return str(node["gres"]).startswith("gpu:h100:8")
+
+
 def _says_no_place(pod: Object) -> bool:
     return "have no place in Slurm's topology" in _message(pod)
 

@@ -13,6 +13,7 @@ import structlog
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.errors import BridgeError
+from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.nodes import actions, definition, learning, places
 from bridge.nodes import plan as planning
 from bridge.nodes.performer import NodePerformer
@@ -123,17 +124,23 @@ class NodeController:
         gres_names = self._slurm_state.nodes.gres_names
         if gres_names is None:
             gres_names = planning.gres_of(slurm_nodes.values())
-        nodes, known = self._settled.unsettled(
-            self._cluster.nodes,
-            slurm_nodes,
-            common=(rules, root, classes_in_use, gres_names),
-            of_node=lambda name, slurm_name: (
+
+        def of_node(name: NodeName, slurm_name: SlurmNodeName) -> object:
+            known = slurm_nodes.get(slurm_name)
+            return (
                 classes.get(name),
                 others.get(name),
                 performer.told_gres.get(slurm_name),
                 performer.told_topology.get(slurm_name),
                 performer.told_address.get(slurm_name),
-            ),
+                () if known is None else tuple(classes_in_use.intersection(known.features)),
+            )
+
+        nodes, known = self._settled.unsettled(
+            self._cluster.nodes,
+            slurm_nodes,
+            common=(rules, root, gres_names),
+            of_node=of_node,
         )
         planned = planning.plan(
             nodes=nodes,

@@ -102,10 +102,11 @@ class Ground:
         self.let(OURS)
         wanted = set(self.stack.create_nodes(pool))
         wait_for(
-            f"{len(wanted)} nodes are registered", lambda: wanted <= self._registered(), seconds=60
+            f"{len(wanted)} nodes are registered", lambda: wanted <= self.registered(), seconds=60
         )
 
-    def _registered(self) -> set[str]:
+    def registered(self) -> set[str]:
+        """The nodes that Slurm has and that keep other pods off."""
         tainted = {
             node["metadata"]["name"]
             for node in self.kubernetes.get("/api/v1/nodes")["items"]

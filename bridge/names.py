@@ -105,6 +105,7 @@ DO_NOT_DISRUPT: Final = (
     ("cluster-autoscaler.kubernetes.io/safe-to-evict", "false"),
 )
 """Annotations of a pod, with the value that keeps an autoscaler from removing its node."""
+ZONE_LABEL: Final = "topology.kubernetes.io/zone"
 AWS_NETWORK_LAYER_PREFIX: Final = "topology.k8s.aws/network-node-layer-"
 
 # Paths of our HTTPS server

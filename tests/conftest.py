@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import blockbuster
+import grpc.aio
 import hypothesis
 import pytest
 import structlog
@@ -34,6 +35,13 @@ hypothesis.settings.load_profile("bridge")
 def pytest_report_header() -> str:
     """Shown above the run, so that a failure that hangs on the order of a set can be repeated."""
     return f"PYTHONHASHSEED: {os.environ.get('PYTHONHASHSEED', 'random')}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_grpc() -> None:
+    """gRPC's runtime ends with its last object, wherever the collector finds that, and waits for
+    its thread: another test's loop would be blocked."""
+    grpc.aio.init_grpc_aio()
 
 
 @pytest.fixture(scope="session", autouse=True)

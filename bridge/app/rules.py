@@ -51,6 +51,8 @@ def registration(settings: config.Settings, cluster_uid: str) -> definition.Rule
         cluster=cluster_uid,
         address=settings.nodes.address,
         topology=settings.nodes.topology,
+        topology_labels=settings.nodes.topology_labels,
+        partition=settings.partition,
         cpu_headroom_milli=settings.nodes.cpu_headroom_milli,
         memory_headroom_mib=settings.nodes.memory_headroom_mib,
         gpu_type_label=settings.nodes.gpu_type_label,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bridge.config import Settings
     from bridge.kube.api.decode import Page
     from bridge.nodes.survey import Row
-    from bridge.slurm import SlurmClient
+    from bridge.slurm import SlurmClient, SlurmNode
 
 
 T = TypeVar("T")
@@ -44,9 +44,15 @@ def topology(
 ) -> None:
     """Show the switches that Slurm's nodes are on."""
     from bridge.cli import switches
+    from bridge.nodes import places
 
-    found = with_client(context, lambda client: client.list_nodes())
-    switches.show(found, as_yaml=as_yaml, as_json=as_json)
+    settings = invocations.of(context).load().settings
+    found, topologies = with_client(context, _read_topologies)
+    root = places.root(
+        settings.nodes.topology, found, topologies=topologies, partition=settings.partition
+    )
+    said = f"new nodes join {root.path}" if root.path else "new nodes get no place by their labels"
+    switches.show(found, as_yaml=as_yaml, as_json=as_json, joined=f"{said}: {root.why}")
 
 
 def _read(page: "Page[T]") -> "Iterator[T]":
@@ -58,6 +64,15 @@ def _read(page: "Page[T]") -> "Iterator[T]":
             typer.echo(f"slurm-bridge: left out: {item.error}", err=True)
         else:
             yield item
+
+
+async def _read_topologies(
+    client: "SlurmClient",
+) -> "tuple[tuple[SlurmNode, ...], dict[str, str]]":
+    """Slurm's nodes, and the partitions with a topology of their own."""
+    partitions = await client.list_partitions()
+    own = {part.name: part.topology for part in partitions if part.topology}
+    return await client.list_nodes(), own
 
 
 async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
@@ -83,7 +98,8 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
         definition = rules.registration(settings, await kube.cluster_uid())
     finally:
         await kube.close()
-    slurm_nodes = {node.name: node for node in await client.list_nodes()}
+    listed, topologies = await _read_topologies(client)
+    slurm_nodes = {node.name: node for node in listed}
     return survey(
         cluster=cluster,
         slurm_nodes=slurm_nodes,
@@ -92,4 +108,5 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
         gres_names=await gres_names(client),
         reserved=await reservations(client),
         now_s=clock.time(),
+        topologies=topologies,
     )

@@ -16,8 +16,8 @@ Switches = dict[str, Any]
 """Switch → the switches below it; under "" the names of its own nodes."""
 
 
-def show(nodes: Iterable["SlurmNode"], *, as_yaml: bool, as_json: bool) -> None:
-    """Print them."""
+def show(nodes: Iterable["SlurmNode"], *, as_yaml: bool, as_json: bool, joined: str = "") -> None:
+    """Print them; for people also `joined`, which says where new nodes come in."""
     trees, without = read(nodes)
     if as_json:
         print(json.dumps({"topologies": trees, "without": without}, indent=1))
@@ -39,6 +39,8 @@ def show(nodes: Iterable["SlurmNode"], *, as_yaml: bool, as_json: bool) -> None:
         console.print(f"without a topology: {listing.printable(hostlist.compress(without))}")
     if not trees and not without:
         console.print("no nodes")
+    if joined:
+        console.print(listing.printable(joined))
 
 
 def read(nodes: Iterable["SlurmNode"]) -> tuple[dict[str, Switches], list[str]]:

@@ -5,13 +5,13 @@ environment is handed in.
 """
 
 from bridge.config.capacity import CapacitySettings
+from bridge.config.nodes import NodeSettings
 from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
     IdentitySettings,
     KubernetesSettings,
     LeaderSettings,
-    NodeSettings,
     PlacementSettings,
     RpcSettings,
     ServerSettings,

@@ -23,6 +23,7 @@ from bridge.placement.fit import chosen
 from bridge.placement.fit.neighbours import Kind
 from bridge.placement.table import Snapshot
 from bridge.placement.table.interning import Bools
+from bridge.slurm import node_names
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
@@ -185,7 +186,13 @@ class NodeConstraints:
         nodes, dense = self._cluster.nodes, self._density(snapshot, shape, apart)
         return jobspec.Where(
             classes=tuple(known),
-            excluded=tuple(sorted(nodes[name].slurm_name for name in left_out if name in nodes)),
+            excluded=tuple(
+                sorted(
+                    nodes[name].slurm_name
+                    for name in left_out
+                    if name in nodes and not node_names.is_reserved(nodes[name].slurm_name)
+                )
+            ),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
             tasks_per_node=dense.most,
             round_memory_down=dense.memory_is_tight,

@@ -4,13 +4,14 @@ Slurm refuses such a job in the same words whatever is short ("Requested node co
 available"), or lets it wait for ever. What its nodes have is known here, so the sentence names the
 resource, how much of it is asked for, and how much of it the nodes have.
 
-Only what is certain is told. Each node of a job has one of its tasks at least, and has all that its
-tasks ask for. What is not known here (reservations, topology, cores and memory that Slurm keeps for
-itself) leaves a job fewer nodes, never more. So a job that is short here is short in Slurm; of one
-that is not, nothing is said.
+Only what is certain is told, and only to a job of which Slurm itself says that it can't start. Each
+node of a job has one of its tasks at least, and has all that its tasks ask for. What is not known
+here (reservations, which topology counts, cores and memory that Slurm keeps for itself) leaves a
+job fewer nodes, never more. So a job that is short here is short in Slurm; of one that is not,
+nothing is said, unless nodes have no place in a topology: that is told as a possible cause.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from bridge import names
@@ -65,16 +66,23 @@ def of(
     `max_nodes` are the limits of partitions. With `now` the sentence tells also how many nodes are
     out of service, which is true for a moment only. Of a het job it names the role.
     """
+    found = _of_components(
+        spec, lambda component: _of_component(component, capacities, max_nodes, now=now)
+    ) or _of_components(spec, lambda component: _without_place(component, capacities))
+    more = len(found) - _MOST_COMPONENTS
+    return "; ".join(found[:_MOST_COMPONENTS]) + (f"; and {more} more" if more > 0 else "")
+
+
+def _of_components(spec: JobSpec, of_one: Callable[[JobSpec], str]) -> list[str]:
     found = []
     for number, component in enumerate((spec, *spec.also), 1):
-        sentence = _of_component(component, capacities, max_nodes, now=now)
+        sentence = of_one(component)
         if sentence and spec.also:
             whose = f"role {_name(component.role)}" if component.role else f"component {number}"
             sentence = f"{whose}: {sentence}"
         if sentence:
             found.append(sentence)
-    more = len(found) - _MOST_COMPONENTS
-    return "; ".join(found[:_MOST_COMPONENTS]) + (f"; and {more} more" if more > 0 else "")
+    return found
 
 
 def _of_component(
@@ -103,6 +111,29 @@ def _of_component(
     if not wish.same:
         return try_with(wish)[0]
     return _with_same(wish, {one: try_with(_all_with(one, wish)) for one in sorted(wish.same)})
+
+
+def _without_place(spec: JobSpec, capacities: Capacities) -> str:
+    """Slurm gives nodes without a place only to jobs that need one node at most."""
+    if spec.tasks == 1 or spec.max_nodes == 1:
+        return ""
+    try:
+        nodes = UsableNodes.in_its_partition(spec, needs.of(spec), capacities)
+        if spec.constraints:
+            nodes = nodes.allowed_by(language.parse(spec.constraints))
+    except BadInput:
+        return ""
+    able = nodes.able()
+    placed = [one for one in able if one.group.has_place]
+    count, there = sum(one.count for one in able), sum(one.count for one in placed)
+    room = sum(one.count * one.tasks for one in placed)
+    if there == count or (there >= nodes.needed_nodes() and room >= spec.tasks):
+        return ""
+    return (
+        f"{count - there} of the {texts.nodes(count)} that could take it have no place in Slurm's "
+        "topology. If Slurm has one, it gives a job of several nodes only nodes with a place: set "
+        "nodes.topology"
+    )
 
 
 def _all_with(feature: str, wish: Expression) -> Expression:

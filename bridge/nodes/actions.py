@@ -61,6 +61,14 @@ class SetTopology:
 
 
 @dataclass(frozen=True, slots=True)
+class SetAddress:
+    """The node's NodeAddr, from now on."""
+
+    slurm_node: SlurmNodeName
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class AddTaint:
     """Keep pods away that do not wait in Slurm."""
 
@@ -157,9 +165,17 @@ class Refuse:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class TellUnplaced:
+    """The node has no place in Slurm's topology; its admin is told on the node."""
+
+    node: NodeName
+    message: str
+
+
 Reserve = CreateReservation | ChangeReservation | DeleteReservation
 """What changes our reservations."""
-OnNodes = Register | Delete | Drain | Undrain | SetFeatures | SetTopology
+OnNodes = Register | Delete | Drain | Undrain | SetFeatures | SetTopology | SetAddress
 """What changes Slurm's nodes."""
 InSlurm = OnNodes | Reserve
 """What changes anything in Slurm."""
@@ -167,7 +183,7 @@ Mark = AddDrainedTaint | RemoveDrainedTaint | Cordon | Uncordon | YieldCordon | 
 """What shows a drain in Slurm on the Kubernetes node."""
 InKubernetes = AddTaint | RemoveTaint | Mark
 """What changes Kubernetes' nodes."""
-OfNode = OnNodes | InKubernetes | Complain | Refuse
+OfNode = OnNodes | InKubernetes | Complain | Refuse | TellUnplaced
 """What is about one node."""
 Action = OfNode | Reserve
 
@@ -178,7 +194,7 @@ Key = tuple[str, str]
 def key_of(action: Action) -> Key:
     """The same for an action that is planned again, also with other contents."""
     match action:
-        case Register(node) | Refuse(node) | Complain(node):
+        case Register(node) | Refuse(node) | Complain(node) | TellUnplaced(node):
             name: str = node
         case AddTaint(node) | RemoveTaint(node) | AddDrainedTaint(node):
             name = node

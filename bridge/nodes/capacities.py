@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from bridge import slurm
 from bridge.model.job import Gres
+from bridge.nodes import places
 from bridge.state.slurm_facts import Capacities, NodeGroup
 
 
@@ -15,7 +16,7 @@ def of(nodes: Collection[slurm.SlurmNode]) -> Capacities:
     group_of = {}
     for node in nodes:  # most look the same, and to compare their fields as they are is cheap
         look = (node.features, node.active_features, node.partitions, node.gres, node.cpus,
-                node.memory_mib, node.external)  # fmt: skip
+                node.memory_mib, node.external, places.has_place(node))  # fmt: skip
         group = seen.get(look)
         if group is None:
             group = seen[look] = _group(node)
@@ -44,10 +45,12 @@ def _group(node: slurm.SlurmNode) -> NodeGroup:
         memory_mib=node.memory_mib,
         gres=tuple(Gres(*key, count) for key, count in sorted(devices.items()) if count),
         has_slurmd=not node.external,
+        has_place=places.has_place(node),
     )
 
 
 def _order(group: NodeGroup) -> tuple[object, ...]:
     devices = [(item.name, item.type, item.count) for item in group.gres]
-    places = (sorted(group.partitions), sorted(group.features))
-    return (*places, group.cpus, group.memory_mib, devices, group.has_slurmd)
+    where = (sorted(group.partitions), sorted(group.features))
+    kind = (group.has_slurmd, group.has_place)
+    return (*where, group.cpus, group.memory_mib, devices, *kind)

@@ -18,12 +18,13 @@ from bridge.model import devices
 from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
+from bridge.nodes import places
 from bridge.slurm import NodeDefinition
 
 _MIB = 1 << 20
 _SAID_BY: Final = {
     "name": (
-        f"; look at label {names.SLURM_NODE_NAME_LABEL}",
+        f"; give it a name of its own there by label {names.SLURM_NODE_NAME_LABEL}",
         f"metadata.labels[{names.SLURM_NODE_NAME_LABEL}]",
     ),
     "features": (
@@ -48,6 +49,11 @@ class Rules:
     """uid of the Kubernetes cluster."""
     address: str = ""
     topology: str = ""
+    """The root below which nodes are joined, `name:root`."""
+    topology_labels: tuple[str, ...] = ()
+    """Keys of labels that name a node's switches, from the top to the leaf."""
+    partition: str = ""
+    """Where jobs go that name none."""
     cpu_headroom_milli: int = 0
     memory_headroom_mib: int = 0
     gpu_type_label: str = ""
@@ -115,7 +121,7 @@ def define(node: Node, *, node_class: str, others: Resources, rules: Rules) -> N
         cpus=has.cpus,
         memory_mib=has.memory_mib,
         features=(node_class, cluster_feature(rules.cluster), *node.external_partitions),
-        topology=topology_of(node, rules.topology),
+        topology=places.place_of(node, rules.topology, rules.topology_labels),
         gres=has.gres,
     )
     try:
@@ -139,14 +145,3 @@ def gres_of(node: Node, free: Resources, rules: Rules) -> tuple[Gres, ...]:
         if name and count > 0:
             found[name, kind] += count
     return tuple(Gres(name, kind, count) for (name, kind), count in found.items())
-
-
-def topology_of(node: Node, root: str) -> str:
-    """`name:root:layer-1:…:layer-N` below `root` ("name:root"); the node's annotation wins."""
-    spec = node.annotations.get(names.TOPOLOGY_ANNOTATION, "")
-    if spec or not root:
-        return spec
-    layers: list[str] = []
-    while label := node.labels.get(f"{names.AWS_NETWORK_LAYER_PREFIX}{len(layers) + 1}"):
-        layers.append(label)
-    return ":".join([root, *layers]) if layers else ""

@@ -1,7 +1,7 @@
 """Performs what is planned for the nodes, and tells of what was refused."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import structlog
 
@@ -17,6 +17,7 @@ from bridge.model.scheduling import Taint
 from bridge.nodes import actions, drains, reservations
 from bridge.nodes.marker import NodeMarker
 from bridge.retry import Backoff
+from bridge.slurm import errno
 from bridge.state.kube_state import KubeState
 from bridge.telemetry import Metrics
 
@@ -49,11 +50,14 @@ class NodePerformer:
         self._taint = Taint.managed(scheduler_name)
         self._metrics = metrics
         self._clock = clock
-        self._told: dict[tuple[NodeName, str], str] = {}
+        self._told: dict[actions.Key, str] = {}
+        """The last thing of which a node's admin was told, while it is still to be done."""
         self._failed: dict[actions.Key, _Failed] = {}
         self._marker = NodeMarker(kube, clock=clock)
         self.told_topology: dict[SlurmNodeName, str] = {}
         """The places of nodes that Slurm was told of and does not show yet."""
+        self.told_address: dict[SlurmNodeName, str] = {}
+        """The same of addresses."""
         self.told_gres: dict[SlurmNodeName, tuple[Gres, ...]] = {}
         """The devices with which nodes were registered: what Slurm then shows is all that it
         takes."""
@@ -63,18 +67,23 @@ class NodePerformer:
         planned: Iterable[actions.Action],
         slurm_nodes: Mapping[SlurmNodeName, slurm.SlurmNode],
     ) -> None:
-        """Drops what Slurm shows by now, and the failures of what is not planned any more."""
+        """Drops what Slurm shows by now, and what was refused or told of what is not planned any
+        more: the same refusal is told again when it comes again."""
         self.told_topology = {
             name: told
             for name, told in self.told_topology.items()
             if name in slurm_nodes and slurm_nodes[name].topology != told
         }
-        self._failed = {
-            key: self._failed[key]
-            for action in planned
-            if (key := actions.key_of(action)) in self._failed
+        self.told_address = {
+            name: told
+            for name, told in self.told_address.items()
+            if name in slurm_nodes and slurm_nodes[name].address != told
         }
         self._marker.forget(frozenset(self._cluster.nodes))
+        if self._failed or self._told:
+            keys = set(map(actions.key_of, planned))
+            self._failed = {key: failed for key, failed in self._failed.items() if key in keys}
+            self._told = {key: told for key, told in self._told.items() if key in keys}
 
     async def perform(self, action: actions.Action) -> bool:
         """Whether it was done, or is to be tried again soon."""
@@ -87,9 +96,8 @@ class NodePerformer:
                 await self._reserve(action)
             match action:
                 case actions.Register(node, wanted):
-                    await self._client.create_node(wanted)
+                    await self._register(wanted)
                     log.info("node.registered", node=node, slurm_node=wanted.name)
-                    self._told.pop((node, _NOT_REGISTERED), None)
                     self.told_gres[SlurmNodeName(wanted.name)] = wanted.gres
                 case actions.Delete(name, why, healing):
                     await self._client.delete_node(name)
@@ -108,16 +116,26 @@ class NodePerformer:
                     await self._client.update_node(name, topology=topology)
                     self.told_topology[name] = topology
                     log.info("node.moved", slurm_node=name, topology=topology)
+                case actions.SetAddress(name, address):
+                    await self._client.update_node(name, address=address)
+                    self.told_address[name] = address
+                    log.info("node.readdressed", slurm_node=name, address=address)
                 case actions.AddTaint(node):
                     await kube_nodes.add_taint(self._kube, node, self._taint)
                 case actions.RemoveTaint(node):
                     await kube_nodes.remove_taint(self._kube, node, self._taint)
                 case actions.Refuse(node, message):
-                    if self._tell(node, message, _NOT_REGISTERED):
+                    if self._tell(action, node, message, _NOT_REGISTERED):
                         log.warning("node.refused", node=node, error=message)
+                    return True
                 case actions.Complain(node, message):
-                    if self._tell(node, message, _UNREADABLE):
+                    if self._tell(action, node, message, _UNREADABLE):
                         log.warning("node.unreadable", node=node, error=message)
+                    return True
+                case actions.TellUnplaced(node, message):
+                    if self._tell(action, node, message, "NoPlaceInSlurmsTopology"):
+                        log.warning("node.unplaced", node=node, why=message)
+                    return True
         except BridgeError as error:
             if isinstance(error, Unreachable):
                 log.warning("node.action_failed", action=type(action).__name__, error=str(error))
@@ -125,6 +143,7 @@ class NodePerformer:
             self._note_failure(action, error)
             return False
         self._failed.pop(actions.key_of(action), None)
+        self._told.pop(actions.key_of(action), None)
         if isinstance(action, actions.Register) and action.closed:
             drain = actions.Drain(SlurmNodeName(action.definition.name), action.closed)
             await self.perform(drain)  # in the same breath: a waiting job would take it
@@ -150,6 +169,23 @@ class NodePerformer:
             case actions.DeleteReservation(name):
                 await self._client.delete_reservation(name)
         log.info("reservation.changed", reservation=action.name, what=type(action).__name__)
+
+    async def _register(self, wanted: slurm.NodeDefinition) -> None:
+        """A node whose place Slurm refuses is of more use without one than not at all. That it has
+        none is told like other refusals, and tried again."""
+        try:
+            await self._client.create_node(wanted)
+        except slurm.InvalidRequest as error:
+            if error.number != errno.TOPOLOGY_UNAVAILABLE or not wanted.topology:
+                raise
+            await self._client.create_node(replace(wanted, topology=""))
+            place = actions.SetTopology(SlurmNodeName(wanted.name), wanted.topology)
+            self._note_failure(place, error)
+
+    @property
+    def has_refused(self) -> bool:
+        """Whether something that was refused waits to be tried again."""
+        return bool(self._failed)
 
     def is_due(self, action: actions.Action) -> bool:
         """Whether it may be tried now: it did not fail, or is another one by now, or waited long
@@ -179,14 +215,14 @@ class NodePerformer:
                 node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
                 is_new_node = isinstance(action, actions.Register)
                 reason = _NOT_REGISTERED if is_new_node else "NotChangedInSlurm"
-                self._tell(node, f"Slurm refused node {node}: {message}", reason)
+                self._tell(action, node, f"Slurm refused node {node}: {message}", reason)
 
-    def _tell(self, name: NodeName, message: str, reason: str) -> bool:
-        """Tells the node's admin by an event; False if that was told there last for this reason."""
-        node = self._cluster.nodes.get(name)
-        if node is None or self._told.get((name, reason)) == message:
+    def _tell(self, action: actions.Action, name: NodeName, message: str, reason: str) -> bool:
+        """Tells the node's admin by an event; False if that was the last thing to be told of it."""
+        key, node = actions.key_of(action), self._cluster.nodes.get(name)
+        if node is None or self._told.get(key) == message:
             return False
-        self._told[name, reason] = message
+        self._told[key] = message
         self._recorder.emit(
             regarding=kube_events.ObjectRef(
                 kind="Node", api_version="v1", namespace="", name=name, uid=node.uid

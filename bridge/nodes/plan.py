@@ -8,19 +8,20 @@ ready, and nothing else of it is changed (`hybrid`). Three rules keep a node tha
 - While there is a reason that nothing new may start there (`drains.closed`), it is drained with
   that reason, which starts with `drains.PREFIX`; when there is none any more, it is undrained.
 - What Slurm can't be told of a registered node (that it has other CPUs, memory or devices, that it
-  answers again) is told by making it anew, once it is idle. Features and topology are changed at
+  answers again) is told by making it anew, once it is idle. The rest is changed at
   once, also while jobs run there.
 - What an admin has drained or set down in Slurm, with any other reason, is left so: neither rule
   touches it before the admin has brought it back.
 
 | field | who says it | on change |
 |---|---|---|
-| address | setting, else InternalIP | told when the node is made anew |
+| address | setting, else InternalIP | at once |
 | CPUs, memory | allocatable less others' pods and headroom | less: drain, anew; more: when anew |
 |  | ("less" when others have used up the headroom too) |  |
 | devices | allocatable less others' pods | less: drain, anew; more: anew |
 | class, partitions | labels, taints, annotation | at once; a class in use is kept |
-| topology | annotation, else setting and labels | at once; lost labels change nothing |
+| types of whole GPUs | label | when anew |
+| topology | annotation, else labels below the root | at once; lost labels change nothing |
 | weight | nobody | never told |
 | drain | cordon, end, readiness, conditions and taints, what is less, retirement | at once |
 | reservation | the time until which the node is available | at once |
@@ -39,10 +40,12 @@ from bridge.model.job import Gres
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import PodShape, Taint
-from bridge.nodes import actions, definition, drains, hybrid, marks, reservations
+from bridge.nodes import actions, definition, drains, hybrid, marks, places, reservations
 from bridge.nodes.amounts import Amounts, is_less, is_more
 from bridge.slurm import NodeDefinition, Reservation, SlurmNode
 from bridge.state.slurm_names import SlurmNames
+
+_NO_ROOT = places.Root()
 
 
 def plan(
@@ -59,18 +62,21 @@ def plan(
     told_topology: Mapping[SlurmNodeName, str] = MappingProxyType({}),
     reserved: Collection[Reservation] | None = None,
     now_s: float = 0.0,
+    told_address: Mapping[SlurmNodeName, str] = MappingProxyType({}),
+    root: places.Root = _NO_ROOT,
 ) -> list[actions.Action]:
     """The actions of one pass, safe to repeat; what has to wait (a busy node) is for a later one.
 
     `others`: what pods of other schedulers ask for, by node. `classes_in_use`: classes that
     waiting jobs still name; a node keeps such an old class until they don't. `gres_names`: Slurm's
     GresTypes, None where it doesn't tell. `told_gres`: the devices with which nodes were registered
-    last, as far as that is known. `told_topology`: the places that Slurm was told of last and does
-    not show yet. `reserved`: Slurm's reservations, None where it doesn't show them. `now_s`: the
-    time, in seconds since the epoch.
+    last, as far as that is known. `told_topology`, `told_address`: the places and addresses that
+    Slurm was told of last and does not show yet. `root`: what is known of Slurm's topology.
+    `reserved`: Slurm's reservations, None where it doesn't show them. `now_s`: the time, in seconds
+    since the epoch.
     """
     if gres_names is None:
-        gres_names = {item.name for known in slurm_nodes.values() for item in known.gres}
+        gres_names = gres_of(slurm_nodes.values())
     kept = None if reserved is None else reservations.kept(reserved, rules.cluster)
     ours = {name for name, known in slurm_nodes.items() if _ours(known, rules)}
     found: list[actions.Action] = []
@@ -110,7 +116,11 @@ def plan(
                 is_told = told_gres.get(known.name) == wanted.gres
                 counted = () if is_told else gres_names
                 told = told_topology.get(known.name, "")
-                found += _keep(node, known, wanted, counted, classes_in_use, told, end)
+                address = told_address.get(known.name, "")
+                found += _keep(
+                    node, known, wanted, counted, classes_in_use, told, address, rules, end
+                )
+                found += _tell_unplaced(node, known, wanted, root)
     for slurm_name, known in sorted(slurm_nodes.items()):
         owner = nodes[by_slurm_name[slurm_name]] if slurm_name in by_slurm_name else None
         if slurm_name in ours and drains.is_retired(owner):
@@ -127,6 +137,11 @@ def plan(
         nodes=nodes, ours=staying, kept=kept, cluster=rules.cluster, now_s=now_s
     )
     return found
+
+
+def gres_of(nodes: Iterable[SlurmNode]) -> frozenset[str]:
+    """The names of the GRES that nodes have: Slurm's GresTypes as far as these tell."""
+    return frozenset(item.name for node in nodes for item in node.gres)
 
 
 def held_by_others(pods: Iterable[tuple[NodeName, PodShape, str]]) -> dict[NodeName, Resources]:
@@ -166,6 +181,8 @@ def _keep(
     counted: Collection[str],
     classes_in_use: Collection[str],
     told_topology: str,
+    told_address: str,
+    rules: definition.Rules,
     end: drains.End,
 ) -> list[actions.Action]:
     outdated = _outdated(known, wanted, counted)
@@ -174,7 +191,8 @@ def _keep(
     return [
         *drains.keep_drain(known, drains.closed(node, known, wanted, end=end)),
         *_set_features(known, wanted, classes_in_use),
-        *_set_topology(known, wanted, told_topology),
+        *_set_topology(node, known, wanted, told_topology, rules),
+        *_set_address(known, wanted, told_address),
     ]
 
 
@@ -211,11 +229,31 @@ def _set_features(
     return [actions.SetFeatures(known.name, features)]
 
 
-def _set_topology(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[actions.Action]:
-    """A node that has lost its labels stays where it is: they may be away for a moment."""
+def _set_topology(
+    node: Node, known: SlurmNode, wanted: NodeDefinition, told: str, rules: definition.Rules
+) -> list[actions.Action]:
+    """A node that has lost its labels stays where it is, also if it still has its zone: they may be
+    away for a moment."""
     if not wanted.topology or wanted.topology in (known.topology, told):
         return []
+    is_below_root = known.topology.startswith(f"{rules.topology}:")
+    if is_below_root and places.is_by_zone(node, rules.topology_labels):
+        return []
     return [actions.SetTopology(known.name, wanted.topology)]
+
+
+def _set_address(known: SlurmNode, wanted: NodeDefinition, told: str) -> list[actions.Action]:
+    if not known.address or wanted.address in (known.address, told):
+        return []
+    return [actions.SetAddress(known.name, wanted.address)]
+
+
+def _tell_unplaced(
+    node: Node, known: SlurmNode, wanted: NodeDefinition, root: places.Root
+) -> list[actions.Action]:
+    if wanted.topology or places.has_place(known) or (root.is_flat and not root.path):
+        return []
+    return [actions.TellUnplaced(node.name, places.unplaced(node, root))]
 
 
 def _retire(known: SlurmNode, node: Node | None) -> list[actions.Action]:

@@ -1,14 +1,15 @@
 """Kubernetes' nodes and Slurm's side by side, and what is different: pure."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
 from bridge.model.scheduling import Taint
-from bridge.nodes import actions, definition, drains, plan
+from bridge.nodes import actions, definition, drains, places, plan
 from bridge.placement.filters.classes import class_by_node
 from bridge.slurm import Reservation, SlurmNode, gres
 from bridge.state.kube_state import KubeState
@@ -44,8 +45,15 @@ def survey(
     gres_names: frozenset[str] | None,
     reserved: Collection[Reservation] | None = None,
     now_s: float = 0.0,
+    topologies: Mapping[str, str] = MappingProxyType({}),
 ) -> list[Row]:
-    """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row."""
+    """A row for each node that is Slurm's or is to be, by name; a node of both sides is one row.
+
+    `topologies`: of partitions that have one of their own."""
+    root = places.root(
+        rules.topology, slurm_nodes.values(), topologies=topologies, partition=rules.partition
+    )
+    rules = replace(rules, topology=root.path)
     others = plan.held_by_others(cluster.others())
     planned = plan.plan(
         nodes=cluster.nodes,
@@ -57,6 +65,7 @@ def survey(
         gres_names=gres_names,
         reserved=reserved,
         now_s=now_s,
+        root=root,
     )
     by_slurm_name = cluster.by_slurm_name
     todo: dict[str, list[str]] = {}
@@ -93,7 +102,7 @@ def _row(
     node: Node, known: SlurmNode | None, others: Resources, rules: definition.Rules, said: str
 ) -> Row:
     has = definition.capacity(node, others=others, rules=rules)
-    topology = definition.topology_of(node, rules.topology)
+    topology = places.place_of(node, rules.topology, rules.topology_labels)
     if known is not None and drains.is_admins(known):
         said = "; ".join(filter(None, (_OF_ADMIN, said)))
     return Row(
@@ -136,6 +145,8 @@ def _said(action: actions.OfNode) -> tuple[str, str]:
             return name, "gets other features"
         case actions.SetTopology(name, topology):
             return name, f"moves to {topology}"
+        case actions.SetAddress(name, address):
+            return name, f"gets address {address}"
         case actions.AddTaint(node):
             return node, "gets the taint of managed nodes"
         case actions.RemoveTaint(node):
@@ -152,7 +163,11 @@ def _said(action: actions.OfNode) -> tuple[str, str]:
             return node, "stays uncordoned: somebody has undone the bridge's cordon"
         case actions.SetCondition(node, condition):
             return node, f"gets the condition Drained={condition.status}"
-        case actions.Refuse(node, message) | actions.Complain(node, message):
+        case (
+            actions.Refuse(node, message)
+            | actions.Complain(node, message)
+            | actions.TellUnplaced(node, message)
+        ):
             return node, message
 
 

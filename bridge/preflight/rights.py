@@ -58,6 +58,7 @@ _NEEDED: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ("", ("pods/status",), ("patch",)),
     ("", ("pods/binding",), ("create",)),
     ("", ("nodes",), ("get", "list", "watch", "patch")),
+    ("", ("nodes/status",), ("patch",)),
     ("", ("namespaces",), ("get", "list", "watch")),
     ("", ("persistentvolumeclaims", "persistentvolumes"), ("list", "watch")),
     ("storage.k8s.io", ("storageclasses",), ("list", "watch")),

@@ -60,7 +60,7 @@ from bridge.slurm.jobs import (
     over,
 )
 from bridge.slurm.node_watcher import NodeGone, NodeSeen, NodeWatcher
-from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.nodes import NodeDefinition, NodeListing, SlurmNode
 from bridge.slurm.partitions import Partition
 from bridge.slurm.preemption import PreemptionWatch
 from bridge.slurm.reservations import Reservation, ReservationFields
@@ -79,6 +79,7 @@ __all__ = [
     "over",
     "SlurmNode",
     "NodeDefinition",
+    "NodeListing",
     "NodeLayout",
     "Partition",
     "PreemptionWatch",

@@ -344,7 +344,8 @@ _REMEDY_FOR = {
     2164: "name a group that slurmctld's host knows, or a number",
     2166: "name a user that slurmctld's host knows, or a number",
     2119: "name a type for all of that resource, or for none of it",
-    2178: "name a topology and a root switch that topology.yaml has",
+    2178: "name a topology of topology.yaml and a place there: its first switch has to exist, its "
+    "last one to be without switches below; jobs of several nodes need nodes that have a place",
     6010: "name a user (user=…, slurm.user) that slurmrestd's host knows, with a valid token",
     9202: "correct the field that is named",
 }

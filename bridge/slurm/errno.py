@@ -27,12 +27,13 @@ INVALID_JOB_ID: Final = 2017
 INVALID_NODE_NAME: Final = 2018
 INVALID_RESERVATION: Final = 2053
 USER_ID_MISSING: Final = 2010
+TOPOLOGY_UNAVAILABLE: Final = 2178
 UNSPECIFIED: Final = -1
 PERMISSION: Final = 1
 TRY_AGAIN: Final = 11
 NOTHING_DONE: Final = frozenset({TRY_AGAIN, 1800, 1804, 1805, 2007, 2027, 2105, 2131})
 """Of the errors that mean "try again later", those after which surely nothing was done."""
-LACK_OF_NODES: Final = frozenset({2004, 2005, 2006, 2014, 2015, 2044, 2069, 2134})
+LACK_OF_NODES: Final = frozenset({2004, 2005, 2006, 2014, 2015, 2044, 2069, 2134, 2178})
 """Refusals of a job because of what nodes there are, whatever runs on them."""
 
 _TABLE: Final[dict[int, tuple[str, Kind]]] = {

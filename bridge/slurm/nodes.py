@@ -10,11 +10,10 @@ from bridge.errors import BadInput
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import Gres
 from bridge.slurm import gres as gres_strings
+from bridge.slurm import node_names
 
 _BUSY = frozenset({"ALLOCATED", "MIXED", "COMPLETING"})
-LONGEST_NODE_NAME: Final = 78
-"""Characters. Slurm registers longer ones, but leaves them out of a job's allocation (26.05)."""
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+LONGEST_NODE_NAME: Final = node_names.LONGEST
 _WORD = re.compile(r"[^\s\"'=,\[\]]+")
 _FEATURE = re.compile(r"[^\s\"'=,\[\]&|()*!]+")
 """A word without the operators of a job's constraints, which no job could ask for."""
@@ -85,6 +84,15 @@ class SlurmNode:
         return (self.idle or self.down) and not self.reservation
 
 
+@dataclass(frozen=True, slots=True)
+class NodeListing:
+    """All nodes as they were at a time."""
+
+    nodes: tuple[SlurmNode, ...]
+    at_s: int
+    """By Slurm's clock; 0 where Slurm does not say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeDefinition:
     """An external node to be registered.
@@ -117,15 +125,7 @@ class NodeDefinition:
         """Raise BadInput for a value that can't stand in a node's line, or that Slurm would show
         as something else than it was told.
         """
-        if not _NAME.fullmatch(self.name):
-            raise BadInput(f"{self.name!r} can't be a node's name in Slurm", field="name")
-        if len(self.name) > LONGEST_NODE_NAME:
-            raise BadInput(
-                f"{self.name!r} has {len(self.name)} characters, and Slurm names only nodes of at "
-                f"most {LONGEST_NODE_NAME} characters in what it grants; give the node a shorter "
-                "name in Slurm",
-                field="name",
-            )
+        node_names.check(self.name)
         if not self.address:
             raise BadInput(
                 f"node {self.name} has no address; without one slurmctld waits for DNS each time "
@@ -136,7 +136,7 @@ class NodeDefinition:
         if self.hostname:
             _check_word(self.hostname, "hostname")
         if self.topology:
-            _check_word(self.topology, "topology")
+            _check_topology(self.topology)
         check_features(self.features)
         _check_gres(self.gres)
 
@@ -199,6 +199,13 @@ def _check_feature(feature: str) -> None:
 def _check_word(text: str, field_name: str) -> None:
     if not (_WORD.fullmatch(text) and text.isprintable()):
         raise _unfit(text, field_name)
+
+
+@lru_cache(maxsize=4096)
+def _check_topology(text: str) -> None:
+    """Several places, each in another topology, have commas between them."""
+    for place in text.split(","):
+        _check_word(place, "topology")
 
 
 @lru_cache(maxsize=4096)

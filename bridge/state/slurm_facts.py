@@ -79,6 +79,8 @@ class NodeGroup:
     count: int = 1
     has_slurmd: bool = False
     """Whether native jobs run there: the nodes are not external."""
+    has_place: bool = True
+    """Whether the nodes are in some topology, as far as Slurm shows it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from bridge.model.ids import SlurmNodeName
 from bridge.slurm import (
     AlreadyExists,
     InUse,
+    NodeListing,
     NotFound,
 )
 from bridge.slurm.nodes import LONGEST_NODE_NAME
@@ -68,3 +69,48 @@ async def test_the_longest_name_that_a_grant_carries(ground: Ground) -> None:
         await until(lambda: ground._deleted(name), "node deleted")
     with pytest.raises(BadInput, match="at most 78"):
         ground.definition(SlurmNodeName(f"{name}x"), run).check()
+
+
+@pytest.mark.parametrize(
+    "name", ["none", "localhost", "10.0.0.1", "7", "t-1", "t-01", "a.01", "self"]
+)
+async def test_an_odd_name_is_the_name_of_that_node(ground: Ground, name: str) -> None:
+    """Granted, drained and deleted by it; a node whose name is a part of it is left alone."""
+    client, node = ground.client, SlurmNodeName(name)
+    async with ground.nodes(1) as others:
+        run = class_of(others[0]).removeprefix("class-")
+        await client.create_node(ground.definition(node, run))
+        try:
+            job_id = await client.submit(a_job(others[0], required_nodes=(node,)))
+            job = await running(client, job_id)
+            assert [grant.node for grant in job.grants] == [node]
+            await client.cancel_job(job_id)
+            await client.update_node(node, state="DRAIN", reason="odd")
+            drained = {one.name for one in await client.list_nodes() if one.drained}
+            assert drained == {node}
+        finally:
+            await until(lambda: ground._deleted(node), "node deleted")
+        assert others[0] in {one.name for one in await client.list_nodes()}
+
+
+async def test_nodes_are_listed_again_only_when_they_have_changed(ground: Ground) -> None:
+    """Also by something that happens in the very second of the listing."""
+    client = ground.client
+    async with ground.nodes(1) as (node,):
+        first = await client.list_nodes_since(0)
+        assert first is not None
+        await client.update_node(node, comment="in the same second")
+        listed: list[NodeListing] = []
+
+        async def unchanged() -> bool:
+            listing = await client.list_nodes_since((listed or [first])[-1].at_s)
+            if listing is not None:
+                listed.append(listing)
+            return listing is None
+
+        await until(unchanged, "nothing changes any more")
+        assert node in {one.name for one in listed[-1].nodes if one.comment}
+        await client.update_node(node, state="DRAIN", reason="e2e: fan")
+        changed = await client.list_nodes_since(listed[-1].at_s)
+        assert changed is not None
+        assert node in {one.name for one in changed.nodes if one.drained}

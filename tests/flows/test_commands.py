@@ -65,6 +65,7 @@ def test_the_switches_are_a_tree_and_a_file(arena: Arena, begin: Begin) -> None:
         assert leaf in said
         assert name in said
     assert "- switch: root\n      children: " in run(arena, "topology", "--yaml")
+    assert "new nodes join fabric:root" in run(arena, "topology")
 
 
 def test_preflight_says_what_is_not_as_it_should_be(arena: Arena, begin: Begin) -> None:

@@ -48,6 +48,109 @@ def test_a_node_follows_a_change_of_its_switch(arena: Arena, begin: Begin) -> No
     assert node_of(arena.wait_bound("next")) == name
 
 
+def test_nodes_join_the_tree_that_slurm_has_though_no_setting_names_it(
+    arena: Arena, begin: Begin
+) -> None:
+    """Slurm tells nobody of its tree: until it shows a node there, a gang of two nodes is refused,
+    and its pods say what to set. One annotated node is enough for the others to follow."""
+    first, second = begin(Nodes(count=2), nodes={"topology": "", "intervalS": 1})
+    assert {node["topology"] for node in arena.slurm.nodes().values()} == {""}
+    arena.create(manifests.job("train", NAMESPACE, count=2, gang=True, gpus=8))
+    for pod in arena.wait_pods(2, "say why", _says_no_place, of_job="train", seconds=30):
+        assert "set nodes.topology" in _message(pod)
+    _place(arena, first, _path(arena, first))
+    wait_for(
+        "the other follows",
+        lambda: arena.slurm.nodes()[second]["topology"] == _path(arena, second),
+    )
+    pods = arena.wait_pods(2, "are bound", node_of, of_job="train", seconds=40)
+    assert {node_of(pod) for pod in pods} == {first, second}
+
+
+def test_a_node_whose_place_slurm_refuses_is_used_without_one(arena: Arena, begin: Begin) -> None:
+    """It is registered, says what is wrong, and takes what needs one node, until it gets a place
+    that Slurm has. Its address is followed, too."""
+    (name,) = begin(Nodes(count=1), nodes={"topology": "fabric:nowhere", "intervalS": 1})
+    assert not arena.slurm.nodes()[name]["topology"]
+    note = wait_for("it is told", lambda: _node_event(arena, name, "NotChangedInSlurm"))
+    assert "2178" in note
+    arena.create(manifests.pod("web", NAMESPACE, gpus=1))
+    arena.wait_bound("web")
+    _place(arena, name, _path(arena, name))
+    wait_for("it has a place", lambda: arena.slurm.nodes()[name]["topology"] == _path(arena, name))
+    addresses = [{"type": "InternalIP", "address": "10.77.0.1"}]
+    path = f"/api/v1/nodes/{name}/status"
+    arena.kubernetes.patch(path, {"status": {"addresses": addresses}})
+    wait_for(
+        "Slurm has the address",
+        lambda: arena.slurm.nodes()[name]["address"] == _address(arena, name) == "10.77.0.1",
+    )
+
+
+def test_a_node_follows_its_devices(arena: Arena, begin: Begin) -> None:
+    """They come late: it is registered again with them. While a pod runs there they go and come
+    back, and a pod of somebody else comes and goes: nothing new starts meanwhile, and ours runs on
+    in the same job."""
+    (name,) = begin(Nodes(count=1), nodes={"intervalS": 1})
+    _give_gpus(arena, name, 0)
+    wait_for("Slurm has none", lambda: not _has_gpus(arena, name), seconds=40)
+    _give_gpus(arena, name, 8)
+    wait_for("Slurm has them", lambda: _has_gpus(arena, name), seconds=40)
+    arena.create(manifests.pod("runs", NAMESPACE, gpus=0))
+    job = arena.job_of(arena.wait_bound("runs"))
+    _give_gpus(arena, name, 0)
+    assert _drained(arena, name) == f"slurm-bridge: {_LESS}"
+    _give_gpus(arena, name, 8)
+    wait_for("it is undrained", lambda: not _is_drained(arena.slurm.nodes()[name]))
+    arena.create(_takes_devices("other", name, 2))
+    assert _drained(arena, name) == f"slurm-bridge: {_LESS}"
+    arena.delete_pod("other", PLAIN_NAMESPACE)
+    wait_for("it is undrained", lambda: not _is_drained(arena.slurm.nodes()[name]))
+    runs = arena.kubernetes.pod(NAMESPACE, "runs")
+    assert runs is not None
+    assert "deletionTimestamp" not in runs["metadata"]
+    assert arena.slurm.job(job["job_id"])["job_state"] == ["RUNNING"]
+
+
+_LESS = "it has less to give than Slurm knows: registered again once it is idle"
+
+
+def _give_gpus(arena: Arena, name: str, count: int) -> None:
+    amounts = {"nvidia.com/gpu": str(count)}
+    status = {"status": {"capacity": amounts, "allocatable": amounts}}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}/status", status)
+
+
+def _has_gpus(arena: Arena, name: str) -> bool:
+    """Whether Slurm has the node's eight; a node that is being registered again is no answer."""
+    node = wait_for("it is in Slurm", lambda: arena.slurm.nodes().get(name))
+    return str(node["gres"]).startswith("gpu:h100:8")
+
+
+def _says_no_place(pod: Object) -> bool:
+    return "have no place in Slurm's topology" in _message(pod)
+
+
+def _place(arena: Arena, name: str, place: str) -> None:
+    annotations = {names.TOPOLOGY_ANNOTATION: place}
+    arena.kubernetes.patch(f"/api/v1/nodes/{name}", {"metadata": {"annotations": annotations}})
+
+
+def _address(arena: Arena, name: str) -> str:
+    addresses = arena.kubernetes.get(f"/api/v1/nodes/{name}")["status"]["addresses"]
+    return str(next(one["address"] for one in addresses if one["type"] == "InternalIP"))
+
+
+def _node_event(arena: Arena, name: str, reason: str) -> str:
+    """The last note of such an event on the node; "" while there is none."""
+    found = [
+        event["note"]
+        for event in arena.kubernetes.events("default")
+        if event["regarding"]["name"] == name and event["reason"] == reason
+    ]
+    return found[-1] if found else ""
+
+
 def _path(arena: Arena, name: str) -> str:
     labels = arena.kubernetes.get(f"/api/v1/nodes/{name}")["metadata"]["labels"]
     path = [labels[f"{names.AWS_NETWORK_LAYER_PREFIX}{level}"] for level in (1, 2, 3)]

@@ -16,10 +16,20 @@ class NodesApi:
         self._envelope = envelope
         self._usage: dict[str, Usage] = {}
         """By node, as of the last reading of all nodes."""
+        self._seen: tuple[object, ...] = ()
+        self._changed_s = 0
+        """When the nodes were first seen as they are."""
 
     def everything(self, call: Call) -> Answer:
-        """All nodes; renews the picture of their usage."""
+        """All nodes; renews the picture of their usage. With `update_time`, 304 where nothing has
+        changed since the second before it."""
         table = self._cluster.table
+        reserved = [(one.name, one.nodes, one.begun) for one in self._cluster.reservations]
+        seen = (table.version, table.usage_version, reserved)
+        if seen != self._seen:
+            self._seen, self._changed_s = seen, int(call.now)
+        if self._changed_s <= int(call.query.get("update_time") or 0) - 1:
+            return Answer(304, "")
         self._usage = {node.name: usage(node) for node in table}
         shown = [show_node(node, self._cluster, self._usage[node.name]) for node in table]
         return self._envelope.answer({"nodes": shown, "last_update": time_of(call.now)})

@@ -58,19 +58,20 @@ class Tree:
         self.name = name
         self.switches: list[Switch] = [Switch(root, -1) for root in roots]
         self._index = {root: number for number, root in enumerate(roots)}
-        self._configured = frozenset(roots)
         self._shape: Shape | None = None
 
     def place(self, spec: str) -> int:
         """Index of the leaf that `spec` names, -1 for a node without a topology.
 
         Raises Refused (2178) where Slurm does: another topology, a first switch that does not
-        exist, a last one that is no leaf.
+        exist, a last one that is no leaf. The topology's name alone is no place, and is taken. A
+        switch that exists is taken wherever it is: what stood before it in the path is made, and
+        stays empty.
         """
-        if not spec:
-            return -1
         topology, *path = spec.split(":")
-        if topology != self.name or not path or path[0] not in self._index:
+        if not spec or (topology == self.name and not path):
+            return -1
+        if topology != self.name or path[0] not in self._index:
             raise Refused(TOPOLOGY_UNAVAILABLE)
         self._check(path)
         at = self._index[path[0]]
@@ -79,17 +80,14 @@ class Tree:
         return at
 
     def _check(self, path: list[str]) -> None:
-        """Before anything is made: each step is below the one before, the last is a leaf."""
+        """Before anything is made: nothing is made below a switch with nodes, the last is a
+        leaf."""
         for above, below in itertools.pairwise(path):
-            if below in self._index:
-                if self.switches[self._index[below]].parent != self._index.get(above):
-                    raise Refused(TOPOLOGY_UNAVAILABLE)
-            elif above in self._index and self.switches[self._index[above]].nodes:
+            is_new = below not in self._index
+            if is_new and above in self._index and self.switches[self._index[above]].nodes:
                 raise Refused(TOPOLOGY_UNAVAILABLE)
-        last = path[-1]
-        if last in self._configured:
-            raise Refused(TOPOLOGY_UNAVAILABLE)
-        if last in self._index and not self.switches[self._index[last]].is_leaf:
+        last = self._index.get(path[-1])
+        if len(set(path)) < len(path) or (last is not None and not self.switches[last].is_leaf):
             raise Refused(TOPOLOGY_UNAVAILABLE)
 
     def _add(self, name: str, parent: int) -> int:

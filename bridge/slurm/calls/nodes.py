@@ -3,17 +3,23 @@
 from collections.abc import Sequence
 
 from bridge.model.ids import SlurmNodeName
-from bridge.slurm import answers
+from bridge.slurm import answers, node_names
 from bridge.slurm.answers import Operation
 from bridge.slurm.calls.base import Calls, in_path
 from bridge.slurm.errno import Kind
 from bridge.slurm.errors import MalformedAnswer
-from bridge.slurm.http import Request
-from bridge.slurm.nodes import NodeDefinition, SlurmNode
+from bridge.slurm.http import Answer, Request
+from bridge.slurm.nodes import NodeDefinition, NodeListing, SlurmNode
+
+_NOT_MODIFIED = 304
 
 
 class NodeCalls(Calls):
-    """`/nodes/`, `/node/{name}`, `/new/node/`."""
+    """`/nodes/`, `/node/{name}`, `/new/node/`.
+
+    Calls about one node raise BadInput for a name that Slurm takes for another or for every node.
+    What they can't know: by the name of a NodeSet a DELETE or an update reaches all of its nodes.
+    """
 
     async def list_nodes(self, *, raw: bool = False) -> tuple[SlurmNode, ...]:
         """All nodes; with `raw`, each with all that Slurm sent (2 KB a node)."""
@@ -21,12 +27,30 @@ class NodeCalls(Calls):
         answer, wire = await self._session.ask(operation, lambda _: Request("GET", "/nodes/"))
         return answers.read(answer, operation, lambda body: wire.nodes(body, raw=raw))
 
+    async def list_nodes_since(self, at_s: int) -> NodeListing | None:
+        """All nodes; None where nothing of them has changed since the listing of `at_s`, which
+        costs Slurm and us next to nothing. 0 lists them in any case.
+
+        Slurm counts in seconds, and lists nodes again that changed in the second of the listing.
+        """
+        operation = Operation("listing nodes")
+        path = f"/nodes/?update_time={at_s}" if at_s else "/nodes/"
+
+        def judge(answer: Answer) -> None:
+            if answer.status != _NOT_MODIFIED:
+                answers.check(answer, operation)
+
+        answer, wire = await self._session.call(
+            operation, lambda _: Request("GET", path), judge=judge
+        )
+        if answer.status == _NOT_MODIFIED:
+            return None
+        return answers.read(answer, operation, wire.node_listing)
+
     async def get_node(self, name: SlurmNodeName) -> SlurmNode:
         """One node, with `raw`. Raises NotFound."""
         operation = Operation(f"reading node {name}", about="node")
-        answer, wire = await self._session.ask(
-            operation, lambda _: Request("GET", f"/node/{in_path(name, 'node')}")
-        )
+        answer, wire = await self._session.ask(operation, lambda _: Request("GET", _path(name)))
         nodes = answers.read(answer, operation, lambda body: wire.nodes(body, raw=True))
         for node in nodes:
             if node.name == name:
@@ -43,9 +67,7 @@ class NodeCalls(Calls):
     async def delete_node(self, name: SlurmNodeName) -> None:
         """Remove a node. Raises InUse while it has jobs, NotFound."""
         operation = Operation(f"deleting node {name}", about="node")
-        await self._session.ask(
-            operation, lambda _: Request("DELETE", f"/node/{in_path(name, 'node')}")
-        )
+        await self._session.ask(operation, lambda _: Request("DELETE", _path(name)))
 
     async def update_node(
         self,
@@ -58,6 +80,7 @@ class NodeCalls(Calls):
         comment: str | None = None,
         weight: int | None = None,
         topology: str | None = None,
+        address: str | None = None,
     ) -> None:
         """Change a live node; None is left alone. CPUs, memory and GRES can't be changed.
 
@@ -69,7 +92,7 @@ class NodeCalls(Calls):
             operation,
             lambda wire: Request(
                 "POST",
-                f"/node/{in_path(name, 'node')}",
+                _path(name),
                 wire.node_changes(
                     features=features,
                     active_features=active_features,
@@ -78,10 +101,13 @@ class NodeCalls(Calls):
                     comment=comment,
                     weight=weight,
                     topology=topology,
+                    address=address,
                 ),
             ),
         )
 
 
 def _path(name: str) -> str:
-    return f"/node/{in_path(name, 'node')}"
+    path = f"/node/{in_path(name, 'node')}"
+    node_names.check_meaning(name)
+    return path

@@ -109,6 +109,7 @@ class Node(Model):
 
 class Nodes(Model):
     nodes: Many[Node]
+    last_update: Number = None
 
 
 class PartitionNodes(Model):

@@ -13,7 +13,7 @@ from bridge.model.ids import SlurmJobId, SlurmNodeName
 from bridge.model.job import Gres, NodeGrant
 from bridge.slurm import gres, hostlist
 from bridge.slurm.jobs import Job, JobChanges, JobDescription, JobFields, over
-from bridge.slurm.nodes import NodeDefinition, SlurmNode, check_features
+from bridge.slurm.nodes import NodeDefinition, NodeListing, SlurmNode, check_features
 from bridge.slurm.partitions import Partition
 from bridge.slurm.wire import models
 from bridge.slurm.wire.accounting import AccountingWire
@@ -128,6 +128,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
         comment: str | None,
         weight: int | None,
         topology: str | None,
+        address: str | None,
     ) -> dict[str, Any]:
         """Body of `POST /node/{name}`; without other word active features are the available ones.
 
@@ -143,6 +144,7 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
             "comment": comment,
             "weight": _number(weight),
             "topology_str": topology,
+            "address": None if address is None else [address],
         }
         return {key: value for key, value in said.items() if value is not None}
 
@@ -176,6 +178,14 @@ class Wire44(ReservationWire, ClusterWire, AccountingWire):
         rows = _NODES.validate_python(answer).nodes
         return tuple(
             _node(node, row, parse) for node, row in zip(rows, answer["nodes"], strict=True)
+        )
+
+    def node_listing(self, body: bytes) -> NodeListing:
+        """`GET /nodes/`, with the time that it names."""
+        read = _NODES.validate_json(body)
+        parse = functools.cache(gres.parse)
+        return NodeListing(
+            tuple(_node(node, {}, parse) for node in read.nodes), read.last_update or 0
         )
 
     def hosts(self, answer: Mapping[str, Any], key: str) -> tuple[str, ...]:

@@ -168,7 +168,7 @@ class Stack:
 
     def create_nodes(self, pool: nodes.Pool) -> list[str]:
         """Create a pool of kwok nodes, wait until they are ready, give their names."""
-        return nodes.create(self.kubernetes.api, pool)
+        return nodes.create(self.kubernetes.api, pool, timeout_s=60.0 + pool.count / 10)
 
     def start_bridge_scheduler(
         self,

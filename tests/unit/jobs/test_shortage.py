@@ -381,3 +381,20 @@ def test_nothing_is_said_of_a_job_that_cant_be_read() -> None:
     """Constraints may be a few characters longer than what is read of them."""
     assert said(a_spec(constraints="|".join(f"class-{n:012x}" for n in range(80))), FOUR) == ""
     assert shortage.of(GPUS, Capacities(), max_nodes={}) == ""
+
+
+def test_nodes_without_a_place_in_slurms_topology_are_a_possible_cause() -> None:
+    """Where nothing else is short, for a job of several nodes: Slurm gives it only nodes with a
+    place, and gives the others what needs one node."""
+    external = frozenset({"IDLE", "EXTERNAL"})
+    outside = [replace(node, states=external) for node in FOUR]
+    pair = a_spec(tasks=2, gres_per_task="gres/gpu:8")
+    sentence = said(pair, outside)
+    assert sentence.startswith("4 of the 4 nodes that could take it have no place in Slurm's topo")
+    assert "set nodes.topology" in sentence
+    inside = [replace(node, topology="fabric:root:a") for node in outside]
+    assert said(pair, [*inside[:1], *outside[1:]]).startswith("3 of the 4 nodes")
+    assert said(pair, [*inside[:2], *outside[2:]]) == ""
+    assert said(a_spec(gres_per_task="gres/gpu:8"), outside) == ""
+    assert said(replace(pair, max_nodes=1, gres_per_task="gres/gpu:4"), outside) == ""
+    assert "no place" not in said(replace(pair, gres_per_task="gres/gpu:9"), outside)

@@ -14,7 +14,14 @@ NODE = SlurmNode(
     gres=(Gres("gpu", "h100", 8), Gres("efa", "", 0)), features=("x", "y"), active_features=("y",),
     partitions=("p", "q"),
 )  # fmt: skip
-GROUP = NodeGroup(frozenset({"x", "y"}), frozenset({"p", "q"}), 96, 4096, (Gres("gpu", "h100", 8),))
+GROUP = NodeGroup(
+    frozenset({"x", "y"}),
+    frozenset({"p", "q"}),
+    96,
+    4096,
+    (Gres("gpu", "h100", 8),),
+    has_place=False,
+)
 
 
 def named(name: str, **fields: object) -> SlurmNode:
@@ -34,7 +41,7 @@ def test_nodes_that_are_alike_are_one_group() -> None:
     assert {group.count: group for group in found.groups} == {
         3: replace(GROUP, count=3),
         1: replace(GROUP, cpus=8, count=1),
-        2: replace(GROUP, count=2, has_slurmd=True),
+        2: replace(GROUP, count=2, has_slurmd=True, has_place=True),
     }
     sizes = [found.groups[found.group_of[node.name]].cpus for node in nodes]
     assert sizes == [96, 96, 96, 8, 96, 96]

@@ -16,10 +16,10 @@ from bridge.nodes.performer import NodePerformer
 from bridge.slurm import (
     InvalidRequest,
     NodeDefinition,
+    NodeListing,
     Partition,
     Reservation,
     SlurmError,
-    SlurmNode,
     Unavailable,
 )
 from bridge.state.kube_state import KubeState
@@ -38,11 +38,11 @@ class Slurm:
     away: SlurmError | None = None
     looks: int = 0
 
-    async def list_nodes(self) -> tuple[SlurmNode, ...]:
+    async def list_nodes_since(self, _: int) -> NodeListing:
         self.looks += 1
         if self.away is not None:
             raise self.away
-        return ()
+        return NodeListing((), 0)
 
     async def list_partitions(self) -> tuple[Partition, ...]:
         return ()

@@ -9,7 +9,7 @@ from bridge.errors import BadInput
 from bridge.model.devices import ResourceMap
 from bridge.model.job import Gres
 from bridge.model.resources import Resources
-from bridge.nodes import definition
+from bridge.nodes import definition, places
 from tests.builders import GI, a_node
 
 RULES = definition.Rules(
@@ -55,7 +55,7 @@ def test_the_fabrics_layers_become_the_topology_path(
 ) -> None:
     """Layer 1 is the top; the admin's annotation wins."""
     node = a_node(labels=labels, annotations=annotations)
-    assert definition.topology_of(node, "fabric:root") == topology
+    assert places.place_of(node, "fabric:root") == topology
 
 
 def test_slices_are_gpus_of_their_own_type_beside_whole_ones() -> None:
@@ -87,6 +87,7 @@ def test_a_node_with_nothing_to_give_is_refused_with_what_to_look_at() -> None:
     ("labels", "annotations", "says"),
     [
         ({names.SLURM_NODE_NAME_LABEL: "_n"}, {}, names.SLURM_NODE_NAME_LABEL),
+        ({names.SLURM_NODE_NAME_LABEL: "ALL"}, {}, names.SLURM_NODE_NAME_LABEL),
         ({}, {names.EXTERNAL_NODE_PARTITIONS_ANNOTATION: "a b"},
          names.EXTERNAL_NODE_PARTITIONS_ANNOTATION),
         ({}, {names.EXTERNAL_NODE_PARTITIONS_ANNOTATION: "a|b"},
@@ -105,3 +106,13 @@ def test_what_slurm_cannot_be_told_is_said_with_its_place(
         definition.define(node, node_class="c", others=Resources(), rules=RULES)
     assert says in refusal.value.field
     assert len(str(refusal.value)) < 700
+
+
+def test_a_name_that_slurm_reads_otherwise_is_refused_with_the_way_out() -> None:
+    """A Kubernetes node may be named `all`; by its label it is another node in Slurm."""
+    with pytest.raises(BadInput, match=r"takes for every node.*by label") as refusal:
+        definition.define(a_node("all"), node_class="c", others=Resources(), rules=RULES)
+    assert names.SLURM_NODE_NAME_LABEL in str(refusal.value)
+    named = a_node("all", labels={names.SLURM_NODE_NAME_LABEL: "node-all"})
+    found = definition.define(named, node_class="c", others=Resources(), rules=RULES)
+    assert found.name == "node-all"

@@ -28,7 +28,7 @@ from tests.unit.kube.apiserver import ApiServer, connected, ok
 from tests.unit.slurm.clocks import ManualClock
 
 RULES = definition.Rules(cluster="0123456789abcdef")
-PATH = "/api/v1/nodes/n"
+PATH = "/api/v1/nodes/n1"
 TAINT = Taint(names.MANAGED_NODE_TAINT, SCHEDULER, "NoExecute")
 
 
@@ -40,17 +40,29 @@ class Slurm:
         self.partitions: tuple[slurm.Partition, ...] = ()
         self.gres_types: list[str] | slurm.ServerTooOld = []
         self.asked: list[str] = []
+        self.at_s = 0
+        """When nodes changed last, if it tells."""
+        self.listed: list[int] = []
+        """What changes the listings asked for were after."""
+        self.others_read = 0
         self.moves = True
         """Whether nodes show the place that they were told."""
         self.errors: dict[str, slurm.SlurmError] = {}
         self.meanwhile: Callable[[slurm.SlurmNode], slurm.SlurmNode] | None = None
         """What somebody else does to a node after a pass has read all nodes."""
         self.reservations: dict[str, slurm.Reservation] = {}
+        self.bad_places: set[str] = set()
 
-    async def list_nodes(self) -> tuple[slurm.SlurmNode, ...]:
-        return tuple(self.nodes.values())
+    async def list_nodes_since(self, at_s: int) -> slurm.NodeListing | None:
+        self.listed.append(at_s)
+        return (
+            None
+            if at_s and at_s == self.at_s
+            else slurm.NodeListing(tuple(self.nodes.values()), self.at_s)
+        )
 
     async def list_partitions(self) -> tuple[slurm.Partition, ...]:
+        self.others_read += 1
         return self.partitions
 
     async def list_reservations(self) -> tuple[slurm.Reservation, ...]:
@@ -84,9 +96,12 @@ class Slurm:
 
     async def create_node(self, node: slurm.NodeDefinition) -> None:
         self._ask("create", node.name)
+        if node.topology in self.bad_places:
+            raise slurm.InvalidRequest("no such topology", number=2178)
         self.nodes[node.name] = slurm.SlurmNode(
             SlurmNodeName(node.name), frozenset({"IDLE", "EXTERNAL"}), cpus=node.cpus,
             memory_mib=node.memory_mib, gres=node.gres, features=node.features,
+            topology=node.topology, address=node.address,
         )  # fmt: skip
 
     async def delete_node(self, name: str) -> None:
@@ -107,9 +122,12 @@ class Slurm:
         features: tuple[str, ...] = (),
         active_features: tuple[str, ...] | None = None,
         topology: str = "",
+        address: str = "",
     ) -> None:
-        self._ask("update", name, f" {state or topology or '&'.join(features)}")
+        self._ask("update", name, f" {state or topology or address or '&'.join(features)}")
         node = self.nodes[name]
+        if self.moves:
+            node = replace(node, address=address or node.address)
         if topology and self.moves:
             node = replace(node, topology=topology)
         if state:
@@ -184,13 +202,13 @@ async def test_the_taint_follows_the_registration(tmp_path: Path) -> None:
     """Before it, Slurm would not give the node to anybody. Others' taints stay."""
     async with ApiServer() as server, connected(server, tmp_path) as kube:
         raw = {
-            "metadata": {"name": "n", "uid": "u", "resourceVersion": "4"},
+            "metadata": {"name": "n1", "uid": "u", "resourceVersion": "4"},
             "spec": {"taints": [{"key": "others.io/taint", "effect": "NoSchedule"}]},
         }
         server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
         it = Passing(kube)
-        it.cluster.upsert_node(a_node("n"))
-        assert await it.asked() == ["create n"]
+        it.cluster.upsert_node(a_node("n1"))
+        assert await it.asked() == ["create n1"]
         assert not server.requests
         assert await it.asked() == []
         (patch,) = server.seen("PATCH")
@@ -204,8 +222,8 @@ async def test_an_api_server_that_refuses_the_taint_keeps_no_other_node_from_slu
 ) -> None:
     """It is tried again with each pass, at its time: the refusal calls for none of its own."""
     async with passing(tmp_path) as it:
-        it.cluster.upsert_node(a_node("n"))
-        assert await it.asked() == ["create n"]
+        it.cluster.upsert_node(a_node("n1"))
+        assert await it.asked() == ["create n1"]
         it.cluster.upsert_node(a_node("m"))
         assert await it.asked() == ["create m"], "n's taint is answered with 404"
         assert not await it.nodes.reconcile()
@@ -213,16 +231,16 @@ async def test_an_api_server_that_refuses_the_taint_keeps_no_other_node_from_slu
 
 async def test_a_cordoned_node_is_drained_until_it_is_uncordoned(tmp_path: Path) -> None:
     """Not one that an admin of Slurm has drained meanwhile."""
-    async with passing(tmp_path, "n") as it:
-        node = it.cluster.nodes[NodeName("n")]
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
         it.cluster.upsert_node(replace(node, unschedulable=True))
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.CORDONED
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
-        assert await it.asked() == ["update n UNDRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
+        assert await it.asked() == ["update n1 UNDRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}), reason="disk"
         )
         assert await it.asked() == []
 
@@ -231,45 +249,45 @@ async def test_an_admin_who_drains_a_node_at_the_same_moment_is_not_overridden(
     tmp_path: Path,
 ) -> None:
     """The pass has read the nodes before: neither its drain nor its undrain is sent."""
-    async with passing(tmp_path, "n") as it:
-        it.cluster.upsert_node(replace(a_node("n"), unschedulable=True, taints=(TAINT,)))
+    async with passing(tmp_path, "n1") as it:
+        it.cluster.upsert_node(replace(a_node("n1"), unschedulable=True, taints=(TAINT,)))
         it.slurm.meanwhile = lambda node: replace(
             node, states=node.states | {"DRAIN"}, reason="fan"
         )
         assert await it.asked() == []
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], reason=drains.CORDONED)
-        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,)))
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], reason=drains.CORDONED)
+        it.cluster.upsert_node(replace(a_node("n1"), taints=(TAINT,)))
         assert await it.asked() == []
-        assert it.slurm.nodes["n"].reason == "fan"
+        assert it.slurm.nodes["n1"].reason == "fan"
 
 
 async def test_a_silent_node_is_drained_until_it_answers(tmp_path: Path) -> None:
     """When it is another cause that keeps it closed, only the reason changes."""
-    async with passing(tmp_path, "n") as it:
-        node = it.cluster.nodes[NodeName("n")]
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
         silent = replace(node, ready=False, unready="NodeStatusUnknown")
         it.cluster.upsert_node(silent)
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason.endswith("not ready in Kubernetes: NodeStatusUnknown")
         it.cluster.upsert_node(replace(silent, unschedulable=True))
-        assert await it.asked() == ["update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.CORDONED
+        assert await it.asked() == ["update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.CORDONED
         assert await it.asked() == []
         it.cluster.upsert_node(node)
-        assert await it.asked() == ["update n UNDRAIN"]
+        assert await it.asked() == ["update n1 UNDRAIN"]
 
 
 async def test_a_silent_node_that_slurm_has_lost_is_made_anew_once(tmp_path: Path) -> None:
     """Registered and drained in one step, so that no job that waits gets it in between."""
-    async with passing(tmp_path, "n") as it:
-        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n")], ready=False))
-        assert await it.asked() == ["update n DRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=it.slurm.nodes["n"].states | {"NOT_RESPONDING"}
+    async with passing(tmp_path, "n1") as it:
+        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n1")], ready=False))
+        assert await it.asked() == ["update n1 DRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=it.slurm.nodes["n1"].states | {"NOT_RESPONDING"}
         )
-        assert await it.asked() == ["delete n"]
-        assert await it.asked() == ["create n", "update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.NOT_READY
+        assert await it.asked() == ["delete n1"]
+        assert await it.asked() == ["create n1", "update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.NOT_READY
         assert await it.asked() == []
 
 
@@ -279,46 +297,46 @@ async def test_a_slurm_that_shows_fewer_devices_than_it_was_told_is_not_told_aga
     """Else such a node would be taken out and registered for ever. Devices that come later are
     told."""
     rules = replace(RULES, resource_map={"nvidia.com/gpu": "gpu"})
-    async with passing(tmp_path, "n", rules=rules) as it:
+    async with passing(tmp_path, "n1", rules=rules) as it:
         it.slurm.gres_types = ["gpu"]
-        assert [item.count for item in it.slurm.nodes["n"].gres] == [8]
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], gres=())
+        assert [item.count for item in it.slurm.nodes["n1"].gres] == [8]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], gres=())
         assert await it.asked() == []
-        it.cluster.upsert_node(replace(a_node("n", gpu=9), taints=(TAINT,)))
-        assert await it.asked() == ["delete n"]
+        it.cluster.upsert_node(replace(a_node("n1", gpu=9), taints=(TAINT,)))
+        assert await it.asked() == ["delete n1"]
 
 
 async def test_a_node_that_is_gone_is_deleted_when_it_runs_nothing(tmp_path: Path) -> None:
     """While it is busy it only gets nothing new."""
-    async with passing(tmp_path, "n") as it:
-        it.cluster.remove_node(NodeName("n"))
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"ALLOCATED", "EXTERNAL"})
+    async with passing(tmp_path, "n1") as it:
+        it.cluster.remove_node(NodeName("n1"))
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"ALLOCATED", "EXTERNAL"})
         )
-        assert await it.asked() == ["update n DRAIN"]
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"})
+        assert await it.asked() == ["update n1 DRAIN"]
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"})
         )
-        assert await it.asked() == ["delete n"]
+        assert await it.asked() == ["delete n1"]
 
 
 async def test_a_node_that_slurm_has_lost_is_made_anew_and_counted(tmp_path: Path) -> None:
     """An external node that does not respond never comes back by itself."""
-    async with passing(tmp_path, "n") as it:
-        it.slurm.nodes["n"] = replace(
-            it.slurm.nodes["n"], states=frozenset({"IDLE", "EXTERNAL", "NOT_RESPONDING"})
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.nodes["n1"] = replace(
+            it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "NOT_RESPONDING"})
         )
-        assert await it.asked() == ["delete n"]
-        assert await it.asked() == ["create n"]
+        assert await it.asked() == ["delete n1"]
+        assert await it.asked() == ["create n1"]
         assert it.metrics.nodes_healed._value.get() == 1
 
 
 async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: Path) -> None:
     """Slurm would never start them on a node that has lost it."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         (old,) = it.slurm_state.features - {f"k8s-{RULES.cluster[:8]}", "slurm-bridge"}
         it.in_use = frozenset({old})
-        node = it.cluster.nodes[NodeName("n")]
+        node = it.cluster.nodes[NodeName("n1")]
         it.cluster.upsert_node(replace(node, labels={**node.labels, "pool": "new"}))
         (update,) = await it.asked()
         assert old in update
@@ -330,15 +348,15 @@ async def test_a_class_that_waiting_jobs_name_stays_until_they_do_not(tmp_path: 
 async def test_what_pods_of_other_schedulers_hold_is_not_slurms_to_give(tmp_path: Path) -> None:
     """A node is registered with what they leave."""
     async with passing(tmp_path) as it:
-        it.cluster.upsert_node(a_node("n", cpu=64))
-        it.cluster.upsert_other(a_pod("daemon").asking(cpu=4).bound("n").build())
+        it.cluster.upsert_node(a_node("n1", cpu=64))
+        it.cluster.upsert_other(a_pod("daemon").asking(cpu=4).bound("n1").build())
         await it.asked()
-        assert it.slurm.nodes["n"].cpus == 60
+        assert it.slurm.nodes["n1"].cpus == 60
 
 
 async def test_waiting_gangs_are_told_when_something_is_new_in_slurm(tmp_path: Path) -> None:
     """Not with each pass: all of them would have their jobs built anew."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         await it.asked()
         assert not it.learned_news()
         it.slurm.partitions = (slurm.Partition("p", def_mem_per_cpu_mib=100, max_time_min=60),)
@@ -431,11 +449,11 @@ async def test_what_slurm_refuses_is_tried_less_and_less_until_it_is_something_e
     tmp_path: Path,
 ) -> None:
     """Passes come with every heartbeat of some node."""
-    async with passing(tmp_path, "n") as it:
-        it.slurm.errors["n"] = slurm.InvalidRequest("changing a node: no such topology")
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.errors["n1"] = slurm.InvalidRequest("changing a node: no such topology")
 
         def placed(topology: str) -> None:
-            node = replace(it.cluster.nodes[NodeName("n")], resource_version=topology)
+            node = replace(it.cluster.nodes[NodeName("n1")], resource_version=topology)
             annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
             it.cluster.upsert_node(replace(node, annotations=annotations))
 
@@ -446,45 +464,45 @@ async def test_what_slurm_refuses_is_tried_less_and_less_until_it_is_something_e
             await it.clock.advance(1)
         assert tries == 6
         assert it.told == [
-            ("NotChangedInSlurm", "Slurm refused node n: changing a node: no such topology")
+            ("NotChangedInSlurm", "Slurm refused node n1: changing a node: no such topology")
         ]
         placed("y:root:a")
-        assert await it.asked() == ["update n y:root:a"]
-        del it.slurm.errors["n"]
+        assert await it.asked() == ["update n1 y:root:a"]
+        del it.slurm.errors["n1"]
         placed("z:root:a")
-        assert await it.asked() == ["update n z:root:a"]
+        assert await it.asked() == ["update n1 z:root:a"]
         assert await it.asked() == []
 
 
 async def test_a_node_follows_its_topology(tmp_path: Path) -> None:
     """Also where Slurm shows it in other words, or late: it is told once."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         for moves in (True, False):
             it.slurm.moves = moves
             topology = f"fabric:root:leaf-{moves}"
-            node = it.cluster.nodes[NodeName("n")]
+            node = it.cluster.nodes[NodeName("n1")]
             annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: topology}
             it.cluster.upsert_node(
                 replace(node, annotations=annotations, resource_version=topology)
             )
-            assert await it.asked() == [f"update n {topology}"]
+            assert await it.asked() == [f"update n1 {topology}"]
             for _ in range(3):
                 assert await it.asked() == []
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology=topology)
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], topology=topology)
         assert await it.asked() == []
         it.slurm.moves = True
-        it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], topology="fabric:root:elsewhere")
-        assert await it.asked() == [f"update n {topology}"]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], topology="fabric:root:elsewhere")
+        assert await it.asked() == [f"update n1 {topology}"]
 
 
 async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> None:
     """For all others Slurm waits itself."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         it.told.clear()
         it.learned_news()
         for states in ({"IDLE", "EXTERNAL", "DRAIN"}, {"IDLE", "EXTERNAL"}):
-            node = it.slurm.nodes["n"]
-            it.slurm.nodes["n"] = replace(node, states=frozenset(states), reason="broken fan")
+            node = it.slurm.nodes["n1"]
+            it.slurm.nodes["n1"] = replace(node, states=frozenset(states), reason="broken fan")
             for _ in range(2):
                 await it.asked()
             assert it.told == [("drains", "")]
@@ -493,11 +511,11 @@ async def test_jobs_that_name_their_nodes_are_told_of_drains(tmp_path: Path) -> 
 
 async def test_jobs_that_name_their_nodes_are_told_when_jobs_hold_others(tmp_path: Path) -> None:
     """Nodes that are held are chosen last, and nobody else says when they are free."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         it.learned_news()
         it.told.clear()
         for cpus in (8, 0):
-            it.slurm.nodes["n"] = replace(it.slurm.nodes["n"], allocated_cpus=cpus)
+            it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], allocated_cpus=cpus)
             for _ in range(2):
                 await it.asked()
             assert it.told == [("drains", "")]
@@ -519,7 +537,7 @@ async def test_a_slurm_that_does_not_list_its_nodes_changes_nothing_of_what_is_k
     tmp_path: Path,
 ) -> None:
     """Waiting gangs go on with what was learned last."""
-    async with passing(tmp_path, "n") as it:
+    async with passing(tmp_path, "n1") as it:
         known = it.slurm_state.features
 
         async def away() -> tuple[slurm.Partition, ...]:
@@ -536,24 +554,24 @@ async def test_nothing_starts_on_a_node_with_an_end_before_its_reservation(tmp_p
     """It is registered drained, reserved, and then undrained; jobs that wait would take it."""
     async with passing(tmp_path) as it:
         end_s = it.clock.time() // 300 * 300 + 3600
-        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,), end_s=end_s))
-        assert await it.asked() == ["create n", "update n DRAIN"]
-        assert it.slurm.nodes["n"].reason == drains.UNRESERVED
+        it.cluster.upsert_node(replace(a_node("n1"), taints=(TAINT,), end_s=end_s))
+        assert await it.asked() == ["create n1", "update n1 DRAIN"]
+        assert it.slurm.nodes["n1"].reason == drains.UNRESERVED
         (asked,) = await it.asked()
         assert asked.startswith("reserve slurm-bridge-01234567-")
         (made,) = it.slurm.reservations.values()
-        assert (made.start_s, made.nodes, made.users) == (end_s, "n", ("root",))
+        assert (made.start_s, made.nodes, made.users) == (end_s, "n1", ("root",))
         assert made.flags == {"MAINT", "IGNORE_JOBS"}
-        assert await it.asked() == ["update n UNDRAIN"]
+        assert await it.asked() == ["update n1 UNDRAIN"]
         assert await it.asked() == []
-        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n")], deleting=True))
-        assert set(await it.asked()) == {"delete n", f"unreserve {made.name}"}
+        it.cluster.upsert_node(replace(it.cluster.nodes[NodeName("n1")], deleting=True))
+        assert set(await it.asked()) == {"delete n1", f"unreserve {made.name}"}
 
 
 async def test_an_end_that_can_not_be_read_is_told_once(tmp_path: Path) -> None:
     """On the node, with what can be written."""
-    async with passing(tmp_path, "n") as it:
-        node = replace(it.cluster.nodes[NodeName("n")], unreadable_end="example.com/end")
+    async with passing(tmp_path, "n1") as it:
+        node = replace(it.cluster.nodes[NodeName("n1")], unreadable_end="example.com/end")
         it.cluster.upsert_node(node)
         for _ in range(2):
             assert await it.asked() == []
@@ -568,14 +586,14 @@ async def test_what_somebody_undoes_again_and_again_is_written_less_and_less(
     """Nobody is fought with; a drain that is new is shown at once."""
     async with ApiServer() as server, connected(server, tmp_path) as kube:
         it = Passing(kube)
-        raw = {"metadata": {"name": "n", "uid": "u", "resourceVersion": "4"}}
+        raw = {"metadata": {"name": "n1", "uid": "u", "resourceVersion": "4"}}
         server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
         server.on("PATCH", f"{PATH}/status", ok(raw))
-        it.cluster.upsert_node(replace(a_node("n"), taints=(TAINT,)))
+        it.cluster.upsert_node(replace(a_node("n1"), taints=(TAINT,)))
         await it.asked()
-        node = it.slurm.nodes["n"]
+        node = it.slurm.nodes["n1"]
         out = replace(node, states=node.states | {"DRAIN"}, reason="broken fan")
-        it.slurm.nodes["n"] = out
+        it.slurm.nodes["n1"] = out
         written = [0]
         for _ in range(40):
             await it.asked()
@@ -586,7 +604,7 @@ async def test_what_somebody_undoes_again_and_again_is_written_less_and_less(
         assert server.seen("PATCH", PATH)[0].body["spec"]["taints"] == [
             {"key": names.DRAINED_TAINT, "value": "", "effect": "NoSchedule"}
         ]
-        it.slurm.nodes["n"] = replace(out, reason="another")
+        it.slurm.nodes["n1"] = replace(out, reason="another")
         await it.asked()
         assert len(server.seen("PATCH", f"{PATH}/status")) == 7
 
@@ -615,12 +633,12 @@ async def test_a_cordon_is_ours_only_while_we_have_set_it(
     """Who has cordoned or uncordoned the node meanwhile is not overwritten."""
     annotations = {} if note is None else {names.CORDONED_ANNOTATION: note}
     raw = {
-        "metadata": {"name": "n", "uid": "u", "resourceVersion": "4", "annotations": annotations},
+        "metadata": {"name": "n1", "uid": "u", "resourceVersion": "4", "annotations": annotations},
         "spec": {"unschedulable": cordoned},
     }
     async with ApiServer() as server, connected(server, tmp_path) as kube:
         server.on("GET", PATH, ok(raw)).on("PATCH", PATH, ok(raw))
-        await write(kube, NodeName("n"))
+        await write(kube, NodeName("n1"))
         patches = [one.body for one in server.seen("PATCH", PATH)]
     written = [
         (
@@ -631,3 +649,137 @@ async def test_a_cordon_is_ours_only_while_we_have_set_it(
     ]
     assert written == ([becomes] if becomes else [])
     assert all(patch["metadata"]["resourceVersion"] == "4" for patch in patches)
+
+
+def _leaf(leaf: str) -> dict[str, str]:
+    return {f"{names.AWS_NETWORK_LAYER_PREFIX}1": leaf}
+
+
+async def test_a_refusal_that_comes_again_after_a_success_is_told_again(tmp_path: Path) -> None:
+    """In the same words: what was told before was mended meanwhile."""
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
+        for version, name in enumerate(("x:root:a", "y:root:a")):
+            it.slurm.errors["n1"] = slurm.InvalidRequest("no such topology")
+            annotations = {**node.annotations, names.TOPOLOGY_ANNOTATION: name}
+            it.cluster.upsert_node(
+                replace(node, annotations=annotations, resource_version=f"{version}")
+            )
+            await it.asked()
+            await it.asked()
+            assert len(it.told) == version + 1
+            del it.slurm.errors["n1"]
+            await it.clock.advance(5)
+            assert await it.asked() == [f"update n1 {name}"]
+            assert await it.asked() == []
+
+
+async def test_a_changed_address_is_told_at_once_and_once(tmp_path: Path) -> None:
+    """Slurm takes it while jobs run there. A Slurm that does not show it is not told again."""
+    async with passing(tmp_path, "n1") as it:
+        node = it.cluster.nodes[NodeName("n1")]
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], allocated_cpus=4)
+        it.cluster.upsert_node(replace(node, internal_ip="10.0.0.2", resource_version="2"))
+        assert await it.asked() == ["update n1 10.0.0.2"]
+        assert await it.asked() == []
+        it.slurm.moves = False
+        it.cluster.upsert_node(replace(node, internal_ip="10.0.0.3", resource_version="3"))
+        assert await it.asked() == ["update n1 10.0.0.3"]
+        assert await it.asked() == []
+
+
+async def test_nodes_join_the_tree_as_soon_as_some_node_shows_it(tmp_path: Path) -> None:
+    """No setting names it. A node whose labels say nothing is told so, once."""
+    async with passing(tmp_path, "n1") as it:
+        bare = replace(a_node("bare"), taints=(TAINT,))
+        it.cluster.upsert_node(bare)
+        labelled = replace(a_node("n1", labels=_leaf("a")), taints=(TAINT,), resource_version="2")
+        it.cluster.upsert_node(labelled)
+        await it.asked()
+        assert await it.asked() == []
+        assert not it.told
+        it.slurm.nodes["native"] = slurm.SlurmNode(
+            SlurmNodeName("native"), frozenset({"IDLE"}), topology="fabric:root:s:b"
+        )
+        assert await it.asked() == ["update n1 fabric:root:a"]
+        for _ in range(2):
+            assert await it.asked() == []
+        ((reason, note),) = it.told
+        assert reason == "NoPlaceInSlurmsTopology"
+        assert "node bare has no place" in note
+        assert "below fabric:root" in note
+
+
+async def test_a_node_whose_place_is_refused_is_registered_without_one(tmp_path: Path) -> None:
+    """It is told, and the place is tried again later."""
+    rules = replace(RULES, topology="fabric:root")
+    async with passing(tmp_path, rules=rules) as it:
+        it.slurm.bad_places = {"fabric:root:a"}
+        it.cluster.upsert_node(replace(a_node("n1", labels=_leaf("a")), taints=(TAINT,)))
+        assert await it.asked() == ["create n1", "create n1"]
+        ((reason, note),) = it.told
+        assert reason == "NotChangedInSlurm"
+        assert "no such topology" in note
+        assert await it.asked() == [], "not at once"
+        await it.clock.advance(2)
+        assert await it.asked() == ["update n1 fabric:root:a"]
+
+
+async def test_a_node_with_only_its_zone_left_stays_where_its_labels_put_it(tmp_path: Path) -> None:
+    """Labels may be away for a moment; without a place, the zone is one."""
+    rules = replace(RULES, topology="fabric:root")
+    async with passing(tmp_path, rules=rules) as it:
+        zone = {names.ZONE_LABEL: "z"}
+        for name, labels in (("n1", _leaf("a") | zone), ("n2", zone)):
+            it.cluster.upsert_node(replace(a_node(name, labels=labels), taints=(TAINT,)))
+        await it.asked()
+        shown = {name: node.topology for name, node in it.slurm.nodes.items()}
+        assert shown == {"n1": "fabric:root:a", "n2": "fabric:root:z"}
+        zoned = replace(a_node("n1", labels=zone), taints=(TAINT,), resource_version="2")
+        it.cluster.upsert_node(zoned)
+        assert [one for one in await it.asked() if "fabric" in one] == []
+
+
+async def test_at_rest_slurm_is_asked_one_small_question(tmp_path: Path) -> None:
+    """Whether its nodes have changed: nothing else is read, and nothing is changed. When a node
+    has, or half a minute later, all of it is looked at."""
+    async with passing(tmp_path, "n1", "n2") as it:
+        it.slurm.at_s = 100
+        await it.asked()
+        await it.clock.advance(40)
+        assert not await it.nodes.reconcile(is_dirty=False)
+        it.slurm.listed.clear()
+        before, it.slurm.others_read = it.slurm.others_read, 0
+        assert before
+        for _ in range(5):
+            await it.clock.advance(1)
+            assert not await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.listed == [100] * 5
+        assert (it.slurm.asked, it.slurm.others_read) == ([], 0)
+        drained = replace(it.slurm.nodes["n1"], states=frozenset({"IDLE", "EXTERNAL", "DRAIN"}),
+                          reason="slurm-bridge: cordoned in Kubernetes")  # fmt: skip
+        it.slurm.nodes["n1"], it.slurm.at_s = drained, 107
+        assert await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == ["update n1 UNDRAIN"]
+        it.slurm.others_read = 0
+        await it.clock.advance(31)
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.listed[-1] == 0
+        assert it.slurm.others_read == 1
+
+
+async def test_what_was_refused_is_tried_again_though_nothing_changes(tmp_path: Path) -> None:
+    """At its time."""
+    async with passing(tmp_path, "n1") as it:
+        it.slurm.at_s = 100
+        node = it.cluster.nodes[NodeName("n1")]
+        it.slurm.errors["n1"] = slurm.InvalidRequest("busy with something")
+        it.cluster.upsert_node(replace(node, unschedulable=True, resource_version="2"))
+        await it.asked()
+        del it.slurm.errors["n1"]
+        it.slurm.asked.clear()
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == []
+        await it.clock.advance(2)
+        await it.nodes.reconcile(is_dirty=False)
+        assert it.slurm.asked == ["update n1 DRAIN"]

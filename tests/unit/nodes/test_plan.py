@@ -5,6 +5,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+import pytest
+
 from bridge import names
 from bridge.model.devices import ResourceMap
 from bridge.model.ids import NodeName, SlurmNodeName
@@ -321,3 +323,35 @@ def test_of_a_daemon_sets_pods_on_a_node_the_largest_counts() -> None:
         one: Resources(cpu_milli=300, memory_bytes=4 * GI),
         two: Resources(cpu_milli=400, memory_bytes=5 * GI),
     }
+
+
+@pytest.mark.parametrize(
+    ("shown", "does"),
+    [
+        ({"address": "10.0.0.9"}, actions.SetAddress(SlurmNodeName("node-1"), "10.0.0.1")),
+        ({"address": ""}, None),
+        ({"cpus": 32}, None),
+        ({"cpus": 96}, actions.Drain(SlurmNodeName("node-1"), drains.LESS)),
+        ({"memory_mib": 1024}, None),
+        ({"memory_mib": 1 << 20}, actions.Drain(SlurmNodeName("node-1"), drains.LESS)),
+        ({"gres": ()}, None),
+        ({"gres": (Gres("gpu", "h100", 9),)}, actions.Drain(SlurmNodeName("node-1"), drains.LESS)),
+        ({"gres": (Gres("gpu", "a100", 8),)}, None),
+        ({"gres": (Gres("gpu", "", 8),)}, None),
+        ({"features": ("class-x", "k8s-01234567")},
+         actions.SetFeatures(
+             SlurmNodeName("node-1"), ("class-x", "k8s-01234567", "slurm-bridge"))),
+        ({"features": ("class-x", "gone", "k8s-01234567", "slurm-bridge")},
+         actions.SetFeatures(
+             SlurmNodeName("node-1"), ("class-x", "k8s-01234567", "slurm-bridge"))),
+        ({"topology": "fabric:root:a"}, None),
+        ({"weight": 7}, None),
+    ],
+)  # fmt: skip
+def test_each_field_of_a_busy_node_follows_its_rule(
+    shown: dict[str, Any], does: actions.Action | None
+) -> None:
+    """What Slurm shows of it is more, less, other or gone, and a job runs there."""
+    node = replace(a_node(), taints=(TAINT,))
+    steps = planned([node], [in_slurm(allocated_cpus=4, **shown)])
+    assert steps == ([] if does is None else [does])

@@ -20,7 +20,7 @@ RULES = definition.Rules(
     cluster="0123456789abcdef", topology="fabric:root", resource_map={"nvidia.com/gpu": "gpu"}
 )
 LEAF = {f"{names.AWS_NETWORK_LAYER_PREFIX}1": "leaf-a"}
-NODE = replace(a_node("n", labels=LEAF), taints=(Taint.managed(SCHEDULER),))
+NODE = replace(a_node("n1", labels=LEAF), taints=(Taint.managed(SCHEDULER),))
 
 
 def surveyed(
@@ -34,19 +34,19 @@ def surveyed(
     """The rows, where Slurm has the node as it was registered, but for the changes."""
     cluster = KubeState(scheduler_name=SCHEDULER)
     cluster.upsert_node(NODE)
-    node_class = class_of(cluster.table.snapshot(), NodeName("n"))
+    node_class = class_of(cluster.table.snapshot(), NodeName("n1"))
     assert node_class is not None
     known = SlurmNode(
-        SlurmNodeName("n"), frozenset({"IDLE", "EXTERNAL"}), cpus=64, memory_mib=512 << 10,
+        SlurmNodeName("n1"), frozenset({"IDLE", "EXTERNAL"}), cpus=64, memory_mib=512 << 10,
         gres=(Gres("gpu", "", 8),), topology="fabric:root:leaf-a",
         features=(node_class, definition.cluster_feature(RULES.cluster), "slurm-bridge", *also),
     )  # fmt: skip
     if node is None:
-        cluster.remove_node(NodeName("n"))
+        cluster.remove_node(NodeName("n1"))
     else:
         cluster.upsert_node(replace(node, resource_version="2"))
     if foreign_gpus:
-        cluster.upsert_other(a_pod("theirs").asking(gpu=foreign_gpus).bound("n").build())
+        cluster.upsert_other(a_pod("theirs").asking(gpu=foreign_gpus).bound("n1").build())
     known = replace(known, **changes)  # type: ignore[arg-type]
     return survey(
         cluster=cluster,
@@ -60,7 +60,9 @@ def surveyed(
 def test_sides_that_agree_are_told_once() -> None:
     """Each amount is one number, and nothing is to do."""
     (row,) = surveyed()
-    assert row == Row("n", "Ready", "IDLE", "64", str(512 << 10), "gpu:8", "fabric:root:leaf-a", "")
+    assert row == Row(
+        "n1", "Ready", "IDLE", "64", str(512 << 10), "gpu:8", "fabric:root:leaf-a", ""
+    )
 
 
 @pytest.mark.parametrize(

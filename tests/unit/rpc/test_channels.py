@@ -17,6 +17,7 @@ from bridge.rpc.channels import Certificate, RpcServer, dial
 from bridge.rpc.slurmbridge.v1 import placements_pb2 as pb
 from bridge.rpc.slurmbridge.v1 import placements_pb2_grpc as pb_grpc
 from bridge.server import certificates
+from tests.unit.rpc import grpc_tasks
 
 
 class Service(pb_grpc.PlacementsServiceServicer):
@@ -46,6 +47,7 @@ async def serving(folder: Path) -> AsyncIterator[RpcServer]:
         yield server
     finally:
         await server.stop()
+        await grpc_tasks.ended()
 
 
 async def answered(

@@ -17,6 +17,7 @@ from bridge.rpc.follower import NoLeader, PlacementFollower
 from bridge.rpc.leader import PlacementsService
 from bridge.rpc.placement_ledger import Batch, PlacementLedger, Row
 from bridge.rpc.slurmbridge.v1 import placements_pb2_grpc as pb_grpc
+from tests.unit.rpc import grpc_tasks
 
 POD, SEVEN = PodUid("pod"), SlurmJobId(7)
 CLUSTER = "0123456789abcdef"
@@ -70,6 +71,7 @@ class Controller:
 
     async def stop(self) -> None:
         await self._server.stop(grace=None)
+        await grpc_tasks.ended()
 
 
 class Slurm:

@@ -82,7 +82,13 @@ def test_a_feature_that_no_job_could_ask_for_is_refused(feature: str) -> None:
         _definition(features=(feature,)).check()
     with pytest.raises(BadInput, match="can't stand in a node's definition"):
         Wire44().node_changes(
-            features=(feature,), state=None, reason=None, comment=None, weight=None, topology=None
+            features=(feature,),
+            state=None,
+            reason=None,
+            comment=None,
+            weight=None,
+            topology=None,
+            address=None,
         )
 
 

@@ -231,7 +231,7 @@ def test_changes_of_a_node(version: str) -> None:
     """Active features follow the available ones; what isn't said isn't sent."""
     wire = _WIRES[version]
     said: dict[str, Any] = dict.fromkeys(
-        ("features", "state", "reason", "comment", "weight", "topology")
+        ("features", "state", "reason", "comment", "weight", "topology", "address")
     )
     assert wire.node_changes(**said) == {}
     assert wire.node_changes(**{**said, "features": ["a"], "state": "DRAIN", "reason": "r"}) == {

@@ -18,16 +18,34 @@ def test_missing_switches_are_made_below_an_existing_one() -> None:
 
 @pytest.mark.parametrize(
     "spec",
-    ["other:root:a", "topo:nowhere:a", "topo:root", "topo", "topo:root:spine", "topo:root:x:leaf"],
+    ["other:root:a", "topo:nowhere:a", "topo:root", "topo:root:spine", "topo:root:root"],
 )
 def test_paths_that_slurm_refuses(spec: str) -> None:
-    """Another topology, an unknown first switch, one that is no leaf, a step that isn't one."""
+    """Another topology, an unknown first switch, one that is no leaf, one below itself."""
     tree = Tree("topo")
     tree.place("topo:root:spine:leaf")
     with pytest.raises(Refused) as refused:
         tree.place(spec)
     assert refused.value.number == TOPOLOGY_UNAVAILABLE
     assert len(tree.switches) == 3
+
+
+def test_a_switch_is_where_it_was_made_first() -> None:
+    """Whatever a later path says is above it; the name of the topology alone is no place."""
+    tree = Tree("topo")
+    leaf = tree.place("topo:root:a:leaf")
+    assert tree.place("topo:root:b:leaf") == leaf
+    assert [switch.name for switch in tree.switches] == ["root", "a", "leaf", "b"]
+    assert tree.switches[leaf].parent == 1
+    assert tree.place("topo") == -1
+
+
+def test_a_root_may_be_a_leaf() -> None:
+    """While nothing is below it; with nodes it gets no switches."""
+    tree = Tree("topo")
+    tree.switches[tree.place("topo:root")].nodes = 1
+    with pytest.raises(Refused):
+        tree.place("topo:root:leaf")
 
 
 def test_a_leaf_with_nodes_gets_no_switches() -> None:

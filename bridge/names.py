@@ -60,6 +60,8 @@ KARPENTER_DO_NOT_DISRUPT: Final = "karpenter.sh/do-not-disrupt"
 CLUSTER_AUTOSCALER_NO_SCALE_DOWN: Final = "cluster-autoscaler.kubernetes.io/scale-down-disabled"
 
 # Placeholder pods, by which new nodes are asked of an autoscaler
+CAPACITY_NAMESPACE: Final = "slurm-bridge-capacity"
+"""Default of `capacity.namespace`; only the bridge may create pods there."""
 CAPACITY_SCHEDULER_NAME: Final = "slurm-bridge-capacity"
 """No scheduler serves this name, so these pods never get a node."""
 CAPACITY_LABEL: Final = "scheduler.slinky.slurm.net/capacity"

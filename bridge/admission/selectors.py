@@ -59,8 +59,9 @@ def not_excluded(calls: Calls) -> list[Expression]:
 
 
 def not_exempt(calls: Calls) -> list[Expression]:
-    """Where only pods that wait in Slurm's queue may use managed nodes."""
-    return [_named("NotIn", (_SYSTEM, *calls.excluded, *calls.exempt))]
+    """Where only pods that wait in Slurm's queue may use managed nodes. The bridge's placeholder
+    pods ask for new ones, and never run."""
+    return [_named("NotIn", (_SYSTEM, names.CAPACITY_NAMESPACE, *calls.excluded, *calls.exempt))]
 
 
 def _named(operator: str, namespaces: Sequence[str]) -> Expression:

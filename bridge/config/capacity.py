@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from bridge import names
 from bridge.config.section import Section
 
 
@@ -16,9 +17,10 @@ class CapacitySettings(Section):
     autoscaler: Literal["karpenter", "clusterAutoscaler"] = "karpenter"
     """Which autoscaler looks at the placeholder pods. For `karpenter` the bridge labels the present
     nodes, for `clusterAutoscaler` the pods name the hostnames of these nodes."""
-    namespace: str = Field(default="slurm-bridge-capacity", min_length=1)
+    namespace: str = Field(default=names.CAPACITY_NAMESPACE, min_length=1)
     """Namespace of the placeholder pods. It must exist; the bridge may create pods only there. It
-    must not be a managed namespace."""
+    must not be a managed namespace, and its pods must be allowed to tolerate the taint of managed
+    nodes: deploy/managed-nodes.yaml and deploy/webhook.yaml exempt the default."""
     max_nodes: int = Field(default=100, ge=1, le=1000)
     """Maximum number of new nodes asked for at a time, for all gangs. If no present node shows how
     many pods a node takes, each pod counts as a node. A gang that needs more is not asked for."""

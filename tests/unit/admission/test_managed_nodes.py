@@ -278,7 +278,7 @@ def test_exempt_namespaces() -> None:
     without = {
         "key": "kubernetes.io/metadata.name",
         "operator": "NotIn",
-        "values": ["kube-system", "monitoring", "slurm-bridge"],
+        "values": ["kube-system", "monitoring", "slurm-bridge", "slurm-bridge-capacity"],
     }
     of_pods = pods["matchConstraints"]["namespaceSelector"]["matchExpressions"]
     of_daemon_sets = daemon_sets["matchConstraints"]["namespaceSelector"]["matchExpressions"]

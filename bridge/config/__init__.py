@@ -4,15 +4,14 @@ May import: `bridge.names`, `bridge.errors`. Reads the one file it is given and 
 environment is handed in.
 """
 
+from bridge.config.processes import ApiSettings, LeaderSettings, RpcSettings
 from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
     IdentitySettings,
     KubernetesSettings,
-    LeaderSettings,
     NodeSettings,
     PlacementSettings,
-    RpcSettings,
     ServerSettings,
     Settings,
     SlurmSettings,
@@ -27,6 +26,7 @@ __all__ = [
     "ServerSettings",
     "LeaderSettings",
     "RpcSettings",
+    "ApiSettings",
     "NodeSettings",
     "PlacementSettings",
     "WorkloadSettings",

@@ -7,6 +7,7 @@ from functools import partial
 from bridge import names
 from bridge.controller.faults import Faults
 from bridge.controller.job_claims import JobClaims
+from bridge.controller.past_gangs import PastGangs
 from bridge.controller.timers import Timers
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
@@ -25,6 +26,7 @@ class ActiveGangs:
         self.machines: dict[GangId, GangMachine] = {}
         self.waiting_for_room: set[GangId] = set()
         """Gangs whose granted nodes can't be used yet."""
+        self.past = PastGangs()
         self._faults = faults
         self._claims = claims
         self._timers = timers
@@ -65,7 +67,9 @@ class ActiveGangs:
 
     def drop(self, gang_id: GangId) -> None:
         """Drops the gang's machine and its timer."""
-        self.machines.pop(gang_id, None)
+        machine = self.machines.pop(gang_id, None)
+        if machine is not None:
+            self.past.add(machine)
         self.tell(gang_id)
         self.waiting_for_room.discard(gang_id)
         self._claims.forget(gang_id)

@@ -17,6 +17,8 @@ from bridge.controller.placements import Placements
 from bridge.controller.reconciler import Reconciler
 from bridge.controller.recovery import Recovery
 from bridge.controller.start_notice import StartNotice
+from bridge.lifecycle.machine import GangMachine
+from bridge.model.ids import GangId
 
 
 class GangController:
@@ -34,6 +36,8 @@ class GangController:
         self.changes = of_gangs.changes
         self.failed = of_gangs.loop.failed
         self._turns = of_gangs.turns
+        self._faults = of_gangs.faults
+        self._gang_jobs = of_jobs.of_gangs
         self._notice = StartNotice(
             cluster=around.cluster,
             gate=of_jobs.gate,
@@ -65,6 +69,19 @@ class GangController:
     def alive_s(self) -> float:
         """Seconds since the loop that drives the gangs last went round."""
         return self._turns.alive_s
+
+    def fault_of(self, gang_id: GangId) -> str:
+        """The sentence for a gang that the bridge has set aside; "" for others."""
+        fault = self._faults.set_aside(gang_id)
+        return "" if fault is None else fault.sentence
+
+    def advice_on(self, machine: GangMachine) -> tuple[str, str]:
+        """(the nodes that the gang's jobs leave out for a while, and why; what Slurm's nodes lack
+        for its job at the moment); "" for nothing."""
+        run = machine.known.run
+        spec = run.spec if run is not None and run.waits else None
+        shortage = "" if spec is None else self._gang_jobs.shortage(spec)
+        return self._gang_jobs.left_out(machine.id), shortage
 
     async def run(self) -> None:
         """Drive the gangs until cancelled."""

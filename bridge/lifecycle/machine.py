@@ -18,6 +18,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import intake
 from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.history import History
 from bridge.lifecycle.rules import (
     claims,
     ended_job,
@@ -34,6 +35,7 @@ from bridge.lifecycle.rules import (
     time_limit,
 )
 from bridge.lifecycle.state import GangState, State
+from bridge.lifecycle.status import GangStatus
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.pod import Pod
@@ -66,6 +68,7 @@ class GangMachine:
         self.known = GangState(gang_id, single=single, tuning=tuning)
         """All that is known of the gang."""
         self.state = State.KNOWN
+        self.history = History()
         self._held = True
 
     @property
@@ -85,6 +88,7 @@ class GangMachine:
     def handle(self, event: ev.Event, now_s: float) -> list[do.Instruction]:
         """Takes one event in; returns what is to be done now."""
         decision = Decision(now_s)
+        self.history.hear(self.known, event, now_s)
         intake.take(self.known, event, decision)
         if self._is_one_of_many(event):
             return decision.instructions
@@ -93,6 +97,7 @@ class GangMachine:
                 if rule(self.known, decision):
                     break
         self.state = self.known.standing()
+        self.history.see(self.known, self.state, now_s)
         if decision.wake is not None and self.state is not State.DONE:
             decision.add(decision.wake)
         return decision.instructions
@@ -108,6 +113,10 @@ class GangMachine:
         """Whether Slurm granted nodes that can't be used yet."""
         run = self.known.run
         return run is not None and run.placement.shortfall is not None
+
+    def status(self) -> GangStatus:
+        """What its pods that wait are told."""
+        return tell.gang_status(self.known)
 
     def placement_of(self, uid: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""

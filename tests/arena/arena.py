@@ -56,6 +56,8 @@ class Arena(ABC):
     kubernetes: Kubernetes
     slurm: Slurm
     bridge: Bridge
+    api_port: int
+    """Where people ask the bridge, if it is one process."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
@@ -106,6 +108,10 @@ class Arena(ABC):
     @abstractmethod
     def expired_token(self) -> str:
         """A token for slurmrestd whose time is over."""
+
+    @abstractmethod
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        """A Kubernetes token of this service account, which is made if need be. It has no rights."""
 
     @abstractmethod
     def open_gate(self, folder: Path) -> Gate:

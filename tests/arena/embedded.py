@@ -22,7 +22,7 @@ import yaml
 
 from bridge import names
 from bridge.sim.kube import fixtures
-from bridge.sim.kube.apiserver.request import ADMIN, User
+from bridge.sim.kube.apiserver.request import ADMIN, User, impersonated
 from bridge.sim.kube.embedded import EmbeddedKubernetes
 from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
@@ -68,7 +68,7 @@ class EmbeddedArena(Arena):
         folder = tempfile.TemporaryDirectory(prefix="embedded-arena-")
         self._authority = pki.Authority(Path(self._exits.enter_context(folder)))
         self._authority.create()
-        self._port, self._probes_port, self._webhook_port = _free_ports(3)
+        self._port, self._probes_port, self._webhook_port, self.api_port = _free_ports(4)
         self._thread = self._exits.enter_context(_Thread())
         parts = self._thread.parts
         self.kubernetes = Kubernetes(parts.kubernetes.kubeconfig)
@@ -127,6 +127,7 @@ class EmbeddedArena(Arena):
             token_file=parts.slurm.token_file,
             port=self._port,
             probes_port=self._probes_port,
+            api_port=self.api_port,
             tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
         if self.is_split:
@@ -179,6 +180,11 @@ class EmbeddedArena(Arena):
 
     def expired_token(self) -> str:
         return "once-valid"  # tokens have no times here: any but the present one is refused
+
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        token = f"of-{namespace}-{account}"
+        _TOKENS[token] = impersonated(f"system:serviceaccount:{namespace}:{account}", ())
+        return token
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

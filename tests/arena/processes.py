@@ -39,6 +39,7 @@ class Processes(Bridge):
         self.parts: dict[str, Bridge] = {}
         """By name: controller-0, extender-1 …"""
         self.rpc_ports: dict[str, int] = {}
+        self.api_ports: dict[str, int] = {}
         self._balancers: list[Balancer] = []
 
     def of(self, kind: str) -> list[Bridge]:
@@ -60,13 +61,16 @@ class Processes(Bridge):
         ports: dict[str, list[int]] = {}
         for kind, count in self._counts.items():
             for number in range(count):
-                listen, probes, rpc = _free_ports(3)
+                listen, probes, rpc, api = _free_ports(4)
                 name = f"{kind}-{number}"
                 self.rpc_ports[name] = rpc
+                self.api_ports[name] = api
                 ports.setdefault(kind, []).append(listen)
                 self.parts[name] = Bridge(
                     self.folder,
-                    settings=_with_ports(self.settings, listen=listen, probes=probes, rpc=rpc),
+                    settings=_with_ports(
+                        self.settings, listen=listen, probes=probes, rpc=rpc, api=api
+                    ),
                     probes_port=probes,
                     prefix=self._prefix,
                     command=kind,
@@ -202,7 +206,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
 
 
-_OWN = ("server", "rpc", "leader")
+_OWN = ("server", "rpc", "api", "leader")
 
 
 def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +215,7 @@ def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_ports(
-    settings: Mapping[str, Any], *, listen: int, probes: int, rpc: int
+    settings: Mapping[str, Any], *, listen: int, probes: int, rpc: int, api: int
 ) -> dict[str, Any]:
     server = {
         **settings["server"],
@@ -222,6 +226,7 @@ def _with_ports(
         **settings,
         "server": server,
         "rpc": {"listen": f"127.0.0.1:{rpc}", "advertise": "127.0.0.1", "serverName": "localhost"},
+        "api": {"listen": f"127.0.0.1:{api}"},
         "leader": {**LEASE, **settings.get("leader", {})},
     }
 

@@ -79,6 +79,7 @@ class RealArena(Arena):
             token_file=token,
             port=self.stack.extender_port,
             probes_port=probes_port,
+            api_port=self.api_port,
             tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
         for path in (folder, *folder.rglob("*")):
@@ -143,6 +144,20 @@ class RealArena(Arena):
         made = self.stack.slurm("scontrol", "token", "username=slurm", "lifespan=1")
         time.sleep(2.5)  # its life, in whole seconds
         return made.strip().partition("=")[2]
+
+    @property
+    def api_port(self) -> int:
+        return self.stack.layout.port(layout.Port.API)
+
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        if self.kubernetes.find(f"{path}/{account}") is None:
+            made = {"apiVersion": "v1", "kind": "ServiceAccount"}
+            metadata = {"name": account, "namespace": namespace}
+            self.kubernetes.create({**made, "metadata": metadata})
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        answer = self.kubernetes.http.post(f"{path}/{account}/token", json=request)
+        return str(answer.json()["status"]["token"])
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

@@ -39,6 +39,8 @@ class Port(enum.IntEnum):
     """As EXTENDER, for tests that serve the webhook on its own."""
     WEBHOOK_BALANCER = 14
     """Before several webhooks of a story."""
+    API = 15
+    """Where people ask the bridge."""
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD stays free: a slurmd there would
     answer for all external nodes."""

@@ -1,0 +1,192 @@
+"""People ask the bridge: why a workload waits and until when, and who else waits."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.arena import manifests
+from tests.arena.api import Object, wait_for
+from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, node_of
+from tests.arena.fixtures import Begin
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command came to."""
+
+    code: int
+    said: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Researcher:
+    """Somebody with a token, and the command line."""
+
+    arena: Arena
+    token_file: Path
+
+    def ask(self, *words: str) -> Answer:
+        """`slurm-bridge WORDS`."""
+        ca = self.arena.loopback_tls()[0]
+        done = subprocess.run(
+            [
+                sys.executable, "-m", "bridge", *words,
+                "--server", f"127.0.0.1:{self.arena.api_port}",
+                "--ca", str(ca), "--token-file", str(self.token_file),
+            ],
+            cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def told(self, *words: str) -> str:
+        """The same, where an answer is due."""
+        answer = self.ask(*words)
+        assert answer.code == 0, answer.error
+        return answer.said
+
+    def json(self, *words: str) -> Any:
+        """The same, for programs."""
+        return json.loads(self.told(*words, "--json"))
+
+
+@contextmanager
+def granted(arena: Arena, account: str, *, role: str, namespace: str) -> Iterator[None]:
+    """The account has this role in this namespace; "" for all of them."""
+    group = "rbac.authorization.k8s.io"
+    kind = "RoleBinding" if namespace else "ClusterRoleBinding"
+    where = f"namespaces/{namespace}/rolebindings" if namespace else "clusterrolebindings"
+    binding: Object = {
+        "apiVersion": f"{group}/v1",
+        "kind": kind,
+        "metadata": {"name": f"explain-{account}", "namespace": namespace},
+        "subjects": [
+            {
+                "apiGroup": group,
+                "kind": "User",
+                "name": f"system:serviceaccount:{NAMESPACE}:{account}",
+            }
+        ],
+        "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+    }
+    arena.kubernetes.create(binding)
+    try:
+        yield
+    finally:
+        arena.kubernetes.delete(f"/apis/{group}/v1/{where}/explain-{account}")
+
+
+@pytest.fixture
+def researcher(arena: Arena, begin: Begin, tmp_path: Path) -> Iterator[Researcher]:
+    """May look at pods of the team's namespace; two nodes of 8 GPUs."""
+    begin(Nodes(count=2, gpus=8))
+    token = tmp_path / "token"
+    token.write_text(arena.token_of("ann"))
+    token.chmod(0o600)
+    with granted(arena, "ann", role="view", namespace=NAMESPACE):
+        yield Researcher(arena, token)
+
+
+def queued(arena: Arena, name: str) -> Object:
+    """The job of that workload, once it waits in Slurm."""
+
+    def found() -> Object | None:
+        for job in arena.slurm.live_jobs():
+            if job["name"].endswith(f"/{name}") and job["job_state"][0] == "PENDING":
+                return job
+        return None
+
+    job: Object = wait_for(f"{name} is queued", found)
+    return job
+
+
+def test_a_researcher_sees_his_own_and_nobody_elses(
+    arena: Arena, researcher: Researcher, tmp_path: Path
+) -> None:
+    """In the queue and in stories; jobs that no pod has are nobody's without cluster-wide rights."""
+    arena.create(manifests.job("mine", NAMESPACE, count=2, gang=True, gpus=8))
+    arena.wait_pods(2, "are bound", node_of, of_job="mine")
+    arena.create(
+        manifests.pod("theirs", PLAIN_NAMESPACE, gpus=8, schedulerName="slurm-bridge-scheduler")
+    )
+    queue = researcher.told("queue", "-n", NAMESPACE)
+    assert "job/team/mine" in queue
+    assert "theirs" not in queue
+    for words in (
+        ("explain", "pod", "theirs", "-n", PLAIN_NAMESPACE),
+        ("explain", "pod", "no-such-pod", "-n", PLAIN_NAMESPACE),
+        ("queue", "-n", PLAIN_NAMESPACE),
+        ("queue", "-A"),
+    ):
+        answer = researcher.ask(*words)
+        assert answer.code == 1, answer
+        assert 'user "system:serviceaccount:team:ann" may not' in answer.error
+        assert "theirs" not in answer.said
+    answer = researcher.ask("explain", "pod", "no-such-pod", "-n", NAMESPACE)
+    assert answer.code == 1
+    assert "knows no pod team/no-such-pod" in answer.error
+
+    said = researcher.told("explain", "job/mine", "-n", NAMESPACE)
+    assert "Job team/mine: runs, 2 pods" in said
+
+
+def test_a_waiting_gang_says_why_and_until_when(arena: Arena, researcher: Researcher) -> None:
+    """Slurm's reason in plain words, the expected start, its place, and what is in the way."""
+    arena.create(
+        manifests.pod("long", NAMESPACE, gpus=8, annotations={f"{manifests.JOB}timelimit": "600"})
+    )
+    arena.create(
+        manifests.pod("other", NAMESPACE, gpus=8, annotations={f"{manifests.JOB}timelimit": "600"})
+    )
+    arena.wait_pods(2, "are bound", node_of)
+    arena.create(manifests.job("waits", NAMESPACE, count=2, gang=True, gpus=8))
+    job_id = queued(arena, "waits")["job_id"]
+    wait_for(
+        "Slurm has said why",
+        lambda: arena.slurm.job(job_id)["state_reason"] in ("Resources", "Priority"),
+    )
+
+    def expected() -> Any:
+        (story,) = researcher.json("explain", "job", "waits", "-n", NAMESPACE)["stories"]
+        return story if story["job"]["start_s"] else None
+
+    story = wait_for("Slurm has planned a start", expected, seconds=60, every_s=1.0)
+    assert story["gang"]["state"] == "GANG_STATE_QUEUED"
+    assert story["gang"]["reason"] in ("Resources", "Priority")
+    assert story["job"]["job_id"] == job_id
+    assert story["place"] == {"ahead": 0, "waiting": 1, "partition": "slurm-bridge"}
+    assert story["nodes"][0]["able"] == 0
+    assert sum(one["count"] for one in story["nodes"][0]["out"]) == story["nodes"][0]["nodes"]
+    said = researcher.told("explain", "job", "waits", "-n", NAMESPACE)
+    assert f"Slurm job {job_id} waits in partition slurm-bridge" in said
+    assert "(Slurm: " in said
+    assert "Slurm expects to start it at" in said
+    assert "Submitted: Slurm job" in said
+    assert "nvidia.com/gpu free" in said
+    queue = researcher.told("queue", "-n", NAMESPACE)
+    assert f"({story['gang']['reason']})" in queue
+
+
+def test_strangers_are_refused_with_a_sentence(
+    arena: Arena, researcher: Researcher, tmp_path: Path
+) -> None:
+    """Without a token, and with a wrong one, which is in no log."""
+    nobody = tmp_path / "nobody"
+    nobody.write_text("not-a-token-of-anybody")
+    answer = Researcher(arena, nobody).ask("explain", "pod", "any", "-n", NAMESPACE)
+    assert answer.code == 1
+    assert "the API server does not know this token" in answer.error
+    assert "not-a-token-of-anybody" not in answer.error + arena.bridge.log()
+    nobody.write_text("\n")
+    answer = Researcher(arena, nobody).ask("queue", "-n", NAMESPACE)
+    assert answer.code == 2
+    assert "it holds no token" in answer.error

@@ -59,6 +59,7 @@ class ApiSide:
         service = BridgeService(
             answers=Answers(
                 cluster=controlling.cluster,
+                slurm_state=controlling.slurm_state,
                 controller=controlling.controller,
                 client=connections.client,
                 watcher=controlling.watcher,

@@ -79,12 +79,12 @@ def run(
         )
     if not address.rpartition(":")[2].isdigit():
         raise ConfigError(f"--server {address}: write it like localhost:9445")
-    ca_pem = _ca(ca, settings)
+    from bridge.rpc.asking import Asking
+
+    ca_pem, own_token = _ca(ca, settings), _token(token_file) if token_file else ""
 
     async def go() -> T:
-        from bridge.rpc.asking import Asking
-
-        token, of_context = await _identity(context, settings, token_file)
+        token, of_context = await _identity(context, settings, own_token)
         asking = Asking(
             server=address,
             ca=ca_pem,
@@ -102,21 +102,25 @@ def _ca(named: str, settings: "Settings") -> bytes:
     return _read(path, "--ca") if path else b""
 
 
+def _token(path: str) -> str:
+    token = _read(path, "--token-file").decode(errors="replace").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError(f"--token-file {path}: it holds no token")
+    return token
+
+
 async def _identity(
-    context: typer.Context, settings: "Settings", token_file: str
+    context: typer.Context, settings: "Settings", own_token: str
 ) -> tuple[str, str]:
     """(token, namespace of the kubeconfig's context)."""
-    if token_file:
-        token = _read(token_file, "--token-file").decode(errors="replace").strip()
-        if not token or not token.isascii() or not token.isprintable():
-            raise ConfigError(f"--token-file {token_file}: it holds no token")
+    if own_token:
         try:
-            return token, (await _access(context, settings)).namespace
+            return own_token, (await _access(context, settings)).namespace
         except ConfigError:
-            return token, ""  # it is not needed where there is no kubeconfig
+            return own_token, ""  # it is not needed where there is no kubeconfig
     access = await _access(context, settings)
-    token = access.authorization.removeprefix("Bearer ").strip()
-    if not token:
+    scheme, _, token = access.authorization.partition(" ")
+    if scheme != "Bearer" or not token:
         raise ConfigError(
             f"Kubernetes: {access.target}: its user has no token (but a certificate or a "
             "password), and slurm-bridge knows callers by their tokens: give --token-file, "

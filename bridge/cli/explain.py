@@ -104,7 +104,7 @@ def _stories(answer: Any) -> list[str]:
     from bridge.explain import text
     from bridge.rpc import explain_wire
 
-    lines: list[str] = []
+    lines: list[str] = [*asking.safe(iter((answer.warning, "")))] if answer.warning else []
     for at, message in enumerate(answer.stories):
         if at:
             lines += ["", "-" * 60, ""]
@@ -122,7 +122,8 @@ def _table(answer: Any) -> list[str]:
 
     rows = [explain_wire.queue_row(entry) for entry in answer.entries]
     lines = table.lines(rows, unread=answer.unread, now_s=time.time())
-    return [listing.printable(line) for line in lines]
+    warned = (answer.warning,) if answer.warning else ()
+    return [listing.printable(line) for line in (*lines, *warned)]
 
 
 def _as_json(answer: "Message") -> str:

@@ -1,9 +1,9 @@
 """What a gang waits for, what has to happen before it starts, and what its owner can do."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
-from bridge import names
 from bridge.explain import reasons, times
 from bridge.explain.rows import JobRow
 from bridge.lifecycle import messages
@@ -110,7 +110,10 @@ def _queued(status: GangStatus, job: JobRow | None, now_s: float) -> Answer:
         )
     elif job is not None and facts.reason in ("Resources", "Priority"):
         starts_when += ". Slurm has not planned a time for it yet"
-    return Answer(f"{message}{slurms}.", starts_when, words.advice)
+    advice = words.advice
+    if job is not None and job.time_limit_min is None and facts.reason in ("Resources", "Priority"):
+        advice = (*advice, "It has no time limit: Slurm can fit only jobs with a limit into gaps")
+    return Answer(f"{message}{slurms}.", starts_when, advice)
 
 
 def _running(machine: GangMachine, job: JobRow | None, now_s: float) -> str:
@@ -119,11 +122,16 @@ def _running(machine: GangMachine, job: JobRow | None, now_s: float) -> str:
     nodes = sorted({str(pod.node) for pod in pods if pod.node})
     where = texts.some_of(nodes, _MOST_NODES) or "no node yet"
     whose = f" by Slurm job {machine.known.job_id}" if machine.known.job_id else ""
-    are = "Its pod is" if len(pods) == 1 else f"{bound} of its {len(pods)} pods are"
-    if len(pods) == 1 and not bound:
+    are = "Its pod is on"
+    if len(pods) > 1:
+        are = (
+            f"All {bound} pods are on"
+            if bound == len(pods)
+            else (f"{bound} of its {len(pods)} pods are on their nodes, of")
+        )
+    elif not bound:
         are = "Its pod is on its way to"
-        return f"{are} {where}{whose}{_until(job, now_s)}."
-    return f"{are} on {where}{whose}{_until(job, now_s)}."
+    return f"{are} {where}{whose}{_until(job, now_s)}."
 
 
 def _until(job: JobRow | None, now_s: float) -> str:
@@ -138,22 +146,22 @@ def _ending(machine: GangMachine, job: JobRow | None) -> str:
     return "All of its pods have ended."
 
 
-def over(job: JobRow | None) -> str:
-    """Of a gang that is over."""
+def over(job: JobRow | None, pods: Collection[Pod] = ()) -> str:
+    """Of a gang that is over, with those of its pods that are still there."""
+    said = "It is over"
+    counts = [
+        f"{count} {word}"
+        for word in ("Succeeded", "Failed")
+        if (count := sum(pod.phase == word for pod in pods))
+    ]
+    if counts:
+        said += f": of its pods {' and '.join(counts).lower()}"
     if job is None:
-        return "It is over."
+        return f"{said}."
     if job.state in ("PENDING", "RUNNING", "SUSPENDED"):
-        return f"It is over; Slurm job {job.id} is being ended."
-    return (
-        f"It is over; Slurm job {job.id} ended"
-        + (f" at {times.at(job.end_s)}" if job.end_s else "")
-        + "."
-    )
-
-
-TIME_LIMIT: Final = (
-    f"For a longer time limit set annotation {names.JOB_PREFIX}timelimit before it starts"
-)
+        return f"{said}. Slurm job {job.id} is being ended."
+    at = f" at {times.at(job.end_s)}" if job.end_s else ""
+    return f"{said}. Slurm job {job.id} ended{at}."
 
 
 def _sentence(text: str) -> str:

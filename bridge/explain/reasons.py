@@ -15,6 +15,7 @@ _TIMELIMIT = (
     "before larger jobs"
 )
 _SMALLER = "ask for fewer pods or less for each of them"
+_SOONER = f"Nothing has to be done. {_TIMELIMIT}"
 _ADMIN = "Ask a Slurm admin"
 
 
@@ -40,12 +41,12 @@ _WORDS: Mapping[str, Words] = {
     "Resources": Words(
         "It is at the head of the queue, and not enough of the nodes that it may use are free",
         "It starts when running jobs have given back enough of these nodes",
-        (f"Nothing has to be done. {_TIMELIMIT}; so does it to {_SMALLER}",),
+        (_SOONER, "Fewer pods, or smaller ones, find room sooner"),
     ),
     "Priority": Words(
         "Jobs with a higher priority wait before it",
         "It starts when they have started, or earlier in a gap that is too small for them",
-        (f"Nothing has to be done. {_TIMELIMIT}",),
+        (_SOONER,),
     ),
     "Dependency": Words(
         "It waits for another job, as its annotation `dependency` says",

@@ -25,7 +25,7 @@ def rows(
     known = job is not None and job.submit_s is not None
     for at, step in enumerate(history):
         is_first = not any(one.job_id == step.job_id for one in history[:at])
-        text = _text(step, is_first=is_first)
+        text = _text(step, is_first=is_first, is_last=at == len(history) - 1)
         if text:
             found.append(StepRow(step.at_s + epoch_s, text))
     if job is not None and known and job.id not in submitted and job.submit_s is not None:
@@ -33,22 +33,20 @@ def rows(
     return tuple(sorted(found, key=lambda row: row.at_s))
 
 
-def _text(step: Step, *, is_first: bool) -> str:
+def _text(step: Step, *, is_first: bool, is_last: bool) -> str:
     job = f"Slurm job {step.job_id}"
     reason = step.detail if step.detail not in ("", "None") else ""
     match step.kind:
         case "known":
-            return "slurm-bridge began to look after it."
+            return "slurm-bridge took it up."
         case "refused":
             return f"Not queued: {step.detail.rstrip('.')}."
         case "queued" if is_first:
-            return f"Submitted: {job} waits" + (
-                f", for Slurm's reason {reason}." if reason else "."
-            )
+            return f"Submitted as {job}, which waits" + (f" ({reason})." if reason else ".")
         case "queued":
-            return f"{job} waits now for Slurm's reason {reason}." if reason else ""
+            return f"{job} waits for another reason now ({reason})." if reason else ""
         case "granted":
-            return f"Slurm has started {job}: it holds its nodes."
+            return f"{job} was started: it holds its nodes."
         case "unusable":
             return f"The nodes of {job} could not be used: {step.detail.rstrip('.')}."
         case "running":
@@ -58,7 +56,7 @@ def _text(step: Step, *, is_first: bool) -> str:
         case "ending":
             return "No pod needs its resources any more."
         case "done":
-            return "It is over."
+            return "It is over." if is_last else "None of its pods was left."
 
 
 def line(row: StepRow) -> str:

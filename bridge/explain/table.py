@@ -1,5 +1,6 @@
 """The queue as squeue shows it, with the workloads' names."""
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -13,7 +14,8 @@ _SHORT: Final = {"PENDING": "PD", "RUNNING": "R", "SUSPENDED": "S"}
 _HEADS: Final = (
     "JOBID", "PARTITION", "WORKLOAD", "USER", "ST", "TIME", "PODS", "START", "NODELIST(REASON)",
 )  # fmt: skip
-_MOST: Final = 60
+_MOST: Final = 90
+_NOT_QUEUED: Final = re.compile(r"^(It is not queued( in Slurm)?|Not (yet )?in Slurm's queue): ")
 _RIGHT: Final = frozenset({"JOBID", "TIME", "PODS"})
 
 
@@ -49,7 +51,8 @@ def _cells(row: QueueRow, now_s: float) -> tuple[str, ...]:
     workload = f"{row.kind.lower()}/{row.namespace}/{row.name}" if row.namespace else ""
     pods = str(row.pods) if row.pods else ""
     if job is None:
-        return ("-", "-", workload, "", "--", "", pods, "", f"({_cut(row.message)})")
+        why = _cut(_NOT_QUEUED.sub("", row.message).rstrip("."))
+        return ("-", "-", workload, "", "--", "", pods, "", f"(not queued: {why})")
     state = _SHORT.get(job.state, job.state)
     return (
         str(job.id), job.partition, workload or f"{_cut(job.name)} (native)", job.user, state,

@@ -10,10 +10,12 @@ from bridge.gangs.index import GangRecord
 from bridge.lifecycle.history import Step
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
+from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.pod import Pod
 from bridge.slurm.jobs import Job
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_facts import Capacities
 
 MOST_PODS: Final = 32
 """The most pods that one story names."""
@@ -45,6 +47,8 @@ class Sources:
     """A job of a gang, as Slurm last told of it."""
     waiting: Callable[[], Iterable[Job]]
     """All known jobs that wait in Slurm's queue, native ones included."""
+    capacities: Callable[[], Capacities]
+    """What Slurm's nodes have."""
     notes_of: Callable[[GangId], tuple[str, ...]]
     """Further facts of a gang that waits, each a sentence."""
 
@@ -143,7 +147,7 @@ class View:
             return replace(row, state=SET_ASIDE, message=fault)
         if machine is None:
             job_id = _job_of(pods)
-            return replace(row, job_id=job_id, message=advice.over(self._job(job_id)))
+            return replace(row, job_id=job_id, message=advice.over(self._job(job_id), pods))
         job_id = machine.known.job_id
         facts = machine.known.run.facts if machine.known.run is not None else None
         waits = facts is not None and facts.waits
@@ -208,8 +212,16 @@ class View:
             story,
             place=None if job is None else place.of(job, map(jobs.row, self.sources.waiting())),
             nodes=nodes.reports(snapshot, demand) if is_queued else (),
-            notes=self.sources.notes_of(gang_id),
+            notes=(*self._in_slurm(demand, is_queued), *self.sources.notes_of(gang_id)),
         )
+
+    def _in_slurm(self, gang: Gang, is_queued: bool) -> tuple[str, ...]:
+        if not is_queued:
+            return ()
+        cluster = self.sources.cluster
+        names = {name: node.slurm_name for name, node in cluster.nodes.items()}
+        snapshot, capacities = cluster.table.snapshot(), self.sources.capacities()
+        return tuple(filter(None, (nodes.in_slurm(snapshot, gang, names, capacities),)))
 
     def past_story(self, past: Past) -> Story:
         """Of a gang that is gone."""

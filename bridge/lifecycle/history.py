@@ -8,6 +8,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import messages
 from bridge.lifecycle.state import GangState, State
 from bridge.model.ids import SlurmJobId
+from bridge.model.job import JobFacts
 
 StepKind = Literal[
     "known", "refused", "queued", "granted", "unusable", "running", "ended", "ending", "done"
@@ -54,7 +55,7 @@ class History:
                 self._add(Step(now_s, "unusable", job_id, shortfall.reason))
             case ev.JobObserved(facts) if facts.job_id == job_id:
                 if facts.ended or facts.suspended:
-                    self._add(Step(now_s, "ended", job_id, messages.what_ended(facts)[1]))
+                    self._add(Step(now_s, "ended", job_id, _why_ended(gang, facts)))
             case ev.JobVanished(job) if job == job_id:
                 why = f"Slurm job {job} is not known to Slurm any more."
                 self._add(Step(now_s, "ended", job_id, why))
@@ -87,9 +88,17 @@ class History:
                 return
             if len(steps) > 1 and (steps[-2].kind, steps[-2].job_id) == ("queued", step.job_id):
                 steps.pop()  # reasons alternate: a job's first and its present one are enough
+                if _same(steps[-1], step):
+                    return
         steps.append(step)
         if len(steps) > _MOST:
             del steps[1]
+
+
+def _why_ended(gang: GangState, facts: JobFacts) -> str:
+    if facts.state == "CANCELLED" and gang.run is not None and gang.run.ending.cancel_at_s:
+        return f"Slurm job {facts.job_id} was ended, as no pod needs it."
+    return messages.what_ended(facts)[1]
 
 
 def _same(one: Step, other: Step) -> bool:

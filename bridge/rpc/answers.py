@@ -7,7 +7,7 @@ from typing import Final
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.controller import GangController
-from bridge.explain import notes, table
+from bridge.explain import notes, table, times
 from bridge.explain.rows import GangRow, QueueRow, Story
 from bridge.explain.view import Found, Past, Sources, View
 from bridge.lifecycle.state import State
@@ -20,6 +20,7 @@ from bridge.slurm.jobs import Job
 from bridge.slurm.nodes import SlurmNode
 from bridge.slurm.reservations import Reservation
 from bridge.state.kube_state import KubeState
+from bridge.state.slurm_state import SlurmState
 
 _BATCH: Final = 200
 """Gangs that are told without letting others into the event loop."""
@@ -34,6 +35,7 @@ class Answers:
         self,
         *,
         cluster: KubeState,
+        slurm_state: SlurmState,
         controller: GangController,
         client: slurm.SlurmClient,
         watcher: slurm.JobWatcher,
@@ -42,6 +44,7 @@ class Answers:
         clock: Clock,
     ) -> None:
         self._cluster = cluster
+        self._slurm_state = slurm_state
         self._controller = controller
         self._client = client
         self._watcher = watcher
@@ -91,6 +94,14 @@ class Answers:
         stories = [view.story(gang_id) for gang_id in gangs]
         told = [story for story in stories if story is not None]
         return told + [view.past_story(past) for past in found.past if not told]
+
+    @property
+    def warning(self) -> str:
+        """Why what is said of Slurm's jobs may be out of date; "" if it is not."""
+        if not self._watcher.problem:
+            return ""
+        age_s = self._clock.monotonic() - self._watcher.seen_s
+        return f"Slurm does not answer: what is said of its jobs is {times.about(age_s)} old."
 
     async def nodes(self) -> list[Row]:
         """Both sides' nodes. Raises SlurmError."""
@@ -156,6 +167,7 @@ class Answers:
             past=self._past,
             job=self._job,
             waiting=self._waiting,
+            capacities=lambda: self._slurm_state.capacities,
             notes_of=self._notes_of,
         )
         return View(sources, epoch_s=now_s - self._clock.monotonic(), now_s=now_s)

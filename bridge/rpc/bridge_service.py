@@ -121,7 +121,9 @@ class BridgeService(pb_grpc.BridgeServiceServicer):
             if not stories:
                 raise NotFound(_not_found(found.kind, namespace, name))
             more = max(0, len(found.gangs) - len(stories))
-            return pb.ExplainResponse(stories=map(explain_wire.story, stories), more=more)
+            return pb.ExplainResponse(
+                stories=map(explain_wire.story, stories), more=more, warning=self._answers.warning
+            )
 
     async def GetQueue(  # noqa: N802
         self, request: pb.GetQueueRequest, context: Any
@@ -131,7 +133,9 @@ class BridgeService(pb_grpc.BridgeServiceServicer):
             await self._callers.check(caller, Access("list", "pods", _name(request.namespace)))
             rows, unread = await self._answers.queue(request.namespace)
             entries = map(explain_wire.queue_entry, rows)
-            return pb.GetQueueResponse(entries=entries, unread=unread)
+            return pb.GetQueueResponse(
+                entries=entries, unread=unread, warning=self._answers.warning
+            )
 
     async def ListNodes(  # noqa: N802
         self, request: pb.ListNodesRequest, context: Any

@@ -111,7 +111,11 @@ class Arena(ABC):
 
     @abstractmethod
     def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
-        """A Kubernetes token of this service account, which is made if need be. It has no rights."""
+        """A Kubernetes token of this service account, which is made if need be, without rights."""
+
+    @abstractmethod
+    def admin_token(self) -> str:
+        """A Kubernetes token of somebody who may do everything."""
 
     @abstractmethod
     def open_gate(self, folder: Path) -> Gate:

@@ -37,7 +37,8 @@ from tests.e2e.stack import pki
 T = TypeVar("T")
 
 _BRIDGE_TOKEN = "of-the-bridge"
-_TOKENS = {"of-the-admin": ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
+_ADMIN_TOKEN = "of-the-admin"
+_TOKENS = {_ADMIN_TOKEN: ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
 
 PARTITIONS = (
     Partition("slurm-bridge", default=True, feature="slurm-bridge"),
@@ -185,6 +186,9 @@ class EmbeddedArena(Arena):
         token = f"of-{namespace}-{account}"
         _TOKENS[token] = impersonated(f"system:serviceaccount:{namespace}:{account}", ())
         return token
+
+    def admin_token(self) -> str:
+        return _ADMIN_TOKEN
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

@@ -31,6 +31,7 @@ class RealArena(Arena):
     def __init__(self) -> None:
         super().__init__()
         settings = layout.Settings(name=NAME, port_base=PORT_BASE)
+        self.api_port = layout.Layout.of(settings).port(layout.Port.API)
         self._was_up = layout.Layout.of(settings).mark.exists()
         self.stack = stack.Stack.up(settings)
         self.kubernetes = Kubernetes(self.stack.kubeconfig)
@@ -145,10 +146,6 @@ class RealArena(Arena):
         time.sleep(2.5)  # its life, in whole seconds
         return made.strip().partition("=")[2]
 
-    @property
-    def api_port(self) -> int:
-        return self.stack.layout.port(layout.Port.API)
-
     def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
         path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
         if self.kubernetes.find(f"{path}/{account}") is None:
@@ -158,6 +155,25 @@ class RealArena(Arena):
         request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
         answer = self.kubernetes.http.post(f"{path}/{account}/token", json=request)
         return str(answer.json()["status"]["token"])
+
+    def admin_token(self) -> str:
+        token, group = self.token_of("root", "kube-system"), "rbac.authorization.k8s.io"
+        subject = {
+            "apiGroup": group,
+            "kind": "User",
+            "name": "system:serviceaccount:kube-system:root",
+        }
+        binding = {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "root-account"},
+            "subjects": [subject],
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        }
+        path = f"/apis/{group}/v1/clusterrolebindings"
+        if self.kubernetes.find(f"{path}/root-account") is None:
+            self.kubernetes.http.post(path, json=binding).raise_for_status()
+        return token
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,8 +62,10 @@ def used(log: Path) -> Iterator[Right]:
 
 
 def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Begin) -> None:
-    """A node is registered; a pod is bound, told, and ended by Slurm; all is watched."""
+    """A node is registered; a pod is bound, told, and ended by Slurm; all is watched; and somebody
+    asks why his pod waits."""
     begin(Nodes(count=1))
+    ask(arena)
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     job = arena.job_of(arena.wait_bound("runs"))
     arena.slurm.cancel(int(job["job_id"]))
@@ -80,6 +84,21 @@ def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Beg
     asked = {right for right in used(log) if right[0] not in OWNERS}
     assert asked - rights - FROM_EVERYBODY == set(), "asked without a right in the shipped role"
     assert rights - asked <= SELDOM.keys(), "rights that nothing needs"
+
+
+def ask(arena: RealArena) -> None:
+    """`slurm-bridge queue`, by a service account that has no rights."""
+    token = arena.bridge.folder / "somebodys-token"
+    token.write_text(arena.token_of("somebody"))
+    ca = arena.loopback_tls()[0]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "bridge", "queue", "-n", NAMESPACE, "--ca", str(ca),
+            "--server", f"127.0.0.1:{arena.api_port}", "--token-file", str(token),
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "may not list pods in namespace team" in done.stderr, done.stderr
 
 
 SELDOM: dict[Right, str] = {

@@ -112,7 +112,7 @@ def queued(arena: Arena, name: str) -> Object:
 def test_a_researcher_sees_his_own_and_nobody_elses(
     arena: Arena, researcher: Researcher, tmp_path: Path
 ) -> None:
-    """In the queue and in stories; jobs that no pod has are nobody's without cluster-wide rights."""
+    """In the queue and in stories; who may list all pods sees all, and Slurm's own jobs."""
     arena.create(manifests.job("mine", NAMESPACE, count=2, gang=True, gpus=8))
     arena.wait_pods(2, "are bound", node_of, of_job="mine")
     arena.create(
@@ -135,6 +135,20 @@ def test_a_researcher_sees_his_own_and_nobody_elses(
     assert answer.code == 1
     assert "knows no pod team/no-such-pod" in answer.error
 
+    admin = tmp_path / "admin"
+    admin.write_text(arena.admin_token())
+    native = arena.slurm.submit(
+        name="native-one",
+        partition="slurm-bridge",
+        tasks=1,
+        memory_per_node={"set": True, "number": 100},
+        time_limit={"set": True, "number": 1},
+    )
+    everything = Researcher(arena, admin).told("queue", "-A")
+    arena.slurm.cancel(native)
+    assert "job/team/mine" in everything
+    assert "pod/elsewhere/theirs" in everything
+    assert "native-one (native)" in everything
     said = researcher.told("explain", "job/mine", "-n", NAMESPACE)
     assert "Job team/mine: runs, 2 pods" in said
 
@@ -170,7 +184,7 @@ def test_a_waiting_gang_says_why_and_until_when(arena: Arena, researcher: Resear
     assert f"Slurm job {job_id} waits in partition slurm-bridge" in said
     assert "(Slurm: " in said
     assert "Slurm expects to start it at" in said
-    assert "Submitted: Slurm job" in said
+    assert f"Submitted as Slurm job {job_id}" in said
     assert "nvidia.com/gpu free" in said
     queue = researcher.told("queue", "-n", NAMESPACE)
     assert f"({story['gang']['reason']})" in queue

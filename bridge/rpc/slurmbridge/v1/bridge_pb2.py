@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bslurmbridge/v1/bridge.proto\x12\x0eslurmbridge.v1\"%\n\x10ListGangsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"8\n\x11ListGangsResponse\x12#\n\x05gangs\x18\x01 \x03(\x0b\x32\x14.slurmbridge.v1.Gang\"&\n\x11WatchGangsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"Y\n\x12WatchGangsResponse\x12\x10\n\x08is_whole\x18\x01 \x01(\x08\x12#\n\x05gangs\x18\x02 \x03(\x0b\x32\x14.slurmbridge.v1.Gang\x12\x0c\n\x04gone\x18\x03 \x03(\t\"\xd7\x01\n\x04Gang\x12\x0f\n\x07gang_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.slurmbridge.v1.GangState\x12\x0c\n\x04size\x18\x06 \x01(\r\x12\x0c\n\x04pods\x18\x07 \x01(\r\x12\x0e\n\x06job_id\x18\x08 \x01(\r\x12\x0f\n\x07message\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x18\n\x10\x65xpected_start_s\x18\x0b \x01(\x03\"?\n\x0e\x45xplainRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"G\n\x0f\x45xplainResponse\x12&\n\x07stories\x18\x01 \x03(\x0b\x32\x15.slurmbridge.v1.Story\x12\x0c\n\x04more\x18\x02 \x01(\r\"\xb8\x02\n\x05Story\x12\"\n\x04gang\x18\x01 \x01(\x0b\x32\x14.slurmbridge.v1.Gang\x12\'\n\x04pods\x18\x02 \x03(\x0b\x32\x19.slurmbridge.v1.PodStatus\x12\x11\n\tmore_pods\x18\x03 \x01(\r\x12 \n\x03job\x18\x04 \x01(\x0b\x32\x13.slurmbridge.v1.Job\x12#\n\x05steps\x18\x05 \x03(\x0b\x32\x14.slurmbridge.v1.Step\x12)\n\x05place\x18\x06 \x01(\x0b\x32\x1a.slurmbridge.v1.QueuePlace\x12)\n\x05nodes\x18\x07 \x03(\x0b\x32\x1a.slurmbridge.v1.NodeReport\x12\r\n\x05notes\x18\x08 \x03(\t\x12\x13\n\x0bstarts_when\x18\t \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\n \x03(\t\"G\n\tPodStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"$\n\x04Step\x12\x0e\n\x06time_s\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\"?\n\nQueuePlace\x12\r\n\x05\x61head\x18\x01 \x01(\r\x12\x0f\n\x07waiting\x18\x02 \x01(\r\x12\x11\n\tpartition\x18\x03 \x01(\t\"^\n\nNodeReport\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x01(\r\x12\x0c\n\x04\x61\x62le\x18\x03 \x01(\r\x12%\n\x03out\x18\x04 \x03(\x0b\x32\x18.slurmbridge.v1.NodesOut\")\n\x08NodesOut\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x92\x02\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0f\n\x07meaning\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x08 \x01(\t\x12\x0b\n\x03qos\x18\t \x01(\t\x12\x0c\n\x04user\x18\n \x01(\t\x12\x10\n\x08priority\x18\x0b \x01(\x03\x12\x10\n\x08submit_s\x18\x0c \x01(\x03\x12\x0f\n\x07start_s\x18\r \x01(\x03\x12\r\n\x05\x65nd_s\x18\x0e \x01(\x03\x12\x16\n\x0etime_limit_min\x18\x0f \x01(\r\x12\r\n\x05nodes\x18\x10 \x03(\t\"$\n\x0fGetQueueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"O\n\x10GetQueueResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.slurmbridge.v1.QueueEntry\x12\x0e\n\x06unread\x18\x02 \x01(\r\"|\n\nQueueEntry\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.slurmbridge.v1.Job\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0c\n\x04pods\x18\x05 \x01(\r\x12\x0f\n\x07message\x18\x06 \x01(\t\"\x12\n\x10ListNodesRequest\"8\n\x11ListNodesResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\x14.slurmbridge.v1.Node\"\x8b\x01\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nkubernetes\x18\x02 \x01(\t\x12\r\n\x05slurm\x18\x03 \x01(\t\x12\x0c\n\x04\x63pus\x18\x04 \x01(\t\x12\x12\n\nmemory_mib\x18\x05 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x06 \x01(\t\x12\x10\n\x08topology\x18\x07 \x01(\t\x12\r\n\x05to_do\x18\x08 \x01(\t\"\x14\n\x12GetTopologyRequest\"P\n\x13GetTopologyResponse\x12(\n\x08switches\x18\x01 \x03(\x0b\x32\x16.slurmbridge.v1.Switch\x12\x0f\n\x07without\x18\x02 \x03(\t\"G\n\x06Switch\x12\x10\n\x08topology\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06parent\x18\x03 \x01(\t\x12\r\n\x05nodes\x18\x04 \x03(\t*\xff\x01\n\tGangState\x12\x1a\n\x16GANG_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10GANG_STATE_KNOWN\x10\x01\x12\x19\n\x15GANG_STATE_SUBMITTING\x10\x02\x12\x15\n\x11GANG_STATE_QUEUED\x10\x03\x12\x18\n\x14GANG_STATE_ALLOCATED\x10\x04\x12\x16\n\x12GANG_STATE_PLACING\x10\x05\x12\x16\n\x12GANG_STATE_RUNNING\x10\x06\x12\x15\n\x11GANG_STATE_ENDING\x10\x07\x12\x13\n\x0fGANG_STATE_DONE\x10\x08\x12\x18\n\x14GANG_STATE_SET_ASIDE\x10\t2\xfd\x03\n\rBridgeService\x12P\n\tListGangs\x12 .slurmbridge.v1.ListGangsRequest\x1a!.slurmbridge.v1.ListGangsResponse\x12U\n\nWatchGangs\x12!.slurmbridge.v1.WatchGangsRequest\x1a\".slurmbridge.v1.WatchGangsResponse0\x01\x12J\n\x07\x45xplain\x12\x1e.slurmbridge.v1.ExplainRequest\x1a\x1f.slurmbridge.v1.ExplainResponse\x12M\n\x08GetQueue\x12\x1f.slurmbridge.v1.GetQueueRequest\x1a .slurmbridge.v1.GetQueueResponse\x12P\n\tListNodes\x12 .slurmbridge.v1.ListNodesRequest\x1a!.slurmbridge.v1.ListNodesResponse\x12V\n\x0bGetTopology\x12\".slurmbridge.v1.GetTopologyRequest\x1a#.slurmbridge.v1.GetTopologyResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bslurmbridge/v1/bridge.proto\x12\x0eslurmbridge.v1\"%\n\x10ListGangsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"8\n\x11ListGangsResponse\x12#\n\x05gangs\x18\x01 \x03(\x0b\x32\x14.slurmbridge.v1.Gang\"&\n\x11WatchGangsRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"Y\n\x12WatchGangsResponse\x12\x10\n\x08is_whole\x18\x01 \x01(\x08\x12#\n\x05gangs\x18\x02 \x03(\x0b\x32\x14.slurmbridge.v1.Gang\x12\x0c\n\x04gone\x18\x03 \x03(\t\"\xd7\x01\n\x04Gang\x12\x0f\n\x07gang_id\x18\x01 \x01(\t\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12(\n\x05state\x18\x05 \x01(\x0e\x32\x19.slurmbridge.v1.GangState\x12\x0c\n\x04size\x18\x06 \x01(\r\x12\x0c\n\x04pods\x18\x07 \x01(\r\x12\x0e\n\x06job_id\x18\x08 \x01(\r\x12\x0f\n\x07message\x18\t \x01(\t\x12\x0e\n\x06reason\x18\n \x01(\t\x12\x18\n\x10\x65xpected_start_s\x18\x0b \x01(\x03\"?\n\x0e\x45xplainRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04kind\x18\x02 \x01(\t\x12\x0c\n\x04name\x18\x03 \x01(\t\"X\n\x0f\x45xplainResponse\x12&\n\x07stories\x18\x01 \x03(\x0b\x32\x15.slurmbridge.v1.Story\x12\x0c\n\x04more\x18\x02 \x01(\r\x12\x0f\n\x07warning\x18\x03 \x01(\t\"\xb8\x02\n\x05Story\x12\"\n\x04gang\x18\x01 \x01(\x0b\x32\x14.slurmbridge.v1.Gang\x12\'\n\x04pods\x18\x02 \x03(\x0b\x32\x19.slurmbridge.v1.PodStatus\x12\x11\n\tmore_pods\x18\x03 \x01(\r\x12 \n\x03job\x18\x04 \x01(\x0b\x32\x13.slurmbridge.v1.Job\x12#\n\x05steps\x18\x05 \x03(\x0b\x32\x14.slurmbridge.v1.Step\x12)\n\x05place\x18\x06 \x01(\x0b\x32\x1a.slurmbridge.v1.QueuePlace\x12)\n\x05nodes\x18\x07 \x03(\x0b\x32\x1a.slurmbridge.v1.NodeReport\x12\r\n\x05notes\x18\x08 \x03(\t\x12\x13\n\x0bstarts_when\x18\t \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\n \x03(\t\"G\n\tPodStatus\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05phase\x18\x02 \x01(\t\x12\x0c\n\x04node\x18\x03 \x01(\t\x12\x0f\n\x07message\x18\x04 \x01(\t\"$\n\x04Step\x12\x0e\n\x06time_s\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\"?\n\nQueuePlace\x12\r\n\x05\x61head\x18\x01 \x01(\r\x12\x0f\n\x07waiting\x18\x02 \x01(\r\x12\x11\n\tpartition\x18\x03 \x01(\t\"^\n\nNodeReport\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\r\n\x05nodes\x18\x02 \x01(\r\x12\x0c\n\x04\x61\x62le\x18\x03 \x01(\r\x12%\n\x03out\x18\x04 \x03(\x0b\x32\x18.slurmbridge.v1.NodesOut\")\n\x08NodesOut\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x92\x02\n\x03Job\x12\x0e\n\x06job_id\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x05 \x01(\t\x12\x0f\n\x07meaning\x18\x06 \x01(\t\x12\x11\n\tpartition\x18\x07 \x01(\t\x12\x0f\n\x07\x61\x63\x63ount\x18\x08 \x01(\t\x12\x0b\n\x03qos\x18\t \x01(\t\x12\x0c\n\x04user\x18\n \x01(\t\x12\x10\n\x08priority\x18\x0b \x01(\x03\x12\x10\n\x08submit_s\x18\x0c \x01(\x03\x12\x0f\n\x07start_s\x18\r \x01(\x03\x12\r\n\x05\x65nd_s\x18\x0e \x01(\x03\x12\x16\n\x0etime_limit_min\x18\x0f \x01(\r\x12\r\n\x05nodes\x18\x10 \x03(\t\"$\n\x0fGetQueueRequest\x12\x11\n\tnamespace\x18\x01 \x01(\t\"`\n\x10GetQueueResponse\x12+\n\x07\x65ntries\x18\x01 \x03(\x0b\x32\x1a.slurmbridge.v1.QueueEntry\x12\x0e\n\x06unread\x18\x02 \x01(\r\x12\x0f\n\x07warning\x18\x03 \x01(\t\"|\n\nQueueEntry\x12 \n\x03job\x18\x01 \x01(\x0b\x32\x13.slurmbridge.v1.Job\x12\x11\n\tnamespace\x18\x02 \x01(\t\x12\x0c\n\x04kind\x18\x03 \x01(\t\x12\x0c\n\x04name\x18\x04 \x01(\t\x12\x0c\n\x04pods\x18\x05 \x01(\r\x12\x0f\n\x07message\x18\x06 \x01(\t\"\x12\n\x10ListNodesRequest\"8\n\x11ListNodesResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\x14.slurmbridge.v1.Node\"\x8b\x01\n\x04Node\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nkubernetes\x18\x02 \x01(\t\x12\r\n\x05slurm\x18\x03 \x01(\t\x12\x0c\n\x04\x63pus\x18\x04 \x01(\t\x12\x12\n\nmemory_mib\x18\x05 \x01(\t\x12\x0f\n\x07\x64\x65vices\x18\x06 \x01(\t\x12\x10\n\x08topology\x18\x07 \x01(\t\x12\r\n\x05to_do\x18\x08 \x01(\t\"\x14\n\x12GetTopologyRequest\"P\n\x13GetTopologyResponse\x12(\n\x08switches\x18\x01 \x03(\x0b\x32\x16.slurmbridge.v1.Switch\x12\x0f\n\x07without\x18\x02 \x03(\t\"G\n\x06Switch\x12\x10\n\x08topology\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06parent\x18\x03 \x01(\t\x12\r\n\x05nodes\x18\x04 \x03(\t*\xff\x01\n\tGangState\x12\x1a\n\x16GANG_STATE_UNSPECIFIED\x10\x00\x12\x14\n\x10GANG_STATE_KNOWN\x10\x01\x12\x19\n\x15GANG_STATE_SUBMITTING\x10\x02\x12\x15\n\x11GANG_STATE_QUEUED\x10\x03\x12\x18\n\x14GANG_STATE_ALLOCATED\x10\x04\x12\x16\n\x12GANG_STATE_PLACING\x10\x05\x12\x16\n\x12GANG_STATE_RUNNING\x10\x06\x12\x15\n\x11GANG_STATE_ENDING\x10\x07\x12\x13\n\x0fGANG_STATE_DONE\x10\x08\x12\x18\n\x14GANG_STATE_SET_ASIDE\x10\t2\xfd\x03\n\rBridgeService\x12P\n\tListGangs\x12 .slurmbridge.v1.ListGangsRequest\x1a!.slurmbridge.v1.ListGangsResponse\x12U\n\nWatchGangs\x12!.slurmbridge.v1.WatchGangsRequest\x1a\".slurmbridge.v1.WatchGangsResponse0\x01\x12J\n\x07\x45xplain\x12\x1e.slurmbridge.v1.ExplainRequest\x1a\x1f.slurmbridge.v1.ExplainResponse\x12M\n\x08GetQueue\x12\x1f.slurmbridge.v1.GetQueueRequest\x1a .slurmbridge.v1.GetQueueResponse\x12P\n\tListNodes\x12 .slurmbridge.v1.ListNodesRequest\x1a!.slurmbridge.v1.ListNodesResponse\x12V\n\x0bGetTopology\x12\".slurmbridge.v1.GetTopologyRequest\x1a#.slurmbridge.v1.GetTopologyResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'bridge.rpc.slurmbridge.v1.bridge_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GANGSTATE']._serialized_start=2181
-  _globals['_GANGSTATE']._serialized_end=2436
+  _globals['_GANGSTATE']._serialized_start=2215
+  _globals['_GANGSTATE']._serialized_end=2470
   _globals['_LISTGANGSREQUEST']._serialized_start=47
   _globals['_LISTGANGSREQUEST']._serialized_end=84
   _globals['_LISTGANGSRESPONSE']._serialized_start=86
@@ -46,39 +46,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EXPLAINREQUEST']._serialized_start=493
   _globals['_EXPLAINREQUEST']._serialized_end=556
   _globals['_EXPLAINRESPONSE']._serialized_start=558
-  _globals['_EXPLAINRESPONSE']._serialized_end=629
-  _globals['_STORY']._serialized_start=632
-  _globals['_STORY']._serialized_end=944
-  _globals['_PODSTATUS']._serialized_start=946
-  _globals['_PODSTATUS']._serialized_end=1017
-  _globals['_STEP']._serialized_start=1019
-  _globals['_STEP']._serialized_end=1055
-  _globals['_QUEUEPLACE']._serialized_start=1057
-  _globals['_QUEUEPLACE']._serialized_end=1120
-  _globals['_NODEREPORT']._serialized_start=1122
-  _globals['_NODEREPORT']._serialized_end=1216
-  _globals['_NODESOUT']._serialized_start=1218
-  _globals['_NODESOUT']._serialized_end=1259
-  _globals['_JOB']._serialized_start=1262
-  _globals['_JOB']._serialized_end=1536
-  _globals['_GETQUEUEREQUEST']._serialized_start=1538
-  _globals['_GETQUEUEREQUEST']._serialized_end=1574
-  _globals['_GETQUEUERESPONSE']._serialized_start=1576
-  _globals['_GETQUEUERESPONSE']._serialized_end=1655
-  _globals['_QUEUEENTRY']._serialized_start=1657
-  _globals['_QUEUEENTRY']._serialized_end=1781
-  _globals['_LISTNODESREQUEST']._serialized_start=1783
-  _globals['_LISTNODESREQUEST']._serialized_end=1801
-  _globals['_LISTNODESRESPONSE']._serialized_start=1803
-  _globals['_LISTNODESRESPONSE']._serialized_end=1859
-  _globals['_NODE']._serialized_start=1862
-  _globals['_NODE']._serialized_end=2001
-  _globals['_GETTOPOLOGYREQUEST']._serialized_start=2003
-  _globals['_GETTOPOLOGYREQUEST']._serialized_end=2023
-  _globals['_GETTOPOLOGYRESPONSE']._serialized_start=2025
-  _globals['_GETTOPOLOGYRESPONSE']._serialized_end=2105
-  _globals['_SWITCH']._serialized_start=2107
-  _globals['_SWITCH']._serialized_end=2178
-  _globals['_BRIDGESERVICE']._serialized_start=2439
-  _globals['_BRIDGESERVICE']._serialized_end=2948
+  _globals['_EXPLAINRESPONSE']._serialized_end=646
+  _globals['_STORY']._serialized_start=649
+  _globals['_STORY']._serialized_end=961
+  _globals['_PODSTATUS']._serialized_start=963
+  _globals['_PODSTATUS']._serialized_end=1034
+  _globals['_STEP']._serialized_start=1036
+  _globals['_STEP']._serialized_end=1072
+  _globals['_QUEUEPLACE']._serialized_start=1074
+  _globals['_QUEUEPLACE']._serialized_end=1137
+  _globals['_NODEREPORT']._serialized_start=1139
+  _globals['_NODEREPORT']._serialized_end=1233
+  _globals['_NODESOUT']._serialized_start=1235
+  _globals['_NODESOUT']._serialized_end=1276
+  _globals['_JOB']._serialized_start=1279
+  _globals['_JOB']._serialized_end=1553
+  _globals['_GETQUEUEREQUEST']._serialized_start=1555
+  _globals['_GETQUEUEREQUEST']._serialized_end=1591
+  _globals['_GETQUEUERESPONSE']._serialized_start=1593
+  _globals['_GETQUEUERESPONSE']._serialized_end=1689
+  _globals['_QUEUEENTRY']._serialized_start=1691
+  _globals['_QUEUEENTRY']._serialized_end=1815
+  _globals['_LISTNODESREQUEST']._serialized_start=1817
+  _globals['_LISTNODESREQUEST']._serialized_end=1835
+  _globals['_LISTNODESRESPONSE']._serialized_start=1837
+  _globals['_LISTNODESRESPONSE']._serialized_end=1893
+  _globals['_NODE']._serialized_start=1896
+  _globals['_NODE']._serialized_end=2035
+  _globals['_GETTOPOLOGYREQUEST']._serialized_start=2037
+  _globals['_GETTOPOLOGYREQUEST']._serialized_end=2057
+  _globals['_GETTOPOLOGYRESPONSE']._serialized_start=2059
+  _globals['_GETTOPOLOGYRESPONSE']._serialized_end=2139
+  _globals['_SWITCH']._serialized_start=2141
+  _globals['_SWITCH']._serialized_end=2212
+  _globals['_BRIDGESERVICE']._serialized_start=2473
+  _globals['_BRIDGESERVICE']._serialized_end=2982
 # @@protoc_insertion_point(module_scope)

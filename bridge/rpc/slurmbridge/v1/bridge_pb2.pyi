@@ -232,8 +232,11 @@ class ExplainResponse(_message.Message):
 
     STORIES_FIELD_NUMBER: _builtins.int
     MORE_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
     more: _builtins.int
     """Gangs of the owner that are left out of `stories`."""
+    warning: _builtins.str
+    """What keeps the answer from being up to date; empty if nothing does."""
     @_builtins.property
     def stories(self) -> _containers.RepeatedCompositeFieldContainer[Global___Story]:
         """One for each gang of the owner, those that wait first."""
@@ -243,10 +246,11 @@ class ExplainResponse(_message.Message):
         *,
         stories: _abc.Iterable[Global___Story] | None = ...,
         more: _builtins.int = ...,
+        warning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "stories", b"stories"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["more", b"more", "stories", b"stories", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -546,8 +550,11 @@ class GetQueueResponse(_message.Message):
 
     ENTRIES_FIELD_NUMBER: _builtins.int
     UNREAD_FIELD_NUMBER: _builtins.int
+    WARNING_FIELD_NUMBER: _builtins.int
     unread: _builtins.int
     """Native jobs that were not read yet."""
+    warning: _builtins.str
+    """What keeps the answer from being up to date; empty if nothing does."""
     @_builtins.property
     def entries(self) -> _containers.RepeatedCompositeFieldContainer[Global___QueueEntry]: ...
     def __init__(
@@ -555,10 +562,11 @@ class GetQueueResponse(_message.Message):
         *,
         entries: _abc.Iterable[Global___QueueEntry] | None = ...,
         unread: _builtins.int = ...,
+        warning: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "unread", b"unread"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["entries", b"entries", "unread", b"unread", "warning", b"warning"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -7,7 +7,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[i
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
 
 from bridge import config
-from bridge.app import rules
+from bridge.app import leading, rules
 from bridge.app.connections import Connections
 from bridge.app.controlling import Controlling
 from bridge.app.parts import Begin, Tools
@@ -42,7 +42,6 @@ class ApiSide:
         controlling: Controlling,
         lease: Lease | None,
     ) -> None:
-        self._settings = settings
         self._controlling = controlling
         self._lease = lease
         self._clock = tools.clock
@@ -93,10 +92,9 @@ class ApiSide:
 
     def _who_leads(self) -> tuple[str, str]:
         assert self._lease is not None
-        host = self._lease.holder.partition("/")[0].rpartition(":")[0]
-        if not host:
+        leader = leading.api_address(self._lease.holder)
+        if not leader:
             return "no controller of slurm-bridge leads at the moment; ask again in a moment", ""
-        leader = f"{host}:{self._settings.api.listen.rpartition(':')[2]}"
         return f"this controller does not lead; ask the one that does, at {leader}", leader
 
     async def __aenter__(self) -> Self:

@@ -94,3 +94,21 @@ def test_json_has_numbers_for_numbers() -> None:
     (entry,) = json.loads(explain._as_json(answer))["entries"]
     assert (entry["job"]["priority"], entry["job"]["start_s"]) == (2**32, 7)
     assert entry["namespace"] == ""
+
+
+def test_settings_say_where_the_bridge_is(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """As the options do, which win."""
+    token = tmp_path / "token"
+    token.write_text("abc")
+    words = ("queue", "--token-file", str(token), "--set", "api.server=127.0.0.1:1")
+    environ = {"KUBECONFIG": str(tmp_path / "none")}
+    assert "127.0.0.1:1" in run(capsys, *words, environ=environ)[2]
+    named = (*words, "--set", "api.serverName=bridge.example", "--server", "127.0.0.1:2")
+    code, _, error = run(capsys, *named, environ=environ)
+    assert code == 3
+    assert "127.0.0.1:2" in error
+    code, _, error = run(capsys, *words, "--set", f"api.caFile={tmp_path}/none.crt")
+    assert code == 2
+    assert "none.crt" in error

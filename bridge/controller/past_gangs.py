@@ -45,7 +45,7 @@ class PastGangs:
 
     def add(self, machine: GangMachine) -> None:
         """Remembers a gang whose machine goes."""
-        gang = machine.known.demand.gang
+        gang = machine.known.gang
         if gang is None:
             return
         names = sorted(pod.name for pod in machine.known.demand.pods.rows.values())

@@ -38,11 +38,12 @@ FROM_EVERYBODY = frozenset({("authentication.k8s.io", "selfsubjectreviews", "cre
 
 
 def granted() -> set[Right]:
-    """The rules of the shipped role."""
+    """The rules of the shipped roles."""
     documents = yaml.safe_load_all((ROOT / "deploy" / "rbac.yaml").read_text())
-    (role,) = (one for one in documents if one["kind"] == "ClusterRole")
+    roles = [one for one in documents if one["kind"] in ("ClusterRole", "Role")]
     return {
         (group, resource, verb)
+        for role in roles
         for rule in role["rules"]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
@@ -103,6 +104,10 @@ def ask(arena: RealArena) -> None:
 
 SELDOM: dict[Right, str] = {
     ("events.k8s.io", "events", "patch"): "counts an event that is said again a minute later",
+    **{
+        ("coordination.k8s.io", "leases", verb): "of several controllers one leads"
+        for verb in ("get", "create", "patch")
+    },
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""

@@ -41,7 +41,7 @@ def explain(
             answer = await caller.ask("Explain", request)
             if as_json:
                 return [_as_json(answer)], answer
-            return _stories(answer), answer
+            return _stories(answer), _standing(answer)
 
         await asking.show(look, watch=watch)
 
@@ -113,6 +113,17 @@ def _stories(answer: Any) -> list[str]:
     if answer.more:
         lines += ["", f"and {answer.more} more of its gangs: ask for one of their pods"]
     return lines
+
+
+def _standing(answer: Any) -> object:
+    """What makes a story another one; that time passes does not."""
+    return [
+        (
+            one.gang.state, one.job.job_id, one.job.reason, one.job.start_s // 60, one.place.ahead,
+            len(one.steps), [(pod.name, pod.phase, pod.node) for pod in one.pods],
+        )
+        for one in answer.stories
+    ]  # fmt: skip
 
 
 def _table(answer: Any) -> list[str]:

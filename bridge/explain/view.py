@@ -4,7 +4,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from bridge.explain import advice, jobs, nodes, place, steps
+from bridge.explain import advice, jobs, nodes, steps
+from bridge.explain.place import Lines
 from bridge.explain.rows import SET_ASIDE, GangRow, JobRow, PodRow, QueueRow, StepRow, Story
 from bridge.gangs.index import GangRecord
 from bridge.lifecycle.history import Step
@@ -45,8 +46,10 @@ class Sources:
     """The gangs that are over, the last one first."""
     job: Callable[[SlurmJobId], Job | None]
     """A job of a gang, as Slurm last told of it."""
-    waiting: Callable[[], Iterable[Job]]
+    lines: Callable[[], Lines]
     """All known jobs that wait in Slurm's queue, native ones included."""
+    ids_of: Callable[[str], Sequence[GangId]]
+    """The gangs of a namespace, or all ("")."""
     capacities: Callable[[], Capacities]
     """What Slurm's nodes have."""
     notes_of: Callable[[GangId], tuple[str, ...]]
@@ -98,20 +101,13 @@ class View:
 
     def _by_owner(self, namespace: str, kind: str, name: str) -> set[GangId]:
         """Gangs whose owner the bridge may not read, by what the references of pods say."""
-        return {
-            gang_id
-            for gang_id, record in self._records(namespace)
-            if any(
-                one.namespace == namespace and one.name == name and one.kind.lower() == kind
-                for one in record.line.owners
-            )
-        }
-
-    def _records(self, namespace: str) -> Iterable[tuple[GangId, GangRecord]]:
-        for gang_id in self.sources.cluster.gangs:
+        found = set()
+        for gang_id in self.sources.ids_of(namespace):
             record = self.sources.cluster.members(gang_id)
-            if record is not None and (not namespace or record.line.pod.namespace == namespace):
-                yield gang_id, record
+            owners = record.line.owners if record is not None else ()
+            if any(one.name == name and one.kind.lower() == kind for one in owners):
+                found.add(gang_id)
+        return found
 
     def _past(self, namespace: str, kind: str, name: str) -> tuple[Past, ...]:
         return tuple(
@@ -129,10 +125,6 @@ class View:
         return (1 if machine.known.waiting() else 2), gang_id
 
     # -- lists -----------------------------------------------------------------------------------
-
-    def ids(self, namespace: str = "") -> list[GangId]:
-        """The gangs of a namespace, or all ("")."""
-        return [gang_id for gang_id, _ in self._records(namespace)]
 
     def gang(self, gang_id: GangId) -> GangRow | None:
         """One of them; None if it is gone."""
@@ -210,7 +202,7 @@ class View:
         snapshot = self.sources.cluster.table.snapshot()
         return replace(
             story,
-            place=None if job is None else place.of(job, map(jobs.row, self.sources.waiting())),
+            place=None if job is None or not is_queued else self.sources.lines().place(job),
             nodes=nodes.reports(snapshot, demand) if is_queued else (),
             notes=(*self._in_slurm(demand, is_queued), *self.sources.notes_of(gang_id)),
         )

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from bridge import slurm
 from bridge.clock import Clock
 from bridge.controller import GangController
 from bridge.explain import notes, table, times
+from bridge.explain.place import Lines
 from bridge.explain.rows import GangRow, QueueRow, Story
 from bridge.explain.view import Found, Past, Sources, View
 from bridge.lifecycle.state import State
@@ -26,6 +27,8 @@ _BATCH: Final = 200
 """Gangs that are told without letting others into the event loop."""
 _MOST_STORIES: Final = 8
 _RESERVATIONS_S: Final = 15.0
+_KEPT_S: Final = 1.0
+T = TypeVar("T")
 
 
 class Answers:
@@ -54,13 +57,15 @@ class Answers:
         self._clock = clock
         self._reservations: tuple[float, tuple[Reservation, ...]] = (float("-inf"), ())
         self._ended: dict[SlurmJobId, Job] = {}
+        self._namespaces: _Kept[dict[str, list[GangId]]] = _Kept(clock)
+        self._queue: _Kept[Lines] = _Kept(clock)
 
     # -- questions -------------------------------------------------------------------------------
 
     async def gangs(self, namespace: str) -> list[GangRow]:
         """The gangs of a namespace, or all ("")."""
         view = self._view()
-        return [row async for row in _few(view.ids(namespace), view.gang)]
+        return [row async for row in _few(self._ids_of(namespace), view.gang)]
 
     def gang(self, gang_id: GangId) -> GangRow | None:
         """One of them; None if it is gone."""
@@ -72,7 +77,7 @@ class Answers:
         view = self._view()
         rows = [
             row
-            async for gang in _few(view.ids(namespace), view.gang)
+            async for gang in _few(self._ids_of(namespace), view.gang)
             if (row := view.queued(gang)) is not None
         ]
         unread = 0
@@ -166,7 +171,8 @@ class Answers:
             fault_of=self._controller.fault_of,
             past=self._past,
             job=self._job,
-            waiting=self._waiting,
+            lines=self._lines,
+            ids_of=self._ids_of,
             capacities=lambda: self._slurm_state.capacities,
             notes_of=self._notes_of,
         )
@@ -183,6 +189,23 @@ class Answers:
     def _job(self, job_id: SlurmJobId) -> Job | None:
         watched = self._watcher.jobs.get(job_id)
         return watched.job if watched is not None else self._ended.get(job_id)
+
+    def _ids_of(self, namespace: str) -> list[GangId]:
+        """The gangs of a namespace, or all (""), as they were a moment ago."""
+        return self._namespaces.of(self._by_namespace).get(namespace, [])
+
+    def _by_namespace(self) -> dict[str, list[GangId]]:
+        every = list(self._cluster.gangs)
+        found: dict[str, list[GangId]] = {}
+        for gang_id in every:
+            record = self._cluster.members(gang_id)
+            if record is not None:
+                found.setdefault(record.line.pod.namespace, []).append(gang_id)
+        found[""] = every
+        return found
+
+    def _lines(self) -> Lines:
+        return self._queue.of(lambda: Lines(self._waiting()))
 
     def _waiting(self) -> Iterator[Job]:
         for watched in self._watcher.jobs.values():
@@ -202,6 +225,21 @@ class Answers:
             reservations=self._reservations[1],
             now_s=self._clock.time(),
         )
+
+
+class _Kept(Generic[T]):
+    """What costs a look at every gang or job: made again only when it is a moment old."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._value: T | None = None
+        self._made_s = float("-inf")
+
+    def of(self, make: Callable[[], T]) -> T:
+        now_s = self._clock.monotonic()
+        if self._value is None or now_s - self._made_s > _KEPT_S:
+            self._value, self._made_s = make(), now_s
+        return self._value
 
 
 async def _few(

@@ -30,6 +30,7 @@ _LOOK_S: Final = 5.0
 """Between two looks at whether we still lead, and the caller may still see it."""
 _LONGEST_NAME: Final = 253
 _MOST_WATCHES: Final = 50
+_MOST_IN_A_MESSAGE: Final = 500
 _CODES: Final = {
     callers.NotKnown: grpc.StatusCode.UNAUTHENTICATED,
     callers.NotAllowed: grpc.StatusCode.PERMISSION_DENIED,
@@ -88,7 +89,8 @@ class BridgeService(pb_grpc.BridgeServiceServicer):
             self._watches.add(watch)
             try:
                 rows = await self._answers.gangs(request.namespace)
-                yield watch.all(rows)
+                for part in watch.all(rows):
+                    yield part
                 while True:
                     changed = await watch.changed()
                     self._check_leads()
@@ -230,10 +232,16 @@ class _Watch:
         changed, self._marked = self._marked, set()
         return changed
 
-    def all(self, rows: list[GangRow]) -> pb.WatchGangsResponse:
-        """The first message."""
+    def all(self, rows: list[GangRow]) -> Iterator[pb.WatchGangsResponse]:
+        """The first messages, none larger than a client takes by default."""
         self._told = {row.id: row for row in rows}
-        return pb.WatchGangsResponse(is_whole=True, gangs=map(explain_wire.gang, rows))
+        for at in range(0, max(1, len(rows)), _MOST_IN_A_MESSAGE):
+            part = rows[at : at + _MOST_IN_A_MESSAGE]
+            yield pb.WatchGangsResponse(
+                is_whole=at == 0,
+                is_complete=at + _MOST_IN_A_MESSAGE >= len(rows),
+                gangs=map(explain_wire.gang, part),
+            )
 
     def news(
         self,
@@ -251,7 +259,9 @@ class _Watch:
             elif self._told.get(gang_id) != row:
                 self._told[gang_id] = row
                 gangs.append(explain_wire.gang(row))
-        return pb.WatchGangsResponse(gangs=gangs, gone=gone) if gangs or gone else None
+        if not gangs and not gone:
+            return None
+        return pb.WatchGangsResponse(gangs=gangs, gone=gone, is_complete=True)
 
 
 def _name(text: str) -> str:

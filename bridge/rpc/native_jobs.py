@@ -17,6 +17,8 @@ _KEPT_S: Final = 30.0
 _MOST_READS: Final = 100
 """For one question: the others are read with the next ones."""
 _AT_ONCE: Final = 4
+_PAUSE_S: Final = 5.0
+"""Between two such rounds, however many ask: twenty reads a second at the most."""
 
 
 class NativeJobs:
@@ -30,6 +32,7 @@ class NativeJobs:
         self._clock = clock
         self._known: dict[SlurmJobId, tuple[float, Job]] = {}
         self._reading = asyncio.Lock()
+        self._refreshed_s = float("-inf")
         self.unread = 0
         """Live jobs that were not read yet, after the last refresh."""
 
@@ -44,6 +47,9 @@ class NativeJobs:
         read before."""
         async with self._reading:
             states, now_s = self._watcher.states, self._clock.monotonic()
+            if now_s - self._refreshed_s < _PAUSE_S:
+                return
+            self._refreshed_s = now_s
             live = {
                 job_id: said
                 for job_id, said in states.items()

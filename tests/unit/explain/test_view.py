@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
+from bridge.explain.place import Lines
 from bridge.explain.rows import Story
 from bridge.explain.view import Past, Sources, View, normal
 from bridge.lifecycle import events as ev
@@ -48,7 +49,12 @@ class Ground:
                 fault_of=lambda gang: self.faults.get(gang, ""),
                 past=lambda: self.past,
                 job=self.jobs.get,
-                waiting=lambda: [job for job in self.jobs.values() if job.pending],
+                lines=lambda: Lines(job for job in self.jobs.values() if job.pending),
+                ids_of=lambda namespace: [
+                    gang_id
+                    for gang_id in self.cluster.gangs
+                    if any(pod.namespace == namespace for pod in self.cluster.pods_of(gang_id))
+                ],
                 capacities=lambda: self.capacities,
                 notes_of=lambda _: ("a note",),
             ),

@@ -2,7 +2,8 @@
 
 import pytest
 
-from bridge.explain import place, reasons, times
+from bridge.explain import reasons, times
+from bridge.explain.place import Lines
 from bridge.explain.rows import JobRow, Place
 from bridge.model.ids import SlurmJobId
 
@@ -69,22 +70,25 @@ def test_a_hold_names_the_job_to_release() -> None:
     assert "scontrol release 12" in reasons.of("JobHeldUser", job_id=12).advice[0]
 
 
-def a_job(job_id: int, *, priority: int | None = 0, partition: str = "p", **more: str) -> JobRow:
-    state = more.get("state", "PENDING")
-    return JobRow(SlurmJobId(job_id), state=state, partition=partition, priority=priority)
+def a_job(job_id: int, *, priority: int | None = 0, partition: str = "p") -> JobRow:
+    return JobRow(SlurmJobId(job_id), state="PENDING", partition=partition, priority=priority)
 
 
 def test_its_place_is_by_priority_then_by_age() -> None:
-    """Among the jobs that wait in one of its partitions."""
-    job = a_job(5, priority=10, partition="p,q")
+    """In the line of its partition, whether the line knows it already or not."""
+    job = a_job(5, priority=10)
     others = [
-        job,
         a_job(4, priority=10),
         a_job(6, priority=10),
-        a_job(7, priority=11, partition="q"),
+        a_job(7, priority=11, partition="p,q"),
         a_job(8, priority=99, partition="else"),
-        a_job(9, priority=99, state="RUNNING"),
         a_job(10, priority=None),
     ]
-    assert place.of(job, others) == Place(2, 5, "p,q")
-    assert place.of(a_job(9, state="RUNNING"), others) is None
+    assert Lines(others).place(job) == Lines([*others, job]).place(job) == Place(2, 5, "p")
+    assert Lines(()).place(job) == Place(0, 1, "p")
+
+
+def test_of_several_partitions_the_shortest_line_counts() -> None:
+    """Slurm starts the job where it is first."""
+    others = [a_job(1, priority=9), a_job(2, priority=9), a_job(3, priority=9, partition="q")]
+    assert Lines(others).place(a_job(5, partition="p,q")) == Place(1, 2, "q")

@@ -241,6 +241,18 @@ async def test_a_watch_tells_all_then_what_changes(bridge: Bridge) -> None:
     assert error.code() is grpc.StatusCode.PERMISSION_DENIED
 
 
+async def test_many_gangs_come_in_several_messages(bridge: Bridge) -> None:
+    """Of a size that clients take by default; none of them alone is all."""
+    bridge.may("list", "pods")
+    bridge.answers.rows = [replace(GANG, id=GangId(f"team/{at}")) for at in range(1_200)]
+    call = bridge.stub.WatchGangs(pb.WatchGangsRequest(), metadata=METADATA)
+    parts = [await call.read() for _ in range(3)]
+    assert [len(part.gangs) for part in parts] == [500, 500, 200]
+    assert [part.is_whole for part in parts] == [True, False, False]
+    assert [part.is_complete for part in parts] == [False, False, True]
+    call.cancel()
+
+
 async def test_the_switches_are_a_list_with_parents(bridge: Bridge) -> None:
     """Roots first, nodes on the switch that they hang on."""
     bridge.may("list", "nodes")

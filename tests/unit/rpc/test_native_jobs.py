@@ -40,26 +40,32 @@ async def test_only_what_is_alive_and_not_ours() -> None:
     there, reader, clock = a_reader({1: PENDING, 2: RUNNING, 3: frozenset({"FAILED"}), 4: RUNNING})
     there.jobs[SlurmJobId(4)] = object()
     await reader.refresh()
+    clock.now += 6
     await reader.refresh()
     assert sorted(there.read) == [1, 2]
     assert sorted(job.id for job in reader.jobs()) == [1, 2]
     there.states[SlurmJobId(1)] = RUNNING
+    await reader.refresh()
+    assert there.read[2:] == [], "who asks again at once costs nothing"
+    clock.now += 6
     await reader.refresh()
     assert there.read[2:] == [1]
     clock.now += 31
     await reader.refresh()
     assert len(there.read) == 5
     del there.states[SlurmJobId(1)]
+    clock.now += 6
     await reader.refresh()
     assert [job.id for job in reader.jobs()] == [2]
 
 
 async def test_thousands_are_read_little_by_little() -> None:
     """Those that were never read come first; the others are counted."""
-    _, reader, _ = a_reader(dict.fromkeys(range(1, 251), PENDING))
+    _, reader, clock = a_reader(dict.fromkeys(range(1, 251), PENDING))
     unread = []
     for _ in range(3):
         await reader.refresh()
+        clock.now += 6
         unread.append(reader.unread)
     assert unread == [150, 50, 0]
 

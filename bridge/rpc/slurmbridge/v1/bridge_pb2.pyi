@@ -122,8 +122,11 @@ class WatchGangsResponse(_message.Message):
     IS_WHOLE_FIELD_NUMBER: _builtins.int
     GANGS_FIELD_NUMBER: _builtins.int
     GONE_FIELD_NUMBER: _builtins.int
+    IS_COMPLETE_FIELD_NUMBER: _builtins.int
     is_whole: _builtins.bool
-    """Whether these are all gangs: others that were told before are gone."""
+    """Whether this begins the list of all gangs: what was told before counts no more."""
+    is_complete: _builtins.bool
+    """Whether the list of all gangs, or what has changed, is complete with this message."""
     @_builtins.property
     def gangs(self) -> _containers.RepeatedCompositeFieldContainer[Global___Gang]: ...
     @_builtins.property
@@ -136,10 +139,11 @@ class WatchGangsResponse(_message.Message):
         is_whole: _builtins.bool = ...,
         gangs: _abc.Iterable[Global___Gang] | None = ...,
         gone: _abc.Iterable[_builtins.str] | None = ...,
+        is_complete: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["gangs", b"gangs", "gone", b"gone", "is_whole", b"is_whole"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["gangs", b"gangs", "gone", b"gone", "is_complete", b"is_complete", "is_whole", b"is_whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

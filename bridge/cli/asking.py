@@ -84,7 +84,10 @@ def run(
     ca_pem, own_token = _ca(ca, settings), _token(token_file) if token_file else ""
 
     async def go() -> T:
-        token, of_context = await _identity(context, settings, own_token)
+        if own_token and namespace:
+            token, of_context = own_token, namespace
+        else:
+            token, of_context = await _identity(context, settings, own_token)
         asking = Asking(
             server=address,
             ca=ca_pem,

@@ -39,7 +39,7 @@ _WORDS: Mapping[str, Words] = {
         "It starts when Slurm has looked at it and finds nodes for it",
     ),
     "Resources": Words(
-        "It is at the head of the queue, and not enough of the nodes that it may use are free",
+        "Not enough of the nodes that it may use are free",
         "It starts when running jobs have given back enough of these nodes",
         (_SOONER, "Fewer pods, or smaller ones, find room sooner"),
     ),

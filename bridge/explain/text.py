@@ -30,7 +30,7 @@ def lines(story: Story, *, now_s: float) -> Iterator[str]:
             yield from _nodes(report)
     if story.job is not None:
         yield ""
-        yield from _job(story.job, now_s)
+        yield from _job(story.job, _state(story, story.job), now_s)
     if story.steps:
         yield ""
         yield "What has happened"
@@ -94,10 +94,18 @@ def _count(nodes: int) -> str:
     return "1 node" if nodes == 1 else f"{nodes} nodes"
 
 
-def _job(job: JobRow, now_s: float) -> Iterator[str]:
+def _state(story: Story, job: JobRow) -> str:
+    """Slurm has no better word for a job that the bridge ends when its pods have ended."""
+    was_needed = any(f"Slurm job {job.id} was cancelled" in step.text for step in story.steps)
+    if job.state == "CANCELLED" and story.gang.state == "Done" and not was_needed:
+        return "CANCELLED (so slurm-bridge ends a job that no pod needs)"
+    return job.state + (f", {job.reason}" if job.reason else "")
+
+
+def _job(job: JobRow, state: str, now_s: float) -> Iterator[str]:
     yield f"Slurm job {job.id}" + (f" ({job.name})" if job.name else "")
     facts = [
-        ("state", job.state + (f", {job.reason}" if job.reason else "")),
+        ("state", state),
         ("Slurm says", job.description),
         ("user", job.user),
         ("account", job.account),

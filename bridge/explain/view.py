@@ -32,6 +32,14 @@ class Past:
 
     row: GangRow
     steps: tuple[Step, ...]
+    pods: tuple[str, ...] = ()
+    """The names of its first pods."""
+
+    def is_meant(self, namespace: str, kind: str, name: str) -> bool:
+        """Whether that is its owner or one of its pods."""
+        is_owner = (self.row.kind.lower(), self.row.name) == (kind, name)
+        is_pod = kind == "pod" and name in self.pods
+        return self.row.namespace == namespace and (is_owner or is_pod)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +101,7 @@ class View:
         gangs = self._by_owner(namespace, kind, name)
         owner = cluster.owner_named(namespace, kind, name)
         for pod in () if owner is None else cluster.pods_below(owner.uid):
-            gang_id = cluster.gang_of(pod.uid)
+            gang_id = cluster.gang_of(pod.uid) if pod.namespace == namespace else None
             gangs |= set() if gang_id is None else {gang_id}
         if not gangs:
             return Found(kind, past=self._past(namespace, kind, name))
@@ -110,12 +118,8 @@ class View:
         return found
 
     def _past(self, namespace: str, kind: str, name: str) -> tuple[Past, ...]:
-        return tuple(
-            one
-            for one in self.sources.past()
-            if one.row.namespace == namespace
-            and (one.row.name == name and one.row.kind.lower() == kind)
-        )[:1]
+        meant = (one for one in self.sources.past() if one.is_meant(namespace, kind, name))
+        return tuple(meant)[:1]
 
     def _order(self, gang_id: GangId) -> tuple[int, str]:
         """Those that wait come first, those that are over last."""

@@ -68,12 +68,13 @@ class History:
         if kind is None:
             return
         last = self._steps[-1]
-        if kind == last.kind and gang.job_id == last.job_id and kind != "queued":
+        is_of_job = gang.job_id == last.job_id
+        if kind == last.kind and is_of_job and kind != "queued":
             return
         facts = gang.run.facts if gang.run is not None else None
         reason = facts.reason if kind == "queued" and facts is not None else ""
-        if kind == "granted" and last.kind == "unusable" and last.job_id == gang.job_id:
-            return  # the nodes are looked at again and again
+        if kind == "granted" and last.kind in ("unusable", "running") and is_of_job:
+            return  # the nodes are looked at again and again, and for each pod that comes late
         self._add(Step(now_s, kind, gang.job_id, reason))
 
     def _add(self, step: Step) -> None:

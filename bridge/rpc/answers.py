@@ -184,6 +184,7 @@ class Answers:
             yield Past(
                 GangRow(gang.id, gang.namespace, gang.kind, gang.name, state, gang.size, 0),
                 gang.steps,
+                gang.pods,
             )
 
     def _job(self, job_id: SlurmJobId) -> Job | None:

@@ -71,6 +71,14 @@ def test_what_is_not_known_takes_no_line() -> None:
     assert "expected" not in runs
 
 
+def test_who_has_cancelled_a_job() -> None:
+    """The bridge cancels each job whose pods have ended: that is no mishap."""
+    over = Story(replace(GANG, state="Done"), job=replace(JOB, state="CANCELLED", reason=""))
+    assert "CANCELLED (so slurm-bridge ends a job that no pod needs)" in told(over)
+    step = StepRow(NOW_S, "Slurm job 7 was cancelled in Slurm.")
+    assert "so slurm-bridge ends" not in told(replace(over, steps=(step,)))
+
+
 def test_the_first_and_the_only_one_in_the_queue() -> None:
     """Nobody counts from zero."""
     first = told(replace(STORY, place=Place(0, 3, "p")))

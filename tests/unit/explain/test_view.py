@@ -198,6 +198,10 @@ def test_one_that_is_over_and_one_that_is_gone() -> None:
     found = ground.view.find("team", "pod", "short")
     assert not found.gangs
     assert ground.view.past_story(found.past[0]).gang.state == "Done"
+    ground.past = [replace(ground.past[0], pods=("train-0",))]
+    assert ground.view.find("team", "pod", "train-0").past
+    assert not ground.view.find("else", "pod", "train-0").past
+    assert not ground.view.find("team", "job", "train-0").past
 
 
 def test_one_that_the_bridge_failed_at() -> None:

@@ -38,7 +38,7 @@ def test_points_in_time() -> None:
     [
         ("", "not yet looked", "when Slurm has looked"),
         ("None", "not yet looked", "when Slurm has looked"),
-        ("Resources", "head of the queue", "running jobs have given back"),
+        ("Resources", "Not enough of the nodes", "running jobs have given back"),
         ("Priority", "higher priority", "they have started"),
         ("JobHeldAdmin", "admin holds", "released"),
         ("Reservation", "reservation that it names", "begun"),

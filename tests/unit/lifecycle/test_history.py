@@ -42,6 +42,20 @@ def test_from_the_queue_to_the_end() -> None:
     assert not any("cancelled" in step.detail for step in world.machine.history)
 
 
+def test_pods_that_come_late_make_no_further_steps() -> None:
+    """Their gang runs when its first pods do."""
+    world = World(size=3)
+    world.machine.release()
+    world.create()
+    world.perform_all()
+    world.start(ONE)
+    world.settle()
+    for _ in range(2):
+        world.create()
+        world.settle()
+    assert kinds(world) == ["known", "queued", "granted", "running"]
+
+
 def test_reasons_that_alternate_take_no_room() -> None:
     """The first reason of a job and its present one are kept."""
     world = a_waiting_pod()

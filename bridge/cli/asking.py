@@ -74,7 +74,7 @@ def run(
     if not address:
         raise ConfigError(
             "where is slurm-bridge? Give --server HOST:PORT (or setting api.server, environment "
-            "SLURM_BRIDGE_API_SERVER). From outside the cluster: `kubectl -n slurm-bridge "
+            "SLURM_BRIDGE_API__SERVER). From outside the cluster: `kubectl -n slurm-bridge "
             "port-forward deployment/slurm-bridge-controller 9445` and --server localhost:9445"
         )
     if not address.rpartition(":")[2].isdigit():

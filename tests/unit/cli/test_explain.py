@@ -105,6 +105,8 @@ def test_settings_say_where_the_bridge_is(
     words = ("queue", "--token-file", str(token), "--set", "api.server=127.0.0.1:1")
     environ = {"KUBECONFIG": str(tmp_path / "none")}
     assert "127.0.0.1:1" in run(capsys, *words, environ=environ)[2]
+    said = {**environ, "SLURM_BRIDGE_API__SERVER": "127.0.0.1:3"}
+    assert "127.0.0.1:3" in run(capsys, *words[:3], environ=said)[2]
     named = (*words, "--set", "api.serverName=bridge.example", "--server", "127.0.0.1:2")
     code, _, error = run(capsys, *named, environ=environ)
     assert code == 3

@@ -77,6 +77,7 @@ class Ground:
                 token_file=self.stack.slurm_token_file,
                 port=port,
                 probes_port=probes_port,
+                api_port=self.stack.layout.port(Port.API),
                 tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
             ),
         )

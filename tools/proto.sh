@@ -26,3 +26,4 @@ else
     rm -rf bridge/rpc/slurmbridge
     cp -r "$made/slurmbridge" bridge/rpc/slurmbridge
 fi
+PYTHONPATH=. "$python" tools/record_proto.py ${2:+"$2"}

@@ -16,6 +16,7 @@ trap 'rm -rf "$scratch"' EXIT
 cd "$scratch"
 venv/bin/slurm-bridge --version
 venv/bin/python -m bridge --help >/dev/null
+venv/bin/kubectl-slurm explain --help >/dev/null
 
 # bridge.slurm stands alone: the wheel without its dependencies, and what docs/slurm-client.md names.
 "$python" -m venv --without-pip "$scratch/alone"

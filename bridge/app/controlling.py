@@ -147,7 +147,7 @@ class Controlling:
 
     def _build_capacity(self) -> CapacityController:
         def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
-            self.controller.handle(gang_id, NewNodes(note, event, here))
+            self.controller.loop.handle(gang_id, NewNodes(note, event, here))
 
         return CapacityController(
             rules.capacity(self._settings),

@@ -1,7 +1,7 @@
 """Who leads: the holder of a Lease, whose identity says where it is reached.
 
-The holder's identity is `HOST:PORT/NUMBER`: followers read the address from it, and the number
-makes each process another candidate.
+The holder's identity is `HOST:PORT/NUMBER/PORT`: followers read the address from it, callers the
+second port, where people ask (`api.listen`), and the number makes each process another candidate.
 """
 
 import os
@@ -41,7 +41,15 @@ def identity(settings: config.Settings) -> str:
     host = settings.rpc.advertise or os.environ.get("POD_IP") or socket.gethostname()
     port = settings.rpc.listen.rpartition(":")[2]
     shown = f"[{host}]" if ":" in host else host
-    return f"{shown}:{port}/{secrets.token_hex(4)}"
+    api_port = settings.api.listen.rpartition(":")[2]
+    return f"{shown}:{port}/{secrets.token_hex(4)}/{api_port}"
+
+
+def api_address(identity: str) -> str:
+    """Where people ask the controller of that identity, HOST:PORT; "" if it does not say so."""
+    address, _, rest = identity.partition("/")
+    host, port = address.rpartition(":")[0], rest.partition("/")[2]
+    return f"{host}:{port}" if host and port.isdigit() else ""
 
 
 def lease(settings: config.Settings, kube: KubeClient, *, namespace: str, clock: Clock) -> Lease:

@@ -18,6 +18,7 @@ from bridge.app.controlling import Controlling
 from bridge.app.extending import Extending
 from bridge.app.parts import Begin, Tools
 from bridge.app.reviewing import Reviewing
+from bridge.app.serving_api import ApiSide
 from bridge.app.serving_rpc import RpcSide, follower
 from bridge.clock import Clock, SystemClock
 from bridge.controller import GangController
@@ -129,6 +130,7 @@ class App:
         self.reviewing = self._reviewing()
         self.extending = self._extending(lease_namespace)
         self.rpc = self._rpc()
+        self.api = self._api()
         self._server_metrics = ServerMetrics(self.metrics)
         self._shared = Shared(Budget(settings.server.memory_mib << 20))
         self.https = self._https() if self.reviewing or self.extending else None
@@ -211,6 +213,11 @@ class App:
             return None
         return RpcSide(self.settings, self._connections, self._tools, self.controlling, self._lease)
 
+    def _api(self) -> ApiSide | None:
+        if self.controlling is None:
+            return None
+        return ApiSide(self.settings, self._connections, self._tools, self.controlling, self._lease)
+
     def _https(self) -> HttpsServer:
         parts = [one for one in (self.reviewing, self.extending) if one is not None]
         return HttpsServer(
@@ -254,8 +261,9 @@ class App:
             await serving.enter_async_context(self.probes)
             if self.https is not None:
                 await serving.enter_async_context(self.https)
-            if self.rpc is not None:
-                await serving.enter_async_context(self.rpc)
+            for server in (self.rpc, self.api):
+                if server is not None:
+                    await serving.enter_async_context(server)
             log.info(
                 "bridge.started",
                 role=self.role.value,
@@ -292,7 +300,7 @@ class App:
             raise lost.exceptions[0] from None
 
     async def _begin(self, begin: Begin, group: asyncio.TaskGroup) -> None:
-        for part in (self.controlling, self.reviewing, self.extending, self.rpc):
+        for part in (self.controlling, self.reviewing, self.extending, self.rpc, self.api):
             if part is not None:
                 part.watch(begin)
         if self.https is not None:

@@ -4,6 +4,6 @@ May import everything else (the work itself lazily, so that `--help` and `--vers
 once); nobody imports it. Exit codes are in `bridge.cli.main`.
 """
 
-from bridge.cli.main import main
+from bridge.cli.main import kubectl, main
 
-__all__ = ["main"]
+__all__ = ["main", "kubectl"]

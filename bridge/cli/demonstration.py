@@ -154,6 +154,7 @@ def _settings(cluster: Cluster, folder: Path) -> config.Settings:
                 "metricsListen": "127.0.0.1:0",
                 "certificateDir": str(folder / "tls"),
             },
+            "api": {"listen": "127.0.0.1:0"},
             "nodes": {"topology": TOPOLOGY},
             "identity": {"podsSetPriority": True},
             "conditionIntervalS": 2,

@@ -22,6 +22,7 @@ import bridge
 from bridge import config, errors
 from bridge.cli import config as config_commands
 from bridge.cli import demo, nodes, preflight, run, version
+from bridge.cli import explain as explain_commands
 from bridge.cli import invocation as invocations
 from bridge.cli import slurm as slurm_commands
 
@@ -37,11 +38,12 @@ def main(
     environ: Mapping[str, str] | None = None,
     default_config: Path = invocations.DEFAULT_CONFIG,
     start: invocations.Start | None = None,
+    program: str = "slurm-bridge",
 ) -> NoReturn:
     """Run `slurm-bridge`; leaves by SystemExit with the exit code.
 
-    Everything but `arguments` is for tests: the environment, the default file, and what `run`
-    runs.
+    Everything but `arguments` and `program` is for tests: the environment, the default file, and
+    what `run` runs.
     """
     words = invocations.global_first(sys.argv[1:] if arguments is None else arguments)
     invocation = invocations.Invocation(
@@ -50,10 +52,10 @@ def main(
         start=start or _start,
     )
     try:
-        code = application()(
+        code = application(asks_only=program != "slurm-bridge")(
             args=words or ["--help"],
             obj=invocation,
-            prog_name="slurm-bridge",
+            prog_name=program,
             standalone_mode=False,
         )
     except (KeyboardInterrupt, typer.Abort):
@@ -63,8 +65,13 @@ def main(
             traceback.print_exc()
         message, code = explain(error)
         for line in message.splitlines():
-            print(f"slurm-bridge: {line}", file=sys.stderr)
+            print(f"{program}: {line}", file=sys.stderr)
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def kubectl() -> NoReturn:
+    """`kubectl slurm …`: the commands for people who run workloads."""
+    main(program="kubectl slurm")
 
 
 @runtime_checkable
@@ -98,8 +105,8 @@ def explain(error: Exception) -> tuple[str, int]:
             )
 
 
-def application() -> typer.Typer:
-    """The tree of commands."""
+def application(*, asks_only: bool = False) -> typer.Typer:
+    """The tree of commands; `asks_only`: those that ask a bridge at work."""
     root = typer.Typer(
         name="slurm-bridge",
         help="Kubernetes pods wait in Slurm's queue and run where Slurm says.",
@@ -108,6 +115,10 @@ def application() -> typer.Typer:
         add_completion=False,
     )
     root.callback()(_root)
+    root.command("explain")(explain_commands.explain)
+    root.command("queue")(explain_commands.queue)
+    if asks_only:
+        return root
     root.command("run")(run.run)
     root.command("controller")(run.controller)
     root.command("extender")(run.extender)

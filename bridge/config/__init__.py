@@ -6,14 +6,13 @@ environment is handed in.
 
 from bridge.config.capacity import CapacitySettings
 from bridge.config.nodes import NodeSettings
+from bridge.config.processes import ApiSettings, LeaderSettings, RpcSettings
 from bridge.config.section import Section
 from bridge.config.settings import (
     Defaults,
     IdentitySettings,
     KubernetesSettings,
-    LeaderSettings,
     PlacementSettings,
-    RpcSettings,
     ServerSettings,
     Settings,
     SlurmSettings,
@@ -28,6 +27,7 @@ __all__ = [
     "ServerSettings",
     "LeaderSettings",
     "RpcSettings",
+    "ApiSettings",
     "NodeSettings",
     "PlacementSettings",
     "WorkloadSettings",

@@ -7,49 +7,20 @@ unit, and what its empty value means.
 
 import re
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator
 
 from bridge import label_selectors, names
 from bridge.config.capacity import CapacitySettings
+from bridge.config.forms import Address, Url, UrlOrNone, lower
 from bridge.config.nodes import NodeSettings
+from bridge.config.processes import ApiSettings, LeaderSettings, RpcSettings
 from bridge.config.section import Section
 from bridge.config.workloads import WorkloadSettings
 from bridge.errors import BadInput
 
 _QUANTITY = r"^\d+(\.\d+)?([kMGTPE]|[KMGTPE]i)?$"
-
-
-def _url(text: str) -> str:
-    if re.match(r"^https?://[^/\s]+", text) is None:
-        raise ValueError("not a URL; write it like http://slurm-restapi.slurm:6820")
-    return text.rstrip("/")
-
-
-def _url_or_none(text: str) -> str:
-    return _url(text) if text else ""
-
-
-def _address(text: str) -> str:
-    host, colon, port = text.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    if not colon or not port.isdigit() or int(port) > 65535 or (":" in host and not bracketed):
-        raise ValueError("not host:port; write it like [::]:9443, 127.0.0.1:9443 or :9443")
-    return text
-
-
-def _lower(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _endpoint(text: str) -> str:
-    return text if re.match(r"^unix:///\S", text) else _url(text)
-
-
-Url = Annotated[str, AfterValidator(_endpoint)]
-UrlOrNone = Annotated[str, AfterValidator(_url_or_none)]
-Address = Annotated[str, AfterValidator(_address)]
 
 
 class SlurmSettings(Section):
@@ -124,45 +95,6 @@ class ServerSettings(Section):
     """Maximum memory for requests in flight, of all servers, in MiB as received. Handling them may
     take as much again, and the process that reads large reviews up to 200 MiB more. If requests
     need more, the newest large request of the address that sends the most is refused (503)."""
-
-
-class LeaderSettings(Section):
-    """Which of several controllers acts: the holder of a Lease. `slurm-bridge run` needs none."""
-
-    lease_name: str = Field(default="slurm-bridge-controller", min_length=1)
-    """Name of the Lease."""
-    lease_namespace: str = ""
-    """Namespace of the Lease; "" takes the namespace of the pod that the process runs in."""
-    lease_duration_s: int = Field(default=3, ge=1)
-    """If the Lease was not renewed for so long, in seconds, another controller takes over."""
-    renew_deadline_s: float = Field(default=2.0, gt=0)
-    """If a controller could not renew the Lease for so long, in seconds, it stops acting; less than
-    `leaseDurationS`."""
-    retry_interval_s: float = Field(default=0.4, gt=0)
-    """Time between two looks at the Lease, and between two renewals, in seconds; well below
-    `renewDeadlineS`."""
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.retry_interval_s < self.renew_deadline_s < self.lease_duration_s:
-            raise ValueError(
-                "retryIntervalS must be less than renewDeadlineS, and that less than leaseDurationS"
-            )
-        return self
-
-
-class RpcSettings(Section):
-    """How the bridge's own processes reach each other (gRPC with mutual TLS). Their certificates
-    are those of `server.certificateDir`: client.crt and client.key, or tls.crt and tls.key if it
-    has no client.crt; both sides must be signed by its ca.crt."""
-
-    listen: Address = "[::]:9444"
-    """host:port that the controller listens on."""
-    advertise: str = ""
-    """Host (a name or an IP address) at which the other processes reach this controller; "" takes
-    $POD_IP, then the host's name."""
-    server_name: str = Field(default="slurm-bridge.slurm-bridge.svc", min_length=1)
-    """Name for which the controller's certificate must be."""
 
 
 class PlacementSettings(Section):
@@ -280,6 +212,7 @@ class Settings(Section):
     server: ServerSettings = ServerSettings()
     leader: LeaderSettings = LeaderSettings()
     rpc: RpcSettings = RpcSettings()
+    api: ApiSettings = ApiSettings()
     nodes: NodeSettings = NodeSettings()
     placement: PlacementSettings = PlacementSettings()
     gangs: GangSettings = GangSettings()
@@ -308,11 +241,11 @@ class Settings(Section):
     identity: IdentitySettings = IdentitySettings()
     condition_interval_s: float = Field(default=10.0, gt=0)
     """Minimum time between two writes of a waiting pod's `Allocated` condition, in seconds."""
-    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower)] = (
+    log_level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lower)] = (
         "info"
     )
     """Lowest severity that is logged. Libraries log from warning on; with debug, from info on."""
-    log_format: Annotated[Literal["json", "console"], BeforeValidator(_lower)] = "json"
+    log_format: Annotated[Literal["json", "console"], BeforeValidator(lower)] = "json"
     """`json` logs one JSON object per line, `console` text for a terminal."""
 
     @property

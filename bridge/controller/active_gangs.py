@@ -7,6 +7,7 @@ from functools import partial
 from bridge import names
 from bridge.controller.faults import Faults
 from bridge.controller.job_claims import JobClaims
+from bridge.controller.past_gangs import PastGangs
 from bridge.controller.timers import Timers
 from bridge.lifecycle.machine import GangMachine
 from bridge.lifecycle.state import State
@@ -28,6 +29,7 @@ class ActiveGangs:
         self.lacking_nodes: dict[GangId, None] = {}
         """Gangs that no present nodes can take, by what Slurm or the bridge has found; those that
         have lacked nodes longest come first."""
+        self.past = PastGangs()
         self._faults = faults
         self._claims = claims
         self._timers = timers
@@ -72,7 +74,9 @@ class ActiveGangs:
 
     def drop(self, gang_id: GangId) -> None:
         """Drops the gang's machine and its timer."""
-        self.machines.pop(gang_id, None)
+        machine = self.machines.pop(gang_id, None)
+        if machine is not None:
+            self.past.add(machine)
         self.tell(gang_id)
         self.waiting_for_room.discard(gang_id)
         self.lacking_nodes.pop(gang_id, None)

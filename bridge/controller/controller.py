@@ -10,6 +10,7 @@ from collections.abc import Collection
 
 from bridge.controller.advice import Advice
 from bridge.controller.fault_handler import FaultHandler
+from bridge.controller.gang_notes import GangNotes
 from bridge.controller.held_pods import HeldPods
 from bridge.controller.job_sweep import JobSweep
 from bridge.controller.lacking_gangs import LackingGangs
@@ -27,8 +28,8 @@ class GangController:
     """The controller: its parts, connected, and what other packages may ask of them.
 
     `changes` is told what changed in the cluster, `placements` is asked by the extender, `gangs`
-    are the machines, `handle` hands an event to one, and `recovery` runs once everything has been
-    listed.
+    are the machines, `loop` hands events to them, `notes` are for people who ask, and `recovery`
+    runs once everything has been listed.
     """
 
     def __init__(self, around: Surroundings, rules: GangRules) -> None:
@@ -37,10 +38,10 @@ class GangController:
         of_jobs = JobParts(around, rules, of_gangs, of_pods)
         self.gangs = of_gangs.gangs
         self.changes = of_gangs.changes
-        self.failed = of_gangs.loop.failed
-        self.handle = of_gangs.loop.handle
+        self.loop = of_gangs.loop
         self._lacking = LackingGangs(of_gangs.gangs, of_jobs.of_gangs.need)
         self._turns = of_gangs.turns
+        self.notes = GangNotes(faults=of_gangs.faults, gang_jobs=of_jobs.of_gangs)
         self._notice = StartNotice(
             cluster=around.cluster,
             gate=of_jobs.gate,

@@ -18,6 +18,7 @@ from bridge.lifecycle import events as ev
 from bridge.lifecycle import instructions as do
 from bridge.lifecycle import intake
 from bridge.lifecycle.decision import Decision
+from bridge.lifecycle.history import History
 from bridge.lifecycle.rules import (
     claims,
     ended_job,
@@ -35,6 +36,7 @@ from bridge.lifecycle.rules import (
     time_limit,
 )
 from bridge.lifecycle.state import GangState, State
+from bridge.lifecycle.status import GangStatus
 from bridge.lifecycle.tuning import Tuning
 from bridge.model.ids import GangId, NodeName, PodUid
 from bridge.model.pod import Pod
@@ -68,6 +70,7 @@ class GangMachine:
         self.known = GangState(gang_id, single=single, tuning=tuning)
         """All that is known of the gang."""
         self.state = State.KNOWN
+        self.history = History()
         self._held = True
 
     @property
@@ -87,6 +90,7 @@ class GangMachine:
     def handle(self, event: ev.Event, now_s: float) -> list[do.Instruction]:
         """Takes one event in; returns what is to be done now."""
         decision = Decision(now_s)
+        self.history.hear(self.known, event, now_s)
         intake.take(self.known, event, decision)
         if self._is_one_of_many(event):
             return decision.instructions
@@ -95,6 +99,7 @@ class GangMachine:
                 if rule(self.known, decision):
                     break
         self.state = self.known.standing()
+        self.history.see(self.known, self.state, now_s)
         if decision.wake is not None and self.state is not State.DONE:
             decision.add(decision.wake)
         return decision.instructions
@@ -118,6 +123,10 @@ class GangMachine:
         if run is None:
             return self.known.submission.lacks_nodes
         return run.facts is not None and run.facts.cannot_start
+
+    def status(self) -> GangStatus:
+        """What its pods that wait are told."""
+        return tell.gang_status(self.known)
 
     def placement_of(self, uid: PodUid) -> tuple[NodeName | None, str]:
         """(the pod's node, or None; the sentence for the user while there is none)."""

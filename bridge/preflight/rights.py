@@ -63,6 +63,8 @@ _NEEDED: Final[tuple[tuple[str, tuple[str, ...], tuple[str, ...]], ...]] = (
     ("", ("persistentvolumeclaims", "persistentvolumes"), ("list", "watch")),
     ("storage.k8s.io", ("storageclasses",), ("list", "watch")),
     ("events.k8s.io", ("events",), ("create", "patch")),
+    ("authentication.k8s.io", ("tokenreviews",), ("create",)),
+    ("authorization.k8s.io", ("subjectaccessreviews",), ("create",)),
 )
 _OWNERS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("batch", ("jobs", "cronjobs")),

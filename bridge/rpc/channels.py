@@ -1,10 +1,12 @@
-"""gRPC with mutual TLS: the server of one process, and channels of others to it.
+"""gRPC with TLS: the server of one process, and channels of others to it.
 
-Both sides show certificates of one CA. Files are read again by `reload`, and for each new channel,
+Between the bridge's processes both sides show certificates of one CA. Where people ask, only the
+server shows one. Files are read again by `reload`, and for each new channel,
 so that certificates may change while connections stay.
 """
 
 import contextlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ _OPTIONS = [
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.max_pings_without_data", 0),
 ]
+_ALONE = ("grpc.so_reuseport", 0)
+"""Two processes on one port would each get some of the calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +33,39 @@ class Certificate:
 
     folder: Path
     is_caller: bool
+    is_mutual: bool = True
+    """Without, the CA is not read: callers need no certificate."""
 
     def read(self) -> tuple[bytes, bytes, bytes]:
         """The contents. Blocks. Raises ConfigError."""
         name = "client" if self.is_caller and (self.folder / "client.crt").exists() else "tls"
         try:
-            chain, key, ca = (
-                files.read(self.folder / file) for file in (f"{name}.crt", f"{name}.key", "ca.crt")
-            )
+            chain = files.read(self.folder / f"{name}.crt")
+            key = files.read(self.folder / f"{name}.key")
+            ca = files.read(self.folder / "ca.crt") if self.is_mutual else b""
         except Unreadable as error:
-            raise ConfigError(f"TLS between the bridge's processes: {error}") from error
+            raise ConfigError(f"TLS of the bridge's gRPC server: {error}") from error
         return chain, key, ca
 
 
 class RpcServer:
-    """A gRPC server for callers with a certificate of the CA; `add` services, then start."""
+    """A gRPC server for callers with a certificate of the CA, or, if the certificate is not mutual,
+    for everybody; `add` services, then start. `setting` is the one that names the address."""
 
-    def __init__(self, *, host: str, port: int, certificate: Certificate) -> None:
-        self.server = grpc.aio.server(options=_OPTIONS)
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        certificate: Certificate,
+        setting: str = "rpc.listen",
+        options: Sequence[tuple[str, int]] = (),
+        most_calls: int | None = None,
+    ) -> None:
+        self.server = grpc.aio.server(
+            options=[*_OPTIONS, _ALONE, *options], maximum_concurrent_rpcs=most_calls
+        )
+        self._setting = setting
         self._host = host
         self._wanted_port = port
         self._certificate = certificate
@@ -59,21 +78,23 @@ class RpcServer:
         """Listen. Raises ConfigError if the address or the certificate can't be used."""
         self._contents = await self._read()
         credentials = grpc.dynamic_ssl_server_credentials(
-            self._configuration(), self._configuration, require_client_authentication=True
+            self._configuration(),
+            self._configuration,
+            require_client_authentication=self._certificate.is_mutual,
         )
         address = f"{self._host}:{self._wanted_port}"
         try:
             self.port = self.server.add_secure_port(address, credentials)
         except RuntimeError as error:
-            raise ConfigError(
-                f"can't listen on {address} for the bridge's own processes (rpc.listen): {error}"
-            ) from error
+            raise ConfigError(f"can't listen on {address} ({self._setting}): {error}") from error
         await self.server.start()
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
         """For each handshake, from memory."""
         chain, key, ca = self._contents
-        return grpc.ssl_server_certificate_configuration([(key, chain)], root_certificates=ca)
+        return grpc.ssl_server_certificate_configuration(
+            [(key, chain)], root_certificates=ca or None
+        )
 
     async def reload(self) -> None:
         """Read the files again; what can't be read leaves the last certificate in use."""

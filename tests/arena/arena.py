@@ -61,6 +61,8 @@ class Arena(ABC):
     kubernetes: Kubernetes
     slurm: Slurm
     bridge: Bridge
+    api_port: int
+    """Where people ask the bridge, if it is one process."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
@@ -134,8 +136,21 @@ class Arena(ABC):
             self.set_grace(partition, 0)
 
     @abstractmethod
+    def remove_native(self) -> None:
+        """Take away the node that runs batch jobs for other tests, if it is there: it has a place
+        in Slurm's topology."""
+
+    @abstractmethod
     def expired_token(self) -> str:
         """A token for slurmrestd whose time is over."""
+
+    @abstractmethod
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        """A Kubernetes token of this service account, which is made if need be, without rights."""
+
+    @abstractmethod
+    def admin_token(self) -> str:
+        """A Kubernetes token of somebody who may do everything."""
 
     @abstractmethod
     def open_gate(self, folder: Path) -> Gate:

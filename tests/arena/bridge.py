@@ -82,6 +82,11 @@ class Bridge:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def exit_code(self) -> int | None:
+        """Of a process that has ended; minus the signal that ended it."""
+        return self._process.poll() if self._process is not None else None
+
+    @property
     def pid(self) -> int | None:
         """Its process id while it runs."""
         return self._process.pid if self._process is not None and self.running else None

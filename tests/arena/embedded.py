@@ -23,7 +23,7 @@ import yaml
 
 from bridge import names
 from bridge.sim.kube import fixtures
-from bridge.sim.kube.apiserver.request import ADMIN, User
+from bridge.sim.kube.apiserver.request import ADMIN, User, impersonated
 from bridge.sim.kube.embedded import EmbeddedKubernetes
 from bridge.sim.kube.scheduler.extender import ExtenderConfig
 from bridge.sim.slurm import EmbeddedSlurm, Partition, Tree
@@ -39,7 +39,8 @@ from tests.e2e.stack.slurmds import Slurmd
 T = TypeVar("T")
 
 _BRIDGE_TOKEN = "of-the-bridge"
-_TOKENS = {"of-the-admin": ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
+_ADMIN_TOKEN = "of-the-admin"
+_TOKENS = {_ADMIN_TOKEN: ADMIN, _BRIDGE_TOKEN: User(BRIDGE_USER)}
 
 _SINK = "sink-1"
 
@@ -72,7 +73,7 @@ class EmbeddedArena(Arena):
         folder = tempfile.TemporaryDirectory(prefix="embedded-arena-")
         self._authority = pki.Authority(Path(self._exits.enter_context(folder)))
         self._authority.create()
-        self._port, self._probes_port, self._webhook_port = _free_ports(3)
+        self._port, self._probes_port, self._webhook_port, self.api_port = _free_ports(4)
         self._thread = self._exits.enter_context(_Thread())
         parts = self._thread.parts
         self.kubernetes = Kubernetes(parts.kubernetes.kubeconfig)
@@ -132,6 +133,7 @@ class EmbeddedArena(Arena):
             token_file=parts.slurm.token_file,
             port=self._port,
             probes_port=self._probes_port,
+            api_port=self.api_port,
             tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
         if self.is_split:
@@ -202,8 +204,19 @@ class EmbeddedArena(Arena):
         slurm = self._thread.parts.slurm
         self._thread.call(lambda: slurm.cluster.suspend(job_id, slurm.now()))
 
+    def remove_native(self) -> None:
+        """Nobody starts one here."""
+
     def expired_token(self) -> str:
         return "once-valid"  # tokens have no times here: any but the present one is refused
+
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        token = f"of-{namespace}-{account}"
+        _TOKENS[token] = impersonated(f"system:serviceaccount:{namespace}:{account}", ())
+        return token
+
+    def admin_token(self) -> str:
+        return _ADMIN_TOKEN
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

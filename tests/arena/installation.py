@@ -23,6 +23,7 @@ def settings(
     token_file: Path,
     port: int,
     probes_port: int,
+    api_port: int,
     tls: Path,
 ) -> dict[str, Any]:
     """The settings file's content; a story's `wishes` win. `tls` holds tls.crt, tls.key, ca.crt."""
@@ -44,6 +45,7 @@ def settings(
             "cpuHeadroomMilli": 0,  # stories give out whole nodes
             "memoryHeadroomMib": 0,
         },
+        "api": {"listen": f"127.0.0.1:{api_port}"},
         "logFormat": "console",
     }
     return _merged(standard, wishes)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bridge.app.process import LOST_LEASE
 from tests.arena.bridge import Bridge
 
 COUNTS = {"controller": 2, "extender": 2, "webhook": 2}
@@ -39,7 +40,10 @@ class Processes(Bridge):
         self.parts: dict[str, Bridge] = {}
         """By name: controller-0, extender-1 …"""
         self.rpc_ports: dict[str, int] = {}
+        self.api_ports: dict[str, int] = {}
         self._balancers: list[Balancer] = []
+        self._over = threading.Event()
+        self._kubelet: threading.Thread | None = None
 
     def of(self, kind: str) -> list[Bridge]:
         """The processes of one kind."""
@@ -53,20 +57,34 @@ class Processes(Bridge):
             if not part.running:
                 part.settings = {**self.settings, **_own(part.settings)}
                 part.start(wait=False)
+        if self._kubelet is None:
+            self._over.clear()
+            self._kubelet = threading.Thread(target=self._restart, daemon=True)
+            self._kubelet.start()
         if wait:
             self.wait_ready(seconds)
+
+    def _restart(self) -> None:
+        """As a kubelet does: starts what ended by itself. What a story has killed stays so."""
+        while not self._over.wait(0.1):
+            for part in list(self.parts.values()):
+                if part.exit_code == LOST_LEASE:
+                    part.start(wait=False)
 
     def _make(self) -> None:
         ports: dict[str, list[int]] = {}
         for kind, count in self._counts.items():
             for number in range(count):
-                listen, probes, rpc = _free_ports(3)
+                listen, probes, rpc, api = _free_ports(4)
                 name = f"{kind}-{number}"
                 self.rpc_ports[name] = rpc
+                self.api_ports[name] = api
                 ports.setdefault(kind, []).append(listen)
                 self.parts[name] = Bridge(
                     self.folder,
-                    settings=_with_ports(self.settings, listen=listen, probes=probes, rpc=rpc),
+                    settings=_with_ports(
+                        self.settings, listen=listen, probes=probes, rpc=rpc, api=api
+                    ),
                     probes_port=probes,
                     prefix=self._prefix,
                     command=kind,
@@ -93,6 +111,7 @@ class Processes(Bridge):
         return next((part.pid for part in self.parts.values() if part.running), None)
 
     def kill(self) -> None:
+        """Each in its turn, so that none is taken for one that ended by itself."""
         for part in self.parts.values():
             part.end()
 
@@ -113,6 +132,10 @@ class Processes(Bridge):
             part.forget_log()
 
     def _close(self) -> None:
+        self._over.set()
+        if self._kubelet is not None:
+            self._kubelet.join()
+            self._kubelet = None
         for balancer in self._balancers:
             balancer.stop()
         self._balancers.clear()
@@ -202,7 +225,7 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
 
 
-_OWN = ("server", "rpc", "leader")
+_OWN = ("server", "rpc", "api", "leader")
 
 
 def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -211,7 +234,7 @@ def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _with_ports(
-    settings: Mapping[str, Any], *, listen: int, probes: int, rpc: int
+    settings: Mapping[str, Any], *, listen: int, probes: int, rpc: int, api: int
 ) -> dict[str, Any]:
     server = {
         **settings["server"],
@@ -222,6 +245,7 @@ def _with_ports(
         **settings,
         "server": server,
         "rpc": {"listen": f"127.0.0.1:{rpc}", "advertise": "127.0.0.1", "serverName": "localhost"},
+        "api": {"listen": f"127.0.0.1:{api}"},
         "leader": {**LEASE, **settings.get("leader", {})},
     }
 

@@ -18,6 +18,7 @@ from tests.arena.gate import Gate
 from tests.arena.processes import LEASE, Processes
 from tests.e2e.stack import layout, stack
 from tests.e2e.stack import nodes as kwok
+from tests.e2e.stack.slurm import NATIVE_NODE
 from tests.e2e.stack.slurmds import Slurmd
 
 LANE = os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")
@@ -34,6 +35,7 @@ class RealArena(Arena):
     def __init__(self) -> None:
         super().__init__()
         settings = layout.Settings(name=NAME, port_base=PORT_BASE)
+        self.api_port = layout.Layout.of(settings).port(layout.Port.API)
         self._was_up = layout.Layout.of(settings).mark.exists()
         self.stack = stack.Stack.up(settings)
         self.kubernetes = Kubernetes(self.stack.kubeconfig)
@@ -83,6 +85,7 @@ class RealArena(Arena):
             token_file=token,
             port=self.stack.extender_port,
             probes_port=probes_port,
+            api_port=self.api_port,
             tls=installation.certificates(folder, ca=ca, certificate=certificate, key=key),
         )
         for path in (folder, *folder.rglob("*")):
@@ -155,10 +158,44 @@ class RealArena(Arena):
     def suspend(self, job_id: int) -> None:
         self.stack.slurm("scontrol", "suspend", str(job_id))
 
+    def remove_native(self) -> None:
+        if self.stack.status().get("slurmd") is not None:
+            self.stack.stop("slurmd")
+            self.stack.slurm("scontrol", "delete", f"nodename={NATIVE_NODE}")
+
     def expired_token(self) -> str:
         made = self.stack.slurm("scontrol", "token", "username=slurm", "lifespan=1")
         time.sleep(2.5)  # its life, in whole seconds
         return made.strip().partition("=")[2]
+
+    def token_of(self, account: str, namespace: str = NAMESPACE) -> str:
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts"
+        if self.kubernetes.find(f"{path}/{account}") is None:
+            made = {"apiVersion": "v1", "kind": "ServiceAccount"}
+            metadata = {"name": account, "namespace": namespace}
+            self.kubernetes.create({**made, "metadata": metadata})
+        request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        answer = self.kubernetes.http.post(f"{path}/{account}/token", json=request)
+        return str(answer.json()["status"]["token"])
+
+    def admin_token(self) -> str:
+        token, group = self.token_of("root", "kube-system"), "rbac.authorization.k8s.io"
+        subject = {
+            "apiGroup": group,
+            "kind": "User",
+            "name": "system:serviceaccount:kube-system:root",
+        }
+        binding = {
+            "apiVersion": f"{group}/v1",
+            "kind": "ClusterRoleBinding",
+            "metadata": {"name": "root-account"},
+            "subjects": [subject],
+            "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": "cluster-admin"},
+        }
+        path = f"/apis/{group}/v1/clusterrolebindings"
+        if self.kubernetes.find(f"{path}/root-account") is None:
+            self.kubernetes.http.post(path, json=binding).raise_for_status()
+        return token
 
     def open_gate(self, folder: Path) -> Gate:
         return Gate(folder, self._kubeconfig(folder))

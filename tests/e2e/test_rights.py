@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,7 +33,12 @@ OWNERS = frozenset(
 )  # fmt: skip
 """Groups of owners: each kind is read from the first pod on that names it (tests/flows/test_kinds);
 tests/unit/kube/test_rbac.py holds the list."""
-FROM_EVERYBODY = frozenset({("authentication.k8s.io", "selfsubjectreviews", "create")})
+FROM_EVERYBODY = frozenset(
+    {
+        ("authentication.k8s.io", "selfsubjectreviews", "create"),
+        ("authorization.k8s.io", "selfsubjectaccessreviews", "create"),
+    }
+)
 """What the API server grants to every user."""
 
 
@@ -61,8 +68,10 @@ def used(log: Path) -> Iterator[Right]:
 
 
 def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Begin) -> None:
-    """A node is registered; a pod is bound, told, and ended by Slurm; all is watched."""
+    """A node is registered; a pod is bound, told, and ended by Slurm; all is watched; and somebody
+    asks why his pod waits."""
     begin(Nodes(count=1))
+    ask(arena)
     arena.create(manifests.pod("runs", NAMESPACE, gpus=1))
     job = arena.job_of(arena.wait_bound("runs"))
     arena.slurm.cancel(int(job["job_id"]))
@@ -83,9 +92,28 @@ def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Beg
     assert rights - asked <= SELDOM.keys(), "rights that nothing needs"
 
 
+def ask(arena: RealArena) -> None:
+    """`slurm-bridge queue`, by a service account that has no rights."""
+    token = arena.bridge.folder / "somebodys-token"
+    token.write_text(arena.token_of("somebody"))
+    ca = arena.loopback_tls()[0]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "bridge", "queue", "-n", NAMESPACE, "--ca", str(ca),
+            "--server", f"127.0.0.1:{arena.api_port}", "--token-file", str(token),
+        ],
+        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert "may not list pods in namespace team" in done.stderr, done.stderr
+
+
 SELDOM: dict[Right, str] = {
     ("events.k8s.io", "events", "patch"): "counts an event that is said again a minute later",
     ("", "pods", "create"): "placeholder pods, in their own namespace (tests/flows/test_capacity)",
+    **{
+        ("coordination.k8s.io", "leases", verb): "of several controllers one leads"
+        for verb in ("get", "create", "patch")
+    },
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""

@@ -53,6 +53,7 @@ def test_nodes_join_the_tree_that_slurm_has_though_no_setting_names_it(
 ) -> None:
     """Slurm tells nobody of its tree: until it shows a node there, a gang of two nodes is refused,
     and its pods say what to set. One annotated node is enough for the others to follow."""
+    arena.remove_native()
     first, second = begin(Nodes(count=2), nodes={"topology": "", "intervalS": 1})
     assert {node["topology"] for node in arena.slurm.nodes().values()} == {""}
     arena.create(manifests.job("train", NAMESPACE, count=2, gang=True, gpus=8))

@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from tests.arena.api import Object, wait_for
 from tests.arena.arena import NAMESPACE, PLAIN_NAMESPACE, Arena, Nodes, gated, node_of
 from tests.arena.fixtures import Begin
 from tests.arena.processes import LEASE, Processes
+from tests.flows.explaining import Researcher
 
 LEASE_PATH = (
     f"/apis/coordination.k8s.io/v1/namespaces/{LEASE['leaseNamespace']}/leases/{LEASE['leaseName']}"
@@ -111,8 +113,7 @@ def test_a_leader_that_slept_does_nothing_more(arena: Arena, bridge: Processes) 
         jobs = jobs_of(arena, "later")
     finally:
         os.kill(sleeper.pid, signal.SIGCONT)
-    wait_for("it ends", lambda: not sleeper.running)
-    assert "leads_no_more" in sleeper.log()
+    wait_for("it gives up", lambda: "leads_no_more" in sleeper.log())
     assert jobs_of(arena, "later") == jobs
     assert len(arena.slurm.live_jobs()) == 1
     wait_training(arena, "later")
@@ -166,3 +167,25 @@ def _events(arena: Arena, pod: str) -> str:
     return "\n".join(
         str(event.get("note")) for event in found if event["regarding"].get("name") == pod
     )
+
+
+def test_a_controller_that_does_not_lead_says_who_does(
+    arena: Arena, bridge: Processes, tmp_path: Path
+) -> None:
+    """And the command asks that one; after a change of leaders too."""
+    token = tmp_path / "token"
+    token.write_text(arena.admin_token())
+    arena.create(manifests.pod("bare", NAMESPACE, cpu="1"))
+    arena.wait_bound("bare")
+
+    def queue_by(controller: str) -> str:
+        asked = Researcher(arena, token, port=bridge.api_ports[controller])
+        return asked.told("queue", "-n", NAMESPACE)
+
+    first = leader(arena)
+    (second,) = {"controller-0", "controller-1"} - {first}
+    for name in (first, second):
+        assert "pod/team/bare" in queue_by(name)
+    assert bridge.parts[first].stop() == 0
+    wait_for("another one leads", lambda: leader(arena) == second)
+    wait_for("it answers", lambda: "pod/team/bare" in queue_by(second))

@@ -143,6 +143,7 @@ def _settings(
                 "metricsListen": "127.0.0.1:0",
                 "certificateDir": str(folder / "tls"),
             },
+            "api": {"listen": "127.0.0.1:0"},
             "nodes": {"topology": "fabric:root"},
             "conditionIntervalS": 1,
             **more,

@@ -32,7 +32,7 @@ async def test_a_node_that_the_job_does_not_hold_is_nobodys_place(tmp_path: Path
         await annotate(stack, "liar", names.NODE_ANNOTATION, other)
         controller = stack.app.controller
         (gang_id,) = controller.gangs.machines
-        controller.failed(gang_id, RuntimeError("begin anew"))
+        controller.loop.failed(gang_id, RuntimeError("begin anew"))
         await until("it is begun anew", lambda: gang_id in controller.gangs.machines)
         await until("it is ended", lambda: "NodeTakenBySlurm" in _events(stack))
         pod = stack.pod("liar")

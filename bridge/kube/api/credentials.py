@@ -11,7 +11,7 @@ import base64
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -60,6 +60,8 @@ class Access:
     lasts_s: float
     tls: tuple[str, ...] = field(repr=False)
     """What the TLS context was made of; when it changes, so must the connections."""
+    namespace: str = ""
+    """That of the kubeconfig's context; "" where it names none."""
 
 
 class Loader:
@@ -152,7 +154,8 @@ def _kubeconfig(named: str, context: str, places: Places) -> "_Kubeconfig | None
     context = context or merged["current-context"]
     entry = merged["contexts"].get_with_name(context)["context"]
     cluster = merged["clusters"].get_with_name(entry["cluster"])["cluster"]
-    return _Kubeconfig(named, context, merged, cluster, _user(merged, entry.safe_get("user")))
+    user, namespace = _user(merged, entry.safe_get("user")), entry.safe_get("namespace")
+    return _Kubeconfig(named, context, merged, cluster, user, str(namespace or ""))
 
 
 def _user(merged: ConfigNode, name: str | None) -> ConfigNode | None:
@@ -170,6 +173,7 @@ class _Kubeconfig:
     merged: ConfigNode = field(repr=False)
     cluster: ConfigNode = field(repr=False)
     user: ConfigNode | None = field(repr=False)
+    namespace: str = ""
 
     @property
     def has_plugin(self) -> bool:
@@ -184,7 +188,8 @@ class _Kubeconfig:
         loader = KubeConfigLoader(config_dict=self.merged, active_context=self.context)
         loader.load_and_set(configuration)
         token = configuration.api_key.get("BearerToken", "")
-        return _access(f"context {self.context}", configuration, token, lasts_s, places)
+        access = _access(f"context {self.context}", configuration, token, lasts_s, places)
+        return replace(access, namespace=self.namespace)
 
     def _check_files(self) -> None:
         """Those that the context names must be files: the package would wait for a FIFO.

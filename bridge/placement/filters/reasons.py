@@ -22,13 +22,19 @@ def summary(
 
     `codes` (n,) are the first failures of a pod with this identity.
     """
-    reasons = sorted(
-        _reasons(snapshot, shape, codes, identity), key=lambda reason: (-reason[0], reason[1])
-    )
+    reasons = counts(snapshot, shape, codes, identity)
     fitting = int(np.count_nonzero(codes == Predicate.FITS))
     parts = [f"{texts.nodes(fitting)} can take it"] if fitting else []
     parts += [f"{texts.nodes(count)}: {text}" for count, text in reasons]
     return "; ".join(parts) or "no nodes"
+
+
+def counts(
+    snapshot: Snapshot, shape: PodShape, codes: Codes, identity: PodIdentity | None = None
+) -> tuple[tuple[int, str], ...]:
+    """(number of nodes, reason) for each reason that is in the way, most nodes first."""
+    found = _reasons(snapshot, shape, codes, identity)
+    return tuple(sorted(found, key=lambda reason: (-reason[0], reason[1])))
 
 
 def reason(

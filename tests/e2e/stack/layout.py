@@ -39,6 +39,8 @@ class Port(enum.IntEnum):
     """As EXTENDER, for tests that serve the webhook on its own."""
     WEBHOOK_BALANCER = 14
     """Before several webhooks of a story."""
+    API = 15
+    """Where people ask the bridge."""
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD is the sink's (`Stack.start_sink`):
     a slurmd there answers for all external nodes that have its address."""

@@ -29,6 +29,7 @@ SETTINGS = config.Settings.model_validate(
         "slurmRestApi": "http://slurm",
         "partition": "p",
         "server": {"listen": "127.0.0.1:0", "metricsListen": "127.0.0.1:0"},
+        "api": {"listen": "127.0.0.1:0"},
     }
 )
 

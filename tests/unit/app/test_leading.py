@@ -81,3 +81,12 @@ def test_times_that_would_let_two_lead_are_refused(times: tuple[int, float, floa
     keys = ("leaseDurationS", "renewDeadlineS", "retryIntervalS")
     with pytest.raises(ValueError, match="must be less than"):
         settings(leader=dict(zip(keys, times, strict=True)))
+
+
+def test_callers_find_where_people_ask() -> None:
+    """By the identity, as the controllers of a roll-out may listen on other ports; one of an older
+    bridge says nothing of it."""
+    identity = leading.identity(settings(rpc={"advertise": "fd00::7"}, api={"listen": ":7000"}))
+    assert leading.api_address(identity) == "[fd00::7]:7000"
+    assert leading.api_address("10.0.0.7:9444/abcd") == ""
+    assert leading.api_address("") == ""

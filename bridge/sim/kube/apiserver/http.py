@@ -16,6 +16,7 @@ from bridge.sim.kube.apiserver import (
     kinds,
     patches,
     paths,
+    reviews,
     rights,
     strategic,
     tables,
@@ -31,7 +32,6 @@ from bridge.sim.kube.apiserver.streams import Streams, Wish, raw_of
 from bridge.sim.kube.apiserver.watching import View
 
 _RETURNS_DELETED: Final = ("pods", "services", "serviceaccounts", "namespaces")
-_REVIEWS: Final = frozenset({"selfsubjectaccessreviews", "subjectaccessreviews"})
 _HEALTH: Final = frozenset({"/healthz", "/livez", "/readyz"})
 
 
@@ -52,6 +52,7 @@ class HttpServer:
         self._api = api
         self._faults = faults
         self._tokens = tokens
+        self._reviews = reviews.Reviews(api.store, tuple(api.kinds), tokens)
         self._lists = Lists(api.store)
         self.streams = Streams(api.store, api.clock, bookmark_s=bookmark_s)
         self.crashes: list[Exception] = []
@@ -156,13 +157,9 @@ class HttpServer:
         if known is not None:
             return answers.document(known)
         last = path.rpartition("/")[2]
-        if request.method == "POST" and last in _REVIEWS:
+        if request.method == "POST" and last in reviews.NAMES:
             review = await asked.body(request)
-            return answers.document({**review, "status": {"allowed": True}}, code=201)
-        if request.method == "POST" and last == "selfsubjectreviews":
-            review = await asked.body(request)
-            told = {"username": user.name, "groups": list(user.groups)}
-            return answers.document({**review, "status": {"userInfo": told}}, code=201)
+            return answers.document(self._reviews.answer(last, review, user), code=201)
         place = paths.parse(path, self._api.kinds)
         target = Target(
             place.kind,

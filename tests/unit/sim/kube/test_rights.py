@@ -138,3 +138,36 @@ async def test_tokens_of_ordinary_users() -> None:
 def test_who_is_of_the_system(name: str, groups: tuple[str, ...], bound: bool) -> None:
     """Controllers, schedulers and kubelets are; a tenant's service account is not."""
     assert impersonated(name, groups).bound is bound
+
+
+async def test_reviews_of_tokens_and_rights() -> None:
+    """Whose token it is, and what he may do: by the same bindings as his own requests; ordinary
+    users may not ask about others."""
+    his = User("mallory", ("dev", "system:authenticated"), bound=True)
+    async with (
+        EmbeddedKubernetes(tokens={"root": ADMIN, "his": his}) as k8s,
+        aiohttp.ClientSession() as session,
+    ):
+        client = Client(k8s, session)
+        await k8s.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "team"}})
+        await k8s.create(a_binding("view", kind="User", name="mallory"))
+        tokens = "/apis/authentication.k8s.io/v1/tokenreviews"
+        access = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+
+        async def ask(path: str, spec: dict[str, object], token: str = "root") -> object:
+            bearer = {"Authorization": f"Bearer {token}"}
+            code, answer = await client.ask("POST", path, {"spec": spec}, **bearer)
+            return answer["status"] if code == 201 else code
+
+        assert await ask(tokens, {"token": "his"}) == {
+            "authenticated": True,
+            "user": {"username": "mallory", "groups": ["dev", "system:authenticated"]},
+        }
+        assert "authenticated" not in str(await ask(tokens, {"token": "nobody's"}))
+        for verb, namespace, allowed in (
+            ("list", "team", True), ("delete", "team", False), ("list", "", False),
+        ):  # fmt: skip
+            wish = {"verb": verb, "resource": "pods", "namespace": namespace}
+            spec: dict[str, object] = {"user": "mallory", "resourceAttributes": wish}
+            assert await ask(access, spec) == {"allowed": allowed}
+        assert await ask(access, {"user": "mallory"}, "his") == 403

@@ -10,15 +10,23 @@ from bridge.config.section import Section
 class CapacitySettings(Section):
     """Asking an autoscaler for nodes that gangs lack ([autoscaling.md](autoscaling.md))."""
 
-    mode: Literal["none", "placeholderPods"] = "none"
+    mode: Literal["none", "placeholderPods", "provisioningRequest"] = "none"
     """How new nodes are asked for when the present ones could never take a gang: `none` never asks,
-    `placeholderPods` creates pods that can never run and that autoscalers see as unschedulable."""
+    `placeholderPods` creates pods that can never run and that autoscalers see as unschedulable,
+    `provisioningRequest` creates a ProvisioningRequest for each gang (Cluster Autoscaler)."""
     autoscaler: Literal["karpenter", "clusterAutoscaler"] = "karpenter"
     """Which autoscaler looks at the placeholder pods. For `karpenter` the bridge labels the present
     nodes, for `clusterAutoscaler` the pods name the hostnames of these nodes."""
     namespace: str = Field(default="slurm-bridge-capacity", min_length=1)
-    """Namespace of the placeholder pods. It must exist; the bridge may create pods only there. It
-    must not be a managed namespace."""
+    """Namespace of the placeholder pods and of the ProvisioningRequests. It must exist; the bridge
+    may create pods only there. It must not be a managed namespace."""
+    provisioning_class_name: str = Field(
+        default="best-effort-atomic-scale-up.autoscaling.x-k8s.io", min_length=1
+    )
+    """provisioningClassName of the ProvisioningRequests. The class must be one that makes nodes:
+    check-capacity.autoscaling.x-k8s.io only looks at present ones."""
+    provisioning_parameters: dict[str, str] = {}
+    """Parameters of the ProvisioningRequests, which their class may require."""
     max_nodes: int = Field(default=100, ge=1, le=1000)
     """Maximum number of new nodes asked for at a time, for all gangs. If no present node shows how
     many pods a node takes, each pod counts as a node. A gang that needs more is not asked for."""

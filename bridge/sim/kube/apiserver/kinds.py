@@ -64,6 +64,7 @@ EVENTS = Kind("", "v1", "events", "Event", short_names=("ev",), rules=others.Eve
 CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = Kind("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
+POD_TEMPLATES = Kind("", "v1", "podtemplates", "PodTemplate", has_generation=True)
 SERVICES = Kind("", "v1", "services", "Service", has_status=True, short_names=("svc",))
 CLAIMS = Kind(
     "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", has_status=True,
@@ -137,8 +138,8 @@ DEFINITIONS = Kind(
 BUILT_IN = (
     PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, CLAIMS,
     VOLUMES, STORAGE_CLASSES, JOBS, CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS,
-    DAEMON_SETS, NEW_EVENTS, LEASES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS,
-    VALIDATING_WEBHOOKS, ROLE_BINDINGS, DEFINITIONS,
+    DAEMON_SETS, NEW_EVENTS, LEASES, POD_TEMPLATES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS,
+    MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, ROLE_BINDINGS, DEFINITIONS,
 )  # fmt: skip
 
 

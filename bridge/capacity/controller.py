@@ -108,7 +108,7 @@ class CapacityController:
             try:
                 return await writer.clear()
             except (kube_errors.Forbidden, kube_errors.NotFound):
-                return  # there is nothing that we have made, or we may not take it back
+                return None  # there is nothing that we have made, or we may not take it back
             except BridgeError as error:
                 log.info("capacity.not_cleared", error=str(error))
                 await self._clock.sleep(backoff.next_s())
@@ -150,9 +150,7 @@ class CapacityController:
             log.warning("capacity.pass_failed", error=str(error))
         self._tell_all(known, plan, problems)
 
-    def _wanted(
-        self, need: GangNeed, counts: planning.Counts, present: PresentNodes
-    ) -> Wanted:
+    def _wanted(self, need: GangNeed, counts: planning.Counts, present: PresentNodes) -> Wanted:
         hostnames = [self._hostnames(need, part, present) for part in need.parts]
         return Wanted(need, counts, hostnames)
 

@@ -211,9 +211,7 @@ class ProvisioningRequests:
         pod_sets = []
         self._is_tidy = False
         for part in parts:
-            spec = placeholders.spec(
-                form.pods, gang, asked.need.parts[part], asked.hostnames[part]
-            )
+            spec = placeholders.spec(form.pods, gang, asked.need.parts[part], asked.hostnames[part])
             name = provisioning_requests.template_name(gang, part, spec)
             template = provisioning_requests.template(form.pods.namespace, gang, name, spec)
             with contextlib.suppress(errors.AlreadyExists):  # of an attempt that ended half-way

@@ -25,7 +25,7 @@ class CapacitySettings(Section):
     )
     """provisioningClassName of the ProvisioningRequests. The class must be one that makes nodes:
     check-capacity.autoscaling.x-k8s.io only looks at present ones."""
-    provisioning_parameters: dict[str, str] = {}
+    provisioning_parameters: dict[str, str] = Field(default_factory=dict)
     """Parameters of the ProvisioningRequests, which their class may require."""
     max_nodes: int = Field(default=100, ge=1, le=1000)
     """Maximum number of new nodes asked for at a time, for all gangs. If no present node shows how

@@ -129,9 +129,7 @@ def template_name(gang: GangId, part: int, spec: Mapping[str, Any]) -> str:
     return f"{placeholders.group(gang)}-{part}-{placeholders.digest(spec)}"
 
 
-def template(
-    namespace: str, gang: GangId, name: str, spec: Mapping[str, Any]
-) -> Mapping[str, Any]:
+def template(namespace: str, gang: GangId, name: str, spec: Mapping[str, Any]) -> Mapping[str, Any]:
     """v1 PodTemplate of pods with that spec."""
     labels = {names.CAPACITY_LABEL: placeholders.group(gang)}
     return {
@@ -158,9 +156,7 @@ def body(
     meta["annotations"][names.CAPACITY_PARTS_ANNOTATION] = ",".join(marks)
     spec: dict[str, Any] = {
         "provisioningClassName": class_name,
-        "podSets": [
-            {"podTemplateRef": {"name": one}, "count": count} for one, count in pod_sets
-        ],
+        "podSets": [{"podTemplateRef": {"name": one}, "count": count} for one, count in pod_sets],
     }
     if parameters:
         spec["parameters"] = dict(parameters)

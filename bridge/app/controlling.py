@@ -149,7 +149,9 @@ class Controlling:
         def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
             self.controller.handle(gang_id, NewNodes(note, event, here))
 
-        writer, others = capacity_writers.build(self._settings, self._connections.kube)
+        writer, others = capacity_writers.build(
+            self._settings, self._connections.kube, self.cluster
+        )
         return CapacityController(
             rules.capacity(self._settings),
             writer=writer,

@@ -1,19 +1,44 @@
 """Settings of the requests for new nodes."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from bridge.config.section import Section
+
+Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$")]
+
+
+class NodeTaint(Section):
+    """A taint of new nodes."""
+
+    key: str = Field(min_length=1)
+    value: str = ""
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"]
+
+
+class ScaledObject(Section):
+    """An object whose replicas are nodes, such as a MachineDeployment of Cluster API."""
+
+    api_version: str = Field(pattern=r"^[a-z0-9.-]+/v[a-z0-9]+$")
+    kind: str = Field(min_length=1)
+    namespace: str = Field(min_length=1)
+    name: str = Field(min_length=1)
+    max: int = Field(ge=1, le=1000)
+    allocatable: dict[str, Quantity] = Field(min_length=1)
+    labels: dict[str, str] = Field(min_length=1)
+    taints: tuple[NodeTaint, ...] = ()
+    partitions: tuple[str, ...] = ()
 
 
 class CapacitySettings(Section):
     """Asking an autoscaler for nodes that gangs lack ([autoscaling.md](autoscaling.md))."""
 
-    mode: Literal["none", "placeholderPods", "provisioningRequest"] = "none"
+    mode: Literal["none", "placeholderPods", "provisioningRequest", "scale"] = "none"
     """How new nodes are asked for when the present ones could never take a gang: `none` never asks,
     `placeholderPods` creates pods that can never run and that autoscalers see as unschedulable,
-    `provisioningRequest` creates a ProvisioningRequest for each gang (Cluster Autoscaler)."""
+    `provisioningRequest` creates a ProvisioningRequest for each gang (Cluster Autoscaler), `scale`
+    raises the replicas of `capacity.scaledObjects`."""
     autoscaler: Literal["karpenter", "clusterAutoscaler"] = "karpenter"
     """Which autoscaler looks at the placeholder pods. For `karpenter` the bridge labels the present
     nodes, for `clusterAutoscaler` the pods name the hostnames of these nodes."""
@@ -27,6 +52,11 @@ class CapacitySettings(Section):
     check-capacity.autoscaling.x-k8s.io only looks at present ones."""
     provisioning_parameters: dict[str, str] = Field(default_factory=dict)
     """Parameters of the ProvisioningRequests, which their class may require."""
+    scaled_objects: tuple[ScaledObject, ...] = ()
+    """The objects whose replicas are nodes, for `capacity.mode: scale`; the first one whose nodes
+    suit a gang is asked first. Fields: `apiVersion`, `kind`, `namespace`, `name`; `max`, the most
+    replicas that it is given; of its nodes `allocatable` (as in their status), `labels`, which must
+    tell them from all other nodes, `taints`, and `partitions` in Slurm (none means any)."""
     max_nodes: int = Field(default=100, ge=1, le=1000)
     """Maximum number of new nodes asked for at a time, for all gangs. If no present node shows how
     many pods a node takes, each pod counts as a node. A gang that needs more is not asked for."""

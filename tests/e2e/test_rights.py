@@ -86,6 +86,23 @@ def test_each_right_is_used_and_each_use_is_a_right(arena: RealArena, begin: Beg
 SELDOM: dict[Right, str] = {
     ("events.k8s.io", "events", "patch"): "counts an event that is said again a minute later",
     ("", "pods", "create"): "placeholder pods, in their own namespace (tests/flows/test_capacity)",
+    **{
+        ("", "podtemplates", verb): "of requests for nodes (tests/flows/test_provisioning_requests)"
+        for verb in ("create", "delete", "list")
+    },
+    **{
+        ("autoscaling.x-k8s.io", "provisioningrequests", verb): "as the templates"
+        for verb in ("create", "delete", "get", "list", "watch")
+    },
+    **{
+        (
+            "cluster.x-k8s.io",
+            resource,
+            verb,
+        ): "nodes (tests/flows/test_scaled_objects)"
+        for resource in ("machinedeployments", "machinedeployments/scale")
+        for verb in ("get", "patch")
+    },
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""

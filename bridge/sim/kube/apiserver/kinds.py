@@ -31,6 +31,8 @@ class Kind:
     custom: bool = False
     """From a CustomResourceDefinition: no strategic merge patch, metadata not via status."""
     shares_table_of: str = ""
+    is_scaled: bool = False
+    """Whether it has the subresource scale, for spec.replicas."""
 
     @property
     def table(self) -> str:
@@ -197,6 +199,7 @@ def from_definition(definition: Object) -> list[Kind]:
             categories=tuple(known.get("categories") or ()),
             rules=others.CustomRules(),
             custom=True,
+            is_scaled="scale" in (version.get("subresources") or {}),
         )
         for version in spec.get("versions") or ()
         if version.get("served", True)

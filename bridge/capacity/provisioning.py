@@ -55,6 +55,8 @@ class ProvisioningRequests:
         self._knows = asyncio.Event()
         self._is_tidy = False
         """No PodTemplate is left that no request names."""
+        self._is_unsure = False
+        """A creation was not answered: there may be requests of which the watch has not told."""
 
     async def follow(self) -> None:
         """As `RequestWriter`. While the kind is not served, this is told once in the log, and to
@@ -88,6 +90,10 @@ class ProvisioningRequests:
         that nothing names."""
         if self._served is None:
             return False
+        if self._is_unsure:
+            for row in await self._list(self._served):
+                self._put(row)
+            self._is_unsure = False
         surplus, kept = [], set()
         for row in sorted(self._rows.values(), key=lambda one: (one.created_s, one.name)):
             asked = wanted.get(row.gang)
@@ -115,6 +121,7 @@ class ProvisioningRequests:
             try:
                 await self._create(served, gang, asked)
             except BridgeError as error:
+                self._is_unsure = True
                 problems[gang] = str(error)
 
         await run_all([partial(one, self._served, *item) for item in missing.items()])
@@ -232,7 +239,10 @@ class ProvisioningRequests:
             made = await self._kube.create(self._path(served), body)
         except errors.AlreadyExists:  # the watch has not told of it yet, or it is just going
             made = await self._kube.get(f"{self._path(served)}/{body['metadata']['name']}")
-        row = provisioning_requests.parse(made)
+        self._put(provisioning_requests.parse(made))
+
+    def _put(self, row: ProvisioningRequest) -> None:
+        """Notes that it is there; what the watch has told of it already is not older."""
         if row.uid not in self._gone:
             self._rows.setdefault(row.uid, row)
 

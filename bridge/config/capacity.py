@@ -1,12 +1,16 @@
 """Settings of the requests for new nodes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from bridge.config.section import Section
 
-Quantity = Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$")]
+Quantity = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if isinstance(value, int) else value),
+    StringConstraints(pattern=r"^\d+(\.\d+)?(m|[kMGTPE]|[KMGTPE]i)?$"),
+]
 
 
 class NodeTaint(Section):
@@ -50,7 +54,7 @@ class CapacitySettings(Section):
     )
     """provisioningClassName of the ProvisioningRequests. The class must be one that makes nodes:
     check-capacity.autoscaling.x-k8s.io only looks at present ones."""
-    provisioning_parameters: dict[str, str] = Field(default_factory=dict)
+    provisioning_parameters: dict[str, str] = Field(default={})
     """Parameters of the ProvisioningRequests, which their class may require."""
     scaled_objects: tuple[ScaledObject, ...] = ()
     """The objects whose replicas are nodes, for `capacity.mode: scale`; the first one whose nodes
@@ -68,3 +72,9 @@ class CapacitySettings(Section):
     ignores pods whose priority is below -10."""
     image: str = "registry.k8s.io/pause:3.10"
     """Image of the placeholder pods. It is never pulled, but policies may ask where it is from."""
+
+    @model_validator(mode="after")
+    def _names_what_is_scaled(self) -> Self:
+        if self.mode == "scale" and not self.scaled_objects:
+            raise ValueError("mode scale raises the replicas of scaledObjects, and there are none")
+        return self

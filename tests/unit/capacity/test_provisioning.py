@@ -202,6 +202,17 @@ async def test_it_is_found_again_after_a_restart() -> None:
     assert len(it.api.of("podtemplates")) == 1
 
 
+async def test_after_a_creation_that_was_not_answered_it_is_looked_for() -> None:
+    """Else a second one could be made of another size, before the watch tells of the first."""
+    it = Asking("a")
+    it.api.loses = True
+    it.needs = [a_need("g", a_part(2))]
+    await it.controller.look()
+    it.pool.remove("a")
+    assert await it.look() == [[2]]
+    assert len(it.api.created) == 2
+
+
 @pytest.mark.parametrize("state", ["Failed", "BookingExpired", "CapacityRevoked"])
 async def test_what_the_autoscaler_gives_up_is_withdrawn_and_told(state: str) -> None:
     """Whatever it was before; it is asked again later."""

@@ -18,7 +18,7 @@ def apply(current: Object, change: Object) -> Object:
     replicas = spec.get("replicas", (current.get("spec") or {}).get("replicas", 0))
     if not isinstance(replicas, int) or replicas < 0:
         raise failure.bad_request("spec.replicas of a Scale is a number that is not negative")
-    new = copy(current)
+    new: Object = copy(current)
     new.setdefault("spec", {})["replicas"] = replicas
     if meta.get("resourceVersion"):
         new["metadata"]["resourceVersion"] = meta["resourceVersion"]

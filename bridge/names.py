@@ -68,6 +68,10 @@ CAPACITY_LABEL: Final = "scheduler.slinky.slurm.net/capacity"
 """The gang that the pod stands for, as a hash; the gang's id is in an annotation."""
 CAPACITY_PART_LABEL: Final = "scheduler.slinky.slurm.net/capacity-part"
 """Which part of its gang the pod stands for, and a hash of the spec that it was made from."""
+CAPACITY_PARTS_ANNOTATION: Final = "scheduler.slinky.slurm.net/capacity-parts"
+"""On a ProvisioningRequest: what each of its pod sets stands for, as the label above says it."""
+CAPACITY_ASKED_ANNOTATION: Final = "scheduler.slinky.slurm.net/capacity-asked"
+"""On an object whose replicas are nodes: for which gangs it was scaled up, as JSON."""
 
 # Namespaces: who the pods run as in Slurm
 NAMESPACE_USER: Final = JOB_PREFIX + "user"

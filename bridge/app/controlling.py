@@ -7,7 +7,7 @@ from functools import partial
 
 from bridge import config, slurm
 from bridge.admission.namespaces import NamespaceKeeper
-from bridge.app import rules
+from bridge.app import capacity_writers, rules
 from bridge.app.connections import Connections
 from bridge.app.parts import Begin, Checks, Tools
 from bridge.app.readiness import Age
@@ -149,8 +149,13 @@ class Controlling:
         def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
             self.controller.loop.handle(gang_id, NewNodes(note, event, here))
 
+        writer, others = capacity_writers.build(
+            self._settings, self._connections.kube, self.cluster
+        )
         return CapacityController(
             rules.capacity(self._settings),
+            writer=writer,
+            others=others,
             cluster=self.cluster,
             slurm_state=self.slurm_state,
             kube=self._connections.kube,

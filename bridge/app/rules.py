@@ -76,16 +76,21 @@ def capacity(settings: config.Settings) -> Rules:
     """How an autoscaler is asked for new nodes."""
     wished = settings.capacity
     return Rules(
-        asks=wished.mode != "none",
-        form=Form(
-            namespace=wished.namespace,
-            image=wished.image,
-            priority_class=wished.priority_class,
-            scheduler_name=settings.scheduler_name,
-            by_hostname=wished.autoscaler == "clusterAutoscaler",
-        ),
         most_nodes=wished.max_nodes,
         timeout_s=wished.timeout_s,
+        by_label=wished.mode == "placeholderPods" and wished.autoscaler == "karpenter",
+    )
+
+
+def placeholders(settings: config.Settings) -> Form:
+    """What placeholder pods are like."""
+    wished = settings.capacity
+    return Form(
+        namespace=wished.namespace,
+        image=wished.image,
+        priority_class=wished.priority_class,
+        scheduler_name=settings.scheduler_name,
+        by_hostname=wished.autoscaler == "clusterAutoscaler",
     )
 
 

@@ -16,12 +16,13 @@ class Note:
 NOTHING: Final = Note()
 
 
-def asked(pods: int, at_s: float, until_s: float) -> Note:
-    """The nodes were asked for and have not come."""
+def asked(pods: int, at_s: float, until_s: float, said: str = "") -> Note:
+    """The nodes were asked for and have not come; `said` is what the autoscaler says of it."""
     whose = "one of its pods" if pods == 1 else f"{pods} of its pods"
     return Note(
         f"It waits for new nodes for {whose}: the autoscaler was asked at {_time(at_s)}; if they "
-        f"have not come by {_time(until_s)}, the request is withdrawn and made again later",
+        f"have not come by {_time(until_s)}, the request is withdrawn and made again later"
+        f"{f'. {said}' if said else ''}",
         "NewNodesAsked",
     )
 
@@ -35,11 +36,12 @@ def too_many(nodes: int, most: int) -> Note:
     )
 
 
-def paused(again_s: float) -> Note:
-    """The nodes did not come."""
+def paused(again_s: float, why: str = "") -> Note:
+    """The nodes did not come in time; or, if the autoscaler said so, will not come, and `why`."""
     return Note(
-        "The autoscaler was asked for new nodes, which did not come in time; it is asked again in "
-        f"the minute of {datetime.fromtimestamp(again_s, UTC):%Y-%m-%dT%H:%MZ}",
+        "The autoscaler was asked for new nodes, which did not come"
+        f"{'' if why else ' in time'}; it is asked again in the minute of "
+        f"{datetime.fromtimestamp(again_s, UTC):%Y-%m-%dT%H:%MZ}{f'. {why}' if why else ''}",
         "NewNodesNotCome",
     )
 

@@ -114,6 +114,23 @@ SELDOM: dict[Right, str] = {
         ("coordination.k8s.io", "leases", verb): "of several controllers one leads"
         for verb in ("get", "create", "patch")
     },
+    **{
+        ("", "podtemplates", verb): "of requests for nodes (tests/flows/test_provisioning_requests)"
+        for verb in ("create", "delete", "list")
+    },
+    **{
+        ("autoscaling.x-k8s.io", "provisioningrequests", verb): "as the templates"
+        for verb in ("create", "delete", "get", "list", "watch")
+    },
+    **{
+        (
+            "cluster.x-k8s.io",
+            resource,
+            verb,
+        ): "nodes (tests/flows/test_scaled_objects)"
+        for resource in ("machinedeployments", "machinedeployments/scale")
+        for verb in ("get", "patch")
+    },
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""

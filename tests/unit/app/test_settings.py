@@ -26,7 +26,7 @@ from bridge.kube.objects import owners
 from tests.unit.app.surroundings import surroundings
 
 EACH = "*"
-"""In a path: any key of a map."""
+"""In a path: any key of a map, any place of a list."""
 
 
 class Watched:
@@ -52,6 +52,8 @@ class Watched:
         self._read.add(path)
         if isinstance(value, dict):
             return {key: self._value(one, (*path, EACH)) for key, one in value.items()}
+        if isinstance(value, tuple):
+            return tuple(self._value(one, (*path, EACH)) for one in value)
         return value
 
 
@@ -69,6 +71,16 @@ def leaves(section: type[config.Section], path: tuple[str, ...] = ()) -> Iterato
 
 
 KIND = ("workloads", "kinds", EACH)
+SCALED = {
+    "apiVersion": "cluster.x-k8s.io/v1beta1",
+    "kind": "MachineDeployment",
+    "namespace": "machines",
+    "name": "gpu",
+    "max": 4,
+    "allocatable": {"cpu": "64"},
+    "labels": {"pool": "gpu"},
+    "taints": [{"key": "gpu", "effect": "NoSchedule"}],
+}
 LOGS = {("log_level",), ("log_format",)}
 COMMANDS = {("api", "server"), ("api", "ca_file"), ("api", "server_name")}
 """Read by commands that ask the bridge: tests/unit/cli/test_explain.py."""
@@ -93,6 +105,7 @@ async def test_every_setting_is_read(tmp_path: Path) -> None:
         priorityClasses={"high": {"qos": "high"}},
         leader={"leaseNamespace": "slurm-bridge"},
         workloads={"kinds": {"MyJob.example.com": {"roles": "spec.roles"}}},
+        capacity={"scaledObjects": [SCALED]},
     ) as settings:
         for role in Role:
             watched = cast("config.Settings", Watched(settings, read))

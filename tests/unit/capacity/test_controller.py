@@ -8,6 +8,7 @@ import pytest
 
 from bridge import names
 from bridge.capacity.controller import CapacityController, Rules
+from bridge.capacity.placeholder_pods import PlaceholderPods
 from bridge.kube.api import times
 from bridge.kube.api.errors import Forbidden
 from bridge.kube.objects.placeholders import Form
@@ -81,7 +82,8 @@ class Asking:
         self.needs: list[GangNeed] | None = []
         self.told: list[tuple[str, str, bool]] = []
         self.controller = CapacityController(
-            Rules(asks=True, form=form, most_nodes=10, timeout_s=timeout_s),
+            Rules(most_nodes=10, timeout_s=timeout_s, by_label=not form.by_hostname),
+            writer=PlaceholderPods(form, kube=cast("Any", self.api)),
             cluster=self.pool.cluster,
             slurm_state=self.pool.slurm,
             kube=cast("Any", self.api),

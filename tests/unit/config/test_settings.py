@@ -5,6 +5,7 @@ from pydantic import ValidationError
 
 from bridge import config
 from bridge.config import tree
+from bridge.config.capacity import CapacitySettings
 
 
 def test_every_setting_says_what_it_does() -> None:
@@ -116,3 +117,24 @@ def test_score_weights_are_finite_and_not_negative(weight: float) -> None:
     """A score is a weighted mean: nonsense weights are refused."""
     with pytest.raises(ValidationError):
         config.PlacementSettings(score_tier=weight)
+
+
+def test_objects_to_scale_are_named_and_have_numbers_as_people_write_them() -> None:
+    """Else the mode asks for nothing."""
+    group = {
+        "apiVersion": "cluster.x-k8s.io/v1beta1",
+        "kind": "MachineDeployment",
+        "namespace": "machines",
+        "name": "gpu",
+        "max": 4,
+        "allocatable": {"cpu": 64, "memory": "512Gi"},
+        "labels": {"pool": "gpu"},
+    }
+    made = CapacitySettings.model_validate({"mode": "scale", "scaledObjects": [group]})
+    assert made.scaled_objects[0].allocatable == {"cpu": "64", "memory": "512Gi"}
+    with pytest.raises(ValidationError, match="there are none"):
+        CapacitySettings.model_validate({"mode": "scale"})
+    with pytest.raises(ValidationError, match="labels"):
+        CapacitySettings.model_validate(
+            {"mode": "scale", "scaledObjects": [{**group, "labels": {}}]}
+        )

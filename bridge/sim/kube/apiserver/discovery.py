@@ -117,6 +117,9 @@ def _entries(kind: Kind) -> list[Object]:
     below = []
     if kind.has_status:
         below.append(_below(kind, "status", kind.kind, ("get", "patch", "update")))
+    if kind.is_scaled:
+        scale = _below(kind, "scale", "Scale", ("get", "patch", "update"))
+        below.append({**scale, "group": "autoscaling", "version": "v1"})
     if kind.plural == "pods" and not kind.group:
         below.append(_below(kind, "binding", "Binding", ("create",)))
         eviction = _below(kind, "eviction", "Eviction", ("create",))

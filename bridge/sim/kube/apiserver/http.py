@@ -18,6 +18,7 @@ from bridge.sim.kube.apiserver import (
     paths,
     reviews,
     rights,
+    scale,
     strategic,
     tables,
 )
@@ -214,6 +215,8 @@ class HttpServer:
             allowed |= {"binding", "eviction", "log"}
         if place.kind is kinds.NAMESPACES:
             allowed |= {"finalize"}
+        if place.kind.is_scaled:
+            allowed |= {"scale"}
         if place.subresource not in allowed:
             raise failure.no_such_path()
 
@@ -225,6 +228,8 @@ class HttpServer:
         if not target.name:
             return self._list(request, target)
         stored = self._api.get(target)
+        if target.subresource == "scale":
+            return answers.document(scale.of(stored))
         view = View(target.kind)
         if tables.ACCEPT in accept:
             shown = tables.table(
@@ -282,6 +287,10 @@ class HttpServer:
     async def _patch(self, request: web.Request, target: Target) -> web.StreamResponse:
         form = request.content_type
         document = await asked.document(request)
+        if target.subresource == "scale" and form == "application/merge-patch+json":
+            owner = replace(target, subresource="")
+            answer = await self._api.patch(owner, lambda now: scale.apply(now, document or {}))
+            return answers.document(scale.of(answer.stored))
         if form == "application/json-patch+json":
             if not isinstance(document, list):
                 raise failure.bad_request("a JSON patch is a list of operations")

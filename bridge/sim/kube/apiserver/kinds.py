@@ -31,6 +31,8 @@ class Kind:
     custom: bool = False
     """From a CustomResourceDefinition: no strategic merge patch, metadata not via status."""
     shares_table_of: str = ""
+    is_scaled: bool = False
+    """Whether it has the subresource scale, for spec.replicas."""
 
     @property
     def table(self) -> str:
@@ -64,6 +66,7 @@ EVENTS = Kind("", "v1", "events", "Event", short_names=("ev",), rules=others.Eve
 CONFIG_MAPS = Kind("", "v1", "configmaps", "ConfigMap", short_names=("cm",))
 SECRETS = Kind("", "v1", "secrets", "Secret")
 SERVICE_ACCOUNTS = Kind("", "v1", "serviceaccounts", "ServiceAccount", short_names=("sa",))
+POD_TEMPLATES = Kind("", "v1", "podtemplates", "PodTemplate", has_generation=True)
 SERVICES = Kind("", "v1", "services", "Service", has_status=True, short_names=("svc",))
 CLAIMS = Kind(
     "", "v1", "persistentvolumeclaims", "PersistentVolumeClaim", has_status=True,
@@ -137,8 +140,8 @@ DEFINITIONS = Kind(
 BUILT_IN = (
     PODS, NODES, NAMESPACES, EVENTS, CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS, SERVICES, CLAIMS,
     VOLUMES, STORAGE_CLASSES, JOBS, CRON_JOBS, REPLICA_SETS, DEPLOYMENTS, STATEFUL_SETS,
-    DAEMON_SETS, NEW_EVENTS, LEASES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS, MUTATING_WEBHOOKS,
-    VALIDATING_WEBHOOKS, ROLE_BINDINGS, DEFINITIONS,
+    DAEMON_SETS, NEW_EVENTS, LEASES, POD_TEMPLATES, PRIORITY_CLASSES, WORKLOADS, POD_GROUPS,
+    MUTATING_WEBHOOKS, VALIDATING_WEBHOOKS, ROLE_BINDINGS, DEFINITIONS,
 )  # fmt: skip
 
 
@@ -196,6 +199,7 @@ def from_definition(definition: Object) -> list[Kind]:
             categories=tuple(known.get("categories") or ()),
             rules=others.CustomRules(),
             custom=True,
+            is_scaled="scale" in (version.get("subresources") or {}),
         )
         for version in spec.get("versions") or ()
         if version.get("served", True)

@@ -50,8 +50,8 @@ class CapacitySettings(Section):
     namespace: str = Field(default=names.CAPACITY_NAMESPACE, min_length=1)
     """Namespace of the placeholder pods and of the ProvisioningRequests. It must exist; the bridge
     may create pods only there. It must not be a managed namespace, and its pods must be allowed to
-    tolerate the taint of managed nodes: deploy/managed-nodes.yaml and deploy/webhook.yaml exempt the
-    default."""
+    tolerate the taint of managed nodes: deploy/managed-nodes.yaml and deploy/webhook.yaml exempt
+    the default."""
     provisioning_class_name: str = Field(
         default="best-effort-atomic-scale-up.autoscaling.x-k8s.io", min_length=1
     )

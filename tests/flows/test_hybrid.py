@@ -292,9 +292,14 @@ def test_a_preempted_gang_has_the_grace_of_its_partition(arena: Arena, mix: Mix)
             assert why_disrupted(told)[0] == "PreemptedInSlurm"
             told = arena.wait_pod("low", "ends", lambda pod: "deletionTimestamp" in pod["metadata"])
             assert told["metadata"]["deletionGracePeriodSeconds"] == 10, "all of its own"
-            while arena.kubernetes.pod(NAMESPACE, "low") is not None:
+
+            def is_gone() -> bool:
+                waited = state(arena.slurm.job(job_id)) == "PENDING"
                 left = arena.kubernetes.pod(NAMESPACE, "low") is not None
-                assert not left or state(arena.slurm.job(job_id)) == "PENDING"
+                assert waited or not left
+                return not left
+
+            wait_for("the pod is gone", is_gone)
             started = wait_running(arena, job_id)
             assert state(arena.slurm.job(low)) == "CANCELLED", "by the bridge"
             assert started["start_time"]["number"] < warned_s + 25

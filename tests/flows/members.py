@@ -17,6 +17,12 @@ def slurm_id(pod: Object) -> int:
     return int(pod["metadata"]["labels"][names.JOB_ID_LABEL])
 
 
+def why_disrupted(pod: Object) -> tuple[str, str]:
+    """Reason and message of its `DisruptionTarget` condition."""
+    found = condition(pod, names.DISRUPTION_TARGET) or {}
+    return str(found.get("reason", "")), str(found.get("message", ""))
+
+
 def uid(pod: Object) -> str:
     """Its uid."""
     return str(pod["metadata"]["uid"])

@@ -16,6 +16,7 @@ from tests.arena.fixtures import Begin
 from tests.arena.real import RealArena
 from tests.e2e.stack import slurmds
 from tests.e2e.stack.slurmds import Slurmd
+from tests.flows.members import slurm_id, why_disrupted
 
 SMALL = Nodes(count=1, cpus=8, memory_gib=16, gpus=0)
 NATIVE = "only-slurm"
@@ -274,3 +275,34 @@ def test_a_preempted_gang_has_its_grace_and_the_prolog_waits_for_it(arena: Arena
             assert state(arena.slurm.job(job_id)) == "PREEMPTED"
     finally:
         slurmds.configure(stack.slurm_cluster, stack.layout, Prolog="", PrologFlags="")
+
+
+def test_a_preempted_gang_has_the_grace_of_its_partition(arena: Arena, mix: Mix) -> None:
+    """Slurm warns the job as any other. The native job waits in the queue while the pods end, and
+    starts when the last one is gone, however much of GraceTime is left. The node stays usable."""
+    with arena.grace("slurm-bridge", 25):
+        (node,) = mix().hybrid
+        dies = {manifests.DIE_SECONDS: "4"}
+        arena.create(on_hybrid(small_pod("low", grace_s=10, annotations=dies)))
+        low = slurm_id(arena.wait_bound("low"))
+        with native_job(arena, node, partition="high") as job_id:
+            wait_for("Slurm warns", lambda: arena.slurm.job(low)["preempt_time"]["number"])
+            warned_s = arena.slurm.job(low)["preempt_time"]["number"]
+            told = arena.wait_pod("low", "is told", lambda pod: why_disrupted(pod)[0], seconds=10)
+            assert why_disrupted(told)[0] == "PreemptedInSlurm"
+            told = arena.wait_pod("low", "ends", lambda pod: "deletionTimestamp" in pod["metadata"])
+            assert told["metadata"]["deletionGracePeriodSeconds"] == 10, "all of its own"
+
+            def is_gone() -> bool:
+                waited = state(arena.slurm.job(job_id)) == "PENDING"
+                left = arena.kubernetes.pod(NAMESPACE, "low") is not None
+                assert waited or not left
+                return not left
+
+            wait_for("the pod is gone", is_gone)
+            started = wait_running(arena, job_id)
+            assert state(arena.slurm.job(low)) == "CANCELLED", "by the bridge"
+            assert started["start_time"]["number"] < warned_s + 25
+            assert arena.slurm.node(node)["state"][0] in ("ALLOCATED", "MIXED")
+        arena.create(on_hybrid(small_pod("next")))
+        assert node_of(arena.wait_bound("next")) == node, "the node is used again"

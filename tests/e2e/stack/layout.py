@@ -44,9 +44,10 @@ class Port(enum.IntEnum):
     NATIVE = 13
     """Of the node that runs jobs (`Stack.start_slurmd`). SLURMD is the sink's (`Stack.start_sink`):
     a slurmd there answers for all external nodes that have its address."""
-    KARPENTER = 15
+    KARPENTER = 16
     """Its metrics."""
-    KARPENTER_PROBES = 16
+    KARPENTER_PROBES = 17
+    """The first of the stories' slurmds has it too: no story starts both."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

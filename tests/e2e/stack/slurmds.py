@@ -13,8 +13,8 @@ import yaml
 
 from tests.e2e.stack import access, components, errors, layout, mounts, slurm
 
-_FIRST_PORT, _LAST_PORT = 14, 19
-"""Of the stack's twenty."""
+_FIRST_PORT, _LAST_PORT = 17, 19
+"""Of the stack's twenty, behind those that a story's bridge listens on."""
 _PROLOG = layout.REPOSITORY / "deploy" / "prolog" / "slurm-bridge-prolog"
 
 

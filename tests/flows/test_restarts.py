@@ -6,6 +6,8 @@ import threading
 import time
 from collections import Counter
 
+import pytest
+
 from bridge import names
 from tests.arena import manifests
 from tests.arena.api import Kubernetes, Slurm, wait_for
@@ -60,6 +62,7 @@ class Witness:
                 self.started.setdefault(comment["gang"], set()).add(int(job["job_id"]))
 
 
+@pytest.mark.timeout(300)  # ten starts, each with a Python that is loaded anew
 def test_killed_at_ten_moments_amid_fifty_waiting_jobs(arena: Arena, begin: Begin) -> None:
     """Seeded SIGKILLs; in the end every gang ran exactly once, in exactly one Slurm job."""
     begin(Nodes(count=4))

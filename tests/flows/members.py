@@ -110,3 +110,9 @@ def finish(arena: Arena, job: str, pod: Object) -> None:
     done(arena, job, str(rank(pod)))
     arena.delete_pod(pod["metadata"]["name"])
     arena.wait_gone(pod["metadata"]["name"])
+
+
+def why_disrupted(pod: Object) -> tuple[str, str]:
+    """Reason and message of its `DisruptionTarget` condition."""
+    found = condition(pod, names.DISRUPTION_TARGET) or {}
+    return str(found.get("reason", "")), str(found.get("message", ""))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bridge.preflight.kubernetes_side import KubernetesSide
     from bridge.preflight.rights import Right
     from bridge.preflight.slurm_side import SlurmSide
-    from bridge.slurm import SlurmClient
+    from bridge.slurm import Qos, SlurmClient
 
 _AT_ONCE = 8
 
@@ -87,6 +87,7 @@ async def _slurm(
         version=version,
         configuration=configuration,
         partitions=await client.list_partitions(),
+        qos=await _qos(client),
         nodes=await client.list_nodes(raw=True),
         user=name,
         admin_level=await _admin_level(client, name),
@@ -105,6 +106,16 @@ async def _admin_level(client: "SlurmClient", name: str) -> str | None:
     except BridgeError:
         return None
     return next((one.admin_level for one in users if one.name == name), "None")
+
+
+async def _qos(client: "SlurmClient") -> "tuple[Qos, ...]":
+    """Those of the accounting; none where it can't be read."""
+    from bridge.errors import BridgeError
+
+    try:
+        return await client.list_qos()
+    except BridgeError:
+        return ()
 
 
 async def _kubernetes(settings: "Settings", kube: "KubeClient", user: str) -> "KubernetesSide":

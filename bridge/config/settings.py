@@ -54,7 +54,7 @@ class SlurmSettings(Section):
     """Maximum number of reads per second of details that change without a change of state (a
     pending job's reason, its expected start). A job that holds nodes counts twice; when no job has
     changed its state for 10 s, only a tenth of the reads are made. While some job waits, as many
-    small reads may ask running jobs of partitions with GraceTime whether they are preempted."""
+    small reads may ask running jobs with GraceTime whether they are preempted."""
 
 
 class KubernetesSettings(Section):

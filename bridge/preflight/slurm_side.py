@@ -31,6 +31,8 @@ class SlurmSide:
     configuration: Mapping[str, Any] | None
     """slurm.conf under Slurm's own names; None where slurmrestd does not tell."""
     partitions: Sequence[slurm.Partition]
+    qos: Sequence[slurm.Qos]
+    """Empty where there is no accounting."""
     nodes: Sequence[slurm.SlurmNode]
     user: str
     """Who the token is; "" if that can't be told."""
@@ -168,9 +170,17 @@ def _sink(side: SlurmSide) -> list[Finding]:
 
 
 def _grace(side: SlurmSide) -> list[Finding]:
-    with_grace = [f"{one.name} ({one.grace_s} s)" for one in side.partitions if one.grace_s]
+    """That of partitions or that of QOS counts, as PreemptType says; both if it is not known."""
+    goes_by = side.parameters("PreemptType")
+    with_grace: list[str] = []
+    if "preempt/qos" not in goes_by:
+        with_grace += [f"{one.name} ({one.grace_s} s)" for one in side.partitions if one.grace_s]
+    if "preempt/partition_prio" not in goes_by:
+        with_grace += [
+            f"QOS {one.name} ({one.limits.grace_s} s)" for one in side.qos if one.limits.grace_s
+        ]
     if not with_grace:
-        return [Finding("GraceTime", "ok", "no partition has it")]
+        return [Finding("GraceTime", "ok", "no job that is preempted has it")]
     found = _some(with_grace)
     if side.sink:
         return [Finding("GraceTime", "ok", found)]

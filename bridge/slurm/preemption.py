@@ -142,6 +142,7 @@ class PreemptionWatch:
         for job_id, watched in self._watcher.jobs.items():
             job = watched.job
             if job.state == "RUNNING" and job.preempt_s is None and job.preemptable(now_epoch_s):
-                grace_s = max(self._grace_s(job), self._qos_grace_s.get(job.qos, 0))
-                if grace_s > 0:
-                    yield job_id, grace_s
+                # Slurm grants the one that its PreemptType goes by; the shorter is safe for both.
+                graces = (self._grace_s(job), self._qos_grace_s.get(job.qos, 0))
+                if any(graces):
+                    yield job_id, min(one for one in graces if one)

@@ -28,13 +28,13 @@ PORT_BASE = int(os.environ.get("E2E_PORT_BASE", "27000")) + 100 * int(LANE)
 
 
 class RealArena(Arena):
-    """The stack named by E2E_STACK; one that is not up is started for the session."""
+    """The stack named by E2E_STACK, or another one; if it is not up, it is started and ended."""
 
     kind = "real"
 
-    def __init__(self) -> None:
+    def __init__(self, settings: layout.Settings | None = None) -> None:
         super().__init__()
-        settings = layout.Settings(name=NAME, port_base=PORT_BASE)
+        settings = settings or layout.Settings(name=NAME, port_base=PORT_BASE)
         self.api_port = layout.Layout.of(settings).port(layout.Port.API)
         self._was_up = layout.Layout.of(settings).mark.exists()
         self.stack = stack.Stack.up(settings)

@@ -10,10 +10,17 @@ from tests.arena import manifests
 from tests.arena.api import state, wait_for
 from tests.arena.arena import NAMESPACE, Arena, Nodes, condition, node_of
 from tests.arena.fixtures import Begin
-from tests.flows.members import JOBS, by_rank, ends, is_running, notes, slurm_id, uid, why_disrupted
-
-_LOST_S = 11.0
-"""After that long Slurm has lost a node that it told something in vain."""
+from tests.flows.lost_nodes import all_respond, wait_lost
+from tests.flows.members import (
+    JOBS,
+    by_rank,
+    ends,
+    is_running,
+    notes,
+    slurm_id,
+    uid,
+    why_disrupted,
+)
 
 
 def nodes_of(arena: Arena, job_id: int) -> set[str]:
@@ -25,17 +32,6 @@ def wait_holds(arena: Arena, job_id: int, nodes: Iterable[str]) -> None:
     """Until the running job holds just these nodes."""
     wanted = set(nodes)
     wait_for(f"the job holds {sorted(wanted)}", lambda: nodes_of(arena, job_id) == wanted)
-
-
-def all_respond(arena: Arena) -> bool:
-    """Whether Slurm has lost no node."""
-    return not any("NOT_RESPONDING" in node["state"] for node in arena.slurm.nodes().values())
-
-
-def wait_lost(arena: Arena, since_s: float) -> None:
-    """Nothing is lost, so long after Slurm has told nodes something."""
-    arena.hold_for(max(0.0, since_s + _LOST_S - time.monotonic()), lambda: all_respond(arena))
-    assert all_respond(arena)
 
 
 def test_with_a_sink_nodes_of_pods_that_are_done_go_to_who_waits(

@@ -160,10 +160,14 @@ class Slurm:
 
         For all users and partitions, so only on a stack of the test's own, and undone after it.
         """
+        self.configure("AccountingStorageEnforce", ",".join(what))
+
+    def configure(self, key: str, value: str) -> None:
+        """Have slurmctld run with this line of slurm.conf, or without it if `value` is empty; on a
+        stack of the test's own."""
         path = self._where.slurm_root / "etc" / "slurm" / "slurm.conf"
-        key = "AccountingStorageEnforce="
-        lines = [line for line in path.read_text().splitlines() if not line.startswith(key)]
-        lines += [key + ",".join(what)] if what else []
+        lines = [one for one in path.read_text().splitlines() if not one.startswith(f"{key}=")]
+        lines += [f"{key}={value}"] if value else []
         path.write_text("\n".join(lines) + "\n")
         self.run("scontrol", "reconfigure")
 

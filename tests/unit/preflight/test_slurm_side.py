@@ -11,7 +11,7 @@ from bridge.model.ids import SlurmNodeName
 from bridge.preflight import slurm_side
 from bridge.preflight.finding import Finding
 from bridge.preflight.slurm_side import SlurmSide
-from bridge.slurm import Partition, SlurmNode
+from bridge.slurm import Partition, Qos, QosLimits, SlurmNode
 from tests.builders import a_node
 
 PARTITION = Partition(
@@ -27,6 +27,7 @@ EXTERNAL = SlurmNode(
 CONF: dict[str, Any] = {
     "SlurmUser": "slurm",
     "PreemptMode": ["CANCEL"],
+    "PreemptType": "preempt/partition_prio",
     "SelectTypeParameters": ["CR_CORE_MEMORY"],
     "SlurmctldParameters": [],
     "GresTypes": ["gpu"],
@@ -34,7 +35,7 @@ CONF: dict[str, Any] = {
     "TreeWidth": 65533,
 }
 GOOD = SlurmSide(
-    version="v0.0.45", configuration=CONF, partitions=[PARTITION], nodes=[SINK, EXTERNAL],
+    version="v0.0.45", configuration=CONF, partitions=[PARTITION], qos=[], nodes=[SINK, EXTERNAL],
     user="slurm", admin_level="None", kube_nodes=[a_node("n1")], partition="slurm-bridge",
     resource_map={"nvidia.com/gpu": "gpu", "vpc.amazonaws.com/efa": "efa"},
 )  # fmt: skip
@@ -107,6 +108,27 @@ def test_grace_without_a_sink_is_told_for_each_partition() -> None:
     found = bad(replace(GOOD, partitions=[with_grace], nodes=[EXTERNAL]))
     assert [one.check for one in found] == ["sink", "GraceTime"]
     assert "slurm-bridge (60 s)" in found[1].found
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("preempt/partition_prio", ["slurm-bridge (60 s)"]),
+        ("preempt/qos", ["QOS low (30 s)"]),
+        (None, ["QOS low (30 s)", "slurm-bridge (60 s)"]),
+    ],
+)
+def test_the_grace_that_counts_is_told(kind: str | None, found: list[str]) -> None:
+    """PreemptType says whether it is that of partitions or that of QOS."""
+    side = replace(
+        GOOD,
+        configuration={**CONF, "PreemptType": kind},
+        partitions=[replace(PARTITION, grace_s=60)],
+        qos=[Qos(1, "low", QosLimits(grace_s=30)), Qos(2, "normal", QosLimits(grace_s=0))],
+        nodes=[EXTERNAL],
+    )
+    (told,) = [one for one in bad(side) if one.check == "GraceTime"]
+    assert told.found == ", ".join(found) + ", without a sink"
 
 
 @pytest.mark.parametrize("level", ["Operator", "Administrator"])

@@ -134,6 +134,18 @@ async def test_the_grace_may_be_that_of_a_qos() -> None:
         assert 8 <= len(cluster.asked) <= 10
 
 
+async def test_the_shorter_grace_counts_where_partition_and_qos_have_one() -> None:
+    """PreemptType says which of them Slurm grants; a look for the longer one may be too late."""
+    async with _watching() as cluster:
+        cluster.put(1, grace_s=600, qos="low")
+        cluster.put(2, grace_s=5, qos="low")
+        cluster.wait()
+        await cluster.clock.advance(30)
+        times = {job: sum(one == job for one, _ in cluster.asked) for job in (1, 2)}
+        assert 8 <= times[1] <= 10
+        assert times[2] >= 40
+
+
 async def test_requests_are_bounded_and_everybody_has_a_turn() -> None:
     """However many jobs there are, and however short their grace."""
     async with _watching() as cluster:

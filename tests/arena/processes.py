@@ -9,6 +9,7 @@ import contextlib
 import itertools
 import socket
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,11 @@ class Processes(Bridge):
             self._balancers[-1].start()
 
     def wait_ready(self, seconds: float = 90.0) -> None:
-        for part in self.parts.values():
-            part.wait_ready(seconds)
+        """Until all are; one that has just given up is started again."""
+        end_s = time.monotonic() + seconds
+        while self.ready() != "":
+            assert time.monotonic() < end_s, f"not ready: {self.ready()}\n{self.log()[-4000:]}"
+            time.sleep(0.05)
 
     def ready(self) -> str:
         said = {name: part.ready() for name, part in self.parts.items()}

@@ -131,6 +131,7 @@ SELDOM: dict[Right, str] = {
         for resource in ("machinedeployments", "machinedeployments/scale")
         for verb in ("get", "patch")
     },
+    ("", "nodes/status", "patch"): "an admin has drained a node in Slurm (test_node_health)",
     ("", "pods", "get"): "a pod that has changed under a patch or a binding of ours is read again",
 }
 """Rights that this story does not come to, and what for."""

@@ -261,9 +261,9 @@ class App:
             await serving.enter_async_context(self.probes)
             if self.https is not None:
                 await serving.enter_async_context(self.https)
-            for server in (self.rpc, self.api):
-                if server is not None:
-                    await serving.enter_async_context(server)
+            for side in (self.rpc, self.api):
+                if side is not None:
+                    await serving.enter_async_context(side.server)
             log.info(
                 "bridge.started",
                 role=self.role.value,

@@ -1,7 +1,7 @@
 """Where people ask: the controller's gRPC server for callers with a Kubernetes token."""
 
-from types import TracebackType
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 from grpc_reflection.v1alpha import reflection  # type: ignore[import-untyped]
@@ -20,7 +20,6 @@ from bridge.rpc.slurmbridge.v1 import bridge_pb2 as pb
 from bridge.rpc.slurmbridge.v1 import bridge_pb2_grpc as pb_grpc
 from bridge.server import addresses
 
-_RELOAD_S = 10.0
 _LOOK_S = 0.5
 _MOST_CALLS = 200
 _OPTIONS = (
@@ -45,11 +44,9 @@ class ApiSide:
         self._controlling = controlling
         self._lease = lease
         self._clock = tools.clock
-        address = addresses.parse(settings.api.listen)
         folder = connections.files.certificate.parent
         self.server = channels.RpcServer(
-            host=str(address).rpartition(":")[0],
-            port=address.port,
+            address=str(addresses.parse(settings.api.listen)),
             certificate=channels.Certificate(folder, is_caller=False, is_mutual=False),
             setting="api.listen",
             options=_OPTIONS,
@@ -97,27 +94,10 @@ class ApiSide:
             return "no controller of slurm-bridge leads at the moment; ask again in a moment", ""
         return f"this controller does not lead; ask the one that does, at {leader}", leader
 
-    async def __aenter__(self) -> Self:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.server.stop()
-
     def watch(self, begin: Begin) -> None:
         """Follow the certificate's files, and whether we answer."""
-        begin("api certificate", self._reload)
+        begin("api certificate", partial(self.server.watch_certificate, self._clock))
         begin("api health", self._tell_health)
-
-    async def _reload(self) -> None:
-        while True:
-            await self._clock.sleep(_RELOAD_S)
-            await self.server.reload()
 
     async def _tell_health(self) -> None:
         while True:

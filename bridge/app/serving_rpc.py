@@ -1,7 +1,7 @@
 """What processes tell each other: the controller's server, and a replica's way to it."""
 
-from types import TracebackType
-from typing import Any, Self
+from functools import partial
+from typing import Any
 
 import grpc.aio
 
@@ -18,8 +18,6 @@ from bridge.rpc.placement_feed import PlacementFeed
 from bridge.rpc.placement_ledger import PlacementLedger
 from bridge.rpc.slurmbridge.v1 import placements_pb2_grpc as pb_grpc
 from bridge.server import addresses
-
-_RELOAD_S = 10.0
 
 
 class RpcSide:
@@ -44,10 +42,8 @@ class RpcSide:
         )
         controlling.controller.gangs.listen(self._feed.mark)
         folder = connections.files.certificate.parent
-        address = addresses.parse(settings.rpc.listen)
         self.server = channels.RpcServer(
-            host=str(address).rpartition(":")[0],
-            port=address.port,
+            address=str(addresses.parse(settings.rpc.listen)),
             certificate=channels.Certificate(folder, is_caller=False),
         )
         service = PlacementsService(
@@ -58,27 +54,10 @@ class RpcSide:
         add: Any = pb_grpc.add_PlacementsServiceServicer_to_server
         add(service, self.server.server)
 
-    async def __aenter__(self) -> Self:
-        await self.server.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.server.stop()
-
     def watch(self, begin: Begin) -> None:
         """Take in what changes of placements, and of the certificate's files."""
         begin("placements", self._feed.run)
-        begin("rpc certificate", self._reload)
-
-    async def _reload(self) -> None:
-        while True:
-            await self._clock.sleep(_RELOAD_S)
-            await self.server.reload()
+        begin("rpc certificate", partial(self.server.watch_certificate, self._clock))
 
 
 def follower(

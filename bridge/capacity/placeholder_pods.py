@@ -1,5 +1,6 @@
 """Asks for nodes by pods that can never run: one for each task that finds no place."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -7,8 +8,7 @@ from typing import Any
 import structlog
 
 from bridge import names
-from bridge.capacity import requests
-from bridge.capacity.requests import Requests
+from bridge.capacity.rows import Rows
 from bridge.capacity.writer import Standing, Wanted, run_all
 from bridge.errors import BridgeError
 from bridge.kube.api import errors as kube_errors
@@ -30,14 +30,14 @@ class PlaceholderPods:
     def __init__(self, form: placeholders.Form, *, kube: KubeClient) -> None:
         self._form = form
         self._kube = kube
-        self._requests = Requests()
+        self._pods: Rows[Pod] = Rows()
         self._reflector = Reflector(
             kube,
             path=self._path,
             params={"labelSelector": names.CAPACITY_LABEL},
             parse=placeholders.parse,
             key=lambda pod: pod.uid,
-            sink=self._requests.take,
+            sink=self._pods.take,
             clock=kube.clock,
             name="capacity",
         )
@@ -57,15 +57,15 @@ class PlaceholderPods:
     def standing(self) -> Mapping[GangId, Standing]:
         """As `RequestWriter`. A request is as old as its oldest pod."""
         return {
-            gang: Standing(requests.counts(mine), mine[0].created_s, len(mine))
-            for gang, mine in self._requests.by_gang().items()
+            gang: Standing(_counts(mine), mine[0].created_s, len(mine))
+            for gang, mine in self._by_gang().items()
         }
 
     async def withdraw(self, wanted: Mapping[GangId, Wanted]) -> bool:
         """Deletes pods that are too many, out of date, or have a node after all; the newest first:
         the request is as old as its oldest pod."""
         surplus = []
-        for gang, mine in self._requests.by_gang().items():
+        for gang, mine in self._by_gang().items():
             asked = wanted.get(gang)
             left = dict(enumerate(asked.counts if asked else ()))
             specs = self._specs(asked) if asked else ()
@@ -94,13 +94,13 @@ class PlaceholderPods:
 
     async def ask(self, wanted: Mapping[GangId, Wanted]) -> Mapping[GangId, str]:
         """Creates the pods that are missing, and shows all of them to the autoscaler."""
-        pods = self._requests.by_gang()
+        pods = self._by_gang()
         works = []
         for gang, asked in wanted.items():
             mine = pods.get(gang, [])
             taken = {pod.name for pod in mine}
             works += [(gang, partial(self._show, pod)) for pod in mine if not pod.unschedulable]
-            have = (*requests.counts(mine), *([0] * len(asked.counts)))
+            have = (*_counts(mine), *([0] * len(asked.counts)))
             specs = self._specs(asked)
             for part, count in enumerate(asked.counts):
                 free = (
@@ -122,6 +122,13 @@ class PlaceholderPods:
         await run_all([partial(one, gang, work) for gang, work in works])
         return problems
 
+    def _by_gang(self) -> Mapping[GangId, list[Pod]]:
+        """The pods of each gang, the oldest first. Pods that name no gang are those of ""."""
+        found: dict[GangId, list[Pod]] = defaultdict(list)
+        for pod in self._pods.oldest_first():
+            found[GangId(pod.annotations.get(names.GANG_ID_ANNOTATION, ""))].append(pod)
+        return found
+
     def _specs(self, asked: Wanted) -> _Specs:
         need = asked.need
         return [
@@ -131,7 +138,7 @@ class PlaceholderPods:
 
     async def _delete(self, pod: Pod) -> None:
         await kube_pods.delete(self._kube, pod, grace_s=0)
-        self._requests.drop(pod)
+        self._pods.drop(pod)
 
     async def _create(self, gang: GangId, part: int, name: str, spec: Mapping[str, Any]) -> None:
         try:
@@ -145,7 +152,7 @@ class PlaceholderPods:
             )
         except kube_errors.AlreadyExists:
             return  # one by that name is just going; the next pass makes it
-        self._requests.put(pod)
+        self._pods.put(pod)
         await self._show(pod)
 
     async def _show(self, pod: Pod) -> None:
@@ -153,6 +160,12 @@ class PlaceholderPods:
         try:
             shown = await placeholders.show_as_unschedulable(self._kube, pod, message=message)
         except kube_errors.NotFound:
-            self._requests.drop(pod)
+            self._pods.drop(pod)
             return
-        self._requests.put(shown)
+        self._pods.put(shown)
+
+
+def _counts(pods: list[Pod]) -> tuple[int, ...]:
+    """(parts,) how many of a gang's pods stand for each part."""
+    parts = [part for pod in pods if (part := placeholders.part_of(pod)) >= 0]
+    return tuple(parts.count(part) for part in range(max(parts, default=-1) + 1))

@@ -15,11 +15,12 @@ from functools import partial
 import structlog
 
 from bridge import names
+from bridge.capacity.rows import Rows
 from bridge.capacity.writer import Standing, Wanted, run_all
 from bridge.errors import BridgeError
 from bridge.kube.api import discovery, errors
 from bridge.kube.api.client import KubeClient
-from bridge.kube.api.reflector import Change, Deleted, Reflector, Replaced, Upserted
+from bridge.kube.api.reflector import Change, Reflector, Replaced
 from bridge.kube.objects import placeholders, provisioning_requests
 from bridge.kube.objects.provisioning_requests import ProvisioningRequest
 from bridge.model.ids import GangId
@@ -45,10 +46,7 @@ class ProvisioningRequests:
     def __init__(self, form: ProvisioningForm, *, kube: KubeClient) -> None:
         self._form = form
         self._kube = kube
-        self._rows: dict[str, ProvisioningRequest] = {}
-        """By uid."""
-        self._gone: set[str] = set()
-        """Those that were deleted, of which the watch may still tell."""
+        self._rows: Rows[ProvisioningRequest] = Rows()
         self._served: discovery.Served | None = None
         self._problem = ""
         """Why nothing can be asked for."""
@@ -78,7 +76,7 @@ class ProvisioningRequests:
     def standing(self) -> Mapping[GangId, Standing]:
         """As `RequestWriter`. Of two requests of a gang the older one is the request."""
         found: dict[GangId, Standing] = {}
-        for row in sorted(self._rows.values(), key=lambda one: (one.created_s, one.name)):
+        for row in self._rows.oldest_first():
             if row.gang not in found and not row.is_deleting:
                 found[row.gang] = Standing(
                     _counts(row), row.created_s, sum(row.counts), self._said(row), row.is_over
@@ -92,10 +90,10 @@ class ProvisioningRequests:
             return False
         if self._is_unsure:
             for row in await self._list(self._served):
-                self._put(row)
+                self._rows.put_new(row)
             self._is_unsure = False
         surplus, kept = [], set()
-        for row in sorted(self._rows.values(), key=lambda one: (one.created_s, one.name)):
+        for row in self._rows.oldest_first():
             asked = wanted.get(row.gang)
             if asked and row.gang not in kept and self._is_good(row, asked):
                 kept.add(row.gang)
@@ -166,19 +164,10 @@ class ProvisioningRequests:
         await reflector.run()
 
     def _take(self, change: Change[ProvisioningRequest]) -> None:
-        match change:
-            case Replaced(rows):
-                listed = {row.uid: row for row in rows}
-                self._gone &= listed.keys()
-                self._rows = {uid: row for uid, row in listed.items() if uid not in self._gone}
-                self._problem, self._is_tidy = "", False
-                self._knows.set()
-            case Upserted(row):
-                if row.uid not in self._gone:
-                    self._rows[row.uid] = row
-            case Deleted(row):
-                self._rows.pop(row.uid, None)
-                self._gone.discard(row.uid)
+        self._rows.take(change)
+        if isinstance(change, Replaced):
+            self._problem, self._is_tidy = "", False
+            self._knows.set()
 
     def _lost(self, problem: str) -> None:
         if problem != self._problem:
@@ -239,20 +228,14 @@ class ProvisioningRequests:
             made = await self._kube.create(self._path(served), body)
         except errors.AlreadyExists:  # the watch has not told of it yet, or it is just going
             made = await self._kube.get(f"{self._path(served)}/{body['metadata']['name']}")
-        self._put(provisioning_requests.parse(made))
-
-    def _put(self, row: ProvisioningRequest) -> None:
-        """Notes that it is there; what the watch has told of it already is not older."""
-        if row.uid not in self._gone:
-            self._rows.setdefault(row.uid, row)
+        self._rows.put_new(provisioning_requests.parse(made))
 
     async def _delete(self, row: ProvisioningRequest) -> None:
         assert self._served is not None
         self._is_tidy = False
         with contextlib.suppress(errors.NotFound):
             await self._kube.delete(f"{self._path(self._served)}/{row.name}", uid=row.uid)
-        if self._rows.pop(row.uid, None) is not None:
-            self._gone.add(row.uid)
+        self._rows.drop(row)
 
     async def _tidy(self, served: discovery.Served) -> None:
         """Deletes the PodTemplates that no request names: requests do not take theirs along. The

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from bridge.model import texts
+
 
 @dataclass(frozen=True, slots=True)
 class Note:
@@ -20,9 +22,9 @@ def asked(pods: int, at_s: float, until_s: float, said: str = "") -> Note:
     """The nodes were asked for and have not come; `said` is what the autoscaler says of it."""
     whose = "one of its pods" if pods == 1 else f"{pods} of its pods"
     return Note(
-        f"It waits for new nodes for {whose}: the autoscaler was asked at {_time(at_s)}; if they "
-        f"have not come by {_time(until_s)}, the request is withdrawn and made again later"
-        f"{f'. {said}' if said else ''}",
+        f"It waits for new nodes for {whose}: the autoscaler was asked at {texts.time(at_s)}; "
+        f"if they have not come by {texts.time(until_s)}, the request is withdrawn and made again "
+        f"later{f'. {said}' if said else ''}",
         "NewNodesAsked",
     )
 
@@ -49,7 +51,3 @@ def paused(again_s: float, why: str = "") -> Note:
 def failed(error: str) -> Note:
     """The request could not be made."""
     return Note(f"The autoscaler can't be asked for new nodes: {error}", "NewNodesNotAsked")
-
-
-def _time(epoch_s: float) -> str:
-    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -26,7 +26,6 @@ from bridge.placement.filters.classes import MOST_NAMES, classes
 from bridge.placement.fit import chosen, neighbours
 from bridge.placement.fit.chosen import Chosen
 from bridge.placement.table import Snapshot
-from bridge.slurm import node_names
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
@@ -123,16 +122,9 @@ class FullNodes:
         if not found.limits:
             return where
         nodes = self._cluster.nodes
-        excluded = {
-            nodes[name].slurm_name
-            for name in found.nodes
-            if name in nodes and not node_names.is_reserved(nodes[name].slurm_name)
-        }
-        return replace(
-            where,
-            classes=tuple(name for name in where.classes if name not in found.classes),
-            excluded=tuple(sorted({*where.excluded, *excluded})),
-        )
+        where = where.without(nodes[name].slurm_name for name in found.nodes if name in nodes)
+        left = tuple(name for name in where.classes if name not in found.classes)
+        return replace(where, classes=left)
 
     def _only(self, where: Where, nodes: Chosen) -> Where:
         """`where`, on just these nodes; as it is if they are more than a job names."""

@@ -9,8 +9,8 @@ The rules and why:
 - Texts are printable and no longer than Slurm takes, see `jobtexts`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from bridge import names
 from bridge.errors import BadInput
@@ -21,6 +21,7 @@ from bridge.model.devices import ResourceMap
 from bridge.model.gang import Gang
 from bridge.model.ids import SlurmNodeName
 from bridge.model.job import JobIdentity, JobSpec
+from bridge.slurm import node_names
 from bridge.state.slurm_facts import NOTHING_TOLD, NodeFacts, PartitionFacts
 
 _PARTITION_KEY = names.JOB_PREFIX + "partition"
@@ -72,6 +73,12 @@ class Where:
     tasks each."""
     round_memory_down: bool = False
     """Whether some node would take fewer pods if each pod's memory were rounded up per CPU."""
+
+    def without(self, nodes: Iterable[SlurmNodeName]) -> "Where":
+        """The same, but not on these nodes. One whose name means every node to Slurm can't be left
+        out."""
+        named = {name for name in nodes if not node_names.is_reserved(name)}
+        return replace(self, excluded=tuple(sorted({*self.excluded, *named})))
 
     @property
     def chosen_nodes(self) -> int:

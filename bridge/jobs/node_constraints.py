@@ -23,7 +23,6 @@ from bridge.placement.fit import chosen
 from bridge.placement.fit.neighbours import Kind
 from bridge.placement.table import Snapshot
 from bridge.placement.table.interning import Bools
-from bridge.slurm import node_names
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 
@@ -184,16 +183,10 @@ class NodeConstraints:
                 "events on the node say why"
             )
         nodes, dense = self._cluster.nodes, self._density(snapshot, shape, apart)
-        return jobspec.Where(
+        where = jobspec.Where(
             classes=tuple(known),
-            excluded=tuple(
-                sorted(
-                    nodes[name].slurm_name
-                    for name in left_out
-                    if name in nodes and not node_names.is_reserved(nodes[name].slurm_name)
-                )
-            ),
             required=tuple(nodes[name].slurm_name for name in required if name in nodes),
             tasks_per_node=dense.most,
             round_memory_down=dense.memory_is_tight,
         )
+        return where.without(nodes[name].slurm_name for name in left_out if name in nodes)

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Final
 
 from bridge import names
@@ -59,7 +58,7 @@ def queued(facts: JobFacts, lack: Lack = NO_LACK) -> Condition:
     elif explained := reasons.explained(facts.reason, facts.description):
         message += f": {explained}"
     if facts.expected_start_s:
-        message += f"; expected to start at {_time(facts.expected_start_s)}"
+        message += f"; expected to start at {texts.time(facts.expected_start_s)}"
     return waits(reason, message + ".")
 
 
@@ -105,7 +104,7 @@ def allocated(
 ) -> Condition:
     """The pod has its place, and until when; `idle` are nodes that its gang no longer needs, and
     `refused` says why Slurm does not take them back."""
-    until = "" if facts.end_s is None else f" until {_time(facts.end_s)}, its time limit"
+    until = "" if facts.end_s is None else f" until {texts.time(facts.end_s)}, its time limit"
     held = f" {idle_nodes(facts.job_id, idle, refused).rstrip('.')}." if idle else ""
     return Condition(
         names.ALLOCATED_CONDITION,
@@ -136,7 +135,7 @@ def ends_soon(facts: JobFacts) -> str:
     """The job's time limit is near."""
     assert facts.end_s is not None
     return (
-        f"Slurm job {facts.job_id} reaches its time limit at {_time(facts.end_s)}; the pod is "
+        f"Slurm job {facts.job_id} reaches its time limit at {texts.time(facts.end_s)}; the pod is "
         "ended early enough for its grace period. To get a longer limit, set annotation "
         f"{names.JOB_PREFIX}timelimit for the next job, or use scontrol update for this one"
     )
@@ -189,7 +188,9 @@ def what_ended(facts: JobFacts) -> tuple[str, str]:
 def makes_room(facts: JobFacts) -> tuple[str, str]:
     """(reason, sentence) as of `what_ended`, while the job still holds its nodes."""
     until_s = facts.makes_room_until_s
-    until = "" if until_s is None else f", which gets its nodes at {_time(until_s)} at the latest"
+    until = (
+        "" if until_s is None else f", which gets its nodes at {texts.time(until_s)} at the latest"
+    )
     return "PreemptedInSlurm", f"Slurm job {facts.job_id} makes room for another job{until}."
 
 
@@ -202,10 +203,6 @@ def job_id_of(condition: Condition | None) -> SlurmJobId | None:
     """The job id in a condition that we wrote: a restart finds a queued gang's job by it."""
     match = _JOB_ID.match(condition.message) if condition is not None else None
     return SlurmJobId(int(match[1])) if match else None
-
-
-def _time(epoch_s: float) -> str:
-    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _camel(reason: str) -> str:

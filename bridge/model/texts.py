@@ -12,6 +12,7 @@ texts themselves, so doing it twice changes nothing.
 import hashlib
 import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 
 _HASH_DIGITS = 12
 """48 bits. Who searches for two equal ones finds two names of their own making."""
@@ -49,6 +50,11 @@ def some_of(items: Sequence[str], most: int) -> str:
 def nodes(count: int) -> str:
     """So many nodes: "1 node", "2 nodes"."""
     return "1 node" if count == 1 else f"{count} nodes"
+
+
+def time(epoch_s: float) -> str:
+    """A time in seconds since the epoch, in UTC and to the second: 2026-01-31T12:00:00Z"""
+    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def path(*components: str) -> str:

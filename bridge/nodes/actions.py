@@ -175,7 +175,10 @@ class TellUnplaced:
 
 Reserve = CreateReservation | ChangeReservation | DeleteReservation
 """What changes our reservations."""
-OnNodes = Register | Delete | Drain | Undrain | SetFeatures | SetTopology | SetAddress
+OfSlurmNode = Delete | Drain | Undrain | SetFeatures | SetTopology | SetAddress
+"""What changes a node that Slurm has, by its name there; all else has the node's name in
+Kubernetes."""
+OnNodes = Register | OfSlurmNode
 """What changes Slurm's nodes."""
 InSlurm = OnNodes | Reserve
 """What changes anything in Slurm."""
@@ -193,17 +196,7 @@ Key = tuple[str, str]
 
 def key_of(action: Action) -> Key:
     """The same for an action that is planned again, also with other contents."""
-    match action:
-        case Register(node) | Refuse(node) | Complain(node) | TellUnplaced(node):
-            name: str = node
-        case AddTaint(node) | RemoveTaint(node) | AddDrainedTaint(node):
-            name = node
-        case RemoveDrainedTaint(node) | Cordon(node) | Uncordon(node):
-            name = node
-        case YieldCordon(node) | SetCondition(node):
-            name = node
-        case CreateReservation(name) | ChangeReservation(name) | DeleteReservation(name):
-            pass
-        case _:
-            name = action.slurm_node
-    return type(action).__name__, name
+    what = type(action).__name__
+    if isinstance(action, Reserve):
+        return what, action.name
+    return what, action.slurm_node if isinstance(action, OfSlurmNode) else action.node

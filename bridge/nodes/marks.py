@@ -5,7 +5,6 @@ of it is undone when the drain is over. A cordon that a person has set is not ou
 when a person has undone ours, it is not set again before the next drain.
 """
 
-from datetime import UTC, datetime
 from typing import Final, Literal
 
 from bridge import names
@@ -43,7 +42,7 @@ def condition(known: SlurmNode) -> Condition:
     """Of a node that an admin has taken out of use: Slurm's reason, who gave it, and when."""
     reason = texts.printable(known.reason, _LONGEST_REASON) or "no reason given"
     by = f", by {texts.printable(known.reason_user, 64)}" if known.reason_user else ""
-    since = f" at {_time(known.reason_s)}" if known.reason_s else ""
+    since = f" at {texts.time(known.reason_s)}" if known.reason_s else ""
     what = "DownInSlurm" if known.down else "DrainedInSlurm"
     return Condition(names.DRAINED_CONDITION, "True", what, f"{reason}{by}{since}")
 
@@ -70,7 +69,3 @@ def _condition(node: Node, wanted: Condition) -> list[actions.Action]:
     if wanted.status == "False" and (node.drained is None or node.drained.status == "False"):
         return []
     return [] if node.drained == wanted else [actions.SetCondition(node.name, wanted)]
-
-
-def _time(epoch_s: int) -> str:
-    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"

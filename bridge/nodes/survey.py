@@ -2,9 +2,9 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from types import MappingProxyType
 
+from bridge.model import texts
 from bridge.model.ids import SlurmNodeName
 from bridge.model.node import Node
 from bridge.model.resources import Resources
@@ -182,7 +182,7 @@ def _kubernetes(node: Node, *, is_hybrid: bool) -> str:
         words.append("cordoned by the bridge" if node.cordoned_for_slurm else "cordoned")
     words += [cause.text for cause in node.causes]
     words += ["drained in Slurm"] if Taint.drained() in node.taints else []
-    words += [f"until {_time(node.end_s)}"] if node.end_s is not None else []
+    words += [f"until {texts.time(node.end_s)}"] if node.end_s is not None else []
     words += ["being deleted"] if node.deleting else []
     if is_hybrid:
         words.append("hybrid")
@@ -196,10 +196,6 @@ def _slurm(known: SlurmNode) -> str:
     base = next((one for one in ("IDLE", "MIXED", "ALLOCATED", "DOWN") if one in known.states), "")
     state = "+".join(dict.fromkeys(filter(None, (base, *flags))))
     return f"{state} ({known.reason})" if known.reason and (known.drained or known.down) else state
-
-
-def _time(epoch_s: float) -> str:
-    return f"{datetime.fromtimestamp(epoch_s, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _both(kubernetes: str, slurm: str | None) -> str:

@@ -9,11 +9,14 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import grpc
 import grpc.aio
 
 from bridge import files
+from bridge.clock import Clock
 from bridge.errors import ConfigError, Unreadable
 
 _OPTIONS = [
@@ -24,6 +27,7 @@ _OPTIONS = [
 ]
 _ALONE = ("grpc.so_reuseport", 0)
 """Two processes on one port would each get some of the calls."""
+_RELOAD_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +54,13 @@ class Certificate:
 
 class RpcServer:
     """A gRPC server for callers with a certificate of the CA, or, if the certificate is not mutual,
-    for everybody; `add` services, then start. `setting` is the one that names the address."""
+    for everybody; add services to `server`, then start. `address` is HOST:PORT; `setting` names
+    it."""
 
     def __init__(
         self,
         *,
-        host: str,
-        port: int,
+        address: str,
         certificate: Certificate,
         setting: str = "rpc.listen",
         options: Sequence[tuple[str, int]] = (),
@@ -66,13 +70,24 @@ class RpcServer:
             options=[*_OPTIONS, _ALONE, *options], maximum_concurrent_rpcs=most_calls
         )
         self._setting = setting
-        self._host = host
-        self._wanted_port = port
+        self._address = address
         self._certificate = certificate
         self._contents = (b"", b"", b"")
         self._worker = files.Worker()
         self.port = 0
         """The port it listens on, once started."""
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
 
     async def start(self) -> None:
         """Listen. Raises ConfigError if the address or the certificate can't be used."""
@@ -82,11 +97,12 @@ class RpcServer:
             self._configuration,
             require_client_authentication=self._certificate.is_mutual,
         )
-        address = f"{self._host}:{self._wanted_port}"
         try:
-            self.port = self.server.add_secure_port(address, credentials)
+            self.port = self.server.add_secure_port(self._address, credentials)
         except RuntimeError as error:
-            raise ConfigError(f"can't listen on {address} ({self._setting}): {error}") from error
+            raise ConfigError(
+                f"can't listen on {self._address} ({self._setting}): {error}"
+            ) from error
         await self.server.start()
 
     def _configuration(self) -> grpc.ServerCertificateConfiguration:
@@ -95,6 +111,12 @@ class RpcServer:
         return grpc.ssl_server_certificate_configuration(
             [(key, chain)], root_certificates=ca or None
         )
+
+    async def watch_certificate(self, clock: Clock) -> None:
+        """Read the files again now and then, until cancelled."""
+        while True:
+            await clock.sleep(_RELOAD_S)
+            await self.reload()
 
     async def reload(self) -> None:
         """Read the files again; what can't be read leaves the last certificate in use."""

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import functools
 import queue
-import socket
 import ssl
 import tempfile
 import threading
@@ -32,7 +31,7 @@ from tests.arena.api import Kubernetes, Object, Slurm, documents, wait_for
 from tests.arena.arena import BRIDGE_USER, NAMESPACE, SINK_ADDRESS, Arena, Nodes
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
-from tests.arena.processes import Processes
+from tests.arena.processes import Processes, free_ports
 from tests.e2e.stack import pki
 from tests.e2e.stack.slurmds import Slurmd
 
@@ -73,7 +72,7 @@ class EmbeddedArena(Arena):
         folder = tempfile.TemporaryDirectory(prefix="embedded-arena-")
         self._authority = pki.Authority(Path(self._exits.enter_context(folder)))
         self._authority.create()
-        self._port, self._probes_port, self._webhook_port, self.api_port = _free_ports(4)
+        self._port, self._probes_port, self._webhook_port, self.api_port = free_ports(4)
         self._thread = self._exits.enter_context(_Thread())
         parts = self._thread.parts
         self.kubernetes = Kubernetes(parts.kubernetes.kubeconfig)
@@ -320,12 +319,3 @@ class _Thread:
         ):
             self._started.put(_Parts(kubernetes, slurm))
             await self._stop.wait()
-
-
-def _free_ports(count: int) -> list[int]:
-    """Ports that are free now, each another."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]

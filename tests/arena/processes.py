@@ -76,7 +76,7 @@ class Processes(Bridge):
         ports: dict[str, list[int]] = {}
         for kind, count in self._counts.items():
             for number in range(count):
-                listen, probes, rpc, api = _free_ports(4)
+                listen, probes, rpc, api = free_ports(4)
                 name = f"{kind}-{number}"
                 self.rpc_ports[name] = rpc
                 self.api_ports[name] = api
@@ -254,7 +254,8 @@ def _with_ports(
     }
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Ports that are free now, each another."""
     with contextlib.ExitStack() as held:
         sockets = [held.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

@@ -39,7 +39,7 @@ async def a_folder(path: Path) -> Path:
 
 @asynccontextmanager
 async def serving(folder: Path) -> AsyncIterator[RpcServer]:
-    server = RpcServer(host="127.0.0.1", port=0, certificate=Certificate(folder, is_caller=False))
+    server = RpcServer(address="127.0.0.1:0", certificate=Certificate(folder, is_caller=False))
     add: Any = pb_grpc.add_PlacementsServiceServicer_to_server
     add(Service(), server.server)
     await server.start()
@@ -99,7 +99,7 @@ async def test_a_new_certificate_is_used_for_new_connections(tmp_path: Path) -> 
 
 async def test_without_a_certificate_it_does_not_start(tmp_path: Path) -> None:
     """And says which file it misses."""
-    server = RpcServer(host="127.0.0.1", port=0, certificate=Certificate(tmp_path, is_caller=False))
+    server = RpcServer(address="127.0.0.1:0", certificate=Certificate(tmp_path, is_caller=False))
     with pytest.raises(ConfigError, match=r"tls\.crt"):
         await server.start()
     await server.stop()

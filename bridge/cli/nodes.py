@@ -70,8 +70,9 @@ async def _read_topologies(
     client: "SlurmClient",
 ) -> "tuple[tuple[SlurmNode, ...], dict[str, str]]":
     """Slurm's nodes, and the partitions with a topology of their own."""
-    partitions = await client.list_partitions()
-    own = {part.name: part.topology for part in partitions if part.topology}
+    from bridge.nodes import places
+
+    own = places.of_partitions(await client.list_partitions())
     return await client.list_nodes(), own
 
 
@@ -82,8 +83,7 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
     from bridge.kube.api.client import KubeClient
     from bridge.kube.objects import nodes as kube_nodes
     from bridge.kube.objects import pods as kube_pods
-    from bridge.nodes.controller import gres_names, reservations
-    from bridge.nodes.survey import survey
+    from bridge.nodes import surveying
     from bridge.state.kube_state import KubeState
 
     ours = settings.scheduler_name
@@ -98,15 +98,6 @@ async def _survey(settings: "Settings", client: "SlurmClient") -> "list[Row]":
         definition = rules.registration(settings, await kube.cluster_uid())
     finally:
         await kube.close()
-    listed, topologies = await _read_topologies(client)
-    slurm_nodes = {node.name: node for node in listed}
-    return survey(
-        cluster=cluster,
-        slurm_nodes=slurm_nodes,
-        rules=definition,
-        scheduler_name=ours,
-        gres_names=await gres_names(client),
-        reserved=await reservations(client),
-        now_s=clock.time(),
-        topologies=topologies,
+    return await surveying.rows(
+        client, cluster=cluster, rules=definition, scheduler_name=ours, now_s=clock.time()
     )

@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 
 from bridge import slurm
-from bridge.nodes import capacities, sinks
+from bridge.nodes import capacities, places, sinks
 from bridge.state.slurm_facts import NodeFacts, NodeKind, PartitionFacts
 from bridge.state.slurm_state import SlurmState
 
@@ -51,7 +51,7 @@ def learn(
         max_time_min={part.name: part.max_time_min for part in partitions if part.max_time_min},
         max_nodes={part.name: part.max_nodes for part in partitions if part.max_nodes},
         grace_s={part.name: part.grace_s for part in partitions if part.grace_s},
-        topologies={part.name: part.topology for part in partitions if part.topology},
+        topologies=places.of_partitions(partitions),
     )
     kinds = NodeFacts(
         _kinds(nodes), gres_types(configuration), _keeps_labels_apart(configuration or {})

@@ -212,9 +212,10 @@ class NodePerformer:
             what, name = key
             log.warning("node.action_failed", action=what, node=name, error=message)
             if isinstance(action, actions.OnNodes):
-                node = self._cluster.by_slurm_name.get(SlurmNodeName(name), NodeName(name))
-                is_new_node = isinstance(action, actions.Register)
-                reason = _NOT_REGISTERED if is_new_node else "NotChangedInSlurm"
+                node, reason = NodeName(name), _NOT_REGISTERED
+                if isinstance(action, actions.OfSlurmNode):
+                    node = self._cluster.by_slurm_name.get(action.slurm_node, node)
+                    reason = "NotChangedInSlurm"
                 self._tell(action, node, f"Slurm refused node {node}: {message}", reason)
 
     def _tell(self, action: actions.Action, name: NodeName, message: str, reason: str) -> bool:

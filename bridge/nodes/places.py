@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from bridge import names
 from bridge.model.node import Node
-from bridge.slurm import SlurmNode
+from bridge.slurm import Partition, SlurmNode
 
 _MOST_SHOWN = 3
 
@@ -36,6 +36,11 @@ class Root:
     """How it is known, or why it can't be; a sentence's end."""
     is_flat: bool = True
     """Whether no node shows a place in any topology."""
+
+
+def of_partitions(partitions: Iterable[Partition]) -> dict[str, str]:
+    """The topologies of partitions that have one of their own, by partition."""
+    return {part.name: part.topology for part in partitions if part.topology}
 
 
 def root(

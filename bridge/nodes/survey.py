@@ -75,9 +75,7 @@ def survey(
         if isinstance(action, actions.Reserve):
             continue  # of many nodes at once; the node's own time stands beside it
         name, text = _said(action)
-        if not isinstance(
-            action, actions.Register | actions.AddTaint | actions.RemoveTaint | actions.Refuse
-        ):
+        if isinstance(action, actions.OfSlurmNode):
             name = by_slurm_name.get(SlurmNodeName(name), name)
         todo.setdefault(name, []).append(text)
     rows = []

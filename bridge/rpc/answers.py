@@ -13,9 +13,8 @@ from bridge.explain.rows import GangRow, QueueRow, Story
 from bridge.explain.view import Found, Past, Sources, View
 from bridge.lifecycle.state import State
 from bridge.model.ids import GangId, SlurmJobId
-from bridge.nodes import definition
-from bridge.nodes.controller import gres_names
-from bridge.nodes.survey import Row, survey
+from bridge.nodes import definition, surveying
+from bridge.nodes.survey import Row
 from bridge.rpc.native_jobs import NativeJobs
 from bridge.slurm.jobs import Job
 from bridge.slurm.nodes import SlurmNode
@@ -110,13 +109,12 @@ class Answers:
 
     async def nodes(self) -> list[Row]:
         """Both sides' nodes. Raises SlurmError."""
-        nodes = {node.name: node for node in await self._client.list_nodes()}
-        return survey(
+        return await surveying.rows(
+            self._client,
             cluster=self._cluster,
-            slurm_nodes=nodes,
             rules=self._registration,
             scheduler_name=self._scheduler_name,
-            gres_names=await gres_names(self._client),
+            now_s=self._clock.time(),
         )
 
     async def slurm_nodes(self) -> tuple[SlurmNode, ...]:

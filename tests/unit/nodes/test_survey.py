@@ -149,3 +149,27 @@ def test_what_closes_a_node_and_until_when_it_is_there_is_shown() -> None:
     (row,) = surveyed(ours)
     assert row.kubernetes == "Ready, cordoned by the bridge, drained in Slurm"
     assert row.to_do == "loses the taint of nodes drained in Slurm; is uncordoned"
+
+
+def test_what_is_written_to_a_node_is_told_of_it_though_slurm_has_another_of_its_name() -> None:
+    """Node b is node c in Slurm, and node a is node b there."""
+    cluster = KubeState(scheduler_name=SCHEDULER)
+    for name, slurm_name in (("a", "b"), ("b", "c")):
+        labels = {names.SLURM_NODE_NAME_LABEL: slurm_name}
+        node = replace(a_node(name), labels=labels, taints=(Taint.managed(SCHEDULER),))
+        cluster.upsert_node(node)
+    states = frozenset({"IDLE", "EXTERNAL", "DRAIN"})
+    known = SlurmNode(
+        SlurmNodeName("c"), states, reason="broken fan", cpus=64, memory_mib=512 << 10,
+        features=(definition.cluster_feature(RULES.cluster),),
+    )  # fmt: skip
+    first, second = survey(
+        cluster=cluster,
+        slurm_nodes={known.name: known},
+        rules=RULES,
+        scheduler_name=SCHEDULER,
+        gres_names=None,
+    )
+    assert (first.node, second.node) == ("a", "b")
+    assert "drained in Slurm" not in first.to_do
+    assert "gets the taint of nodes drained in Slurm" in second.to_do

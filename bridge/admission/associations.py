@@ -13,11 +13,10 @@ import structlog
 
 from bridge import slurm
 from bridge.admission.accounts import Accounts
-from bridge.clock import Clock
+from bridge.clock import Clock, sleep_until_triggered
 from bridge.errors import BadInput, BridgeError
 from bridge.jobs import allowance
 from bridge.model.namespace import Namespace
-from bridge.slurm.trigger import sleep_until_triggered
 
 log = structlog.get_logger(__name__)
 

@@ -149,10 +149,14 @@ class Controlling:
         def tell(gang_id: GangId, note: str, *, event: str, here: bool) -> None:
             self.controller.loop.handle(gang_id, NewNodes(note, event, here))
 
+        def tell_of_start(gang_id: GangId) -> None:
+            if not self.controller.gangs.waits(gang_id):
+                controller.waits_no_longer(gang_id)
+
         writer, others = capacity_writers.build(
             self._settings, self._connections.kube, self.cluster
         )
-        return CapacityController(
+        controller = CapacityController(
             rules.capacity(self._settings),
             writer=writer,
             others=others,
@@ -163,6 +167,8 @@ class Controlling:
             tell=tell,
             clock=self._tools.clock,
         )
+        self.controller.gangs.listen(tell_of_start)
+        return controller
 
     # -- readiness -------------------------------------------------------------------------------
 

@@ -17,9 +17,9 @@ from bridge import names
 from bridge.capacity import plan as planning
 from bridge.capacity import sentences
 from bridge.capacity.node_marks import NodeMarks
-from bridge.capacity.present import PresentNodes
+from bridge.capacity.present import JoinedNodes, PresentNodes
 from bridge.capacity.writer import RequestWriter, Standing, Wanted, run_all
-from bridge.clock import Clock
+from bridge.clock import Clock, sleep_until_triggered
 from bridge.errors import BridgeError
 from bridge.kube.api import errors as kube_errors
 from bridge.kube.api.client import KubeClient
@@ -87,8 +87,10 @@ class CapacityController:
         self._tell = tell
         self._clock = clock
         self._marks = NodeMarks(cluster=cluster, kube=kube, clock=clock, by_label=rules.by_label)
+        self._joined = JoinedNodes()
         self._pauses: dict[GangId, Pause] = {}
         self._told: dict[GangId, sentences.Note] = {}
+        self._due = asyncio.Event()
 
     async def run(self) -> None:
         """Pass after pass until cancelled; returns if nothing is to be asked for."""
@@ -99,8 +101,15 @@ class CapacityController:
                 group.create_task(self._writer.follow())
                 await self._writer.wait_for_sync()
                 while True:
+                    self._due.clear()
                     await self.look()
-                    await self._clock.sleep(_PASS_S)
+                    await sleep_until_triggered(self._clock, _PASS_S, self._due)
+
+    def waits_no_longer(self, gang_id: GangId) -> None:
+        """The gang has got its nodes, or is gone. If nodes were asked for, the request is withdrawn
+        now: once the gang's pods fill the new nodes, the autoscaler would buy others for it."""
+        if gang_id in self._told:
+            self._due.set()
 
     async def _clear(self, writer: RequestWriter) -> None:
         backoff = Backoff(first_s=_CLEAR_FIRST_S, most_s=_CLEAR_MOST_S)
@@ -128,7 +137,8 @@ class CapacityController:
         for gang in self._pauses.keys() - known.keys():
             del self._pauses[gang]
         paused = {gang for gang, one in self._pauses.items() if one.backoff.due_s > now_s}
-        present = PresentNodes(self._cluster, self._slurm_state)
+        joined = self._joined.look(self._cluster, self._slurm_state, now_s)
+        present = PresentNodes(self._cluster, self._slurm_state, joined)
         plan = planning.plan(
             needs,
             present,

@@ -1,12 +1,14 @@
 """What the present nodes could hold if all jobs had ended.
 
 A node counts if it is registered in Slurm, in the job's partition, and has all that a pod asks for.
-Drained, cordoned and not ready nodes count: they come back. Nodes that an autoscaler is removing do
-not. Nor does a node that is only joining. If its registration failed, and the request for it had
-been withdrawn, the autoscaler would remove it as empty, and buy another.
+Drained, cordoned and not ready nodes count: they come back. So does, for a while, a node that was
+registered a moment ago: it is made anew in Slurm when its resources have changed. Nodes that an
+autoscaler is removing do not count. Nor does a node that is only joining. If its registration
+failed, and the request for it had been withdrawn, the autoscaler would remove it as empty, and buy
+another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +26,9 @@ from bridge.state.slurm_state import SlurmState
 _REMOVED = ("karpenter.sh/disrupted", "ToBeDeletedByClusterAutoscaler")
 """Keys of the taints on nodes that an autoscaler is about to remove."""
 
+_AWAY_S = 30.0
+"""How long a node that has left Slurm is expected back."""
+
 Amounts = npt.NDArray[np.int64]
 """(resources, n) what is free of each node."""
 Rows = npt.NDArray[np.intp]
@@ -39,10 +44,34 @@ class Able:
     awaited: Rows
 
 
-class PresentNodes:
-    """The nodes at one moment."""
+class JoinedNodes:
+    """The nodes that are registered, or were a moment ago."""
 
-    def __init__(self, cluster: KubeState, slurm_state: SlurmState) -> None:
+    def __init__(self) -> None:
+        self._seen_s: dict[NodeName, float] = {}
+
+    def look(
+        self, cluster: KubeState, slurm_state: SlurmState, now_s: float
+    ) -> Collection[NodeName]:
+        """The names of the nodes now."""
+        group_of = slurm_state.capacities.group_of
+        for name, node in cluster.nodes.items():
+            if node.slurm_name in group_of:
+                self._seen_s[name] = now_s
+        for name, seen_s in tuple(self._seen_s.items()):
+            if name not in cluster.nodes or now_s > seen_s + _AWAY_S:
+                del self._seen_s[name]
+        return self._seen_s.keys()
+
+
+class PresentNodes:
+    """The nodes at one moment. `joined` are those that count as registered even if Slurm does not
+    know them at that moment, see `JoinedNodes`."""
+
+    def __init__(
+        self, cluster: KubeState, slurm_state: SlurmState, joined: Collection[NodeName] = ()
+    ) -> None:
+        self._lately = joined
         self._snapshot = cluster.table.snapshot()
         self._nodes = cluster.nodes
         self._capacities = slurm_state.capacities
@@ -126,9 +155,10 @@ class PresentNodes:
             for row in np.flatnonzero(found):
                 node = self._nodes[NodeName(self._snapshot.names[row])]
                 group = self._capacities.group_of.get(node.slurm_name)
-                found[row] = group is not None and (
-                    not knows or partition in groups[group].partitions
-                )
+                if group is None:
+                    found[row] = node.name in self._lately
+                else:
+                    found[row] = not knows or partition in groups[group].partitions
             self._joined[partition] = found
         return self._joined[partition]
 

@@ -12,7 +12,7 @@ from typing import Any
 import structlog
 
 from bridge import slurm
-from bridge.clock import Clock
+from bridge.clock import Clock, sleep_until_triggered
 from bridge.errors import BridgeError
 from bridge.model.ids import NodeName, SlurmNodeName
 from bridge.nodes import actions, definition, learning, places
@@ -22,7 +22,6 @@ from bridge.nodes.settled import Settled
 from bridge.placement.filters.classes import class_by_node
 from bridge.retry import Backoff
 from bridge.slurm.node_reader import NodeReader
-from bridge.slurm.trigger import sleep_until_triggered
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_state import SlurmState
 from bridge.telemetry import OutageLog

@@ -10,13 +10,12 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from bridge.clock import Clock, SystemClock
+from bridge.clock import Clock, SystemClock, sleep_until_triggered
 from bridge.model.ids import SlurmNodeName
 from bridge.slurm.errors import SlurmError
 from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.nodes import SlurmNode
 from bridge.slurm.pace import back_off
-from bridge.slurm.trigger import sleep_until_triggered
 from bridge.slurm.updates import Outage, Recovered
 
 _SHARE = 0.02

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import structlog
 
-from bridge.clock import Clock, SystemClock
+from bridge.clock import Clock, SystemClock, sleep_until_triggered
 from bridge.errors import BridgeError
 from bridge.model.ids import SlurmJobId
 from bridge.slurm.errors import JobNotFound, SlurmError
@@ -25,7 +25,6 @@ from bridge.slurm.jobs import Job
 from bridge.slurm.listeners import Listeners, Listening
 from bridge.slurm.pace import Pace, back_off
 from bridge.slurm.rereads import Rereads
-from bridge.slurm.trigger import sleep_until_triggered
 from bridge.slurm.updates import (
     JobGone,
     JobSeen,

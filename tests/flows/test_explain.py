@@ -72,11 +72,14 @@ def test_a_researcher_sees_his_own_and_nobody_elses(
         memory_per_node={"set": True, "number": 100},
         time_limit={"set": True, "number": 1},
     )
-    everything = Researcher(arena, admin).told("queue", "-A")
+    wanted = ("job/team/mine", "pod/elsewhere/theirs", "native-one (native)")
+
+    def sees_all() -> bool:
+        everything = Researcher(arena, admin).told("queue", "-A")
+        return all(one in everything for one in wanted)
+
+    wait_for("all of them are in the queue", sees_all, every_s=1.0)
     arena.slurm.cancel(native)
-    assert "job/team/mine" in everything
-    assert "pod/elsewhere/theirs" in everything
-    assert "native-one (native)" in everything
     said = researcher.told("explain", "job/mine", "-n", NAMESPACE)
     assert "Job team/mine: runs, 2 pods" in said
 

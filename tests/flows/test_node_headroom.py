@@ -10,6 +10,7 @@ from tests.arena.arena import PLAIN_NAMESPACE, Arena, Nodes, node_of, phase
 from tests.arena.fixtures import Begin
 
 HEADROOM = {"cpuHeadroomMilli": 500, "memoryHeadroomMib": 1024}
+LEAVES = ("node.deleted", "node.drained")
 MEMORY_MIB = 1023 * 1024
 """Of a node with 1 TiB, less the headroom."""
 
@@ -84,11 +85,11 @@ def told(arena: Arena) -> dict[str, tuple[int, int]]:
     }
 
 
-def left_slurm(arena: Arena) -> list[str]:
-    """The lines of the bridge's log about nodes that were taken out or drained; not because their
-    kubelet was late."""
+def left_slurm(arena: Arena, nodes: list[str]) -> list[str]:
+    """The lines of the bridge's log about those nodes that were taken out or drained; not because
+    their kubelet was late."""
     lines = arena.bridge.log().splitlines()
-    words = ("node.deleted", "node.drained")
+    words = [f"{word} slurm_node={node} " for node in nodes for word in LEAVES]
     said = [line for line in lines if any(one in line for one in words)]
     return [line for line in said if "not ready in Kubernetes" not in line]
 
@@ -105,14 +106,14 @@ def test_a_roll_out_leaves_nodes_in_slurm_unless_it_needs_more_than_the_headroom
     roll_out(arena, "1", nodes=nodes)
     passes(arena)
     assert told(arena) == dict.fromkeys(sorted(nodes), (95, MEMORY_MIB))
-    assert not left_slurm(arena)
+    assert not left_slurm(arena, nodes)
     roll_out(arena, "1100m", nodes=nodes)
     wanted = dict.fromkeys(sorted(nodes), (94, MEMORY_MIB))
     wait_for("they are registered again", lambda: told(arena) == wanted, seconds=30)
     roll_out(arena, "2", nodes=nodes)
     passes(arena)
     assert told(arena) == wanted
-    assert len([line for line in left_slurm(arena) if "node.deleted" in line]) == len(nodes)
+    assert len([line for line in left_slurm(arena, nodes) if "node.deleted" in line]) == len(nodes)
 
 
 def test_a_pod_that_comes_and_goes_within_the_headroom_changes_nothing(
@@ -138,4 +139,4 @@ def test_a_pod_that_comes_and_goes_within_the_headroom_changes_nothing(
     arena.wait_gone("huge", namespace=PLAIN_NAMESPACE, seconds=40)
     passes(arena)
     assert told(arena) == {node: (95, MEMORY_MIB)}
-    assert not left_slurm(arena)
+    assert not left_slurm(arena, [node])

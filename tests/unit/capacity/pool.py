@@ -35,6 +35,11 @@ class NodePool:
         self.registered.update(dict.fromkeys(names, partition))
         self._tell()
 
+    def unregister(self, name: str) -> None:
+        """Slurm does not know the node any more."""
+        del self.registered[name]
+        self._tell()
+
     def remove(self, name: str) -> None:
         """The node is gone on both sides."""
         self.cluster.remove_node(NodeName(name))

@@ -1,5 +1,6 @@
 """What a pass creates, withdraws and tells, against an API server in memory."""
 
+import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Any, cast
@@ -9,6 +10,7 @@ import pytest
 from bridge import names
 from bridge.capacity.controller import CapacityController, Rules
 from bridge.capacity.placeholder_pods import PlaceholderPods
+from bridge.capacity.writer import RequestWriter, Standing, Wanted
 from bridge.kube.api import times
 from bridge.kube.api.errors import Forbidden
 from bridge.kube.objects.placeholders import Form
@@ -16,7 +18,7 @@ from bridge.model.capacity import GangNeed
 from bridge.model.ids import GangId, NodeName
 from tests.builders import SCHEDULER
 from tests.unit.capacity.pool import NodePool, a_need, a_part
-from tests.unit.slurm.clocks import ManualClock
+from tests.unit.slurm.clocks import ManualClock, settle
 
 FORM = Form("capacity", "pause", "", SCHEDULER, by_hostname=False)
 G = GangId("g")
@@ -73,17 +75,57 @@ class Api:
         del self.pods[path.rpartition("/")[2]]
 
 
+class Requests:
+    """A `RequestWriter` that keeps in memory what is asked for."""
+
+    def __init__(self) -> None:
+        self.made: dict[GangId, Standing] = {}
+
+    async def follow(self) -> None:
+        """Nobody else changes them."""
+
+    async def wait_for_sync(self) -> None:
+        """They are known."""
+
+    def standing(self) -> Mapping[GangId, Standing]:
+        """As `RequestWriter`."""
+        return self.made
+
+    async def withdraw(self, wanted: Mapping[GangId, Wanted]) -> bool:
+        """As `RequestWriter`."""
+        surplus = self.made.keys() - wanted.keys()
+        for gang in surplus:
+            del self.made[gang]
+        return bool(surplus)
+
+    async def ask(self, wanted: Mapping[GangId, Wanted]) -> Mapping[GangId, str]:
+        """As `RequestWriter`."""
+        for gang, one in wanted.items():
+            self.made.setdefault(gang, Standing(one.counts, 0.0, sum(one.counts)))
+        return {}
+
+    async def clear(self) -> None:
+        """As `RequestWriter`."""
+        self.made.clear()
+
+
 class Asking:
     """A controller over a pool; `needs` are the gangs that lack nodes."""
 
-    def __init__(self, *nodes: str, form: Form = FORM, timeout_s: float = 600.0) -> None:
+    def __init__(
+        self,
+        *nodes: str,
+        form: Form = FORM,
+        timeout_s: float = 600.0,
+        writer: RequestWriter | None = None,
+    ) -> None:
         self.clock, self.pool = ManualClock(), NodePool(*nodes)
         self.api = Api(self.clock, self.pool)
         self.needs: list[GangNeed] | None = []
         self.told: list[tuple[str, str, bool]] = []
         self.controller = CapacityController(
             Rules(most_nodes=10, timeout_s=timeout_s, by_label=not form.by_hostname),
-            writer=PlaceholderPods(form, kube=cast("Any", self.api)),
+            writer=writer or PlaceholderPods(form, kube=cast("Any", self.api)),
             cluster=self.pool.cluster,
             slurm_state=self.pool.slurm,
             kube=cast("Any", self.api),
@@ -132,6 +174,38 @@ async def test_a_node_that_joins_is_marked_a_pass_after_its_pod_was_withdrawn() 
     it.pool.register("new")
     assert [one.split()[0] for one in await it.look()] == ["delete"]
     assert await it.look() == ["patch /api/v1/nodes/new"]
+    assert len(it.api.pods) == 2
+
+
+async def test_a_request_goes_as_soon_as_its_gang_waits_no_longer() -> None:
+    """Its pods fill the new nodes at once, and the autoscaler would buy others for the request."""
+    requests = Requests()
+    it = Asking(writer=requests)
+    it.needs = [a_need("g", a_part(1))]
+    run = asyncio.create_task(it.controller.run())
+    await settle()
+    assert requests.made.keys() == {G}
+    it.needs = []
+    it.controller.waits_no_longer(GangId("of-no-request"))
+    await settle()
+    assert requests.made.keys() == {G}
+    it.controller.waits_no_longer(G)
+    await settle()
+    assert not requests.made, "no time has passed"
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+
+
+async def test_a_node_that_is_made_anew_in_slurm_stays_counted_for_a_while() -> None:
+    """No other one is bought in its place, unless it stays away."""
+    it = Asking("a")
+    it.needs = [a_need("g", a_part(2))]
+    await it.look()
+    it.pool.unregister("a")
+    it.clock.now_s += 29
+    assert await it.look(passes=2) == []
+    it.clock.now_s += 2
+    await it.look()
     assert len(it.api.pods) == 2
 
 

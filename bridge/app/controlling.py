@@ -174,7 +174,18 @@ class Controlling:
 
     @property
     def checks(self) -> Checks:
-        """Readiness. Who does not lead has nothing to drive."""
+        """Readiness, beside Slurm. Who does not lead has nothing to drive."""
+        gangs_age = Age(
+            what="the last round of the gangs",
+            of=lambda: self.controller.alive_s if self._drives else 0.0,
+            most_s=_GANGS_S,
+            look_at="the log",
+        )
+        return {"kubernetes": self._watches.missing, "gangs": gangs_age.check}
+
+    @property
+    def slurm_checks(self) -> Checks:
+        """What only is well while Slurm answers."""
         watcher, clock = self.watcher, self._tools.clock
         request_s = 2 * self._settings.slurm.request_timeout_s  # as slurm.http bounds one
         slurm_age = Age(
@@ -184,18 +195,7 @@ class Controlling:
             why=lambda: watcher.problem,
             look_at="slurmrestd, the token file and the log (outage.began)",
         )
-        gangs_age = Age(
-            what="the last round of the gangs",
-            of=lambda: self.controller.alive_s if self._drives else 0.0,
-            most_s=_GANGS_S,
-            look_at="the log",
-        )
-        return {
-            "kubernetes": self._watches.missing,
-            "slurm": slurm_age.check,
-            "gangs": gangs_age.check,
-            "recovery": self._recovering,
-        }
+        return {"slurm": slurm_age.check, "recovery": self._recovering}
 
     def _recovering(self) -> str:
         is_well = self.controller.recovered or not self._drives

@@ -241,12 +241,18 @@ class App:
         checks: dict[str, Callable[[], str]] = {
             "stopping": lambda: "stopping" if self._stopping else ""
         }
+        notes: dict[str, Callable[[], str]] = {}
         for part in (self.controlling, self.reviewing, self.extending):
             if part is not None:
                 checks.update(part.checks)
+        if self.controlling is not None:
+            # Behind a Service with failurePolicy Fail, nobody could create a pod without Slurm.
+            serves_webhook = self.reviewing is not None
+            (notes if serves_webhook else checks).update(self.controlling.slurm_checks)
         return ProbesServer(
             address=addresses.parse(self.settings.server.metrics_listen),
             checks=checks,
+            notes=notes,
             registry=self.metrics.registry,
             metrics=self._server_metrics,
             shared=self._shared,

@@ -42,8 +42,8 @@ class SlurmSettings(Section):
     then names the user."""
     request_timeout_s: float = Field(default=10.0, gt=0)
     """Maximum time, in seconds, that slurmrestd may be silent during a request; the whole request
-    may take twice as long. /readyz fails when Slurm's jobs were not listed for the longest time
-    between two polls plus twice this time, at least 15 s."""
+    may take twice as long. /readyz says so when Slurm's jobs were not listed for the longest
+    time between two polls plus twice this time, at least 15 s."""
     poll_interval_s: float = Field(default=0.5, ge=0.02)
     """Time between two polls of the jobs' states while the bridge has jobs in Slurm, in seconds;
     without jobs it grows to 5 s. If a poll takes long, the next ones come less often, up to every

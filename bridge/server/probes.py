@@ -1,7 +1,8 @@
 """Probes and metrics over plain HTTP, on a port of their own.
 
 `/livez` says that the event loop runs. `/readyz` asks each named check and shows all of them, so
-that `kubectl describe pod` (which prints the body of a failed probe) says what is missing.
+that `kubectl describe pod` (which prints the body of a failed probe) says what is missing. Notes
+stand there too (`[!]`): something is wrong, and the process can do its work all the same.
 `/healthz` is the Go bridge's name for `/livez`.
 
 Whoever reaches the port may ask, so the metrics are put together at most once a second, however
@@ -43,6 +44,7 @@ class ProbesServer:
         *,
         address: addresses.Address,
         checks: Mapping[str, Check],
+        notes: Mapping[str, Check] | None = None,
         registry: CollectorRegistry,
         metrics: ServerMetrics,
         shared: Shared | None = None,
@@ -52,6 +54,7 @@ class ProbesServer:
     ) -> None:
         self._address = address
         self._checks = checks
+        self._notes = notes or {}
         self._registry = registry
         self._server_metrics = metrics
         self._shared = shared or Shared()
@@ -119,14 +122,17 @@ class ProbesServer:
 
     def _ready(self) -> web.Response:
         missing = {name: check() for name, check in self._checks.items()}
-        lines = [
-            f"[-] {name}: {reason}" if reason else f"[+] {name}" for name, reason in missing.items()
-        ]
+        wrong = {name: check() for name, check in self._notes.items()}
+        lines = [*_lines(missing, "[-]"), *_lines(wrong, "[!]"), ""]
         status = 503 if any(missing.values()) else 200
-        return web.Response(status=status, text="\n".join([*lines, ""]))
+        return web.Response(status=status, text="\n".join(lines))
 
     def _metrics(self) -> web.Response:
         now_s = self._clock.monotonic()
         if now_s - self._exposed_s >= _METRICS_AGE_S:
             self._exposition, self._exposed_s = generate_latest(self._registry), now_s
         return web.Response(body=self._exposition, headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _lines(reasons: Mapping[str, str], mark: str) -> list[str]:
+    return [f"{mark} {name}: {why}" if why else f"[+] {name}" for name, why in reasons.items()]

@@ -62,7 +62,7 @@ class Arena(ABC):
     slurm: Slurm
     bridge: Bridge
     api_port: int
-    """Where people ask the bridge, if it is one process."""
+    """Where people ask the bridge."""
 
     def __init__(self) -> None:
         self.observer: Observer | None = None
@@ -259,14 +259,15 @@ class Arena(ABC):
     def _take_bridge(self, folder: Path, settings: Mapping[str, Any]) -> None:
         """The one that runs goes on from story to story, as it would in a cluster, unless this
         one wants other settings (or the last one went wrong)."""
-        if self._wishes == settings and self.bridge.running:
+        wishes = {**settings, "is split": self.is_split}
+        if self._wishes == wishes and self.bridge.running:
             self.bridge.wait_ready()
             self.bridge.forget_log()
             return
         self.end_bridge()
         self.bridge = self.make_bridge(folder, **settings)
         self.bridge.start()
-        self._wishes = settings
+        self._wishes = wishes
 
     def clear(self) -> None:
         """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""

@@ -66,11 +66,12 @@ class Bridge:
             time.sleep(0.05)
 
     def ready(self) -> str:
-        """ "" when ready, else what is missing."""
+        """ "" when it is ready and all is well, else what is missing."""
         url = f"http://127.0.0.1:{self.probes_port}/readyz"
         try:
-            with urllib.request.urlopen(url, timeout=5):
-                return ""
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                said = answer.read().decode()
+                return said if "[!]" in said else ""
         except urllib.error.HTTPError as error:
             with error:
                 return error.read().decode() or "not ready"

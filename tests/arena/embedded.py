@@ -141,6 +141,7 @@ class EmbeddedArena(Arena):
                 settings=made,
                 extender_port=self._port,
                 webhook_port=self._webhook_port,
+                api_port=self.api_port,
             )
         return Bridge(folder, probes_port=self._probes_port, settings=made)
 

@@ -1,7 +1,7 @@
 """The bridge as several processes: controllers of which one leads, extenders, webhooks.
 
-Extenders and webhooks stand behind a balancer each, as behind a Service: each connection goes to
-the next of them that answers.
+Extenders, webhooks, and the controllers for people who ask, stand behind a balancer each, as behind
+a Service: each connection goes to the next of them that answers.
 """
 
 import asyncio
@@ -31,12 +31,14 @@ class Processes(Bridge):
         settings: Mapping[str, Any],
         extender_port: int,
         webhook_port: int,
+        api_port: int,
         prefix: tuple[str, ...] = (),
         counts: Mapping[str, int] = COUNTS,
     ) -> None:
         super().__init__(folder, settings=settings, probes_port=0, prefix=prefix)
         self._extender_port = extender_port
         self._webhook_port = webhook_port
+        self._api_port = api_port
         self._counts = counts
         self.parts: dict[str, Bridge] = {}
         """By name: controller-0, extender-1 …"""
@@ -91,8 +93,12 @@ class Processes(Bridge):
                     command=kind,
                     name=name,
                 )
-        for kind, port in (("extender", self._extender_port), ("webhook", self._webhook_port)):
-            self._balancers.append(Balancer(port, ports[kind]))
+        for port, backends in (
+            (self._extender_port, ports["extender"]),
+            (self._webhook_port, ports["webhook"]),
+            (self._api_port, list(self.api_ports.values())),
+        ):
+            self._balancers.append(Balancer(port, backends))
             self._balancers[-1].start()
 
     def wait_ready(self, seconds: float = 90.0) -> None:

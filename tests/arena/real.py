@@ -98,6 +98,7 @@ class RealArena(Arena):
                 settings=made,
                 extender_port=self.stack.extender_port,
                 webhook_port=self._webhook_port,
+                api_port=self.api_port,
                 prefix=prefix,
             )
         return Bridge(folder, probes_port=probes_port, settings=made, prefix=prefix)

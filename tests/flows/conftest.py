@@ -14,6 +14,15 @@ from tests.arena.fixtures import Begin
 MANIFESTS = Path(__file__).parents[1] / "manifests"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def split(stage: Arena) -> Iterator[None]:
+    """On the real stack the bridge of these stories is two controllers, two extenders and two
+    webhooks; on the embedded one, and in all other folders, it is one process."""
+    stage.is_split = stage.kind == "real"
+    yield
+    stage.is_split = False
+
+
 @pytest.fixture(scope="module")
 def defined(stage: Arena) -> Iterator[None]:
     """The kinds that no Kubernetes brings along; a new bridge, which finds them there."""

@@ -31,7 +31,7 @@ class Researcher:
     arena: Arena
     token_file: Path
     port: int = 0
-    """Of one of several controllers; 0 for the only one."""
+    """Of one of several controllers; 0 for any."""
 
     def ask(self, *words: str) -> Answer:
         """`slurm-bridge WORDS`."""

@@ -23,12 +23,10 @@ HAND_OVER_S = 5.0
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _split(stage: Arena) -> Iterator[None]:
-    """Bridges of these stories are several processes."""
-    stage.end_bridge()
+def split(stage: Arena) -> Iterator[None]:
+    """Bridges of these stories are several processes on both stacks."""
     stage.is_split = True
     yield
-    stage.end_bridge()
     stage.is_split = False
 
 

@@ -20,7 +20,7 @@ def test_a_wrong_token_is_told_and_a_right_one_taken_into_use(
     arena.wait_bound("runs")
     token.write_text("not-a-token")
     try:
-        wait_for("not ready", lambda: "[-] slurm" in arena.bridge.ready(), seconds=60)
+        wait_for("not ready", lambda: "] slurm: " in arena.bridge.ready(), seconds=60)
         arena.create(manifests.pod("waits", NAMESPACE, gpus=1))
         pod = arena.wait_pod("waits", "says why", condition, seconds=40)
         assert "token" in (condition(pod) or {})["message"].lower()

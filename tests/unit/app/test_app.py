@@ -72,12 +72,12 @@ class Running:
                 await asyncio.sleep(0.01)
 
     async def ready(self) -> str:
-        """What keeps the process from being ready."""
+        """What keeps the process from being ready, or from its work."""
         if not self.app.probes.port:
             return "not listening"
         async with httpx2.AsyncClient() as client:
             answer = await client.get(f"http://127.0.0.1:{self.app.probes.port}/readyz")
-        return "" if answer.status_code == 200 else answer.text
+        return answer.text if answer.status_code != 200 or "[!]" in answer.text else ""
 
 
 def _says(said: str, what: str) -> bool:

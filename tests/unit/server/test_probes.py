@@ -44,6 +44,20 @@ async def test_not_ready_says_why() -> None:
     assert (status, body) == (503, b"[-] slurm: no answer for 9 s\n[+] cache\n")
 
 
+async def test_notes_do_not_make_it_not_ready() -> None:
+    """They are shown in the body."""
+    server = ProbesServer(
+        address=addresses.parse("[::]:0"),
+        checks={"cache": lambda: ""},
+        notes={"slurm": lambda: "no answer for 9 s", "recovery": lambda: ""},
+        registry=CollectorRegistry(),
+        metrics=ServerMetrics(telemetry.Metrics()),
+    )
+    async with server:
+        status, body = await call(server.port, "/readyz", method="GET")
+    assert (status, body) == (200, b"[+] cache\n[!] slurm: no answer for 9 s\n[+] recovery\n")
+
+
 async def test_checks_are_asked_each_time() -> None:
     """Readiness follows what it is about."""
     reasons = ["starting", ""]

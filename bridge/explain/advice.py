@@ -122,10 +122,12 @@ def _running(machine: GangMachine, job: JobRow | None, now_s: float) -> str:
     nodes = sorted({str(pod.node) for pod in pods if pod.node})
     where = texts.some_of(nodes, _MOST_NODES) or "no node yet"
     whose = f" by Slurm job {machine.known.job_id}" if machine.known.job_id else ""
+    gang = machine.known.gang
+    rest = " that have not ended" if gang is not None and gang.size > len(pods) else ""
     are = "Its pod is on"
     if len(pods) > 1:
         are = (
-            f"All {bound} pods are on"
+            f"All {bound} pods{rest} are on"
             if bound == len(pods)
             else (f"{bound} of its {len(pods)} pods are on their nodes, of")
         )

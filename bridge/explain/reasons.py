@@ -15,7 +15,6 @@ _TIMELIMIT = (
     "before larger jobs"
 )
 _SMALLER = "ask for fewer pods or less for each of them"
-_SOONER = f"Nothing has to be done. {_TIMELIMIT}"
 _ADMIN = "Ask a Slurm admin"
 
 
@@ -41,12 +40,12 @@ _WORDS: Mapping[str, Words] = {
     "Resources": Words(
         "Not enough of the nodes that it may use are free",
         "It starts when running jobs have given back enough of these nodes",
-        (_SOONER, "Fewer pods, or smaller ones, find room sooner"),
+        ("Nothing has to be done. Fewer pods, or smaller ones, find room sooner",),
     ),
     "Priority": Words(
         "Jobs with a higher priority wait before it",
         "It starts when they have started, or earlier in a gap that is too small for them",
-        (_SOONER,),
+        (f"Nothing has to be done. {_TIMELIMIT}",),
     ),
     "Dependency": Words(
         "It waits for another job, as its annotation `dependency` says",

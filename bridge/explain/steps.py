@@ -25,7 +25,7 @@ def rows(
     known = job is not None and job.submit_s is not None
     for at, step in enumerate(history):
         is_first = not any(one.job_id == step.job_id for one in history[:at])
-        text = _text(step, is_first=is_first, is_last=at == len(history) - 1)
+        text = _text(step, pods=pods, is_first=is_first, is_last=at == len(history) - 1)
         if text:
             found.append(StepRow(step.at_s + epoch_s, text))
     if job is not None and known and job.id not in submitted and job.submit_s is not None:
@@ -33,7 +33,7 @@ def rows(
     return tuple(sorted(found, key=lambda row: row.at_s))
 
 
-def _text(step: Step, *, is_first: bool, is_last: bool) -> str:
+def _text(step: Step, *, pods: int, is_first: bool, is_last: bool) -> str:
     job = f"Slurm job {step.job_id}"
     reason = step.detail if step.detail not in ("", "None") else ""
     match step.kind:
@@ -48,9 +48,10 @@ def _text(step: Step, *, is_first: bool, is_last: bool) -> str:
         case "granted":
             return f"{job} was started: it holds its nodes."
         case "unusable":
-            return f"The nodes of {job} could not be used: {step.detail.rstrip('.')}."
+            return f"The nodes of {job} could not be used at once: {step.detail.rstrip('.')}."
         case "running":
-            return f"All pods have their places by {job}."
+            what = "Its pod has its place" if pods == 1 else "All pods have their places"
+            return f"{what} by {job}."
         case "ended":
             return step.detail
         case "ending":

@@ -14,6 +14,7 @@ from bridge.lifecycle.state import State
 from bridge.model.gang import Gang
 from bridge.model.ids import GangId, SlurmJobId
 from bridge.model.pod import Pod
+from bridge.placement import topology
 from bridge.slurm.jobs import Job
 from bridge.state.kube_state import KubeState
 from bridge.state.slurm_facts import Capacities
@@ -187,7 +188,7 @@ class View:
         machine = self.sources.machines.get(gang_id)
         pods = self.sources.cluster.pods_of(gang_id)
         job = self._job(row.job_id)
-        shown = sorted(pods, key=lambda pod: (pod.ended, pod.name))[:MOST_PODS]
+        shown = sorted(pods, key=lambda pod: (pod.ended, topology.natural(pod.name)))[:MOST_PODS]
         story = Story(
             gang=row,
             pods=tuple(map(_pod_row, shown)),

@@ -82,8 +82,11 @@ class History:
         last = steps[-1] if steps else None
         if last is not None and _same(last, step):
             return
-        is_of_same_job = last is not None and (last.kind, last.job_id) == ("queued", step.job_id)
-        if last is not None and is_of_same_job and step.kind == "queued":
+        is_again = last is not None and (last.kind, last.job_id) == (step.kind, step.job_id)
+        if last is not None and is_again and step.kind == "unusable":
+            steps[-1] = Step(last.at_s, *_rest(step))  # each pod that ends there changes a number
+            return
+        if last is not None and is_again and step.kind == "queued":
             if not last.detail:
                 steps[-1] = Step(last.at_s, *_rest(step))  # Slurm's first word
                 return

@@ -164,11 +164,20 @@ def test_a_grant_that_cannot_be_used() -> None:
     """What is in the way on the granted nodes, and what follows."""
     ground, machine = a_gang(1)
     ground.submit(machine, state="RUNNING")
-    machine.handle(ev.NotPlaced(SEVEN, Shortfall("a pod still ends on n1", for_now=True)), 94.0)
+    machine.handle(ev.NotPlaced(SEVEN, Shortfall("2 pods still end on n1", for_now=True)), 94.0)
+    machine.handle(ev.NotPlaced(SEVEN, Shortfall("a pod still ends on n1", for_now=True)), 95.0)
     story = ground.story("train-0")
     assert story.gang.message == "Slurm job 7 holds its nodes, but a pod still ends on n1."
     assert "when that room is free" in story.starts_when
-    assert "could not be used: a pod still ends on n1." in story.steps[-1].text
+    assert "could not be used at once: a pod still ends on n1." in story.steps[-1].text
+    assert "2 pods still end" not in str(story.steps)
+
+
+def test_pods_stand_in_the_order_of_their_numbers() -> None:
+    """The tenth comes after the ninth."""
+    ground, _ = a_gang(12)
+    story = ground.story("train-0")
+    assert [pod.name for pod in story.pods[-3:]] == ["train-9", "train-10", "train-11"]
 
 
 def test_nodes_that_only_slurm_keeps_away() -> None:

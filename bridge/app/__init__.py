@@ -9,10 +9,11 @@ Starting: reflectors and watcher first; the gangs decide only when all of them h
 recovery has found whose jobs are whose. Stopping (SIGTERM): not ready at once, calls in flight are
 answered, then everything ends; pods and jobs stay as they are.
 
-`controlling`, `extending` and `reviewing` build the three parts, `serving_rpc` what they tell each
-other; `leading` says who leads. `connections` reaches both sides, `rules` cuts the settings to what
-each part needs, `watches` brings what Kubernetes tells to where it is kept, `readiness` says what
-is too long ago, `ending` ends the process on time, `process` is the whole.
+`controlling`, `extending` and `reviewing` build the three parts, `serving_rpc` and `following` what
+controllers tell extenders, `serving_api` what people may ask; `leading` says who leads.
+`connections` reaches both sides, `rules` and `identities` cut the settings to what each part needs,
+`watches` brings what Kubernetes tells to where it is kept, `readiness` says what is too long ago,
+`ending` ends the process on time, `process` is the whole.
 """
 
 from bridge.app.process import App, Role, run

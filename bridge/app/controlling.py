@@ -235,7 +235,8 @@ class Controlling:
         gc.collect()
         gc.freeze()  # what was listed lives long: no collection needs to walk it again
         begin("nodes", self.nodes.run)
-        await self.watcher.wait_for_sync()
+        # What the last leader submitted a moment ago must be known before gangs are recovered.
+        await self.watcher.wait_for_look()
         begin("preemption", self._preemption_watch().run)
         begin("recovery", self.controller.recovery.run)
         begin("capacity", self._capacity.run)

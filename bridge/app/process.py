@@ -1,4 +1,8 @@
-"""One process: its parts by what it is to do, started, stopped."""
+"""One process: its parts by what it is to do, started, stopped.
+
+A part is imported only by a process that has it: a webhook or an extender starts sooner, and is
+smaller.
+"""
 
 import asyncio
 import contextlib
@@ -6,23 +10,16 @@ import enum
 import signal
 from collections.abc import Callable, Coroutine, Iterable
 from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 import uvloop
 
 from bridge import config, telemetry
-from bridge.app import ending, leading, rules
+from bridge.app import ending
 from bridge.app.connections import Connections, connect
-from bridge.app.controlling import Controlling
-from bridge.app.extending import Extending
 from bridge.app.parts import Begin, Tools
-from bridge.app.reviewing import Reviewing
-from bridge.app.serving_api import ApiSide
-from bridge.app.serving_rpc import RpcSide, follower
 from bridge.clock import Clock, SystemClock
-from bridge.controller import GangController
-from bridge.extender.scoring import NodeScores
 from bridge.kube.api.lease import Lease, LostLease
 from bridge.server import addresses, descriptors
 from bridge.server.budget import Budget
@@ -32,6 +29,14 @@ from bridge.server.listener import Shared
 from bridge.server.metrics import ServerMetrics
 from bridge.server.probes import ProbesServer
 from bridge.server.tls import Tls
+
+if TYPE_CHECKING:
+    from bridge.app.controlling import Controlling
+    from bridge.app.extending import Extending
+    from bridge.app.reviewing import Reviewing
+    from bridge.app.serving_api import ApiSide
+    from bridge.app.serving_rpc import RpcSide
+    from bridge.controller import GangController
 
 log = structlog.get_logger(__name__)
 
@@ -145,6 +150,8 @@ class App:
         lease: Lease | None = None
         namespace = ""
         if role in (Role.CONTROLLER, Role.EXTENDER):
+            from bridge.app import leading
+
             namespace = await leading.namespace(settings)
         if role is Role.CONTROLLER:
             lease = leading.lease(settings, connections.kube, namespace=namespace, clock=clock)
@@ -154,7 +161,7 @@ class App:
         )
 
     @property
-    def controller(self) -> GangController:
+    def controller(self) -> "GangController":
         """That of this process. Raises LookupError if it has none."""
         if self.controlling is None:
             raise LookupError(f"slurm-bridge {self.role.value} has no controller")
@@ -167,9 +174,11 @@ class App:
 
     # -- the parts -----------------------------------------------------------------------------
 
-    def _controlling(self) -> Controlling | None:
+    def _controlling(self) -> "Controlling | None":
         if self.role not in (Role.ALL, Role.CONTROLLER):
             return None
+        from bridge.app.controlling import Controlling
+
         return Controlling(
             self.settings,
             self._connections,
@@ -181,9 +190,11 @@ class App:
         if self.reviewing is not None:
             self.reviewing.associations.trigger()
 
-    def _reviewing(self) -> Reviewing | None:
+    def _reviewing(self) -> "Reviewing | None":
         if self.role not in (Role.ALL, Role.WEBHOOK):
             return None
+        from bridge.app.reviewing import Reviewing
+
         return Reviewing(
             self.settings,
             self._connections,
@@ -191,15 +202,22 @@ class App:
             namespaces=self.controlling.cluster.namespaces if self.controlling else None,
         )
 
-    def _extending(self, lease_namespace: str) -> Extending | None:
+    def _extending(self, lease_namespace: str) -> "Extending | None":
         if self.role not in (Role.ALL, Role.EXTENDER):
             return None
+        from bridge.app.extending import Extending
+
         here = self.controlling
         if here is None:
+            from bridge.app.following import follower
+
             placements = follower(
                 self.settings, self._connections, self._tools, lease_namespace=lease_namespace
             )
             return Extending(self._connections, self._tools, placements=placements, scores=None)
+        from bridge.app import rules
+        from bridge.extender.scoring import NodeScores
+
         weights = rules.score_weights(self.settings)
         return Extending(
             self._connections,
@@ -208,14 +226,18 @@ class App:
             scores=NodeScores(here.cluster, here.slurm_state, weights),
         )
 
-    def _rpc(self) -> RpcSide | None:
+    def _rpc(self) -> "RpcSide | None":
         if self.controlling is None or self._lease is None:
             return None
+        from bridge.app.serving_rpc import RpcSide
+
         return RpcSide(self.settings, self._connections, self._tools, self.controlling, self._lease)
 
-    def _api(self) -> ApiSide | None:
+    def _api(self) -> "ApiSide | None":
         if self.controlling is None:
             return None
+        from bridge.app.serving_api import ApiSide
+
         return ApiSide(self.settings, self._connections, self._tools, self.controlling, self._lease)
 
     def _https(self) -> HttpsServer:
@@ -320,7 +342,7 @@ class App:
                 group.create_task(self._lease.hold(), name="lease")
             await self.controlling.drive(begin)
 
-    async def _review(self, reviewing: Reviewing, begin: Begin) -> None:
+    async def _review(self, reviewing: "Reviewing", begin: Begin) -> None:
         if self.controlling is not None:
             await self.controlling.wait_for_kubernetes()
         await reviewing.drive(begin)

@@ -12,7 +12,7 @@ from bridge.admission.reader_process import ReaderProcess
 from bridge.admission.review import MOST_BYTES, Reviewer
 from bridge.admission.scope import Scope
 from bridge.admission.turns import ReviewTurns
-from bridge.app import rules
+from bridge.app import identities
 from bridge.app.connections import Connections
 from bridge.app.parts import Begin, Checks, Tools
 from bridge.kube.api.events import EventRecorder
@@ -46,7 +46,7 @@ class Reviewing:
             pods=Scope.from_settings(settings),
             namespaces=known,
             identity_validator=IdentityValidator(
-                rules=rules.identities(settings),
+                rules=identities.rules(settings.identity),
                 partition=settings.partition,
                 associations=self.associations,
             ),

@@ -1,8 +1,9 @@
 """The settings, cut to what each part needs."""
 
 from bridge import config
+from bridge.app import identities
 from bridge.capacity.controller import Rules
-from bridge.jobs import identity, jobspec, tasks
+from bridge.jobs import jobspec, tasks
 from bridge.kube.objects import node_health
 from bridge.kube.objects.placeholders import Form
 from bridge.lifecycle.tuning import Notices, Patience, Tuning
@@ -26,7 +27,7 @@ def translation(settings: config.Settings) -> jobspec.Rules:
             name: jobspec.Precedence(one.partition, one.qos, one.nice or None)
             for name, one in settings.priority_classes.items()
         },
-        identity=identities(settings),
+        identity=identities.rules(settings.identity),
     )
 
 
@@ -103,13 +104,4 @@ def score_weights(settings: config.Settings) -> ScoreWeights:
         distance=placement.score_distance,
         node_weight=placement.score_node_weight,
         tier=placement.score_tier,
-    )
-
-
-def identities(settings: config.Settings) -> identity.Rules:
-    """Who pods may be in Slurm."""
-    return identity.Rules(
-        required=settings.identity.required,
-        pods_choose_user=settings.identity.pods_choose_user,
-        pods_set_priority=settings.identity.pods_set_priority,
     )

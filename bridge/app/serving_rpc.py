@@ -1,18 +1,14 @@
-"""What processes tell each other: the controller's server, and a replica's way to it."""
+"""What controllers tell extenders: the server."""
 
 from functools import partial
 from typing import Any
 
-import grpc.aio
-
 from bridge import config
-from bridge.app import leading
 from bridge.app.connections import Connections
 from bridge.app.controlling import Controlling
 from bridge.app.parts import Begin, Tools
 from bridge.kube.api.lease import Lease
 from bridge.rpc import channels
-from bridge.rpc.follower import PlacementFollower
 from bridge.rpc.leader import PlacementsService
 from bridge.rpc.placement_feed import PlacementFeed
 from bridge.rpc.placement_ledger import PlacementLedger
@@ -58,24 +54,3 @@ class RpcSide:
         """Take in what changes of placements, and of the certificate's files."""
         begin("placements", self._feed.run)
         begin("rpc certificate", partial(self.server.watch_certificate, self._clock))
-
-
-def follower(
-    settings: config.Settings, connections: Connections, tools: Tools, *, lease_namespace: str
-) -> PlacementFollower:
-    """A replica's view of the controller that holds the Lease."""
-    folder = connections.files.certificate.parent
-    certificate = channels.Certificate(folder, is_caller=True)
-
-    lease_name, server_name = settings.leader.lease_name, settings.rpc.server_name
-
-    async def dial() -> grpc.aio.Channel:
-        found = await leading.address(connections.kube, namespace=lease_namespace, name=lease_name)
-        return await channels.dial(found, certificate=certificate, server_name=server_name)
-
-    return PlacementFollower(
-        dial=dial,
-        client=connections.client,
-        cluster_uid=connections.cluster_uid,
-        clock=tools.clock,
-    )

@@ -99,6 +99,7 @@ class JobWatcher:
         self._triggered = asyncio.Event()
         self._work = asyncio.Event()
         self._synced = asyncio.Event()
+        self._looked = asyncio.Event()
         self._healthy = False
         self._problem = ""
         self._failing_since_s = 0.0
@@ -212,6 +213,14 @@ class JobWatcher:
         """Until Slurm has listed its jobs once."""
         await self._synced.wait()
 
+    async def wait_for_look(self) -> None:
+        """Until Slurm has listed its jobs once more, asked from now on."""
+        called_s = self._clock.monotonic()
+        while self.seen_s < called_s:
+            self._looked.clear()
+            self.trigger()
+            await self._looked.wait()
+
     async def run(self) -> None:
         """Watch until cancelled; no error ends it."""
         async with asyncio.TaskGroup() as group:
@@ -302,6 +311,7 @@ class JobWatcher:
         self._healthy = True
         self._problem = ""
         self._synced.set()
+        self._looked.set()
         self._work.set()
         if failures:
             after_s = self._clock.monotonic() - self._failing_since_s

@@ -14,6 +14,7 @@ from tests.arena.api import Kubernetes, Object, Slurm, state, wait_for
 from tests.arena.bridge import Bridge
 from tests.arena.gate import Gate
 from tests.arena.observer import Observer, Report
+from tests.arena.processes import Processes
 from tests.e2e.stack.slurmds import Slurmd
 
 BRIDGE_USER = "slurm-bridge"
@@ -49,6 +50,9 @@ _TOLD_OF_A_JOB = (
     "name", "state_reason", "nodes", "features", "excluded_nodes", "het_job_id",
 )  # fmt: skip
 
+
+_FOR_CONTROLLERS = frozenset({"nodes", "gangs", "capacity", "conditionIntervalS"})
+"""Settings that neither extenders nor webhooks read."""
 
 _MOST_LINES = 30
 """Of each kind, that a failed wait tells."""
@@ -264,9 +268,17 @@ class Arena(ABC):
             self.bridge.wait_ready()
             self.bridge.forget_log()
             return
-        self.end_bridge()
+        last = self.bridge if self._wishes is not None else None
+        is_for_controllers = _other_keys(self._wishes or {}, wishes) <= _FOR_CONTROLLERS
+        if not (isinstance(last, Processes) and last.running and is_for_controllers):
+            self.end_bridge()
+            last = None
+        self._wishes = None
         self.bridge = self.make_bridge(folder, **settings)
-        self.bridge.start()
+        if isinstance(last, Processes) and isinstance(self.bridge, Processes):
+            self.bridge.take_over(last)
+        else:
+            self.bridge.start()
         self._wishes = wishes
 
     def clear(self) -> None:
@@ -485,6 +497,10 @@ class Arena(ABC):
     def wait_idle(self, *, seconds: float = 20.0) -> None:
         """Until Slurm has no live job."""
         wait_for("Slurm has no job left", lambda: not self.slurm.live_jobs(), seconds=seconds)
+
+
+def _other_keys(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    return {key for key in one.keys() | other.keys() if one.get(key) != other.get(key)}
 
 
 def node_of(pod: Object) -> str:

@@ -7,18 +7,28 @@ a Service: each connection goes to the next of them that answers.
 import asyncio
 import contextlib
 import itertools
+import random
 import socket
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bridge.app.process import LOST_LEASE
 from tests.arena.bridge import Bridge
 
 COUNTS = {"controller": 2, "extender": 2, "webhook": 2}
 LEASE = {"leaseNamespace": "kube-system", "leaseName": "slurm-bridge-controller"}
+
+
+class Ports(NamedTuple):
+    """Of one process."""
+
+    listen: int
+    probes: int
+    rpc: int
+    api: int
 
 
 class Processes(Bridge):
@@ -42,11 +52,20 @@ class Processes(Bridge):
         self._counts = counts
         self.parts: dict[str, Bridge] = {}
         """By name: controller-0, extender-1 …"""
-        self.rpc_ports: dict[str, int] = {}
-        self.api_ports: dict[str, int] = {}
+        self._ports: dict[str, Ports] = {}
         self._balancers: list[Balancer] = []
         self._over = threading.Event()
         self._kubelet: threading.Thread | None = None
+
+    @property
+    def rpc_ports(self) -> dict[str, int]:
+        """Where controllers tell extenders, by name."""
+        return {name: ports.rpc for name, ports in self._of("controller")}
+
+    @property
+    def api_ports(self) -> dict[str, int]:
+        """Where controllers answer people, by name."""
+        return {name: ports.api for name, ports in self._of("controller")}
 
     def of(self, kind: str) -> list[Bridge]:
         """The processes of one kind."""
@@ -56,9 +75,11 @@ class Processes(Bridge):
         self._write_config()  # for commands
         if not self.parts:
             self._make()
-        for part in self.parts.values():
+        for name, part in self.parts.items():
             if not part.running:
-                part.settings = {**self.settings, **_own(part.settings)}
+                if part.folder != self.folder:
+                    part = self.parts[name] = self._part(name)
+                part.settings = _with_ports(self.settings, self._ports[name])
                 part.start(wait=False)
         if self._kubelet is None:
             self._over.clear()
@@ -74,37 +95,56 @@ class Processes(Bridge):
                 if part.exit_code == LOST_LEASE:
                     part.start(wait=False)
 
+    def take_over(self, other: "Processes") -> None:
+        """The other's extenders and webhooks go on. Its controllers end, and ours start in their
+        place, with other settings."""
+        other.end_restarts()
+        self.parts, other.parts = other.parts, {}
+        self._balancers, other._balancers = other._balancers, []
+        self._ports = other._ports
+        for part in self.of("controller"):
+            assert part.stop() == 0, f"a controller ended badly:\n{part.log()[-3000:]}"
+        self.forget_log()
+        self.start()
+
     def _make(self) -> None:
-        ports: dict[str, list[int]] = {}
         for kind, count in self._counts.items():
             for number in range(count):
-                listen, probes, rpc, api = free_ports(4)
                 name = f"{kind}-{number}"
-                self.rpc_ports[name] = rpc
-                self.api_ports[name] = api
-                ports.setdefault(kind, []).append(listen)
-                self.parts[name] = Bridge(
-                    self.folder,
-                    settings=_with_ports(
-                        self.settings, listen=listen, probes=probes, rpc=rpc, api=api
-                    ),
-                    probes_port=probes,
-                    prefix=self._prefix,
-                    command=kind,
-                    name=name,
-                )
+                self._ports[name] = Ports(*free_ports(4))
+                self.parts[name] = self._part(name)
         for port, backends in (
-            (self._extender_port, ports["extender"]),
-            (self._webhook_port, ports["webhook"]),
+            (self._extender_port, self._listen_ports("extender")),
+            (self._webhook_port, self._listen_ports("webhook")),
             (self._api_port, list(self.api_ports.values())),
         ):
             self._balancers.append(Balancer(port, backends))
             self._balancers[-1].start()
 
+    def _listen_ports(self, kind: str) -> list[int]:
+        return [ports.listen for _, ports in self._of(kind)]
+
+    def _of(self, kind: str) -> list[tuple[str, Ports]]:
+        return [item for item in self._ports.items() if item[0].startswith(kind)]
+
+    def _part(self, name: str) -> Bridge:
+        ports = self._ports[name]
+        return Bridge(
+            self.folder,
+            settings=_with_ports(self.settings, ports),
+            probes_port=ports.probes,
+            prefix=self._prefix,
+            command=name.partition("-")[0],
+            name=name,
+        )
+
     def wait_ready(self, seconds: float = 90.0) -> None:
         """Until all are; one that has just given up is started again."""
         end_s = time.monotonic() + seconds
         while self.ready() != "":
+            for name, part in self.parts.items():
+                code = part.exit_code
+                assert code in (None, LOST_LEASE), f"{name} ended:\n{part.log()[-4000:]}"
             assert time.monotonic() < end_s, f"not ready: {self.ready()}\n{self.log()[-4000:]}"
             time.sleep(0.05)
 
@@ -135,17 +175,24 @@ class Processes(Bridge):
         return max(codes, default=0)
 
     def log(self) -> str:
-        return "\n".join(part.log() for part in self.parts.values())
+        return "\n".join(self.logs())
+
+    def logs(self) -> list[str]:
+        return [part.log() for part in self.parts.values()]
 
     def forget_log(self) -> None:
         for part in self.parts.values():
             part.forget_log()
 
-    def _close(self) -> None:
+    def end_restarts(self) -> None:
+        """What ends from now on is not started again."""
         self._over.set()
         if self._kubelet is not None:
             self._kubelet.join()
             self._kubelet = None
+
+    def _close(self) -> None:
+        self.end_restarts()
         for balancer in self._balancers:
             balancer.stop()
         self._balancers.clear()
@@ -235,35 +282,37 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
             await writer.drain()
 
 
-_OWN = ("server", "rpc", "api", "leader")
-
-
-def _own(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What a process's settings have that the others' have not."""
-    return {key: settings[key] for key in _OWN}
-
-
-def _with_ports(
-    settings: Mapping[str, Any], *, listen: int, probes: int, rpc: int, api: int
-) -> dict[str, Any]:
+def _with_ports(settings: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
     server = {
         **settings["server"],
-        "listen": f"127.0.0.1:{listen}",
-        "metricsListen": f"127.0.0.1:{probes}",
+        "listen": f"127.0.0.1:{ports.listen}",
+        "metricsListen": f"127.0.0.1:{ports.probes}",
     }
+    rpc = f"127.0.0.1:{ports.rpc}"
     return {
         **settings,
         "server": server,
-        "rpc": {"listen": f"127.0.0.1:{rpc}", "advertise": "127.0.0.1", "serverName": "localhost"},
-        "api": {"listen": f"127.0.0.1:{api}"},
+        "rpc": {"listen": rpc, "advertise": "127.0.0.1", "serverName": "localhost"},
+        "api": {"listen": f"127.0.0.1:{ports.api}"},
         "leader": {**LEASE, **settings.get("leader", {})},
     }
 
 
+_PORTS = range(20_000, 26_000)
+"""None that the kernel takes for outgoing connections: one of these could have it between its choice
+and its use. Nor one of a real stack."""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that are free now, each another."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    found: list[int] = []
+    for port in random.sample(_PORTS, len(_PORTS)):
+        with contextlib.closing(socket.socket()) as tried:
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+        found.append(port)
+        if len(found) == count:
+            return found
+    raise AssertionError(f"{count} free ports of {_PORTS}: there are {len(found)}")

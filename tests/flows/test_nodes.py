@@ -147,7 +147,7 @@ def _node_event(arena: Arena, name: str, reason: str) -> str:
     found = [
         event["note"]
         for event in arena.kubernetes.events("default")
-        if event["regarding"]["name"] == name and event["reason"] == reason
+        if event["regarding"].get("name") == name and event["reason"] == reason
     ]
     return found[-1] if found else ""
 

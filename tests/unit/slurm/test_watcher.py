@@ -125,6 +125,20 @@ async def test_syncs_with_the_first_list() -> None:
         assert world.told() == []
 
 
+async def test_who_needs_a_new_list_waits_for_one() -> None:
+    """Without jobs to watch the next look is seconds away: it comes at once."""
+    async with _world() as world:
+        await world.clock.advance(30.0)
+        lists, now_s = world.slurm.lists, world.clock.now_s
+        world.slurm.put(_ONE)
+        waiting = asyncio.create_task(world.watcher.wait_for_look())
+        await world.clock.advance(0.1)
+        assert waiting.done()
+        assert world.slurm.lists == lists + 1
+        assert world.watcher.seen_s >= now_s
+        assert _ONE in world.watcher.states
+
+
 async def test_a_tracked_job_is_read_at_once() -> None:
     """Its whole content is told; the 20 KB of raw data are not kept."""
     async with _world(lambda slurm: slurm.put(_ONE)) as world:

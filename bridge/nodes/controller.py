@@ -170,6 +170,8 @@ class NodeController:
 
         async with asyncio.TaskGroup() as group:
             done = [(action, group.create_task(one(action))) for action in due]
+        if any(isinstance(action, actions.Delete) for action in due):
+            self._reader.node_deleted()
         return any(task.result() for action, task in done if isinstance(action, actions.InSlurm))
 
     def _find_root(self, nodes: Collection[slurm.SlurmNode]) -> places.Root:

@@ -1,7 +1,8 @@
 """Slurm's nodes for somebody who looks often: they are listed only when they may have changed.
 
 The whole list has 2 to 3 KB a node. Whether it has changed Slurm says in a few milliseconds,
-whatever the number of nodes; now and then the list is read in any case.
+whatever the number of nodes; now and then the list is read in any case. Of a node that was deleted
+Slurm 26.05 may say nothing: who deletes one asks for the list.
 """
 
 from collections.abc import Mapping
@@ -31,6 +32,10 @@ class NodeReader:
         self._at_s = 0
         self._whole_s = float("-inf")
         self.nodes: Mapping[SlurmNodeName, SlurmNode] = MappingProxyType({})
+
+    def node_deleted(self) -> None:
+        """The next read lists the nodes in any case."""
+        self._whole_s = float("-inf")
 
     async def read(self) -> bool:
         """Whether any node is another than before. Raises SlurmError; the nodes then stay."""

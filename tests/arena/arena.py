@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 from bridge import names
 from tests.arena import api, manifests
 from tests.arena.api import Kubernetes, Object, Slurm, state, wait_for
@@ -450,9 +452,10 @@ class Arena(ABC):
         except AssertionError as problem:
             for line in self.story(namespace)[:_MOST_LINES]:
                 problem.add_note(line)
-            for job in self.slurm.live_jobs()[:_MOST_LINES]:
-                told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
-                problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
+            with contextlib.suppress(httpx2.TransportError):  # a story may have taken Slurm away
+                for job in self.slurm.live_jobs()[:_MOST_LINES]:
+                    told = {key: job.get(key) for key in _TOLD_OF_A_JOB}
+                    problem.add_note(f"job {job['job_id']} {state(job)}: {told}")
             raise
 
     def story(self, namespace: str = NAMESPACE, *, of_job: str = "") -> list[str]:

@@ -299,8 +299,8 @@ def _with_ports(settings: Mapping[str, Any], ports: Ports) -> dict[str, Any]:
 
 
 _PORTS = range(20_000, 26_000)
-"""None that the kernel takes for outgoing connections: one of these could have it before it is used.
-Nor one of a real stack."""
+"""None that the kernel takes for outgoing connections, which could come first; nor one of a
+real stack."""
 
 
 def free_ports(count: int) -> list[int]:

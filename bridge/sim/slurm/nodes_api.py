@@ -23,16 +23,19 @@ class NodesApi:
     def everything(self, call: Call) -> Answer:
         """All nodes; renews the picture of their usage. With `update_time`, 304 where nothing has
         changed since the second before it."""
-        table = self._cluster.table
-        reserved = [(one.name, one.nodes, one.begun) for one in self._cluster.reservations]
-        seen = (table.version, table.usage_version, reserved)
-        if seen != self._seen:
-            self._seen, self._changed_s = seen, int(call.now)
+        table, now_seen = self._cluster.table, self._now_seen()
+        if now_seen != self._seen:
+            self._seen, self._changed_s = now_seen, int(call.now)
         if self._changed_s <= int(call.query.get("update_time") or 0) - 1:
             return Answer(304, "")
         self._usage = {node.name: usage(node) for node in table}
         shown = [show_node(node, self._cluster, self._usage[node.name]) for node in table]
         return self._envelope.answer({"nodes": shown, "last_update": time_of(call.now)})
+
+    def _now_seen(self) -> tuple[object, ...]:
+        table = self._cluster.table
+        reserved = [(one.name, one.nodes, one.begun) for one in self._cluster.reservations]
+        return table.version, table.usage_version, reserved
 
     def get(self, call: Call) -> Answer:
         """One node; 200 with error 0 for one that isn't there."""
@@ -79,13 +82,17 @@ class NodesApi:
         return self._envelope.answer({}, complaints)
 
     def delete(self, call: Call) -> Answer:
-        """Remove a node on which nothing runs."""
+        """Remove a node on which nothing runs. It is no change of the nodes for who asks whether
+        there was any."""
+        is_known = self._now_seen() == self._seen
         try:
             self._cluster.remove_node(call.argument, call.now)
         except Refused as refused:
             about = f"Failure to delete node {call.argument}"
             return self._envelope.refused(refused.number, about, "op_handler_node")
         self._usage.pop(call.argument, None)
+        if is_known:
+            self._seen = self._now_seen()
         return self._envelope.answer({})
 
     def partitions(self, call: Call) -> Answer:

@@ -320,6 +320,18 @@ async def test_a_node_that_is_gone_is_deleted_when_it_runs_nothing(tmp_path: Pat
         assert await it.asked() == ["delete n1"]
 
 
+async def test_a_deleted_node_is_made_anew_though_slurm_does_not_tell_that_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    """To the question whether nodes have changed it answers no."""
+    async with passing(tmp_path, "n1") as it:
+        lost = it.slurm.nodes["n1"].states | {"NOT_RESPONDING"}
+        it.slurm.nodes["n1"] = replace(it.slurm.nodes["n1"], states=lost)
+        it.slurm.at_s = 7
+        assert await it.asked() == ["delete n1"]
+        assert await it.asked() == ["create n1"]
+
+
 async def test_a_node_that_slurm_has_lost_is_made_anew_and_counted(tmp_path: Path) -> None:
     """An external node that does not respond never comes back by itself."""
     async with passing(tmp_path, "n1") as it:

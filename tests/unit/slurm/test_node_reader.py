@@ -69,3 +69,17 @@ async def test_a_slurm_that_does_not_answer_changes_nothing() -> None:
     with pytest.raises(Unavailable):
         await reader.read()
     assert reader.nodes == {"a": _A, "b": _B}
+
+
+async def test_after_a_node_was_deleted_the_list_is_read_in_any_case() -> None:
+    """Slurm does not tell of it."""
+    clock, slurm = ManualClock(), Nodes()
+    reader = NodeReader(slurm, clock=clock)
+    await reader.read()
+    slurm.nodes = (_A,)
+    assert not await reader.read()
+    reader.node_deleted()
+    assert await reader.read()
+    assert reader.nodes == {"a": _A}
+    await reader.read()
+    assert slurm.asked == [0, 100, 0, 100]

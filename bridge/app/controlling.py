@@ -151,12 +151,12 @@ class Controlling:
 
         def tell_of_start(gang_id: GangId) -> None:
             if not self.controller.gangs.waits(gang_id):
-                controller.waits_no_longer(gang_id)
+                capacity.waits_no_longer(gang_id)
 
         writer, others = capacity_writers.build(
             self._settings, self._connections.kube, self.cluster
         )
-        controller = CapacityController(
+        capacity = CapacityController(
             rules.capacity(self._settings),
             writer=writer,
             others=others,
@@ -168,7 +168,7 @@ class Controlling:
             clock=self._tools.clock,
         )
         self.controller.gangs.listen(tell_of_start)
-        return controller
+        return capacity
 
     # -- readiness -------------------------------------------------------------------------------
 

@@ -137,8 +137,8 @@ class CapacityController:
         for gang in self._pauses.keys() - known.keys():
             del self._pauses[gang]
         paused = {gang for gang, one in self._pauses.items() if one.backoff.due_s > now_s}
-        joined = self._joined.look(self._cluster, self._slurm_state, now_s)
-        present = PresentNodes(self._cluster, self._slurm_state, joined)
+        lately = self._joined.look(self._cluster, self._slurm_state, now_s)
+        present = PresentNodes(self._cluster, self._slurm_state, lately)
         plan = planning.plan(
             needs,
             present,

@@ -65,13 +65,13 @@ class JoinedNodes:
 
 
 class PresentNodes:
-    """The nodes at one moment. `joined` are those that count as registered even if Slurm does not
+    """The nodes at one moment. `lately` are those that count as registered even if Slurm does not
     know them at that moment, see `JoinedNodes`."""
 
     def __init__(
-        self, cluster: KubeState, slurm_state: SlurmState, joined: Collection[NodeName] = ()
+        self, cluster: KubeState, slurm_state: SlurmState, lately: Collection[NodeName] = ()
     ) -> None:
-        self._lately = joined
+        self._lately = lately
         self._snapshot = cluster.table.snapshot()
         self._nodes = cluster.nodes
         self._capacities = slurm_state.capacities

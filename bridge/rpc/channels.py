@@ -9,8 +9,6 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 import grpc
 import grpc.aio
@@ -18,6 +16,7 @@ import grpc.aio
 from bridge import files
 from bridge.clock import Clock
 from bridge.errors import ConfigError, Unreadable
+from bridge.lifespan import Lifespan
 
 _OPTIONS = [
     ("grpc.keepalive_time_ms", 10_000),
@@ -52,7 +51,7 @@ class Certificate:
         return chain, key, ca
 
 
-class RpcServer:
+class RpcServer(Lifespan):
     """A gRPC server for callers with a certificate of the CA, or, if the certificate is not mutual,
     for everybody; add services to `server`, then start. `address` is HOST:PORT; `setting` names
     it."""
@@ -76,18 +75,6 @@ class RpcServer:
         self._worker = files.Worker()
         self.port = 0
         """The port it listens on, once started."""
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def start(self) -> None:
         """Listen. Raises ConfigError if the address or the certificate can't be used."""

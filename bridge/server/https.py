@@ -15,14 +15,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from aiohttp import ClientPayloadError, StreamReader, web
 
 from bridge import telemetry
 from bridge.clock import Clock, SystemClock
 from bridge.errors import ConfigError
+from bridge.lifespan import Lifespan
 from bridge.server import addresses
 from bridge.server.connections import Limits, Stage
 from bridge.server.cuts import Cuts
@@ -54,7 +53,7 @@ class Route:
     max_body_bytes: int = 8 << 20
 
 
-class HttpsServer:
+class HttpsServer(Lifespan):
     """Serves `routes` on `address`. `tls` None serves plain HTTP, for tests and benches on the
     loopback only.
 
@@ -127,18 +126,6 @@ class HttpsServer:
             await self._listener.stop()
             self._listener = None
             self._log.info("server.stopped", address=str(self._address), port=self.port)
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     def not_ready(self) -> str:
         """ "" when it serves; else why not. A check for the probes server."""

@@ -11,14 +11,13 @@ many ask for them.
 
 import time
 from collections.abc import Callable, Mapping
-from types import TracebackType
-from typing import Self
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from bridge import telemetry
 from bridge.clock import Clock, SystemClock
+from bridge.lifespan import Lifespan
 from bridge.server import addresses
 from bridge.server.connections import Limits
 from bridge.server.cuts import Cuts
@@ -35,7 +34,7 @@ _METRICS_AGE_S = 1.0
 _STOP_S = 1.0
 
 
-class ProbesServer:
+class ProbesServer(Lifespan):
     """Serves `/livez`, `/healthz`, `/readyz` and `/metrics`, with places for connections of its
     own: a crowd at the other server takes none of them."""
 
@@ -92,18 +91,6 @@ class ProbesServer:
         if self._listener is not None:
             await self._listener.stop()
             self._listener = None
-
-    async def __aenter__(self) -> Self:
-        await self.start()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        await self.stop()
 
     async def _serve(self, request: web.BaseRequest, caller: Caller) -> web.StreamResponse:
         page = self._pages.get(request.path)

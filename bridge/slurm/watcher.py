@@ -98,7 +98,6 @@ class JobWatcher:
         self._all_jobs = all_jobs
         self._triggered = asyncio.Event()
         self._work = asyncio.Event()
-        self._synced = asyncio.Event()
         self._looked = asyncio.Event()
         self._healthy = False
         self._problem = ""
@@ -211,7 +210,8 @@ class JobWatcher:
 
     async def wait_for_sync(self) -> None:
         """Until Slurm has listed its jobs once."""
-        await self._synced.wait()
+        if self.seen_s == float("-inf"):
+            await self._looked.wait()
 
     async def wait_for_look(self) -> None:
         """Until Slurm has listed its jobs once more, asked from now on."""
@@ -310,7 +310,6 @@ class JobWatcher:
         self._back_off.reset()
         self._healthy = True
         self._problem = ""
-        self._synced.set()
         self._looked.set()
         self._work.set()
         if failures:

@@ -270,18 +270,24 @@ class Arena(ABC):
             self.bridge.wait_ready()
             self.bridge.forget_log()
             return
-        last = self.bridge if self._wishes is not None else None
-        is_for_controllers = _other_keys(self._wishes or {}, wishes) <= _FOR_CONTROLLERS
-        if not (isinstance(last, Processes) and last.running and is_for_controllers):
+        last = self._other_controllers_needed(wishes)
+        if last is None:
             self.end_bridge()
-            last = None
         self._wishes = None
         self.bridge = self.make_bridge(folder, **settings)
-        if isinstance(last, Processes) and isinstance(self.bridge, Processes):
-            self.bridge.take_over(last)
-        else:
+        if last is None:
             self.bridge.start()
+        else:
+            assert isinstance(self.bridge, Processes)
+            self.bridge.take_over(last)
         self._wishes = wishes
+
+    def _other_controllers_needed(self, wishes: Mapping[str, Any]) -> Processes | None:
+        """The processes that run, if only their controllers have to have other settings."""
+        if self._wishes is None or not isinstance(self.bridge, Processes):
+            return None
+        goes_on = self.bridge.running and _other_keys(self._wishes, wishes) <= _FOR_CONTROLLERS
+        return self.bridge if goes_on else None
 
     def clear(self) -> None:
         """Remove what the story made; Slurm must be empty afterwards, by the bridge's doing."""

@@ -61,9 +61,13 @@ class Bridge:
         """Until /readyz says so."""
         end_s = time.monotonic() + seconds
         while self.ready() != "":
-            assert self.running, f"the bridge ended:\n{self.log()[-4000:]}"
+            self.assert_not_ended()
             assert time.monotonic() < end_s, f"not ready: {self.ready()}\n{self.log()[-4000:]}"
             time.sleep(0.05)
+
+    def assert_not_ended(self) -> None:
+        """Fails with the log of a process that will not be ready any more."""
+        assert self.running, f"the bridge ended:\n{self.log()[-4000:]}"
 
     def ready(self) -> str:
         """ "" when it is ready and all is well, else what is missing."""

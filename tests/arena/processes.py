@@ -10,7 +10,6 @@ import itertools
 import random
 import socket
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -138,15 +137,11 @@ class Processes(Bridge):
             name=name,
         )
 
-    def wait_ready(self, seconds: float = 90.0) -> None:
-        """Until all are; one that has just given up is started again."""
-        end_s = time.monotonic() + seconds
-        while self.ready() != "":
-            for name, part in self.parts.items():
-                code = part.exit_code
-                assert code in (None, LOST_LEASE), f"{name} ended:\n{part.log()[-4000:]}"
-            assert time.monotonic() < end_s, f"not ready: {self.ready()}\n{self.log()[-4000:]}"
-            time.sleep(0.05)
+    def assert_not_ended(self) -> None:
+        """One that has lost its Lease is started again."""
+        for name, part in self.parts.items():
+            code = part.exit_code
+            assert code in (None, LOST_LEASE), f"{name} ended:\n{part.log()[-4000:]}"
 
     def ready(self) -> str:
         said = {name: part.ready() for name, part in self.parts.items()}

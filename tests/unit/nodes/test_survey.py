@@ -48,12 +48,19 @@ def surveyed(
     if foreign_gpus:
         cluster.upsert_other(a_pod("theirs").asking(gpu=foreign_gpus).bound("n1").build())
     known = replace(known, **changes)  # type: ignore[arg-type]
+    return rows_of(cluster, *([known] if registered else []), gres_names=frozenset({"gpu"}))
+
+
+def rows_of(
+    cluster: KubeState, *known: SlurmNode, gres_names: frozenset[str] | None = None
+) -> list[Row]:
+    """The rows, where Slurm has these nodes."""
     return survey(
         cluster=cluster,
-        slurm_nodes={known.name: known} if registered else {},
+        slurm_nodes={node.name: node for node in known},
         rules=RULES,
         scheduler_name=SCHEDULER,
-        gres_names=frozenset({"gpu"}),
+        gres_names=gres_names,
     )
 
 
@@ -119,13 +126,7 @@ def test_a_hybrid_node_is_told_as_one_and_a_second_of_the_name_is_told_why() -> 
         node = replace(a_node(name), labels=labels, created_s=float(number), taints=taints)
         cluster.upsert_node(node)
     known = SlurmNode(SlurmNodeName("shared"), frozenset({"IDLE"}), features=("a100",))
-    first, second = survey(
-        cluster=cluster,
-        slurm_nodes={known.name: known},
-        rules=RULES,
-        scheduler_name=SCHEDULER,
-        gres_names=None,
-    )
+    first, second = rows_of(cluster, known)
     told = [(row.node, row.kubernetes, row.slurm) for row in (first, second)]
     assert told == [
         ("a", "Ready, hybrid", "IDLE"),
@@ -163,13 +164,7 @@ def test_what_is_written_to_a_node_is_told_of_it_though_slurm_has_another_of_its
         SlurmNodeName("c"), states, reason="broken fan", cpus=64, memory_mib=512 << 10,
         features=(definition.cluster_feature(RULES.cluster),),
     )  # fmt: skip
-    first, second = survey(
-        cluster=cluster,
-        slurm_nodes={known.name: known},
-        rules=RULES,
-        scheduler_name=SCHEDULER,
-        gres_names=None,
-    )
+    first, second = rows_of(cluster, known)
     assert (first.node, second.node) == ("a", "b")
     assert "drained in Slurm" not in first.to_do
     assert "gets the taint of nodes drained in Slurm" in second.to_do

@@ -2,7 +2,8 @@
 
 What is held, each time:
 
-- a bound pod is on a node that the Slurm job it names was seen to hold;
+- a bound pod is on a node that Slurm says the job it names has held (a job may start and be
+  preempted between two looks);
 - on no node do the pods of running jobs use more GPUs than Slurm's jobs hold there, and where
   neither side is on the move both are equal (whoever wants a node alone holds all of it);
 - a pod whose job is over is on its way out within a few seconds;
@@ -52,7 +53,7 @@ class Checks:
         self.snapshots += 1
         for jobs in (snapshot.before, snapshot.after):
             for job in jobs.values():
-                self._granted.setdefault(job.id, set()).update(job.gpus)
+                self._granted.setdefault(job.id, set()).update(job.nodes)
         for pod in snapshot.pods:
             if pod.node and pod.uid not in self._judged:
                 self._check_place(pod, snapshot)

@@ -71,6 +71,8 @@ class SlurmJob:
     tasks: int = 1
     gpus: Gpus = field(default_factory=dict)
     """What it holds, by node, while it runs."""
+    nodes: frozenset[str] = frozenset()
+    """Where it runs or, when it has ended, where it ran."""
     expected_start_s: float | None = None
     planned: frozenset[str] = frozenset()
     """Nodes that backfill keeps for it."""
@@ -161,6 +163,7 @@ def slurm_job(raw: Json) -> SlurmJob | None:
         priority=raw["priority"]["number"],
         tasks=raw["tasks"]["number"],
         gpus=_gpus(raw) if state == "RUNNING" else {},
+        nodes=frozenset(hosts.expand(raw.get("nodes") or "")),
         expected_start_s=float(start) if state == "PENDING" and start else None,
         planned=frozenset(hosts.expand(raw.get("scheduled_nodes") or "")),
     )

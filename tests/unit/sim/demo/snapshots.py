@@ -39,9 +39,9 @@ def a_pod(
 def a_job(
     number: int, workload: str = "train", *, state: str = "RUNNING", tasks: int = 1,
     on: dict[str, range] | None = None, priority: int = 1000, planned: tuple[str, ...] = (),
-    partition: str = "slurm-bridge", starts_s: float | None = None,
+    partition: str = "slurm-bridge", starts_s: float | None = None, ran_on: tuple[str, ...] = (),
 ) -> SlurmJob:  # fmt: skip
-    """A Slurm job; `on` gives the GPUs that it holds, node by node."""
+    """A Slurm job; `on` gives its GPUs, node by node; `ran_on` where it ran before."""
     return SlurmJob(
         id=number,
         workload=workload,
@@ -51,6 +51,7 @@ def a_job(
         priority=priority,
         tasks=tasks,
         gpus={node: frozenset(gpus) for node, gpus in (on or {}).items()},
+        nodes=frozenset((*(on or {}), *ran_on)),
         expected_start_s=starts_s,
         planned=frozenset(planned),
     )

@@ -52,6 +52,18 @@ def test_a_job_that_ended_between_the_reads_still_counts(checks: Checks) -> None
     assert checks.ok
 
 
+def test_a_job_that_ran_between_two_looks_still_counts(checks: Checks) -> None:
+    """It started and was preempted before anybody looked; Slurm says where it ran."""
+    over = a_job(1, state="PREEMPTED", ran_on=("n-01",))
+    pods = (
+        a_pod("train-0", node="n-01", job=1, ending=True),
+        a_pod("train-1", node="n-02", job=1, ending=True),
+    )
+    checks.take(Looking().sees(jobs=(over,), pods=pods))
+    (told,) = checks.problems
+    assert "pod train-1 was bound to n-02" in told
+
+
 def test_a_pod_may_outlive_its_job_for_a_moment(checks: Checks) -> None:
     """Not longer than the bridge needs to react, unless it is on its way out."""
     looking = Looking()

@@ -30,6 +30,7 @@ def test_a_running_job_tells_its_gpus_by_number() -> None:
     job = snapshot.slurm_job(
         raw_job(
             job_state=["RUNNING"],
+            nodes="a,b,c",
             gres_detail=["gpu:h100:3(IDX:0-1,5),efa:1(IDX:7)", "gpu(IDX:2)", ""],
             job_resources={"nodes": {"allocation": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}},
         )
@@ -37,6 +38,7 @@ def test_a_running_job_tells_its_gpus_by_number() -> None:
     assert job is not None
     assert job.workload == "train"
     assert job.gpus == {"a": {0, 1, 5}, "b": {2}, "c": frozenset()}
+    assert job.nodes == {"a", "b", "c"}
 
 
 def test_a_waiting_job_tells_when_and_where_it_is_expected() -> None:

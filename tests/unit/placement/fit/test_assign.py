@@ -204,7 +204,8 @@ def test_the_order_of_nodes_pods_and_grants_changes_nothing(
     dice.shuffle(nodes)
     dice.shuffle(pods)
     dice.shuffle(grants)
-    other = Case(Cluster(dict(nodes), dict(pods)), tuple(grants), case.gang)
+    cluster = replace(case.cluster, nodes=dict(nodes), pods=dict(pods))
+    other = replace(case, cluster=cluster, grants=tuple(grants))
     result, again = case.assign(), other.assign()
     if isinstance(result, Shortfall):
         assert isinstance(again, Shortfall)

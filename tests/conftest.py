@@ -60,10 +60,6 @@ def _strict_loop(request: pytest.FixtureRequest) -> Iterator[None]:
     structlog.reset_defaults()  # the one setting that is global by its library's design
 
 
-_TURNS = 5
-"""Of the loop, which a task that is cancelled may need to end."""
-
-
 @pytest.fixture
 async def _watched_loop() -> AsyncIterator[None]:
     """Fails the test that leaves a task behind or an exception that nobody awaited."""
@@ -72,12 +68,9 @@ async def _watched_loop() -> AsyncIterator[None]:
     loop.set_exception_handler(lambda _, context: unseen.append(context))
     before = asyncio.all_tasks()
     yield
+    await asyncio.sleep(0)  # what was cancelled at the test's last line may end now
     mine = asyncio.current_task()
-    for _ in range(_TURNS):  # what was cancelled at the test's last line may end now
-        await asyncio.sleep(0)
-        left = [task for task in asyncio.all_tasks() - before if task is not mine]
-        if not left:
-            break
+    left = [task for task in asyncio.all_tasks() - before if task is not mine]
     loop.set_exception_handler(None)
     if left:
         pytest.fail("the test left tasks behind:\n" + "\n".join(f"  {task!r}" for task in left))

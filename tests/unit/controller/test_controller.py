@@ -96,7 +96,7 @@ class Driving:
 
     async def until(self, what: Callable[[], object]) -> None:
         """Let time pass until it is so."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(10):
             while not what():
                 await self.clock.advance(0.05)
                 await asyncio.sleep(0.001)  # the API server is behind a socket

@@ -68,7 +68,7 @@ class Submitting:
         before = len(self.heard.events)
         instruction = do.SubmitJob(a_gang(gang_id), 0)
         self.submitter.submit(GangId(gang_id), instruction, tenant="team")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             while len(self.heard.events) == before:  # noqa: ASYNC110  (it has no event)
                 await asyncio.sleep(0)
         return self.heard.events[-1][1]
@@ -162,7 +162,7 @@ async def test_a_mistake_of_ours_is_the_gangs_fault_alone() -> None:
     async with submitting() as it:
         it.builds = RuntimeError("mistake")
         it.submitter.submit(G, do.SubmitJob(a_gang("g"), 0), tenant="team")
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(5):
             while not it.heard.faults:  # noqa: ASYNC110  (it has no event)
                 await asyncio.sleep(0)
         it.builds = SPEC
